@@ -1,0 +1,55 @@
+# Everything runs inside .venv; nothing outside this folder is touched,
+# except that the page tests install Debian's chromium when there is none.
+PYTHON ?= python3
+BIN := .venv/bin
+UV_VERSION := 0.13.8
+LOCK := requirements.lock
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check format bench docs lock chromium clean
+
+help:  ## what each target does
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+.venv/ready: $(LOCK) pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "modalgap needs Python 3.11 or newer; set PYTHON=..." >&2; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/uv pip install --quiet --require-hashes -r $(LOCK)
+	VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/uv pip install --quiet --no-deps --no-build-isolation -e .
+	@touch $@
+
+demo: .venv/ready  ## a first run: a simulated gap, its table and its report
+	$(BIN)/modalgap demo -o demo --force
+
+test: .venv/ready chromium  ## every test
+	$(BIN)/pytest
+
+check: .venv/ready  ## lint, format, strict types, import layers, docs (warnings are errors)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(MAKE) --no-print-directory docs
+
+format: .venv/ready  ## let ruff mend what it can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: .venv/ready  ## time and memory against the targets, as ratios
+	$(BIN)/python -m bench
+
+docs: .venv/ready  ## the documentation, in docs/_build/html
+	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html
+
+lock: .venv/ready  ## pin versions and hashes anew
+	VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/uv pip compile --quiet --universal --upgrade --generate-hashes --no-emit-index-url --no-annotate \
+	    --custom-compile-command "make lock" pyproject.toml --group dev -o $(LOCK)
+
+chromium:
+	@command -v chromium >/dev/null || { echo "installing chromium for the page tests"; \
+	    SUDO=$$([ "$$(id -u)" = 0 ] || echo sudo); \
+	    $$SUDO apt-get update -qq && DEBIAN_FRONTEND=noninteractive $$SUDO apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core >/dev/null; }
+
+clean:  ## remove what the targets above made
+	rm -rf .venv demo docs/_build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -1,0 +1,1 @@
+"""Measure, close and understand the modality gap."""
