@@ -1,1 +1,81 @@
-"""Measure, close and understand the modality gap."""
+"""Measure, close and understand the modality gap of CLIP-like embeddings.
+
+    >>> import modalgap as mg
+    >>> pair = mg.load("embeddings.npz")
+    >>> print(mg.measure(pair))
+    >>> mg.report(pair, "report.html")
+
+Verbs are packages that can be called: ``mg.measure(pair)`` runs every measure that applies and
+``mg.measure.rmg(images, texts)`` runs one. Importing this module loads neither torch nor matplotlib.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from modalgap._version import __version__
+from modalgap.errors import (
+    CannotMeasure,
+    FileError,
+    InputError,
+    ModalgapError,
+    OptionError,
+    OutputError,
+)
+
+if TYPE_CHECKING:
+    from modalgap.embeddings.pair import Embeddings, Pair
+    from modalgap.embeddings.store import load, load_embeddings, save
+    from modalgap.measure.registry import MEASURES
+    from modalgap.measure.verb import measure
+    from modalgap.report.page import report
+    from modalgap.result import Result, Value
+
+_HOMES = {
+    "Embeddings": "embeddings",
+    "Pair": "embeddings",
+    "load": "embeddings.store",
+    "load_embeddings": "embeddings.store",
+    "save": "embeddings.store",
+    "MEASURES": "measure",
+    "measure": "",
+    "report": "",
+    "Result": "result",
+    "Value": "result",
+}
+
+__all__ = [
+    "MEASURES",
+    "CannotMeasure",
+    "Embeddings",
+    "FileError",
+    "InputError",
+    "ModalgapError",
+    "OptionError",
+    "OutputError",
+    "Pair",
+    "Result",
+    "Value",
+    "__version__",
+    "load",
+    "load_embeddings",
+    "measure",
+    "report",
+    "save",
+]
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if home == "":  # a verb: the package itself, which is callable
+        return importlib.import_module(f"{__name__}.{name}")
+    found = getattr(importlib.import_module(f"{__name__}.{home}"), name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

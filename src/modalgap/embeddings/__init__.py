@@ -1,0 +1,22 @@
+"""Embeddings, pairs of them, and the files they come from."""
+
+from modalgap.embeddings.moments import (
+    GROUPS,
+    MatchMoments,
+    Moments,
+    PairMoments,
+    moments,
+    pair_moments,
+)
+from modalgap.embeddings.pair import Embeddings, Pair
+
+__all__ = [
+    "GROUPS",
+    "Embeddings",
+    "MatchMoments",
+    "Moments",
+    "Pair",
+    "PairMoments",
+    "moments",
+    "pair_moments",
+]

@@ -1,0 +1,313 @@
+"""Moments: streaming, mergeable sums. Every measure that is a mean needs only these.
+
+One pass over the rows gives, per modality, counts and sums in ``GROUPS`` interleaved groups, so that a
+delete-a-group jackknife later costs nothing, and the scatter matrix where a measure asks for it. Matched
+pairs give the sums of their distances. All of it merges across shards (Chan, Golub & LeVeque 1979) and is
+held in float64; products of at most one chunk of rows are done in float32.
+
+Row i of the images is in group i mod 61; a caption is in the group of its image, so that deleting a
+group deletes whole images. Class prompts are a fixed set: they are in no group and are never deleted. 61 is
+prime, so that no regular layout of classes or batches in the file lines up with the groups.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from modalgap.embeddings.pair import CHUNK, Embeddings, Pair
+from modalgap.errors import InputError
+from modalgap.progress import progress
+
+GROUPS = 61
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Moments:
+    """Sums over the unit rows of one modality.
+
+    Attributes:
+        counts: (G,) rows in each jackknife group; the last entry holds rows in no group.
+        sums: (G, d) sum of the rows of each group.
+        scatter: (d, d) Σ (u − mean)(u − mean)ᵀ, or None when it was not asked for.
+    """
+
+    counts: Floats
+    sums: Floats
+    scatter: Floats | None = None
+
+    @property
+    def n(self) -> int:
+        """Number of rows."""
+        return int(self.counts.sum())
+
+    @property
+    def mean(self) -> Floats:
+        """(d,) mean of the unit rows."""
+        mean: Floats = self.sums.sum(0) / self.n
+        return mean
+
+    @property
+    def covariance(self) -> Floats:
+        """(d, d) unbiased covariance of the unit rows."""
+        if self.scatter is None:
+            raise InputError("these moments were collected without the scatter matrix")
+        return self.scatter / (self.n - 1)
+
+    def merge(self, other: Moments) -> Moments:
+        """The moments of the rows of both."""
+        scatter = None
+        if self.scatter is not None and other.scatter is not None:
+            apart = self.mean - other.mean
+            weight = self.n * other.n / (self.n + other.n)
+            scatter = self.scatter + other.scatter + weight * np.outer(apart, apart)
+        return Moments(self.counts + other.counts, self.sums + other.sums, scatter)
+
+    def leave_one_group_out(self) -> tuple[Floats, Floats]:
+        """Counts (B,) and sums (B, d): first of all rows, then without each group in turn."""
+        dropped = self.counts[:-1], self.sums[:-1]  # the last entry is never deleted
+        count, total = self.counts.sum(), self.sums.sum(0)
+        return (
+            np.concatenate([[count], count - dropped[0]]),
+            np.concatenate([total[None], total - dropped[1]]),
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class MatchMoments:
+    """Sums over matched pairs, per jackknife group: (G,) each.
+
+    Attributes:
+        counts: matched pairs.
+        distance: Σ ‖x − y‖.
+        squared: Σ ‖x − y‖²; the matched cosine is 1 − ½‖x − y‖².
+    """
+
+    counts: Floats
+    distance: Floats
+    squared: Floats
+
+    def merge(self, other: MatchMoments) -> MatchMoments:
+        """The sums over the pairs of both."""
+        return MatchMoments(
+            self.counts + other.counts,
+            self.distance + other.distance,
+            self.squared + other.squared,
+        )
+
+    def leave_one_group_out(self) -> tuple[Floats, Floats, Floats]:
+        """Counts, Σ‖x − y‖ and Σ‖x − y‖², each (B,): of all pairs, then without each group in turn."""
+
+        def leave(values: Floats) -> Floats:
+            return np.concatenate([[values.sum()], values.sum() - values[:-1]])
+
+        return leave(self.counts), leave(self.distance), leave(self.squared)
+
+
+@dataclass(frozen=True, eq=False)
+class PairMoments:
+    """Moments of both modalities and of their matched pairs."""
+
+    image: Moments
+    text: Moments
+    matches: MatchMoments
+
+    def merge(self, other: PairMoments) -> PairMoments:
+        """The moments of two pairs, as if one file followed the other."""
+        return PairMoments(
+            self.image.merge(other.image),
+            self.text.merge(other.text),
+            self.matches.merge(other.matches),
+        )
+
+
+class _Sums:
+    """The running sums behind ``Moments``."""
+
+    def __init__(self, dim: int, groups: int, scatter: bool) -> None:
+        self.counts = torch.zeros(groups + 1, dtype=torch.float64)
+        self.sums = torch.zeros(groups + 1, dim, dtype=torch.float64)
+        self.scatter = torch.zeros(dim, dim, dtype=torch.float64) if scatter else None
+        self.shift: Tensor | None = None
+
+    def add_interleaved(self, rows: Tensor, start: int, repeat: int = 1) -> None:
+        """Add rows whose groups run 0, 1, … in order, ``repeat`` rows to a group."""
+        groups = len(self.counts) - 1
+        whole = len(rows) // (groups * repeat) * groups * repeat
+        if whole and start % (groups * repeat) == 0:
+            folded = rows[:whole].view(-1, groups, repeat, rows.shape[1]) if repeat > 1 else None
+            flat = rows[:whole].view(-1, groups, rows.shape[1])
+            self.sums[:-1] += flat.sum(0) if folded is None else folded.sum((0, 2))
+            self.counts[:-1] += whole // groups
+        else:
+            whole = 0
+        if whole < len(rows):
+            index = torch.arange(start + whole, start + len(rows))
+            self._add_at(rows[whole:], index.div(repeat, rounding_mode="floor") % groups)
+        self._add_scatter(rows)
+
+    def add(self, rows: Tensor, groups: Tensor | None) -> None:
+        """Add rows in the given groups (b,), or in none."""
+        if groups is None:
+            self.counts[-1] += len(rows)
+            self.sums[-1] += rows.sum(0)
+        else:
+            self._add_at(rows, groups)
+        self._add_scatter(rows)
+
+    def _add_at(self, rows: Tensor, groups: Tensor) -> None:
+        part = torch.zeros(self.sums.shape, dtype=rows.dtype)
+        self.sums += part.index_add_(0, groups, rows)
+        self.counts += torch.bincount(groups, minlength=len(self.counts))
+
+    def _add_scatter(self, rows: Tensor) -> None:
+        if self.scatter is None:
+            return
+        if self.shift is None:  # sums of squares about a near mean lose no digits
+            self.shift = rows.double().mean(0).float()
+        moved = rows - self.shift
+        self.scatter += moved.T @ moved
+
+    def result(self) -> Moments:
+        counts, sums = self.counts.numpy(), self.sums.numpy()
+        if self.scatter is None or self.shift is None:
+            return Moments(counts, sums)
+        n = counts.sum()
+        moved = sums.sum(0) / n - self.shift.double().numpy()
+        scatter = self.scatter.numpy() - n * np.outer(moved, moved)
+        return Moments(counts, sums, (scatter + scatter.T) / 2)
+
+
+def moments(side: Embeddings, *, scatter: bool = False) -> Moments:
+    """Moments of one modality, in one pass.
+
+    Args:
+        side: n rows.
+        scatter: also the (d, d) scatter matrix.
+    """
+    groups = min(GROUPS, side.n)
+    sums = _Sums(side.dim, groups, scatter)
+    with progress(f"reading {side.modality}", side.n) as advance:
+        for start, rows in side.chunks(_chunk(groups)):
+            sums.add_interleaved(rows, start)
+            advance(len(rows))
+    return sums.result()
+
+
+def pair_moments(pair: Pair, *, scatter: bool = False) -> PairMoments:
+    """Moments of both modalities and of their matches, in one pass over each.
+
+    Args:
+        pair: n images and m texts.
+        scatter: also the (d, d) scatter matrices.
+    """
+    groups = min(GROUPS, pair.image.n)
+    image = _Sums(pair.dim, groups, scatter)
+    text = _Sums(pair.dim, groups, scatter)
+    matched = torch.zeros(3, groups + 1, dtype=torch.float64)
+    each = pair.captions_per_image
+    with progress("reading image and text", pair.image.n + pair.text.n) as advance:
+        for chunk in _aligned(pair, groups, each) if each else _scattered(pair, groups):
+            if chunk.image is not None:
+                image.add_interleaved(chunk.image, chunk.start)
+                advance(len(chunk.image))
+            if chunk.text is not None:
+                if each:
+                    text.add_interleaved(chunk.text, chunk.start * each, each)
+                else:
+                    text.add(chunk.text, chunk.text_groups)
+                advance(len(chunk.text))
+            if chunk.distance is not None:
+                values = chunk.distance.double().view(-1)
+                for row, what in zip(
+                    matched, (torch.ones_like(values), values, values**2), strict=True
+                ):
+                    row.index_add_(0, chunk.groups, what)
+    return PairMoments(image.result(), text.result(), MatchMoments(*matched.numpy()))
+
+
+def class_sums(side: Embeddings, codes: Tensor, classes: int, groups: int) -> tuple[Floats, Floats]:
+    """Sums of the unit rows of each class in each jackknife group.
+
+    Args:
+        side: n rows.
+        codes: (n,) class of each row.
+        classes: number of classes.
+        groups: jackknife groups; row i is in group i mod groups.
+
+    Returns:
+        Counts (groups, classes) and sums (groups, classes, d), float64.
+    """
+    cells = groups * classes
+    sums = torch.zeros(cells, side.dim, dtype=torch.float64)
+    cell = torch.arange(side.n) % groups * classes + codes
+    for start, rows in side.chunks():
+        here = cell[start : start + len(rows)]
+        if cells <= len(rows):
+            part = torch.zeros(cells, side.dim).index_add_(0, here, rows)
+            sums += part
+        else:
+            sums.index_add_(0, here, rows.double())
+    counts = torch.bincount(cell, minlength=cells).double()
+    return counts.view(groups, classes).numpy(), sums.view(groups, classes, side.dim).numpy()
+
+
+@dataclass(frozen=True, eq=False)
+class _Chunk:
+    """A stretch of a pair: rows to add, and distances (k,) of matches with their groups (k,)."""
+
+    start: int
+    image: Tensor | None
+    text: Tensor | None
+    text_groups: Tensor | None
+    distance: Tensor | None
+    groups: Tensor
+
+
+def _chunk(groups: int, rows: int = CHUNK) -> int:
+    """A chunk of whole rounds of groups, so that folding by reshape applies."""
+    return max(1, rows // groups) * groups
+
+
+def _distance(x: Tensor, y: Tensor) -> Tensor:
+    """‖x − y‖ along the last dimension; the difference itself, so that close pairs keep their digits."""
+    return torch.linalg.vector_norm(x - y, dim=-1)
+
+
+def _aligned(pair: Pair, groups: int, each: int) -> Iterator[_Chunk]:
+    """Texts in order, ``each`` to an image: both sides are read once, side by side."""
+    size = _chunk(groups, max(groups, CHUNK // each))
+    texts = pair.text.chunks(size * each)
+    for start, image in pair.image.chunks(size):
+        _, text = next(texts)
+        apart = _distance(image[:, None], text.view(len(image), each, -1))
+        group = torch.arange(start, start + len(image)) % groups
+        yield _Chunk(start, image, text, None, apart, group.repeat_interleave(each))
+    next(texts, None)  # let the pass over the texts see its end
+
+
+def _scattered(pair: Pair, groups: int) -> Iterator[_Chunk]:
+    """Any other matching: each side in order, the other side's rows fetched."""
+    images, texts = pair.matches
+    by_label = pair.labels is not None
+    none = torch.empty(0, dtype=torch.int64)
+    for start, rows in pair.image.chunks(_chunk(groups)):
+        group = torch.arange(start, start + len(rows)) % groups
+        apart = (
+            _distance(rows, pair.text.take(texts[start : start + len(rows)])) if by_label else None
+        )
+        yield _Chunk(start, rows, None, None, apart, group if by_label else none)
+    for start, rows in pair.text.chunks():
+        if by_label:
+            yield _Chunk(start, None, rows, None, None, none)
+            continue
+        of = images[start : start + len(rows)]
+        yield _Chunk(
+            start, None, rows, of % groups, _distance(rows, pair.image.take(of)), of % groups
+        )

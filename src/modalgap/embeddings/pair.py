@@ -1,0 +1,336 @@
+"""Embeddings (one modality) and Pair (two, and who matches whom): the nouns, and the door.
+
+The door checks each row as it is first read: finite, not zero; then makes it a unit row in float32.
+Nothing downstream checks again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+import xxhash
+from numpy.typing import NDArray
+from torch import Tensor
+
+from modalgap.embeddings.rows import Rows, as_rows
+from modalgap.errors import CannotMeasure, InputError
+from modalgap.linalg import to_unit
+
+CHUNK = 2048  # rows read at a time: a few MB, so that a chunk stays in cache through its sums
+UNIT_TOLERANCE = 2e-3  # float16 rows of unit norm come back within about 1e-3
+
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Embeddings:
+    """Vectors of one modality, normalised at the door, with what is known about them.
+
+    Args:
+        vectors: (n, d) array, tensor, memory map or ``Rows``; float16, bfloat16, float32 or float64.
+            Need not be unit.
+        modality: "image", "text", or another name; it becomes the suffix of per-modality measures.
+        names: n names for people (file names, captions), or None.
+        factors: what is known of each row, name to (n,) integers or strings: for instance
+            ``{"object": [...], "color": [...]}``. MOAD needs them.
+        provenance: where the vectors come from (model, weights, data set, prompt, logit_scale ...).
+        source: how errors call these vectors.
+
+    Raises:
+        InputError: a wrong shape or dtype, a row that is zero or not finite, a wrong length.
+    """
+
+    vectors: Any
+    modality: str = "image"
+    names: Sequence[str] | None = None
+    factors: Mapping[str, Any] = field(default_factory=dict)
+    provenance: Mapping[str, str] = field(default_factory=dict)
+    source: str = ""
+    _cache: dict[str, Any] = field(default_factory=dict, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        source = self.source or self.modality
+        rows = as_rows(self.vectors, source)
+        object.__setattr__(self, "vectors", rows)
+        object.__setattr__(self, "source", source)
+        if self.names is not None:
+            if len(self.names) != self.n:
+                raise InputError(
+                    f"{source}: names must be {self.n}, one a row; got {len(self.names)}"
+                )
+            object.__setattr__(self, "names", tuple(map(str, self.names)))
+        factors = {
+            str(name): _column(values, f"{source}: factor {name!r}", self.n)
+            for name, values in self.factors.items()
+        }
+        object.__setattr__(self, "factors", factors)
+        object.__setattr__(
+            self, "provenance", {str(key): str(value) for key, value in self.provenance.items()}
+        )
+        if rows.in_memory:
+            self._scan()
+
+    def __repr__(self) -> str:
+        return f"Embeddings({self.modality}, n={self.n}, dim={self.dim})"
+
+    def __len__(self) -> int:
+        return self.n
+
+    @property
+    def rows(self) -> Rows:
+        """The rows as stored."""
+        rows: Rows = self.vectors
+        return rows
+
+    @property
+    def n(self) -> int:
+        """Number of rows."""
+        return self.rows.shape[0]
+
+    @property
+    def dim(self) -> int:
+        """Number of columns."""
+        return self.rows.shape[1]
+
+    def unit(self, start: int = 0, stop: int | None = None) -> Tensor:
+        """Unit rows [start, stop), float32 (stop - start, d)."""
+        stop = self.n if stop is None else stop
+        return self._enter(self.rows.read(start, stop), torch.arange(start, stop))[0]
+
+    def take(self, index: Tensor | Sequence[int]) -> Tensor:
+        """Unit rows at ``index`` (k,), float32 (k, d)."""
+        index = torch.as_tensor(index, dtype=torch.int64)
+        if len(index) == 0:
+            return torch.empty(0, self.dim)
+        low, high = int(index.min()), int(index.max()) + 1
+        if high - low <= 4 * len(index):  # dense enough to read in one go
+            return self._enter(self.rows.read(low, high)[index - low], index)[0]
+        return self._enter(self.rows.take(index), index)[0]
+
+    def chunks(self, size: int = CHUNK) -> Iterator[tuple[int, Tensor]]:
+        """Yield (start, unit rows) over all rows in order.
+
+        A whole pass also settles ``fingerprint`` and ``norm_range``, at no further reading.
+        """
+        seen = None if "fingerprint" in self._cache else _Seen(self)
+        for start in range(0, self.n, size):
+            raw = self.rows.read(start, min(self.n, start + size))
+            unit, lengths = self._enter(raw, torch.arange(start, start + len(raw)))
+            if seen is not None:
+                seen.add(raw, lengths)
+            yield start, unit
+        if seen is not None:
+            seen.settle()
+
+    @property
+    def fingerprint(self) -> str:
+        """A hash of shape, dtype, every byte and the factors: the same data in any file format."""
+        self._scan()
+        return str(self._cache["fingerprint"])
+
+    @property
+    def norm_range(self) -> tuple[float, float]:
+        """Smallest and largest norm of the rows before they were normalised."""
+        self._scan()
+        low, high = self._cache["norm_range"]
+        return (low, high)
+
+    @property
+    def were_unit(self) -> bool:
+        """Whether every row had unit norm, within 0.002, before the door."""
+        low, high = self.norm_range
+        return abs(low - 1) <= UNIT_TOLERANCE and abs(high - 1) <= UNIT_TOLERANCE
+
+    def factor(self, name: str) -> tuple[Tensor, int]:
+        """Codes (n,) in 0 … k-1 of a factor, and k."""
+        if name not in self.factors:
+            known = ", ".join(sorted(self.factors)) or "none"
+            raise CannotMeasure(
+                f"the {self.modality} side needs the factor {name!r}; it has {known}"
+            )
+        values, codes = np.unique(self.factors[name], return_inverse=True)
+        return torch.from_numpy(codes.reshape(-1).astype(np.int64)), len(values)
+
+    def _scan(self) -> None:
+        if "fingerprint" not in self._cache:
+            for _ in self.chunks():
+                continue
+
+    def _enter(self, raw: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
+        unit, lengths = to_unit(raw)
+        if not (lengths.min() > 0 and lengths.max() < torch.inf):
+            row = int(torch.nonzero(~((lengths > 0) & lengths.isfinite()))[0])
+            found = "only zeros" if lengths[row] == 0 else "nan or infinity"
+            raise InputError(
+                f"{self.source}: every row must be finite and not zero; row {int(index[row])} holds {found}"
+            )
+        return unit, lengths
+
+
+@dataclass(frozen=True, eq=False)
+class Pair:
+    """Two modalities in one space, and who matches whom.
+
+    Args:
+        image: n rows (or any first modality).
+        text: m rows.
+        text_to_image: (m,) the image that each text describes: captions, several per image allowed.
+        labels: (n,) the text that describes each image: class prompts, one text per class.
+
+    With neither, n must equal m and row i matches row i.
+
+    Raises:
+        InputError: different widths, both kinds of match, or matches of a wrong length or range.
+    """
+
+    image: Embeddings
+    text: Embeddings
+    text_to_image: Any = None
+    labels: Any = None
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.image, Embeddings):
+            object.__setattr__(self, "image", Embeddings(self.image, "image"))
+        if not isinstance(self.text, Embeddings):
+            object.__setattr__(self, "text", Embeddings(self.text, "text"))
+        image, text = self.image, self.text
+        if image.dim != text.dim:
+            raise InputError(
+                f"{image.source} and {text.source}: must have the same width; got {image.dim} and {text.dim}"
+            )
+        if image.modality == text.modality:
+            raise InputError(f"the two modalities must have two names; both are {image.modality!r}")
+        if self.text_to_image is not None and self.labels is not None:
+            raise InputError("text_to_image and labels: give one or neither, not both")
+        if self.text_to_image is not None:
+            found = _matches(
+                self.text_to_image, "text_to_image", text.n, image.n, "texts", "images"
+            )
+            object.__setattr__(self, "text_to_image", found)
+        elif self.labels is not None:
+            found = _matches(self.labels, "labels", image.n, text.n, "images", "texts")
+            object.__setattr__(self, "labels", found)
+        elif image.n != text.n:
+            raise InputError(
+                f"{image.source} and {text.source}: without text_to_image or labels, row i matches row i,"
+                f" so both need the same number of rows; got {image.n} and {text.n}"
+            )
+
+    def __repr__(self) -> str:
+        return f"Pair({self.image!r}, {self.text!r}, matched by {self.matched_by})"
+
+    @property
+    def dim(self) -> int:
+        """Width of both sides."""
+        return self.image.dim
+
+    @property
+    def matched_by(self) -> str:
+        """ "rows", "text_to_image" or "labels"."""
+        if self.labels is not None:
+            return "labels"
+        return "rows" if self.text_to_image is None else "text_to_image"
+
+    @property
+    def sides(self) -> tuple[Embeddings, Embeddings]:
+        """Image, then text."""
+        return (self.image, self.text)
+
+    @property
+    def captions_per_image(self) -> int | None:
+        """C when texts come in order, c to an image; None otherwise."""
+        if self.labels is not None:
+            return None
+        if self.text_to_image is None:
+            return 1
+        c, rest = divmod(self.text.n, self.image.n)
+        if rest or not np.array_equal(self.text_to_image, np.arange(self.text.n) // c):
+            return None
+        return c
+
+    @property
+    def matches(self) -> tuple[Tensor, Tensor]:
+        """Indices (image, text), each (k,), of every matched pair, in the order of the longer side."""
+        if self.labels is not None:
+            return torch.arange(self.image.n), torch.from_numpy(self.labels)
+        if self.text_to_image is not None:
+            return torch.from_numpy(self.text_to_image), torch.arange(self.text.n)
+        return torch.arange(self.image.n), torch.arange(self.image.n)
+
+    @property
+    def first_matches(self) -> tuple[Tensor, Tensor]:
+        """``matches`` with each image once: its first caption. Images without one are left out."""
+        image, text = self.matches
+        if self.text_to_image is None:
+            return image, text
+        found, first = np.unique(self.text_to_image, return_index=True)
+        return torch.from_numpy(found), torch.from_numpy(first.astype(np.int64))
+
+    @property
+    def fingerprint(self) -> str:
+        """A hash of both sides and of who matches whom."""
+        digest = xxhash.xxh3_128()
+        digest.update(f"{self.image.fingerprint}|{self.text.fingerprint}|".encode())
+        if self.captions_per_image != 1:
+            digest.update(self.matched_by.encode())
+            digest.update(
+                np.ascontiguousarray(
+                    self.labels if self.text_to_image is None else self.text_to_image
+                )
+            )
+        return digest.hexdigest()
+
+
+class _Seen:
+    """What a first whole pass learns: the hash of the bytes and the range of the norms."""
+
+    def __init__(self, side: Embeddings) -> None:
+        self.side = side
+        self.digest = xxhash.xxh3_128()
+        self.digest.update(f"{side.rows.shape}|{side.rows.dtype}|".encode())
+        self.low, self.high = np.inf, 0.0
+
+    def add(self, raw: Tensor, lengths: Tensor) -> None:
+        bits = {2: torch.int16, 4: torch.int32, 8: torch.int64}[raw.element_size()]
+        self.digest.update(raw.contiguous().view(bits).numpy())
+        self.low = min(self.low, float(lengths.min()))
+        self.high = max(self.high, float(lengths.max()))
+
+    def settle(self) -> None:
+        for name, values in sorted(self.side.factors.items()):
+            self.digest.update(f"|{name}|".encode())
+            self.digest.update("\0".join(map(str, values)).encode())
+        self.side._cache["norm_range"] = (self.low, self.high)
+        self.side._cache["fingerprint"] = self.digest.hexdigest()
+
+
+def _column(values: object, what: str, n: int) -> NDArray[Any]:
+    """A factor: (n,) integers or strings."""
+    column = np.asarray(values)
+    if column.dtype.kind not in "iuUb":
+        raise InputError(f"{what}: must hold integers or strings; got {column.dtype}")
+    if column.shape != (n,):
+        raise InputError(f"{what}: must have shape ({n},), one a row; got {column.shape}")
+    return column.astype(str) if column.dtype.kind == "U" else column.astype(np.int64)
+
+
+def _matches(values: object, what: str, length: int, limit: int, own: str, other: str) -> Ints:
+    """Indices (length,) into ``limit`` rows."""
+    index = values.numpy() if isinstance(values, Tensor) else np.asarray(values)
+    if index.dtype.kind not in "iu":
+        raise InputError(f"{what}: must hold integers; got {index.dtype}")
+    if index.shape != (length,):
+        raise InputError(
+            f"{what}: must have shape ({length},), one for each of the {own}; got {index.shape}"
+        )
+    wrong = np.nonzero((index < 0) | (index >= limit))[0]
+    if len(wrong):
+        row = int(wrong[0])
+        raise InputError(
+            f"{what}: must lie in 0 … {limit - 1} (the {other}); row {row} holds {index[row]}"
+        )
+    return index.astype(np.int64)

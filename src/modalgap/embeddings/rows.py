@@ -1,0 +1,208 @@
+"""Rows: an (n, d) array that may lie in memory, in a file, or in many files.
+
+Nothing here looks at values; the door (``pair.Embeddings``) does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from modalgap.errors import FileError, InputError
+
+FLOATS = (torch.float16, torch.float32, torch.float64, torch.bfloat16)
+_NUMPY_NAMES = {"f2": torch.float16, "f4": torch.float32, "f8": torch.float64}
+
+
+@runtime_checkable
+class Rows(Protocol):
+    """What the door needs of a source of rows."""
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(n, d)."""
+        ...
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The dtype as stored."""
+        ...
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether reading costs no input or output."""
+        ...
+
+    def read(self, start: int, stop: int) -> Tensor:
+        """Rows [start, stop) as stored, (stop - start, d)."""
+        ...
+
+    def take(self, index: Tensor) -> Tensor:
+        """Rows at ``index`` (k,) as stored, (k, d)."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class MemoryRows:
+    """Rows of a tensor."""
+
+    tensor: Tensor
+    in_memory: bool = True
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return (self.tensor.shape[0], self.tensor.shape[1])
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return self.tensor.dtype
+
+    def read(self, start: int, stop: int) -> Tensor:
+        return self.tensor[start:stop]
+
+    def take(self, index: Tensor) -> Tensor:
+        return self.tensor[index]
+
+
+@dataclass(frozen=True, eq=False)
+class FileRows:
+    """Rows of a C-ordered array at an offset in a file.
+
+    A pass over the rows reads them rather than mapping them, so that resident memory stays at one
+    chunk however large the file is; scattered rows go through a memory map.
+    """
+
+    path: Path
+    offset: int
+    kind: np.dtype[Any]  # numpy's, with byte order; bfloat16 is read as uint16
+    shape: tuple[int, int]
+    dtype: torch.dtype
+    in_memory: bool = False
+
+    def read(self, start: int, stop: int) -> Tensor:
+        d = self.shape[1]
+        count = (stop - start) * d
+        try:
+            flat = np.fromfile(
+                self.path, self.kind, count, offset=self.offset + start * d * self.kind.itemsize
+            )
+        except OSError as error:
+            raise FileError(f"{self.path}: cannot be read ({error.strerror})") from error
+        if flat.size != count:
+            raise FileError(f"{self.path}: ends early, it was changed while being read")
+        return self._tensor(flat.reshape(stop - start, d))
+
+    def take(self, index: Tensor) -> Tensor:
+        try:
+            mapped = np.memmap(self.path, self.kind, "r", self.offset, self.shape)
+        except (OSError, ValueError) as error:
+            raise FileError(f"{self.path}: cannot be mapped ({error})") from error
+        return self._tensor(mapped[index.numpy()])
+
+    def _tensor(self, values: np.ndarray[Any, Any]) -> Tensor:
+        native = np.ascontiguousarray(values, dtype=self.kind.newbyteorder("="))
+        tensor = torch.from_numpy(native)
+        return tensor.view(torch.bfloat16) if self.dtype is torch.bfloat16 else tensor
+
+
+@dataclass(frozen=True, eq=False)
+class ShardedRows:
+    """Several sources of rows, one after the other."""
+
+    parts: tuple[Rows, ...]
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return (sum(part.shape[0] for part in self.parts), self.parts[0].shape[1])
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return self.parts[0].dtype
+
+    @property
+    def in_memory(self) -> bool:
+        return all(part.in_memory for part in self.parts)
+
+    def read(self, start: int, stop: int) -> Tensor:
+        found: list[Tensor] = []
+        first = 0
+        for part in self.parts:
+            a, b = max(start - first, 0), min(stop - first, part.shape[0])
+            if a < b:
+                found.append(part.read(a, b))
+            first += part.shape[0]
+        return found[0] if len(found) == 1 else torch.cat(found)
+
+    def take(self, index: Tensor) -> Tensor:
+        out = torch.empty((len(index), self.shape[1]), dtype=self.dtype)
+        first = 0
+        for part in self.parts:
+            here = (index >= first) & (index < first + part.shape[0])
+            if here.any():
+                out[here] = part.take(index[here] - first)
+            first += part.shape[0]
+        return out
+
+
+def as_rows(array: object, source: str) -> Rows:
+    """Rows of whatever holds numbers: tensor, numpy array, memory map, nested list, or Rows.
+
+    Raises:
+        InputError: not two-dimensional, not floating, fewer than two rows, or no columns.
+    """
+    if isinstance(array, Rows):
+        return check_shape(array, source)
+    if isinstance(array, Tensor):
+        tensor = array.detach()
+        if tensor.device.type != "cpu":
+            tensor = tensor.cpu()
+    else:
+        try:
+            values = np.asarray(array)
+        except (ValueError, TypeError) as error:
+            raise InputError(f"{source}: must be an array of numbers; got {error}") from error
+        if values.dtype.kind != "f":
+            raise InputError(f"{source}: must hold float16, float32 or float64; got {values.dtype}")
+        if values.dtype.itemsize > 8:
+            values = values.astype(np.float64)
+        values = np.asarray(values, dtype=values.dtype.newbyteorder("="))
+        if any(stride < 0 for stride in values.strides) or not values.flags.writeable:
+            values = values.copy()
+        tensor = torch.from_numpy(values)
+    if tensor.dtype not in FLOATS:
+        raise InputError(f"{source}: must hold float16, float32 or float64; got {tensor.dtype}")
+    if tensor.ndim != 2:
+        raise InputError(
+            f"{source}: must have 2 dimensions (rows, columns); got {tuple(tensor.shape)}"
+        )
+    return check_shape(MemoryRows(tensor), source)
+
+
+def check_shape(rows: Rows, source: str) -> Rows:
+    """Refuse fewer than two rows or no columns."""
+    n, d = rows.shape
+    if n < 2 or d < 1:
+        raise InputError(f"{source}: needs at least 2 rows and 1 column; got shape ({n}, {d})")
+    return rows
+
+
+def concatenate(parts: Sequence[Rows], source: str) -> Rows:
+    """One Rows of many shards, which must agree in width and dtype."""
+    widths = sorted({part.shape[1] for part in parts})
+    if len(widths) > 1:
+        raise InputError(f"{source}: shards must have the same width; got {widths}")
+    kinds = {str(part.dtype).removeprefix("torch.") for part in parts}
+    if len(kinds) > 1:
+        raise InputError(f"{source}: shards must have one dtype; got {', '.join(sorted(kinds))}")
+    return parts[0] if len(parts) == 1 else ShardedRows(tuple(parts))
+
+
+def torch_dtype(kind: np.dtype[Any]) -> torch.dtype | None:
+    """The torch dtype of a numpy floating dtype of 2, 4 or 8 bytes, else None."""
+    return _NUMPY_NAMES.get(f"{kind.kind}{kind.itemsize}")

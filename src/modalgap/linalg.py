@@ -1,0 +1,66 @@
+"""The only shared maths: unit rows, chunks of similarity, decompositions.
+
+Everything takes and gives torch tensors. Rows are (n, d). Sums that matter are in float64.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+# Working memory for one block of similarities, in bytes. Two blocks may live at once.
+BLOCK_BYTES = 64 * 2**20
+
+
+def norms(rows: Tensor) -> Tensor:
+    """Euclidean norms (n,) in float64, right for any finite row, however large or small."""
+    lengths = torch.linalg.vector_norm(rows, dim=1).double()
+    # float32 squares overflow above 1e19 and vanish below 1e-19; redo only such rows, scaled
+    odd = ~((lengths > 1e-15) & (lengths < 1e15))
+    if odd.any():
+        some = rows[odd].double()
+        scale = some.abs().amax(dim=1, keepdim=True)
+        safe = torch.where((scale > 0) & scale.isfinite(), scale, torch.ones_like(scale))
+        lengths[odd] = torch.linalg.vector_norm(some / safe, dim=1) * safe[:, 0]
+    return lengths
+
+
+def to_unit(rows: Tensor) -> tuple[Tensor, Tensor]:
+    """Rows divided by their norms.
+
+    Args:
+        rows: (n, d), any floating dtype.
+
+    Returns:
+        (n, d) float32 unit rows, and (n,) float64 norms before. A norm that is zero or not finite
+        is left for the caller to refuse.
+    """
+    rows = rows.float() if rows.dtype in (torch.float16, torch.bfloat16) else rows
+    lengths = norms(rows)
+    if rows.dtype is torch.float64 or not (lengths.min() > 1e-15 and lengths.max() < 1e15):
+        return (rows.double() / lengths[:, None]).float(), lengths
+    return rows * lengths.reciprocal().float()[:, None], lengths
+
+
+def blocks(n: int, columns: int, budget: int = BLOCK_BYTES) -> Iterator[tuple[int, int]]:
+    """Ranges of rows such that (rows, columns) float32 fits the budget, at least one row each."""
+    step = max(1, min(n, 512, budget // (4 * max(1, columns))))
+    for start in range(0, n, step):
+        yield start, min(n, start + step)
+
+
+def psd_eigh(matrix: Tensor) -> tuple[Tensor, Tensor]:
+    """Eigenvalues (d,) descending and clipped at zero, and eigenvectors (d, d) in columns."""
+    values, vectors = torch.linalg.eigh(matrix)
+    return values.flip(0).clamp_min(0.0), vectors.flip(1)
+
+
+def top_directions(values: Tensor, share: float) -> int:
+    """How many leading eigenvalues hold at least ``share`` of their sum."""
+    total = values.sum()
+    if total <= 0:
+        return 0
+    held = values.cumsum(0) / total
+    return min(len(values), int((held < share - 1e-12).sum()) + 1)

@@ -1,0 +1,278 @@
+"""What a measure is, and the evidence that measures share.
+
+A measure is a card and a function. Given arrays it is a plain function; given to ``modalgap.measure`` many
+of them share one ``Evidence``, which works out each expensive thing once, when first asked.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from modalgap.card import Card
+from modalgap.embeddings import Embeddings, Moments, Pair, PairMoments, moments, pair_moments
+from modalgap.errors import CannotMeasure, InputError, OptionError
+from modalgap.measure.neighbours import Within, best_across, nearest, within
+from modalgap.result import Value
+
+
+class Side:
+    """One modality and what is known of it so far.
+
+    Args:
+        embeddings: n rows.
+        scatter: collect second moments too.
+        clusters: (n,) rows of one value are not independent (the captions of one image).
+    """
+
+    def __init__(
+        self, embeddings: Embeddings, *, scatter: bool, clusters: Tensor | None = None
+    ) -> None:
+        self.embeddings = embeddings
+        self.clusters = torch.arange(embeddings.n) if clusters is None else clusters
+        self._within: dict[tuple[int, int, int], Within] = {}
+        self.modality = embeddings.modality
+        self.n, self.dim = embeddings.n, embeddings.dim
+        self._scatter = scatter
+
+    @cached_property
+    def moments(self) -> Moments:
+        """Sums in groups, with the scatter matrix when one of the measures needs it."""
+        return moments(self.embeddings, scatter=self._scatter)
+
+    @cached_property
+    def spectrum(self) -> tuple[Tensor, Tensor]:
+        """Eigenvalues (d,), descending, and eigenvectors (d, d) in columns, of the covariance."""
+        from modalgap.linalg import psd_eigh
+
+        return psd_eigh(torch.from_numpy(self.moments.covariance))
+
+    def sample(self, cap: int, seed: int) -> Tensor:
+        """Indices, ascending, of at most ``cap`` rows drawn without replacement."""
+        return sample(self.n, cap, seed)
+
+    def within(self, k: int, cap: int, seed: int, best: Tensor | None = None) -> Within:
+        """The k nearest among at most ``cap`` rows of this modality.
+
+        Args:
+            k: neighbours.
+            cap: rows.
+            seed: of their choice.
+            best: (rows,) cosines; also count how many of a row's own modality exceed its entry.
+        """
+        key = (k, cap, seed)
+        found = self._within.get(key)
+        if found is None or (best is not None and found.above is None):
+            rows = self.embeddings.take(self.sample(cap, seed))
+            found = self._within[key] = within(rows, k, best)
+        return found
+
+
+class Evidence:
+    """A pair and what is known of it so far.
+
+    Args:
+        pair: the pair.
+        scatter: collect second moments in the one pass over the data.
+    """
+
+    def __init__(self, pair: Pair, *, scatter: bool) -> None:
+        self.pair = pair
+        self._scatter = scatter
+        captions = None if pair.text_to_image is None else pair.matches[0]
+        self.image = Side(pair.image, scatter=scatter)
+        self.text = Side(pair.text, scatter=scatter, clusters=captions)
+        self._once: dict[str, Any] = {}
+        self._mixed: dict[tuple[int, int, int], tuple[Within, Within]] = {}
+
+    @property
+    def sides(self) -> tuple[Side, Side]:
+        """Image, then text."""
+        return (self.image, self.text)
+
+    @cached_property
+    def moments(self) -> PairMoments:
+        """Sums of both sides and of their matches; the sides take theirs from here."""
+        found = pair_moments(self.pair, scatter=self._scatter)
+        self.image.moments, self.text.moments = found.image, found.text
+        return found
+
+    @property
+    def gap(self) -> Tensor:
+        """G = μ_image − μ_text, (d,) float64."""
+        found = self.moments
+        return torch.from_numpy(found.image.mean - found.text.mean)
+
+    def once(self, key: str, work: Callable[[Evidence], Any]) -> Any:
+        """``work(self)``, done the first time only."""
+        if key not in self._once:
+            self._once[key] = work(self)
+        return self._once[key]
+
+    def mixed(self, k: int, cap: int, seed: int) -> tuple[Within, Within]:
+        """Neighbours inside each modality, with how many stand above the best of the other."""
+        key = (k, cap, seed)
+        if key not in self._mixed:
+            images, texts = (side.embeddings.take(side.sample(cap, seed)) for side in self.sides)
+            best_text, best_image = best_across(images, texts)
+            self._mixed[key] = (
+                self.image.within(k, cap, seed, best_text),
+                self.text.within(k, cap, seed, best_image),
+            )
+        return self._mixed[key]
+
+    @cached_property
+    def predictions(self) -> Tensor:
+        """(n,) nearest text of each image, for class prompts."""
+        texts = self.pair.text.unit()
+        found = [nearest(rows, texts) for _, rows in self.pair.image.chunks()]
+        return torch.cat(found)
+
+    def temperature(self, given: float | None) -> float:
+        """The temperature given, or that of the model if the file tells, or CLIP's 0.01."""
+        if given is not None:
+            at_least("temperature", given, 1e-4)
+            return float(given)
+        for side in self.pair.sides:
+            try:
+                scale = float(side.provenance.get("logit_scale", ""))
+            except ValueError:
+                continue
+            if 0 < scale <= 1e4:
+                return 1 / scale
+        return 0.01
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A card, and the function that computes it. Call it with arrays, Embeddings or a Pair.
+
+    Attributes:
+        card: what the measure says of itself.
+        compute: (Evidence, **options) to Value, or (Side, **options) where ``per_modality``.
+        per_modality: whether it is a number of one modality; its results carry "_image" or "_text".
+        scatter: whether it needs second moments.
+    """
+
+    card: Card
+    compute: Callable[..., Value]
+    per_modality: bool = False
+    scatter: bool = False
+    __doc__: str = field(default="", init=False)
+
+    def __post_init__(self) -> None:
+        doc = f"{self.card.title}. {self.card.idea}\n\n{self.compute.__doc__ or ''}"
+        object.__setattr__(self, "__doc__", doc)
+
+    @property
+    def name(self) -> str:
+        """The name on the card."""
+        return self.card.name
+
+    @property
+    def options(self) -> Mapping[str, Any]:
+        """Options and their defaults."""
+        parameters = list(inspect.signature(self.compute).parameters.values())[1:]
+        return {each.name: each.default for each in parameters}
+
+    def names(self, modalities: tuple[str, ...]) -> tuple[str, ...]:
+        """The names under which its values appear."""
+        if not self.per_modality:
+            return (self.name,)
+        return tuple(f"{self.name}_{modality}" for modality in modalities)
+
+    def run(self, evidence: Evidence | Side, options: Mapping[str, Any]) -> Value:
+        """Compute with those of the options that are this measure's own."""
+        own = {**self.options, **{key: options[key] for key in options if key in self.options}}
+        value = self.compute(evidence, **own)
+        return Value(value.value, value.interval, {**own, **value.params}, value.details)
+
+    def __call__(
+        self,
+        image: Any,
+        text: Any = None,
+        *,
+        text_to_image: Any = None,
+        labels: Any = None,
+        factors: Mapping[str, Any] | None = None,
+        **options: Any,
+    ) -> Value:
+        """Measure arrays.
+
+        Args:
+            image: (n, d) array, ``Embeddings``, or a whole ``Pair``; for a measure of one modality,
+                the rows of that modality.
+            text: (m, d) array or ``Embeddings``.
+            text_to_image: (m,) image of each text.
+            labels: (n,) text of each image.
+            factors: name to (n,) values known of each row (measures of one modality).
+            **options: the measure's own.
+
+        Returns:
+            The value; ``float(value)`` is the number.
+        """
+        for name in options:
+            if name not in self.options:
+                raise OptionError.unknown(f"option of {self.name}", name, self.options)
+        evidence: Evidence | Side
+        if self.per_modality:
+            if text is not None or isinstance(image, Pair):
+                raise InputError(f"{self.name} is a number of one modality; give it one array")
+            side = (
+                image if isinstance(image, Embeddings) else Embeddings(image, factors=factors or {})
+            )
+            evidence = Side(side, scatter=self.scatter)
+        else:
+            if factors is not None:
+                raise InputError(f"{self.name} has no use for factors")
+            pair = (
+                image
+                if isinstance(image, Pair)
+                else _pair(self.name, image, text, text_to_image, labels)
+            )
+            evidence = Evidence(pair, scatter=self.scatter)
+        return self.run(evidence, options)
+
+
+def _pair(name: str, image: Any, text: Any, text_to_image: Any, labels: Any) -> Pair:
+    if text is None:
+        raise InputError(f"{name} compares two modalities; give it image and text")
+    return Pair(image, text, text_to_image, labels)
+
+
+def sample(n: int, cap: int, seed: int) -> Tensor:
+    """Indices, ascending, of at most ``cap`` of n rows, drawn without replacement."""
+    if n <= cap:
+        return torch.arange(n)
+    chosen = np.random.default_rng(seed).choice(n, cap, replace=False)
+    return torch.from_numpy(np.sort(chosen))
+
+
+def at_least(name: str, value: float, low: float) -> None:
+    """Refuse an option below ``low``, or not a number."""
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, int | float)
+        or not value >= low
+        or value == float("inf")
+    ):
+        raise OptionError(f"{name} must be a number of at least {low:g}; got {value!r}")
+
+
+def whole(name: str, value: int, low: int) -> None:
+    """Refuse an option that is not an integer of at least ``low``."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < low:
+        raise OptionError(f"{name} must be an integer of at least {low}; got {value!r}")
+
+
+def needs(condition: bool, reason: str) -> None:
+    """Raise CannotMeasure unless the data has what the measure needs."""
+    if not condition:
+        raise CannotMeasure(reason)

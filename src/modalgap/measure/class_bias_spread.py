@@ -1,0 +1,36 @@
+"""Class-bias spread: what a raw shift adds to each class's score, and how unequally.
+
+Equation: standard deviation over texts c of ⟨g, y_c⟩, which is √(gᵀ Σ_y g) with Σ_y of all m texts (divided by m).
+Source: Sato et al. 2026 (arXiv 2609.01103), section 3: the bias b_c = −⟨g, y_c⟩ predicts where predictions pile up.
+Relations: zero when leakage_text is; in units of cosine, so compare it with the margins between classes.
+Fails when: texts are captions and not classes: it is then their spread along the gap, without that meaning.
+"""
+
+from __future__ import annotations
+
+import torch
+
+from modalgap.card import Card
+from modalgap.measure.base import Evidence, Measure
+from modalgap.result import Value
+
+CARD = Card(
+    name="class_bias_spread",
+    title="Class-bias spread",
+    question="Would a raw shift favour some classes?",
+    idea="How unequally the texts lie along the gap: the bias that shifting adds to their scores.",
+    equation=r"\operatorname{std}_c \langle g, y_c \rangle",
+    source="Sato et al. 2026 (arXiv 2609.01103), section 3",
+    direction="lower",
+    low=0.0,
+    interval="none: the texts are the population, not a sample",
+)
+
+
+def _class_bias_spread(evidence: Evidence) -> Value:
+    gap, text = evidence.gap, evidence.moments.text
+    along = gap @ torch.from_numpy(text.covariance) @ gap * (text.n - 1) / text.n
+    return Value(float(along.clamp_min(0).sqrt()))
+
+
+class_bias_spread = Measure(CARD, _class_bias_spread, scatter=True)

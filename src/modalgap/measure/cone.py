@@ -1,0 +1,35 @@
+"""The cone: mean cosine between distinct items of one modality.
+
+Equation: (‖Σu‖² − n) / (n(n − 1)) for unit rows. Source: Liang et al. 2022, section 3.1 (cone effect).
+Relations: 1 − cone is the spread that ``trace_ratio`` compares; 0 = directions fill the sphere, 1 = one point.
+Fails when: nothing; note that public code often leaves the diagonal in, which adds (1 − cone)/n.
+"""
+
+from __future__ import annotations
+
+from modalgap.card import Card
+from modalgap.measure.base import Measure, Side
+from modalgap.measure.first import mean_cosine
+from modalgap.measure.intervals import jackknife
+from modalgap.result import Value
+
+CARD = Card(
+    name="cone",
+    title="Cone",
+    question="How narrow is the cone that one modality lives in?",
+    idea="The mean cosine between distinct items of one modality.",
+    equation=r"\frac{\lVert \sum_i u_i \rVert^2 - n}{n(n-1)}",
+    source="Liang et al. 2022, section 3.1",
+    direction="lower",
+    low=-1.0,
+    high=1.0,
+    interval="jackknife over groups of images",
+)
+
+
+def _cone(side: Side) -> Value:
+    values = mean_cosine(side.moments)
+    return Value(float(values[0]), jackknife(values, CARD.low, CARD.high))
+
+
+cone = Measure(CARD, _cone, per_modality=True)

@@ -1,0 +1,36 @@
+"""Effective rank: how many directions one modality really uses.
+
+Equation: exp(−Σ p_k log p_k), p the eigenvalues of the covariance divided by their sum. Source: Roy & Vetterli 2007.
+Relations: ``principal_angles`` asks whether the two modalities use the same ones.
+Fails when: rows are fewer than dimensions: it cannot exceed n − 1.
+"""
+
+from __future__ import annotations
+
+import torch
+
+from modalgap.card import Card
+from modalgap.measure.base import Measure, Side, needs
+from modalgap.result import Value
+
+CARD = Card(
+    name="effective_rank",
+    title="Effective rank",
+    question="How many directions does one modality use?",
+    idea="The exponential of the entropy of the normalised covariance spectrum.",
+    equation=r"\exp\left(-\sum_k p_k \log p_k\right)",
+    source="Roy & Vetterli 2007, section 2",
+    direction="higher",
+    low=1.0,
+    interval="none: biased down on few rows, so an interval around it would mislead",
+)
+
+
+def _effective_rank(side: Side) -> Value:
+    values, _ = side.spectrum
+    needs(bool(values.sum() > 1e-12), "all rows of this modality are the same")
+    share = values / values.sum()
+    return Value(float(torch.special.entr(share).sum().exp()))
+
+
+effective_rank = Measure(CARD, _effective_rank, per_modality=True, scatter=True)

@@ -1,0 +1,43 @@
+"""Hubness: are a few items everybody's neighbours?
+
+Equation: skewness of N_k(u), how often u is among the k nearest of the other items of its modality.
+Source: Radovanović et al. 2010, section 3.
+Relations: prediction_gini sees the same across modalities, as classes that attract too many images.
+Fails when: duplicates abound: each copy takes the place of a neighbour.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from scipy.stats import skew
+
+from modalgap.card import Card
+from modalgap.measure.base import Measure, Side, needs, whole
+from modalgap.result import Value
+
+CARD = Card(
+    name="hubness",
+    title="Hubness",
+    question="Do a few items turn up in everybody's results?",
+    idea="The skewness of how often items are among the k nearest of others; 0 is even, above 1 means hubs.",
+    equation=r"\operatorname{skew}(N_k)",
+    source="Radovanović et al. 2010, section 3",
+    direction="lower",
+    interval="none: the counts depend on one another",
+)
+
+
+def _hubness(side: Side, *, k: int = 10, cap: int = 30_000, seed: int = 0) -> Value:
+    """``k`` neighbours among at most ``cap`` rows, drawn with ``seed``."""
+    whole("k", k, 1)
+    whole("cap", cap, 2)
+    number = min(side.n, cap)
+    needs(number > k, f"it needs more than k={k} items; found {number}")
+    top = side.within(k, cap, seed).top
+    counts = torch.bincount(top.reshape(-1), minlength=number).double().numpy()
+    needs(bool(np.ptp(counts) > 0), "every item is a neighbour equally often")
+    return Value(float(skew(counts)), details={"largest": int(counts.max())})
+
+
+hubness = Measure(CARD, _hubness, per_modality=True)

@@ -1,0 +1,79 @@
+"""Neighbourhood order: do both modalities rank the other classes alike?
+
+Equation: mean over classes c of (1 − τ_b)/2, τ_b between the similarities of c to all other classes in the two modalities;
+the share of discordant orders. Source: Schrodi et al. 2025, section 5 (neighbourhood ordering).
+Relations: nas asks about the k nearest only.
+Fails when: classes are fewer than three. The authors' code compares inverse permutations and so returns about 0.46–0.49
+almost whatever the data; this is the ordinary distance.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from scipy.stats import kendalltau
+from torch import Tensor
+
+from modalgap.card import Card
+from modalgap.embeddings import Embeddings
+from modalgap.embeddings.moments import class_sums
+from modalgap.measure.base import Evidence, Measure, needs, sample, whole
+from modalgap.progress import progress
+from modalgap.result import Value
+
+CARD = Card(
+    name="kendall_tau",
+    title="Kendall τ distance of neighbourhoods",
+    question="Do images and texts agree on which classes are alike?",
+    idea="The share of class pairs that the two modalities order differently, seen from each class.",
+    equation=r"\operatorname{mean}_c \tfrac12 (1 - \tau_b(s^x_c, s^y_c))",
+    source="Schrodi et al. 2025, section 5",
+    direction="lower",
+    low=0.0,
+    high=1.0,
+    needs=("pairs",),
+    interval="none: the classes are not independent of one another",
+)
+
+
+def _kendall_tau(evidence: Evidence, *, cap: int = 500, seed: int = 0) -> Value:
+    """With labels, classes are compared by their means; else matched items, at most ``cap`` drawn with ``seed``."""
+    whole("cap", cap, 3)
+    pair = evidence.pair
+    if pair.labels is not None:
+        labels = torch.from_numpy(pair.labels)
+        found = torch.unique(labels)
+        images, texts = (
+            _class_means(pair.image, labels, found, pair.text.n),
+            pair.text.take(found).double(),
+        )
+    else:
+        image, text = pair.first_matches
+        chosen = sample(len(image), cap, seed)
+        images, texts = (
+            pair.image.take(image[chosen]).double(),
+            pair.text.take(text[chosen]).double(),
+        )
+    needs(
+        len(images) >= 3,
+        f"it orders classes or items, of which there must be at least 3; found {len(images)}",
+    )
+    inside_images, inside_texts = (images @ images.T).numpy(), (texts @ texts.T).numpy()
+    distances = []
+    with progress("neighbourhood order", len(images)) as advance:
+        for c in range(len(images)):
+            others = np.arange(len(images)) != c
+            tau = kendalltau(inside_images[c, others], inside_texts[c, others]).statistic
+            distances.append((1 - tau) / 2)
+            advance(1)
+    return Value(float(np.mean(distances)), params={"compared": len(images)})
+
+
+def _class_means(side: Embeddings, labels: Tensor, found: Tensor, classes: int) -> Tensor:
+    """(len(found), d) float64 unit means of the classes that occur."""
+    _, sums = class_sums(side, labels, classes, 1)
+    means = torch.from_numpy(sums[0])[found]
+    return means / means.norm(dim=1, keepdim=True)
+
+
+kendall_tau = Measure(CARD, _kendall_tau)

@@ -1,0 +1,36 @@
+"""Distance between matched embeddings: how far an image lies from its own text.
+
+Equation: mean over matched pairs of ‖x − y‖. Source: L2I in Schrodi et al. 2025, section 3.
+Relations: never below l2m. What it has beyond l2m is content that the two sides do not share.
+Fails when: pairs are few or wrongly matched; it then rises like a gap.
+"""
+
+from __future__ import annotations
+
+from modalgap.card import Card
+from modalgap.measure.base import Evidence, Measure
+from modalgap.measure.first import mean_distance
+from modalgap.measure.intervals import jackknife
+from modalgap.result import Value
+
+CARD = Card(
+    name="l2i",
+    title="Distance between matched pairs",
+    question="How far is an image from its own text?",
+    idea="The Euclidean distance between an image and its text, averaged over the matched pairs.",
+    equation=r"\operatorname{mean}_i \lVert x_i - y_i \rVert",
+    source="Schrodi et al. 2025, section 3",
+    direction="lower",
+    low=0.0,
+    high=2.0,
+    needs=("pairs",),
+    interval="jackknife over groups of images",
+)
+
+
+def _l2i(evidence: Evidence) -> Value:
+    values = mean_distance(evidence.moments.matches)
+    return Value(float(values[0]), jackknife(values, CARD.low, CARD.high))
+
+
+l2i = Measure(CARD, _l2i)

@@ -1,0 +1,60 @@
+"""Leakage: how much of the gap lies in the directions that carry content.
+
+Equation: ‖VVᵀg‖ / ‖g‖, V the leading principal directions of the retrieved modality (those that hold ``share`` of its
+variance). Source: Chowers et al. 2026, section 3.5: a gap orthogonal to the retrieved items can be closed without changing a ranking.
+Relations: class_bias_spread is the same worry, in units of score.
+Fails when: V is not truncated: with as many items as dimensions it spans everything and leakage is 1.
+``details["chance"]`` is what a random direction would give.
+"""
+
+from __future__ import annotations
+
+from modalgap.card import Card
+from modalgap.errors import OptionError
+from modalgap.linalg import top_directions
+from modalgap.measure.base import Evidence, Measure, Side, needs
+from modalgap.result import Value
+
+
+def _card(modality: str) -> Card:
+    return Card(
+        name=f"leakage_{modality}",
+        title=f"Leakage ({modality}s retrieved)",
+        question=f"Is it safe to close the gap when {modality}s are retrieved?",
+        idea=f"The part of the gap vector inside the principal directions of the {modality}s; 0 means orthogonal to content.",
+        equation=r"\lVert V V^\top g \rVert / \lVert g \rVert",
+        source="Chowers et al. 2026, section 3.5",
+        direction="lower",
+        low=0.0,
+        high=1.0,
+        interval="none: it depends on where the principal directions are cut",
+    )
+
+
+def _leakage(evidence: Evidence, side: Side, share: float) -> Value:
+    if not isinstance(share, float) or not 0 < share <= 1:
+        raise OptionError(f"share must be a number above 0 and up to 1; got {share!r}")
+    gap = evidence.gap
+    values, vectors = side.spectrum
+    k = top_directions(values, share)
+    needs(k > 0, "all rows of the retrieved modality are the same")
+    needs(float(gap.norm()) > 1e-12, "there is no gap: the means coincide")
+    inside = vectors[:, :k].T @ gap
+    return Value(
+        float((inside.norm() / gap.norm()).clamp(max=1.0)),
+        details={"directions": k, "chance": (k / side.dim) ** 0.5},
+    )
+
+
+def _leakage_image(evidence: Evidence, *, share: float = 0.9) -> Value:
+    """``share``: of the images' variance that V must hold."""
+    return _leakage(evidence, evidence.image, share)
+
+
+def _leakage_text(evidence: Evidence, *, share: float = 0.9) -> Value:
+    """``share``: of the texts' variance that V must hold."""
+    return _leakage(evidence, evidence.text, share)
+
+
+leakage_image = Measure(_card("image"), _leakage_image, scatter=True)
+leakage_text = Measure(_card("text"), _leakage_text, scatter=True)

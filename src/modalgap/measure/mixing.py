@@ -1,0 +1,92 @@
+"""Mixing: in one pool of images and texts, does search find the other modality at all?
+
+Equations, over a pool of all images and all texts, the query itself left out: ITR (TIR) is the share of image (text)
+queries whose nearest item is a text (an image); TMR (IMR) is the mean rank of the best text (image) for image (text) queries.
+Source: arXiv 2505.03703; what users meet as "text always wins" in mixed search.
+Relations: with a large gap ITR = TIR = 0 and the ranks near the size of the query's own modality.
+Fails when: the two sides differ much in number: the larger one wins more by chance.
+"""
+
+from __future__ import annotations
+
+from modalgap.card import Card
+from modalgap.measure.base import Evidence, Measure, whole
+from modalgap.measure.intervals import mean_interval, wilson
+from modalgap.result import Value
+
+K = 10  # the sweep also finds the neighbours that nas and hubness ask for by default
+
+_SOURCE = "arXiv 2505.03703 (mixing in a shared database)"
+
+
+def _share(name: str, query: str, other: str) -> Card:
+    return Card(
+        name=name,
+        title=f"Nearest of {query} queries is {other}",
+        question=f"In a mixed index, do {query} queries ever find {other}s first?",
+        idea=f"The share of {query} queries whose nearest item in a mixed pool is {other}.",
+        equation=rf"\operatorname{{mean}}_q [\text{{nearest}}(q) \in \text{{{other}}}]",
+        source=_SOURCE,
+        direction="higher",
+        low=0.0,
+        high=1.0,
+        interval="Wilson, with as many independent queries as images, for this pool",
+    )
+
+
+def _rank(name: str, query: str, other: str) -> Card:
+    return Card(
+        name=name,
+        title=f"Rank of the best {other} for {query} queries",
+        question=f"How far down a mixed result list is the first {other} for {query} queries?",
+        idea=f"The rank of the best {other} in a mixed pool, averaged over {query} queries; 1 is first.",
+        equation=rf"\operatorname{{mean}}_q \min \operatorname{{rank}}(q, \text{{{other}}})",
+        source=_SOURCE,
+        direction="lower",
+        low=1.0,
+        interval="jackknife over images, for this pool",
+    )
+
+
+ITR, TIR = _share("itr", "image", "text"), _share("tir", "text", "image")
+TMR, IMR = _rank("tmr", "image", "text"), _rank("imr", "text", "image")
+
+
+def _value(evidence: Evidence, card: Card, side: int, cap: int, seed: int) -> Value:
+    whole("cap", cap, 2)
+    k = min(K, min(cap, evidence.image.n) - 1, min(cap, evidence.text.n) - 1)
+    above = evidence.mixed(k, cap, seed)[side].above
+    assert above is not None
+    rows = evidence.sides[side]
+    clusters = rows.clusters[rows.sample(cap, seed)].numpy()
+    if card in (TMR, IMR):
+        ranks = above.double().numpy() + 1
+        return Value(float(ranks.mean()), mean_interval(clusters, ranks, card.low, card.high))
+    first = float((above == 0).double().mean())
+    return Value(first, wilson(first, len(set(clusters.tolist()))))
+
+
+def _itr(evidence: Evidence, *, cap: int = 30_000, seed: int = 0) -> Value:
+    """A pool of at most ``cap`` rows of each modality, drawn with ``seed``."""
+    return _value(evidence, ITR, 0, cap, seed)
+
+
+def _tir(evidence: Evidence, *, cap: int = 30_000, seed: int = 0) -> Value:
+    """A pool of at most ``cap`` rows of each modality, drawn with ``seed``."""
+    return _value(evidence, TIR, 1, cap, seed)
+
+
+def _tmr(evidence: Evidence, *, cap: int = 30_000, seed: int = 0) -> Value:
+    """A pool of at most ``cap`` rows of each modality, drawn with ``seed``."""
+    return _value(evidence, TMR, 0, cap, seed)
+
+
+def _imr(evidence: Evidence, *, cap: int = 30_000, seed: int = 0) -> Value:
+    """A pool of at most ``cap`` rows of each modality, drawn with ``seed``."""
+    return _value(evidence, IMR, 1, cap, seed)
+
+
+itr = Measure(ITR, _itr)
+tir = Measure(TIR, _tir)
+tmr = Measure(TMR, _tmr)
+imr = Measure(IMR, _imr)

@@ -1,0 +1,67 @@
+"""NAS@k: do an image and its text have the same neighbours?
+
+Equation: mean over matched items i of |N_k^x(i) ∩ N_k^y(i)| / k, neighbours within each modality, among matched items.
+Source: neighbourhood alignment as used in arXiv 2510.03268.
+Relations: kendall_tau asks about the whole order. Chance level is k/(n − 1), in the details.
+Fails when: items repeat: equal items are neighbours in arbitrary order.
+"""
+
+from __future__ import annotations
+
+import torch
+
+from modalgap.card import Card
+from modalgap.measure.base import Evidence, Measure, needs, sample, whole
+from modalgap.measure.intervals import mean_interval
+from modalgap.measure.neighbours import within
+from modalgap.result import Value
+
+CARD = Card(
+    name="nas",
+    title="Shared neighbours (NAS@k)",
+    question="Do an image and its text have the same neighbours?",
+    idea="The share of the k nearest neighbours that an image and its text have in common.",
+    equation=r"\operatorname{mean}_i |N_k^x(i) \cap N_k^y(i)| / k",
+    source="neighbourhood alignment score; arXiv 2510.03268",
+    direction="higher",
+    low=0.0,
+    high=1.0,
+    needs=("pairs",),
+    interval="normal, over the matched items, for this gallery",
+)
+
+
+def _nas(evidence: Evidence, *, k: int = 10, cap: int = 30_000, seed: int = 0) -> Value:
+    """``k`` neighbours among at most ``cap`` matched items (an image and its first caption), drawn with ``seed``."""
+    whole("k", k, 1)
+    whole("cap", cap, 2)
+    pair = evidence.pair
+    needs(pair.labels is None, "class prompts have no items of their own to be neighbours of")
+    image, text = pair.first_matches
+    needs(len(image) > k, f"it needs more than k={k} matched items; found {len(image)}")
+    if k >= cap:
+        needs(False, f"it needs more than k={k} items; cap allows {cap}")
+    chosen = sample(len(image), cap, seed)
+    whole_sides = pair.captions_per_image == 1  # then mixing and hubness look at these very rows
+    sides = zip(evidence.sides, (image, text), strict=True)
+    near_image, near_text = (
+        side.within(k, cap, seed).top
+        if whole_sides
+        else within(side.embeddings.take(index[chosen]), k).top
+        for side, index in sides
+    )
+    shared = torch.cat(
+        [
+            (a[:, :, None] == b[:, None, :]).sum((1, 2))
+            for a, b in zip(near_image.split(4096), near_text.split(4096), strict=True)
+        ]
+    )
+    overlap = shared.double().numpy() / k
+    return Value(
+        float(overlap.mean()),
+        mean_interval(chosen.numpy(), overlap, CARD.low, CARD.high),
+        details={"chance": k / (len(chosen) - 1)},
+    )
+
+
+nas = Measure(CARD, _nas)

@@ -1,0 +1,90 @@
+"""Prediction concentration: do zero-shot predictions pile onto few classes?
+
+Equations, over the counts n_c of predicted classes: Gini = Σ_c Σ_d |n_c − n_d| / (2 C Σ n); normalised entropy =
+H(n/Σn) / log C. Beside each, the same number of the true labels. Source: Sato et al. 2026 (arXiv 2609.01103), section 4.
+Relations: class_bias_spread says beforehand what a raw shift would do here.
+Fails when: read without the labels' own number: an unbalanced data set is concentrated by itself.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from modalgap.card import Card
+from modalgap.embeddings.moments import Floats
+from modalgap.measure.base import Evidence, Measure, needs
+from modalgap.measure.intervals import bootstrap_counts
+from modalgap.result import Value
+
+_SOURCE = "Sato et al. 2026 (arXiv 2609.01103), section 4"
+_INTERVAL = "percentile bootstrap of the images, 500 draws"
+
+GINI = Card(
+    name="prediction_gini",
+    title="Gini of predicted classes",
+    question="Do predictions pile onto few classes?",
+    idea="The Gini coefficient of predicted-class counts; 0 is even. The labels' own is in the details.",
+    equation=r"\frac{\sum_{c,d} |n_c - n_d|}{2 C \sum_c n_c}",
+    source=_SOURCE,
+    direction="lower",
+    low=0.0,
+    high=1.0,
+    needs=("labels",),
+    interval=_INTERVAL,
+)
+ENTROPY = Card(
+    name="prediction_entropy",
+    title="Entropy of predicted classes",
+    question="Do predictions use all classes?",
+    idea="The entropy of predicted-class counts over its largest value; 1 is even. The labels' own is in the details.",
+    equation=r"H(n / \textstyle\sum n) / \log C",
+    source=_SOURCE,
+    direction="higher",
+    low=0.0,
+    high=1.0,
+    needs=("labels",),
+    interval=_INTERVAL,
+)
+
+
+def gini(counts: Floats) -> float:
+    """Gini coefficient of counts (C,)."""
+    ordered, classes = np.sort(counts), len(counts)
+    rank = np.arange(1, classes + 1)
+    return float(((2 * rank - classes - 1) * ordered).sum() / (classes * ordered.sum()))
+
+
+def normalised_entropy(counts: Floats) -> float:
+    """Entropy of counts (C,) over log C."""
+    share = counts[counts > 0] / counts.sum()
+    return float(max(0.0, -(share * np.log(share)).sum()) / np.log(len(counts)))
+
+
+def _concentration(evidence: Evidence, seed: int, which: str) -> Value:
+    pair = evidence.pair
+    needs(pair.labels is not None, "it needs labels: the class prompt of each image")
+    number = gini if which == "gini" else normalised_entropy
+    predicted = np.bincount(evidence.predictions.numpy(), minlength=pair.text.n)
+    true = np.bincount(pair.labels, minlength=pair.text.n)
+    return Value(
+        number(predicted.astype(np.float64)),
+        bootstrap_counts(predicted, number, seed),
+        details={
+            "labels": number(true.astype(np.float64)),
+            "accuracy": float((evidence.predictions.numpy() == pair.labels).mean()),
+        },
+    )
+
+
+def _prediction_gini(evidence: Evidence, *, seed: int = 0) -> Value:
+    """``seed``: of the bootstrap."""
+    return _concentration(evidence, seed, "gini")
+
+
+def _prediction_entropy(evidence: Evidence, *, seed: int = 0) -> Value:
+    """``seed``: of the bootstrap."""
+    return _concentration(evidence, seed, "entropy")
+
+
+prediction_gini = Measure(GINI, _prediction_gini)
+prediction_entropy = Measure(ENTROPY, _prediction_entropy)

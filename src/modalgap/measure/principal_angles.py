@@ -1,0 +1,45 @@
+"""Principal angles: do the two modalities vary along the same directions?
+
+Equation: θ_i = arccos σ_i(U_xᵀU_y), U the top-k covariance eigenvectors of each modality; the number is their mean.
+Source: Björck & Golub 1973; for CLIP, arXiv 2510.03268.
+Relations: leakage asks the same of one direction, the gap.
+Fails when: k cuts through equal eigenvalues: the subspace is then arbitrary.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.linalg import subspace_angles
+
+from modalgap.card import Card
+from modalgap.measure.base import Evidence, Measure, needs, whole
+from modalgap.result import Value
+
+CARD = Card(
+    name="principal_angles",
+    title="Mean principal angle",
+    question="Do both modalities vary along the same directions?",
+    idea="Angles between the leading principal subspaces of the two modalities; 0° is the same, 90° nothing shared.",
+    equation=r"\operatorname{mean}_i \arccos \sigma_i(U_x^\top U_y)",
+    source="Björck & Golub 1973; arXiv 2510.03268",
+    direction="lower",
+    low=0.0,
+    high=90.0,
+    interval="none: sampling noise can only turn the subspaces apart",
+    unit="°",
+)
+
+
+def _principal_angles(evidence: Evidence, *, directions: int = 10) -> Value:
+    """``directions``: how many of each modality; fewer where the rank is lower."""
+    whole("directions", directions, 1)
+    _ = evidence.moments
+    (dx, ux), (dy, uy) = evidence.image.spectrum, evidence.text.spectrum
+    rank = min(int((each > 1e-10 * each[0]).sum()) if each[0] > 0 else 0 for each in (dx, dy))
+    used = min(directions, rank)
+    needs(used > 0, "all rows of one modality are the same")
+    angles = np.rad2deg(subspace_angles(ux[:, :used].numpy(), uy[:, :used].numpy()))[::-1]
+    return Value(float(angles.mean()), params={"used": used}, details={"angles": angles.tolist()})
+
+
+principal_angles = Measure(CARD, _principal_angles, scatter=True)

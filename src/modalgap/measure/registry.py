@@ -1,0 +1,67 @@
+"""MEASURES: every measure, in the order in which tables show them."""
+
+from __future__ import annotations
+
+from modalgap.measure.alignment import alignment
+from modalgap.measure.base import Measure
+from modalgap.measure.class_bias_spread import class_bias_spread
+from modalgap.measure.cone import cone
+from modalgap.measure.effective_rank import effective_rank
+from modalgap.measure.frechet import centroid_share, distribution_gap, frechet
+from modalgap.measure.hubness import hubness
+from modalgap.measure.infonce import infonce, loss_landscape
+from modalgap.measure.kendall_tau import kendall_tau
+from modalgap.measure.l2i import l2i
+from modalgap.measure.l2m import l2m
+from modalgap.measure.leakage import leakage_image, leakage_text
+from modalgap.measure.logit_entropy import logit_entropy_image, logit_entropy_text
+from modalgap.measure.matched_cosine import matched_cosine
+from modalgap.measure.mixing import imr, itr, tir, tmr
+from modalgap.measure.moad import moad
+from modalgap.measure.nas import nas
+from modalgap.measure.per_dimension_gap import gap_concentration, per_dimension_gap
+from modalgap.measure.prediction import prediction_entropy, prediction_gini
+from modalgap.measure.principal_angles import principal_angles
+from modalgap.measure.rmg import rmg
+from modalgap.measure.separability import separability
+from modalgap.measure.trace_ratio import trace_ratio
+from modalgap.measure.uniformity import uniformity
+
+MEASURES: dict[str, Measure] = {
+    measure.name: measure
+    for measure in (
+        l2m,
+        l2i,
+        rmg,
+        matched_cosine,
+        cone,
+        alignment,
+        uniformity,
+        per_dimension_gap,
+        gap_concentration,
+        frechet,
+        distribution_gap,
+        centroid_share,
+        trace_ratio,
+        separability,
+        effective_rank,
+        principal_angles,
+        leakage_image,
+        leakage_text,
+        class_bias_spread,
+        kendall_tau,
+        itr,  # before nas and hubness: its sweep finds their neighbours on the way
+        tir,
+        tmr,
+        imr,
+        nas,
+        hubness,
+        logit_entropy_image,
+        logit_entropy_text,
+        prediction_gini,
+        prediction_entropy,
+        moad,
+        infonce,
+        loss_landscape,
+    )
+}

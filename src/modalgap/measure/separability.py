@@ -1,0 +1,60 @@
+"""Separability: can a straight cut tell images from texts?
+
+Equation: held-out accuracy of logistic regression, image against text, equal numbers of each.
+Source: classifier two-sample test, Lopez-Paz & Oquab 2017; linear for CLIP in Shi et al. 2023.
+Relations: 1 whenever there is a gap of any size in many dimensions; it tells *whether*, l2m tells *how much*.
+Fails when: rows are few against dimensions: accuracy is then noisy. Folds keep an image and its captions together.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from modalgap.card import Card
+from modalgap.measure.base import Evidence, Measure, needs, sample, whole
+from modalgap.measure.intervals import wilson
+from modalgap.result import Value
+
+FOLDS = 5
+
+CARD = Card(
+    name="separability",
+    title="Linear separability",
+    question="Can the two modalities be told apart by a linear classifier?",
+    idea="Held-out accuracy of logistic regression that tells image from text; 0.5 means it cannot.",
+    equation=r"\operatorname{mean}\,[\hat z(u) = z(u)]",
+    source="Lopez-Paz & Oquab 2017, section 3",
+    direction="lower",
+    low=0.0,
+    high=1.0,
+    interval="Wilson, with as many independent items as images",
+)
+
+
+def _separability(evidence: Evidence, *, cap: int = 1000, seed: int = 0) -> Value:
+    """At most ``cap`` rows of each modality, drawn with ``seed``."""
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.model_selection import GroupKFold
+
+    whole("cap", cap, FOLDS)
+    number = min(cap, evidence.image.n, evidence.text.n)
+    images, texts = sample(evidence.image.n, number, seed), sample(evidence.text.n, number, seed)
+    groups = np.concatenate([evidence.image.clusters[images], evidence.text.clusters[texts]])
+    needs(len(np.unique(groups)) >= FOLDS, f"it needs at least {FOLDS} items for its folds")
+    rows = torch.cat([evidence.pair.image.take(images), evidence.pair.text.take(texts)])
+    rows = rows.double().numpy() * np.sqrt(
+        evidence.pair.dim
+    )  # unit variance, as the penalty expects
+    kind = np.repeat([0, 1], number)
+    right = np.zeros(len(kind))
+    for train, test in GroupKFold(FOLDS).split(rows, kind, groups):
+        if len(np.unique(kind[train])) < 2:
+            continue
+        fitted = LogisticRegression(max_iter=1000).fit(rows[train], kind[train])
+        right[test] = fitted.predict(rows[test]) == kind[test]
+    value = float(right.mean())
+    return Value(value, wilson(value, len(np.unique(groups))))
+
+
+separability = Measure(CARD, _separability)

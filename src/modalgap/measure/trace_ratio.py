@@ -1,0 +1,38 @@
+"""Trace ratio: which modality spreads more.
+
+Equation: tr Σ_x / tr Σ_y (image over text). Source: arXiv 2505.03703; the scale that ``realign`` corrects (2602.07026).
+Relations: of unit rows tr Σ = n/(n−1) · (1 − ‖μ‖²), so it needs first moments only.
+Fails when: one modality has collapsed to a point (division by zero).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from modalgap.card import Card
+from modalgap.measure.base import Evidence, Measure
+from modalgap.measure.first import variance
+from modalgap.measure.intervals import jackknife
+from modalgap.result import Value
+
+CARD = Card(
+    name="trace_ratio",
+    title="Trace ratio",
+    question="Does one modality spread more than the other?",
+    idea="Total variance of the images over total variance of the texts.",
+    equation=r"\operatorname{tr}\Sigma_x / \operatorname{tr}\Sigma_y",
+    source="arXiv 2505.03703; arXiv 2602.07026",
+    direction="neither",
+    low=0.0,
+    interval="jackknife over groups of images",
+)
+
+
+def _trace_ratio(evidence: Evidence) -> Value:
+    found = evidence.moments
+    with np.errstate(divide="ignore", invalid="ignore"):
+        values = variance(found.image) / variance(found.text)
+    return Value(float(values[0]), jackknife(values, CARD.low, CARD.high))
+
+
+trace_ratio = Measure(CARD, _trace_ratio)

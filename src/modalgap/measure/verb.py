@@ -1,0 +1,108 @@
+"""The verb: many measures of one pair, sharing what they can."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from modalgap.embeddings import Embeddings, Pair
+from modalgap.errors import CannotMeasure, InputError, OptionError
+from modalgap.measure.base import Evidence, Measure, Side
+from modalgap.measure.registry import MEASURES
+from modalgap.result import Result, Value, versions
+
+
+def measure(
+    data: Pair | Embeddings, only: str | Iterable[str] | None = None, **options: Any
+) -> Result:
+    """Measure the modality gap of a pair, or what can be said of one modality alone.
+
+    Args:
+        data: what ``modalgap.load`` gave, or one made from arrays.
+        only: names of measures, "cone" or "cone_image"; by default all that apply.
+        **options: options of measures (``temperature``, ``k``, ``seed``, ``cap`` …), given to each that has them.
+
+    Returns:
+        A ``Result``. Measures that do not apply are in ``skipped`` with the reason; a measure asked for by
+        name that does not apply is an error.
+
+    Raises:
+        OptionError: an unknown measure or option.
+        InputError: a row that is zero or not finite.
+        CannotMeasure: a measure in ``only`` lacks what it needs.
+    """
+    if not isinstance(data, Pair | Embeddings):
+        raise InputError(f"data must be a Pair or Embeddings; got {type(data).__name__}")
+    modalities = (
+        tuple(side.modality for side in data.sides) if isinstance(data, Pair) else (data.modality,)
+    )
+    wanted = _wanted(only, modalities)
+    _check_options(options, [measure for measure, _ in wanted])
+    scatter = any(measure.scatter for measure, _ in wanted)
+    evidence = Evidence(data, scatter=scatter) if isinstance(data, Pair) else None
+    if evidence is not None:
+        _ = evidence.moments  # the one pass: checks every row on its way
+        sides: Sequence[Side] = evidence.sides
+    else:
+        assert isinstance(data, Embeddings)
+        sides = (Side(data, scatter=scatter),)
+        _ = sides[0].moments
+    values: dict[str, Value] = {}
+    skipped: dict[str, str] = {}
+    for each, names in wanted:
+        for name in names:
+            target: Evidence | Side | None = evidence
+            if each.per_modality:
+                target = next(side for side in sides if name == f"{each.name}_{side.modality}")
+            try:
+                if target is None:
+                    raise CannotMeasure("it compares two modalities; there is one")
+                values[name] = each.run(target, options)
+            except CannotMeasure as reason:
+                if only is not None:
+                    raise CannotMeasure(f"{name}: {reason}") from None
+                skipped[name] = str(reason)
+    return Result(values, skipped, describe_input(data), versions())
+
+
+def describe_input(data: Pair | Embeddings) -> dict[str, Any]:
+    """What a result says of its input; plain JSON types."""
+    sides = data.sides if isinstance(data, Pair) else (data,)
+    found: dict[str, Any] = {"n_image": None, "n_text": None}
+    found |= {f"n_{side.modality}": side.n for side in sides}
+    return found | {
+        "dim": data.dim,
+        "fingerprint": data.fingerprint,
+        "matched_by": data.matched_by if isinstance(data, Pair) else None,
+        "were_unit": {side.modality: side.were_unit for side in sides},
+        "norms": {side.modality: list(side.norm_range) for side in sides},
+        "provenance": {side.modality: dict(side.provenance) for side in sides},
+    }
+
+
+def _wanted(
+    only: str | Iterable[str] | None, modalities: tuple[str, ...]
+) -> list[tuple[Measure, tuple[str, ...]]]:
+    """Measures and the names to report, in registry order."""
+    if only is None:
+        return [(each, each.names(modalities)) for each in MEASURES.values()]
+    asked = {only} if isinstance(only, str) else set(only)
+    if not asked:
+        raise OptionError("only must name at least one measure; got none")
+    found, known = [], set(MEASURES)
+    for each in MEASURES.values():
+        names = each.names(modalities)
+        known |= set(names)
+        chosen = names if each.name in asked else tuple(name for name in names if name in asked)
+        if chosen:
+            found.append((each, chosen))
+    for name in sorted(asked - known):
+        raise OptionError.unknown("measure", str(name), known)
+    return found
+
+
+def _check_options(options: dict[str, Any], wanted: list[Measure]) -> None:
+    known = {name for each in wanted for name in each.options}
+    for name in options:
+        if name not in known:
+            raise OptionError.unknown("option", name, known)

@@ -1,0 +1,48 @@
+"""A bar on stderr for work longer than a second, and nothing where nobody looks."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+PATIENCE = 1.0  # seconds before a bar appears
+
+
+@contextmanager
+def progress(what: str, total: int) -> Iterator[Callable[[int], None]]:
+    """Yield ``advance(steps)``; draw a bar once the work has lasted over a second.
+
+    Nothing is drawn when stderr is not a terminal.
+    """
+    if not sys.stderr.isatty():
+        yield lambda steps: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    bar = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.percentage:3.0f} %"),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        transient=True,
+    )
+    task = bar.add_task(what, total=total)
+    started = time.monotonic()
+    drawn = False
+
+    def advance(steps: int) -> None:
+        nonlocal drawn
+        bar.advance(task, steps)
+        if not drawn and time.monotonic() - started > PATIENCE:
+            drawn = True
+            bar.start()
+
+    try:
+        yield advance
+    finally:
+        if drawn:
+            bar.stop()

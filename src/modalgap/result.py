@@ -1,0 +1,120 @@
+"""Result: what a verb answers, with everything needed to get it again."""
+
+from __future__ import annotations
+
+import json
+import math
+import platform
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from importlib import metadata
+from typing import Any
+
+from modalgap._version import __version__
+from modalgap.errors import CannotMeasure, OptionError
+
+
+@dataclass(frozen=True)
+class Value:
+    """One number, with its interval and how it was made.
+
+    Attributes:
+        value: the number.
+        interval: its 95 % interval (low, high), or None.
+        params: every option that shaped it, defaults included.
+        details: further numbers behind it, plain JSON types.
+    """
+
+    value: float
+    interval: tuple[float, float] | None = None
+    params: Mapping[str, Any] = field(default_factory=dict)
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not math.isfinite(self.value):
+            raise CannotMeasure("these embeddings leave it undefined (0/0 or beyond float64)")
+
+    def __float__(self) -> float:
+        return self.value
+
+    def __format__(self, spec: str) -> str:
+        return format(self.value, spec)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON types; ``details`` only where there are any."""
+        found: dict[str, Any] = {
+            "value": self.value,
+            "interval": None if self.interval is None else list(self.interval),
+            "params": dict(self.params),
+        }
+        if self.details:
+            found["details"] = dict(self.details)
+        return found
+
+
+@dataclass(frozen=True)
+class Result(Mapping[str, Value]):
+    """Named values measured on one input. A mapping: ``result["rmg"].value``.
+
+    Attributes:
+        measures: name to value.
+        skipped: name to the reason why this measure does not apply.
+        pair: n_image, n_text, dim, fingerprint, matched_by, were_unit, provenance of the input.
+        versions: of modalgap and of what computes.
+    """
+
+    measures: Mapping[str, Value]
+    skipped: Mapping[str, str]
+    pair: Mapping[str, Any]
+    versions: Mapping[str, str]
+
+    def __getitem__(self, name: str) -> Value:
+        if name in self.measures:
+            return self.measures[name]
+        if name in self.skipped:
+            raise CannotMeasure(f"{name} was not measured: {self.skipped[name]}")
+        raise OptionError.unknown("measure", name, self.measures)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.measures
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.measures)
+
+    def __len__(self) -> int:
+        return len(self.measures)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON types."""
+        return {
+            "measures": {name: value.to_dict() for name, value in self.measures.items()},
+            "skipped": dict(self.skipped),
+            "pair": dict(self.pair),
+            "versions": dict(self.versions),
+        }
+
+    def to_json(self, indent: int | None = 2) -> str:
+        """The result as one JSON object; standard JSON, without NaN or Infinity."""
+        return json.dumps(self.to_dict(), indent=indent, ensure_ascii=False, allow_nan=False)
+
+    def __str__(self) -> str:
+        width = max((len(name) for name in self.measures), default=0)
+        lines = [f"{name:<{width}}  {describe(value)}" for name, value in self.measures.items()]
+        return "\n".join(lines)
+
+
+def describe(value: Value) -> str:
+    """A value and its interval for people: "0.851 [0.843, 0.860]"."""
+    text = f"{value.value:.4g}"
+    if value.interval is not None:
+        low, high = value.interval
+        text += f"  [{low:.4g}, {high:.4g}]"
+    return text
+
+
+def versions() -> dict[str, str]:
+    """Versions of modalgap, Python and what the numbers are computed with."""
+    found = {"modalgap": __version__, "python": platform.python_version()}
+    for name in ("torch", "numpy", "scipy", "scikit-learn"):
+        found[name] = metadata.version(name)
+    return found
