@@ -6,7 +6,8 @@
     >>> mg.report(pair, "report.html")
 
 Verbs are packages that can be called: ``mg.measure(pair)`` runs every measure that applies and
-``mg.measure.rmg(images, texts)`` runs one. Importing this module loads neither torch nor matplotlib.
+``mg.measure.rmg(images, texts)`` runs one. Importing this module loads neither torch nor
+matplotlib.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Packages that are verbs: ``mg.measure`` is a folder of measures and may be called.
 
 The import system binds a sub-package to its parent as soon as anything imports it, so a function of
-the same name would be there or not depending on the order of imports. A callable package is always both.
+the same name would be there or not depending on the order of imports. A callable package is always
+both.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ BLOCK_BYTES = 64 * 2**20
 
 def norms(rows: Tensor) -> Tensor:
     """Euclidean norms (n,) in float64, right for any finite row, however large or small."""
-    lengths = torch.linalg.vector_norm(rows, dim=1).double()
+    lengths: Tensor = torch.linalg.vector_norm(rows, dim=1).double()
     # float32 squares overflow above 1e19 and vanish below 1e-19; redo only such rows, scaled
     odd = ~((lengths > 1e-15) & (lengths < 1e15))
     if odd.any():

@@ -10,6 +10,10 @@ from contextlib import contextmanager
 PATIENCE = 1.0  # seconds before a bar appears
 
 
+def _ignore(_steps: int) -> None:
+    """Advance nothing."""
+
+
 @contextmanager
 def progress(what: str, total: int) -> Iterator[Callable[[int], None]]:
     """Yield ``advance(steps)``; draw a bar once the work has lasted over a second.
@@ -17,7 +21,7 @@ def progress(what: str, total: int) -> Iterator[Callable[[int], None]]:
     Nothing is drawn when stderr is not a terminal.
     """
     if not sys.stderr.isatty():
-        yield lambda steps: None
+        yield _ignore
         return
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn

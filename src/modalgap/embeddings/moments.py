@@ -1,13 +1,14 @@
 """Moments: streaming, mergeable sums. Every measure that is a mean needs only these.
 
-One pass over the rows gives, per modality, counts and sums in ``GROUPS`` interleaved groups, so that a
-delete-a-group jackknife later costs nothing, and the scatter matrix where a measure asks for it. Matched
-pairs give the sums of their distances. All of it merges across shards (Chan, Golub & LeVeque 1979) and is
-held in float64; products of at most one chunk of rows are done in float32.
+One pass over the rows gives, per modality, counts and sums in ``GROUPS`` interleaved groups, so
+that a delete-a-group jackknife later costs nothing, and the scatter matrix where a measure asks for
+it. Matched pairs give the sums of their distances. All of it merges across shards (Chan, Golub &
+LeVeque 1979) and is held in float64; products of at most one chunk of rows are done in float32.
 
 Row i of the images is in group i mod 61; a caption is in the group of its image, so that deleting a
-group deletes whole images. Class prompts are a fixed set: they are in no group and are never deleted. 61 is
-prime, so that no regular layout of classes or batches in the file lines up with the groups.
+group deletes whole images. Class prompts are a fixed set: they are in no group and are never
+deleted. 61 is prime, so that no regular layout of classes or batches in the file lines up with the
+groups.
 """
 
 from __future__ import annotations
@@ -102,7 +103,10 @@ class MatchMoments:
         )
 
     def leave_one_group_out(self) -> tuple[Floats, Floats, Floats]:
-        """Counts, Σ‖x − y‖ and Σ‖x − y‖², each (B,): of all pairs, then without each group in turn."""
+        """Counts, Σ‖x − y‖ and Σ‖x − y‖², each (B,).
+
+        Of all pairs, then without each group in turn.
+        """
 
         def leave(values: Floats) -> Floats:
             return np.concatenate([[values.sum()], values.sum() - values[:-1]])
@@ -276,8 +280,12 @@ def _chunk(groups: int, rows: int = CHUNK) -> int:
 
 
 def _distance(x: Tensor, y: Tensor) -> Tensor:
-    """‖x − y‖ along the last dimension; the difference itself, so that close pairs keep their digits."""
-    return torch.linalg.vector_norm(x - y, dim=-1)
+    """‖x − y‖ along the last dimension.
+
+    The difference itself, so that close pairs keep their digits.
+    """
+    apart: Tensor = torch.linalg.vector_norm(x - y, dim=-1)
+    return apart
 
 
 def _aligned(pair: Pair, groups: int, each: int) -> Iterator[_Chunk]:

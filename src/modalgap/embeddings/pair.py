@@ -31,8 +31,8 @@ class Embeddings:
     """Vectors of one modality, normalised at the door, with what is known about them.
 
     Args:
-        vectors: (n, d) array, tensor, memory map or ``Rows``; float16, bfloat16, float32 or float64.
-            Need not be unit.
+        vectors: (n, d) array, tensor, memory map or ``Rows``; float16, bfloat16, float32 or
+            float64. Need not be unit.
         modality: "image", "text", or another name; it becomes the suffix of per-modality measures.
         names: n names for people (file names, captions), or None.
         factors: what is known of each row, name to (n,) integers or strings: for instance
@@ -166,7 +166,8 @@ class Embeddings:
             row = int(torch.nonzero(~((lengths > 0) & lengths.isfinite()))[0])
             found = "only zeros" if lengths[row] == 0 else "nan or infinity"
             raise InputError(
-                f"{self.source}: every row must be finite and not zero; row {int(index[row])} holds {found}"
+                f"{self.source}: every row must be finite and not zero;"
+                f" row {int(index[row])} holds {found}"
             )
         return unit, lengths
 
@@ -200,7 +201,8 @@ class Pair:
         image, text = self.image, self.text
         if image.dim != text.dim:
             raise InputError(
-                f"{image.source} and {text.source}: must have the same width; got {image.dim} and {text.dim}"
+                f"{image.source} and {text.source}: must have the same width;"
+                f" got {image.dim} and {text.dim}"
             )
         if image.modality == text.modality:
             raise InputError(f"the two modalities must have two names; both are {image.modality!r}")
@@ -216,8 +218,8 @@ class Pair:
             object.__setattr__(self, "labels", found)
         elif image.n != text.n:
             raise InputError(
-                f"{image.source} and {text.source}: without text_to_image or labels, row i matches row i,"
-                f" so both need the same number of rows; got {image.n} and {text.n}"
+                f"{image.source} and {text.source}: without text_to_image or labels, row i matches"
+                f" row i, so both need the same number of rows; got {image.n} and {text.n}"
             )
 
     def __repr__(self) -> str:
@@ -230,7 +232,7 @@ class Pair:
 
     @property
     def matched_by(self) -> str:
-        """ "rows", "text_to_image" or "labels"."""
+        """How the sides match: "rows", "text_to_image" or "labels"."""
         if self.labels is not None:
             return "labels"
         return "rows" if self.text_to_image is None else "text_to_image"
@@ -254,7 +256,7 @@ class Pair:
 
     @property
     def matches(self) -> tuple[Tensor, Tensor]:
-        """Indices (image, text), each (k,), of every matched pair, in the order of the longer side."""
+        """Indices (image, text), each (k,), of every matched pair, ordered as the longer side."""
         if self.labels is not None:
             return torch.arange(self.image.n), torch.from_numpy(self.labels)
         if self.text_to_image is not None:
@@ -277,11 +279,8 @@ class Pair:
         digest.update(f"{self.image.fingerprint}|{self.text.fingerprint}|".encode())
         if self.captions_per_image != 1:
             digest.update(self.matched_by.encode())
-            digest.update(
-                np.ascontiguousarray(
-                    self.labels if self.text_to_image is None else self.text_to_image
-                )
-            )
+            who = self.labels if self.text_to_image is None else self.text_to_image
+            digest.update(np.ascontiguousarray(who).data)
         return digest.hexdigest()
 
 
@@ -296,7 +295,7 @@ class _Seen:
 
     def add(self, raw: Tensor, lengths: Tensor) -> None:
         bits = {2: torch.int16, 4: torch.int32, 8: torch.int64}[raw.element_size()]
-        self.digest.update(raw.contiguous().view(bits).numpy())
+        self.digest.update(raw.contiguous().view(bits).numpy().data)
         self.low = min(self.low, float(lengths.min()))
         self.high = max(self.high, float(lengths.max()))
 

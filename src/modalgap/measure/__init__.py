@@ -1,7 +1,7 @@
 """Measure: how large is the gap, what is it made of, what does it do?
 
-``modalgap.measure(pair)`` computes everything that applies; each measure is also a function of arrays:
-``modalgap.measure.rmg(images, texts)``. One measure a file; ``MEASURES`` lists them.
+``modalgap.measure(pair)`` computes everything that applies; each measure is also a function of
+arrays: ``modalgap.measure.rmg(images, texts)``. One measure a file; ``MEASURES`` lists them.
 """
 
 from modalgap._lazy import callable_package

@@ -1,6 +1,7 @@
 """Alignment: mean squared distance of matched pairs.
 
-Equation: mean over matched pairs of ‖x − y‖². Source: Wang & Isola 2020, section 4.1.1 (with α = 2).
+Equation: mean over matched pairs of ‖x − y‖². Source: Wang & Isola 2020, section 4.1.1 (with α =
+    2).
 Relations: 2 − 2 · matched_cosine. Read it beside uniformity: collapse gives perfect alignment.
 Fails when: taken alone, for that reason.
 """

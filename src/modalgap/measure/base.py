@@ -1,7 +1,8 @@
 """What a measure is, and the evidence that measures share.
 
-A measure is a card and a function. Given arrays it is a plain function; given to ``modalgap.measure`` many
-of them share one ``Evidence``, which works out each expensive thing once, when first asked.
+A measure is a card and a function. Given arrays it is a plain function; given to
+``modalgap.measure`` many of them share one ``Evidence``, which works out each expensive thing once,
+when first asked.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from torch import Tensor
 from modalgap.card import Card
 from modalgap.embeddings import Embeddings, Moments, Pair, PairMoments, moments, pair_moments
 from modalgap.errors import CannotMeasure, InputError, OptionError
-from modalgap.measure.neighbours import Within, best_across, nearest, within
+from modalgap.measure.neighbours import best_across, nearest, within, within_and_above
 from modalgap.result import Value
 
 
@@ -37,7 +38,7 @@ class Side:
     ) -> None:
         self.embeddings = embeddings
         self.clusters = torch.arange(embeddings.n) if clusters is None else clusters
-        self._within: dict[tuple[int, int, int], Within] = {}
+        self._within: dict[tuple[int, int, int], Tensor] = {}
         self.modality = embeddings.modality
         self.n, self.dim = embeddings.n, embeddings.dim
         self._scatter = scatter
@@ -58,21 +59,24 @@ class Side:
         """Indices, ascending, of at most ``cap`` rows drawn without replacement."""
         return sample(self.n, cap, seed)
 
-    def within(self, k: int, cap: int, seed: int, best: Tensor | None = None) -> Within:
-        """The k nearest among at most ``cap`` rows of this modality.
-
-        Args:
-            k: neighbours.
-            cap: rows.
-            seed: of their choice.
-            best: (rows,) cosines; also count how many of a row's own modality exceed its entry.
-        """
+    def within(self, k: int, cap: int, seed: int) -> Tensor:
+        """(rows, k) indices of the k nearest among at most ``cap`` rows drawn with ``seed``."""
         key = (k, cap, seed)
-        found = self._within.get(key)
-        if found is None or (best is not None and found.above is None):
-            rows = self.embeddings.take(self.sample(cap, seed))
-            found = self._within[key] = within(rows, k, best)
-        return found
+        if key not in self._within:
+            self._within[key] = within(self._rows(cap, seed), k)
+        return self._within[key]
+
+    def above(self, best: Tensor, k: int, cap: int, seed: int) -> Tensor:
+        """(rows,) how many of this modality are nearer to each row than ``best`` (rows,) says.
+
+        One sweep finds this and the neighbours, which ``within`` then has at hand.
+        """
+        found, count = within_and_above(self._rows(cap, seed), k, best)
+        self._within[k, cap, seed] = found
+        return count
+
+    def _rows(self, cap: int, seed: int) -> Tensor:
+        return self.embeddings.take(self.sample(cap, seed))
 
 
 class Evidence:
@@ -90,7 +94,7 @@ class Evidence:
         self.image = Side(pair.image, scatter=scatter)
         self.text = Side(pair.text, scatter=scatter, clusters=captions)
         self._once: dict[str, Any] = {}
-        self._mixed: dict[tuple[int, int, int], tuple[Within, Within]] = {}
+        self._mixed: dict[tuple[int, int, int], tuple[Tensor, Tensor]] = {}
 
     @property
     def sides(self) -> tuple[Side, Side]:
@@ -116,15 +120,21 @@ class Evidence:
             self._once[key] = work(self)
         return self._once[key]
 
-    def mixed(self, k: int, cap: int, seed: int) -> tuple[Within, Within]:
-        """Neighbours inside each modality, with how many stand above the best of the other."""
+    def mixed(self, k: int, cap: int, seed: int) -> tuple[Tensor, Tensor]:
+        """How many of its own modality stand above the best of the other, for each image and text.
+
+        Args:
+            k: neighbours to find on the way, for the measures that ask ``Side.within`` for them.
+            cap: rows of each modality in the pool.
+            seed: of their choice.
+        """
         key = (k, cap, seed)
         if key not in self._mixed:
             images, texts = (side.embeddings.take(side.sample(cap, seed)) for side in self.sides)
             best_text, best_image = best_across(images, texts)
             self._mixed[key] = (
-                self.image.within(k, cap, seed, best_text),
-                self.text.within(k, cap, seed, best_image),
+                self.image.above(best_text, k, cap, seed),
+                self.text.above(best_image, k, cap, seed),
             )
         return self._mixed[key]
 

@@ -1,9 +1,13 @@
 """Class-bias spread: what a raw shift adds to each class's score, and how unequally.
 
-Equation: standard deviation over texts c of ⟨g, y_c⟩, which is √(gᵀ Σ_y g) with Σ_y of all m texts (divided by m).
-Source: Sato et al. 2026 (arXiv 2609.01103), section 3: the bias b_c = −⟨g, y_c⟩ predicts where predictions pile up.
-Relations: zero when leakage_text is; in units of cosine, so compare it with the margins between classes.
-Fails when: texts are captions and not classes: it is then their spread along the gap, without that meaning.
+Equation: standard deviation over texts c of ⟨g, y_c⟩, which is √(gᵀ Σ_y g) with Σ_y of all m texts
+    (divided by m).
+Source: Sato et al. 2026 (arXiv 2609.01103), section 3: the bias b_c = −⟨g, y_c⟩ predicts where
+    predictions pile up.
+Relations: zero when leakage_text is; in units of cosine, so compare it with the margins between
+    classes.
+Fails when: texts are captions and not classes: it is then their spread along the gap, without that
+meaning.
 """
 
 from __future__ import annotations

@@ -1,7 +1,9 @@
 """The cone: mean cosine between distinct items of one modality.
 
-Equation: (‖Σu‖² − n) / (n(n − 1)) for unit rows. Source: Liang et al. 2022, section 3.1 (cone effect).
-Relations: 1 − cone is the spread that ``trace_ratio`` compares; 0 = directions fill the sphere, 1 = one point.
+Equation: (‖Σu‖² − n) / (n(n − 1)) for unit rows. Source: Liang et al. 2022, section 3.1 (cone
+    effect).
+Relations: 1 − cone is the spread that ``trace_ratio`` compares; 0 = directions fill the sphere, 1 =
+    one point.
 Fails when: nothing; note that public code often leaves the diagonal in, which adds (1 − cone)/n.
 """
 

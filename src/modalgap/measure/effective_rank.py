@@ -1,6 +1,7 @@
 """Effective rank: how many directions one modality really uses.
 
-Equation: exp(−Σ p_k log p_k), p the eigenvalues of the covariance divided by their sum. Source: Roy & Vetterli 2007.
+Equation: exp(−Σ p_k log p_k), p the eigenvalues of the covariance divided by their sum. Source: Roy
+    & Vetterli 2007.
 Relations: ``principal_angles`` asks whether the two modalities use the same ones.
 Fails when: rows are fewer than dimensions: it cannot exceed n − 1.
 """

@@ -1,7 +1,8 @@
 """Fréchet distance between Gaussians of the two modalities, and its two parts.
 
-Equation: ‖μ_x − μ_y‖² + tr(Σ_x + Σ_y − 2(Σ_xΣ_y)^½), the squared distance, as FID is reported. The first part a shift
-removes (``centroid_share`` is how much that is); the second, ``distribution_gap``, stays after centring.
+Equation: ‖μ_x − μ_y‖² + tr(Σ_x + Σ_y − 2(Σ_xΣ_y)^½), the squared distance, as FID is reported. The
+first part a shift removes (``centroid_share`` is how much that is); the second,
+``distribution_gap``, stays after centring.
 Source: Dowson & Landau 1982; Heusel et al. 2017; split as in arXiv 2604.00279.
 Relations: frechet = l2m² + distribution_gap.
 Fails when: rows are not many more than dimensions: the second part is then biased up.
@@ -22,7 +23,10 @@ CARD = Card(
     title="Fréchet distance (squared)",
     question="How different are the two clouds, in place and in shape?",
     idea="The squared 2-Wasserstein distance between Gaussians fitted to the two modalities.",
-    equation=r"\lVert \mu_x - \mu_y \rVert^2 + \operatorname{tr}\!\left(\Sigma_x + \Sigma_y - 2(\Sigma_x \Sigma_y)^{1/2}\right)",
+    equation=(
+        r"\lVert \mu_x - \mu_y \rVert^2 + \operatorname{tr}\!\left(\Sigma_x + \Sigma_y - "
+        r"2(\Sigma_x \Sigma_y)^{1/2}\right)"
+    ),
     source="Dowson & Landau 1982; Heusel et al. 2017",
     direction="lower",
     low=0.0,

@@ -20,7 +20,10 @@ CARD = Card(
     name="hubness",
     title="Hubness",
     question="Do a few items turn up in everybody's results?",
-    idea="The skewness of how often items are among the k nearest of others; 0 is even, above 1 means hubs.",
+    idea=(
+        "The skewness of how often items are among the k nearest of others; 0 is even, above 1 "
+        "means hubs."
+    ),
     equation=r"\operatorname{skew}(N_k)",
     source="Radovanović et al. 2010, section 3",
     direction="lower",
@@ -34,7 +37,7 @@ def _hubness(side: Side, *, k: int = 10, cap: int = 30_000, seed: int = 0) -> Va
     whole("cap", cap, 2)
     number = min(side.n, cap)
     needs(number > k, f"it needs more than k={k} items; found {number}")
-    top = side.within(k, cap, seed).top
+    top = side.within(k, cap, seed)
     counts = torch.bincount(top.reshape(-1), minlength=number).double().numpy()
     needs(bool(np.ptp(counts) > 0), "every item is a neighbour equally often")
     return Value(float(skew(counts)), details={"largest": int(counts.max())})

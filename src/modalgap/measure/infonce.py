@@ -1,8 +1,9 @@
 """The contrastive loss itself, and how it would change if the gap were wider or narrower.
 
-Equations: InfoNCE = ½ (CE over rows + CE over columns) of ⟨x_i, y_j⟩/τ in batches of matched pairs. Landscape: the same after
-x ← norm(x − ½δ ĝ), y ← norm(y + ½δ ĝ), ĝ the unit gap from text to image (δ > 0 closes it), against the distance between the
-shifted means. Source: Liang et al. 2022, section 3.2 (embedding shift experiment).
+Equations: InfoNCE = ½ (CE over rows + CE over columns) of ⟨x_i, y_j⟩/τ in batches of matched pairs.
+Landscape: the same after x ← norm(x − ½δ ĝ), y ← norm(y + ½δ ĝ), ĝ the unit gap from text to image
+(δ > 0 closes it), against the distance between the shifted means. Source: Liang et al. 2022,
+section 3.2 (embedding shift experiment).
 Relations: where the landscape is lowest is where the loss at this temperature wants the gap.
 Fails when: compared across batch sizes: the loss grows with log of the batch.
 """
@@ -37,7 +38,10 @@ LANDSCAPE = Card(
     name="loss_landscape",
     title="Gap that the loss prefers",
     question="Does the contrastive loss want this gap?",
-    idea="The distance between means at which InfoNCE is lowest when both sides are shifted along the gap.",
+    idea=(
+        "The distance between means at which InfoNCE is lowest when both sides are shifted along "
+        "the gap."
+    ),
     equation=r"\lVert \mu_x^\delta - \mu_y^\delta \rVert \text{ at } \arg\min_\delta L(\delta)",
     source="Liang et al. 2022, section 3.2",
     direction="neither",
@@ -79,7 +83,11 @@ def _infonce(
     cap: int = 10_000,
     seed: int = 0,
 ) -> Value:
-    """``temperature``: by default the model's, if the file tells, else 0.01. Batches of ``batch``, at most ``cap`` pairs drawn with ``seed``."""
+    """``temperature``.
+
+    By default the model's, if the file tells, else 0.01. Batches of ``batch``, at most ``cap``
+    pairs drawn with ``seed``.
+    """
     tau = evidence.temperature(temperature)
     x, y = _batches(evidence, batch, cap, seed)
     losses = _loss((x @ y.mT).double() / tau).numpy()
@@ -95,7 +103,10 @@ def _loss_landscape(
     cap: int = 2000,
     seed: int = 0,
 ) -> Value:
-    """The value is at ``temperature``; the details hold the curves at 1/τ = 100, 50, 30, 20, 10, 1."""
+    """The value is at ``temperature``.
+
+    The details hold the curves at 1/τ = 100, 50, 30, 20, 10, 1.
+    """
     tau = evidence.temperature(temperature)
     x, y = _batches(evidence, batch, cap, seed)
     flat_x, flat_y = x.flatten(0, 1).double(), y.flatten(0, 1).double()

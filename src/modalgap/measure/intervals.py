@@ -2,13 +2,13 @@
 
 Three makers, by the kind of number:
 
-- ``jackknife``: a smooth function of sums. Groups of images are deleted in turn (Efron & Stein 1981;
-  delete-a-group: Kott 2001).
+- ``jackknife``: a smooth function of sums. Groups of images are deleted in turn (Efron & Stein
+  1981; delete-a-group: Kott 2001).
 - ``wilson``: a share of images (Wilson 1927).
 - ``bootstrap_counts``: a function of counts per class, resampled.
 
-Numbers that only grow or shrink with the sample (Fréchet, effective rank, principal angles) have none: an
-interval around a biased number would look like knowledge.
+Numbers that only grow or shrink with the sample (Fréchet, effective rank, principal angles) have
+none: an interval around a biased number would look like knowledge.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ def jackknife(values: Floats, low: float | None = None, high: float | None = Non
 
     Args:
         values: (1 + G,): the number on all data, then with each group deleted.
-        low, high: the range of the number; the interval is cut to it.
+        low: least possible number; the interval is cut to the range.
+        high: largest possible number.
 
     Returns:
         value ± t(G − 1) · √((G−1)/G · Σ(v_g − v̄)²), or None when it cannot be had.
@@ -71,7 +72,8 @@ def mean_interval(
     Args:
         groups: (n,) group of each value; groups are independent of one another.
         values: (n,).
-        low, high: the range of the number.
+        low: least possible number; the interval is cut to the range.
+        high: largest possible number.
     """
     _, codes = np.unique(groups, return_inverse=True)
     sums, counts = np.bincount(codes, values), np.bincount(codes).astype(np.float64)

@@ -1,10 +1,11 @@
 """Neighbourhood order: do both modalities rank the other classes alike?
 
-Equation: mean over classes c of (1 − τ_b)/2, τ_b between the similarities of c to all other classes in the two modalities;
-the share of discordant orders. Source: Schrodi et al. 2025, section 5 (neighbourhood ordering).
+Equation: mean over classes c of (1 − τ_b)/2, τ_b between the similarities of c to all other classes
+in the two modalities; the share of discordant orders. Source: Schrodi et al. 2025, section 5
+(neighbourhood ordering).
 Relations: nas asks about the k nearest only.
-Fails when: classes are fewer than three. The authors' code compares inverse permutations and so returns about 0.46–0.49
-almost whatever the data; this is the ordinary distance.
+Fails when: classes are fewer than three. The authors' code compares inverse permutations and so
+returns about 0.46–0.49 almost whatever the data; this is the ordinary distance.
 """
 
 from __future__ import annotations
@@ -25,7 +26,9 @@ CARD = Card(
     name="kendall_tau",
     title="Kendall τ distance of neighbourhoods",
     question="Do images and texts agree on which classes are alike?",
-    idea="The share of class pairs that the two modalities order differently, seen from each class.",
+    idea=(
+        "The share of class pairs that the two modalities order differently, seen from each class."
+    ),
     equation=r"\operatorname{mean}_c \tfrac12 (1 - \tau_b(s^x_c, s^y_c))",
     source="Schrodi et al. 2025, section 5",
     direction="lower",
@@ -37,7 +40,10 @@ CARD = Card(
 
 
 def _kendall_tau(evidence: Evidence, *, cap: int = 500, seed: int = 0) -> Value:
-    """With labels, classes are compared by their means; else matched items, at most ``cap`` drawn with ``seed``."""
+    """With labels, classes are compared by their means.
+
+    Else matched items, at most ``cap`` drawn with ``seed``.
+    """
     whole("cap", cap, 3)
     pair = evidence.pair
     if pair.labels is not None:
@@ -73,7 +79,8 @@ def _class_means(side: Embeddings, labels: Tensor, found: Tensor, classes: int) 
     """(len(found), d) float64 unit means of the classes that occur."""
     _, sums = class_sums(side, labels, classes, 1)
     means = torch.from_numpy(sums[0])[found]
-    return means / means.norm(dim=1, keepdim=True)
+    lengths: Tensor = torch.linalg.vector_norm(means, dim=1, keepdim=True)
+    return means / lengths
 
 
 kendall_tau = Measure(CARD, _kendall_tau)

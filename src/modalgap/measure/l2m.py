@@ -1,8 +1,10 @@
 """Distance between the modality means: how far apart the two cones sit.
 
 Equation: ‖μ_x − μ_y‖. Source: Liang et al. 2022, section 2; L2M in Schrodi et al. 2025, section 3.
-Relations: its square is the part of the Fréchet distance that a shift can remove; see ``distribution_gap`` for the rest.
-Fails when: means of few rows differ by noise alone; ``details["noise"]`` is what sampling would give with no gap.
+Relations: its square is the part of the Fréchet distance that a shift can remove; see
+    ``distribution_gap`` for the rest.
+Fails when: means of few rows differ by noise alone; ``details["noise"]`` is what sampling would
+give with no gap.
 """
 
 from __future__ import annotations

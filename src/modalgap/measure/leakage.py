@@ -1,10 +1,11 @@
 """Leakage: how much of the gap lies in the directions that carry content.
 
-Equation: ‖VVᵀg‖ / ‖g‖, V the leading principal directions of the retrieved modality (those that hold ``share`` of its
-variance). Source: Chowers et al. 2026, section 3.5: a gap orthogonal to the retrieved items can be closed without changing a ranking.
+Equation: ‖VVᵀg‖ / ‖g‖, V the leading principal directions of the retrieved modality (those that
+hold ``share`` of its variance). Source: Chowers et al. 2026, section 3.5: a gap orthogonal to the
+retrieved items can be closed without changing a ranking.
 Relations: class_bias_spread is the same worry, in units of score.
-Fails when: V is not truncated: with as many items as dimensions it spans everything and leakage is 1.
-``details["chance"]`` is what a random direction would give.
+Fails when: V is not truncated: with as many items as dimensions it spans everything and leakage is
+1. ``details["chance"]`` is what a random direction would give.
 """
 
 from __future__ import annotations
@@ -21,7 +22,10 @@ def _card(modality: str) -> Card:
         name=f"leakage_{modality}",
         title=f"Leakage ({modality}s retrieved)",
         question=f"Is it safe to close the gap when {modality}s are retrieved?",
-        idea=f"The part of the gap vector inside the principal directions of the {modality}s; 0 means orthogonal to content.",
+        idea=(
+            f"The part of the gap vector inside the principal directions of the {modality}s; 0 "
+            f"means orthogonal to content."
+        ),
         equation=r"\lVert V V^\top g \rVert / \lVert g \rVert",
         source="Chowers et al. 2026, section 3.5",
         direction="lower",

@@ -1,9 +1,12 @@
 """Logit entropy: how sure the model is of its matches at a given temperature.
 
-Equation: mean entropy, in nats, of softmax(⟨x, y⟩/τ) over the texts for each image, and over the images for each text.
+Equation: mean entropy, in nats, of softmax(⟨x, y⟩/τ) over the texts for each image, and over the
+    images for each text.
 Source: Schrodi et al. 2025, section 6.
-Relations: the gap lowers all cosines alike, which no softmax sees; entropy moves with their spread against τ.
-Fails when: compared between data sets of different size: the largest possible value, log of the number of candidates, is in the details.
+Relations: the gap lowers all cosines alike, which no softmax sees; entropy moves with their spread
+    against τ.
+Fails when: compared between data sets of different size: the largest possible value, log of the
+number of candidates, is in the details.
 """
 
 from __future__ import annotations
@@ -26,8 +29,13 @@ def _card(query: str, other: str) -> Card:
         name=f"logit_entropy_{query}",
         title=f"Entropy of {query}-to-{other} logits",
         question=f"How sure is the model which {other} fits one {query}?",
-        idea=f"The entropy of the softmax over all {other}s, averaged over {query}s, at the temperature given.",
-        equation=r"\operatorname{mean}_i H(\operatorname{softmax}(\langle x_i, y_\cdot \rangle / \tau))",
+        idea=(
+            f"The entropy of the softmax over all {other}s, averaged over {query}s, at the "
+            f"temperature given."
+        ),
+        equation=(
+            r"\operatorname{mean}_i H(\operatorname{softmax}(\langle x_i, y_\cdot \rangle / \tau))"
+        ),
         source="Schrodi et al. 2025, section 6",
         direction="neither",
         low=0.0,
@@ -67,20 +75,29 @@ def softmax_entropy(logits: Tensor) -> Tensor:
     logits -= logits.amax(1, keepdim=True)
     weights = logits.exp()
     total = weights.sum(1).double()
-    return total.log() - torch.linalg.vecdot(weights, logits).double() / total
+    expected: Tensor = torch.linalg.vecdot(weights, logits).double() / total
+    return total.log() - expected
 
 
 def _logit_entropy_image(
     evidence: Evidence, *, temperature: float | None = None, cap: int = 10_000, seed: int = 0
 ) -> Value:
-    """``temperature``: by default the model's, if the file tells, else 0.01. At most ``cap`` rows of each, drawn with ``seed``."""
+    """``temperature``.
+
+    By default the model's, if the file tells, else 0.01. At most ``cap`` rows of each, drawn
+    with ``seed``.
+    """
     return _entropy(evidence, 0, temperature, cap, seed)
 
 
 def _logit_entropy_text(
     evidence: Evidence, *, temperature: float | None = None, cap: int = 10_000, seed: int = 0
 ) -> Value:
-    """``temperature``: by default the model's, if the file tells, else 0.01. At most ``cap`` rows of each, drawn with ``seed``."""
+    """``temperature``.
+
+    By default the model's, if the file tells, else 0.01. At most ``cap`` rows of each, drawn
+    with ``seed``.
+    """
     return _entropy(evidence, 1, temperature, cap, seed)
 
 

@@ -1,7 +1,8 @@
 """Mixing: in one pool of images and texts, does search find the other modality at all?
 
-Equations, over a pool of all images and all texts, the query itself left out: ITR (TIR) is the share of image (text)
-queries whose nearest item is a text (an image); TMR (IMR) is the mean rank of the best text (image) for image (text) queries.
+Equations, over a pool of all images and all texts, the query itself left out: ITR (TIR) is the
+share of image (text) queries whose nearest item is a text (an image); TMR (IMR) is the mean rank of
+the best text (image) for image (text) queries.
 Source: arXiv 2505.03703; what users meet as "text always wins" in mixed search.
 Relations: with a large gap ITR = TIR = 0 and the ranks near the size of the query's own modality.
 Fails when: the two sides differ much in number: the larger one wins more by chance.
@@ -39,7 +40,10 @@ def _rank(name: str, query: str, other: str) -> Card:
         name=name,
         title=f"Rank of the best {other} for {query} queries",
         question=f"How far down a mixed result list is the first {other} for {query} queries?",
-        idea=f"The rank of the best {other} in a mixed pool, averaged over {query} queries; 1 is first.",
+        idea=(
+            f"The rank of the best {other} in a mixed pool, averaged over {query} queries; 1 is "
+            f"first."
+        ),
         equation=rf"\operatorname{{mean}}_q \min \operatorname{{rank}}(q, \text{{{other}}})",
         source=_SOURCE,
         direction="lower",
@@ -55,8 +59,7 @@ TMR, IMR = _rank("tmr", "image", "text"), _rank("imr", "text", "image")
 def _value(evidence: Evidence, card: Card, side: int, cap: int, seed: int) -> Value:
     whole("cap", cap, 2)
     k = min(K, min(cap, evidence.image.n) - 1, min(cap, evidence.text.n) - 1)
-    above = evidence.mixed(k, cap, seed)[side].above
-    assert above is not None
+    above = evidence.mixed(k, cap, seed)[side]
     rows = evidence.sides[side]
     clusters = rows.clusters[rows.sample(cap, seed)].numpy()
     if card in (TMR, IMR):

@@ -1,11 +1,12 @@
 """MOAD: does one modality sort its items by object, or by their attributes?
 
-Equation: (intra_obj − cross_obj) − (intra_attr − cross_attr), mean cosines over distinct pairs of the same and of different
-object, of the same and of different attribute value; the attribute part averaged over the attributes. Above 0: object bias.
+Equation: (intra_obj − cross_obj) − (intra_attr − cross_attr), mean cosines over distinct pairs of
+the same and of different object, of the same and of different attribute value; the attribute part
+averaged over the attributes. Above 0: object bias.
 Source: Schrodi et al. 2025, section 4 (matching object attribute distance).
 Relations: all four are closed forms in class-wise sums.
-Fails when: object and attribute are not independent in the data. The authors' code takes only the upper triangle of each
-rectangular cross block; this is over all cross pairs.
+Fails when: object and attribute are not independent in the data. The authors' code takes only the
+upper triangle of each rectangular cross block; this is over all cross pairs.
 """
 
 from __future__ import annotations
@@ -27,7 +28,10 @@ CARD = Card(
     title="Object bias (MOAD)",
     question="Is the space sorted by object more than by attribute?",
     idea="How much closer items of one object are than items of one attribute value.",
-    equation=r"(\bar s_{\text{obj}} - \bar s_{\neg\text{obj}}) - (\bar s_{\text{attr}} - \bar s_{\neg\text{attr}})",
+    equation=(
+        r"(\bar s_{\text{obj}} - \bar s_{\neg\text{obj}}) - (\bar s_{\text{attr}} - \bar "
+        r"s_{\neg\text{attr}})"
+    ),
     source="Schrodi et al. 2025, section 4",
     direction="neither",
     low=-4.0,

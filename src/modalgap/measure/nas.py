@@ -1,6 +1,7 @@
 """NAS@k: do an image and its text have the same neighbours?
 
-Equation: mean over matched items i of |N_k^x(i) ∩ N_k^y(i)| / k, neighbours within each modality, among matched items.
+Equation: mean over matched items i of |N_k^x(i) ∩ N_k^y(i)| / k, neighbours within each modality,
+    among matched items.
 Source: neighbourhood alignment as used in arXiv 2510.03268.
 Relations: kendall_tau asks about the whole order. Chance level is k/(n − 1), in the details.
 Fails when: items repeat: equal items are neighbours in arbitrary order.
@@ -32,7 +33,10 @@ CARD = Card(
 
 
 def _nas(evidence: Evidence, *, k: int = 10, cap: int = 30_000, seed: int = 0) -> Value:
-    """``k`` neighbours among at most ``cap`` matched items (an image and its first caption), drawn with ``seed``."""
+    """``k`` neighbours among at most ``cap`` matched items, drawn with ``seed``.
+
+    A matched item is an image and its first caption.
+    """
     whole("k", k, 1)
     whole("cap", cap, 2)
     pair = evidence.pair
@@ -45,15 +49,13 @@ def _nas(evidence: Evidence, *, k: int = 10, cap: int = 30_000, seed: int = 0) -
     whole_sides = pair.captions_per_image == 1  # then mixing and hubness look at these very rows
     sides = zip(evidence.sides, (image, text), strict=True)
     near_image, near_text = (
-        side.within(k, cap, seed).top
-        if whole_sides
-        else within(side.embeddings.take(index[chosen]), k).top
+        side.within(k, cap, seed) if whole_sides else within(side.embeddings.take(index[chosen]), k)
         for side, index in sides
     )
     shared = torch.cat(
         [
-            (a[:, :, None] == b[:, None, :]).sum((1, 2))
-            for a, b in zip(near_image.split(4096), near_text.split(4096), strict=True)
+            (near_image[a : a + 4096, :, None] == near_text[a : a + 4096, None, :]).sum((1, 2))
+            for a in range(0, len(chosen), 4096)
         ]
     )
     overlap = shared.double().numpy() / k

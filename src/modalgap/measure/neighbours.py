@@ -1,11 +1,12 @@
-"""Sweeps over all pairs of rows, a block at a time: nearest neighbours within and across modalities.
+"""Sweeps over all pairs of rows, a block at a time: neighbours within and across modalities.
 
-A block of similarities is the most that is ever held; see ``linalg.blocks``. Nothing is sorted beyond the k asked for.
+A block of similarities is the most that is ever held; see ``linalg.blocks``. Nothing is sorted
+beyond the k asked for.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor
@@ -14,45 +15,26 @@ from modalgap.linalg import blocks
 from modalgap.progress import progress
 
 
-@dataclass(frozen=True, eq=False)
-class Within:
-    """Neighbours of each row among the other rows of its modality.
-
-    Attributes:
-        top: (n, k) their indices, nearest first.
-        above: (n,) how many exceed a cosine given for each row, or None when none was given.
-    """
-
-    top: Tensor
-    above: Tensor | None
+def within(rows: Tensor, k: int) -> Tensor:
+    """Indices (n, k) of the k nearest other rows of each row of rows (n, d), nearest first."""
+    top = torch.empty(len(rows), k, dtype=torch.int64)
+    for a, b, cosine in _sweep(rows):
+        top[a:b] = cosine.topk(k, dim=1).indices
+    return top
 
 
-def within(rows: Tensor, k: int, best: Tensor | None = None) -> Within:
-    """The k nearest other rows of each row.
-
-    Args:
-        rows: (n, d) unit rows, k < n.
-        k: neighbours.
-        best: (n,) cosines to count above, or None.
-    """
-    n = len(rows)
-    top = torch.empty(n, k, dtype=torch.int64)
-    above = None if best is None else torch.empty(n, dtype=torch.int64)
-    spans = list(blocks(n, n))
-    product = torch.empty(spans[0][1], n)
-    with progress("neighbours", n) as advance:
-        for a, b in spans:
-            cosine = torch.mm(rows[a:b], rows.T, out=product[: b - a])
-            cosine[torch.arange(b - a), torch.arange(a, b)] = -torch.inf  # not its own neighbour
-            top[a:b] = cosine.topk(k, dim=1).indices
-            if above is not None and best is not None:
-                above[a:b] = _count_above(cosine, best[a:b])
-            advance(b - a)
-    return Within(top, above)
+def within_and_above(rows: Tensor, k: int, best: Tensor) -> tuple[Tensor, Tensor]:
+    """The same, and how many other rows are nearer to each row than ``best`` (n,) says: (n,)."""
+    top = torch.empty(len(rows), k, dtype=torch.int64)
+    above = torch.empty(len(rows), dtype=torch.int64)
+    for a, b, cosine in _sweep(rows):
+        top[a:b] = cosine.topk(k, dim=1).indices
+        above[a:b] = _count_above(cosine, best[a:b])
+    return top, above
 
 
 def best_across(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-    """Largest cosine of each row of x (n, d) with any of y (m, d), and of each of y with any of x."""
+    """Largest cosine of each row of x (n, d) with any of y (m, d), and the reverse: (n,), (m,)."""
     best_x = torch.empty(len(x))
     best_y = torch.full((len(y),), -torch.inf)
     spans = list(blocks(len(x), len(y)))
@@ -71,7 +53,20 @@ def nearest(x: Tensor, y: Tensor) -> Tensor:
     return torch.cat([(x[a:b] @ y.T).argmax(1) for a, b in blocks(len(x), len(y))])
 
 
+def _sweep(rows: Tensor) -> Iterator[tuple[int, int, Tensor]]:
+    """Blocks (start, stop, cosines (stop − start, n)), a row's cosine to itself set to −∞."""
+    n = len(rows)
+    spans = list(blocks(n, n))
+    product = torch.empty(spans[0][1], n)
+    with progress("neighbours", n) as advance:
+        for a, b in spans:
+            cosine = torch.mm(rows[a:b], rows.T, out=product[: b - a])
+            cosine[torch.arange(b - a), torch.arange(a, b)] = -torch.inf
+            yield a, b, cosine
+            advance(b - a)
+
+
 def _count_above(values: Tensor, limits: Tensor) -> Tensor:
     """(b,) how many of each row of values (b, n) exceed its limit; overwrites values."""
-    # a float32 comparison in place, then its sum, is an order of magnitude faster than summing booleans
+    # comparing into float32 and summing that is ten times as fast as summing booleans
     return torch.gt(values, limits[:, None], out=values).sum(1).to(torch.int64)

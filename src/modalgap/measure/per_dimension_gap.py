@@ -19,7 +19,10 @@ CARD = Card(
     name="per_dimension_gap",
     title="Largest difference in one dimension",
     question="Which dimensions carry the gap?",
-    idea="The difference of the means in each dimension; the number is the largest, the details are all.",
+    idea=(
+        "The difference of the means in each dimension; the number is the largest, the details are"
+        " all."
+    ),
     equation=r"\max_k \lvert \mu_{x,k} - \mu_{y,k} \rvert",
     source="Schrodi et al. 2025, section 4, figure 4",
     direction="lower",
@@ -33,7 +36,9 @@ CONCENTRATION = Card(
     title="Share of the gap in the top dimensions",
     question="Is the gap on few dimensions?",
     idea="The share of the squared distance between means held by the dimensions that differ most.",
-    equation=r"\sum_{k \in \text{top}} (\mu_{x,k} - \mu_{y,k})^2 \,/\, \lVert \mu_x - \mu_y \rVert^2",
+    equation=(
+        r"\sum_{k \in \text{top}} (\mu_{x,k} - \mu_{y,k})^2 \,/\, \lVert \mu_x - \mu_y \rVert^2"
+    ),
     source="Schrodi et al. 2025, section 4, figure 4",
     direction="neither",
     low=0.0,

@@ -1,7 +1,8 @@
 """Prediction concentration: do zero-shot predictions pile onto few classes?
 
-Equations, over the counts n_c of predicted classes: Gini = Σ_c Σ_d |n_c − n_d| / (2 C Σ n); normalised entropy =
-H(n/Σn) / log C. Beside each, the same number of the true labels. Source: Sato et al. 2026 (arXiv 2609.01103), section 4.
+Equations, over the counts n_c of predicted classes: Gini = Σ_c Σ_d |n_c − n_d| / (2 C Σ n);
+normalised entropy = H(n/Σn) / log C. Beside each, the same number of the true labels. Source: Sato
+et al. 2026 (arXiv 2609.01103), section 4.
 Relations: class_bias_spread says beforehand what a raw shift would do here.
 Fails when: read without the labels' own number: an unbalanced data set is concentrated by itself.
 """
@@ -23,7 +24,10 @@ GINI = Card(
     name="prediction_gini",
     title="Gini of predicted classes",
     question="Do predictions pile onto few classes?",
-    idea="The Gini coefficient of predicted-class counts; 0 is even. The labels' own is in the details.",
+    idea=(
+        "The Gini coefficient of predicted-class counts; 0 is even. The labels' own is in the "
+        "details."
+    ),
     equation=r"\frac{\sum_{c,d} |n_c - n_d|}{2 C \sum_c n_c}",
     source=_SOURCE,
     direction="lower",
@@ -36,7 +40,10 @@ ENTROPY = Card(
     name="prediction_entropy",
     title="Entropy of predicted classes",
     question="Do predictions use all classes?",
-    idea="The entropy of predicted-class counts over its largest value; 1 is even. The labels' own is in the details.",
+    idea=(
+        "The entropy of predicted-class counts over its largest value; 1 is even. The labels' own "
+        "is in the details."
+    ),
     equation=r"H(n / \textstyle\sum n) / \log C",
     source=_SOURCE,
     direction="higher",

@@ -1,6 +1,7 @@
 """Principal angles: do the two modalities vary along the same directions?
 
-Equation: θ_i = arccos σ_i(U_xᵀU_y), U the top-k covariance eigenvectors of each modality; the number is their mean.
+Equation: θ_i = arccos σ_i(U_xᵀU_y), U the top-k covariance eigenvectors of each modality; the
+    number is their mean.
 Source: Björck & Golub 1973; for CLIP, arXiv 2510.03268.
 Relations: leakage asks the same of one direction, the gap.
 Fails when: k cuts through equal eigenvalues: the subspace is then arbitrary.
@@ -19,7 +20,10 @@ CARD = Card(
     name="principal_angles",
     title="Mean principal angle",
     question="Do both modalities vary along the same directions?",
-    idea="Angles between the leading principal subspaces of the two modalities; 0° is the same, 90° nothing shared.",
+    idea=(
+        "Angles between the leading principal subspaces of the two modalities; 0° is the same, 90°"
+        " nothing shared."
+    ),
     equation=r"\operatorname{mean}_i \arccos \sigma_i(U_x^\top U_y)",
     source="Björck & Golub 1973; arXiv 2510.03268",
     direction="lower",

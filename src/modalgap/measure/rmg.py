@@ -1,10 +1,12 @@
 """Relative modality gap: matched pairs' distance, set against distances inside the modalities.
 
-Equation: m / (m + (a + b)/2) with D(u, v) = (1 − cos)/2, m its mean over matched pairs, a and b over distinct
-pairs within images and within texts. Source: RMG in Schrodi et al. 2025, section 3.
-Relations: 0.5 when a match is as far as a random pair inside a modality; unlike l2m it does not shrink with the cones.
-Fails when: both modalities have collapsed to a point each (0/0). At least four other definitions carry this name in
-public code (D unscaled, traces, L2, squared errors); this is the one of the paper.
+Equation: m / (m + (a + b)/2) with D(u, v) = (1 − cos)/2, m its mean over matched pairs, a and b
+over distinct pairs within images and within texts. Source: RMG in Schrodi et al. 2025, section 3.
+Relations: 0.5 when a match is as far as a random pair inside a modality; unlike l2m it does not
+    shrink with the cones.
+Fails when: both modalities have collapsed to a point each (0/0). At least four other definitions
+carry this name in public code (D unscaled, traces, L2, squared errors); this is the one of the
+paper.
 """
 
 from __future__ import annotations
@@ -21,7 +23,10 @@ CARD = Card(
     name="rmg",
     title="Relative modality gap",
     question="Is the gap large for how spread out each modality is?",
-    idea="Distance of matched pairs against the mean distance of unmatched items inside the modalities.",
+    idea=(
+        "Distance of matched pairs against the mean distance of unmatched items inside the "
+        "modalities."
+    ),
     equation=r"\frac{m}{m + (a + b)/2},\quad D(u,v) = \tfrac12(1 - \cos(u,v))",
     source="Schrodi et al. 2025, section 3",
     direction="lower",

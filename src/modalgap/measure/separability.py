@@ -2,8 +2,10 @@
 
 Equation: held-out accuracy of logistic regression, image against text, equal numbers of each.
 Source: classifier two-sample test, Lopez-Paz & Oquab 2017; linear for CLIP in Shi et al. 2023.
-Relations: 1 whenever there is a gap of any size in many dimensions; it tells *whether*, l2m tells *how much*.
-Fails when: rows are few against dimensions: accuracy is then noisy. Folds keep an image and its captions together.
+Relations: 1 whenever there is a gap of any size in many dimensions; it tells *whether*, l2m tells
+    *how much*.
+Fails when: rows are few against dimensions: accuracy is then noisy. Folds keep an image and its
+captions together.
 """
 
 from __future__ import annotations
@@ -22,7 +24,9 @@ CARD = Card(
     name="separability",
     title="Linear separability",
     question="Can the two modalities be told apart by a linear classifier?",
-    idea="Held-out accuracy of logistic regression that tells image from text; 0.5 means it cannot.",
+    idea=(
+        "Held-out accuracy of logistic regression that tells image from text; 0.5 means it cannot."
+    ),
     equation=r"\operatorname{mean}\,[\hat z(u) = z(u)]",
     source="Lopez-Paz & Oquab 2017, section 3",
     direction="lower",

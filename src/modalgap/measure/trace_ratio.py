@@ -1,6 +1,7 @@
 """Trace ratio: which modality spreads more.
 
-Equation: tr Σ_x / tr Σ_y (image over text). Source: arXiv 2505.03703; the scale that ``realign`` corrects (2602.07026).
+Equation: tr Σ_x / tr Σ_y (image over text). Source: arXiv 2505.03703; the scale that ``realign``
+    corrects (2602.07026).
 Relations: of unit rows tr Σ = n/(n−1) · (1 − ‖μ‖²), so it needs first moments only.
 Fails when: one modality has collapsed to a point (division by zero).
 """

@@ -1,8 +1,10 @@
 """Uniformity: how evenly one modality covers the sphere.
 
-Equation: log of the mean over distinct pairs of exp(−2‖u − v‖²). Source: Wang & Isola 2020, section 4.1.2 (t = 2).
+Equation: log of the mean over distinct pairs of exp(−2‖u − v‖²). Source: Wang & Isola 2020, section
+    4.1.2 (t = 2).
 Relations: the second-order expansion of it is the cone; this one also notices clusters.
-Fails when: compared across dimensions: the value of a perfectly uniform sphere depends on d (about −4 for large d).
+Fails when: compared across dimensions: the value of a perfectly uniform sphere depends on d (about
+−4 for large d).
 """
 
 from __future__ import annotations
@@ -42,7 +44,7 @@ def _uniformity(side: Side, *, cap: int = 10_000, seed: int = 0) -> Value:
     total = sums.sum()
     clusters, codes = np.unique(side.clusters[chosen].numpy(), return_inverse=True)
     size = np.bincount(codes).astype(np.float64)
-    # without a cluster: its rows' sums leave twice, once as rows and once as columns, save for its inner pairs
+    # without a cluster, its rows leave twice (as rows, as columns) save for its inner pairs
     left = total - 2 * np.bincount(codes, sums) + _kernel_inside(rows, codes, len(clusters))
     with np.errstate(divide="ignore", invalid="ignore"):
         value = np.log(total / (n * (n - 1)))

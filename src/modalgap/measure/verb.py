@@ -20,11 +20,11 @@ def measure(
     Args:
         data: what ``modalgap.load`` gave, or one made from arrays.
         only: names of measures, "cone" or "cone_image"; by default all that apply.
-        **options: options of measures (``temperature``, ``k``, ``seed``, ``cap`` …), given to each that has them.
+        **options: options of measures (``temperature``, ``k``, ``seed``, ``cap`` …), given to each
+        that has them.
 
-    Returns:
-        A ``Result``. Measures that do not apply are in ``skipped`` with the reason; a measure asked for by
-        name that does not apply is an error.
+    Returns: A ``Result``. Measures that do not apply are in ``skipped`` with the reason; a measure
+        asked for by name that does not apply is an error.
 
     Raises:
         OptionError: an unknown measure or option.
@@ -39,12 +39,13 @@ def measure(
     wanted = _wanted(only, modalities)
     _check_options(options, [measure for measure, _ in wanted])
     scatter = any(measure.scatter for measure, _ in wanted)
-    evidence = Evidence(data, scatter=scatter) if isinstance(data, Pair) else None
-    if evidence is not None:
+    evidence: Evidence | None = None
+    sides: Sequence[Side]
+    if isinstance(data, Pair):
+        evidence = Evidence(data, scatter=scatter)
         _ = evidence.moments  # the one pass: checks every row on its way
-        sides: Sequence[Side] = evidence.sides
+        sides = evidence.sides
     else:
-        assert isinstance(data, Embeddings)
         sides = (Side(data, scatter=scatter),)
         _ = sides[0].moments
     values: dict[str, Value] = {}
