@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from modalgap.card import Card
 from modalgap.measure.alignment import alignment
 from modalgap.measure.base import Measure
 from modalgap.measure.class_bias_spread import class_bias_spread
@@ -65,3 +66,10 @@ MEASURES: dict[str, Measure] = {
         loss_landscape,
     )
 }
+
+
+def card_of(name: str) -> Card:
+    """The card behind a name as it stands in a result: "cone_text" is of the card "cone"."""
+    if name not in MEASURES:
+        name = name.rpartition("_")[0]
+    return MEASURES[name].card

@@ -1,0 +1,68 @@
+"""The application: its commands, its version, and how errors leave it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from modalgap import __version__
+from modalgap.cli.convert import convert
+from modalgap.cli.demo import demo
+from modalgap.cli.listing import listing
+from modalgap.cli.measure import measure
+from modalgap.cli.report import report
+from modalgap.errors import ModalgapError
+
+app = typer.Typer(
+    name="modalgap",
+    help="Measure, close and understand the modality gap of CLIP-like embeddings.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command()(measure)
+app.command()(report)
+app.command()(convert)
+app.command("list")(listing)
+app.command()(demo)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"modalgap {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Measure, close and understand the modality gap of CLIP-like embeddings."""
+
+
+def main() -> None:
+    """Run the command line. Refusals are one line on stderr and exit code 2; Ctrl-C is 130."""
+    try:
+        app()
+    except ModalgapError as error:
+        _leave(str(error), 2)
+    except KeyboardInterrupt:
+        _leave("stopped", 130)
+    except BrokenPipeError:  # the reader of a pipe went away: not an error of ours
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    except MemoryError:
+        _leave("not enough memory for this; give fewer rows, or a smaller --cap", 2)
+    except OSError as error:
+        _leave(f"{error.filename or 'input or output'}: {error.strerror or error}", 2)
+
+
+def _leave(message: str, code: int) -> None:
+    printable = "".join(c if c.isprintable() else "�" for c in message)
+    print(f"modalgap: {printable}", file=sys.stderr)
+    sys.exit(code)

@@ -1,0 +1,101 @@
+"""The arguments that say which embeddings, shared by the commands that read some."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from modalgap.errors import InputError
+
+if TYPE_CHECKING:
+    from modalgap.embeddings import Embeddings, Pair
+
+Paths = Annotated[
+    list[Path] | None,
+    typer.Argument(
+        metavar="PATH",
+        help="Embeddings: .npy of shape (2, n, d), .npz, .safetensors, .parquet, a clip-retrieval"
+        " folder; several shards or a quoted glob.",
+        show_default=False,
+    ),
+]
+Image = Annotated[
+    Path | None, typer.Option("--image", help="Image embeddings alone, (n, d).", show_default=False)
+]
+Text = Annotated[
+    Path | None, typer.Option("--text", help="Text embeddings alone, (m, d).", show_default=False)
+]
+Pairs = Annotated[
+    Path | None,
+    typer.Option(
+        "--pairs", help="The image of each text: integers (m,), .npy.", show_default=False
+    ),
+]
+Only = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--only", help="Measures, comma-separated; see: modalgap list measures.", show_default=False
+    ),
+]
+Temperature = Annotated[
+    float | None,
+    typer.Option(
+        "--temperature",
+        help="τ of the softmax measures [the model's, else 0.01].",
+        show_default=False,
+    ),
+]
+Neighbours = Annotated[
+    int | None, typer.Option("--k", help="Neighbours for nas and hubness [10].", show_default=False)
+]
+Cap = Annotated[
+    int | None,
+    typer.Option("--cap", help="Most rows a modality for pairwise measures.", show_default=False),
+]
+Seed = Annotated[
+    int | None,
+    typer.Option("--seed", min=0, help="Seed of everything random [0].", show_default=False),
+]
+Force = Annotated[bool, typer.Option("--force", help="Overwrite what is there.")]
+
+
+def read(
+    paths: list[Path] | None, image: Path | None, text: Path | None, pairs: Path | None
+) -> Pair | Embeddings:
+    """The embeddings that the arguments name."""
+    from modalgap.embeddings.store import load_any
+
+    if bool(paths) == bool(image or text):
+        raise InputError(
+            "give either PATH, or --image and --text; got " + ("both" if paths else "neither")
+        )
+    if pairs is not None and not (image and text):
+        raise InputError("--pairs goes with --image and --text; in a file it is text_to_image")
+    found = load_any(paths or None, image=image, text=text, pairs=pairs)
+    if paths and len(paths) == 1 and paths[0].suffix == ".npy" and hasattr(found, "modality"):
+        note(f"{paths[0]} holds one modality; taken as images (--text says otherwise)")
+    for side in getattr(found, "sides", (found,)):
+        if side.rows.in_memory and not side.were_unit:
+            low, high = side.norm_range
+            note(f"{side.modality} rows were not unit (norms {low:.4g} to {high:.4g}); normalised")
+    return found
+
+
+def given(**options: Any) -> dict[str, Any]:
+    """The options that were given."""
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def names(only: list[str] | None) -> list[str] | None:
+    """The measures asked for, from repeated or comma-separated ``--only``."""
+    if only is None:
+        return None
+    return [name.strip() for each in only for name in each.split(",") if name.strip()]
+
+
+def note(message: str) -> None:
+    """Something to know, on stderr."""
+    print(f"modalgap: {message}", file=sys.stderr)

@@ -1,0 +1,44 @@
+"""A result as a table in a terminal."""
+
+from __future__ import annotations
+
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from modalgap.measure.registry import card_of
+from modalgap.result import Result
+
+
+def print_result(result: Result) -> None:
+    """Print what was measured, on what, and what was left out with the reason."""
+    console = Console(highlight=False, soft_wrap=False)
+    about = result.pair
+    sizes = [f"{about[f'n_{side}']:,} {side}s" for side in about["were_unit"]]
+    console.print(f"{' and '.join(sizes)}, {about['dim']} dimensions", markup=False)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("measure", no_wrap=True)
+    table.add_column("value", justify="right", no_wrap=True)
+    table.add_column("95 % interval", no_wrap=True)
+    table.add_column("answers", style="dim")
+    for name, value in result.items():
+        low_high = "" if value.interval is None else "{} … {}".format(*map(number, value.interval))
+        card = card_of(name)
+        table.add_row(name, number(value.value) + card.unit, low_high, escape(card.question))
+    console.print(table)
+    groups: dict[str, list[str]] = {}
+    for name, reason in result.skipped.items():
+        groups.setdefault(reason, []).append(name)
+    for reason, names in groups.items():
+        console.print(f"not measured: {', '.join(names)}: {reason}", markup=False, style="dim")
+
+
+def number(value: float) -> str:
+    """A number for people: four significant digits, no exponent where that reads well."""
+    if value == 0:
+        return "0"
+    if 1e-3 <= abs(value) < 1e5:
+        digits = max(0, 4 - len(str(int(abs(value)))) + (abs(value) < 1))
+        return f"{value:.{min(digits, 4)}f}"
+    return f"{value:.3g}"
