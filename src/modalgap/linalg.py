@@ -20,11 +20,20 @@ def norms(rows: Tensor) -> Tensor:
     # float32 squares overflow above 1e19 and vanish below 1e-19; redo only such rows, scaled
     odd = ~((lengths > 1e-15) & (lengths < 1e15))
     if odd.any():
-        some = rows[odd].double()
-        scale = some.abs().amax(dim=1, keepdim=True)
-        safe = torch.where((scale > 0) & scale.isfinite(), scale, torch.ones_like(scale))
-        lengths[odd] = torch.linalg.vector_norm(some / safe, dim=1) * safe[:, 0]
+        some, scale = _scaled(rows[odd])
+        relative = torch.linalg.vector_norm(some, dim=1)
+        largest = torch.finfo(torch.float64).max  # a norm may overflow where no entry does
+        whole = (relative * scale[:, 0]).clamp(max=largest)
+        lengths[odd] = torch.where(relative.isfinite(), whole, relative)
     return lengths
+
+
+def _scaled(rows: Tensor) -> tuple[Tensor, Tensor]:
+    """Rows (n, d) over their largest entries (n, 1), and these; 1 where zero or not finite."""
+    wide = rows.double()
+    scale = wide.abs().amax(dim=1, keepdim=True)
+    scale = torch.where((scale > 0) & scale.isfinite(), scale, torch.ones_like(scale))
+    return wide / scale, scale
 
 
 def to_unit(rows: Tensor) -> tuple[Tensor, Tensor]:
@@ -40,7 +49,8 @@ def to_unit(rows: Tensor) -> tuple[Tensor, Tensor]:
     rows = rows.float() if rows.dtype in (torch.float16, torch.bfloat16) else rows
     lengths = norms(rows)
     if rows.dtype is torch.float64 or not (lengths.min() > 1e-15 and lengths.max() < 1e15):
-        return (rows.double() / lengths[:, None]).float(), lengths
+        wide, _ = _scaled(rows)
+        return (wide / torch.linalg.vector_norm(wide, dim=1, keepdim=True)).float(), lengths
     return rows * lengths.reciprocal().float()[:, None], lengths
 
 

@@ -29,6 +29,15 @@ GROUPS = 61
 Floats = NDArray[np.float64]
 
 
+def _join(first: Floats, second: Floats) -> Floats:
+    """The sum of two tables by group; the shorter lacks groups, the last entry is of no group."""
+    longer, shorter = (first, second) if len(first) >= len(second) else (second, first)
+    joined = longer.copy()
+    joined[: len(shorter) - 1] += shorter[:-1]
+    joined[-1] += shorter[-1]
+    return joined
+
+
 @dataclass(frozen=True, eq=False)
 class Moments:
     """Sums over the unit rows of one modality.
@@ -68,7 +77,7 @@ class Moments:
             apart = self.mean - other.mean
             weight = self.n * other.n / (self.n + other.n)
             scatter = self.scatter + other.scatter + weight * np.outer(apart, apart)
-        return Moments(self.counts + other.counts, self.sums + other.sums, scatter)
+        return Moments(_join(self.counts, other.counts), _join(self.sums, other.sums), scatter)
 
     def leave_one_group_out(self) -> tuple[Floats, Floats]:
         """Counts (B,) and sums (B, d): first of all rows, then without each group in turn."""
@@ -97,9 +106,9 @@ class MatchMoments:
     def merge(self, other: MatchMoments) -> MatchMoments:
         """The sums over the pairs of both."""
         return MatchMoments(
-            self.counts + other.counts,
-            self.distance + other.distance,
-            self.squared + other.squared,
+            _join(self.counts, other.counts),
+            _join(self.distance, other.distance),
+            _join(self.squared, other.squared),
         )
 
     def leave_one_group_out(self) -> tuple[Floats, Floats, Floats]:

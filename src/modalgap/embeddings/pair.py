@@ -307,9 +307,16 @@ class _Seen:
         self.side._cache["fingerprint"] = self.digest.hexdigest()
 
 
+def _array(values: object, what: str) -> NDArray[Any]:
+    try:
+        return values.numpy(force=True) if isinstance(values, Tensor) else np.asarray(values)
+    except (ValueError, TypeError) as error:  # ragged, or a dtype that numpy lacks
+        raise InputError(f"{what}: must be one flat array; numpy says: {error}") from None
+
+
 def _column(values: object, what: str, n: int) -> NDArray[Any]:
     """A factor: (n,) integers or strings."""
-    column = np.asarray(values)
+    column = _array(values, what)
     if column.dtype.kind not in "iuUb":
         raise InputError(f"{what}: must hold integers or strings; got {column.dtype}")
     if column.shape != (n,):
@@ -319,7 +326,7 @@ def _column(values: object, what: str, n: int) -> NDArray[Any]:
 
 def _matches(values: object, what: str, length: int, limit: int, own: str, other: str) -> Ints:
     """Indices (length,) into ``limit`` rows."""
-    index = values.numpy() if isinstance(values, Tensor) else np.asarray(values)
+    index = _array(values, what)
     if index.dtype.kind not in "iu":
         raise InputError(f"{what}: must hold integers; got {index.dtype}")
     if index.shape != (length,):

@@ -201,7 +201,10 @@ class Measure:
     def run(self, evidence: Evidence | Side, options: Mapping[str, Any]) -> Value:
         """Compute with those of the options that are this measure's own."""
         own = {**self.options, **{key: options[key] for key in options if key in self.options}}
-        value = self.compute(evidence, **own)
+        if "seed" in own:
+            whole("seed", own["seed"], 0)
+        with np.errstate(divide="ignore", invalid="ignore"):  # Value refuses what is undefined
+            value = self.compute(evidence, **own)
         return Value(value.value, value.interval, {**own, **value.params}, value.details)
 
     def __call__(
@@ -233,8 +236,10 @@ class Measure:
                 raise OptionError.unknown(f"option of {self.name}", name, self.options)
         evidence: Evidence | Side
         if self.per_modality:
-            if text is not None or isinstance(image, Pair):
+            if isinstance(image, Pair) or _given(text, text_to_image, labels):
                 raise InputError(f"{self.name} is a number of one modality; give it one array")
+            if isinstance(image, Embeddings) and factors is not None:
+                raise InputError("factors: Embeddings hold their own; give them there")
             side = (
                 image if isinstance(image, Embeddings) else Embeddings(image, factors=factors or {})
             )
@@ -242,16 +247,20 @@ class Measure:
         else:
             if factors is not None:
                 raise InputError(f"{self.name} has no use for factors")
-            pair = (
-                image
-                if isinstance(image, Pair)
-                else _pair(self.name, image, text, text_to_image, labels)
-            )
+            pair = _pair(self.name, image, text, text_to_image, labels)
             evidence = Evidence(pair, scatter=self.scatter)
         return self.run(evidence, options)
 
 
+def _given(*values: Any) -> bool:
+    return any(value is not None for value in values)
+
+
 def _pair(name: str, image: Any, text: Any, text_to_image: Any, labels: Any) -> Pair:
+    if isinstance(image, Pair):
+        if _given(text, text_to_image, labels):
+            raise InputError(f"{name}: a Pair holds its texts and matches; give it alone")
+        return image
     if text is None:
         raise InputError(f"{name} compares two modalities; give it image and text")
     return Pair(image, text, text_to_image, labels)

@@ -36,7 +36,7 @@ def _card(modality: str) -> Card:
 
 
 def _leakage(evidence: Evidence, side: Side, share: float) -> Value:
-    if not isinstance(share, float) or not 0 < share <= 1:
+    if isinstance(share, bool) or not isinstance(share, int | float) or not 0 < share <= 1:
         raise OptionError(f"share must be a number above 0 and up to 1; got {share!r}")
     gap = evidence.gap
     values, vectors = side.spectrum

@@ -87,6 +87,8 @@ def _wanted(
     """Measures and the names to report, in registry order."""
     if only is None:
         return [(each, each.names(modalities)) for each in MEASURES.values()]
+    if not isinstance(only, Iterable):
+        raise OptionError(f"only must be names of measures; got {only!r}")
     asked = {only} if isinstance(only, str) else set(only)
     if not asked:
         raise OptionError("only must name at least one measure; got none")
