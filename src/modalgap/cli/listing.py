@@ -34,11 +34,11 @@ def listing(
     from rich.table import Table
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for column in ("name", "answers", "better", "needs", "source"):
+    for column in ("name", "answers", "better", "needs"):
         table.add_column(column, no_wrap=column == "name")
     for measure in MEASURES.values():
         card = measure.card
         name = f"{card.name}_image, _text" if measure.per_modality else card.name
         better = "" if card.direction == "neither" else card.direction
-        table.add_row(name, card.question, better, ", ".join(card.needs), card.source)
+        table.add_row(name, card.question, better, ", ".join(card.needs))
     Console(highlight=False).print(table)

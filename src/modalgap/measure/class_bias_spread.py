@@ -2,7 +2,7 @@
 
 Equation: standard deviation over texts c of ⟨g, y_c⟩, which is √(gᵀ Σ_y g) with Σ_y of all m texts
     (divided by m).
-Source: Sato et al. 2026 (arXiv 2609.01103), section 3: the bias b_c = −⟨g, y_c⟩ predicts where
+Source: Sato et al. 2026 (arXiv 2609.01103): the bias b_c = −⟨g, y_c⟩ predicts where
     predictions pile up.
 Relations: zero when leakage_text is; in units of cosine, so compare it with the margins between
     classes.
@@ -24,7 +24,7 @@ CARD = Card(
     question="Would a raw shift favour some classes?",
     idea="How unequally the texts lie along the gap: the bias that shifting adds to their scores.",
     equation=r"\operatorname{std}_c \langle g, y_c \rangle",
-    source="Sato et al. 2026 (arXiv 2609.01103), section 3",
+    source="Sato et al. 2026 (arXiv 2609.01103)",
     direction="lower",
     low=0.0,
     interval="none: the texts are the population, not a sample",

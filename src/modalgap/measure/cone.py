@@ -1,6 +1,6 @@
 """The cone: mean cosine between distinct items of one modality.
 
-Equation: (‖Σu‖² − n) / (n(n − 1)) for unit rows. Source: Liang et al. 2022, section 3.1 (cone
+Equation: (‖Σu‖² − n) / (n(n − 1)) for unit rows. Source: Liang et al. 2022, section 2.1 (cone
     effect).
 Relations: 1 − cone is the spread that ``trace_ratio`` compares; 0 = directions fill the sphere, 1 =
     one point.
@@ -21,7 +21,7 @@ CARD = Card(
     question="How narrow is the cone that one modality lives in?",
     idea="The mean cosine between distinct items of one modality.",
     equation=r"\frac{\lVert \sum_i u_i \rVert^2 - n}{n(n-1)}",
-    source="Liang et al. 2022, section 3.1",
+    source="Liang et al. 2022, section 2.1",
     direction="lower",
     low=-1.0,
     high=1.0,

@@ -1,7 +1,7 @@
 """Hubness: are a few items everybody's neighbours?
 
 Equation: skewness of N_k(u), how often u is among the k nearest of the other items of its modality.
-Source: Radovanović et al. 2010, section 3.
+Source: Radovanović et al. 2010.
 Relations: prediction_gini sees the same across modalities, as classes that attract too many images.
 Fails when: duplicates abound: each copy takes the place of a neighbour.
 """
@@ -25,7 +25,7 @@ CARD = Card(
         "means hubs."
     ),
     equation=r"\operatorname{skew}(N_k)",
-    source="Radovanović et al. 2010, section 3",
+    source="Radovanović et al. 2010",
     direction="lower",
     interval="none: the counts depend on one another",
 )

@@ -3,7 +3,7 @@
 Equations: InfoNCE = ½ (CE over rows + CE over columns) of ⟨x_i, y_j⟩/τ in batches of matched pairs.
 Landscape: the same after x ← norm(x − ½δ ĝ), y ← norm(y + ½δ ĝ), ĝ the unit gap from text to image
 (δ > 0 closes it), against the distance between the shifted means. Source: Liang et al. 2022,
-section 3.2 (embedding shift experiment).
+section 4, figure 3 (embedding shift experiment).
 Relations: where the landscape is lowest is where the loss at this temperature wants the gap.
 Fails when: compared across batch sizes: the loss grows with log of the batch.
 """
@@ -28,7 +28,7 @@ CARD = Card(
     question="What is the contrastive loss of these embeddings?",
     idea="The symmetric InfoNCE loss at the temperature given, in batches of matched pairs.",
     equation=r"-\tfrac{1}{2b} \sum_i \left[\log p(y_i \mid x_i) + \log p(x_i \mid y_i)\right]",
-    source="Radford et al. 2021, section 2.3; Liang et al. 2022, section 3.2",
+    source="Radford et al. 2021, section 2.3; Liang et al. 2022, section 4, figure 3",
     direction="lower",
     low=0.0,
     needs=("pairs",),
@@ -43,7 +43,7 @@ LANDSCAPE = Card(
         "the gap."
     ),
     equation=r"\lVert \mu_x^\delta - \mu_y^\delta \rVert \text{ at } \arg\min_\delta L(\delta)",
-    source="Liang et al. 2022, section 3.2",
+    source="Liang et al. 2022, section 4, figure 3",
     direction="neither",
     low=0.0,
     high=2.0,

@@ -1,7 +1,7 @@
 """Neighbourhood order: do both modalities rank the other classes alike?
 
 Equation: mean over classes c of (1 − τ_b)/2, τ_b between the similarities of c to all other classes
-in the two modalities; the share of discordant orders. Source: Schrodi et al. 2025, section 5
+in the two modalities; the share of discordant orders. Source: Schrodi et al. 2025, section 4
 (neighbourhood ordering).
 Relations: nas asks about the k nearest only.
 Fails when: classes are fewer than three. The authors' code compares inverse permutations and so
@@ -30,7 +30,7 @@ CARD = Card(
         "The share of class pairs that the two modalities order differently, seen from each class."
     ),
     equation=r"\operatorname{mean}_c \tfrac12 (1 - \tau_b(s^x_c, s^y_c))",
-    source="Schrodi et al. 2025, section 5",
+    source="Schrodi et al. 2025, section 4",
     direction="lower",
     low=0.0,
     high=1.0,

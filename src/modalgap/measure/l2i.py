@@ -1,6 +1,6 @@
 """Distance between matched embeddings: how far an image lies from its own text.
 
-Equation: mean over matched pairs of ‖x − y‖. Source: L2I in Schrodi et al. 2025, section 3.
+Equation: mean over matched pairs of ‖x − y‖. Source: L2I in Schrodi et al. 2025, section 4.
 Relations: never below l2m. What it has beyond l2m is content that the two sides do not share.
 Fails when: pairs are few or wrongly matched; it then rises like a gap.
 """
@@ -19,7 +19,7 @@ CARD = Card(
     question="How far is an image from its own text?",
     idea="The Euclidean distance between an image and its text, averaged over the matched pairs.",
     equation=r"\operatorname{mean}_i \lVert x_i - y_i \rVert",
-    source="Schrodi et al. 2025, section 3",
+    source="Schrodi et al. 2025, section 4",
     direction="lower",
     low=0.0,
     high=2.0,

@@ -1,6 +1,6 @@
 """Distance between the modality means: how far apart the two cones sit.
 
-Equation: ‖μ_x − μ_y‖. Source: Liang et al. 2022, section 2; L2M in Schrodi et al. 2025, section 3.
+Equation: ‖μ_x − μ_y‖. Source: Liang et al. 2022, section 4; L2M in Schrodi et al. 2025, section 4.
 Relations: its square is the part of the Fréchet distance that a shift can remove; see
     ``distribution_gap`` for the rest.
 Fails when: means of few rows differ by noise alone; ``details["noise"]`` is what sampling would
@@ -23,7 +23,7 @@ CARD = Card(
     question="How far apart are the two modalities?",
     idea="The Euclidean distance between the mean image and the mean text embedding.",
     equation=r"\lVert \mu_x - \mu_y \rVert",
-    source="Liang et al. 2022, section 2; Schrodi et al. 2025, section 3",
+    source="Liang et al. 2022, section 4; Schrodi et al. 2025, section 4",
     direction="lower",
     low=0.0,
     high=2.0,

@@ -2,7 +2,7 @@
 
 Equation: mean entropy, in nats, of softmax(⟨x, y⟩/τ) over the texts for each image, and over the
     images for each text.
-Source: Schrodi et al. 2025, section 6.
+Source: Schrodi et al. 2025, section 6.2.
 Relations: the gap lowers all cosines alike, which no softmax sees; entropy moves with their spread
     against τ.
 Fails when: compared between data sets of different size: the largest possible value, log of the
@@ -36,7 +36,7 @@ def _card(query: str, other: str) -> Card:
         equation=(
             r"\operatorname{mean}_i H(\operatorname{softmax}(\langle x_i, y_\cdot \rangle / \tau))"
         ),
-        source="Schrodi et al. 2025, section 6",
+        source="Schrodi et al. 2025, section 6.2",
         direction="neither",
         low=0.0,
         interval="jackknife over images, for these candidates",

@@ -1,6 +1,6 @@
 """Mean cosine of matched pairs: the number people see first, and find too low.
 
-Equation: mean over matched pairs of ⟨x, y⟩. Source: Liang et al. 2022, section 2.
+Equation: mean over matched pairs of ⟨x, y⟩. Source: Liang et al. 2022, section 4.
 Relations: 1 − half the alignment. It says little alone: compare with cone_image and cone_text.
 Fails when: read as a probability of a match. Under a gap, 0.3 can be a perfect match.
 """
@@ -19,7 +19,7 @@ CARD = Card(
     question="Why are my image-text cosines so low?",
     idea="The cosine between an image and its own text, averaged over the matched pairs.",
     equation=r"\operatorname{mean}_i \langle x_i, y_i \rangle",
-    source="Liang et al. 2022, section 2",
+    source="Liang et al. 2022, section 4",
     direction="higher",
     low=-1.0,
     high=1.0,

@@ -3,7 +3,7 @@
 Equation: (intra_obj − cross_obj) − (intra_attr − cross_attr), mean cosines over distinct pairs of
 the same and of different object, of the same and of different attribute value; the attribute part
 averaged over the attributes. Above 0: object bias.
-Source: Schrodi et al. 2025, section 4 (matching object attribute distance).
+Source: Schrodi et al. 2025, section 5 (matching object attribute distance).
 Relations: all four are closed forms in class-wise sums.
 Fails when: object and attribute are not independent in the data. The authors' code takes only the
 upper triangle of each rectangular cross block; this is over all cross pairs.
@@ -32,7 +32,7 @@ CARD = Card(
         r"(\bar s_{\text{obj}} - \bar s_{\neg\text{obj}}) - (\bar s_{\text{attr}} - \bar "
         r"s_{\neg\text{attr}})"
     ),
-    source="Schrodi et al. 2025, section 4",
+    source="Schrodi et al. 2025, section 5",
     direction="neither",
     low=-4.0,
     high=4.0,

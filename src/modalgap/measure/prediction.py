@@ -2,7 +2,7 @@
 
 Equations, over the counts n_c of predicted classes: Gini = Σ_c Σ_d |n_c − n_d| / (2 C Σ n);
 normalised entropy = H(n/Σn) / log C. Beside each, the same number of the true labels. Source: Sato
-et al. 2026 (arXiv 2609.01103), section 4.
+et al. 2026 (arXiv 2609.01103).
 Relations: class_bias_spread says beforehand what a raw shift would do here.
 Fails when: read without the labels' own number: an unbalanced data set is concentrated by itself.
 """
@@ -17,7 +17,7 @@ from modalgap.measure.base import Evidence, Measure, needs
 from modalgap.measure.intervals import bootstrap_counts
 from modalgap.result import Value
 
-_SOURCE = "Sato et al. 2026 (arXiv 2609.01103), section 4"
+_SOURCE = "Sato et al. 2026 (arXiv 2609.01103)"
 _INTERVAL = "percentile bootstrap of the images, 500 draws"
 
 GINI = Card(

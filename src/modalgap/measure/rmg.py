@@ -1,7 +1,7 @@
 """Relative modality gap: matched pairs' distance, set against distances inside the modalities.
 
 Equation: m / (m + (a + b)/2) with D(u, v) = (1 − cos)/2, m its mean over matched pairs, a and b
-over distinct pairs within images and within texts. Source: RMG in Schrodi et al. 2025, section 3.
+over distinct pairs within images and within texts. Source: RMG in Schrodi et al. 2025, section 4.
 Relations: 0.5 when a match is as far as a random pair inside a modality; unlike l2m it does not
     shrink with the cones.
 Fails when: both modalities have collapsed to a point each (0/0). At least four other definitions
@@ -28,7 +28,7 @@ CARD = Card(
         "modalities."
     ),
     equation=r"\frac{m}{m + (a + b)/2},\quad D(u,v) = \tfrac12(1 - \cos(u,v))",
-    source="Schrodi et al. 2025, section 3",
+    source="Schrodi et al. 2025, section 4",
     direction="lower",
     low=0.0,
     high=1.0,

@@ -28,7 +28,7 @@ CARD = Card(
         "Held-out accuracy of logistic regression that tells image from text; 0.5 means it cannot."
     ),
     equation=r"\operatorname{mean}\,[\hat z(u) = z(u)]",
-    source="Lopez-Paz & Oquab 2017, section 3",
+    source="Lopez-Paz & Oquab 2017",
     direction="lower",
     low=0.0,
     high=1.0,

@@ -2,7 +2,7 @@
 
 Matched points start in two tight cones, as an untrained model leaves them, and a symmetric InfoNCE
 loss moves the points themselves. The loss soon matches the pairs and then has no reason left to
-close the gap: Liang et al. 2022, sections 2 and 3 (cones at the start, the loss keeps them).
+close the gap: Liang et al. 2022, sections 2 and 4 (cones at the start, the loss keeps them).
 """
 
 from __future__ import annotations
