@@ -1,0 +1,83 @@
+"""Files are replaced whole: a reader sees the old file or the new one, never a part of either."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO
+
+from modalgap.errors import OutputError
+
+
+@contextmanager
+def replacing(path: Path, *, overwrite: bool = False) -> Iterator[IO[bytes]]:
+    """Yield a file for writing that takes the place of ``path`` once the block ends well.
+
+    The bytes go to a hidden file in the same folder, which is flushed to the disk and then renamed.
+    Whatever interrupts the block, ``path`` stays as it was and the hidden file is removed.
+
+    Args:
+        path: the file to make.
+        overwrite: whether a file of that name may be replaced.
+
+    Raises:
+        OutputError: the file exists and may not be replaced, or it cannot be written.
+    """
+    # a link keeps pointing where it did, at the new file
+    target = Path(os.path.realpath(path))
+    check_target(path, overwrite=overwrite)
+    part = target.parent / f".modalgap-{secrets.token_hex(8)}.part"
+    try:
+        with part.open("x+b") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        check_target(path, overwrite=overwrite)
+        part.replace(target)
+    except OutputError:
+        raise
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written ({error.strerror or error})") from error
+    finally:
+        with suppress(OSError):
+            part.unlink()
+    _sync_folder(target.parent)
+
+
+def check_target(path: Path, *, overwrite: bool) -> None:
+    """Refuse, before any work is done, a path that cannot become a file.
+
+    Raises:
+        OutputError: no such folder, a folder or device, or a file that may not be replaced.
+    """
+    try:
+        parent = Path(os.path.realpath(path)).parent
+        if not parent.is_dir():
+            raise OutputError(f"{path}: must be in a folder that exists; found no {parent}")
+        found = path.stat()
+    except FileNotFoundError:
+        return
+    except OutputError:
+        raise
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise OutputError(f"{path}: cannot be written ({reason})") from error
+    if not stat.S_ISREG(found.st_mode):
+        kind = "a folder" if stat.S_ISDIR(found.st_mode) else "a pipe, socket or device"
+        raise OutputError(f"{path}: must be a file; found {kind}")
+    if not overwrite:
+        raise OutputError(f"{path}: must not exist yet, unless overwriting is asked for; it does")
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the new name last through a power cut, where the system can."""
+    with suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)

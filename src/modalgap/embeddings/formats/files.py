@@ -1,0 +1,90 @@
+"""What every reader asks of a file: regular, not empty, readable, and not larger than memory."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from modalgap.errors import FileError, ModalgapError
+
+SMALL = 64 * 2**20  # bytes of vectors up to which they are read into memory at once
+RESERVE = 0.9  # share of the available memory that one file may ask for
+
+
+def regular_file(path: Path) -> int:
+    """The size in bytes of a regular file that is not empty.
+
+    Anything else is refused before it is opened: a pipe or a device could be read for ever.
+    """
+    try:
+        found = path.stat()
+    except FileNotFoundError as error:
+        raise FileError(f"{path}: no such file or directory") from error
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        raise FileError(f"{path}: cannot be read ({_reason(error)})") from error
+    if not stat.S_ISREG(found.st_mode):
+        kind = "a directory" if stat.S_ISDIR(found.st_mode) else "a pipe, socket or device"
+        raise FileError(f"{path}: must be a regular file; found {kind}")
+    if found.st_size == 0:
+        raise FileError(f"{path}: must hold embeddings; found an empty file")
+    return found.st_size
+
+
+@contextmanager
+def parsing(path: Path, what: str) -> Iterator[None]:
+    """Turn whatever a parser throws at malformed bytes into one FileError.
+
+    Parsers of other people's formats document few of the exceptions that damaged bytes can cause,
+    so everything is caught here, at the boundary, on purpose. Their warnings are about the file
+    too, and would repeat what the checks that follow say.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    except ModalgapError:
+        raise
+    except MemoryError as error:
+        raise FileError(f"{path}: must fit in memory; it does not") from error
+    except PermissionError as error:
+        raise FileError(f"{path}: cannot be read ({_reason(error)})") from error
+    except Exception as error:
+        raise FileError(f"{path}: must be a whole {what} file; found {_reason(error)}") from error
+
+
+def check_memory(path: Path, wanted: int) -> None:
+    """Refuse to read ``wanted`` bytes into memory that is not there."""
+    available = _available_memory()
+    if available is not None and wanted > RESERVE * available:
+        raise FileError(
+            f"{path}: must fit in the available memory of {available / 2**30:.1f} GiB;"
+            f" it declares {wanted / 2**30:.1f} GiB"
+        )
+
+
+def natural(path: Path) -> list[tuple[int, int, str]]:
+    """A sorting key that puts part_2 before part_10."""
+    parts = re.split(r"([0-9]+)", str(path))
+    return [(0, int(part), part) if i % 2 else (1, 0, part) for i, part in enumerate(parts)]
+
+
+def _available_memory() -> int | None:
+    try:
+        with Path("/proc/meminfo").open() as file:
+            for line in file:
+                if line.startswith("MemAvailable:"):
+                    return int(line.split()[1]) * 1024
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, ValueError, AttributeError):  # another system: no limit is better than a guess
+        return None
+
+
+def _reason(error: BaseException) -> str:
+    text = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    line = " ".join(str(text).split())
+    return "".join(char if char.isprintable() else "?" for char in line)[:160]

@@ -1,0 +1,149 @@
+"""``.npz``: the flat keys as npy members of a zip; metadata as JSON bytes under ``modalgap``.
+
+A member is trusted with memory only after its header, its declared size and the memory there is
+agree. Large members that are stored, not deflated, stay in the file.
+"""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Collection, Iterator, Mapping
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import torch
+from numpy.lib import format as npy_format
+from numpy.typing import NDArray
+
+from modalgap.embeddings.formats import files, keys
+from modalgap.embeddings.formats.contents import SIDES, Contents
+from modalgap.embeddings.formats.files import check_memory, parsing, regular_file
+from modalgap.embeddings.formats.npy import Header, check_header, parse_header, read_data
+from modalgap.embeddings.formats.stream import arrays
+from modalgap.embeddings.pair import Embeddings, Pair
+from modalgap.embeddings.rows import FileRows, MemoryRows, Rows, torch_dtype
+from modalgap.errors import FileError, InputError
+
+METADATA = "modalgap"
+_RATIO = 200  # no real vectors deflate this well
+_PLAIN = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}  # all that numpy writes
+
+
+def read(path: Path) -> Contents:
+    """Read a file of ours, or anybody's with usual keys."""
+    size = regular_file(path)
+    with parsing(path, "npz"), zipfile.ZipFile(path) as archive:
+        return keys.decode(_Archive(path, size, archive), str(path))
+
+
+def write(data: Pair | Embeddings, file: IO[bytes]) -> Iterator[int]:
+    """Write ``data`` chunk by chunk; yield the number of rows done."""
+    tensors = keys.encode(data)
+    text = json.dumps(keys.describe(data)).encode()
+    tensors[METADATA] = np.frombuffer(text, np.uint8)
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+        for key, value in tensors.items():
+            if value.dtype is torch.bfloat16:
+                raise InputError(
+                    "an npz file must hold float16, float32 or float64; got bfloat16, which"
+                    " .safetensors can hold"
+                )
+            # ZipInfo without a time: the same data makes the same bytes
+            with archive.open(zipfile.ZipInfo(f"{key}.npy"), "w", force_zip64=True) as member:
+                for i, array in enumerate(arrays(value)):
+                    if i == 0:
+                        descr = npy_format.dtype_to_descr(array.dtype)
+                        header = {"descr": descr, "fortran_order": False, "shape": value.shape}
+                        npy_format.write_array_header_1_0(member, header)
+                    member.write(array.tobytes())
+                    yield len(array) if key in SIDES else 0
+
+
+class _Archive:
+    """The named arrays of one zip."""
+
+    def __init__(self, path: Path, size: int, archive: zipfile.ZipFile) -> None:
+        self.path, self.size, self.archive = path, size, archive
+        self.members: dict[str, zipfile.ZipInfo] = {}
+        for info in archive.infolist():
+            key = info.filename.removesuffix(".npy")
+            if key in self.members:
+                raise FileError(f"{path}: must hold each key once; found {key[:80]!r} twice")
+            self.members[key] = info
+        self.claimed = 0  # bytes of memory given to members so far
+
+    @property
+    def metadata(self) -> Mapping[str, str]:
+        if METADATA not in self.members:
+            return {}
+        found = json.loads(self.array(METADATA).tobytes())
+        if not isinstance(found, dict) or not all(isinstance(v, str) for v in found.values()):
+            raise FileError(f"{self.path}: {METADATA!r} must map strings to strings; it does not")
+        return found
+
+    def names(self) -> Collection[str]:
+        return self.members.keys()
+
+    def kind(self, key: str) -> str:
+        header = self._header(key)
+        if header.kind.kind in "US":
+            return keys.STRINGS
+        return keys.MATRIX if len(header.shape) == 2 and not header.kind.hasobject else keys.OTHER
+
+    def rows(self, key: str) -> Rows:
+        where, info, header = self._where(key), self.members[key], self._header(key)
+        check_header(header, where, info.file_size)
+        dtype = torch_dtype(header.kind)
+        if dtype is None or len(header.shape) != 2:
+            raise FileError(
+                f"{where} must be float16, float32 or float64 of two dimensions;"
+                f" found {header.kind} of shape {header.shape}"
+            )
+        if info.compress_type == zipfile.ZIP_STORED and header.nbytes > files.SMALL:
+            if not header.fortran:
+                begin = self._data_offset(info) + header.offset
+                n, d = header.shape
+                return FileRows(self.path, begin, header.kind, (n, d), dtype)
+        elif info.file_size > files.SMALL and info.file_size > _RATIO * info.compress_size:
+            raise FileError(
+                f"{where} must be vectors, which deflate little; found {info.compress_size} bytes"
+                f" that swell to {info.file_size}"
+            )
+        return MemoryRows(torch.from_numpy(self.array(key)))
+
+    def array(self, key: str) -> NDArray[Any]:
+        where, info, header = self._where(key), self.members[key], self._header(key)
+        check_header(header, where, info.file_size)
+        self.claimed += info.file_size
+        check_memory(self.path, self.claimed)
+        with self.archive.open(info) as member:
+            member.read(header.offset)
+            found = read_data(member, header, where)
+            member.read(1)  # the end of the member, where its checksum is compared
+        return found
+
+    def _header(self, key: str) -> Header:
+        info = self.members[key]
+        if info.compress_type not in _PLAIN:
+            raise FileError(f"{self._where(key)} must be stored or deflated; found another method")
+        with self.archive.open(info) as member:
+            return parse_header(member)
+
+    def _where(self, key: str) -> str:
+        return f"{self.path}: {key[:80]!r}"
+
+    def _data_offset(self, info: zipfile.ZipInfo) -> int:
+        """Where the bytes of a stored member begin: after its own copy of its name."""
+        with self.path.open("rb") as file:
+            file.seek(info.header_offset)
+            local = file.read(30)
+        begin = (
+            info.header_offset
+            + 30
+            + sum(int.from_bytes(local[at : at + 2], "little") for at in (26, 28))
+        )
+        if begin + info.file_size > self.size:
+            raise FileError(f"{self._where(info.filename)} must lie inside the file; it ends early")
+        return begin

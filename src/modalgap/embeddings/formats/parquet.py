@@ -1,0 +1,259 @@
+"""``.parquet``: one list column a modality, side by side; the shorter side ends in nulls.
+
+Parquet has no plain arrays to map, so a file is read into memory, batch by batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import torch
+from numpy.typing import NDArray
+
+from modalgap.embeddings.formats import keys
+from modalgap.embeddings.formats.contents import SIDES, Contents, Side
+from modalgap.embeddings.formats.files import check_memory, parsing, regular_file
+from modalgap.embeddings.pair import CHUNK, Embeddings, Pair
+from modalgap.embeddings.rows import MemoryRows
+from modalgap.errors import FileError, InputError
+
+PREFIX = "modalgap."
+_BATCH = 8192
+_LISTS = (pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list)
+
+
+def read(path: Path) -> Contents:
+    """Read a file of ours, or anybody's with usual column names."""
+    regular_file(path)
+    with parsing(path, "parquet"), pq.ParquetFile(path, page_checksum_verification=True) as file:
+        return _Table(path, file).contents()
+
+
+def read_strings(path: Path, columns: Sequence[str]) -> tuple[int, dict[str, list[str]]]:
+    """The number of rows, and those of ``columns`` that are there, as strings."""
+    regular_file(path)
+    with parsing(path, "parquet"), pq.ParquetFile(path) as file:
+        found = {
+            name: _strings(_read_column(path, file, name), f"{path}: {name!r}")
+            for name in columns
+            if name in file.schema_arrow.names
+        }
+        return file.metadata.num_rows, found
+
+
+def write(data: Pair | Embeddings, file: IO[bytes]) -> Iterator[int]:
+    """Write ``data`` in row groups; yield the number of rows done."""
+    sides = keys.sides_of(data)
+    columns = _columns(data)
+    schema = pa.schema(
+        [
+            *((side, pa.list_(_value_type(found))) for side, found in sides.items()),
+            *(
+                (name, pa.int64() if values.dtype.kind == "i" else pa.string())
+                for name, values in columns.items()
+            ),
+        ],
+        metadata={f"{PREFIX}{key}": value for key, value in keys.describe(data).items()},
+    )
+    length = max(found.n for found in sides.values())
+    step = max(1, min(CHUNK, 2**30 // max(found.dim for found in sides.values())))
+    with pq.ParquetWriter(file, schema, use_dictionary=False, write_page_checksum=True) as writer:
+        for start in range(0, length, step):
+            stop = min(length, start + step)
+            parts = [_lists(found, start, stop) for found in sides.values()]
+            parts += [
+                _padded(values[start:stop], stop - start, schema.field(name).type)
+                for name, values in columns.items()
+            ]
+            writer.write_table(pa.Table.from_arrays(parts, schema=schema))
+            yield sum(max(0, min(found.n, stop) - start) for found in sides.values())
+
+
+class _Table:
+    """The columns of one file."""
+
+    def __init__(self, path: Path, file: pq.ParquetFile) -> None:
+        self.path, self.file, self.schema = path, file, file.schema_arrow
+        raw = self.schema.metadata or {}
+        text = {
+            key.decode(): value.decode()
+            for key, value in raw.items()
+            if key.startswith(b"modalgap.")
+        }
+        self.metadata: Mapping[str, str] = keys.own(
+            {key.removeprefix(PREFIX): value for key, value in text.items()}, str(path)
+        )
+        if len(set(self.schema.names)) < len(self.schema.names):
+            raise FileError(f"{path}: must name each column once; found a name twice")
+
+    def names(self) -> Collection[str]:
+        names: list[str] = self.schema.names
+        return names
+
+    def kind(self, key: str) -> str:
+        kind = self.schema.field(key).type
+        if not any(test(kind) for test in _LISTS):
+            return keys.STRINGS  # captions or pictures: not vectors, whatever they are
+        return keys.MATRIX if pa.types.is_floating(kind.value_type) else keys.OTHER
+
+    def contents(self) -> Contents:
+        found = {side: keys.pick(keys.ALIASES[side], self, str(self.path)) for side in SIDES}
+        sides = {side: self._side(side, key) for side, key in found.items() if key is not None}
+        if not sides:
+            raise keys.nothing_found(str(self.path), sorted(self.names()))
+        return Contents(
+            str(self.path),
+            sides.get("image"),
+            sides.get("text"),
+            text_to_image=self._numbers("text_to_image"),
+            labels=self._numbers("labels"),
+        )
+
+    def _side(self, side: str, key: str) -> Side:
+        array = self._vectors(key)
+        n = len(array)
+        names = self._column(f"{side}_name")
+        prefix = f"{side}_factor_"
+        return Side(
+            MemoryRows(torch.from_numpy(array)),
+            names=None if names is None else _strings(names, self._where(f"{side}_name"), n),
+            factors={
+                name.removeprefix(prefix): self._factor(name, n)
+                for name in self.names()
+                if name.startswith(prefix)
+            },
+            provenance=keys.provenance(self.metadata, side),
+            modality=self.metadata.get(f"{side}_modality", side),
+        )
+
+    def _vectors(self, key: str) -> NDArray[Any]:
+        """(n, d): the rows of a list column before its trailing nulls."""
+        where = self._where(key)
+        kind = self.schema.field(key).type.value_type
+        if not pa.types.is_floating(kind):
+            raise FileError(f"{where} must be lists of float16, float32 or float64; found {kind}")
+        parts: list[NDArray[Any]] = []
+        width, ended, total = None, False, 0
+        for batch in self.file.iter_batches(_BATCH, columns=[key]):
+            column = batch.column(0)
+            there = len(column) - column.null_count
+            if (there and ended) or column[:there].null_count:
+                raise FileError(f"{where} must have its empty rows at the end; found some before")
+            ended = there < len(column)
+            if not there:
+                continue
+            column = column[:there]
+            flat = column.flatten()
+            if flat.null_count:
+                raise FileError(f"{where} must be numbers in every list; found nulls")
+            lengths = pc.list_value_length(column).to_numpy(zero_copy_only=False)
+            width = int(lengths[0]) if width is None else width
+            if (lengths != width).any():
+                other = int(lengths[lengths != width][0])
+                raise FileError(
+                    f"{where} must be lists of one length; found lengths {width} and {other}"
+                )
+            total += flat.nbytes
+            check_memory(self.path, 2 * total)  # the parts, and then the whole
+            parts.append(flat.to_numpy(zero_copy_only=False).reshape(there, width))
+        if not parts:
+            return np.empty((0, 1), np.float32)
+        return np.concatenate(parts)
+
+    def _column(self, name: str) -> pa.ChunkedArray | None:
+        """A column, or None if it is missing or holds nothing."""
+        if name not in self.names():
+            return None
+        column = _read_column(self.path, self.file, name)
+        return None if column.null_count == len(column) else column
+
+    def _numbers(self, name: str, n: int | None = None) -> NDArray[Any] | None:
+        """Integers before the trailing nulls."""
+        column = self._column(name)
+        if column is None:
+            return None
+        there = len(column) - column.null_count if n is None else n
+        kind = column.type
+        if not pa.types.is_integer(kind) and not pa.types.is_boolean(kind):
+            raise FileError(f"{self._where(name)} must be integers; found {kind}")
+        if column[:there].null_count or len(column) - there != column.null_count:
+            raise FileError(f"{self._where(name)} must have its nulls at the end; found others")
+        values: NDArray[Any] = column[:there].to_numpy()
+        return values
+
+    def _factor(self, name: str, n: int) -> NDArray[Any]:
+        column = self._column(name)
+        if column is None or column[:n].null_count or len(column) - n != column.null_count:
+            raise FileError(
+                f"{self._where(name)} must have a value in each of {n} rows; it has not"
+            )
+        if pa.types.is_integer(column.type) or pa.types.is_boolean(column.type):
+            values: NDArray[Any] = column[:n].to_numpy()
+            return values
+        return np.array(_strings(column, self._where(name), n), dtype=str)
+
+    def _where(self, name: str) -> str:
+        return f"{self.path}: {name[:80]!r}"
+
+
+def _read_column(path: Path, file: pq.ParquetFile, name: str) -> pa.ChunkedArray:
+    check_memory(path, 8 * file.metadata.num_rows)  # a few bytes can declare any number of rows
+    return file.read([name])[name]
+
+
+def _strings(column: pa.ChunkedArray, where: str, n: int | None = None) -> list[str]:
+    """Strings of a column; a missing one is empty."""
+    kind = column.type
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
+    if not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
+        raise FileError(f"{where} must be strings; found {kind}")
+    return [value or "" for value in column[:n].to_pylist()]
+
+
+def _columns(data: Pair | Embeddings) -> dict[str, NDArray[Any]]:
+    """Everything but the vectors: one value a row of its side."""
+    found: dict[str, NDArray[Any]] = {}
+    if isinstance(data, Pair) and data.text_to_image is not None:
+        found["text_to_image"] = data.text_to_image
+    if isinstance(data, Pair) and data.labels is not None:
+        found["labels"] = data.labels
+    for side, embeddings in keys.sides_of(data).items():
+        if embeddings.names is not None:
+            found[f"{side}_name"] = np.array(embeddings.names, dtype=object)
+        for name, values in embeddings.factors.items():
+            found[f"{side}_factor_{keys.factor_name(name)}"] = values
+    return found
+
+
+def _value_type(side: Embeddings) -> pa.DataType:
+    kinds = {torch.float16: pa.float16(), torch.float32: pa.float32(), torch.float64: pa.float64()}
+    if side.rows.dtype not in kinds:
+        raise InputError(
+            "a parquet file must hold float16, float32 or float64; got bfloat16, which"
+            " .safetensors can hold"
+        )
+    return kinds[side.rows.dtype]
+
+
+def _lists(side: Embeddings, start: int, stop: int) -> pa.Array:
+    """Rows [start, stop) as lists, null beyond the last row."""
+    there = max(0, min(side.n, stop) - start)
+    missing = pa.nulls(stop - start - there, pa.list_(_value_type(side)))
+    if not there:
+        return missing
+    flat = side.rows.read(start, start + there).contiguous().numpy().reshape(-1)
+    offsets = np.arange(0, len(flat) + 1, side.dim, dtype=np.int32)
+    rows = pa.ListArray.from_arrays(offsets, pa.array(flat))
+    return pa.concat_arrays([rows, missing])
+
+
+def _padded(values: NDArray[Any], length: int, kind: pa.DataType) -> pa.Array:
+    missing = pa.nulls(length - len(values), kind)
+    return pa.concat_arrays([pa.array(values, type=kind), missing])

@@ -1,0 +1,130 @@
+"""``.safetensors``: our own format; vectors stay in the file until they are read.
+
+The safetensors library judges the header; we then read from it where each tensor lies.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Collection, Iterator, Mapping
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors import safe_open
+
+from modalgap.embeddings.formats import keys
+from modalgap.embeddings.formats.contents import SIDES, Contents
+from modalgap.embeddings.formats.files import parsing, regular_file
+from modalgap.embeddings.formats.stream import arrays
+from modalgap.embeddings.pair import Embeddings, Pair
+from modalgap.embeddings.rows import FileRows, Rows
+from modalgap.errors import FileError, InputError
+
+LONGEST_HEADER = 16 * 2**20
+_FLOATS = {
+    "F16": ("<f2", torch.float16),
+    "F32": ("<f4", torch.float32),
+    "F64": ("<f8", torch.float64),
+    "BF16": ("<i2", torch.bfloat16),  # its bits, which numpy has no name for
+}
+_NUMBERS = {
+    "BOOL": "?", "U8": "u1", "I8": "i1", "U16": "<u2", "I16": "<i2", "U32": "<u4", "I32": "<i4",
+    "U64": "<u8", "I64": "<i8", "F16": "<f2", "F32": "<f4", "F64": "<f8",
+}  # fmt: skip
+_DTYPES = {dtype: name for name, (_, dtype) in _FLOATS.items()}
+
+
+def read(path: Path) -> Contents:
+    """Read a file of ours, or anybody's with usual keys."""
+    size = regular_file(path)
+    with parsing(path, "safetensors"):
+        return keys.decode(_File(path, size), str(path))
+
+
+def write(data: Pair | Embeddings, file: IO[bytes]) -> Iterator[int]:
+    """Write ``data`` chunk by chunk; yield the number of rows done."""
+    tensors = keys.encode(data)
+    # wide types first, so that every tensor starts at a multiple of its item size
+    order = sorted(tensors, key=lambda key: (-_itemsize(tensors[key]), key))
+    header: dict[str, Any] = {"__metadata__": keys.describe(data)}
+    end = 0
+    for key in order:
+        value = tensors[key]
+        begin, end = end, end + math.prod(value.shape) * _itemsize(value)
+        header[key] = {
+            "dtype": _dtype(value),
+            "shape": list(value.shape),
+            "data_offsets": [begin, end],
+        }
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    if len(text) > LONGEST_HEADER:
+        raise InputError(
+            f"provenance must fit in a header of {LONGEST_HEADER} bytes; got {len(text)}"
+        )
+    file.write(len(text).to_bytes(8, "little") + text)
+    for key in order:
+        for array in arrays(tensors[key]):
+            file.write(array.tobytes())
+            yield len(array) if key in SIDES else 0
+
+
+class _File:
+    """The named arrays of one file."""
+
+    def __init__(self, path: Path, size: int) -> None:
+        self.path = path
+        with path.open("rb") as file:
+            length = int.from_bytes(file.read(8), "little")
+            if length > min(LONGEST_HEADER, size - 8):
+                raise FileError(
+                    f"{path}: must have a header of at most {min(LONGEST_HEADER, size - 8)} bytes;"
+                    f" its first 8 bytes declare {length}"
+                )
+            text = file.read(length)
+        with safe_open(path, framework="np"):  # refuses gaps, overlaps, lengths that do not fit
+            header = json.loads(text)
+        self.start = 8 + length
+        self.metadata: Mapping[str, str] = header.pop("__metadata__", None) or {}
+        self.entries: dict[str, Any] = header
+
+    def names(self) -> Collection[str]:
+        return self.entries.keys()
+
+    def kind(self, key: str) -> str:
+        return keys.MATRIX if len(self.entries[key]["shape"]) == 2 else keys.OTHER
+
+    def rows(self, key: str) -> Rows:
+        entry = self.entries[key]
+        shape = tuple(entry["shape"])
+        if entry["dtype"] not in _FLOATS or len(shape) != 2:
+            raise FileError(
+                f"{self.path}: {key!r} must be float16, bfloat16, float32 or float64 of two"
+                f" dimensions; found {entry['dtype']} of shape {shape}"
+            )
+        kind, dtype = _FLOATS[entry["dtype"]]
+        begin = self.start + entry["data_offsets"][0]
+        return FileRows(self.path, begin, np.dtype(kind), shape, dtype)
+
+    def array(self, key: str) -> NDArray[Any]:
+        entry = self.entries[key]
+        if entry["dtype"] not in _NUMBERS:
+            raise FileError(f"{self.path}: {key[:80]!r} must be numbers; found {entry['dtype']}")
+        kind = np.dtype(_NUMBERS[entry["dtype"]])
+        begin = self.start + entry["data_offsets"][0]
+        flat = np.fromfile(self.path, kind, math.prod(entry["shape"]), offset=begin)
+        return flat.reshape(entry["shape"])
+
+
+def _itemsize(value: Rows | NDArray[Any]) -> int:
+    return value.dtype.itemsize
+
+
+def _dtype(value: Rows | NDArray[Any]) -> str:
+    if isinstance(value, np.ndarray):
+        return {np.dtype(np.uint8): "U8", np.dtype(np.int64): "I64"}[value.dtype]
+    return _DTYPES[value.dtype]

@@ -1,0 +1,176 @@
+"""Shards: the contents of several files as if they were one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from modalgap.embeddings.formats.contents import SIDES, Contents, Side
+from modalgap.embeddings.pair import CHUNK
+from modalgap.embeddings.rows import Rows, concatenate
+from modalgap.errors import FileError, InputError
+
+
+def join(parts: Sequence[Contents]) -> Contents:
+    """One after the other, in the order given.
+
+    Rows, names and factors follow one another; ``text_to_image`` counts on through the images.
+    Shards that are matched by labels share one set of class prompts.
+
+    Raises:
+        FileError: shards that do not fit together, named.
+    """
+    first = parts[0]
+    if len(parts) == 1:
+        return first
+    source = f"{first.source} … {parts[-1].source}"
+    for part in parts[1:]:
+        _agree(first, part, "modalities", " and ".join(first.sides), " and ".join(part.sides))
+        _agree(first, part, "kind of match", first.matched_by, part.matched_by)
+    if first.matched_by == "labels":
+        return _join_labelled(parts, source)
+    if first.matched_by == "rows" and len(first.sides) == 2:
+        for part in parts:
+            _same_length(part)
+    sides = {side: _join_side(parts, side, source) for side in SIDES if side in first.sides}
+    matches = _count_on(parts) if first.text_to_image is not None else None
+    return Contents(source, sides.get("image"), sides.get("text"), text_to_image=matches)
+
+
+def integers(values: Any, where: str, limit: int) -> NDArray[np.int64]:
+    """Indices (k,) into ``limit`` rows; a shard may not point into the next one."""
+    found = np.asarray(values)
+    if found.dtype.kind not in "iu" or found.ndim != 1:
+        raise FileError(
+            f"{where} must be integers of one dimension; found {found.dtype} {found.shape}"
+        )
+    wrong = np.flatnonzero((found < 0) | (found >= limit))
+    if len(wrong):
+        row = int(wrong[0])
+        raise FileError(f"{where} must lie in 0 … {limit - 1}; row {row} holds {found[row]}")
+    return found.astype(np.int64)
+
+
+def _agree(first: Contents, other: Contents, what: str, one: object, two: object) -> None:
+    if one != two:
+        raise FileError(
+            f"{first.source} and {other.source}: shards must have the same {what};"
+            f" found {one or 'none'} and {two or 'none'}"
+        )
+
+
+def _same_length(part: Contents) -> None:
+    n, m = (side.rows.shape[0] for side in part.sides.values())
+    if n != m:
+        raise FileError(
+            f"{part.source}: row i matches row i, so both modalities need the same number of rows;"
+            f" found {n} and {m}"
+        )
+
+
+def _count_on(parts: Sequence[Contents]) -> NDArray[np.int64]:
+    before, found = 0, []
+    for part in parts:
+        n, m = part.sides["image"].rows.shape[0], part.sides["text"].rows.shape[0]
+        where = f"{part.source}: 'text_to_image'"
+        index = integers(part.text_to_image, where, n)
+        if len(index) != m:
+            raise FileError(f"{where} must have {m} values, one a text; found {len(index)}")
+        found.append(index + before)
+        before += n
+    return np.concatenate(found)
+
+
+def _join_labelled(parts: Sequence[Contents], source: str) -> Contents:
+    first, labels = parts[0], []
+    prompts = first.text
+    for part in parts:
+        if part.image is None or part.text is None or prompts is None:
+            raise FileError(f"{part.source}: labels need images and texts; found one of them")
+        if not _same(prompts.rows, part.text.rows):
+            raise FileError(
+                f"{first.source} and {part.source}: shards with labels must hold the same class"
+                " prompts; found others"
+            )
+        where = f"{part.source}: 'labels'"
+        index = integers(part.labels, where, part.text.rows.shape[0])
+        n = part.image.rows.shape[0]
+        if len(index) != n:
+            raise FileError(f"{where} must have {n} values, one an image; found {len(index)}")
+        labels.append(index)
+    return Contents(
+        source, _join_side(parts, "image", source), prompts, labels=np.concatenate(labels)
+    )
+
+
+def _same(one: Rows, two: Rows) -> bool:
+    if one.shape != two.shape or one.dtype != two.dtype:
+        return False
+    n = one.shape[0]
+    return all(
+        torch.equal(one.read(a, min(n, a + CHUNK)), two.read(a, min(n, a + CHUNK)))
+        for a in range(0, n, CHUNK)
+    )
+
+
+def _join_side(parts: Sequence[Contents], key: str, source: str) -> Side:
+    sides = [part.sides[key] for part in parts]
+    first = sides[0]
+    for part, side in zip(parts, sides, strict=True):
+        _agree(parts[0], part, f"name of the {key}s", first.modality or key, side.modality or key)
+        _agree(
+            parts[0],
+            part,
+            f"{key} factors",
+            ", ".join(sorted(first.factors)),
+            ", ".join(sorted(side.factors)),
+        )
+        _agree(
+            parts[0],
+            part,
+            f"{key} names",
+            "some" if first.names is not None else "none",
+            "some" if side.names is not None else "none",
+        )
+        _lengths(part.source, key, side)
+    try:
+        rows = concatenate([side.rows for side in sides], f"{source} ({key})")
+    except InputError as error:
+        raise FileError(str(error)) from error
+    return Side(
+        rows,
+        names=None if first.names is None else [n for side in sides for n in side.names or ()],
+        factors={
+            name: _column([side.factors[name] for side in sides], f"{source}: factor {name!r}")
+            for name in first.factors
+        },
+        provenance={  # what holds for every shard
+            name: value
+            for name, value in first.provenance.items()
+            if all(side.provenance.get(name) == value for side in sides)
+        },
+        modality=first.modality,
+    )
+
+
+def _lengths(source: str, key: str, side: Side) -> None:
+    """Names and factors that are too short in one shard would slip to the next."""
+    n = side.rows.shape[0]
+    columns = {"names": side.names, **side.factors}
+    for name, values in columns.items():
+        if values is not None and len(values) != n:
+            raise FileError(f"{source}: {key} {name!r} must have {n} values; found {len(values)}")
+
+
+def _column(parts: Sequence[Any], where: str) -> NDArray[Any]:
+    """One column; integers in one shard and strings in another would all turn to strings."""
+    arrays = [np.asarray(part) for part in parts]
+    if len({array.dtype.kind == "U" for array in arrays}) > 1:
+        raise FileError(f"{where} must be integers or strings in every shard; found both")
+    if any(array.ndim != 1 for array in arrays):
+        raise FileError(f"{where} must have one dimension; found more")
+    return np.concatenate(arrays)
