@@ -6,7 +6,7 @@ Nothing downstream checks again.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -63,6 +63,7 @@ class Embeddings:
                     f"{source}: names must be {self.n}, one a row; got {len(self.names)}"
                 )
             object.__setattr__(self, "names", tuple(map(str, self.names)))
+            _unicode(self.names, f"{source}: names")
         factors = {
             str(name): _column(values, f"{source}: factor {name!r}", self.n)
             for name, values in self.factors.items()
@@ -71,6 +72,10 @@ class Embeddings:
         object.__setattr__(
             self, "provenance", {str(key): str(value) for key, value in self.provenance.items()}
         )
+        for key, value in self.provenance.items():
+            _unicode([key, value], f"{source}: provenance")
+        for name in factors:
+            _unicode([name], f"{source}: factors")
         if rows.in_memory:
             self._scan()
 
@@ -314,6 +319,14 @@ def _array(values: object, what: str) -> NDArray[Any]:
         raise InputError(f"{what}: must be one flat array; numpy says: {error}") from None
 
 
+def _unicode(values: Iterable[str], what: str) -> None:
+    """Text that no file and no page could hold is refused here, not where it is written."""
+    try:
+        "".join(values).encode()
+    except ValueError as error:  # a lone surrogate, or a code point beyond the last
+        raise InputError(f"{what}: must be valid Unicode text; got other code points") from error
+
+
 def _column(values: object, what: str, n: int) -> NDArray[Any]:
     """A factor: (n,) integers or strings."""
     column = _array(values, what)
@@ -321,7 +334,10 @@ def _column(values: object, what: str, n: int) -> NDArray[Any]:
         raise InputError(f"{what}: must hold integers or strings; got {column.dtype}")
     if column.shape != (n,):
         raise InputError(f"{what}: must have shape ({n},), one a row; got {column.shape}")
-    return column.astype(str) if column.dtype.kind == "U" else column.astype(np.int64)
+    if column.dtype.kind != "U":
+        return column.astype(np.int64)
+    _unicode(map(str, column.flat), what)
+    return column.astype(str)
 
 
 def _matches(values: object, what: str, length: int, limit: int, own: str, other: str) -> Ints:

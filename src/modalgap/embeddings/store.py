@@ -152,12 +152,15 @@ def save(data: Pair | Embeddings, path: str | Path, *, overwrite: bool = False) 
             if not side.rows.in_memory:  # memory was checked at the door
                 for _, rows in side.chunks():
                     advance(len(rows))
-    with (
-        progress(f"writing {path.name}", total) as advance,
-        replacing(path, overwrite=overwrite) as file,
-    ):
-        for rows_done in write(data, file):
-            advance(rows_done)
+    try:
+        with (
+            progress(f"writing {path.name}", total) as advance,
+            replacing(path, overwrite=overwrite) as file,
+        ):
+            for rows_done in write(data, file):
+                advance(rows_done)
+    except InputError as error:  # what this format cannot hold
+        raise InputError(f"{path}: {error}") from error
     return path
 
 

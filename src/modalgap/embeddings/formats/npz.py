@@ -47,8 +47,7 @@ def write(data: Pair | Embeddings, file: IO[bytes]) -> Iterator[int]:
         for key, value in tensors.items():
             if value.dtype is torch.bfloat16:
                 raise InputError(
-                    "an npz file must hold float16, float32 or float64; got bfloat16, which"
-                    " .safetensors can hold"
+                    "must hold float16, float32 or float64; got bfloat16, which .safetensors takes"
                 )
             # ZipInfo without a time: the same data makes the same bytes
             with archive.open(zipfile.ZipInfo(f"{key}.npy"), "w", force_zip64=True) as member:

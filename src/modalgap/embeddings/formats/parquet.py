@@ -236,8 +236,7 @@ def _value_type(side: Embeddings) -> pa.DataType:
     kinds = {torch.float16: pa.float16(), torch.float32: pa.float32(), torch.float64: pa.float64()}
     if side.rows.dtype not in kinds:
         raise InputError(
-            "a parquet file must hold float16, float32 or float64; got bfloat16, which"
-            " .safetensors can hold"
+            "must hold float16, float32 or float64; got bfloat16, which .safetensors takes"
         )
     return kinds[side.rows.dtype]
 
