@@ -34,11 +34,14 @@ class Value:
         if not math.isfinite(self.value):
             raise CannotMeasure("these embeddings leave it undefined (0/0 or beyond float64)")
 
+    def __str__(self) -> str:
+        return describe(self)
+
     def __float__(self) -> float:
         return self.value
 
     def __format__(self, spec: str) -> str:
-        return format(self.value, spec)
+        return format(self.value, spec) if spec else str(self)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types; ``details`` only where there are any."""

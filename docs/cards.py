@@ -1,0 +1,75 @@
+"""Pages made from cards: the table to choose by, and one entry per measure."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+from modalgap.card import Card
+from modalgap.measure import MEASURES, Measure
+
+BETTER = {"lower": "lower", "higher": "higher", "neither": "—"}
+
+
+def write_pages(folder: Path) -> None:
+    """Write choosing.md and measures.md."""
+    folder.mkdir(exist_ok=True)
+    (folder / "choosing.inc.md").write_text("\n".join(_choosing()) + "\n", encoding="utf-8")
+    (folder / "measures.inc.md").write_text("\n".join(_measures()) + "\n", encoding="utf-8")
+
+
+def _choosing() -> list[str]:
+    lines = ["| Question | Measure | Better | Range | Needs |", "|---|---|---|---|---|"]
+    for measure in MEASURES.values():
+        card = measure.card
+        lines.append(
+            f"| {card.question} | [{_names(measure)}](measures.md#{card.name.replace('_', '-')}) "
+            f"| {BETTER[card.direction]} | {_range(card)} | {', '.join(card.needs) or '—'} |"
+        )
+    return lines
+
+
+def _measures() -> list[str]:
+    lines: list[str] = []
+    for measure in MEASURES.values():
+        card = measure.card
+        options = ", ".join(f"`{name}={value!r}`" for name, value in measure.options.items())
+        lines += [
+            f"## {card.name}",
+            "",
+            f"**{card.title}** ({_names(measure)}). {card.idea}",
+            "",
+            f"$${card.equation}$$",
+            "",
+            f"- Source: {card.source}",
+            f"- Range: {_range(card)}; better: {BETTER[card.direction]}",
+            f"- 95 % interval: {card.interval}",
+            f"- Options: {options or 'none'}",
+            *_said(measure),
+            "",
+        ]
+    return lines
+
+
+def _said(measure: Measure) -> list[str]:
+    """What the docstring of the measure's file says of its relations and its limits."""
+    text = sys.modules[measure.compute.__module__].__doc__ or ""
+    flat = " ".join(text.split())
+    found = []
+    for head, title in (("Relations", "Relations"), ("Fails when", "Fails when")):
+        match = re.search(rf"{head}: (.*?)(?= (?:Equations?|Source|Relations|Fails when):|$)", flat)
+        if match:
+            found.append(f"- {title}: {match.group(1)}")
+    return found
+
+
+def _names(measure: Measure) -> str:
+    names = measure.names(("image", "text"))
+    return ", ".join(f"`{name}`" for name in names)
+
+
+def _range(card: Card) -> str:
+    low = "−∞" if card.low is None else f"{card.low:g}"
+    high = "∞" if card.high is None else f"{card.high:g}"
+    return f"{low} … {high}{card.unit}"

@@ -1,0 +1,32 @@
+"""Sphinx: the pages are MyST markdown; the tables of measures are generated from their cards."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE))
+
+from cards import write_pages  # noqa: E402
+
+import modalgap  # noqa: E402
+
+project = "modalgap"
+author = "The modalgap maintainers"
+copyright = "2026, the modalgap maintainers"
+version = release = modalgap.__version__
+
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.mathjax", "sphinx.ext.napoleon"]
+myst_enable_extensions = ["dollarmath", "deflist"]
+myst_heading_anchors = 3
+exclude_patterns = ["_build", "_generated/*.inc.md"]
+html_theme = "furo"
+html_title = "modalgap"
+html_static_path: list[str] = []
+autodoc_typehints = "description"
+autodoc_member_order = "bysource"
+# The page needs no script from elsewhere to be read; formulas are set by MathJax where there is a network.
+nitpicky = False
+
+write_pages(HERE / "_generated")

@@ -1,0 +1,249 @@
+"""The command line, as a user meets it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import modalgap as mg
+from modalgap.cli import main
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
+    """run("measure", path): exit code, stdout, stderr."""
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["modalgap", *map(str, arguments)])
+        capsys.readouterr()
+        try:
+            main()
+            code = 0
+        except SystemExit as leaving:
+            code = int(leaving.code or 0)
+        out, err = capsys.readouterr()
+        return code, out, err
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def npz(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Forty images with two captions each."""
+    random = np.random.default_rng(0)
+    images = random.normal(size=(40, 16)) + 1
+    texts = np.repeat(images, 2, axis=0) + random.normal(size=(80, 16)) - 2
+    pair = mg.Pair(
+        mg.Embeddings(images, "image", provenance={"model": "none"}),
+        mg.Embeddings(texts, "text", names=[f"<script>alert({i})</script>" for i in range(80)]),
+        np.arange(80) // 2,
+    )
+    return mg.save(pair, tmp_path_factory.mktemp("cli") / "pair.npz")
+
+
+def test_json_is_one_object_and_nothing_else(run: Run, npz: Path) -> None:
+    code, out, err = run("measure", npz, "--json")
+    assert code == 0
+    found = json.loads(out)
+    assert set(found) == {"measures", "skipped", "pair", "versions"}
+    assert (found["pair"]["n_image"], found["pair"]["n_text"], found["pair"]["dim"]) == (40, 80, 16)
+    assert found["pair"]["fingerprint"] == mg.load(npz).fingerprint
+    for value in found["measures"].values():
+        assert (
+            {"value", "interval", "params"}
+            <= set(value)
+            <= {"value", "interval", "params", "details"}
+        )
+    expected = {"l2m", "cone_image", "cone_text", "itr", "tir", "tmr", "imr", "rmg"}
+    assert expected <= set(found["measures"])
+    assert "not unit" in err or "were not unit" in err
+    assert set(found["versions"]) >= {"modalgap", "torch", "numpy"}
+
+
+def test_coco_has_the_numbers_of_the_field(run: Run, shared_data: Callable[[str], Path]) -> None:
+    code, out, err = run("measure", shared_data("clip_coco500.npy"), "--json")
+    assert (code, err) == (0, "")
+    found = json.loads(out)["measures"]
+    for name, value in {"l2m": 0.8514, "l2i": 1.1745, "rmg": 0.5915}.items():
+        assert round(found[name]["value"], 4) == value
+        low, high = found[name]["interval"]
+        assert low < value < high
+    assert round(found["cone_image"]["value"], 3) == 0.531
+    assert round(found["cone_text"]["value"], 3) == 0.515
+    assert found["per_dimension_gap"]["details"]["dimensions"][:2] == [442, 362]
+
+
+def test_table_says_sizes_and_skips(run: Run, npz: Path) -> None:
+    code, out, _ = run("measure", npz)
+    assert code == 0
+    assert "40 images and 80 texts, 16 dimensions" in out
+    for word in ("rmg", "cone_text", "95 % interval", "not measured", "prediction_gini"):
+        assert word in out
+
+
+def test_only_takes_commas_repeats_and_suffixes(run: Run, npz: Path) -> None:
+    code, out, _ = run("measure", npz, "--json", "--only", "l2m,cone_text", "--only", "rmg")
+    assert code == 0
+    assert list(json.loads(out)["measures"]) == ["l2m", "rmg", "cone_text"]
+
+
+def test_one_modality_alone(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "images.npy"
+    np.save(path, np.random.default_rng(0).normal(size=(30, 8)).astype(np.float32))
+    code, out, err = run("measure", path, "--json")
+    assert code == 0
+    found = json.loads(out)
+    assert set(found["measures"]) >= {
+        "cone_image", "uniformity_image", "effective_rank_image", "hubness_image",
+    }  # fmt: skip
+    assert found["pair"]["n_text"] is None
+    assert "taken as images" in err
+    code, out, _ = run("measure", "--text", path, "--json")
+    assert code == 0
+    assert "cone_text" in json.loads(out)["measures"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["measure"], ["PATH", "neither"]),
+        (["measure", "{npz}", "--image", "{npz}"], ["PATH", "both"]),
+        (["measure", "missing.npz"], ["missing.npz"]),
+        (["measure", "{npz}", "--only", "rgm"], ["rgm", "rmg"]),
+        (["measure", "{npz}", "--only", ","], ["only"]),
+        (["measure", "{npz}", "--temperature", "0"], ["temperature", "0"]),
+        (["measure", "{npz}", "--temperature", "nan"], ["temperature", "nan"]),
+        (["measure", "{npz}", "--only", "l2m", "--temperature", "1"], ["temperature"]),
+        (["measure", "{npz}", "--cap", "1"], ["cap", "1"]),
+        (["measure", "{npz}", "--only", "prediction_gini"], ["prediction_gini", "labels"]),
+        (["measure", "{npz}", "--pairs", "p.npy"], ["--pairs"]),
+        (["report", "{npz}", "-o", "{taken}"], ["taken.html", "exists"]),
+        (["report", "{npz}", "-o", "nowhere/r.html"], ["nowhere"]),
+        (["convert", "{npz}", "{taken}"], ["taken.html", ".npz"]),
+        (["convert", "{npz}", "{npz}"], ["pair.npz"]),
+    ],
+)
+def test_refusals_are_one_line_and_exit_2(
+    run: Run, npz: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str], words: list[str],
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    taken = tmp_path / "taken.html"
+    taken.write_text("mine")
+    code, out, err = run(*(each.format(npz=npz, taken=taken) for each in arguments))
+    assert code == 2
+    assert out == ""
+    lines = [line for line in err.splitlines() if "were not unit" not in line]
+    assert len(lines) == 1
+    assert lines[0].startswith("modalgap: ")
+    for word in words:
+        assert word in lines[0]
+    assert taken.read_text() == "mine"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["taken.html"]
+
+
+def test_a_usage_error_exits_2(run: Run) -> None:
+    assert run("measure", "--seed", "-1", "x.npz")[0] == 2
+    assert run("measure", "--no-such-option")[0] == 2
+    assert run("list", "planets")[0] == 2
+
+
+def test_convert_keeps_the_fingerprint(run: Run, npz: Path, tmp_path: Path) -> None:
+    before = mg.load(npz).fingerprint
+    for name in ("a.safetensors", "a.parquet", "a.npz"):
+        code, out, _ = run("convert", npz, tmp_path / name)
+        assert (code, out.strip()) == (0, str(tmp_path / name))
+        assert mg.load(tmp_path / name).fingerprint == before
+    code, _, err = run("convert", npz, tmp_path / "a.npz")
+    assert code == 2
+    assert "exists" in err
+    assert run("convert", npz, tmp_path / "a.npz", "--force")[0] == 0
+
+
+def test_report_with_figures(run: Run, npz: Path, tmp_path: Path) -> None:
+    page, folder = tmp_path / "r.html", tmp_path / "figures"
+    code, out, _ = run("report", npz, "-o", page, "--figures", folder, "--format", "png,pdf,svg")
+    assert (code, out.strip()) == (0, str(page))
+    text = page.read_text(encoding="utf-8")
+    assert "<script>alert(" not in text
+    assert {path.suffix for path in folder.iterdir()} == {".png", ".pdf", ".svg"}
+    assert len(list(folder.glob("*.png"))) == 5
+
+
+def test_list_measures(run: Run) -> None:
+    code, out, _ = run("list", "measures")
+    assert code == 0
+    for name in mg.MEASURES:
+        assert name in out
+    found = json.loads(run("list", "measures", "--json")[1])["measures"]
+    assert set(found) == set(mg.MEASURES)
+    assert found["rmg"]["source"]
+
+
+def test_demo_is_a_real_run(run: Run, tmp_path: Path) -> None:
+    code, out, _ = run("demo", "-o", tmp_path / "one")
+    assert code == 0
+    pair = mg.load(tmp_path / "one" / "free_points.safetensors")
+    assert f"{mg.measure(pair, only='l2m')['l2m'].value:.4f}" in out
+    assert str(tmp_path / "one" / "report.html") in out
+    other = tmp_path / "two"
+    run("demo", "-o", other, "--seed", "1")
+    assert mg.load(other / "free_points.safetensors").fingerprint != pair.fingerprint
+    code, _, err = run("demo", "-o", tmp_path / "one")
+    assert code == 2
+    assert "exists" in err
+
+
+def test_version(run: Run) -> None:
+    assert run("--version") == (0, f"modalgap {mg.__version__}\n", "")
+
+
+def test_help_is_quick_and_loads_no_torch() -> None:
+    code = (
+        "import sys; sys.argv = ['modalgap', '--help']\n"
+        "from modalgap.cli import main\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        "assert not {'torch', 'numpy', 'matplotlib'} & set(sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True).returncode == 0
+    spoilt = code.replace("import sys;", "import sys, numpy;")  # the check itself can fail
+    assert subprocess.run([sys.executable, "-c", spoilt], capture_output=True).returncode == 1
+
+
+def test_interrupt_and_closed_pipe(npz: Path) -> None:
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    command = [sys.executable, "-m", "modalgap", "list", "measures", "--json"]
+    reader = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment
+    )
+    assert reader.stdout is not None
+    assert reader.stderr is not None
+    reader.stdout.close()  # head(1) that wants nothing
+    assert reader.stderr.read() == b""
+    assert reader.wait(60) == 0
+    reader.stderr.close()
+
+
+def test_interrupt_is_one_line(run: Run, npz: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stop(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("modalgap.embeddings.store.load_any", stop)
+    code, out, err = run("measure", npz)
+    assert (code, out, err) == (130, "", "modalgap: stopped\n")
+
+
+def test_terminal_control_in_names_is_not_printed(run: Run, tmp_path: Path) -> None:
+    code, _, err = run("measure", tmp_path / "a\x1b[31m.npz")
+    assert code == 2
+    assert "\x1b" not in err

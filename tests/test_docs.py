@@ -1,0 +1,87 @@
+"""Every example is run; every command in the documents is run; the README shows real output."""
+
+from __future__ import annotations
+
+import re
+import runpy
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import modalgap as mg
+from modalgap.simulate import free_points
+
+ROOT = Path(__file__).resolve().parent.parent
+EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
+PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
+NUMBER = re.compile(r"-?\d+\.?\d*(?:e-?\d+)?")
+
+
+@pytest.fixture(scope="module")
+def points(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return mg.save(free_points(), tmp_path_factory.mktemp("docs") / "free_points.safetensors")
+
+
+@pytest.fixture
+def place(points: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder that looks as it does after ``make demo``."""
+    (tmp_path / "demo").mkdir()
+    (tmp_path / "demo" / "free_points.safetensors").write_bytes(points.read_bytes())
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_example_runs(path: Path, place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    runpy.run_path(str(path))
+    assert "nan" not in capsys.readouterr().out
+
+
+def test_examples_are_shown() -> None:
+    pages = "".join(page.read_text(encoding="utf-8") for page in PAGES)
+    for path in EXAMPLES:
+        assert f"examples/{path.name}" in pages
+
+
+def commands(page: Path) -> list[str]:
+    blocks = re.findall(r"```console\n(.*?)```", page.read_text(encoding="utf-8"), re.S)
+    return [
+        line[2:] for block in blocks for line in block.splitlines() if line.startswith("$ modalgap")
+    ]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if commands(page)], ids=lambda page: page.stem
+)
+def test_commands_run(page: Path, place: Path) -> None:
+    for command in commands(page):
+        done = subprocess.run(
+            [sys.executable, "-m", *shlex.split(command)], capture_output=True, text=True
+        )
+        assert done.returncode == 0, f"{command}\n{done.stderr}"
+
+
+def test_readme_code_is_the_quickstart_and_its_output_is_real(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    code = (ROOT / "examples" / "quickstart.py").read_text(encoding="utf-8")
+    assert f"```python\n{code}```" in readme
+    shown = readme.split(f"```python\n{code}```")[1].split("```text\n")[1].split("```")[0]
+    runpy.run_path(str(ROOT / "examples" / "quickstart.py"))
+    real = capsys.readouterr().out
+    assert NUMBER.sub("#", shown).split() == NUMBER.sub("#", real).split()
+    # another machine's arithmetic moves the optimised points a little
+    ours, theirs = ([float(each) for each in NUMBER.findall(text)] for text in (shown, real))
+    assert ours == pytest.approx(theirs, rel=0.02, abs=0.01)
+
+
+def test_readme_tree_is_the_tree() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    package = ROOT / "src" / "modalgap"
+    for folder in sorted(path for path in package.iterdir() if (path / "__init__.py").exists()):
+        assert f"{folder.name}/" in readme
