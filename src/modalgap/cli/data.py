@@ -66,6 +66,7 @@ def read(
     paths: list[Path] | None, image: Path | None, text: Path | None, pairs: Path | None
 ) -> Pair | Embeddings:
     """The embeddings that the arguments name."""
+    from modalgap.embeddings import Pair
     from modalgap.embeddings.store import load_any
 
     if bool(paths) == bool(image or text):
@@ -75,9 +76,13 @@ def read(
     if pairs is not None and not (image and text):
         raise InputError("--pairs goes with --image and --text; in a file it is text_to_image")
     found = load_any(paths or None, image=image, text=text, pairs=pairs)
-    if paths and len(paths) == 1 and paths[0].suffix == ".npy" and hasattr(found, "modality"):
-        note(f"{paths[0]} holds one modality; taken as images (--text says otherwise)")
-    for side in getattr(found, "sides", (found,)):
+    if isinstance(found, Pair):
+        sides: tuple[Embeddings, ...] = found.sides
+    else:
+        sides = (found,)
+        if paths and paths[0].suffix == ".npy":
+            note(f"{paths[0]} holds one modality; taken as images (--text says otherwise)")
+    for side in sides:
         if side.rows.in_memory and not side.were_unit:
             low, high = side.norm_range
             note(f"{side.modality} rows were not unit (norms {low:.4g} to {high:.4g}); normalised")

@@ -7,13 +7,13 @@ Nothing downstream checks again.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 import xxhash
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from modalgap.embeddings.rows import Rows, as_rows
@@ -26,7 +26,7 @@ UNIT_TOLERANCE = 2e-3  # float16 rows of unit norm come back within about 1e-3
 Ints = NDArray[np.int64]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, init=False)
 class Embeddings:
     """Vectors of one modality, normalised at the door, with what is known about them.
 
@@ -44,38 +44,48 @@ class Embeddings:
         InputError: a wrong shape or dtype, a row that is zero or not finite, a wrong length.
     """
 
-    vectors: Any
-    modality: str = "image"
-    names: Sequence[str] | None = None
-    factors: Mapping[str, Any] = field(default_factory=dict)
-    provenance: Mapping[str, str] = field(default_factory=dict)
-    source: str = ""
-    _cache: dict[str, Any] = field(default_factory=dict, init=False, repr=False)
+    rows: Rows
+    modality: str
+    names: tuple[str, ...] | None
+    factors: Mapping[str, NDArray[Any]]
+    provenance: Mapping[str, str]
+    source: str
+    _cache: dict[str, Any]
 
-    def __post_init__(self) -> None:
-        source = self.source or self.modality
-        rows = as_rows(self.vectors, source)
-        object.__setattr__(self, "vectors", rows)
-        object.__setattr__(self, "source", source)
-        if self.names is not None:
-            if len(self.names) != self.n:
-                raise InputError(
-                    f"{source}: names must be {self.n}, one a row; got {len(self.names)}"
-                )
-            object.__setattr__(self, "names", tuple(map(str, self.names)))
-            _unicode(self.names, f"{source}: names")
-        factors = {
-            str(name): _column(values, f"{source}: factor {name!r}", self.n)
-            for name, values in self.factors.items()
+    def __init__(
+        self,
+        vectors: ArrayLike | Tensor | Rows,
+        modality: str = "image",
+        names: Sequence[str] | None = None,
+        factors: Mapping[str, ArrayLike] | None = None,
+        provenance: Mapping[str, object] | None = None,
+        source: str = "",
+    ) -> None:
+        source = source or modality
+        rows = as_rows(vectors, source)
+        n = rows.shape[0]
+        if names is not None:
+            names = tuple(map(str, names))
+            if len(names) != n:
+                raise InputError(f"{source}: names must be {n}, one a row; got {len(names)}")
+            _unicode(names, f"{source}: names")
+        known = {
+            str(name): _column(values, f"{source}: factor {name!r}", n)
+            for name, values in (factors or {}).items()
         }
-        object.__setattr__(self, "factors", factors)
-        object.__setattr__(
-            self, "provenance", {str(key): str(value) for key, value in self.provenance.items()}
+        _unicode(known, f"{source}: factors")
+        made = {str(key): str(value) for key, value in (provenance or {}).items()}
+        _unicode([*made, *made.values()], f"{source}: provenance")
+        _freeze(
+            self,
+            rows=rows,
+            modality=modality,
+            names=names,
+            factors=known,
+            provenance=made,
+            source=source,
+            _cache={},
         )
-        for key, value in self.provenance.items():
-            _unicode([key, value], f"{source}: provenance")
-        for name in factors:
-            _unicode([name], f"{source}: factors")
         if rows.in_memory:
             self._scan()
 
@@ -84,12 +94,6 @@ class Embeddings:
 
     def __len__(self) -> int:
         return self.n
-
-    @property
-    def rows(self) -> Rows:
-        """The rows as stored."""
-        rows: Rows = self.vectors
-        return rows
 
     @property
     def n(self) -> int:
@@ -177,7 +181,7 @@ class Embeddings:
         return unit, lengths
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, init=False)
 class Pair:
     """Two modalities in one space, and who matches whom.
 
@@ -195,15 +199,20 @@ class Pair:
 
     image: Embeddings
     text: Embeddings
-    text_to_image: Any = None
-    labels: Any = None
+    text_to_image: Ints | None
+    labels: Ints | None
 
-    def __post_init__(self) -> None:
-        if not isinstance(self.image, Embeddings):
-            object.__setattr__(self, "image", Embeddings(self.image, "image"))
-        if not isinstance(self.text, Embeddings):
-            object.__setattr__(self, "text", Embeddings(self.text, "text"))
-        image, text = self.image, self.text
+    def __init__(
+        self,
+        image: Embeddings | ArrayLike | Tensor,
+        text: Embeddings | ArrayLike | Tensor,
+        text_to_image: ArrayLike | Tensor | None = None,
+        labels: ArrayLike | Tensor | None = None,
+    ) -> None:
+        if not isinstance(image, Embeddings):
+            image = Embeddings(image, "image")
+        if not isinstance(text, Embeddings):
+            text = Embeddings(text, "text")
         if image.dim != text.dim:
             raise InputError(
                 f"{image.source} and {text.source}: must have the same width;"
@@ -211,21 +220,19 @@ class Pair:
             )
         if image.modality == text.modality:
             raise InputError(f"the two modalities must have two names; both are {image.modality!r}")
-        if self.text_to_image is not None and self.labels is not None:
+        if text_to_image is not None and labels is not None:
             raise InputError("text_to_image and labels: give one or neither, not both")
-        if self.text_to_image is not None:
-            found = _matches(
-                self.text_to_image, "text_to_image", text.n, image.n, "texts", "images"
-            )
-            object.__setattr__(self, "text_to_image", found)
-        elif self.labels is not None:
-            found = _matches(self.labels, "labels", image.n, text.n, "images", "texts")
-            object.__setattr__(self, "labels", found)
-        elif image.n != text.n:
+        if text_to_image is None and labels is None and image.n != text.n:
             raise InputError(
                 f"{image.source} and {text.source}: without text_to_image or labels, row i matches"
                 f" row i, so both need the same number of rows; got {image.n} and {text.n}"
             )
+        if text_to_image is not None:
+            what = "text_to_image"
+            text_to_image = _matches(text_to_image, what, text.n, image.n, "texts", "images")
+        if labels is not None:
+            labels = _matches(labels, "labels", image.n, text.n, "images", "texts")
+        _freeze(self, image=image, text=text, text_to_image=text_to_image, labels=labels)
 
     def __repr__(self) -> str:
         return f"Pair({self.image!r}, {self.text!r}, matched by {self.matched_by})"
@@ -287,6 +294,12 @@ class Pair:
             who = self.labels if self.text_to_image is None else self.text_to_image
             digest.update(np.ascontiguousarray(who).data)
         return digest.hexdigest()
+
+
+def _freeze(noun: object, **values: object) -> None:
+    """Set the fields of a frozen dataclass, once."""
+    for name, value in values.items():
+        object.__setattr__(noun, name, value)
 
 
 class _Seen:

@@ -13,7 +13,8 @@ import numpy as np
 
 from modalgap.card import Card
 from modalgap.embeddings.moments import Floats
-from modalgap.measure.base import Evidence, Measure, needs
+from modalgap.errors import CannotMeasure
+from modalgap.measure.base import Evidence, Measure
 from modalgap.measure.intervals import bootstrap_counts
 from modalgap.result import Value
 
@@ -69,7 +70,8 @@ def normalised_entropy(counts: Floats) -> float:
 
 def _concentration(evidence: Evidence, seed: int, which: str) -> Value:
     pair = evidence.pair
-    needs(pair.labels is not None, "it needs labels: the class prompt of each image")
+    if pair.labels is None:
+        raise CannotMeasure("it needs labels: the class prompt of each image")
     number = gini if which == "gini" else normalised_entropy
     predicted = np.bincount(evidence.predictions.numpy(), minlength=pair.text.n)
     true = np.bincount(pair.labels, minlength=pair.text.n)
