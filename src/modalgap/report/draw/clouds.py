@@ -1,0 +1,131 @@
+"""Both modalities as clouds: in their principal plane, and in the two dimensions furthest apart."""
+
+from __future__ import annotations
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from modalgap.report.draw.base import SMALL, Picture, axes
+from modalgap.report.palette import Palette
+from modalgap.report.say import plural
+from modalgap.report.views import Plane, Views
+
+
+def _scatter(figure: Figure, plane: Plane, views: Views, palette: Palette) -> None:
+    found = axes(figure, palette, title=plane.labels[1], xlabel=plane.labels[0])
+    found.set_aspect("equal", adjustable="datalim")  # distances on paper are distances
+    if len(plane.lines):
+        # one path with breaks: small, and crossings do not darken
+        broken = np.full((len(plane.lines), 3, 2), np.nan)
+        broken[:, :2] = plane.lines
+        flat = broken.reshape(-1, 2)
+        found.plot(flat[:, 0], flat[:, 1], color=palette.muted, linewidth=0.45, alpha=0.45)
+    for which, points in enumerate(plane.points):
+        found.plot(
+            *points.T,
+            linestyle="none",
+            marker="o",
+            markersize=2.6,
+            markeredgewidth=0,
+            color=palette.modality(which),
+            alpha=0.6,
+        )
+    found.margins(0.06, 0.12)
+    _name_clouds(found, plane, views, palette)
+
+
+def _name_clouds(found: Axes, plane: Plane, views: Views, palette: Palette) -> None:
+    """The name of each cloud above it, apart if the clouds lie over one another."""
+    middles = [points.mean(0) for points in plane.points]
+    tops = [float(np.quantile(points[:, 1], 0.995)) for points in plane.points]
+    over = len(middles) == 2 and abs(middles[0][0] - middles[1][0]) < 0.25 * float(
+        np.ptp(np.concatenate(plane.points)[:, 0])
+    )
+    left = 0 if len(middles) < 2 or middles[0][0] <= middles[1][0] else 1
+    for which, (middle, top) in enumerate(zip(middles, tops, strict=True)):
+        side = "center" if not over else ("right" if which == left else "left")
+        found.annotate(
+            plural(views.names[which]),
+            (middle[0], max(tops) if over else top),
+            xytext=({"center": 0, "right": -4, "left": 4}[side], 5),
+            textcoords="offset points",
+            ha=side,
+            color=palette.modality(which),
+            fontweight="bold",
+            fontsize=SMALL + 1,
+            bbox={"facecolor": palette.paper, "alpha": 0.75, "edgecolor": "none", "pad": 1},
+            annotation_clip=False,
+        )
+
+
+def _draw_pca(figure: Figure, views: Views, palette: Palette) -> None:
+    if views.pca is not None:
+        _scatter(figure, views.pca, views, palette)
+
+
+def _draw_top(figure: Figure, views: Views, palette: Palette) -> None:
+    if views.top is not None:
+        _scatter(figure, views.top, views, palette)
+
+
+def _pca_caption(views: Views) -> str:
+    if views.pca is None or len(views.names) == 1:
+        return (
+            "The first two principal components. Look for one even cloud; clumps are kinds of "
+            "items, a point far out is worth a look."
+        )
+    a, b = views.names
+    return (
+        f"The first two principal components of both modalities together; thin lines join an {a} "
+        f"and its own {b}. Look for two separate clouds with lines that run side by side: then "
+        "the gap is one common offset. Clouds that overlap, with short lines, mean little gap."
+    ).replace("an text", "a text")
+
+
+def _pca_alt(views: Views) -> str:
+    if views.pca is None or views.pca.shares is None:
+        return ""
+    start = "Scatter plot in the first two principal components, which hold "
+    start += f"{views.pca.shares[0]:.0%} and {views.pca.shares[1]:.0%} of the variance."
+    if len(views.names) == 1:
+        return start
+    apart = views.pca.points[1][:, 0].mean() - views.pca.points[0][:, 0].mean()
+    return f"{start} Along the first the two modalities' means lie {abs(apart):.2f} apart."
+
+
+def _top_caption(_views: Views) -> str:
+    return (
+        "The same items in the two dimensions whose means differ most. Look for clouds that one "
+        "straight line, or one threshold, would part: those dimensions tell the modality and "
+        "little else."
+    )
+
+
+def _top_alt(views: Views) -> str:
+    if views.top is None:
+        return ""
+    a, b = (points.mean(0) for points in views.top.points)
+    return (
+        f"Scatter plot of {views.top.labels[0]} and {views.top.labels[1]}. The means are "
+        f"({a[0]:.2f}, {a[1]:.2f}) for {plural(views.names[0])} and ({b[0]:.2f}, {b[1]:.2f}) for "
+        f"{plural(views.names[1])}."
+    )
+
+
+pca = Picture(
+    name="pca",
+    title="The clouds and their pairs",
+    applies=lambda views: views.pca is not None,
+    draw=_draw_pca,
+    caption=_pca_caption,
+    alt=_pca_alt,
+)
+top_dimensions = Picture(
+    name="top-dimensions",
+    title="The two dimensions that differ most",
+    applies=lambda views: views.top is not None,
+    draw=_draw_top,
+    caption=_top_caption,
+    alt=_top_alt,
+)

@@ -1,0 +1,111 @@
+"""The figures for a paper: fixed colours, on white, as PNG, SVG or PDF."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from modalgap.embeddings import Embeddings, Pair
+from modalgap.embeddings.atomic import check_target, replacing
+from modalgap.errors import OptionError, OutputError
+from modalgap.report.draw import PICTURES
+from modalgap.report.palette import LIGHT, style
+from modalgap.report.svg import NO_METADATA
+from modalgap.report.views import Views, views
+from modalgap.result import Result
+
+DPI = 300
+FORMATS = {
+    "png": {"Software": None},
+    "svg": NO_METADATA,
+    "pdf": {"Creator": None, "Producer": None, "CreationDate": None},
+}
+
+
+def figures(data: Pair | Embeddings, result: Result, *, seed: int = 0) -> dict[str, Figure]:
+    """Draw every picture that applies.
+
+    Args:
+        data: what was measured.
+        result: what ``modalgap.measure`` answered.
+        seed: of the sample that is drawn.
+
+    Returns:
+        Name to matplotlib figure, in the order of the report.
+    """
+    return draw_all(views(data, result, seed))
+
+
+def draw_all(shown: Views) -> dict[str, Figure]:
+    """Every picture that applies, in the colours of a paper."""
+    found = {}
+    for name, picture in PICTURES.items():
+        if picture.applies(shown):
+            with style(name):
+                found[name] = picture.figure(shown, LIGHT)
+    return found
+
+
+def save_figures(
+    figures: Mapping[str, Figure],
+    folder: str | Path,
+    formats: Sequence[str] = ("svg",),
+    *,
+    overwrite: bool = False,
+) -> list[Path]:
+    """Write figures as ``folder/name.format``; the folder is made if need be.
+
+    Args:
+        figures: name to figure.
+        folder: where to.
+        formats: of "png", "svg", "pdf".
+        overwrite: replace files that are there already.
+
+    Returns:
+        The paths written.
+
+    Raises:
+        OptionError: an unknown format.
+        OutputError: a file that is there already, or cannot be written; none is written then.
+    """
+    targets = plan(figures, folder, formats, overwrite)
+    try:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{folder}: cannot be made ({error.strerror or error})") from error
+    for (name, suffix), target in targets.items():
+        with replacing(target, overwrite=overwrite) as file:
+            file.write(_render(figures[name], name, suffix))
+    return list(targets.values())
+
+
+def plan(
+    names: Mapping[str, object], folder: str | Path, formats: Sequence[str], overwrite: bool
+) -> dict[tuple[str, str], Path]:
+    """Where each figure would go, after checking that all of them can."""
+    chosen = [formats] if isinstance(formats, str) else list(dict.fromkeys(formats))
+    for suffix in chosen:
+        if suffix not in FORMATS:
+            raise OptionError.unknown("figure format", str(suffix), FORMATS)
+    folder = Path(folder)
+    if folder.exists() and not folder.is_dir():
+        raise OutputError(f"{folder}: must be a folder, for the figures; found a file")
+    targets = {(name, suffix): folder / f"{name}.{suffix}" for name in names for suffix in chosen}
+    if folder.exists():
+        for target in targets.values():
+            check_target(target, overwrite=overwrite)
+    return targets
+
+
+def _render(figure: Figure, name: str, suffix: str) -> bytes:
+    buffer = io.BytesIO()
+    with style(name), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from")
+        figure.savefig(
+            buffer, format=suffix, dpi=DPI, facecolor=LIGHT.paper, metadata=FORMATS[suffix]
+        )
+    return buffer.getvalue()

@@ -1,0 +1,210 @@
+"""The table of all measures: grouped by question, each with what it means."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from modalgap.card import Card
+from modalgap.measure.registry import MEASURES
+from modalgap.report.say import NARROW
+from modalgap.result import Result, Value
+
+GROUPS: dict[str, tuple[str, ...]] = {
+    "How large is the gap?": (
+        "l2m",
+        "l2i",
+        "rmg",
+        "matched_cosine",
+        "alignment",
+        "separability",
+    ),
+    "What is it made of?": (
+        "per_dimension_gap",
+        "gap_concentration",
+        "frechet",
+        "distribution_gap",
+        "centroid_share",
+        "trace_ratio",
+    ),
+    "How does each modality fill its space?": ("cone", "uniformity", "effective_rank", "hubness"),
+    "Do both modalities agree?": ("principal_angles", "kendall_tau", "nas", "moad"),
+    "What does it do to search and to predictions?": (
+        "itr",
+        "tir",
+        "tmr",
+        "imr",
+        "logit_entropy_image",
+        "logit_entropy_text",
+        "prediction_gini",
+        "prediction_entropy",
+    ),
+    "Is it safe to close?": ("leakage_image", "leakage_text", "class_bias_spread"),
+    "What does the contrastive loss say?": ("infonce", "loss_landscape"),
+}
+OTHERS = "Others"
+SHARES = ("separability", "gap_concentration", "centroid_share")  # in percent on their tiles
+TILES = ("l2m", "rmg", "matched_cosine", "separability", "gap_concentration", "centroid_share")
+SINGLE = ("cone", "uniformity", "effective_rank", "hubness")  # tiles of one modality
+
+
+@dataclass(frozen=True)
+class Row:
+    """One measure for the page.
+
+    Attributes:
+        name: in JSON and on the command line.
+        title: for people, with the modality where it has one.
+        value, interval: as text; the interval is "" where there is none.
+        at: where the value lies in its range, 0 to 1, or None where the range is open.
+        range: the range as text, "" where it is open.
+        card: what the measure says of itself.
+        params: options that shaped it, as text.
+        tile: the value and its interval, shorter.
+    """
+
+    name: str
+    title: str
+    value: str
+    interval: str
+    at: float | None
+    range: str
+    card: Card
+    params: str
+    tile: tuple[str, str]
+
+
+def groups(result: Result) -> list[tuple[str, list[Row]]]:
+    """Rows by question, empty groups left out."""
+    home = {name: group for group, names in GROUPS.items() for name in names}
+    found: dict[str, list[Row]] = {group: [] for group in (*GROUPS, OTHERS)}
+    for row in rows(result):
+        found[home.get(row.card.name, OTHERS)].append(row)
+    return [(group, members) for group, members in found.items() if members]
+
+
+def tiles(result: Result) -> list[Row]:
+    """The few numbers to see first."""
+    wanted = TILES if len(modalities(result)) > 1 else SINGLE
+    by_card = {row.card.name: row for row in rows(result)}
+    return [by_card[name] for name in wanted if name in by_card]
+
+
+def rows(result: Result) -> list[Row]:
+    """Every measure in the result, in the order of the registry."""
+    found = []
+    for measure in MEASURES.values():
+        for name in measure.names(modalities(result)):
+            if name in result:
+                which = name.removeprefix(measure.name).strip("_")
+                title = f"{measure.card.title}, {which}" if which else measure.card.title
+                found.append(_row(name, title, result[name], measure.card))
+    return found
+
+
+def skipped(result: Result) -> list[tuple[str, str]]:
+    """Measures that do not apply, with the reason; those with the same reason together."""
+    reasons: dict[str, list[str]] = {}
+    for name, reason in result.skipped.items():
+        reasons.setdefault(reason, []).append(name)
+    return [(", ".join(names), reason) for reason, names in reasons.items()]
+
+
+def modalities(result: Result) -> tuple[str, ...]:
+    """Names of the modalities that were measured."""
+    return tuple(result.pair.get("were_unit", {}))
+
+
+def provenance(pair: Mapping[str, Any], versions: Mapping[str, str]) -> list[tuple[str, str]]:
+    """What the numbers come from, label and text."""
+    found = [("Fingerprint", str(pair.get("fingerprint"))), ("Dimensions", f"{pair.get('dim')}")]
+    if pair.get("matched_by"):
+        found.append(("Matched by", str(pair["matched_by"]).replace("_", " ")))
+    for name, unit in pair.get("were_unit", {}).items():
+        low, high = pair["norms"][name]
+        kept = "unit as given" if unit else f"normalised here; norms {low:.4g} to {high:.4g}"
+        found.append((f"Rows, {name}", f"{pair.get(f'n_{name}'):,} ({kept})"))
+    for name, told in pair.get("provenance", {}).items():
+        found += [(f"{key}, {name}", str(value)) for key, value in told.items()]
+    found.append(("Versions", ", ".join(f"{name} {number}" for name, number in versions.items())))
+    return found
+
+
+def as_json(result: Result) -> str:
+    """The result as JSON with one measure a line: short enough to read and to copy."""
+    whole = result.to_dict()
+    lines = []
+    for key, part in whole.items():
+        inside = ",\n".join(f"  {_json(name)}: {_json(value)}" for name, value in part.items())
+        lines.append(f" {_json(key)}: {{\n{inside}\n }}" if part else f" {_json(key)}: {{}}")
+    return "{\n" + ",\n".join(lines) + "\n}"
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, allow_nan=False)
+
+
+def _row(name: str, title: str, value: Value, card: Card) -> Row:
+    low, high = card.low, card.high
+    at, span = None, ""
+    if low is not None and high is not None:
+        at = min(1.0, max(0.0, (value.value - low) / (high - low)))
+        span = f"{_text(low)} … {_text(high)}{card.unit}"
+    params = ", ".join(f"{key} {_param(given)}" for key, given in sorted(value.params.items()))
+    return Row(
+        name,
+        title,
+        _text(value.value, decimals(value.value)) + card.unit,
+        _interval(value, decimals(value.value)),
+        at,
+        span,
+        card,
+        params,
+        _tile(name, value, card),
+    )
+
+
+def _tile(name: str, value: Value, card: Card) -> tuple[str, str]:
+    """Two decimals less than in the table; shares in percent."""
+    if name in SHARES:
+        found = Value(100 * value.value, value.interval and _times(100, value.interval))
+        inside = _interval(found, 1)
+        return f"{_text(found.value, 0)}{NARROW}%", inside and f"{inside}{NARROW}%"
+    places = max(0, decimals(value.value) - 2)
+    return _text(value.value, places) + card.unit, _interval(value, places + 1)
+
+
+def _times(factor: float, interval: tuple[float, float]) -> tuple[float, float]:
+    return (factor * interval[0], factor * interval[1])
+
+
+def decimals(value: float) -> int:
+    """Decimals that give four significant digits, and four for what is smaller than 0.1."""
+    return int(np.clip(3 - np.floor(np.log10(max(abs(value), 0.1))), 0, 4))
+
+
+def _interval(value: Value, places: int) -> str:
+    if value.interval is None:
+        return ""
+    return " … ".join(_text(end, places) for end in value.interval)
+
+
+def _text(value: float, places: int | None = None) -> str:
+    """With so many decimals and a true minus; what would round to nothing keeps two digits."""
+    if places is None:
+        text = f"{value:g}"
+    elif value != 0 and abs(value) < 0.5 * 10**-places:
+        text = f"{value:.1e}"
+    else:
+        text = f"{value:,.{places}f}"
+    return text.replace("-", "−")
+
+
+def _param(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:g}"
+    return f"{value:,}" if type(value) is int else str(value)

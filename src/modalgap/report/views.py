@@ -1,0 +1,272 @@
+"""The numbers behind the pictures, from a seeded sample of the rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from modalgap.embeddings import Embeddings, Pair
+from modalgap.measure.base import sample
+from modalgap.result import Result
+
+POINTS = 750  # rows of each modality in a scatter
+LINES = 120  # matched pairs joined by a line
+PAIRS = 2000  # matched pairs behind the histograms
+NAMED = 5  # closest and farthest pairs that are listed
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Plane:
+    """Rows in two coordinates.
+
+    Attributes:
+        points: (k, 2), one a modality.
+        lines: (l, 2, 2), both ends of some matched pairs.
+        labels: of the axes.
+        shares: of the variance along each axis, or None where axes are not components.
+    """
+
+    points: tuple[Floats, ...]
+    lines: Floats
+    labels: tuple[str, str]
+    shares: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True)
+class Profile:
+    """Differences of the means in each dimension, the largest first."""
+
+    dimensions: NDArray[np.int64]
+    differences: Floats
+
+
+@dataclass(frozen=True)
+class Cosines:
+    """Histograms of cosines.
+
+    Attributes:
+        edges: of the bins, shared.
+        shares: kind to the share of its pairs in each bin.
+        means: kind to the mean cosine.
+        order: how often a matched pair has the higher cosine of a matched and an unmatched one.
+        pairs: matched pairs sampled.
+    """
+
+    edges: Floats
+    shares: dict[str, Floats]
+    means: dict[str, float]
+    order: float | None
+    pairs: int
+
+
+@dataclass(frozen=True)
+class Landscape:
+    """Loss against the distance between means, negative where the modalities have swapped sides."""
+
+    gaps: Floats
+    present: float
+    scales: tuple[float, ...]
+    losses: Floats
+    chance: float
+
+
+@dataclass(frozen=True)
+class Match:
+    """One matched pair, by name or by row number."""
+
+    image: str
+    text: str
+    cosine: float
+
+
+@dataclass(frozen=True)
+class Views:
+    """All that the pictures show; None where the data or the result has not got it."""
+
+    names: tuple[str, ...]
+    pca: Plane | None
+    profile: Profile | None
+    top: Plane | None
+    cosines: Cosines | None
+    landscape: Landscape | None
+    closest: tuple[Match, ...] = ()
+    farthest: tuple[Match, ...] = ()
+
+
+def views(data: Pair | Embeddings, result: Result, seed: int = 0) -> Views:
+    """Gather what the pictures show.
+
+    Args:
+        data: where the result comes from.
+        result: its measures; those that a picture needs and that are not there leave it out.
+        seed: of the sample.
+    """
+    if isinstance(data, Embeddings):
+        rows = data.take(sample(data.n, POINTS, seed)).double()
+        return Views(
+            (data.modality,), _pca((rows,), []), None, None, _inside(data, seed), None
+        )  # one cloud, one histogram
+    image, text = data.first_matches
+    shown = sample(len(image), POINTS, seed)
+    rows_image = data.image.take(image[shown]).double()
+    texts, own = torch.unique(text[shown], return_inverse=True)
+    rows_text = data.text.take(texts).double()
+    joined = sample(len(shown), LINES, seed)
+    lines = list(zip(joined.tolist(), own[joined].tolist(), strict=True))
+    sides = (rows_image, rows_text)
+    profile = _profile(result)
+    cosines, closest, farthest = _matched(data, image, text, seed)
+    return Views(
+        names=(data.image.modality, data.text.modality),
+        pca=_pca(sides, lines),
+        profile=profile,
+        top=_top(sides, profile),
+        cosines=cosines,
+        landscape=_landscape(result),
+        closest=closest,
+        farthest=farthest,
+    )
+
+
+def _pca(sides: tuple[Tensor, ...], lines: list[tuple[int, int]]) -> Plane | None:
+    """The first two principal components of all sides together."""
+    pooled = torch.cat(sides)
+    if pooled.shape[1] < 2:
+        return None
+    centred = pooled - pooled.mean(0)
+    wide = centred.shape[1] > len(centred)
+    values, vectors = torch.linalg.eigh(centred @ centred.T if wide else centred.T @ centred)
+    axes = centred.T @ vectors[:, -2:] if wide else vectors[:, -2:]
+    axes = (axes / axes.norm(dim=0).clamp_min(1e-300)).flip(1)  # (d, 2)
+    largest = axes.abs().argmax(0)
+    axes = axes * axes[largest, [0, 1]].sign()
+    if len(sides) == 2 and float((sides[0].mean(0) - sides[1].mean(0)) @ axes[:, 0]) > 0:
+        axes[:, 0] *= -1  # the first modality on the left
+    middle = pooled.mean(0)
+    points = tuple(((side - middle) @ axes).numpy() for side in sides)
+    total = max(float(values.clamp_min(0).sum()), 1e-300)
+    shares = (max(0.0, float(values[-1])) / total, max(0.0, float(values[-2])) / total)
+    labels = (
+        f"first component ({shares[0]:.0%} of the variance)",
+        f"second component ({shares[1]:.0%})",
+    )
+    return Plane(points, _ends(points, lines), labels, shares)
+
+
+def _top(sides: tuple[Tensor, ...], profile: Profile | None) -> Plane | None:
+    """The two dimensions in which the means differ most."""
+    if profile is None or len(profile.dimensions) < 2:
+        return None
+    two = profile.dimensions[:2].tolist()
+    points = tuple(side[:, two].numpy() for side in sides)
+    return Plane(points, _ends(points, []), (f"dimension {two[0]}", f"dimension {two[1]}"))
+
+
+def _ends(points: tuple[Floats, ...], lines: list[tuple[int, int]]) -> Floats:
+    ends = [[points[0][a], points[1][b]] for a, b in lines]
+    return np.array(ends, dtype=np.float64).reshape(-1, 2, 2)
+
+
+def _profile(result: Result) -> Profile | None:
+    if "per_dimension_gap" not in result:
+        return None
+    details = result["per_dimension_gap"].details
+    return Profile(
+        np.array(details["dimensions"], dtype=np.int64),
+        np.array(details["differences"], dtype=np.float64),
+    )
+
+
+def _inside(side: Embeddings, seed: int) -> Cosines:
+    rows = side.take(sample(side.n, PAIRS, seed))
+    kind = f"{side.modality}–{side.modality}"
+    return _histograms({kind: _upper(rows)}, None, len(rows))
+
+
+def _matched(
+    pair: Pair, image: Tensor, text: Tensor, seed: int
+) -> tuple[Cosines, tuple[Match, ...], tuple[Match, ...]]:
+    """Histograms over a sample of matched pairs, and its most and least similar ones."""
+    chosen = sample(len(image), PAIRS, seed)
+    image, text = image[chosen], text[chosen]
+    texts, own = torch.unique(text, return_inverse=True)
+    rows_image, rows_text = pair.image.take(image), pair.text.take(texts)
+    across = rows_image @ rows_text.T
+    matched = across[torch.arange(len(own)), own]
+    theirs = torch.zeros_like(across, dtype=torch.bool)
+    theirs[torch.arange(len(own)), own] = True
+    unmatched = across[~theirs]
+    order = None
+    if len(unmatched):
+        below = torch.searchsorted(matched.sort().values, unmatched)
+        order = 1 - float(below.double().mean()) / len(matched)
+    names = (pair.image.modality, pair.text.modality)
+    kinds = {
+        "matched": matched,
+        "unmatched": unmatched,
+        f"{names[0]}–{names[0]}": _upper(rows_image),
+        f"{names[1]}–{names[1]}": _upper(rows_text),
+    }
+    cosines = _histograms(kinds, order, len(matched))
+    ranked = matched.argsort(stable=True).tolist()
+    few = min(NAMED, len(ranked) // 2)
+    listed = [
+        Match(
+            _name(pair.image, int(image[row])),
+            _name(pair.text, int(text[row])),
+            float(matched[row]),
+        )
+        for row in (*ranked[:few], *ranked[len(ranked) - few :][::-1])
+    ]
+    return cosines, tuple(listed[few:]), tuple(listed[:few])
+
+
+def _upper(rows: Tensor) -> Tensor:
+    """Cosines of all distinct pairs of rows."""
+    n = len(rows)
+    above = torch.ones(n, n, dtype=torch.bool).triu(1)
+    return (rows @ rows.T)[above]
+
+
+def _histograms(kinds: dict[str, Tensor], order: float | None, pairs: int) -> Cosines:
+    kinds = {kind: values for kind, values in kinds.items() if len(values)}
+    low = min((float(values.min()) for values in kinds.values()), default=-1.0)
+    high = max((float(values.max()) for values in kinds.values()), default=1.0)
+    if high - low < 1e-3:
+        low, high = low - 0.01, high + 0.01
+    fewest = min((len(values) for values in kinds.values()), default=1)
+    edges = np.linspace(low, high, int(np.clip(2 * fewest**0.5, 12, 64)) + 1)
+    shares = {}
+    for kind, values in kinds.items():
+        counts, _ = np.histogram(values.double().numpy().clip(low, high), edges)
+        shares[kind] = counts / max(1, counts.sum())
+    means = {kind: float(values.double().mean()) for kind, values in kinds.items()}
+    return Cosines(edges, shares, means, order, pairs)
+
+
+def _landscape(result: Result) -> Landscape | None:
+    if "loss_landscape" not in result:
+        return None
+    value = result["loss_landscape"]
+    details: dict[str, Any] = dict(value.details)
+    shift, distance = np.array(details["shift"]), np.array(details["distance"])
+    present = float(distance[np.abs(shift).argmin()])
+    gaps = np.where(shift < present, distance, -distance)  # shifted by more: they have passed
+    return Landscape(
+        gaps,
+        present,
+        tuple(details["scale"]),
+        np.array(details["loss"]),
+        float(np.log(value.params["batch"])),
+    )
+
+
+def _name(side: Embeddings, row: int) -> str:
+    return f"row {row}" if side.names is None else side.names[row]

@@ -1,0 +1,106 @@
+"""Whether the gap is safe to close, whether the loss wants it, and what to bear in mind."""
+
+from __future__ import annotations
+
+from modalgap.report.say import number, percent, plural
+from modalgap.report.words.facts import Facts
+
+SCALED = "1/\u2060τ\u00a0=\u00a0"  # nor does this
+
+
+def leakage(facts: Facts) -> str | None:
+    """Whether the gap lies in directions that carry content."""
+    if len(facts.views.names) < 2 or not facts.has("leakage_image", "leakage_text"):
+        return None
+    values = [facts.result["leakage_image"], facts.result["leakage_text"]]
+    told = ", ".join(
+        f"{percent(value.value)} in those of the {plural(name)} (a random direction: "
+        f"{percent(value.details['chance'])})"
+        for name, value in zip(facts.views.names, values, strict=True)
+    )
+    start = (
+        f"How much of the gap's length lies in the directions that carry "
+        f"{percent(values[0].params['share'])} of the variance: {told}. "
+    )
+    if max(value.value for value in values) < 0.1:
+        return start + "It is nearly orthogonal to content, so a shift should change few rankings."
+    if all(value.value < value.details["chance"] for value in values):
+        return (
+            start + "That is less than chance, yet not nothing: compare retrieval before and after."
+        )
+    return start + (
+        "The gap is not orthogonal to content, so a raw shift may change rankings: compare "
+        "retrieval before and after."
+    )
+
+
+def class_bias(facts: Facts) -> str | None:
+    """What a shift adds to scores, against the margin that decides."""
+    if not facts.has("class_bias_spread"):
+        return None
+    value = facts.value("class_bias_spread")
+    told = (
+        f"Removing the gap by a raw shift would change the scores of the {plural(facts.b)} "
+        f"unequally, by {number(value)} (standard deviation)"
+    )
+    shown = facts.views.cosines
+    if shown is not None and "unmatched" in shown.means:
+        margin = shown.means["matched"] - shown.means["unmatched"]
+        told += f"; matched and unmatched pairs are {number(margin)} apart on average"
+    return f"{told}."
+
+
+def loss(facts: Facts) -> str | None:
+    """Whether the contrastive loss would rather have another gap."""
+    land = facts.views.landscape
+    if land is None or not facts.has("loss_landscape"):
+        return None
+    value = facts.result["loss_landscape"]
+    best, tau = value.value, float(value.params["temperature"])
+    start = f"At {SCALED}{number(1 / tau)} the contrastive loss is lowest at "
+    if abs(best - land.present) < 1e-6:
+        told = f"{start}the present gap: of all shifts tried, every other one would raise it."
+    else:
+        how = "smaller" if best < land.present else "larger"
+        told = f"{start}{number(best)}, a {how} gap than the present {number(land.present)}."
+    soft = min(range(len(land.scales)), key=lambda at: abs(land.scales[at] - 10))
+    other = abs(float(land.gaps[land.losses[soft].argmin()]))
+    if abs(other - best) > 0.05:
+        told += f" At {SCALED}{land.scales[soft]:g} it would be lowest at {number(other)}."
+    return told
+
+
+def not_unit(facts: Facts) -> str | None:
+    """Rows that were normalised here."""
+    told = []
+    for name, unit in facts.result.pair.get("were_unit", {}).items():
+        if not unit:
+            low, high = facts.result.pair["norms"][name]
+            told.append(f"the {plural(name)} (norms {number(low)} to {number(high)})")
+    if not told:
+        return None
+    return (
+        f"Not of unit length as given, and normalised before measuring: {' and '.join(told)}. An "
+        "index that compares inner products of the raw rows ranks differently."
+    )
+
+
+def few_rows(facts: Facts) -> str | None:
+    """Covariances from too few rows, fewer than five a dimension."""
+    rows = [facts.result.pair.get(f"n_{name}") or 0 for name in facts.views.names]
+    width = facts.result.pair.get("dim") or 0
+    told = [
+        word
+        for word, names in (
+            ("Fréchet distance", ("frechet",)),
+            ("effective rank", tuple(f"effective_rank_{name}" for name in facts.views.names)),
+            ("leakage", ("leakage_image", "leakage_text")),
+        )
+        if any(name in facts.result for name in names)
+    ]
+    if min(rows) >= 5 * width or not told:
+        return None
+    return (
+        f"{min(rows):,} rows are few for covariances in {width} dimensions: "
+        f"{', '.join(told)} and what follows from them would change with more rows."
+    )

@@ -1,0 +1,111 @@
+"""What the gap does to matches, search and predictions."""
+
+from __future__ import annotations
+
+from modalgap.report.say import article, number, percent, plural
+from modalgap.report.words.facts import Facts
+
+
+def cosines(facts: Facts) -> str | None:
+    """Why image-text cosines are low, and what that does to thresholds."""
+    inside = [f"cone_{name}" for name in facts.views.names]
+    shown = facts.views.cosines
+    if len(inside) < 2 or shown is None or not facts.has("matched_cosine", *inside):
+        return None
+    matched, unmatched = facts.value("matched_cosine"), shown.means.get("unmatched")
+    within = [facts.value(name) for name in inside]
+    told = f"A matched {facts.a}–{facts.b} pair has a cosine of {number(matched)} on average"
+    if unmatched is not None:
+        told += f", an unmatched one {number(unmatched)}"
+    told += (
+        f"; two unrelated {plural(facts.a)} have {number(within[0])} and two unrelated "
+        f"{plural(facts.b)} {number(within[1])}."
+    )
+    if matched < min(within):
+        told += (
+            " Strangers of one kind thus look more alike than a match does: a threshold for "
+            f"“match” must be set for {facts.a}–{facts.b} cosines on their own."
+        )
+    return told
+
+
+def ranking(facts: Facts) -> str | None:
+    """That order may be right however low the cosines."""
+    shown = facts.views.cosines
+    if shown is None or shown.order is None:
+        return None
+    return (
+        f"Of a matched and an unmatched pair, the matched one has the higher cosine in "
+        f"{percent(shown.order)} of cases (sample of {shown.pairs:,} pairs): ranking asks which "
+        "cosine is higher, not how high it is."
+    )
+
+
+def neighbours(facts: Facts) -> str | None:
+    """Whether both modalities agree on what is near."""
+    if not facts.has("nas"):
+        return None
+    value = facts.result["nas"]
+    return (
+        f"{article(facts.a).capitalize()} and its own {facts.b} share {percent(value.value)} of "
+        f"their {value.params['k']} nearest neighbours (chance: "
+        f"{percent(value.details['chance'])})."
+    )
+
+
+def mixed(facts: Facts) -> str | None:
+    """What a mixed index does."""
+    if not facts.has("itr", "tir", "tmr", "imr"):
+        return None
+    first, second = facts.value("itr"), facts.value("tir")
+    ranks = (
+        f"the best {facts.b} for {article(facts.a)} query stands at rank "
+        f"{number(facts.value('tmr'))} on average, the best {facts.a} for {article(facts.b)} query "
+        f"at rank {number(facts.value('imr'))}"
+    )
+    if max(first, second) < 0.01:
+        often = "always" if max(first, second) == 0 else "almost always"
+        return (
+            f"In one index that holds both, queries {often} find their own modality first: {ranks}."
+        )
+    return (
+        f"In one index that holds both, {percent(first)} of {facts.a} queries find "
+        f"{article(facts.b)} first and {percent(second)} of {facts.b} queries {article(facts.a)}: "
+        f"{ranks}."
+    )
+
+
+def hubs(facts: Facts) -> str | None:
+    """Items in everybody's results; said from a skewness of 1 on."""
+    told = []
+    for name in facts.views.names:
+        if facts.has(f"hubness_{name}") and facts.value(f"hubness_{name}") > 1:
+            value = facts.result[f"hubness_{name}"]
+            told.append(
+                f"one {name} is among the {value.params['k']} nearest of "
+                f"{value.details['largest']:,} others (skewness {number(value.value)})"
+            )
+    if not told:
+        return None
+    return f"Some items turn up in everybody's results: {' and '.join(told)}."
+
+
+def predictions(facts: Facts) -> str | None:
+    """Whether predicted classes are more concentrated than the true ones, by a tenth of Gini."""
+    if not facts.has("prediction_gini"):
+        return None
+    value = facts.result["prediction_gini"]
+    labels = float(value.details["labels"])
+    how = "pile onto few classes" if value.value > labels + 0.1 else "spread about as the labels do"
+    return f"Predictions {how} (Gini {number(value.value)}, labels {number(labels)})."
+
+
+def bias(facts: Facts) -> str | None:
+    """Object against attribute."""
+    told = []
+    for name in facts.views.names:
+        if facts.has(f"moad_{name}"):
+            value = facts.value(f"moad_{name}")
+            kind = "object" if value > 0 else "attribute"
+            told.append(f"the {plural(name)} by {kind} ({number(value)})")
+    return f"More than by the other, sorted are {' and '.join(told)}." if told else None
