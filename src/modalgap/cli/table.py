@@ -21,11 +21,11 @@ def print_result(result: Result) -> None:
     table.add_column("measure", no_wrap=True)
     table.add_column("value", justify="right", no_wrap=True)
     table.add_column("95 % interval", no_wrap=True)
-    table.add_column("answers", style="dim")
+    table.add_column("what", style="dim")
     for name, value in result.items():
         low_high = "" if value.interval is None else "{} … {}".format(*map(number, value.interval))
         card = card_of(name)
-        table.add_row(name, number(value.value) + card.unit, low_high, escape(card.question))
+        table.add_row(name, number(value.value) + card.unit, low_high, escape(card.title))
     console.print(table)
     groups: dict[str, list[str]] = {}
     for name, reason in result.skipped.items():
