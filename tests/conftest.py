@@ -1,0 +1,50 @@
+"""Fixtures for all tests."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+# small matrices on shared cores: threads that wait for one another cost more than they give
+for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(_name, "1")
+
+import numpy as np  # noqa: E402
+import pytest  # noqa: E402
+from hypothesis import HealthCheck, settings  # noqa: E402
+from numpy.typing import NDArray  # noqa: E402
+
+SHARED = Path(__file__).resolve().parent.parent.parent / "shared" / "data"
+
+settings.register_profile(
+    "modalgap",
+    deadline=None,  # two shared cores
+    derandomize=True,  # a failure belongs to a change, not to the day
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("modalgap")
+
+
+def find_shared(name: str, folder: Path = SHARED, *, ci: bool | None = None) -> Path:
+    """The path of a shared data file; without it a skip, or a failure where CI runs."""
+    path = folder / name
+    if path.exists():
+        return path
+    ci = os.environ.get("CI", "").lower() == "true" if ci is None else ci
+    reason = f"needs shared/data/{name} beside the repository"
+    if ci:
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Callable[[str], Path]:
+    """shared_data(name): a file of ../shared/data."""
+    return find_shared
+
+
+@pytest.fixture(scope="session")
+def coco() -> NDArray[np.float32]:
+    """(2, 500, 512): CLIP ViT-B/16, images and texts of 500 COCO pairs."""
+    return np.asarray(np.load(find_shared("clip_coco500.npy")))
