@@ -1,0 +1,415 @@
+"""Files in: every format, every shape of it, in one file or many."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import torch
+from numpy.typing import NDArray
+from safetensors.numpy import save_file
+
+import modalgap as mg
+from modalgap.embeddings.formats import files
+from modalgap.embeddings.store import load_any
+
+N, M, D = 6, 9, 4
+T2I = np.array([0, 1, 2, 3, 4, 5, 0, 0, 3])
+
+
+def rows(n: int = N, seed: int = 0, d: int = D) -> NDArray[np.float32]:
+    return np.random.default_rng(seed).normal(size=(n, d)).astype(np.float32)
+
+
+def stored(side: mg.Embeddings) -> NDArray[Any]:
+    """The rows as they are in the file."""
+    return side.rows.read(0, side.n).numpy()
+
+
+def holds(pair: mg.Pair, image: NDArray[Any], text: NDArray[Any]) -> None:
+    np.testing.assert_array_equal(stored(pair.image), image)
+    np.testing.assert_array_equal(stored(pair.text), text)
+
+
+@pytest.fixture(params=["at once", "as needed"])
+def lazily(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
+    """Small files read into memory at once, or left on disk as large ones are."""
+    if request.param == "as needed":
+        monkeypatch.setattr(files, "SMALL", -1)
+    return bool(request.param == "as needed")
+
+
+class TestNpy:
+    @pytest.mark.parametrize("order", ["C", "F"])
+    @pytest.mark.parametrize("kind", ["<f2", "<f4", "<f8", ">f2", ">f4", ">f8"])
+    def test_two_modalities(self, kind: str, order: str, lazily: bool, tmp_path: Path) -> None:
+        both = np.asarray(np.stack([rows(), rows(seed=1)]), kind, order=order)
+        np.save(tmp_path / "a.npy", both)
+        pair = mg.load(tmp_path / "a.npy")
+        holds(pair, both[0], both[1])
+        assert pair.image.rows.in_memory == (not lazily or order == "F")
+        assert pair.fingerprint == mg.Pair(both[0], both[1]).fingerprint
+        some = torch.tensor([5, 0, 3])
+        torch.testing.assert_close(pair.text.rows.take(some), pair.text.rows.read(0, N)[some])
+
+    def test_one_modality_is_images_unless_told(self, tmp_path: Path) -> None:
+        np.save(tmp_path / "a.npy", rows())
+        assert mg.load_embeddings(tmp_path / "a.npy").modality == "image"
+        assert mg.load_embeddings(tmp_path / "a.npy", modality="audio").modality == "audio"
+        found = load_any(tmp_path / "a.npy")
+        assert isinstance(found, mg.Embeddings)
+        with pytest.raises(mg.FileError, match=r"a\.npy.*found image only.*load_embeddings"):
+            mg.load(tmp_path / "a.npy")
+
+    def test_python_2_headers_are_read_without_a_warning(self, tmp_path: Path) -> None:
+        np.save(tmp_path / "a.npy", np.stack([rows(), rows(seed=1)]))
+        content = (tmp_path / "a.npy").read_bytes()
+        (tmp_path / "a.npy").write_bytes(content.replace(b"(2, 6, 4)  ", b"(2L, 6L, 4)"))
+        assert mg.load(tmp_path / "a.npy").image.n == N
+
+
+class TestTwoFiles:
+    @pytest.fixture(autouse=True)
+    def _files(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.chdir(tmp_path)
+        np.save("a.npy", rows())
+        np.save("b.npy", rows(seed=1))
+        np.save("long.npy", rows(M, seed=1))
+        np.save("t2i.npy", T2I.astype(np.int16))
+
+    def test_row_by_row(self) -> None:
+        pair = mg.load(image="a.npy", text="b.npy")
+        holds(pair, rows(), rows(seed=1))
+        assert pair.matched_by == "rows"
+        assert pair.image.source == "a.npy and b.npy (image)"
+
+    def test_pairs_are_the_image_of_each_text(self) -> None:
+        pair = mg.load(image="a.npy", text="long.npy", pairs="t2i.npy")
+        np.testing.assert_array_equal(pair.text_to_image, T2I)
+
+    def test_pairs_may_be_rows_of_image_and_text(self) -> None:
+        order = np.random.default_rng(0).permutation(M)
+        np.save("rows.npy", np.stack([T2I[order], order], 1))
+        pair = mg.load(image="a.npy", text="long.npy", pairs="rows.npy")
+        np.testing.assert_array_equal(pair.text_to_image, T2I)
+
+    def test_each_may_be_shards(self) -> None:
+        for i in range(3):
+            np.save(f"i{i}.npy", rows()[2 * i : 2 * i + 2])
+        pair = mg.load(image="i?.npy", text=["b.npy"])
+        holds(pair, rows(), rows(seed=1))
+
+    def test_labels_come_with_the_images(self) -> None:
+        np.savez("labelled.npz", image=rows(), labels=np.array([0, 1, 2, 2, 1, 0]))
+        np.save("prompts.npy", rows(3, seed=2))
+        assert mg.load(image="labelled.npz", text="prompts.npy").matched_by == "labels"
+
+    def test_one_of_two(self) -> None:
+        found = load_any(text="b.npy")
+        assert isinstance(found, mg.Embeddings)
+        assert found.modality == "text"
+
+    @pytest.mark.parametrize(
+        ("arguments", "message"),
+        [
+            ({}, "path: must name a file"),
+            ({"path": "a.npy", "image": "b.npy"}, "path: give either path, or image and text"),
+            ({"image": "a.npy", "pairs": "t2i.npy"}, "pairs: needs image= and text="),
+            ({"image": "a.npy", "text": "long.npy"}, "same number of rows; got 6 and 9"),
+            ({"image": "two.npy", "text": "b.npy"}, r"two\.npy.*image=.*one modality; found two"),
+            (
+                {"image": "a.npy", "text": "long.npy", "pairs": "b.npy"},
+                r"b\.npy.*integ.*float32",
+            ),
+            ({"image": "a.npy", "text": "b.npy", "pairs": "t2i.npy"}, r"\(6,\).*got \(9,\)"),
+            ({"image": "a.npy", "text": "long.npy", "pairs": "p.csv"}, r"p\.csv.*\.npy.*\.csv"),
+            ({"image": "a.npy", "text": "long.npy", "pairs": "out.npy"}, "0 … 5.*row 8 holds 6"),
+            ({"image": "a.npy", "text": "long.npy", "pairs": "twice.npy"}, "each text 0 … 8 once"),
+            ({"image": "a.npy", "text": "long.npy", "pairs": "cube.npy"}, r"\(m, 2\).*\(1, 1, 1\)"),
+        ],
+    )
+    def test_what_does_not_fit(self, arguments: dict[str, str], message: str) -> None:
+        np.save("two.npy", np.stack([rows(), rows()]))
+        np.save("out.npy", np.array([0, 1, 2, 3, 4, 5, 0, 0, 6]))
+        np.save("twice.npy", np.zeros((M, 2), int))
+        np.save("cube.npy", np.zeros((1, 1, 1), int))
+        with pytest.raises(mg.InputError, match=message):
+            mg.load(**arguments)  # type: ignore[arg-type]
+
+
+ALIASES = {
+    "image": ["images", "img", "image_embeddings", "image_features", "img_emb", "image_embeds"],
+    "text": ["texts", "txt", "caption_embeddings", "captions_embeddings", "text_embeddings",
+             "text_features", "text_emb", "text_embeds"],
+}  # fmt: skip
+
+
+def write_keys(path: Path, arrays: dict[str, NDArray[Any]]) -> None:
+    """As other people write such a file."""
+    if path.suffix == ".npz":
+        np.savez(path, **arrays)
+    elif path.suffix == ".safetensors":
+        save_file(arrays, path)
+    else:
+        length = max(map(len, arrays.values()))
+        columns = {k: v.tolist() + [None] * (length - len(v)) for k, v in arrays.items()}
+        types = {2: pa.large_list(pa.float32()), 1: None}
+        pq.write_table(
+            pa.table({k: pa.array(v, types[arrays[k].ndim]) for k, v in columns.items()}), path
+        )
+
+
+@pytest.mark.parametrize("suffix", [".npz", ".safetensors", ".parquet"])
+class TestKeys:
+    @pytest.mark.parametrize("key", ["image", *ALIASES["image"]])
+    def test_names_of_the_images(self, suffix: str, key: str, tmp_path: Path) -> None:
+        write_keys(tmp_path / f"a{suffix}", {key: rows(), "text": rows(seed=1)})
+        holds(mg.load(tmp_path / f"a{suffix}"), rows(), rows(seed=1))
+
+    @pytest.mark.parametrize("key", ["text", *ALIASES["text"]])
+    def test_names_of_the_texts(self, suffix: str, key: str, tmp_path: Path) -> None:
+        path = tmp_path / f"a{suffix}"
+        write_keys(path, {"image": rows(), key: rows(M, 1), "text_to_image": T2I, "other": T2I})
+        pair = mg.load(path)
+        holds(pair, rows(), rows(M, 1))
+        np.testing.assert_array_equal(pair.text_to_image, T2I)
+
+    def test_two_names_for_one_modality(self, suffix: str, tmp_path: Path) -> None:
+        path = tmp_path / f"a{suffix}"
+        write_keys(path, {"image": rows(), "img": rows(), "text": rows()})
+        with pytest.raises(mg.FileError, match=r"a\..*once; found image and img"):
+            mg.load(path)
+
+    def test_neither_modality(self, suffix: str, tmp_path: Path) -> None:
+        write_keys(tmp_path / f"a{suffix}", {"pictures": rows(), "words": rows()})
+        with pytest.raises(mg.FileError, match=r"a\..*'image' or 'text'.*'pictures', 'words'"):
+            mg.load(tmp_path / f"a{suffix}")
+
+    def test_factors(self, suffix: str, tmp_path: Path) -> None:
+        path = tmp_path / f"a{suffix}"
+        write_keys(path, {"image": rows(), "text": rows(), "image_factor_object": np.arange(N) % 2})
+        np.testing.assert_array_equal(mg.load(path).image.factors["object"], np.arange(N) % 2)
+
+    def test_float_matches(self, suffix: str, tmp_path: Path) -> None:
+        path = tmp_path / f"a{suffix}"
+        write_keys(path, {"image": rows(), "text": rows(), "labels": np.zeros(N)})
+        with pytest.raises(mg.FileError, match=r"a\..*labels.*integers.*(float64|double)"):
+            mg.load(path)
+
+    def test_one_side_of_two(self, suffix: str, tmp_path: Path) -> None:
+        path = tmp_path / f"a{suffix}"
+        write_keys(path, {"image": rows(), "text": rows(seed=1)})
+        assert mg.load_embeddings(path, modality="text").modality == "text"
+        with pytest.raises(mg.FileError, match=r"a\..*one modality.*found image and text"):
+            mg.load_embeddings(path)
+        with pytest.raises(mg.FileError, match=r"a\..*must hold 'audio'; found image and text"):
+            mg.load_embeddings(path, modality="audio")
+
+
+class TestOthersFiles:
+    def test_captions_beside_their_vectors(self, tmp_path: Path) -> None:
+        words = np.array(["a cat", "a dog"] * 3)
+        np.savez(tmp_path / "a.npz", image=rows(), text=words, text_features=rows(seed=1))
+        holds(mg.load(tmp_path / "a.npz"), rows(), rows(seed=1))
+        table = {"image": rows().tolist(), "text": words.tolist(), "txt": rows(seed=1).tolist()}
+        pq.write_table(pa.table(table), tmp_path / "a.parquet")
+        assert mg.load(tmp_path / "a.parquet").text.n == N
+
+    def test_numpy_strings_are_names(self, tmp_path: Path) -> None:
+        names = np.array([f"é{i}" for i in range(N)])
+        np.savez(tmp_path / "a.npz", image=rows(), text=rows(), image_names=names)
+        assert mg.load(tmp_path / "a.npz").image.names == tuple(names.tolist())
+
+    @pytest.mark.parametrize("kind", [pa.list_(pa.float16()), pa.list_(pa.float64(), D),
+                                      pa.large_list(pa.float32())])  # fmt: skip
+    def test_kinds_of_parquet_list(self, kind: pa.DataType, tmp_path: Path) -> None:
+        values = rows().astype(kind.value_type.to_pandas_dtype())
+        column = pa.array(list(values), kind)
+        pq.write_table(pa.table({"image": column, "text": column}), tmp_path / "a.parquet")
+        holds(mg.load(tmp_path / "a.parquet"), values, values)
+
+    def test_parquet_names_may_be_missing(self, tmp_path: Path) -> None:
+        table = {"image": rows(2).tolist(), "image_name": ["a", None]}
+        pq.write_table(pa.table(table), tmp_path / "a.parquet")
+        assert mg.load_embeddings(tmp_path / "a.parquet").names == ("a", "")
+
+    @pytest.mark.usefixtures("lazily")
+    def test_bfloat16(self, tmp_path: Path) -> None:
+        from safetensors.torch import save_file as save_torch
+
+        x = torch.from_numpy(rows()).bfloat16()
+        save_torch({"image": x, "text": x.clone()}, tmp_path / "a.safetensors")
+        assert torch.equal(mg.load(tmp_path / "a.safetensors").image.rows.read(0, N), x)
+
+    def test_a_stored_npz_stays_on_disk(self, tmp_path: Path, lazily: bool) -> None:
+        np.savez(tmp_path / "a.npz", image=rows(), text=np.asfortranarray(rows(seed=1)))
+        pair = mg.load(tmp_path / "a.npz")
+        holds(pair, rows(), rows(seed=1))
+        assert pair.image.rows.in_memory is not lazily
+        np.savez_compressed(tmp_path / "b.npz", image=rows(), text=rows(seed=1))
+        assert mg.load(tmp_path / "b.npz").image.rows.in_memory
+        assert mg.load(tmp_path / "b.npz").fingerprint == pair.fingerprint
+
+
+def labelled(n: int, prompts: int = 3, seed: int = 0) -> mg.Pair:
+    labels = np.random.default_rng(seed).integers(0, prompts, n)
+    return mg.Pair(rows(n, seed), rows(prompts, 99), labels=labels)
+
+
+class TestShards:
+    @pytest.mark.usefixtures("lazily")
+    def test_in_natural_order_however_they_are_named(self, tmp_path: Path) -> None:
+        whole = np.stack([rows(24), rows(24, 1)])
+        for i in range(12):
+            np.save(tmp_path / f"part_{i}.npy", whole[:, 2 * i : 2 * i + 2])
+        listed = [tmp_path / f"part_{i}.npy" for i in range(12)]
+        for path in (tmp_path, str(tmp_path / "part_*.npy"), listed, list(map(str, listed))):
+            pair = mg.load(path)
+            holds(pair, *whole)
+            assert pair.fingerprint == mg.Pair(*whole).fingerprint
+        assert "part_0.npy … " in pair.image.source
+        some = torch.tensor([23, 0, 11, 11])
+        torch.testing.assert_close(pair.image.rows.take(some), torch.from_numpy(whole[0])[some])
+
+    def test_a_shard_may_hold_a_single_row(self, tmp_path: Path) -> None:
+        for i in range(2):
+            np.save(tmp_path / f"{i}.npy", rows(1, i)[None].repeat(2, 0))
+        assert mg.load(tmp_path).image.n == 2
+
+    def test_text_to_image_counts_on(self, tmp_path: Path) -> None:
+        for i in range(3):
+            image = mg.Embeddings(rows(N, i), names=[f"{i}{j}" for j in range(N)])
+            text = mg.Embeddings(rows(M, 9 + i), "text", factors={"k": [f"{i}"] * M})
+            mg.save(mg.Pair(image, text, T2I), tmp_path / f"{i}.npz")
+        pair = mg.load(tmp_path)
+        np.testing.assert_array_equal(pair.text_to_image, np.concatenate([T2I, T2I + 6, T2I + 12]))
+        assert pair.image.names is not None
+        assert pair.image.names[-1] == "25"
+        assert pair.text.factors["k"].tolist() == ["0"] * M + ["1"] * M + ["2"] * M
+
+    def test_labels_share_the_prompts(self, tmp_path: Path) -> None:
+        parts = [labelled(N, seed=i) for i in range(2)]
+        for i, part in enumerate(parts):
+            mg.save(part, tmp_path / f"{i}.safetensors")
+        pair = mg.load(tmp_path)
+        assert (pair.image.n, pair.text.n) == (2 * N, 3)
+        np.testing.assert_array_equal(pair.labels, np.concatenate([p.labels for p in parts]))
+
+    def test_provenance_that_all_share_is_kept(self, tmp_path: Path) -> None:
+        for i in range(2):
+            about = {"model": "m", "part": str(i)}
+            mg.save(mg.Embeddings(rows(), provenance=about), tmp_path / f"{i}.npz")
+        assert mg.load_embeddings(tmp_path).provenance == {"model": "m"}
+
+    @pytest.mark.parametrize(
+        ("make", "message"),
+        [
+            (lambda i: mg.Pair(rows(d=3 + i), rows(d=3 + i)), "same width"),
+            (
+                lambda i: mg.Pair(rows().astype(f"f{4 + 4 * i}"), rows().astype(f"f{4 + 4 * i}")),
+                "one dtype",
+            ),
+            (
+                lambda i: labelled(N) if i else mg.Pair(rows(), rows()),
+                "kind of match.*rows and",
+            ),
+            (lambda i: labelled(N, 3 + i), "class prompts"),
+            (lambda i: mg.Pair(rows(), rows()) if i else mg.Embeddings(rows()), "modalities"),
+            (lambda i: mg.Embeddings(rows(), names="abcdef" if i else None), "image names"),
+            (
+                lambda i: mg.Embeddings(rows(), factors={"k": range(N)} if i else {}),
+                "image factors",
+            ),
+            (
+                lambda i: mg.Embeddings(rows(), factors={"k": list("abcdef") if i else range(N)}),
+                "integers or strings",
+            ),
+            (lambda i: mg.Embeddings(rows(), ["image", "audio"][i]), "name of the images.*audio"),
+        ],
+    )
+    def test_that_do_not_fit(
+        self, make: Callable[[int], mg.Pair | mg.Embeddings], message: str, tmp_path: Path
+    ) -> None:
+        for i in range(2):
+            mg.save(make(i), tmp_path / f"{i}.npz")
+        with pytest.raises(mg.FileError, match=message) as caught:
+            load_any(tmp_path)
+        assert str(tmp_path / "0.npz") in str(caught.value)
+
+    def test_a_shard_may_not_point_into_the_next(self, tmp_path: Path) -> None:
+        for i in range(2):
+            np.savez(
+                tmp_path / f"{i}.npz", image=rows(), text=rows(), text_to_image=np.arange(N) + 1
+            )
+        with pytest.raises(mg.FileError, match=r"0\.npz.*0 … 5; row 5 holds 6"):
+            mg.load(tmp_path)
+
+    def test_rows_may_not_slip_between_shards(self, tmp_path: Path) -> None:
+        np.savez(tmp_path / "0.npz", image=rows(2), text=rows(4))
+        np.savez(tmp_path / "1.npz", image=rows(4), text=rows(2))
+        with pytest.raises(mg.FileError, match=r"0\.npz: row i matches row i.*found 2 and 4"):
+            mg.load(tmp_path)
+
+    def test_short_matches_in_a_shard(self, tmp_path: Path) -> None:
+        for i in range(2):
+            np.savez(tmp_path / f"{i}.npz", image=rows(), text=rows(), text_to_image=np.arange(3))
+        with pytest.raises(mg.FileError, match=r"0\.npz: 'text_to_image' must have 6.*found 3"):
+            mg.load(tmp_path)
+
+
+class TestClipRetrieval:
+    @pytest.fixture
+    def folder(self, tmp_path: Path) -> Path:
+        """Eleven shards of two rows, as clip-retrieval writes them."""
+        for name in ("img_emb", "text_emb", "metadata"):
+            (tmp_path / name).mkdir()
+        for i in range(11):
+            part = slice(2 * i, 2 * i + 2)
+            np.save(tmp_path / f"img_emb/img_emb_{i}.npy", rows(22)[part].astype(np.float16))
+            np.save(tmp_path / f"text_emb/text_emb_{i}.npy", rows(22, 1)[part].astype(np.float16))
+            table = {
+                "image_path": [f"{i}a.jpg", f"{i}b.jpg"],
+                "caption": ["x", None],
+                "nsfw": [0, 1],
+            }
+            pq.write_table(pa.table(table), tmp_path / f"metadata/metadata_{i}.parquet")
+        return tmp_path
+
+    def test_whole(self, folder: Path, lazily: bool) -> None:
+        pair = mg.load(folder)
+        holds(pair, rows(22).astype(np.float16), rows(22, 1).astype(np.float16))
+        assert pair.image.rows.in_memory is not lazily
+        assert pair.image.names is not None
+        assert pair.image.names[20:] == ("10a.jpg", "10b.jpg")
+        assert pair.text.names is not None
+        assert pair.text.names[:2] == ("x", "")
+
+    def test_without_metadata(self, folder: Path) -> None:
+        shutil.rmtree(folder / "metadata")
+        assert mg.load(folder).image.names is None
+
+    def test_one_side(self, folder: Path) -> None:
+        shutil.rmtree(folder / "img_emb")
+        assert mg.load_embeddings(folder).modality == "text"
+        assert mg.load_embeddings(folder).names is not None
+
+    def test_counts_differ_within_a_number(self, folder: Path) -> None:
+        np.save(folder / "text_emb/text_emb_3.npy", rows(3))
+        with pytest.raises(mg.FileError, match=r"2 in .*img_emb_3.npy, 3 in .*text_emb_3.npy"):
+            mg.load(folder)
+
+    def test_a_missing_shard(self, folder: Path) -> None:
+        (folder / "text_emb/text_emb_3.npy").unlink()
+        with pytest.raises(mg.FileError, match="found 11 in img_emb, 10 in text_emb"):
+            mg.load(folder)
+
+    def test_empty(self, tmp_path: Path) -> None:
+        (tmp_path / "img_emb").mkdir()
+        with pytest.raises(mg.FileError, match=r"img_emb/img_emb_\*\.npy.*found neither"):
+            mg.load(tmp_path)
