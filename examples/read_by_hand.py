@@ -1,0 +1,26 @@
+import itertools
+import json
+from pathlib import Path
+
+import numpy as np
+
+content = Path("demo/free_points.safetensors").read_bytes()
+length = int.from_bytes(content[:8], "little")
+header = json.loads(content[8 : 8 + length])
+about = header.pop("__metadata__")
+assert about["format"] == "modalgap"
+assert int(about["version"].split(".")[0]) <= 1
+
+kinds = {"F16": "<f2", "F32": "<f4", "F64": "<f8", "I64": "<i8", "U8": "u1"}
+tensors = {}
+for key, entry in header.items():
+    begin, end = (8 + length + offset for offset in entry["data_offsets"])
+    flat = np.frombuffer(content[begin:end], kinds[entry["dtype"]])
+    tensors[key] = flat.reshape(entry["shape"])
+
+print(tensors["image"].shape, tensors["text"].shape)
+print({key: value for key, value in about.items() if key.startswith("image.")})
+if "image_names.bytes" in tensors:
+    text, ends = tensors["image_names.bytes"].tobytes(), tensors["image_names.offsets"].tolist()
+    names = [text[a:b].decode() for a, b in itertools.pairwise(ends)]
+    print(names[:3])
