@@ -23,7 +23,9 @@ def article(name: str) -> str:
 
 def number(value: float) -> str:
     """Two significant digits, more for whole numbers, with a true minus."""
-    if value != 0 and abs(value) < 1e-3:
+    if value == 0:
+        text = "0"
+    elif abs(value) < 1e-3:
         text = f"{value:.1e}"
     elif abs(value) >= 100:
         text = f"{value:,.0f}"

@@ -198,7 +198,7 @@ def _text(value: float, places: int | None = None) -> str:
     if places is None:
         text = f"{value:g}"
     elif value != 0 and abs(value) < 0.5 * 10**-places:
-        text = f"{value:.1e}"
+        text = f"{value:.2g}"
     else:
         text = f"{value:,.{places}f}"
     return text.replace("-", "−")

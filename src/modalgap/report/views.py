@@ -178,6 +178,8 @@ def _profile(result: Result) -> Profile | None:
     if "per_dimension_gap" not in result:
         return None
     details = result["per_dimension_gap"].details
+    if not any(details["differences"]):
+        return None  # the means coincide: nothing to sort
     return Profile(
         np.array(details["dimensions"], dtype=np.int64),
         np.array(details["differences"], dtype=np.float64),

@@ -39,7 +39,7 @@ class Picture:
 
     def figure(self, views: Views, palette: Palette) -> Figure:
         """The picture in these colours."""
-        figure = Figure(figsize=(WIDTH, HEIGHT), layout="constrained", facecolor="none")
+        figure = Figure(figsize=(WIDTH, HEIGHT), facecolor="none")
         with warnings.catch_warnings():
             # names may be in any script; the page has the reader's fonts for them
             warnings.filterwarnings("ignore", message="Glyph .* missing from")
@@ -47,9 +47,21 @@ class Picture:
         return figure
 
 
-def axes(figure: Figure, palette: Palette, *, title: str = "", xlabel: str = "") -> Axes:
-    """Axes without boxes or ticks; what is on the y axis stands above it, to be read level."""
-    found: Axes = figure.add_subplot()
+def axes(
+    figure: Figure,
+    palette: Palette,
+    *,
+    title: str = "",
+    xlabel: str = "",
+    left: float = 0.125,
+    right: float = 0.985,
+) -> Axes:
+    """Axes without boxes or ticks; what is on the y axis stands above it, to be read level.
+
+    They stand at a fixed place, so that no name, however long, pushes the picture together.
+    """
+    top = 0.9 if title else 0.985
+    found: Axes = figure.add_axes((left, 0.14, right - left, top - 0.14))
     dress(found, palette)
     if title:
         found.set_title(title, loc="left", fontsize=SMALL, color=palette.muted, pad=8)

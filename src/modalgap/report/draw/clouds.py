@@ -26,7 +26,7 @@ def _scatter(figure: Figure, plane: Plane, views: Views, palette: Palette) -> No
             *points.T,
             linestyle="none",
             marker="o",
-            markersize=2.6,
+            markersize=float(np.clip(60 / len(points) ** 0.5, 2.6, 5)),
             markeredgewidth=0,
             color=palette.modality(which),
             alpha=0.6,
@@ -115,7 +115,7 @@ def _top_alt(views: Views) -> str:
 
 pca = Picture(
     name="pca",
-    title="The clouds and their pairs",
+    title="The principal plane",
     applies=lambda views: views.pca is not None,
     draw=_draw_pca,
     caption=_pca_caption,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from modalgap.report.draw.base import SMALL, Picture, axes
@@ -14,62 +15,58 @@ RIDGE = 0.86  # height of the tallest ridge; they stand 1 apart
 
 
 def _label(kind: str, names: tuple[str, ...]) -> str:
+    first, last = legible(names[0], 12), legible(names[-1], 12)
     if kind in ("matched", "unmatched"):
-        return f"{kind} {legible(names[0])}–{legible(names[-1])}"
-    return kind
+        return f"{kind} {first}–{last}"
+    return f"{first}–{first}" if kind == f"{names[0]}–{names[0]}" else f"{last}–{last}"
 
 
 def _draw(figure: Figure, views: Views, palette: Palette) -> None:
     if views.cosines is None:
         return
     cosines = views.cosines
-    found = axes(figure, palette, xlabel="cosine similarity")
-    colours = [palette.matched, palette.unmatched, palette.image, palette.text]
-    colours = colours if len(views.names) == 2 else [palette.image]
-    kinds = list(cosines.shares)
-    known = ["matched", "unmatched", *(f"{name}–{name}" for name in views.names)]
-    colour_of = dict(zip(known if len(views.names) == 2 else kinds, colours, strict=True))
-    span = cosines.edges[-1] - cosines.edges[0]
-    for place, kind in enumerate(reversed(kinds)):
-        shares, colour = cosines.shares[kind], colour_of[kind]
-        height = shares / shares.max() * RIDGE
-        outline = np.concatenate([[0.0], np.repeat(height, 2), [0.0]]) + place
+    found = axes(figure, palette, xlabel="cosine similarity", left=0.27)
+    colours = {
+        "matched": palette.matched,
+        "unmatched": palette.unmatched,
+        **{f"{name}–{name}": palette.modality(at) for at, name in enumerate(views.names)},
+    }
+    for place, kind in enumerate(reversed(cosines.shares)):
+        colour, mean = colours[kind], cosines.means[kind]
+        height = cosines.shares[kind] / cosines.shares[kind].max() * RIDGE
         across = np.repeat(cosines.edges, 2)
+        outline = np.concatenate([[0.0], np.repeat(height, 2), [0.0]]) + place
         found.fill_between(across, outline, place, color=colour, alpha=0.28, linewidth=0)
         found.plot(across, outline, color=colour, linewidth=1.1)
-        mean = cosines.means[kind]
-        found.plot(
-            [mean, mean], [place, place + RIDGE], color=colour, linewidth=1.1, ls=(0, (2, 2))
-        )
-        # the label on the side where the ridge leaves more room
-        right = mean < (cosines.edges[0] + cosines.edges[-1]) / 2
-        found.annotate(
-            f"{_label(kind, views.names)}",
-            (cosines.edges[-1] + 0.02 * span if right else cosines.edges[0] - 0.02 * span, place),
-            xytext=(0, 21),
-            textcoords="offset points",
-            ha="right" if right else "left",
-            va="bottom",
-            color=colour,
-            fontweight="bold",
-            fontsize=SMALL + 0.5,
-        )
-        found.annotate(
-            f"mean {mean:.2f}".replace("-", "−"),
-            (cosines.edges[-1] + 0.02 * span if right else cosines.edges[0] - 0.02 * span, place),
-            xytext=(0, 10),
-            textcoords="offset points",
-            ha="right" if right else "left",
-            va="bottom",
-            color=palette.muted,
-            fontsize=SMALL,
-        )
+        found.plot([mean, mean], [place, place + RIDGE], color=colour, lw=1.1, ls=(0, (2, 2)))
+        _say(found, place, _label(kind, views.names).replace(" ", "\n"), mean, colour, palette)
     found.set_yticks([])
     found.spines["left"].set_visible(False)
-    found.set_ylim(-0.06, len(kinds))
-    found.set_xlim(cosines.edges[0] - 0.03 * span, cosines.edges[-1] + 0.03 * span)
+    found.set_ylim(-0.06, len(cosines.shares) - 0.06)
+    found.set_xlim(cosines.edges[0], cosines.edges[-1])
     found.grid(axis="x", color=palette.grid, linewidth=0.6)
     found.set_axisbelow(True)
+
+
+def _say(found: Axes, place: int, label: str, mean: float, colour: str, palette: Palette) -> None:
+    """Name and mean of a ridge, in a column of their own to its left."""
+    for text, up, tone, weight in (
+        (f"mean {mean:.2f}".replace("-", "−"), 2, palette.muted, "normal"),
+        (label, 13, colour, "bold"),
+    ):
+        found.annotate(
+            text,
+            (0, place),
+            xycoords=("axes fraction", "data"),
+            xytext=(-8, up),
+            textcoords="offset points",
+            ha="right",
+            va="bottom",
+            color=tone,
+            fontweight=weight,
+            fontsize=SMALL,
+            annotation_clip=False,
+        )
 
 
 def _caption(views: Views) -> str:
@@ -97,7 +94,7 @@ def _alt(views: Views) -> str:
 
 cosines = Picture(
     name="cosines",
-    title="Cosines across and inside the modalities",
+    title="Cosine similarities",
     applies=lambda views: views.cosines is not None and bool(views.cosines.shares),
     draw=_draw,
     caption=_caption,

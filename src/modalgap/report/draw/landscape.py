@@ -18,11 +18,15 @@ def _draw(figure: Figure, views: Views, palette: Palette) -> None:
         figure,
         palette,
         title="InfoNCE loss",
-        xlabel="distance between means (below 0: the modalities have swapped sides)",
+        left=0.1,
+        right=0.855,
+        xlabel="distance between means (below 0: sides swapped)",
     )
     order = np.argsort(land.gaps)
     gaps, losses = land.gaps[order], land.losses[:, order]
-    high = min(float(losses.max()), 1.4 * land.chance)  # above log(batch) is worse than guessing
+    # up to guessing, log(batch), and to every curve at the present gap; beyond is of no interest
+    present = losses[:, np.abs(gaps - land.present).argmin()]
+    high = min(float(losses.max()), 1.15 * max(land.chance, float(present.max())))
     low = float(losses.min())
     room = max(high - low, 1e-3)
     found.set_ylim(low - 0.06 * room, high + 0.14 * room)

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from modalgap.report.draw.base import SMALL, Picture, axes, dress
 from modalgap.report.palette import Palette
-from modalgap.report.say import plural
+from modalgap.report.say import legible, plural
 from modalgap.report.views import Views
 
 TOP = 10
@@ -60,7 +60,7 @@ def _inset(figure: Figure, views: Views, palette: Palette) -> None:
     inset.tick_params(axis="y", labelsize=SMALL - 0.5, labelcolor=palette.ink, pad=2)
     inset.set_xticks([])
     inset.invert_yaxis()
-    first, second = (plural(name) for name in views.names)
+    first, second = (legible(plural(name), 12) for name in views.names)
     inset.set_title(
         f"the largest, by number: {first} − {second}",
         loc="right",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from modalgap.report.say import number, percent, plural
+from modalgap.report.views import Landscape
 from modalgap.report.words.facts import Facts
 
 SCALED = "1/\u2060τ\u00a0=\u00a0"  # nor does this
@@ -56,18 +57,31 @@ def loss(facts: Facts) -> str | None:
     if land is None or not facts.has("loss_landscape"):
         return None
     value = facts.result["loss_landscape"]
-    best, tau = value.value, float(value.params["temperature"])
-    start = f"At {SCALED}{number(1 / tau)} the contrastive loss is lowest at "
+    best, scale = value.value, 1 / float(value.params["temperature"])
+    told = f"At {SCALED}{number(scale)} the contrastive loss is lowest at "
     if abs(best - land.present) < 1e-6:
-        told = f"{start}the present gap: of all shifts tried, every other one would raise it."
+        told += "the present gap: of all shifts tried, every other one would raise it."
     else:
         how = "smaller" if best < land.present else "larger"
-        told = f"{start}{number(best)}, a {how} gap than the present {number(land.present)}."
+        told += f"{number(best)}, a {how} gap than the present {number(land.present)}"
+        told += f"{_curve(land, scale)}."
     soft = min(range(len(land.scales)), key=lambda at: abs(land.scales[at] - 10))
     other = abs(float(land.gaps[land.losses[soft].argmin()]))
     if abs(other - best) > 0.05:
         told += f" At {SCALED}{land.scales[soft]:g} it would be lowest at {number(other)}."
     return told
+
+
+def _curve(land: Landscape, scale: float) -> str:
+    """What the curve at this scale adds, if it was kept: the side, and how much there is to win."""
+    near = [at for at, each in enumerate(land.scales) if abs(each / scale - 1) < 1e-9]
+    if not near:
+        return ""
+    curve = land.losses[near[0]]
+    lowest = curve.argmin()
+    now = curve[abs(land.gaps - land.present).argmin()]
+    side = ", with the sides swapped" if land.gaps[lowest] < -0.2 else ""
+    return f"{side} (loss {number(float(curve[lowest]))}; now {number(float(now))})"
 
 
 def not_unit(facts: Facts) -> str | None:

@@ -20,7 +20,8 @@ def size(facts: Facts) -> str | None:
             f"{start}. Sampling this many rows would give about {number(noise)} without any gap, "
             "so this is no evidence of one."
         )
-    return f"{start}, {number(gap / noise)} times what sampling alone would give. {SCALE}"
+    against = f", {number(gap / noise)} times what sampling alone would give" if noise else ""
+    return f"{start}{against}. {SCALE}"
 
 
 def relative(facts: Facts) -> str | None:
@@ -78,7 +79,7 @@ def dimensions(facts: Facts) -> str | None:
         )
     most = max(top for top in held if top <= 10)
     return (
-        f"The gap is spread out: the {most} dimensions that differ most hold {percent(held[most])} "
+        f"The {most} dimensions that differ most hold {percent(held[most])} "
         f"of the squared distance between the means (an even spread would give "
         f"{percent(most / width)})."
     )

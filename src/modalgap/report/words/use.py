@@ -34,6 +34,12 @@ def ranking(facts: Facts) -> str | None:
     shown = facts.views.cosines
     if shown is None or shown.order is None:
         return None
+    if shown.order < 0.55:
+        return (
+            f"Of a matched and an unmatched pair, the matched one has the higher cosine in only "
+            f"{percent(shown.order)} of cases (sample of {shown.pairs:,} pairs); guessing gives "
+            f"{percent(0.5)}."
+        )
     return (
         f"Of a matched and an unmatched pair, the matched one has the higher cosine in "
         f"{percent(shown.order)} of cases (sample of {shown.pairs:,} pairs): ranking asks which "
