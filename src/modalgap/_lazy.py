@@ -7,7 +7,6 @@ both.
 
 from __future__ import annotations
 
-import functools
 import sys
 from collections.abc import Callable
 from types import ModuleType
@@ -16,11 +15,11 @@ from typing import Any
 
 class _Verb(ModuleType):
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        return self.__dict__["__wrapped__"](*args, **kwargs)
+        return self.__wrapped__(*args, **kwargs)
 
 
 def callable_package(name: str, verb: Callable[..., Any]) -> None:
-    """Let the package ``name`` be called as ``verb``; its help and signature are the verb's."""
+    """Let the package ``name`` be called as ``verb``; its signature is the verb's."""
     module = sys.modules[name]
     module.__class__ = _Verb
-    module.__dict__["__wrapped__"] = functools.wraps(verb)(verb)
+    module.__dict__["__wrapped__"] = verb

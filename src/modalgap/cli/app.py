@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from typing import Annotated
 
@@ -46,16 +45,14 @@ def _root(
 
 
 def main() -> None:
-    """Run the command line. Refusals are one line on stderr and exit code 2; Ctrl-C is 130."""
+    """Run the command line. Refusals are one line on stderr and exit code 2.
+
+    Typer itself ends with 130 on Ctrl-C, and quietly when the reader of a pipe goes away.
+    """
     try:
         app()
     except ModalgapError as error:
         _leave(str(error), 2)
-    except KeyboardInterrupt:
-        _leave("stopped", 130)
-    except BrokenPipeError:  # the reader of a pipe went away: not an error of ours
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
     except MemoryError:
         _leave("not enough memory for this; give fewer rows, or a smaller --cap", 2)
     except OSError as error:

@@ -70,7 +70,7 @@ def check_target(path: Path, *, overwrite: bool) -> None:
         kind = "a folder" if stat.S_ISDIR(found.st_mode) else "a pipe, socket or device"
         raise OutputError(f"{path}: must be a file; found {kind}")
     if not overwrite:
-        raise OutputError(f"{path}: must not exist yet, unless overwriting is asked for; it does")
+        raise OutputError(f"{path}: exists; replace it with --force or overwrite=True")
 
 
 def _sync_folder(folder: Path) -> None:
