@@ -1,0 +1,124 @@
+"""The report in Chromium: silent, offline, harmless, and within the window at every width."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from playwright.sync_api import sync_playwright
+
+import modalgap as mg
+
+pytestmark = pytest.mark.browser
+
+EVIL = "<script>window.hacked=1</script>"
+QUIET = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+    "--disable-quic",
+]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    found = shutil.which("chromium")
+    if found is None:
+        reason = "needs chromium"
+        if os.environ.get("CI", "").lower() == "true":
+            pytest.fail(reason)
+        pytest.skip(reason)
+    with sync_playwright() as play:
+        started = play.chromium.launch(executable_path=found, args=QUIET)
+        yield started
+        started.close()
+
+
+@pytest.fixture(scope="module")
+def evil_page(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    random = np.random.default_rng(0)
+    captions = [f"{EVIL} a caption that is {'-'.join(['long'] * 40)}"] * 30
+    image = mg.Embeddings(
+        random.normal(size=(30, 8)) + 1, names=[f"photo/{i}.jpg" for i in range(30)]
+    )
+    text = mg.Embeddings(
+        random.normal(size=(30, 8)) - 1, "text", names=captions, provenance={"model": EVIL}
+    )
+    target = tmp_path_factory.mktemp("evil") / "report.html"
+    return mg.report(mg.Pair(image, text), target, title=f"{'Wide' * 30} {EVIL}")
+
+
+@pytest.fixture(scope="module")
+def coco_page(coco: NDArray[np.float32], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    target = tmp_path_factory.mktemp("coco") / "report.html"
+    return mg.report(mg.Pair(coco[0], coco[1]), target)
+
+
+@pytest.fixture(params=["evil_page", "coco_page"])
+def page_file(request: pytest.FixtureRequest) -> Path:
+    found: Path = request.getfixturevalue(request.param)
+    return found
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [360, 1280])
+def test_the_page_opens(browser: Any, page_file: Path, scheme: str, width: int) -> None:
+    said: list[str] = []
+    asked: list[str] = []
+    context = browser.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme)
+    opened = context.new_page()
+    opened.on("console", lambda message: said.append(message.text))
+    opened.on("pageerror", lambda error: said.append(str(error)))
+    opened.on("request", lambda request: asked.append(request.url))
+    opened.goto(page_file.as_uri())
+    opened.locator("details summary").click()
+    assert said == []
+    assert asked == [page_file.as_uri()]
+    assert opened.evaluate("window.hacked") is None
+    assert opened.evaluate("document.documentElement.scrollWidth") <= width
+    beyond = """(width) => [...document.querySelectorAll('body *')].filter(each =>
+        !each.closest('pre, svg, thead') && each.getBoundingClientRect().right > width + 1
+        ).map(each => each.outerHTML.slice(0, 80))"""
+    assert opened.evaluate(beyond, width) == []
+    assert opened.locator("svg").count() == 5
+    paper = opened.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert (paper == "rgb(255, 255, 255)") == (scheme == "light")
+    label = opened.locator("svg text").first
+    ink = label.evaluate("each => getComputedStyle(each).fill")
+    assert ink not in (paper, "none", "rgb(0, 0, 0)")
+    assert label.evaluate("each => each.getBoundingClientRect().height") > 8
+    context.close()
+
+
+def test_a_caption_with_a_script_is_text(browser: Any, evil_page: Path) -> None:
+    opened = browser.new_page()
+    opened.goto(evil_page.as_uri())
+    assert EVIL in opened.locator("#matches ~ .matches").inner_text()
+    assert EVIL in opened.locator("h1").inner_text()
+    assert EVIL in opened.title()
+    assert opened.locator("script").count() == 0
+    opened.close()
+
+
+def test_paper_is_white_and_cuts_no_picture(browser: Any, coco_page: Path) -> None:
+    context = browser.new_context(color_scheme="dark")
+    opened = context.new_page()
+    opened.goto(coco_page.as_uri())
+    opened.emulate_media(media="print")
+    assert (
+        opened.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    )
+    inside = "each => getComputedStyle(each).breakInside"
+    for place in range(5):
+        assert opened.locator("figure").nth(place).evaluate(inside) == "avoid"
+    assert opened.pdf(format="A4").startswith(b"%PDF-")
+    context.close()
