@@ -19,7 +19,7 @@ from modalgap.measure.intervals import bootstrap_counts
 from modalgap.result import Value
 
 _SOURCE = "Sato et al. 2026 (arXiv 2609.01103)"
-_INTERVAL = "percentile bootstrap of the images, 500 draws"
+_INTERVAL = "normal, with the spread of 500 bootstrap draws of the images, for this many images"
 
 GINI = Card(
     name="prediction_gini",
