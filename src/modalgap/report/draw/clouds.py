@@ -38,7 +38,7 @@ def _scatter(figure: Figure, plane: Plane, views: Views, palette: Palette) -> No
 def _name_clouds(found: Axes, plane: Plane, views: Views, palette: Palette) -> None:
     """The name of each cloud above it, apart if the clouds lie over one another."""
     middles = [points.mean(0) for points in plane.points]
-    tops = [float(np.quantile(points[:, 1], 0.995)) for points in plane.points]
+    tops = [float(points[:, 1].max()) for points in plane.points]
     over = len(middles) == 2 and abs(middles[0][0] - middles[1][0]) < 0.25 * float(
         np.ptp(np.concatenate(plane.points)[:, 0])
     )

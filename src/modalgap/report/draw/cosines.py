@@ -25,7 +25,7 @@ def _draw(figure: Figure, views: Views, palette: Palette) -> None:
     if views.cosines is None:
         return
     cosines = views.cosines
-    found = axes(figure, palette, xlabel="cosine similarity", left=0.27)
+    found = axes(figure, palette, xlabel="cosine similarity", left=0.285)
     colours = {
         "matched": palette.matched,
         "unmatched": palette.unmatched,
