@@ -263,6 +263,24 @@ def test_a_zip_bomb_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         mg.load(tmp_path / "a.npz")
 
 
+def test_a_parquet_bomb_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a.parquet"
+    column = pa.array([[1.0], [2.0]] + [None] * 2_000_000, pa.list_(pa.float32()))
+    pq.write_table(pa.table({"image": column, "labels": np.zeros(len(column), int)}), path)
+    assert path.stat().st_size < 20_000
+    monkeypatch.setattr(files, "_available_memory", lambda: 10 * 2**20)
+    with pytest.raises(mg.FileError, match=r"a\.parquet: must fit in the available memory"):
+        load_any(path)
+
+
+def test_empty_rows_far_from_the_end(tmp_path: Path) -> None:
+    """Nulls that fill the end of one batch, and rows that begin with the next."""
+    values = [[1.0]] * 8000 + [None] * 192 + [[1.0]] * 10
+    pq.write_table(pa.table({"image": values}), tmp_path / "a.parquet")
+    with pytest.raises(mg.FileError, match="must have its empty rows at the end"):
+        load_any(tmp_path / "a.parquet")
+
+
 def test_newer_files_ask_for_a_newer_reader(tmp_path: Path) -> None:
     for version, good in {"1": True, "1.5": True, "2": False, "10.0": False, "": False}.items():
         about = {"format": "modalgap", "version": version, "image.model": "m"}

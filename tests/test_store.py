@@ -356,6 +356,12 @@ class TestShards:
         with pytest.raises(mg.FileError, match=r"0\.npz: row i matches row i.*found 2 and 4"):
             mg.load(tmp_path)
 
+    def test_names_may_not_slip_between_shards(self, tmp_path: Path) -> None:
+        for i, names in enumerate(["abcde", "fghijkl"]):
+            np.savez(tmp_path / f"{i}.npz", image=rows(), image_names=np.array(list(names)))
+        with pytest.raises(mg.FileError, match=r"0\.npz: image 'names' must have 6.*found 5"):
+            load_any(tmp_path)
+
     def test_short_matches_in_a_shard(self, tmp_path: Path) -> None:
         for i in range(2):
             np.savez(tmp_path / f"{i}.npz", image=rows(), text=rows(), text_to_image=np.arange(3))
