@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from modalgap.embeddings.atomic import check_target, replacing
+from modalgap.atomic import check_target, replacing
 from modalgap.embeddings.formats import WRITERS, files, npy
 from modalgap.embeddings.formats.contents import Contents, Side
 from modalgap.embeddings.formats.find import Paths, called, read

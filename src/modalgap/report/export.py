@@ -9,8 +9,8 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
+from modalgap.atomic import check_target, replacing
 from modalgap.embeddings import Embeddings, Pair
-from modalgap.embeddings.atomic import check_target, replacing
 from modalgap.errors import OptionError, OutputError
 from modalgap.report.draw import PICTURES
 from modalgap.report.palette import LIGHT, style

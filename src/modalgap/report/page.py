@@ -8,8 +8,8 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from modalgap.atomic import check_target, replacing
 from modalgap.embeddings import Embeddings, Pair
-from modalgap.embeddings.atomic import check_target, replacing
 from modalgap.errors import InputError, OptionError
 from modalgap.measure.verb import measure
 from modalgap.report import export, table
