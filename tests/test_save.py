@@ -18,7 +18,7 @@ import xxhash
 from torch import Tensor
 
 import modalgap as mg
-from modalgap.embeddings import atomic
+from modalgap import atomic
 from modalgap.embeddings.formats import files
 from modalgap.embeddings.store import load_any
 
