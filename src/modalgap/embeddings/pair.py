@@ -18,7 +18,7 @@ from torch import Tensor
 
 from modalgap.embeddings.rows import Rows, as_rows
 from modalgap.errors import CannotMeasure, InputError
-from modalgap.linalg import to_unit
+from modalgap.linalg import keep_freed_memory, to_unit
 
 CHUNK = 2048  # rows read at a time: a few MB, so that a chunk stays in cache through its sums
 UNIT_TOLERANCE = 2e-3  # float16 rows of unit norm come back within about 1e-3
@@ -125,6 +125,7 @@ class Embeddings:
 
         A whole pass also settles ``fingerprint`` and ``norm_range``, at no further reading.
         """
+        keep_freed_memory()
         seen = None if "fingerprint" in self._cache else _Seen(self)
         for start in range(0, self.n, size):
             raw = self.rows.read(start, min(self.n, start + size))
