@@ -105,7 +105,8 @@ def _loss_landscape(
 ) -> Value:
     """The value is at ``temperature``.
 
-    The details hold the curves at 1/τ = 100, 50, 30, 20, 10, 1.
+    The details hold the curves at 1/τ = 100, 50, 30, 20, 10, 1. Batches of ``batch``, at most
+    ``cap`` pairs drawn with ``seed``.
     """
     tau = evidence.temperature(temperature)
     x, y = _batches(evidence, batch, cap, seed)
