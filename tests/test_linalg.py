@@ -11,7 +11,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from modalgap import linalg
 from modalgap.measure.neighbours import best_across, nearest, within, within_and_above
@@ -108,41 +107,6 @@ def test_blocks_cover_all_rows_within_the_budget(n: int, columns: int, budget: i
     for a, b in spans:
         assert 1 <= b - a <= 512
         assert (b - a == 1) or 4 * columns * (b - a) <= budget
-
-
-class Largest(TorchDispatchMode):
-    """The largest tensor that any operation makes, in elements."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.elements = 0
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        found = func(*args, **(kwargs or {}))
-        for each in found if isinstance(found, tuple | list) else (found,):
-            if isinstance(each, Tensor):
-                self.elements = max(self.elements, each.untyped_storage().nbytes() // 4)
-        return found
-
-
-def test_the_watch_on_memory_can_fail() -> None:
-    x, y = random_rows(300, 4), random_rows(500, 4)
-    with Largest() as seen:
-        (x @ y.T).amax(1)
-    assert seen.elements >= 300 * 500
-
-
-def test_neighbour_sweeps_hold_one_block() -> None:
-    x, y = linalg.to_unit(random_rows(3000, 4))[0], linalg.to_unit(random_rows(7000, 4, 1))[0]
-    budget = linalg.BLOCK_BYTES // 4  # in elements
-    with Largest() as seen:
-        best_x, best_y = best_across(x, y)
-        within_and_above(x, 10, best_x)
-        within_and_above(y, 10, best_y)
-        within(y, 10)
-        nearest(x, y)
-    assert seen.elements <= min(budget, 512 * 7000)
-    assert seen.elements < 3000 * 7000 / 4
 
 
 def test_budget_of_a_block_holds_where_rows_are_many() -> None:
