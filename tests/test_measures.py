@@ -142,6 +142,35 @@ def test_kendall_tau_with_ties() -> None:
         mg.measure.kendall_tau(np.eye(6), np.random.default_rng(0).normal(size=(6, 6)))
 
 
+def test_separability_of_a_weak_gap_against_sklearn() -> None:
+    # here the penalty matters, and with it the scale of the rows
+    random = np.random.default_rng(0)
+    image = random.normal(size=(300, 40))
+    case = Case(image, random.normal(size=(300, 40)) + 0.1 * random.normal(size=40))
+    found = mg.measure.separability(case.image, case.text)
+    assert found.value == pytest.approx(direct.separability(case), abs=1e-12)
+    assert found.value < 0.7
+
+
+def test_separability_keeps_an_image_and_its_captions_in_one_fold() -> None:
+    # one distribution, but each text five times: only remembering could tell them apart
+    random = np.random.default_rng(0)
+    of = np.arange(20).repeat(5)
+    image, text = random.normal(size=(100, 60)), random.normal(size=(20, 60))[of]
+    text = text + 0.01 * random.normal(size=(100, 60))
+    assert mg.measure.separability(image, text, text_to_image=of).value < 0.7
+    assert mg.measure.separability(image, text).value > 0.8
+
+
+@pytest.mark.parametrize("name", ["nas", "hubness_image", "itr", "imr"])
+def test_neighbours_of_a_sample(name: str) -> None:
+    case = case_of("pairs")
+    chosen = np.sort(np.random.default_rng(3).choice(120, 70, replace=False))
+    expected = direct.REFERENCES[name](Case(case.image[chosen], case.text[chosen]))
+    found = mg.measure(Pair(case.image, case.text), only=name, cap=70, seed=3)
+    assert found[name].value == pytest.approx(expected)
+
+
 def test_details_that_people_read() -> None:
     case, result = case_of("uneven captions"), result_of("uneven captions")
     noise = sum(rows.var(0, ddof=1).sum() / len(rows) for rows in (case.x, case.y)) ** 0.5

@@ -52,13 +52,12 @@ class Side:
     def spectrum(self) -> tuple[Tensor, Tensor]:
         """Eigenvalues (d,), descending, and eigenvectors (d, d) in columns, of the covariance.
 
-        Those that n rows cannot have, or that float32 rows cannot tell from zero, are zero: their
-        square roots would add up in the Fréchet distance, their directions in principal angles.
+        Those that float32 rows cannot tell from zero are zero: their square roots would add up in
+        the Fréchet distance.
         """
         from modalgap.linalg import psd_eigh
 
         values, vectors = psd_eigh(torch.from_numpy(self.moments.covariance))
-        values[self.n - 1 :] = 0
         values[values < 2 * torch.finfo(torch.float32).eps * values[0]] = 0
         return values, vectors
 
