@@ -26,7 +26,5 @@ html_title = "modalgap"
 html_static_path: list[str] = []
 autodoc_typehints = "description"
 autodoc_member_order = "bysource"
-# The page needs no script from elsewhere to be read; formulas are set by MathJax where there is a network.
-nitpicky = False
 
 write_pages(HERE / "_generated")
