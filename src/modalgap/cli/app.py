@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from typing import Annotated
 
@@ -49,6 +50,8 @@ def main() -> None:
 
     Typer itself ends with 130 on Ctrl-C, and quietly when the reader of a pipe goes away.
     """
+    # a polite kill unwinds, so that files half written are removed
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
         app()
     except ModalgapError as error:
