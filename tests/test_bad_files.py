@@ -215,7 +215,7 @@ class TestPaths:
         np.save(tmp_path / "a.npy", np.stack([rows(), rows()]))
         pair = mg.load(tmp_path / "a.npy")
         (tmp_path / "a.npy").write_bytes(b"")
-        with pytest.raises(mg.FileError, match=r"a\.npy: ends early"):
+        with pytest.raises(mg.FileError, match=r"a\.npy: must stay as it was"):
             pair.fingerprint  # noqa: B018
 
 

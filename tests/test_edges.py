@@ -121,3 +121,12 @@ def test_small_arrays_give_numbers_or_reasons(pair: Pair, k: int, batch: int) ->
     for name, value in found.items():
         sound(name, value)
     found.to_json()
+
+
+@pytest.mark.parametrize("name", ["rmg", "trace_ratio", "itr", "imr", "nas", "kendall_tau"])
+def test_rows_that_float32_cannot_tell_apart_are_refused(name: str) -> None:
+    random = np.random.default_rng(0)
+    alike = 1 + 1e-4 * random.normal(size=(40, 8))
+    for image, text in ((alike, alike[::-1]), (random.normal(size=(40, 8)), np.ones((40, 8)))):
+        with pytest.raises(mg.CannotMeasure, match="too alike for float32"):
+            mg.MEASURES[name](image, text)

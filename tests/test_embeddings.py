@@ -236,9 +236,9 @@ def test_a_file_that_shrinks(tmp_path: Path) -> None:
     side = sources(tmp_path, np.ones((50, 3)))["file"]
     with (tmp_path / "rows").open("r+b") as file:
         file.truncate(900)
-    with pytest.raises(mg.FileError, match="rows: ends early"):
+    with pytest.raises(mg.FileError, match="rows: must stay as it was"):
         side.unit()
-    with pytest.raises(mg.FileError, match="rows: cannot be mapped"):
+    with pytest.raises(mg.FileError, match="rows: must stay as it was"):
         side.take([0, 49])
     (tmp_path / "rows").unlink()
     with pytest.raises(mg.FileError, match="rows: cannot be read"):
@@ -285,3 +285,16 @@ def test_fingerprint_notices() -> None:
         for factors in ({"a": [1] * 6}, {"b": [1] * 6}, {"a": [1] * 5 + [2]}, {"a": [2] * 6})
     ]
     assert len(set(prints)) == len(prints)
+
+
+def test_masked_values_are_not_data() -> None:
+    masked = np.ma.masked_equal([[1.0, 99.0], [3.0, 4.0], [5.0, 6.0]], 99.0)
+    with pytest.raises(mg.InputError, match="masked"):
+        mg.Embeddings(masked)
+    assert mg.Embeddings(np.ma.masked_equal(np.eye(3), 99.0)).n == 3
+
+
+@pytest.mark.parametrize("modality", [None, 5, "", "\ud800"])
+def test_modality_is_a_name(modality: object) -> None:
+    with pytest.raises(mg.InputError, match="modality"):
+        mg.Embeddings(np.eye(3), modality)  # type: ignore[arg-type]

@@ -339,3 +339,10 @@ def test_chunks_of_any_size_agree() -> None:
 
     for size in (1, 7, 499, 500, 501):
         assert torch.equal(joined(side.chunks(size)), side.unit())
+
+
+def test_moments_of_different_widths_do_not_merge() -> None:
+    random = np.random.default_rng(0)
+    wide, narrow = (moments(Embeddings(random.normal(size=(20, d)))) for d in (6, 1))
+    with pytest.raises(mg.InputError, match="same width"):
+        wide.merge(narrow)

@@ -47,7 +47,17 @@ def test_same_seed_same_points() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("n", 1), ("dim", 1), ("steps", -1), ("temperature", 0.0), ("batch", 1)]
+    ("name", "value"),
+    [
+        ("n", 1),
+        ("dim", 1),
+        ("steps", -1),
+        ("temperature", 0.0),
+        ("batch", 1),
+        ("seed", 2**64),
+        ("seed", 1.5),
+        ("temperature", "x"),
+    ],
 )
 def test_options_out_of_range(name: str, value: float) -> None:
     with pytest.raises(mg.OptionError, match=name):

@@ -20,7 +20,7 @@ def progress(what: str, total: int) -> Iterator[Callable[[int], None]]:
 
     Nothing is drawn when stderr is not a terminal.
     """
-    if not sys.stderr.isatty():
+    if sys.stderr is None or not sys.stderr.isatty():
         yield _ignore
         return
     from rich.console import Console

@@ -98,7 +98,7 @@ class Result(Mapping[str, Value]):
 
     def to_json(self, indent: int | None = 2) -> str:
         """The result as one JSON object; standard JSON, without NaN or Infinity."""
-        return json.dumps(self.to_dict(), indent=indent, ensure_ascii=False, allow_nan=False)
+        return json.dumps(self.to_dict(), indent=indent, allow_nan=False)
 
     def __str__(self) -> str:
         width = max((len(name) for name in self.measures), default=0)

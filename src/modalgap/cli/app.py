@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -52,6 +54,12 @@ def main() -> None:
     """
     # a polite kill unwinds, so that files half written are removed
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    for stream in ("stdout", "stderr"):
+        if getattr(sys, stream) is None:  # closed by the caller
+            setattr(sys, stream, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115
+        reconfigure = getattr(getattr(sys, stream), "reconfigure", None)
+        if reconfigure is not None:  # a terminal without our letters shows "?" in their place
+            reconfigure(errors="replace")
     try:
         app()
     except ModalgapError as error:

@@ -18,4 +18,5 @@ def convert(
     """Rewrite embeddings in another format; values, matches and names stay as they are."""
     from modalgap.embeddings.store import load_any, save
 
+    data.not_an_input(target, source)
     typer.echo(save(load_any([source]), target, overwrite=force))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from modalgap.errors import InputError
+from modalgap.errors import InputError, OutputError
 
 if TYPE_CHECKING:
     from modalgap.embeddings import Embeddings, Pair
@@ -57,7 +57,9 @@ Cap = Annotated[
 ]
 Seed = Annotated[
     int | None,
-    typer.Option("--seed", min=0, help="Seed of everything random [0].", show_default=False),
+    typer.Option(
+        "--seed", min=0, max=2**63 - 1, help="Seed of everything random [0].", show_default=False
+    ),
 ]
 Force = Annotated[bool, typer.Option("--force", help="Overwrite what is there.")]
 
@@ -66,7 +68,6 @@ def read(
     paths: list[Path] | None, image: Path | None, text: Path | None, pairs: Path | None
 ) -> Pair | Embeddings:
     """The embeddings that the arguments name."""
-    from modalgap.embeddings import Pair
     from modalgap.embeddings.store import load_any
 
     if bool(paths) == bool(image or text):
@@ -75,18 +76,32 @@ def read(
         )
     if pairs is not None and not (image and text):
         raise InputError("--pairs goes with --image and --text; in a file it is text_to_image")
-    found = load_any(paths or None, image=image, text=text, pairs=pairs)
-    if isinstance(found, Pair):
-        sides: tuple[Embeddings, ...] = found.sides
-    else:
-        sides = (found,)
-        if paths and paths[0].suffix == ".npy":
-            note(f"{paths[0]} holds one modality; taken as images (--text says otherwise)")
+    return load_any(paths or None, image=image, text=text, pairs=pairs)
+
+
+def remark(found: Pair | Embeddings, paths: list[Path] | None) -> None:
+    """Notes on what was read; said once the work is done, so that a refusal stays one line."""
+    from modalgap.embeddings import Pair
+
+    sides = found.sides if isinstance(found, Pair) else (found,)
+    if paths and len(sides) == 1 and (len(paths) > 1 or paths[0].suffix == ".npy"):
+        files = str(paths[0]) if len(paths) == 1 else f"{len(paths)} files, joined,"
+        what = "holds" if len(paths) == 1 else "hold"
+        note(f"{files} {what} one modality; taken as {sides[0].modality}s (see --image, --text)")
     for side in sides:
-        if side.rows.in_memory and not side.were_unit:
+        if not side.were_unit:
             low, high = side.norm_range
             note(f"{side.modality} rows were not unit (norms {low:.4g} to {high:.4g}); normalised")
-    return found
+
+
+def not_an_input(output: Path, *inputs: Path | None) -> None:
+    """Refuse to write over what is being read."""
+    for path in inputs:
+        if path is None or not path.exists() or not output.exists():
+            continue
+        folder = path if path.is_dir() else None
+        if output.samefile(path) or (folder and output.resolve().parent.samefile(folder)):
+            raise OutputError(f"{output}: must not be a file that is being read")
 
 
 def given(**options: Any) -> dict[str, Any]:

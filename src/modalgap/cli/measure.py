@@ -29,6 +29,7 @@ def measure(
 
     options = data.given(temperature=temperature, k=k, cap=cap, seed=seed)
     result = run(found, only=data.names(only), **options)
+    data.remark(found, paths)
     if json:
         typer.echo(result.to_json())
         return

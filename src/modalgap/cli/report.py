@@ -35,8 +35,10 @@ def report(
     """Write one self-contained HTML page: summary, pictures, table, provenance."""
     from modalgap.report.page import report as run
 
+    data.not_an_input(output, *(paths or ()), image, text, pairs)
+    found = data.read(paths, image, text, pairs)
     written = run(
-        data.read(paths, image, text, pairs),
+        found,
         output,
         title=title,
         figures=figures,
@@ -44,4 +46,5 @@ def report(
         overwrite=force,
         **data.given(temperature=temperature, k=k, cap=cap, seed=seed),
     )
+    data.remark(found, paths)
     typer.echo(written)

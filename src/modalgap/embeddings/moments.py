@@ -72,6 +72,8 @@ class Moments:
 
     def merge(self, other: Moments) -> Moments:
         """The moments of the rows of both."""
+        if not isinstance(other, Moments) or self.sums.shape[1] != other.sums.shape[1]:
+            raise InputError("moments can be merged with moments of the same width only")
         scatter = None
         if self.scatter is not None and other.scatter is not None:
             apart = self.mean - other.mean

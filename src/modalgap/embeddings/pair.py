@@ -16,7 +16,7 @@ import xxhash
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from modalgap.embeddings.rows import Rows, as_rows
+from modalgap.embeddings.rows import Rows, as_rows, refuse_mask
 from modalgap.errors import CannotMeasure, InputError
 from modalgap.linalg import keep_freed_memory, to_unit
 
@@ -61,6 +61,9 @@ class Embeddings:
         provenance: Mapping[str, object] | None = None,
         source: str = "",
     ) -> None:
+        if not isinstance(modality, str) or not modality:
+            raise InputError(f"modality: must be a name such as 'image'; got {modality!r}")
+        _unicode([modality], "modality")
         source = source or modality
         rows = as_rows(vectors, source)
         n = rows.shape[0]
@@ -327,6 +330,7 @@ class _Seen:
 
 
 def _array(values: object, what: str) -> NDArray[Any]:
+    refuse_mask(values, what)
     try:
         return values.numpy(force=True) if isinstance(values, Tensor) else np.asarray(values)
     except (ValueError, TypeError) as error:  # ragged, or a dtype that numpy lacks

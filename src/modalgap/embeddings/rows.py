@@ -6,7 +6,7 @@ Nothing here looks at values; the door (``pair.Embeddings``) does.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -84,8 +84,25 @@ class FileRows:
     shape: tuple[int, int]
     dtype: torch.dtype
     in_memory: bool = False
+    stamp: tuple[int, int] = field(init=False, default=(0, 0))
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "stamp", self._now())
+
+    def _now(self) -> tuple[int, int]:
+        """Size and time of change: a file that changes after it was opened is refused."""
+        try:
+            found = self.path.stat()
+        except OSError as error:
+            raise FileError(f"{self.path}: cannot be read ({error.strerror})") from error
+        return (found.st_size, found.st_mtime_ns)
+
+    def _unchanged(self) -> None:
+        if self._now() != self.stamp:
+            raise FileError(f"{self.path}: must stay as it was when opened; it was changed")
 
     def read(self, start: int, stop: int) -> Tensor:
+        self._unchanged()
         d = self.shape[1]
         count = (stop - start) * d
         try:
@@ -99,6 +116,7 @@ class FileRows:
         return self._tensor(flat.reshape(stop - start, d))
 
     def take(self, index: Tensor) -> Tensor:
+        self._unchanged()
         try:
             mapped = np.memmap(self.path, self.kind, "r", self.offset, self.shape)
         except (OSError, ValueError) as error:
@@ -158,6 +176,7 @@ def as_rows(array: object, source: str) -> Rows:
     """
     if isinstance(array, Rows):
         return check_shape(array, source)
+    refuse_mask(array, source)
     if isinstance(array, Tensor):
         tensor = array.detach()
         if tensor.device.type != "cpu":
@@ -182,6 +201,12 @@ def as_rows(array: object, source: str) -> Rows:
             f"{source}: must have 2 dimensions (rows, columns); got {tuple(tensor.shape)}"
         )
     return check_shape(MemoryRows(tensor), source)
+
+
+def refuse_mask(array: object, source: str) -> None:
+    """Refuse a masked array: what lies under its mask would be taken for data."""
+    if isinstance(array, np.ma.MaskedArray) and np.ma.is_masked(array):
+        raise InputError(f"{source}: must hold a value everywhere; got a masked array")
 
 
 def check_shape(rows: Rows, source: str) -> Rows:

@@ -112,7 +112,8 @@ def load_any(
             other = " and ".join(matches) or "one modality"
             raise InputError(f"pairs: needs image= and text= without matches; got {other}")
         matches = {"text_to_image": _read_pairs(Path(pairs))}
-    source = " and ".join(called(paths) for paths in (image, text) if paths is not None)
+    given = (image, text, pairs)
+    source = " and ".join(called(paths) for paths in given if paths is not None)
     return _enter(Contents(source, sides.get("image"), sides.get("text"), **matches))
 
 

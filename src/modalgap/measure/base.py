@@ -23,6 +23,8 @@ from modalgap.errors import CannotMeasure, InputError, OptionError
 from modalgap.measure.neighbours import best_across, nearest, within, within_and_above
 from modalgap.result import Value
 
+UNRESOLVED = 1e-5  # spread of unit rows below which float32 cosines are mostly rounding
+
 
 class Side:
     """One modality and what is known of it so far.
@@ -80,6 +82,15 @@ class Side:
         found, count = within_and_above(self._rows(cap, seed), k, best)
         self._within[k, cap, seed] = found
         return count
+
+    def resolved(self) -> None:
+        """Refuse rows so alike that float32 unit rows do not tell them apart."""
+        count, total = self.moments.leave_one_group_out()
+        spread = 1 - float((total[0] ** 2).sum()) / count[0] ** 2  # 1 − ‖mean‖²
+        needs(
+            spread > UNRESOLVED,
+            f"the {self.modality} rows are too alike for float32 (1 − ‖mean‖² = {spread:.0e})",
+        )
 
     def _rows(self, cap: int, seed: int) -> Tensor:
         return self.embeddings.take(self.sample(cap, seed))

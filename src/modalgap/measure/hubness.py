@@ -35,6 +35,7 @@ def _hubness(side: Side, *, k: int = 10, cap: int = 30_000, seed: int = 0) -> Va
     """``k`` neighbours among at most ``cap`` rows, drawn with ``seed``."""
     whole("k", k, 1)
     whole("cap", cap, 2)
+    side.resolved()
     number = min(side.n, cap)
     needs(number > k, f"it needs more than k={k} items; found {number}")
     top = side.within(k, cap, seed)

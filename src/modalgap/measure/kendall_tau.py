@@ -46,6 +46,9 @@ def _kendall_tau(evidence: Evidence, *, cap: int = 500, seed: int = 0) -> Value:
     """
     whole("cap", cap, 3)
     pair = evidence.pair
+    _ = evidence.moments
+    for side in evidence.sides:
+        side.resolved()
     if pair.labels is not None:
         labels = torch.from_numpy(pair.labels)
         found = torch.unique(labels)

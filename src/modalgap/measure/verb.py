@@ -107,5 +107,10 @@ def _wanted(
 def _check_options(options: dict[str, Any], wanted: list[Measure]) -> None:
     known = {name for each in wanted for name in each.options}
     for name in options:
+        owners = [each.name for each in MEASURES.values() if name in each.options]
+        if name not in known and owners:
+            raise OptionError(
+                f"option {name!r} is one of {', '.join(owners)}; none of these was asked for"
+            )
         if name not in known:
             raise OptionError.unknown("option", name, known)

@@ -57,8 +57,10 @@ def free_points(
         if not isinstance(value, int) or value < least:
             raise OptionError(f"{name} must be an integer of at least {least}; got {value!r}")
     for name, number in (("temperature", temperature), ("learning_rate", learning_rate)):
-        if not 0 < number < float("inf"):
-            raise OptionError(f"{name} must be a positive number; got {number!r}")
+        if not isinstance(number, int | float) or not 1e-6 <= number <= 1e6:
+            raise OptionError(f"{name} must be a number from 1e-6 to 1e6; got {number!r}")
+    if not isinstance(seed, int) or not 0 <= seed < 2**63:
+        raise OptionError(f"seed must be an integer from 0 to 2**63 - 1; got {seed!r}")
     random = torch.Generator().manual_seed(seed)
     points = torch.stack([_cone(n, dim, random), _cone(n, dim, random)]).requires_grad_()
     before = _state(points, temperature)
