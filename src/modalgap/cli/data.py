@@ -31,7 +31,9 @@ Text = Annotated[
 Pairs = Annotated[
     Path | None,
     typer.Option(
-        "--pairs", help="The image of each text: integers (m,), .npy.", show_default=False
+        "--pairs",
+        help="The image of each text: integers (m,), or (m, 2) of image and text; .npy.",
+        show_default=False,
     ),
 ]
 Only = Annotated[
@@ -44,12 +46,13 @@ Temperature = Annotated[
     float | None,
     typer.Option(
         "--temperature",
-        help="τ of the softmax measures [the model's, else 0.01].",
+        help="τ of the softmax measures (the model's, else 0.01).",
         show_default=False,
     ),
 ]
 Neighbours = Annotated[
-    int | None, typer.Option("--k", help="Neighbours for nas and hubness [10].", show_default=False)
+    int | None,
+    typer.Option("--k", help="Neighbours for nas and hubness (default: 10).", show_default=False),
 ]
 Cap = Annotated[
     int | None,
@@ -58,7 +61,11 @@ Cap = Annotated[
 Seed = Annotated[
     int | None,
     typer.Option(
-        "--seed", min=0, max=2**63 - 1, help="Seed of everything random [0].", show_default=False
+        "--seed",
+        min=0,
+        max=2**63 - 1,
+        help="Seed of everything random (default: 0).",
+        show_default=False,
     ),
 ]
 Force = Annotated[bool, typer.Option("--force", help="Overwrite what is there.")]

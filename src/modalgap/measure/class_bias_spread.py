@@ -4,8 +4,8 @@ Equation: standard deviation over texts c of ⟨g, y_c⟩, which is √(gᵀ Σ_
     (divided by m).
 Source: Sato et al. 2026 (arXiv 2609.01103): the bias b_c = −⟨g, y_c⟩ predicts where
     predictions pile up.
-Relations: zero when leakage_text is; in units of cosine, so compare it with the margins between
-    classes.
+Relations: leakage_text asks the same without the last tenth of the variance, so either can be large
+alone. In units of cosine: compare it with the margins between classes.
 Fails when: texts are captions and not classes: it is then their spread along the gap, without that
 meaning.
 """

@@ -25,13 +25,15 @@ CARD = Card(
     direction="lower",
     low=-1.0,
     high=1.0,
-    interval="jackknife over groups of images",
+    interval="jackknife over groups of images; none for class prompts, which are a fixed set",
 )
 
 
 def _cone(side: Side) -> Value:
     values = mean_cosine(side.moments)
-    return Value(float(values[0]), jackknife(values, CARD.low, CARD.high))
+    fixed = side.moments.counts[:-1].sum() == 0  # class prompts: a population, not a sample
+    interval = None if fixed else jackknife(values, CARD.low, CARD.high)
+    return Value(float(values[0]), interval)
 
 
 cone = Measure(CARD, _cone, per_modality=True)

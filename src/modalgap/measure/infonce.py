@@ -39,8 +39,8 @@ LANDSCAPE = Card(
     title="Gap that the loss prefers",
     question="Does the contrastive loss want this gap?",
     idea=(
-        "The distance between means at which InfoNCE is lowest when both sides are shifted along "
-        "the gap."
+        "The distance between means at which InfoNCE is lowest when both sides are shifted along"
+        " the gap, on a grid of shifts 0.25 apart."
     ),
     equation=r"\lVert \mu_x^\delta - \mu_y^\delta \rVert \text{ at } \arg\min_\delta L(\delta)",
     source="Liang et al. 2022, section 4, figure 3",

@@ -1,7 +1,8 @@
 """Distance between matched embeddings: how far an image lies from its own text.
 
 Equation: mean over matched pairs of ‖x − y‖. Source: L2I in Schrodi et al. 2025, section 4.
-Relations: never below l2m. What it has beyond l2m is content that the two sides do not share.
+Relations: never below l2m where pairs are one to one.
+What it has beyond l2m is content that the two sides do not share.
 Fails when: pairs are few or wrongly matched; it then rises like a gap.
 """
 

@@ -32,7 +32,10 @@ def measure(
         CannotMeasure: a measure in ``only`` lacks what it needs.
     """
     if not isinstance(data, Pair | Embeddings):
-        raise InputError(f"data must be a Pair or Embeddings; got {type(data).__name__}")
+        raise InputError(
+            f"data must be a Pair or Embeddings; got {type(data).__name__}"
+            " (modalgap.load reads files, modalgap.Pair takes arrays)"
+        )
     modalities = (
         tuple(side.modality for side in data.sides) if isinstance(data, Pair) else (data.modality,)
     )

@@ -116,5 +116,6 @@ def few_rows(facts: Facts) -> str | None:
         return None
     return (
         f"{min(rows):,} rows are few for covariances in {width} dimensions: "
-        f"{', '.join(told)} and what follows from them would change with more rows."
+        f"{', '.join(told)} and what follows from them would change with more rows. Difference in "
+        "shape then comes out too large, and the share that a shift removes too small."
     )

@@ -93,7 +93,7 @@ def hubs(facts: Facts) -> str | None:
             )
     if not told:
         return None
-    return f"Some items turn up in everybody's results: {' and '.join(told)}."
+    return f"Some items turn up in many results: {' and '.join(told)}."
 
 
 def predictions(facts: Facts) -> str | None:
