@@ -131,6 +131,12 @@ class Evidence:
         found = self.moments
         return torch.from_numpy(found.image.mean - found.text.mean)
 
+    def resolved(self) -> None:
+        """Refuse a modality whose rows float32 does not tell apart; see ``Side.resolved``."""
+        _ = self.moments  # one pass over both sides rather than one each
+        for side in self.sides:
+            side.resolved()
+
     def once(self, key: str, work: Callable[[Evidence], Any]) -> Any:
         """``work(self)``, done the first time only."""
         if key not in self._once:

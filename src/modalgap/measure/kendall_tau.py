@@ -46,9 +46,7 @@ def _kendall_tau(evidence: Evidence, *, cap: int = 500, seed: int = 0) -> Value:
     """
     whole("cap", cap, 3)
     pair = evidence.pair
-    _ = evidence.moments
-    for side in evidence.sides:
-        side.resolved()
+    evidence.resolved()
     if pair.labels is not None:
         labels = torch.from_numpy(pair.labels)
         found = torch.unique(labels)

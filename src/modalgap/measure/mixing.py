@@ -58,9 +58,7 @@ TMR, IMR = _rank("tmr", "image", "text"), _rank("imr", "text", "image")
 
 def _value(evidence: Evidence, card: Card, side: int, cap: int, seed: int) -> Value:
     whole("cap", cap, 2)
-    _ = evidence.moments
-    for each in evidence.sides:
-        each.resolved()
+    evidence.resolved()
     k = min(K, min(cap, evidence.image.n) - 1, min(cap, evidence.text.n) - 1)
     above = evidence.mixed(k, cap, seed)[side]
     rows = evidence.sides[side]

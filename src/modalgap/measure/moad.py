@@ -14,13 +14,12 @@ from __future__ import annotations
 import numpy as np
 
 from modalgap.card import Card
-from modalgap.embeddings.moments import Floats, class_sums
+from modalgap.embeddings.moments import GROUPS, Floats, class_sums
 from modalgap.errors import OptionError
 from modalgap.measure.base import Measure, Side, needs
 from modalgap.measure.intervals import jackknife
 from modalgap.result import Value
 
-GROUPS = 61
 MOST_CELLS = 2**23  # float64 numbers in the class-wise sums of all jackknife groups: 64 MB
 
 CARD = Card(

@@ -40,9 +40,7 @@ def _nas(evidence: Evidence, *, k: int = 10, cap: int = 30_000, seed: int = 0) -
     whole("k", k, 1)
     whole("cap", cap, 2)
     pair = evidence.pair
-    _ = evidence.moments
-    for side in evidence.sides:
-        side.resolved()
+    evidence.resolved()
     needs(pair.labels is None, "class prompts have no items of their own to be neighbours of")
     image, text = pair.first_matches
     needs(len(image) > k, f"it needs more than k={k} matched items; found {len(image)}")

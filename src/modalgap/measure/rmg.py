@@ -38,9 +38,8 @@ CARD = Card(
 
 
 def _rmg(evidence: Evidence) -> Value:
+    evidence.resolved()
     found = evidence.moments
-    for side in evidence.sides:
-        side.resolved()
     matched = mean_squared_distance(found.matches) / 4  # (1 − cos)/2 = ‖x − y‖²/4
     inside = (2 - mean_cosine(found.image) - mean_cosine(found.text)) / 4
     with np.errstate(divide="ignore", invalid="ignore"):

@@ -30,9 +30,8 @@ CARD = Card(
 
 
 def _trace_ratio(evidence: Evidence) -> Value:
+    evidence.resolved()
     found = evidence.moments
-    for side in evidence.sides:
-        side.resolved()
     with np.errstate(divide="ignore", invalid="ignore"):
         values = variance(found.image) / variance(found.text)
     return Value(float(values[0]), jackknife(values, CARD.low, CARD.high))
