@@ -1,0 +1,145 @@
+"""Dataset: a named collection in the folder layout its authors gave it, and the card of one."""
+
+from __future__ import annotations
+
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import ClassVar, Literal
+
+from modalgap.data.classes import zhou, zhou_file
+from modalgap.data.media import Files
+from modalgap.data.reading import reading
+from modalgap.data.source import Source
+from modalgap.errors import InputError, OptionError
+
+Task = Literal["captions", "classification", "retrieval", "attributes", "fairness", "text"]
+ROOT_VARIABLE = "MODALGAP_DATA"
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataCard:
+    """The description of one data set.
+
+    Attributes:
+        name: as given on the command line.
+        title: as its authors call it.
+        task: what it is used for.
+        about: one sentence on what it holds.
+        size: of the splits, in words.
+        splits: names of the splits; the first is the default.
+        licence: of the data, as its authors state it.
+        home: where to get it.
+        folder: the folder under the root in which it lies.
+        layout: the paths expected in that folder, one a line, for people.
+        templates: sentences in which the class names are put; empty for captions.
+        citation: authors, title, venue, year.
+    """
+
+    name: str
+    title: str
+    task: Task
+    about: str
+    size: str
+    splits: tuple[str, ...]
+    licence: str
+    home: str
+    folder: str
+    layout: tuple[str, ...]
+    templates: tuple[str, ...] = ()
+    citation: str
+
+
+class Dataset(ABC):
+    """A named data set. A new one gives ``card``, ``needs`` and ``read``: about thirty lines.
+
+    Errors in the files that it reads are turned into one line by the caller (``reading``).
+    """
+
+    card: ClassVar[DataCard]
+    zhou_images: ClassVar[str | None] = None
+    """Where the paths of CoOp's split_zhou_*.json start; that file is honoured where it lies."""
+
+    @abstractmethod
+    def needs(self, split: str) -> Sequence[str]:
+        """Paths in the data set's folder without which ``split`` cannot be read; globs allowed."""
+
+    @abstractmethod
+    def read(self, folder: Path, split: str) -> Source:
+        """The source of one split, from the data set's own folder."""
+
+    def folder(self, root: Path) -> Path:
+        """The folder of the data set: ``root / card.folder``, or ``root`` if that is it."""
+        inside = root / self.card.folder
+        return inside if inside.is_dir() else root
+
+    def split(self, asked: str | None) -> str:
+        """The split asked for, or the default.
+
+        Raises:
+            OptionError: no such split.
+        """
+        if asked is None:
+            return self.card.splits[0]
+        if asked not in self.card.splits:
+            raise OptionError.unknown(f"split of {self.card.name}", asked, self.card.splits)
+        return asked
+
+    def missing(self, root: Path, split: str | None = None) -> list[str]:
+        """What of ``needs`` is not there, as paths."""
+        folder = self.folder(root)
+        if self._has_zhou(folder):
+            return []
+        return [
+            str(folder / need)
+            for need in self.needs(self.split(split))
+            if next(folder.glob(need), None) is None
+        ]
+
+    def source(self, root: Path, split: str | None = None) -> Source:
+        """Read one split.
+
+        Args:
+            root: the folder that holds the folders of data sets, or the folder of this one.
+            split: one of ``card.splits``; by default the first.
+
+        Raises:
+            OptionError: no such split.
+            InputError: files are missing, or are not what they should be.
+        """
+        split = self.split(split)
+        name = self.card.name
+        if missing := self.missing(root, split):
+            rest = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
+            raise InputError(
+                f"{name}: needs {missing[0]}{rest}; see: modalgap data check {name} --root DIR"
+            )
+        folder = self.folder(root)
+        with reading(f"{name} in {folder}"):
+            if self.zhou_images is not None and self._has_zhou(folder):
+                found = zhou(folder, self.zhou_images, split)
+            else:
+                found = self.read(folder, split)
+        made = {"data": name, "split": split, **found.provenance}
+        templates = found.templates or (self.card.templates if found.labels is not None else ())
+        return replace(found, name=name, provenance=made, templates=templates)
+
+    def _has_zhou(self, folder: Path) -> bool:
+        return self.zhou_images is not None and zhou_file(folder) is not None
+
+
+def absent(source: Source, most: int = 5) -> tuple[int, list[str]]:
+    """How many files that ``source`` lists are not on the disk, and the first few."""
+    media = source.media
+    if not isinstance(media, Files):
+        return len(source.missing), [name for name, _ in source.missing[:most]]
+    lost = [str(path) for path in media.paths if not path.is_file()]
+    lost += [name for name, _ in source.missing]
+    return len(lost), lost[:most]
+
+
+def default_root() -> Path:
+    """Where data sets lie unless ``--root`` says otherwise: ``$MODALGAP_DATA``, or ``data``."""
+    return Path(os.environ.get(ROOT_VARIABLE) or "data")

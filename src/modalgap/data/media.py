@@ -1,0 +1,267 @@
+"""Media: images, sounds or documents by position; cheap to hold, opened where they are needed.
+
+A medium hands out what is stored, bytes as a rule; ``pixels.decode`` and ``sound.decode`` make of
+it what a model takes. Everything here can be pickled, for the workers that decode.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from modalgap.errors import FileError
+
+Kind = Literal["image", "audio", "text"]
+Box = tuple[float, float, float, float]  # left, upper, right, lower
+
+LARGEST = 2**30  # bytes of one item
+IMAGES = frozenset(
+    [
+        ".jpg",
+        ".jpeg",
+        ".jpe",
+        ".jfif",
+        ".png",
+        ".webp",
+        ".gif",
+        ".bmp",
+        ".tif",
+        ".tiff",
+        ".ppm",
+        ".pgm",
+        ".pbm",
+        ".jp2",
+        ".avif",
+    ]
+)
+SOUNDS = frozenset([".wav", ".flac", ".ogg", ".mp3", ".aif", ".aiff", ".opus"])
+
+
+@runtime_checkable
+class Media(Protocol):
+    """Items by position."""
+
+    @property
+    def kind(self) -> Kind:
+        """What the items are; it decides which tower of a model takes them."""
+        ...
+
+    @property
+    def names(self) -> Sequence[str]:
+        """One name an item, for people and for listing what could not be read."""
+        ...
+
+    def __len__(self) -> int:
+        """Number of items."""
+        ...
+
+    def __getitem__(self, position: int) -> bytes | str | Image.Image:
+        """What is stored at ``position``: bytes of a file, a document, or pixels.
+
+        Raises:
+            FileError: it cannot be read; the item is then skipped, with this reason.
+        """
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Files:
+    """Files of images or sounds.
+
+    Args:
+        paths: where they lie.
+        names: what to call them, for instance paths relative to a folder.
+        kind: what they hold.
+    """
+
+    paths: Sequence[Path]
+    names: Sequence[str]
+    kind: Kind = "image"
+
+    @classmethod
+    def under(cls, folder: Path, names: Sequence[str], kind: Kind = "image") -> Files:
+        """The files ``names``, relative to ``folder``."""
+        return cls([folder / name for name in names], list(names), kind)
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, position: int) -> bytes:
+        return read_file(self.paths[position])
+
+
+@dataclass(frozen=True, eq=False)
+class Spans:
+    """Items that lie one after another inside larger files, such as the members of tar archives.
+
+    Args:
+        archives: the larger files.
+        spans: (n, 3) integers: which archive, first byte, number of bytes.
+        names: one an item.
+    """
+
+    archives: Sequence[Path]
+    spans: NDArray[np.int64]
+    names: Sequence[str]
+    kind: Kind = "image"
+
+    def __len__(self) -> int:
+        return len(self.spans)
+
+    def __getitem__(self, position: int) -> bytes:
+        archive, start, size = map(int, self.spans[position])
+        _check_size(size)
+        try:
+            with self.archives[archive].open("rb") as file:
+                file.seek(start)
+                found = file.read(size)
+        except OSError as error:
+            raise FileError(f"cannot be read ({error.strerror})") from error
+        if len(found) < size:
+            raise FileError(f"must have {size} bytes; the archive ends after {len(found)}")
+        return found
+
+
+@dataclass(frozen=True, eq=False)
+class Pixels:
+    """Images that are arrays: (n, h, w) or (n, h, w, 3) unsigned bytes."""
+
+    array: NDArray[np.uint8]
+    names: Sequence[str]
+    kind: Kind = "image"
+
+    def __len__(self) -> int:
+        return len(self.array)
+
+    def __getitem__(self, position: int) -> Image.Image:
+        return Image.fromarray(self.array[position])
+
+
+@dataclass(frozen=True, eq=False)
+class Documents:
+    """Texts on the first side of a pair, for instance the corpus that queries search."""
+
+    texts: Sequence[str]
+    names: Sequence[str]
+    kind: Kind = "text"
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    def __getitem__(self, position: int) -> str:
+        return self.texts[position]
+
+
+@dataclass(frozen=True, eq=False)
+class Cells:
+    """Cells of a table that a library reads: ``read(position)`` gives bytes or an image.
+
+    Args:
+        read: picklable; called in the workers.
+    """
+
+    read: Callable[[int], Any]
+    names: Sequence[str]
+    kind: Kind = "image"
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __getitem__(self, position: int) -> bytes | Image.Image:
+        found = self.read(position)
+        if not isinstance(found, bytes | Image.Image):
+            raise FileError(f"must hold bytes; found {type(found).__name__}")
+        if isinstance(found, bytes):
+            _check_size(len(found))
+        return found
+
+
+@dataclass(frozen=True, eq=False)
+class Chosen:
+    """Some items of a medium, in an order of their own; with ``boxes``, cropped.
+
+    Args:
+        media: where they come from.
+        index: (k,) positions in ``media``.
+        boxes: position in ``index`` to the part of the image that counts.
+    """
+
+    media: Media
+    index: NDArray[np.int64]
+    names: Sequence[str] = field(init=False)
+    kind: Kind = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "names", [self.media.names[i] for i in self.index])
+        object.__setattr__(self, "kind", self.media.kind)
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    def __getitem__(self, position: int) -> bytes | str | Image.Image:
+        return self.media[int(self.index[position])]
+
+
+@dataclass(frozen=True, eq=False)
+class Cropped:
+    """Images of which only a part counts.
+
+    Args:
+        media: the whole images.
+        boxes: one an image: left, upper, right, lower in pixels, or None for all of it.
+    """
+
+    media: Media
+    boxes: Sequence[Box | None]
+    names: Sequence[str] = field(init=False)
+    kind: Kind = "image"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "names", self.media.names)
+
+    def __len__(self) -> int:
+        return len(self.media)
+
+    def __getitem__(self, position: int) -> bytes | str | Image.Image:
+        from modalgap.data.pixels import decode
+
+        found, box = self.media[position], self.boxes[position]
+        if box is None or isinstance(found, str):
+            return found
+        image = decode(found)
+        left, upper, right, lower = (round(edge) for edge in box)
+        left, upper = max(left, 0), max(upper, 0)
+        right, lower = min(right, image.width), min(lower, image.height)
+        if right <= left or lower <= upper:
+            raise FileError(f"its box {box} lies outside its {image.width} x {image.height} pixels")
+        return image.crop((left, upper, right, lower))
+
+
+def read_file(path: Path) -> bytes:
+    """The bytes of a regular file of at most 1 GiB; pipes and devices are never opened."""
+    try:
+        found = path.stat()
+        if not stat.S_ISREG(found.st_mode):
+            raise FileError("must be a regular file")
+        _check_size(found.st_size)
+        return path.read_bytes()
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        if isinstance(error, FileError):
+            raise
+        reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else error
+        raise FileError(str(reason)) from error
+
+
+def _check_size(size: int) -> None:
+    if size == 0:
+        raise FileError("an empty file")
+    if size > LARGEST:
+        raise FileError(f"must have at most {LARGEST} bytes; has {size}")

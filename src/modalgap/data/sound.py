@@ -1,0 +1,40 @@
+"""Any sound file to samples."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+from numpy.typing import NDArray
+
+from modalgap.errors import FileError, InputError
+
+LONGEST = 3600.0  # seconds; more is not a clip
+
+
+def decode(found: bytes) -> tuple[NDArray[np.float32], int]:
+    """Mono samples (t,) in -1 … 1, and how many of them make a second.
+
+    Raises:
+        FileError: not a sound that libsndfile reads, silence of no length, or longer than an hour.
+        InputError: soundfile is not installed.
+    """
+    try:
+        import soundfile
+    except ImportError as error:
+        raise InputError("sounds need soundfile: pip install 'modalgap[models]'") from error
+    try:
+        with soundfile.SoundFile(io.BytesIO(found)) as file:
+            if not 0 < file.frames <= LONGEST * file.samplerate:
+                raise FileError(
+                    f"must last up to {LONGEST:g} seconds; lasts {file.frames / file.samplerate:g}"
+                )
+            samples = file.read(dtype="float32", always_2d=True).mean(axis=1)
+            rate = int(file.samplerate)
+    except FileError:
+        raise
+    except Exception as error:  # whatever damaged bytes cause
+        raise FileError(" ".join(str(error).split())[:160] or "not a sound") from error
+    if not np.isfinite(samples).all():
+        raise FileError("must hold finite samples")
+    return samples, rate

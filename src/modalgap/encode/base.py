@@ -1,0 +1,160 @@
+"""Encoder: what a two-tower model must offer, whichever library it comes from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
+
+import torch
+import xxhash
+from torch import Tensor, nn
+
+from modalgap.encode.quiet import quiet
+from modalgap.errors import FileError
+
+
+@dataclass(frozen=True, eq=False)
+class Tokens:
+    """Tokenised texts, padded on the right.
+
+    Attributes:
+        ids: (b, l) integers.
+        lengths: (b,) how many positions of each row count towards its feature. Whoever holds
+            tokens may cut ``ids`` after the longest. A tower whose padding takes part in its
+            feature says l for every row, and so is never cut.
+        cut: (b,) whether the text was longer than the tower's context and lost its end.
+    """
+
+    ids: Tensor
+    lengths: Tensor
+    cut: Tensor
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def take(self, index: Tensor) -> Tokens:
+        """The texts at ``index`` (k,), cut after the longest of them."""
+        lengths = self.lengths[index]
+        longest = int(lengths.max())
+        return Tokens(self.ids[index, :longest], lengths, self.cut[index])
+
+    def to(self, device: torch.device) -> Tokens:
+        """The same on another device."""
+        return Tokens(self.ids.to(device), self.lengths.to(device), self.cut)
+
+
+class TextTower(Protocol):
+    """The inside of a text tower, for what replaces tokens by vectors."""
+
+    token_embedding: nn.Module
+    context: int
+    causal: bool
+
+    def features(self, embedded: Tensor, tokens: Tokens) -> Tensor:
+        """From token embeddings (b, l, width), before positions are added, to features (b, d)."""
+        ...
+
+
+@runtime_checkable
+class Encoder(Protocol):
+    """A model that puts two modalities into one space.
+
+    Adapters move to a device with ``to``, and encode without gradients unless asked for them:
+    switching gradients off is the caller's part.
+    """
+
+    @property
+    def spec(self) -> str:
+        """What was asked for, such as ``open_clip:ViT-B-32/openai``."""
+        ...
+
+    @property
+    def modalities(self) -> tuple[str, str]:
+        """The kinds of media that the towers take: ("image", "text") or ("audio", "text")."""
+        ...
+
+    @property
+    def dim(self) -> int:
+        """Width of the features."""
+        ...
+
+    @property
+    def logit_scale(self) -> float | None:
+        """What cosines are multiplied with in training, 1/τ; None where the model has none."""
+        ...
+
+    @property
+    def provenance(self) -> Mapping[str, str]:
+        """Model, hash of the weights, preprocessing, libraries: enough to make it again."""
+        ...
+
+    def to(self, device: torch.device) -> None:
+        """Move to a device."""
+        ...
+
+    @property
+    def prepare(self) -> Callable[[Any], Tensor]:
+        """From one decoded item, an RGB image or (samples, rate), to what the tower takes.
+
+        Called in workers: it pickles, and holds no weights.
+        """
+        ...
+
+    def encode_media(self, batch: Tensor) -> Tensor:
+        """(b, …) prepared items to features (b, dim), not normalised."""
+        ...
+
+    def tokenize(self, texts: Sequence[str]) -> Tokens:
+        """Tokens of texts, padded to the context of the tower."""
+        ...
+
+    def encode_text(self, tokens: Tokens) -> Tensor:
+        """Features (b, dim) of tokenised texts, not normalised."""
+        ...
+
+    def text_tower(self) -> TextTower | None:
+        """The inside of the text tower, or None where it cannot be entered."""
+        ...
+
+
+def weights_hash(model: nn.Module) -> str:
+    """A 128-bit hash of every parameter and buffer: names, shapes, types and bytes."""
+    digest = xxhash.xxh3_128()
+    for name, tensor in sorted(model.state_dict().items()):
+        digest.update(f"{name}|{tuple(tensor.shape)}|{tensor.dtype}|".encode())
+        flat = tensor.detach().cpu().contiguous().reshape(-1)
+        if flat.numel():
+            digest.update(flat.view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+def describe(values: Mapping[str, Any]) -> str:
+    """Preprocessing as one line: ``size=224, mean=(0.48, 0.46, 0.41)``."""
+    return ", ".join(f"{key}={value}" for key, value in values.items())
+
+
+def unavailable(spec: str, looked: str, how: str, error: BaseException | None = None) -> FileError:
+    """The one line for weights that are not on the disk and cannot be fetched."""
+    reason = "" if error is None else f" ({_brief(error)})"
+    return FileError(f"{spec}: no weights: looked for {looked}{reason}; {how}")
+
+
+@contextmanager
+def reading_weights(spec: str, path: object) -> Iterator[None]:
+    """Turn whatever a wrong or damaged checkpoint causes into one line; nothing is logged."""
+    try:
+        with quiet():
+            yield
+    except MemoryError:
+        raise
+    except Exception as error:
+        raise FileError(
+            f"{spec}: {path} does not hold weights of this model ({_brief(error)})"
+        ) from error
+
+
+def _brief(error: BaseException) -> str:
+    said = " ".join(str(error).split())
+    return said[:300] or type(error).__name__

@@ -1,0 +1,52 @@
+"""CLIP's text tower up to end-of-text: what follows cannot reach back through a causal mask."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from modalgap.encode.base import Tokens
+
+
+class CausalTextTower:
+    """A causal transformer whose feature is read at end-of-text.
+
+    Args:
+        token_embedding: ids to (b, l, width).
+        positions: (context, width), added to the embedded tokens.
+        blocks: ``blocks(x, mask)``: all layers on (b, l, width) under an additive mask (l, l).
+        norm: what follows the layers.
+        project: (b, width) to features (b, d).
+    """
+
+    causal = True
+
+    def __init__(
+        self,
+        token_embedding: nn.Module,
+        positions: Tensor,
+        blocks: Callable[[Tensor, Tensor], Tensor],
+        norm: Callable[[Tensor], Tensor],
+        project: Callable[[Tensor], Tensor],
+    ) -> None:
+        self.token_embedding = token_embedding
+        self.positions = positions
+        self.context = len(positions)
+        self.blocks = blocks
+        self.norm = norm
+        self.project = project
+
+    def __call__(self, tokens: Tokens) -> Tensor:
+        """Features (b, d) of tokens, whose ids may be cut after the longest text."""
+        return self.features(self.token_embedding(tokens.ids), tokens)
+
+    def features(self, embedded: Tensor, tokens: Tokens) -> Tensor:
+        """From token embeddings (b, l, width), before positions are added, to features (b, d)."""
+        length = embedded.shape[1]
+        x = embedded + self.positions[:length].to(embedded.dtype)
+        mask = torch.full((length, length), -torch.inf, dtype=x.dtype, device=x.device).triu_(1)
+        x = self.blocks(x, mask)
+        ends = x[torch.arange(len(x), device=x.device), tokens.lengths - 1]  # (b, width)
+        return self.project(self.norm(ends))

@@ -1,0 +1,270 @@
+"""Models of open_clip: its registry, local checkpoints, and folders as the Hugging Face hub has.
+
+Source: https://github.com/mlfoundations/open_clip. Two traps of loading by name are taken care of:
+weights that were trained with QuickGELU get it whatever the architecture's name says, and a local
+checkpoint gets the preprocessing on which all the registry's weights of that architecture agree.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import open_clip
+import torch
+from open_clip.transform import PreprocessCfg, image_transform_v2
+from torch import Tensor, nn
+
+from modalgap import __version__
+from modalgap.encode.base import (
+    TextTower,
+    Tokens,
+    describe,
+    reading_weights,
+    unavailable,
+    weights_hash,
+)
+from modalgap.encode.causal import CausalTextTower
+from modalgap.encode.quiet import quiet
+from modalgap.errors import InputError, OptionError
+
+PREPROCESSING = ("size", "mean", "std", "interpolation", "resize_mode")
+
+
+class OpenClipEncoder:
+    """A model of open_clip behind the ``Encoder`` protocol.
+
+    Args:
+        model: as ``open_clip.create_model`` makes it; its image tower carries its preprocessing.
+        tokenizer: as ``open_clip.get_tokenizer`` makes it.
+        spec: what was asked for.
+        weights: where the weights come from.
+    """
+
+    modalities = ("image", "text")
+
+    def __init__(self, model: nn.Module, tokenizer: Any, spec: str, weights: str) -> None:
+        self.model: Any = model.eval().requires_grad_(False)
+        self.tokenizer = tokenizer
+        self.spec = spec
+        preprocessing = PreprocessCfg(**self.model.visual.preprocess_cfg)
+        self.prepare = image_transform_v2(preprocessing, is_train=False)
+        self._tower = _causal_tower(self.model)
+        self._pad = _masked_pad(self.model)
+        self.logit_scale = float(self.model.logit_scale.exp())
+        self.provenance = {
+            "model": spec,
+            "weights": weights,
+            "weights_hash": weights_hash(model),
+            "preprocessing": describe({key: getattr(preprocessing, key) for key in PREPROCESSING}),
+            "libraries": f"open_clip {open_clip.__version__}, torch {torch.__version__},"
+            f" modalgap {__version__}",
+        }
+        with torch.inference_mode():
+            self.dim = int(self.encode_text(self.tokenize(["a"])).shape[1])
+
+    def to(self, device: torch.device) -> None:
+        self.model.to(device)
+
+    def encode_media(self, batch: Tensor) -> Tensor:
+        features: Tensor = self.model.encode_image(batch)
+        return features
+
+    def tokenize(self, texts: Sequence[str]) -> Tokens:
+        ids = self.tokenizer(list(texts))
+        context = ids.shape[1]
+        if self._tower is not None:
+            lengths = _ends(self.model, ids) + 1
+        elif self._pad is not None:
+            lengths = ((ids != self._pad) * torch.arange(1, context + 1)).amax(1).clamp(min=1)
+        else:
+            lengths = torch.full((len(ids),), context)
+        return Tokens(ids, lengths, self._was_cut(texts, ids))
+
+    def encode_text(self, tokens: Tokens) -> Tensor:
+        features: Tensor
+        if self._tower is not None:
+            features = self._tower(tokens)
+        else:
+            features = self.model.encode_text(tokens.ids)
+        return features
+
+    def text_tower(self) -> TextTower | None:
+        return self._tower
+
+    def _was_cut(self, texts: Sequence[str], ids: Tensor) -> Tensor:
+        """Which texts lost their end: only those that fill the context are tokenised again."""
+        inner = getattr(self.tokenizer, "tokenizer", None)  # of transformers
+        pad = 0 if inner is None else inner.pad_token_id
+        cut = torch.zeros(len(ids), dtype=torch.bool)
+        for row in torch.nonzero((ids[:, -2:] != pad).any(1)).flatten().tolist():
+            if inner is None:
+                count = len(self.tokenizer.encode(texts[row])) + 2  # start and end
+            else:
+                with quiet():
+                    count = len(inner(texts[row]).input_ids)
+            cut[row] = count > ids.shape[1]
+        return cut
+
+
+def load(rest: str, spec: str, seed: int) -> OpenClipEncoder:
+    """The encoder for ``NAME/TAG``, ``NAME@PATH``, ``NAME/random``, ``hf-hub:ORG/NAME`` or a folder.
+
+    Raises:
+        OptionError: no such architecture or weights.
+        FileError: the weights are not there, or are not of this model.
+    """
+    if rest.startswith("hf-hub:"):
+        return _load_hub(rest, spec)
+    name, at, path = rest.partition("@")
+    if (at and not name) or (not at and Path(rest).expanduser().is_dir()):
+        return _load_folder(Path(path or rest).expanduser(), spec)
+    if at:
+        return _load_checkpoint(name, Path(path).expanduser(), spec)
+    name, _, tag = rest.rpartition("/")
+    if not name:
+        raise OptionError(
+            f"model: open_clip needs NAME/TAG, NAME/random or NAME@PATH; got {rest!r}; see"
+            " open_clip.list_pretrained()"
+        )
+    _known(name)
+    if tag == "random":
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            model = _untrained(name, spec)
+        return _encoder(model, name, spec, f"random, seed {seed}")
+    return _load_tag(name, tag, spec)
+
+
+def _load_tag(name: str, tag: str, spec: str) -> OpenClipEncoder:
+    found = open_clip.pretrained.get_pretrained_cfg(name, tag)
+    if not found:
+        known = open_clip.pretrained.list_pretrained_tags_by_model(name)
+        raise OptionError.unknown(f"weights of {name}", tag, [*known, "random"])
+    quick = bool(found.get("quick_gelu", False))
+    if (open_clip.get_model_config(name) or {}).get("quick_gelu", False) and not quick:
+        raise InputError(
+            f"model: {tag} was trained with GELU, and {name} has QuickGELU; take"
+            f" {name.removesuffix('-quickgelu')}/{tag}"
+        )
+    place = found.get("hf_hub", "").rstrip("/") or found.get("url", "")
+    how = f"fetch it where there is one, or give a file: open_clip:{name}@/path/to/weights"
+    with _fetching(spec, f"{place} in the caches of Hugging Face and open_clip", how):
+        model = open_clip.create_model(name, pretrained=tag, force_quick_gelu=quick)
+    return _encoder(model, name, spec, tag)
+
+
+def _load_checkpoint(name: str, path: Path, spec: str) -> OpenClipEncoder:
+    _known(name)
+    if not path.is_file():
+        raise unavailable(spec, str(path), "give the path of a file that exists")
+    model = _untrained(name, spec)
+    with reading_weights(spec, path):
+        open_clip.load_checkpoint(model, str(path), weights_only=True)
+    return _encoder(model, name, spec, path.name)
+
+
+def _load_folder(folder: Path, spec: str) -> OpenClipEncoder:
+    config = folder / "open_clip_config.json"
+    if not config.is_file():
+        raise unavailable(spec, str(config), "give a folder as open_clip saves it")
+    with reading_weights(spec, folder):
+        model = open_clip.create_model(f"local-dir:{folder}", require_pretrained=True)
+        tokenizer = open_clip.get_tokenizer(f"local-dir:{folder}")
+    return OpenClipEncoder(model, tokenizer, spec, folder.name)
+
+
+def _load_hub(schema: str, spec: str) -> OpenClipEncoder:
+    name = schema.removeprefix("hf-hub:")
+    how = "fetch it where there is one, or give its folder: open_clip:/path/to/folder"
+    with _fetching(spec, f"{name} in the cache of Hugging Face", how):
+        model = open_clip.create_model(schema, require_pretrained=True)
+        tokenizer = open_clip.get_tokenizer(schema)
+    return OpenClipEncoder(model, tokenizer, spec, name)
+
+
+def _untrained(name: str, spec: str) -> nn.Module:
+    """The architecture, with the preprocessing on which all of the registry's weights agree."""
+    keys = ("mean", "std", "interpolation", "resize_mode")
+    tags = open_clip.pretrained.list_pretrained_tags_by_model(name)
+    configs = [open_clip.pretrained.get_pretrained_cfg(name, tag) for tag in tags]
+    agreed = {json.dumps({k: c[k] for k in keys if c.get(k) is not None}) for c in configs}
+    preprocessing = json.loads(agreed.pop()) if len(agreed) == 1 else {}
+    how = "fetch its configuration where there is a network"
+    with _fetching(spec, f"{name}'s towers in the cache of Hugging Face", how):
+        made: nn.Module = open_clip.create_model(
+            name, pretrained_text=False, force_preprocess_cfg=preprocessing
+        )
+    return made
+
+
+def _encoder(model: nn.Module, name: str, spec: str, weights: str) -> OpenClipEncoder:
+    config = open_clip.get_model_config(name) or {}
+    wanted = config.get("text_cfg", {}).get("hf_tokenizer_name", name)
+    how = "fetch it where there is a network"
+    with _fetching(spec, f"its tokenizer {wanted} in the cache of Hugging Face", how):
+        tokenizer = open_clip.get_tokenizer(name)
+    return OpenClipEncoder(model, tokenizer, spec, weights)
+
+
+@contextmanager
+def _fetching(spec: str, looked: str, how: str) -> Iterator[None]:
+    """Hubs and networks fail in many ways; all of them mean that something is not there."""
+    try:
+        with quiet():
+            yield
+    except MemoryError:
+        raise
+    except Exception as error:
+        raise unavailable(spec, f"{looked}, and in the network", how, error) from error
+
+
+def _known(name: str) -> None:
+    if open_clip.get_model_config(name) is None:
+        raise OptionError.unknown("architecture of open_clip", name, open_clip.list_models())
+
+
+def _causal_tower(model: Any) -> CausalTextTower | None:
+    """The text tower, if cutting after end-of-text is exact: causal, and read at end-of-text."""
+    text = getattr(model, "text", model)  # CLIP holds its text tower flat, CustomTextCLIP apart
+    pool = getattr(text, "pool_type", None) or getattr(text, "text_pool_type", None)
+    if (
+        pool not in ("argmax", "eos")
+        or getattr(text, "attn_mask", None) is None
+        or getattr(text, "cls_emb", None) is not None
+        or getattr(text, "use_pad_mask", False)
+    ):
+        return None
+    projection = text.text_projection
+    if projection is None or isinstance(projection, nn.Linear):
+        project = projection or nn.Identity()
+    else:
+        project = projection.__rmatmul__
+    blocks = text.transformer
+    return CausalTextTower(
+        text.token_embedding,
+        text.positional_embedding,
+        lambda x, mask: blocks(x, attn_mask=mask),
+        text.ln_final,
+        project,
+    )
+
+
+def _ends(model: Any, ids: Tensor) -> Tensor:
+    """Where the tower reads its feature (b,), by its own rule."""
+    text = getattr(model, "text", model)
+    if (getattr(text, "pool_type", None) or text.text_pool_type) == "eos":
+        eos = text.eos_id if hasattr(text, "eos_id") else text.text_eos_id
+        return (ids == eos).int().argmax(1)
+    return ids.argmax(1)
+
+
+def _masked_pad(model: Any) -> int | None:
+    """The id that fills up, if the tower masks it: a text tower of transformers."""
+    text = getattr(model, "text", None)
+    if isinstance(text, open_clip.hf_model.HFTextEncoder):
+        return int(text.config.pad_token_id)
+    return None
