@@ -15,22 +15,30 @@ def _ignore(_steps: int) -> None:
 
 
 @contextmanager
-def progress(what: str, total: int) -> Iterator[Callable[[int], None]]:
+def progress(what: str, total: int, unit: str = "") -> Iterator[Callable[[int], None]]:
     """Yield ``advance(steps)``; draw a bar once the work has lasted over a second.
 
-    Nothing is drawn when stderr is not a terminal.
+    With a ``unit`` it says how many of them are done in a second. Nothing is drawn when stderr is
+    not a terminal.
     """
     if sys.stderr is None or not sys.stderr.isatty():
         yield _ignore
         return
     from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn
+    from rich.progress import TimeRemainingColumn
+    from rich.text import Text
+
+    class Speed(ProgressColumn):
+        def render(self, task: Task) -> Text:
+            return Text(f"{task.speed:,.0f} {unit}/s" if task.speed else "")
 
     bar = Progress(
         TextColumn("{task.description}"),
         BarColumn(),
         TextColumn("{task.percentage:3.0f} %"),
         TimeRemainingColumn(),
+        *([Speed()] if unit else []),
         console=Console(stderr=True),
         transient=True,
     )

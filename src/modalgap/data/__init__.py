@@ -1,8 +1,22 @@
-"""Data: from files and named data sets to a ``Source`` of images, texts and who matches whom."""
+"""Data: from files and named data sets to a ``Source`` of images, texts and who matches whom.
+
+``modalgap.data.read(path_or_name)`` finds and reads one; ``DATASETS`` lists the named ones.
+"""
 
 from modalgap.data.dataset import DataCard, Dataset
-from modalgap.data.media import Media
+from modalgap.data.find import read
+from modalgap.data.media import Documents, Files, Media, Pixels
 from modalgap.data.sets import DATASETS
 from modalgap.data.source import Source
 
-__all__ = ["DATASETS", "DataCard", "Dataset", "Media", "Source"]
+__all__ = [
+    "DATASETS",
+    "DataCard",
+    "Dataset",
+    "Documents",
+    "Files",
+    "Media",
+    "Pixels",
+    "Source",
+    "read",
+]

@@ -98,9 +98,11 @@ class Source:
         if limit >= total:
             return self
         kept = np.sort(np.random.default_rng(seed).choice(total, limit, replace=False))
+        said = {**self.provenance, "sample": f"{limit} of {total}, seed {seed}"}
         if self.media is None:
-            return replace(self, **self._texts(kept))
+            return replace(self, **self._texts(kept), provenance=said)
         changes: dict[str, Any] = {
+            "provenance": said,
             "media": Chosen(self.media, kept),
             "factors": {key: [column[i] for i in kept] for key, column in self.factors.items()},
         }

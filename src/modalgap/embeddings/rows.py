@@ -168,6 +168,33 @@ class ShardedRows:
         return out
 
 
+@dataclass(frozen=True, eq=False)
+class SomeRows:
+    """Rows [start, stop) of others."""
+
+    whole: Rows
+    start: int
+    stop: int
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return (self.stop - self.start, self.whole.shape[1])
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return self.whole.dtype
+
+    @property
+    def in_memory(self) -> bool:
+        return self.whole.in_memory
+
+    def read(self, start: int, stop: int) -> Tensor:
+        return self.whole.read(self.start + start, self.start + stop)
+
+    def take(self, index: Tensor) -> Tensor:
+        return self.whole.take(index + self.start)
+
+
 def as_rows(array: object, source: str) -> Rows:
     """Rows of whatever holds numbers: tensor, numpy array, memory map, nested list, or Rows.
 

@@ -46,8 +46,9 @@ class OpenClipEncoder:
 
     modalities = ("image", "text")
 
-    def __init__(self, model: nn.Module, tokenizer: Any, spec: str, weights: str) -> None:
-        self.model: Any = model.eval().requires_grad_(False)
+    def __init__(self, model: Any, tokenizer: Any, spec: str, weights: str) -> None:
+        self.model = model
+        self.model.eval().requires_grad_(False)
         self.tokenizer = tokenizer
         self.spec = spec
         preprocessing = PreprocessCfg(**self.model.visual.preprocess_cfg)
@@ -111,7 +112,7 @@ class OpenClipEncoder:
 
 
 def load(rest: str, spec: str, seed: int) -> OpenClipEncoder:
-    """The encoder for ``NAME/TAG``, ``NAME@PATH``, ``NAME/random``, ``hf-hub:ORG/NAME`` or a folder.
+    """The encoder for ``NAME/TAG``, ``NAME/random``, ``NAME@PATH``, ``hf-hub:…`` or a folder.
 
     Raises:
         OptionError: no such architecture or weights.
@@ -256,10 +257,10 @@ def _causal_tower(model: Any) -> CausalTextTower | None:
 def _ends(model: Any, ids: Tensor) -> Tensor:
     """Where the tower reads its feature (b,), by its own rule."""
     text = getattr(model, "text", model)
+    ends = ids
     if (getattr(text, "pool_type", None) or text.text_pool_type) == "eos":
-        eos = text.eos_id if hasattr(text, "eos_id") else text.text_eos_id
-        return (ids == eos).int().argmax(1)
-    return ids.argmax(1)
+        ends = (ids == (text.eos_id if hasattr(text, "eos_id") else text.text_eos_id)).int()
+    return ends.argmax(1)
 
 
 def _masked_pad(model: Any) -> int | None:

@@ -1,0 +1,201 @@
+"""What a user means by SOURCE: a path of any kind, or the name of a data set."""
+
+from __future__ import annotations
+
+import glob
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from modalgap.data.dataset import default_root
+from modalgap.data.media import IMAGES, SOUNDS, Files
+from modalgap.data.reading import load_json, reading
+from modalgap.data.sets import DATASETS
+from modalgap.data.source import Source
+from modalgap.data.sources.coco import is_coco, read_coco
+from modalgap.data.sources.folder import read_folder
+from modalgap.data.sources.hugging_face import is_saved, read_saved
+from modalgap.data.sources.lines import read_lines
+from modalgap.data.sources.parquet import read_parquet
+from modalgap.data.sources.table import read_table
+from modalgap.data.sources.webdataset import read_shards
+from modalgap.errors import FileError, InputError, OptionError
+
+EMBEDDINGS = (".npy", ".npz", ".safetensors")
+SPLITS = ("train", "training", "val", "valid", "validation", "dev", "test", "testing")
+_RANGE = re.compile(r"\{([0-9]+)\.\.([0-9]+)\}")
+
+
+def read(
+    what: str | Path | Source,
+    *,
+    split: str | None = None,
+    root: str | Path | None = None,
+    image_column: str | None = None,
+    text_column: str | None = None,
+    limit: int | None = None,
+    seed: int = 0,
+) -> Source:
+    """Find and read what is to be encoded.
+
+    Args:
+        what: a folder (classes, captions beside images, tar shards, Parquet, a saved Hugging Face
+            data set, or images alone), a ``.csv``, ``.tsv``, COCO ``.json``, ``.tar``,
+            ``.parquet`` or ``.txt`` file, a pattern such as ``"shards/{00000..00041}.tar"``, the
+            name of a data set (``modalgap list data``), or a ``Source`` as it is.
+        split: of a data set; by default the one usually evaluated on.
+        root: where data sets lie (by default ``$MODALGAP_DATA``, or ``data``); for a table or a
+            COCO file, the folder of its images.
+        image_column: of a table, Parquet or Hugging Face data set.
+        text_column: likewise.
+        limit: take a random sample of so many items, with their texts, in their order.
+        seed: of that sample.
+
+    Raises:
+        InputError: nothing of that name, or it cannot be read.
+    """
+    if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit < 2):
+        raise OptionError(f"limit: must be an integer of at least 2; got {limit!r}")
+    if isinstance(what, Source):
+        found = what
+    else:
+        found = _read(what, split, root, image_column, text_column)
+    return found if limit is None else found.limited(limit, seed)
+
+
+def _read(
+    what: str | Path,
+    split: str | None,
+    root: str | Path | None,
+    image_column: str | None,
+    text_column: str | None,
+) -> Source:
+    text = str(what)
+    path = Path(text)
+    columns = {"image_column": image_column, "text_column": text_column}
+    folder = None if root is None else Path(root)
+    if text in DATASETS and not _is(path.exists):
+        _refuse(text, **columns)
+        return DATASETS[text].source(folder or default_root(), split)
+    if not _is(path.exists):
+        return _pattern(text, split, folder, columns)
+    if path.is_dir():
+        return _folder(path, split, columns)
+    _refuse(text, split=split)
+    ending = path.suffix.lower()
+    if ending in (".csv", ".tsv"):
+        return read_table(path, folder, image_column, text_column)
+    if ending == ".parquet":
+        return read_parquet([path], text, image_column, text_column)
+    _refuse(text, **columns)
+    if ending == ".json":
+        return _json(path, folder)
+    _refuse(text, root=root)
+    if ending == ".tar":
+        return read_shards([path], text)
+    if ending == ".txt":
+        return read_lines(path)
+    if ending in IMAGES | SOUNDS:
+        return Source(
+            name=text, media=Files([path], [path.name], "image" if ending in IMAGES else "audio")
+        )
+    if ending in EMBEDDINGS:
+        raise FileError(f"{path}: holds embeddings already; give it to modalgap measure")
+    raise FileError(
+        f"{path}: must be a folder, .csv, .tsv, .json, .tar, .parquet or .txt; found"
+        f" {ending or 'no extension'}"
+    )
+
+
+def _folder(path: Path, split: str | None, columns: dict[str, str | None]) -> Source:
+    with reading(str(path)):
+        inside = sorted(each for each in path.iterdir() if not each.name.startswith("."))
+    if is_saved(path):
+        return read_saved(path, split, **columns)
+    splits = [each.name for each in inside if each.is_dir() and each.name.lower() in SPLITS]
+    if splits and len(splits) == sum(each.is_dir() for each in inside):
+        if split is None:
+            raise OptionError(f"--split: {path} holds {', '.join(splits)}; say which")
+        if split not in splits:
+            raise OptionError.unknown(f"split of {path}", split, splits)
+        return _folder(path / split, None, columns)
+    _refuse(str(path), split=split)
+    parquet = [each for each in inside if each.suffix.lower() == ".parquet"]
+    shards = [each for each in inside if each.suffix.lower() == ".tar"]
+    if shards:  # img2dataset puts a .parquet of statistics beside each
+        _refuse(str(path), **columns)
+        return read_shards(shards, str(path))
+    if parquet:
+        return read_parquet(parquet, str(path), **columns)
+    _refuse(str(path), **columns)
+    return read_folder(path)
+
+
+def _pattern(
+    text: str, split: str | None, root: Path | None, columns: dict[str, str | None]
+) -> Source:
+    """Files that a pattern matches: braces as webdataset has them, or a glob."""
+    found = [Path(each) for each in expand(text)]
+    if len(found) == 1 and glob.has_magic(text):
+        found = [Path(each) for each in sorted(glob.glob(text))]  # noqa: PTH207 - any root
+        if not found:
+            raise FileError(f"{text}: must match at least one file; found none")
+    if len(found) == 1 and str(found[0]) == text:
+        known = OptionError.unknown("path or data set", text, DATASETS)
+        raise InputError(f"{known}; see: modalgap list data")
+    lost = [str(each) for each in found if not each.is_file()]
+    if lost:
+        rest = f" and {len(lost) - 1} more" if len(lost) > 1 else ""
+        raise FileError(f"{text}: needs {lost[0]}{rest}")
+    _refuse(text, split=split, root=root)
+    kinds = {each.suffix.lower() for each in found}
+    if kinds == {".tar"}:
+        _refuse(text, **columns)
+        return read_shards(found, text)
+    if kinds == {".parquet"}:
+        return read_parquet(found, text, **columns)
+    raise FileError(f"{text}: must match .tar or .parquet files; found {', '.join(sorted(kinds))}")
+
+
+def expand(pattern: str) -> list[str]:
+    """The names that ``{000..041}`` and ``{a,b}`` stand for, in order.
+
+    Raises:
+        InputError: more than a million.
+    """
+    match = _RANGE.search(pattern)
+    if match:
+        first, last = match.groups()
+        if abs(int(last) - int(first)) >= 10**6:
+            raise InputError(f"{pattern}: must stand for at most a million files")
+        width = len(first) if first.startswith("0") or len(first) == len(last) else 0
+        values = [str(i).zfill(width) for i in range(int(first), int(last) + 1)]
+    else:
+        match = re.search(r"\{([^{}]*,[^{}]*)\}", pattern)
+        if match is None:
+            return [pattern]
+        values = match.group(1).split(",")
+    before, after = pattern[: match.start()], pattern[match.end() :]
+    return [before + value + rest for rest in expand(after) for value in values]
+
+
+def _json(path: Path, root: Path | None) -> Source:
+    content = load_json(path)
+    if is_coco(content):
+        return read_coco(path, root)
+    raise FileError(f"{path}: must be a COCO captions file, with 'images' and 'annotations'")
+
+
+def _refuse(what: str, **options: Any) -> None:
+    """An option that this kind of source does not have is a mistake, not something to ignore."""
+    for name, value in options.items():
+        if value is not None:
+            raise OptionError(f"--{name.replace('_', '-')}: {what} has none; got {str(value)!r}")
+
+
+def _is(question: Callable[[], bool]) -> bool:
+    try:
+        return question()
+    except (OSError, ValueError):
+        return False

@@ -1,0 +1,26 @@
+"""Encode: from pixels and captions to embeddings, with any CLIP-like model.
+
+``modalgap.encode(source, model, output)`` does it; ``load_model`` gives the model alone. Each
+library is known by one file, which is imported only when a model of it is asked for.
+"""
+
+from modalgap._lazy import callable_package
+from modalgap.encode.base import Encoder, TextTower, Tokens
+from modalgap.encode.callables import FunctionEncoder
+from modalgap.encode.registry import ENCODERS, Library, load_model
+from modalgap.encode.verb import Encoded, encode, run
+
+__all__ = [
+    "ENCODERS",
+    "Encoded",
+    "Encoder",
+    "FunctionEncoder",
+    "Library",
+    "TextTower",
+    "Tokens",
+    "encode",
+    "load_model",
+    "run",
+]
+
+callable_package(__name__, encode)

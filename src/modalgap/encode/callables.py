@@ -1,0 +1,89 @@
+"""Any model at all, as two Python functions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from modalgap import __version__
+from modalgap.encode.base import TextTower, Tokens
+from modalgap.errors import InputError
+
+
+class FunctionEncoder:
+    """An encoder made of functions.
+
+    Args:
+        media: prepared items (b, …) to features (b, d).
+        texts: a list of b strings to features (b, d).
+        prepare: one RGB image, or (samples, rate), to a tensor of fixed shape. It is called in
+            workers, so it must pickle: a function of a module, not a lambda.
+        dim: the width d of the features.
+        spec: what to call the model.
+        logit_scale: what cosines are multiplied with in training, 1/τ, if known.
+        modalities: ("image", "text") or ("audio", "text").
+        provenance: what to write beside the vectors: weights, revision ...
+    """
+
+    def __init__(
+        self,
+        *,
+        media: Callable[[Tensor], Any],
+        texts: Callable[[list[str]], Any],
+        prepare: Callable[[Any], Tensor],
+        dim: int,
+        spec: str,
+        logit_scale: float | None = None,
+        modalities: tuple[str, str] = ("image", "text"),
+        provenance: Mapping[str, str] | None = None,
+    ) -> None:
+        self._media = media
+        self._texts = texts
+        self.prepare = prepare
+        self.dim = dim
+        self.spec = spec
+        self.logit_scale = logit_scale
+        self.modalities = modalities
+        self.provenance = {
+            "model": spec,
+            "libraries": f"torch {torch.__version__}, modalgap {__version__}",
+            **(provenance or {}),
+        }
+        self._device = torch.device("cpu")
+        self._known: list[str] = []
+
+    def to(self, device: torch.device) -> None:
+        """Where prepared items go; the functions look after their own weights."""
+        self._device = device
+
+    def encode_media(self, batch: Tensor) -> Tensor:
+        """Features (b, dim) by the function given."""
+        return self._checked(self._media(batch), len(batch), "media")
+
+    def tokenize(self, texts: Sequence[str]) -> Tokens:
+        """Numbers that stand for the texts: the function takes strings."""
+        self._known = list(texts)
+        n = len(texts)
+        ones = torch.ones(n, dtype=torch.int64)
+        return Tokens(torch.arange(n)[:, None], ones, torch.zeros(n, dtype=torch.bool))
+
+    def encode_text(self, tokens: Tokens) -> Tensor:
+        """Features (b, dim) by the function given."""
+        texts = [self._known[i] for i in tokens.ids[:, 0].tolist()]
+        return self._checked(self._texts(texts), len(texts), "texts")
+
+    def text_tower(self) -> TextTower | None:
+        """None: there is no way in."""
+        return None
+
+    def _checked(self, found: Any, n: int, what: str) -> Tensor:
+        features = torch.as_tensor(found)
+        if features.shape != (n, self.dim):
+            raise InputError(
+                f"{what}: must give features of shape ({n}, {self.dim}); gave"
+                f" {tuple(features.shape)}"
+            )
+        return features

@@ -1,0 +1,138 @@
+"""Decoding and preprocessing in workers, while the model is busy with what came before."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import xxhash
+from PIL import Image
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from modalgap.data import pixels, sound
+from modalgap.data.media import Media
+from modalgap.errors import ModalgapError
+
+NICE = 10  # on the CPU the model comes first: workers fill the time that it leaves
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """What one batch of positions gave.
+
+    Attributes:
+        start, stop: the positions.
+        kept: (k,) those that could be read.
+        items: (k, …) as the tower takes them, or None where k is 0.
+        digests: (k, 16) hashes of what was stored.
+        failed: (position, reason) of the others.
+    """
+
+    start: int
+    stop: int
+    kept: Tensor
+    items: Tensor | None
+    digests: Tensor
+    failed: list[tuple[int, str]]
+
+
+class _Batches(Dataset[Batch]):
+    """Batch number b of a medium, decoded and prepared."""
+
+    def __init__(self, media: Media, prepare: Callable[[Any], Tensor], size: int) -> None:
+        self.media, self.prepare, self.size = media, prepare, size
+
+    def __getitem__(self, number: int) -> Batch:
+        start = number * self.size
+        stop = min(start + self.size, len(self.media))
+        kept, items, digests, failed = [], [], [], []
+        for position in range(start, stop):
+            try:
+                stored = self.media[position]
+                items.append(self.prepare(_decode(stored, self.media.kind)))
+            except MemoryError:
+                failed.append((position, "must fit in memory"))
+            except Exception as error:  # whatever one bad item causes is said of that item alone
+                failed.append((position, " ".join(str(error).split()) or type(error).__name__))
+            else:
+                kept.append(position)
+                digests.append(_digest(stored))
+        return Batch(
+            start,
+            stop,
+            torch.tensor(kept, dtype=torch.int64),
+            torch.stack(items) if items else None,
+            torch.tensor(digests, dtype=torch.uint8).reshape(-1, 16),
+            failed,
+        )
+
+
+def batches(
+    media: Media,
+    prepare: Callable[[Any], Tensor],
+    *,
+    size: int,
+    first: int,
+    workers: int,
+    polite: bool,
+) -> Iterator[Batch]:
+    """Batches in order, from the one that begins at position ``first``.
+
+    Args:
+        media: what to read.
+        prepare: from a decoded item to what the tower takes.
+        size: items a batch; ``first`` is a multiple of it.
+        first: where to begin.
+        workers: processes that decode; 0 decodes here.
+        polite: whether workers step back behind the model, which runs on the same processors.
+
+    Raises:
+        ModalgapError: a worker died.
+    """
+    numbers = range(first // size, -(-len(media) // size))
+    workers = min(workers, len(numbers))
+    loader: DataLoader[Batch] = DataLoader(
+        _Batches(media, prepare, size),
+        batch_size=None,
+        sampler=numbers,
+        num_workers=workers,
+        worker_init_fn=_begin_politely if polite else _begin,
+        prefetch_factor=2 if workers else None,
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # forking beside threads, on 3.12
+        try:
+            yield from loader
+        except RuntimeError as error:
+            if "worker" not in str(error):
+                raise
+            raise ModalgapError(
+                "a worker died, perhaps for want of memory; what is encoded is kept: run the same"
+                f" command again, with fewer than {workers} --workers"
+            ) from error
+
+
+def _begin(_worker: int) -> None:
+    torch.set_num_threads(1)
+
+
+def _begin_politely(worker: int) -> None:
+    _begin(worker)
+    with suppress(OSError, AttributeError):
+        os.nice(NICE)
+
+
+def _decode(stored: Any, kind: str) -> Any:
+    return pixels.decode(stored) if kind == "image" else sound.decode(stored)
+
+
+def _digest(stored: Any) -> list[int]:
+    if isinstance(stored, Image.Image):
+        stored = f"{stored.mode}|{stored.size}|".encode() + stored.tobytes()
+    return list(xxhash.xxh3_128_digest(stored))

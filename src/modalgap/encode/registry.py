@@ -1,0 +1,94 @@
+"""ENCODERS: the libraries that models come from, each imported only when it is asked for."""
+
+from __future__ import annotations
+
+import importlib
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from modalgap.encode.base import Encoder
+from modalgap.errors import InputError, OptionError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Library:
+    """Where models come from.
+
+    Attributes:
+        module: holds ``load(rest, spec, seed)``.
+        forms: what may follow the name and a colon.
+        models: which models, in words.
+    """
+
+    module: str
+    forms: tuple[str, ...]
+    models: str
+
+
+ENCODERS: dict[str, Library] = {
+    "open_clip": Library(
+        module="open_clip_model",
+        forms=(
+            "ARCHITECTURE/WEIGHTS",
+            "ARCHITECTURE@/path/to/checkpoint",
+            "hf-hub:ORG/NAME",
+            "/path/to/folder",
+            "ARCHITECTURE/random",
+        ),
+        models="everything in open_clip's registry, and checkpoints of its architectures",
+    ),
+    "hf": Library(
+        module="transformers_model",
+        forms=("ORG/NAME", "/path/to/folder", "ORG/NAME/random", "/path/to/folder/random"),
+        models="CLIP, SigLIP, SigLIP 2, ALIGN, AltCLIP, Chinese-CLIP and, for sounds, CLAP",
+    ),
+    "slip": Library(
+        module="slip_model",
+        forms=("ViT-B-16@/path/to/checkpoint.pt", "ViT-B-16/random"),
+        models="SLIP and CLIP of Mu et al. 2022: ViT-S-16, ViT-B-16, ViT-L-16",
+    ),
+}
+
+
+def load_model(spec: str | Encoder, *, seed: int = 0) -> Encoder:
+    """The encoder that ``spec`` names.
+
+    Args:
+        spec: LIBRARY:MODEL, such as ``open_clip:ViT-B-32/openai``,
+            ``hf:openai/clip-vit-base-patch32`` or ``open_clip:ViT-B-32@/path/to/weights.pt``; or
+            an encoder as it is.
+        seed: of weights named ``random``.
+
+    Raises:
+        OptionError: an unknown library, architecture or name of weights.
+        FileError: weights that are not there and cannot be fetched, or are of another model.
+        InputError: the library is not installed.
+    """
+    if isinstance(spec, Encoder):
+        return spec
+    if not isinstance(spec, str):
+        raise InputError(f"model: must be a string or an Encoder; got {type(spec).__name__}")
+    name, colon, rest = spec.partition(":")
+    if not colon or not rest:
+        raise OptionError(f"model: must be LIBRARY:MODEL{_near(spec)}; got {spec!r}")
+    if name not in ENCODERS:
+        raise OptionError.unknown("library of models", name, ENCODERS)
+    try:
+        module = importlib.import_module(f"modalgap.encode.{ENCODERS[name].module}")
+    except ImportError as error:
+        raise InputError(
+            f"{spec}: needs {error.name or name}: pip install 'modalgap[models]'"
+        ) from error
+    found: Encoder = module.load(rest, spec, seed)
+    return found
+
+
+def _near(spec: str) -> str:
+    """What a name without a library probably means."""
+    if Path(spec).is_dir():
+        library = "open_clip" if (Path(spec) / "open_clip_config.json").is_file() else "hf"
+        return f", such as {library}:{spec}"
+    if re.match(r"(ViT|RN|EVA|conv|coca|roberta|xlm|nllb|Mobile)", spec):
+        return f", such as open_clip:{spec}"
+    return ", such as open_clip:ViT-B-32/openai"

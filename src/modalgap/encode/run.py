@@ -1,0 +1,152 @@
+"""One run: media through one tower, texts through the other, part by part."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import xxhash
+from torch import Tensor
+
+from modalgap.data.media import Media
+from modalgap.encode.base import Encoder
+from modalgap.encode.loader import batches
+from modalgap.encode.parts import Parts
+from modalgap.errors import InputError
+from modalgap.progress import progress
+
+WINDOW = 16  # batches of texts that are sorted by length together
+NOT_FINITE = "the model gives it a feature that is not finite"
+EMPTY = "an empty text"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Engine:
+    """An encoder, and how to run it.
+
+    Attributes:
+        encoder: the model.
+        device: where it runs.
+        precision: "fp32", "bf16" or "fp16".
+        batch_size: items a forward pass.
+        workers: processes that decode images.
+        strict: whether the first item that cannot be encoded ends the run.
+    """
+
+    encoder: Encoder
+    device: torch.device
+    precision: str
+    batch_size: int
+    workers: int
+    strict: bool
+
+    @property
+    def stored(self) -> torch.dtype:
+        """The dtype of the rows that are written."""
+        return torch.float32 if self.precision == "fp32" else torch.float16
+
+    def media(self, media: Media, parts: Parts) -> None:
+        """Encode what ``parts`` does not have yet."""
+        if media.kind == "text":
+            self.texts([str(media[i]) for i in range(len(media))], (), parts, media.names)
+            return
+        found = batches(
+            media,
+            self.encoder.prepare,
+            size=self.batch_size,
+            first=parts.position,
+            workers=self.workers,
+            polite=self.device.type == "cpu",
+        )
+        with _bar(f"{media.kind}s", len(media), parts.position) as advance:
+            for batch in found:
+                rows = torch.empty(0, parts.dim)
+                kept, failed = batch.kept, list(batch.failed)
+                digests = batch.digests
+                if batch.items is not None:
+                    items = batch.items.to(self.device, non_blocking=True)
+                    rows, fine = self._rows(self.encoder.encode_media, items)
+                    failed += [(int(i), NOT_FINITE) for i in kept[~fine]]
+                    kept, digests, rows = kept[fine], digests[fine], rows[fine]
+                self._report(failed, media.names)
+                parts.add(batch.stop, rows, kept, failed, digests)
+                advance(batch.stop - batch.start)
+        parts.flush()
+
+    def texts(
+        self,
+        texts: Sequence[str],
+        templates: Sequence[str],
+        parts: Parts,
+        names: Sequence[str] | None = None,
+    ) -> None:
+        """Encode what ``parts`` does not have yet.
+
+        With templates, the row of a class is the mean of the unit features of its sentences
+        (Radford et al. 2021, section 3.1.4).
+        """
+        each = max(len(templates), 1)
+        window = max(WINDOW * self.batch_size // each, 1)
+        with _bar("texts", len(texts), parts.position) as advance:
+            for start in range(parts.position, len(texts), window):
+                stop = min(start + window, len(texts))
+                kept = [i for i in range(start, stop) if texts[i].strip()]
+                failed = [(i, EMPTY) for i in range(start, stop) if not texts[i].strip()]
+                rows, cut = self._sentences(
+                    [form.replace("{}", texts[i]) for i in kept for form in templates or ("{}",)]
+                )
+                rows = rows.reshape(len(kept), each, parts.dim).mean(1)
+                fine = rows.isfinite().all(1)
+                failed += [(kept[i], NOT_FINITE) for i in torch.nonzero(~fine).flatten().tolist()]
+                self._report(failed, texts if names is None else names)
+                digests = [list(xxhash.xxh3_128_digest(texts[i].encode())) for i in kept]
+                parts.add(
+                    stop,
+                    torch.nn.functional.normalize(rows[fine], dim=1),
+                    torch.tensor(kept, dtype=torch.int64)[fine],
+                    failed,
+                    torch.tensor(digests, dtype=torch.uint8).reshape(-1, 16)[fine],
+                    cut,
+                )
+                advance(stop - start)
+        parts.flush()
+
+    def _sentences(self, sentences: Sequence[str]) -> tuple[Tensor, int]:
+        """Unit rows (n, dim) of sentences, those of one length together; and how many were cut."""
+        if not sentences:
+            return torch.empty(0, self.encoder.dim), 0
+        tokens = self.encoder.tokenize(sentences)
+        order = torch.argsort(tokens.lengths, stable=True)
+        rows = torch.empty(len(sentences), self.encoder.dim)
+        for index in torch.split(order, self.batch_size):
+            some = tokens.take(index).to(self.device)
+            found, fine = self._rows(self.encoder.encode_text, some)
+            found[~fine] = torch.nan
+            rows[index] = found
+        return rows, int(tokens.cut.sum())
+
+    def _rows(self, forward: Callable[[Any], Tensor], batch: Any) -> tuple[Tensor, Tensor]:
+        """Unit rows (b, dim) on the CPU, float32; and which of them are finite (b,)."""
+        with torch.inference_mode(), self._autocast():
+            features = forward(batch).float()
+        lengths = torch.linalg.vector_norm(features, dim=1, keepdim=True)
+        fine = (features.isfinite().all(1) & (lengths[:, 0] > 0)).cpu()
+        return (features / lengths).cpu().clone(), fine
+
+    def _autocast(self) -> AbstractContextManager[object]:
+        if self.precision == "fp32":
+            return nullcontext()
+        dtype = torch.bfloat16 if self.precision == "bf16" else torch.float16
+        return torch.autocast(self.device.type, dtype=dtype)
+
+    def _report(self, failed: list[tuple[int, str]], names: Sequence[str]) -> None:
+        if failed and self.strict:
+            position, reason = failed[0]
+            raise InputError(f"{names[position]}: {reason}")
+
+
+def _bar(what: str, total: int, done: int) -> AbstractContextManager[Callable[[int], None]]:
+    return progress(f"encoding {what}", total - done, unit=what)
