@@ -26,8 +26,10 @@ from modalgap.errors import (
 )
 
 if TYPE_CHECKING:
+    from modalgap import data
     from modalgap.embeddings.pair import Embeddings, Pair
     from modalgap.embeddings.store import load, load_embeddings, save
+    from modalgap.encode.verb import encode
     from modalgap.measure.registry import MEASURES
     from modalgap.measure.verb import measure
     from modalgap.report.page import report
@@ -40,6 +42,8 @@ _HOMES = {
     "load_embeddings": "embeddings.store",
     "save": "embeddings.store",
     "MEASURES": "measure",
+    "data": "",
+    "encode": "",
     "measure": "",
     "report": "",
     "Result": "result",
@@ -59,6 +63,8 @@ __all__ = [
     "Result",
     "Value",
     "__version__",
+    "data",
+    "encode",
     "load",
     "load_embeddings",
     "measure",

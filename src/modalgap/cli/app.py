@@ -11,8 +11,10 @@ from typing import Annotated
 import typer
 
 from modalgap import __version__
+from modalgap.cli import data_command
 from modalgap.cli.convert import convert
 from modalgap.cli.demo import demo
+from modalgap.cli.encode import encode
 from modalgap.cli.listing import listing
 from modalgap.cli.measure import measure
 from modalgap.cli.report import report
@@ -25,11 +27,13 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.command()(encode)
 app.command()(measure)
 app.command()(report)
 app.command()(convert)
 app.command("list")(listing)
 app.command()(demo)
+app.add_typer(data_command.app)
 
 
 def _version(asked: bool) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -12,33 +13,85 @@ class Listed(StrEnum):
     """What can be listed."""
 
     measures = "measures"
+    models = "models"
+    data = "data"
+
+
+Row = tuple[str, ...]
 
 
 def listing(
     what: Annotated[Listed, typer.Argument(help="What to list.")],
     json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
 ) -> None:
-    """List what there is, with the question that each answers."""
-    import dataclasses
+    """List what there is: measures, models, or data sets and which of them are on this machine."""
     import json as jsonlib
 
-    from modalgap.measure.registry import MEASURES
-
-    cards = [measure.card for measure in MEASURES.values()]
+    head, rows, cards = {
+        Listed.measures: _measures,
+        Listed.models: _models,
+        Listed.data: _data,
+    }[what]()
     if json:
-        cards_by_name = {card.name: dataclasses.asdict(card) for card in cards}
-        typer.echo(jsonlib.dumps({what.value: cards_by_name}, indent=2, ensure_ascii=False))
+        typer.echo(jsonlib.dumps({what.value: cards}, indent=2, ensure_ascii=False))
         return
     from rich import box
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for column in ("name", "answers", "better", "needs"):
-        table.add_column(column, no_wrap=column == "name")
+    for column in head:
+        table.add_column(column, no_wrap=column == head[0])
+    for row in rows:
+        table.add_row(*map(escape, row))
+    Console(highlight=False).print(table)
+
+
+Listing = tuple[Row, Iterable[Row], dict[str, Any]]
+
+
+def _measures() -> Listing:
+    import dataclasses
+
+    from modalgap.measure.registry import MEASURES
+
+    rows = []
     for measure in MEASURES.values():
         card = measure.card
         name = f"{card.name}_image, _text" if measure.per_modality else card.name
         better = "" if card.direction == "neither" else card.direction
-        table.add_row(name, card.question, better, ", ".join(card.needs))
-    Console(highlight=False).print(table)
+        rows.append((name, card.question, better, ", ".join(card.needs)))
+    cards = {each.card.name: dataclasses.asdict(each.card) for each in MEASURES.values()}
+    return ("name", "answers", "better", "needs"), rows, cards
+
+
+def _models() -> Listing:
+    import dataclasses
+
+    from modalgap.encode.registry import ENCODERS
+
+    rows = [
+        (f"{name}:{form}", library.models if i == 0 else "")
+        for name, library in ENCODERS.items()
+        for i, form in enumerate(library.forms)
+    ]
+    cards = {name: dataclasses.asdict(library) for name, library in ENCODERS.items()}
+    return ("--model", "which models"), rows, cards
+
+
+def _data() -> Listing:
+    import dataclasses
+
+    from modalgap.data import DATASETS
+    from modalgap.data.dataset import default_root
+
+    root = default_root()
+    rows, cards = [], {}
+    for name, dataset in DATASETS.items():
+        card = dataset.card
+        inside = root / card.folder
+        here = [s for s in card.splits if inside.is_dir() and not dataset.missing(root, s)]
+        rows.append((name, card.task, card.title, card.size, ", ".join(here)))
+        cards[name] = dataclasses.asdict(card) | {"here": here}
+    return ("name", "task", "data set", "size", f"here, in {root}"), rows, cards

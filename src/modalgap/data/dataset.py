@@ -73,7 +73,9 @@ class Dataset(ABC):
     def folder(self, root: Path) -> Path:
         """The folder of the data set: ``root / card.folder``, or ``root`` if that is it."""
         inside = root / self.card.folder
-        return inside if inside.is_dir() else root
+        needs = [need for split in self.card.splits for need in self.needs(split)]
+        itself = self._has_zhou(root) or any(next(root.glob(need), None) for need in needs)
+        return root if itself and not inside.is_dir() else inside
 
     def split(self, asked: str | None) -> str:
         """The split asked for, or the default.

@@ -24,7 +24,7 @@ from modalgap.errors import FileError, InputError, OptionError
 
 EMBEDDINGS = (".npy", ".npz", ".safetensors")
 SPLITS = ("train", "training", "val", "valid", "validation", "dev", "test", "testing")
-_RANGE = re.compile(r"\{([0-9]+)\.\.([0-9]+)\}")
+_BRACES = re.compile(r"\{(?:([0-9]+)\.\.([0-9]+)|([^{}]*,[^{}]*))\}")
 
 
 def read(
@@ -82,6 +82,8 @@ def _read(
         return _pattern(text, split, folder, columns)
     if path.is_dir():
         return _folder(path, split, columns)
+    if not path.is_file():
+        raise FileError(f"{path}: must be a folder or a regular file")
     _refuse(text, split=split)
     ending = path.suffix.lower()
     if ending in (".csv", ".tsv"):
@@ -164,20 +166,19 @@ def expand(pattern: str) -> list[str]:
     Raises:
         InputError: more than a million.
     """
-    match = _RANGE.search(pattern)
-    if match:
-        first, last = match.groups()
+    match = _BRACES.search(pattern)
+    if match is None:
+        return [pattern]
+    if match[1]:
+        first, last = match[1], match[2]
         if abs(int(last) - int(first)) >= 10**6:
             raise InputError(f"{pattern}: must stand for at most a million files")
         width = len(first) if first.startswith("0") or len(first) == len(last) else 0
         values = [str(i).zfill(width) for i in range(int(first), int(last) + 1)]
     else:
-        match = re.search(r"\{([^{}]*,[^{}]*)\}", pattern)
-        if match is None:
-            return [pattern]
-        values = match.group(1).split(",")
+        values = match[3].split(",")
     before, after = pattern[: match.start()], pattern[match.end() :]
-    return [before + value + rest for rest in expand(after) for value in values]
+    return [before + value + rest for value in values for rest in expand(after)]
 
 
 def _json(path: Path, root: Path | None) -> Source:

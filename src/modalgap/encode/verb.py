@@ -46,6 +46,7 @@ class Encoded:
         data: the embeddings.
         files: what was written.
         skipped: (name, reason) of each item that has no row.
+        listing: the file that lists them, if one was written.
         seconds: how long the run took, models loaded.
         resumed: how many items an earlier run had done.
         cut: how many texts were longer than the model's context.
@@ -54,6 +55,7 @@ class Encoded:
     data: Pair | Embeddings
     files: tuple[Path, ...]
     skipped: tuple[tuple[str, str], ...]
+    listing: Path | None
     seconds: float
     resumed: int
     cut: int
@@ -166,16 +168,19 @@ def run(
         data = made.data()
         files: tuple[Path, ...] = ()
         if target is not None:
-            files = _write(data, target, made.skipped, overwrite=overwrite)
+            files = _write(data, target, overwrite=overwrite)
         else:
             data = _in_memory(data)
+    listing = None
     if target is not None:
+        listing = _list_skipped(made.skipped, target)
         data = load_any(list(files))
         remove(folder)
     return Encoded(
         data=data,
         files=files,
         skipped=made.skipped,
+        listing=listing,
         seconds=time.monotonic() - started,
         resumed=made.resumed,
         cut=made.cut,
@@ -328,23 +333,25 @@ def _hash(values: Iterable[str]) -> str:
     return digest.hexdigest()
 
 
-def _write(
-    data: Pair | Embeddings, target: Path, skipped: Sequence[tuple[str, str]], *, overwrite: bool
-) -> tuple[Path, ...]:
-    """The file, or its shards if it would be large, and the list of what was skipped."""
+def _write(data: Pair | Embeddings, target: Path, *, overwrite: bool) -> tuple[Path, ...]:
+    """The file, or its shards if it would be large."""
     shards = _shards(data, target)
     for path, part in shards:
         # shards of an interrupted write are ours
         save(part, path, overwrite=overwrite or len(shards) > 1)
-    listing = target.with_name(f"{target.name}.skipped.jsonl")
-    if skipped:
-        with replacing(listing, overwrite=True) as file:
-            for name, reason in skipped:
-                line = json.dumps({"name": name, "reason": reason})
-                file.write(f"{line}\n".encode())
-    else:
-        listing.unlink(missing_ok=True)
     return tuple(path for path, _ in shards)
+
+
+def _list_skipped(skipped: Sequence[tuple[str, str]], target: Path) -> Path | None:
+    """One JSON object a line, beside the output; an older list goes."""
+    listing = target.with_name(f"{target.name}.skipped.jsonl")
+    if not skipped:
+        listing.unlink(missing_ok=True)
+        return None
+    with replacing(listing, overwrite=True) as file:
+        for name, reason in skipped:
+            file.write(json.dumps({"name": name, "reason": reason}).encode() + b"\n")
+    return listing
 
 
 def _shards(data: Pair | Embeddings, target: Path) -> list[tuple[Path, Pair | Embeddings]]:

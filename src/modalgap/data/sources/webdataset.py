@@ -69,8 +69,10 @@ def read_shards(shards: Sequence[Path], root_name: str) -> Source:
 def _scan(shard: Path, number: int, found: _Found) -> None:
     """Add the samples of one shard."""
     samples: dict[str, dict[str, tuple[int, int]]] = {}
+    end = 0
     with tarfile.open(shard, "r:") as archive, shard.open("rb") as raw:
         for member in archive:
+            end = max(end, member.offset_data + member.size)
             if not member.isreg() or member.issparse():
                 continue  # folders, links and devices hold no sample
             folder, _, last = member.name.rpartition("/")
@@ -83,6 +85,9 @@ def _scan(shard: Path, number: int, found: _Found) -> None:
                 found.missing.append((f"{shard.name}/{member.name}", "a second file of that name"))
                 continue
             parts[ending.lower()] = (member.offset_data, member.size)
+        raw.seek(-(-end // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE)
+        if raw.read(tarfile.BLOCKSIZE) != tarfile.NUL * tarfile.BLOCKSIZE:  # how an archive ends
+            found.missing.append((shard.name, "the archive is cut short; what follows is not there"))
         for key, parts in samples.items():
             name = f"{shard.name}/{key}"
             media = [e for e in parts if f".{e}" in IMAGES or f".{e}" in SOUNDS]

@@ -1,0 +1,173 @@
+"""modalgap encode."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from modalgap.cli import data
+
+if TYPE_CHECKING:
+    from modalgap.encode import Encoded
+
+READING = ("split", "root", "image_column", "text_column", "limit")
+
+Split = Annotated[
+    str | None,
+    typer.Option("--split", help="Of a data set; by default the usual one.", show_default=False),
+]
+Root = Annotated[
+    Path | None,
+    typer.Option(
+        "--root",
+        help="Where data sets lie ($MODALGAP_DATA, or data); for a table, where its paths start.",
+        show_default=False,
+    ),
+]
+ImageColumn = Annotated[
+    str | None,
+    typer.Option("--image-column", help="Of a table, when it is not found.", show_default=False),
+]
+TextColumn = Annotated[
+    str | None, typer.Option("--text-column", help="Likewise.", show_default=False)
+]
+Template = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--template",
+        help="A sentence with {} for the class name, repeatable; or imagenet, for its 80.",
+        show_default=False,
+    ),
+]
+Limit = Annotated[
+    int | None,
+    typer.Option("--limit", help="Encode a random sample of so many items.", show_default=False),
+]
+Device = Annotated[str, typer.Option("--device", help="cpu, cuda, cuda:1, mps or auto.")]
+Precision = Annotated[str, typer.Option("--precision", help="fp32, bf16 or fp16.")]
+BatchSize = Annotated[
+    int | None,
+    typer.Option(
+        "--batch-size", help="Items a forward pass (32 on the CPU, else 256).", show_default=False
+    ),
+]
+Workers = Annotated[
+    int | None,
+    typer.Option(
+        "--workers", help="Processes that decode (one a processor, at most 8).", show_default=False
+    ),
+]
+Strict = Annotated[
+    bool, typer.Option("--strict", help="Stop at the first item that cannot be encoded.")
+]
+
+
+def encode(
+    source: Annotated[
+        str,
+        typer.Argument(
+            help="A folder (classes; images beside .txt; tar shards; Parquet; Hugging Face), .csv,"
+            " .tsv, COCO .json, .tar, .parquet or .txt, a pattern such as 'x/{000..041}.tar', or a"
+            " data set's name; see: modalgap list data."
+        ),
+    ],
+    model: Annotated[
+        str,
+        typer.Option(
+            "--model",
+            "-m",
+            help="LIBRARY:MODEL, such as open_clip:ViT-B-32/openai; see: modalgap list models.",
+            show_default=False,
+        ),
+    ],
+    output: Annotated[
+        Path, typer.Option("-o", "--output", help="What to write: .safetensors, .npz or .parquet.")
+    ],
+    split: Split = None,
+    root: Root = None,
+    image_column: ImageColumn = None,
+    text_column: TextColumn = None,
+    template: Template = None,
+    limit: Limit = None,
+    seed: data.Seed = None,
+    device: Device = "auto",
+    precision: Precision = "fp32",
+    batch_size: BatchSize = None,
+    workers: Workers = None,
+    strict: Strict = False,
+    force: data.Force = False,
+) -> None:
+    """Turn images and captions into embeddings. After a kill, the same command goes on."""
+    done = run(
+        source,
+        model,
+        output,
+        split=split,
+        root=root,
+        image_column=image_column,
+        text_column=text_column,
+        template=template,
+        limit=limit,
+        seed=seed,
+        device=device,
+        precision=precision,
+        batch_size=batch_size,
+        workers=workers,
+        strict=strict,
+        force=force,
+    )
+    for path in done.files:
+        typer.echo(path)
+
+
+def run(
+    source: str, model: str, output: Path, *, seed: int | None, force: bool, **options: Any
+) -> Encoded:
+    """Encode, and say on stderr what was done and what was skipped.
+
+    Args:
+        source: as given.
+        model: as given.
+        output: the file to write.
+        seed: of the sample and of random weights.
+        force: whether to overwrite.
+        options: those of ``data.read`` and of ``encode``, as given.
+    """
+    from modalgap.atomic import check_target
+    from modalgap.data import read
+    from modalgap.encode import load_model
+    from modalgap.encode.verb import run as work
+
+    check_target(output, overwrite=force)
+    seeded = data.given(seed=seed)
+    reading = {name: options.pop(name) for name in READING}
+    template = options.pop("template")
+    done = work(
+        read(source, **reading, **seeded),
+        load_model(model, **seeded),
+        output,
+        template=template[0] if template and len(template) == 1 else template,
+        overwrite=force,
+        **options,
+    )
+    _remark(done)
+    return done
+
+
+def _remark(done: Encoded) -> None:
+    from modalgap.embeddings import Pair
+
+    sides = done.data.sides if isinstance(done.data, Pair) else (done.data,)
+    total = sum(side.n for side in sides)
+    what = " and ".join(f"{side.n:,} {side.modality}s" for side in sides)
+    speed = (total - done.resumed) / max(done.seconds, 1e-9)
+    again = f"; {done.resumed:,} were there already" if done.resumed else ""
+    data.note(f"encoded {what} in {done.seconds:.1f} s, {speed:,.0f} a second{again}")
+    if done.cut:
+        data.note(f"{done.cut:,} texts were longer than the model's context and lost their end")
+    if done.skipped:
+        name, why = done.skipped[0]
+        many = f"skipped {len(done.skipped):,}, listed in {done.listing}"
+        data.note(f"{many}; the first: {name}: {why}")
