@@ -258,7 +258,7 @@ def test_broken_shards(tmp_path: Path) -> None:
     tar(whole, [("a.jpg", picture(0)), ("b.jpg", picture(1))])
     (tmp_path / "cut.tar").write_bytes(whole.read_bytes()[:2000])
     cut = read(tmp_path / "cut.tar")
-    assert ("cut.tar", "the archive is cut short; what follows is not there") in cut.missing
+    assert ("cut.tar", "the archive is cut short: the rest is not there") in cut.missing
     with pytest.raises(mg.FileError, match=r"needs .*00002\.tar"):
         read(f"{tmp_path}/{{00002..00003}}.tar")
 

@@ -29,7 +29,7 @@ from modalgap.encode.base import (
 )
 from modalgap.encode.causal import CausalTextTower
 from modalgap.encode.quiet import quiet
-from modalgap.errors import InputError, OptionError
+from modalgap.errors import OptionError
 
 PREPROCESSING = ("size", "mean", "std", "interpolation", "resize_mode")
 
@@ -146,11 +146,6 @@ def _load_tag(name: str, tag: str, spec: str) -> OpenClipEncoder:
         known = open_clip.pretrained.list_pretrained_tags_by_model(name)
         raise OptionError.unknown(f"weights of {name}", tag, [*known, "random"])
     quick = bool(found.get("quick_gelu", False))
-    if (open_clip.get_model_config(name) or {}).get("quick_gelu", False) and not quick:
-        raise InputError(
-            f"model: {tag} was trained with GELU, and {name} has QuickGELU; take"
-            f" {name.removesuffix('-quickgelu')}/{tag}"
-        )
     place = found.get("hf_hub", "").rstrip("/") or found.get("url", "")
     how = f"fetch it where there is one, or give a file: open_clip:{name}@/path/to/weights"
     with _fetching(spec, f"{place} in the caches of Hugging Face and open_clip", how):

@@ -87,7 +87,7 @@ def _scan(shard: Path, number: int, found: _Found) -> None:
             parts[ending.lower()] = (member.offset_data, member.size)
         raw.seek(-(-end // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE)
         if raw.read(tarfile.BLOCKSIZE) != tarfile.NUL * tarfile.BLOCKSIZE:  # how an archive ends
-            found.missing.append((shard.name, "the archive is cut short; what follows is not there"))
+            found.missing.append((shard.name, "the archive is cut short: the rest is not there"))
         for key, parts in samples.items():
             name = f"{shard.name}/{key}"
             media = [e for e in parts if f".{e}" in IMAGES or f".{e}" in SOUNDS]
