@@ -6,12 +6,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from layouts import textures
+from layouts import classification, collections, textures
 
 from modalgap.data import DATASETS, Source
 from modalgap.data.pixels import decode
 
-BUILD: dict[str, Callable[[Path], None]] = {**textures.BUILD}
+BUILD: dict[str, Callable[[Path], None]] = {
+    **classification.BUILD,
+    **collections.BUILD,
+    **textures.BUILD,
+}
 
 
 def test_every_data_set_has_tiny_data() -> None:

@@ -234,8 +234,13 @@ def test_hostile_members(tmp_path: Path) -> None:
             info = tarfile.TarInfo(name)
             info.size = len(data)
             archive.addfile(info, io.BytesIO(data))
-        for kind, name in ((tarfile.SYMTYPE, "link.jpg"), (tarfile.CHRTYPE, "dev.jpg"),
-                           (tarfile.DIRTYPE, "dir.jpg"), (tarfile.LNKTYPE, "hard.jpg")):  # fmt: skip
+        special = {
+            "link.jpg": tarfile.SYMTYPE,
+            "dev.jpg": tarfile.CHRTYPE,
+            "dir.jpg": tarfile.DIRTYPE,
+            "hard.jpg": tarfile.LNKTYPE,
+        }
+        for name, kind in special.items():
             info = tarfile.TarInfo(name)
             info.type, info.linkname = kind, "/etc/passwd"
             archive.addfile(info)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 from modalgap.data.classes import zhou, zhou_file
-from modalgap.data.media import Files
+from modalgap.data.media import Cropped, Files
 from modalgap.data.reading import reading
 from modalgap.data.source import Source
 from modalgap.errors import InputError, OptionError
@@ -135,6 +135,8 @@ class Dataset(ABC):
 def absent(source: Source, most: int = 5) -> tuple[int, list[str]]:
     """How many files that ``source`` lists are not on the disk, and the first few."""
     media = source.media
+    while isinstance(media, Cropped):
+        media = media.media
     if not isinstance(media, Files):
         return len(source.missing), [name for name, _ in source.missing[:most]]
     lost = [str(path) for path in media.paths if not path.is_file()]

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from modalgap import __version__
+from modalgap._version import __version__
 from modalgap.encode.base import TextTower, Tokens
 from modalgap.errors import InputError
 

@@ -87,26 +87,26 @@ def batches(
     Args:
         media: what to read.
         prepare: from a decoded item to what the tower takes.
-        size: items a batch; ``first`` is a multiple of it.
-        first: where to begin.
+        size: items a batch.
+        first: where to begin: at the start of a batch, or at the end.
         workers: processes that decode; 0 decodes here.
         polite: whether workers step back behind the model, which runs on the same processors.
 
     Raises:
         ModalgapError: a worker died.
     """
-    numbers = range(first // size, -(-len(media) // size))
+    numbers = range(-(-first // size), -(-len(media) // size))  # the last batch may be short
     workers = min(workers, len(numbers))
-    loader: DataLoader[Batch] = DataLoader(
-        _Batches(media, prepare, size),
-        batch_size=None,
-        sampler=numbers,
-        num_workers=workers,
-        worker_init_fn=_begin_politely if polite else _begin,
-        prefetch_factor=2 if workers else None,
-    )
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # forking beside threads, on 3.12
+        warnings.simplefilter("ignore")  # about threads beside forks, and more workers than cores
+        loader: DataLoader[Batch] = DataLoader(
+            _Batches(media, prepare, size),
+            batch_size=None,
+            sampler=numbers,
+            num_workers=workers,
+            worker_init_fn=_begin_politely if polite else _begin,
+            prefetch_factor=2 if workers else None,
+        )
         try:
             yield from loader
         except RuntimeError as error:

@@ -18,7 +18,7 @@ import torch
 from open_clip.transform import PreprocessCfg, image_transform_v2
 from torch import Tensor, nn
 
-from modalgap import __version__
+from modalgap._version import __version__
 from modalgap.encode.base import (
     TextTower,
     Tokens,

@@ -25,6 +25,7 @@ from torch import Tensor
 
 from modalgap.atomic import replacing
 from modalgap.embeddings.formats import safetensors as format_
+from modalgap.embeddings.formats.files import parsing
 from modalgap.embeddings.rows import Rows, concatenate
 from modalgap.errors import FileError, InputError, OutputError
 
@@ -177,7 +178,7 @@ class Parts:
         """(position, reason) of what has no row."""
         found: list[tuple[int, str]] = []
         for path in self.files:
-            with safe_open(path, framework="np") as file:
+            with parsing(path, "safetensors"), safe_open(path, framework="np") as file:
                 found += [(int(i), str(why)) for i, why in json.loads(file.metadata()["failed"])]
         return found
 
@@ -190,6 +191,6 @@ class Parts:
     def _column(self, key: str) -> NDArray[Any]:
         found = []
         for path in self.files:
-            with safe_open(path, framework="np") as file:
+            with parsing(path, "safetensors"), safe_open(path, framework="np") as file:
                 found.append(file.get_tensor(key))
         return np.concatenate(found) if found else np.zeros(0, np.int64)

@@ -26,9 +26,9 @@ from modalgap.embeddings.pair import Embeddings, Pair
 from modalgap.embeddings.rows import MemoryRows, Rows, SomeRows
 from modalgap.embeddings.store import load_any, save
 from modalgap.encode.base import Encoder
+from modalgap.encode.engine import Engine
 from modalgap.encode.parts import Parts, remove, work_folder
 from modalgap.encode.registry import load_model
-from modalgap.encode.run import Engine
 from modalgap.errors import InputError, OptionError, OutputError
 
 PRECISIONS = ("fp32", "bf16", "fp16")
@@ -365,7 +365,7 @@ def _shards(data: Pair | Embeddings, target: Path) -> list[tuple[Path, Pair | Em
     names = [f"{target.stem}-{i:05d}-of-{count:05d}{target.suffix}" for i in range(count)]
     return [
         (target.with_name(name), _slice(data, start, stop))
-        for name, start, stop in zip(names, edges, edges[1:], strict=True)
+        for name, start, stop in zip(names, edges[:-1], edges[1:], strict=True)
     ]
 
 

@@ -1,0 +1,127 @@
+"""Captions as several data sets have them: Karpathy's splits, and the lists of Flickr8k and 30k."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+
+from modalgap.data.reading import load_json, reading
+from modalgap.data.source import Source
+from modalgap.data.sources.gather import gather
+from modalgap.errors import FileError
+
+KARPATHY = {
+    "karpathy-test": ("test",),
+    "karpathy-val": ("val",),
+    "karpathy-train": ("train", "restval"),
+}
+"""Name of a split here to its names in the file: COCO's restval is trained on by everyone."""
+
+_TOKEN = re.compile(r"(.+)#[0-9]+\t(.*)")
+_BARS = re.compile(r"([^|]+)\|\s*[0-9]+\s*(?:\|\s*|\s)(.*)")  # one row of Kaggle's lacks a bar
+
+
+def karpathy(path: Path, images: Path, splits: Collection[str]) -> Source:
+    """The images of some splits, and their captions, from one of Karpathy's ``dataset_*.json``.
+
+    Raises:
+        FileError: an image is there twice, or has sentences that say they are another's.
+    """
+    content = load_json(path)
+    with reading(str(path)):
+        rows: dict[str, list[str]] = {}
+        ids: set[Any] = set()
+        for image in content["images"]:
+            parts = (image.get("filepath"), image["filename"])
+            name = "/".join(str(part) for part in parts if part)
+            said = [text(each["raw"], name) for each in image["sentences"]]
+            for each in image["sentences"]:
+                if each.get("imgid", image["imgid"]) != image["imgid"]:
+                    raise FileError(f"{name}: has a sentence of image {each['imgid']}")
+            if len(image.get("sentids", said)) != len(said):
+                raise FileError(f"{name}: must have as many sentences as sentence ids; has not")
+            if image["imgid"] in ids:
+                raise FileError(f"{name}: its id {image['imgid']} is there twice")
+            ids.add(image["imgid"])
+            if image["split"] in splits:
+                if name in rows:
+                    raise FileError(f"{name}: is there twice")
+                rows[name] = said
+        if not rows:
+            raise FileError(f"must list images of {' or '.join(splits)}; found none")
+        return captioned(gather(str(path), images, rows.items()))
+
+
+def read_captions(path: Path) -> list[tuple[str, str]]:
+    """(image, caption) in the order of the file.
+
+    Three forms are known: ``name#0<tab>caption`` as the authors have it, ``name| 0| caption``
+    and ``name,caption`` (or ``name,0,caption``) as Kaggle has it, both with a row of names.
+
+    Raises:
+        FileError: a row without an image or a caption.
+    """
+    with reading(str(path)):
+        # splitlines would also split at odd characters inside captions
+        rows = path.read_text(encoding="utf-8-sig").replace("\r\n", "\n").split("\n")
+        if "\t" not in rows[0] and "|" not in rows[0]:
+            return _commas(rows)
+        pattern = _TOKEN if "\t" in rows[0] else _BARS
+        first = 1 if pattern is _BARS else 0
+        found = []
+        for number, row in enumerate(rows[first:], first + 1):
+            if not row.strip():
+                continue
+            match = pattern.fullmatch(row)
+            if match is None:
+                raise FileError(f"row {number} must hold an image and a caption; it does not")
+            found.append((match[1].strip(), match[2].strip()))
+        return found
+
+
+def captioned(source: Source) -> Source:
+    """``source``, if it is what a data set of captions should be.
+
+    Raises:
+        FileError: no captions, or an image that is listed twice, so that a caption has two.
+    """
+    if source.texts is None:
+        raise FileError("must hold captions of these images; found none")
+    for name, why in source.missing:
+        if "twice" in why:
+            raise FileError(f"{name}: {why}")
+    return source
+
+
+def text(value: object, name: str) -> str:
+    """A caption.
+
+    Raises:
+        FileError: not a string.
+    """
+    if not isinstance(value, str):
+        raise FileError(f"{name}: a caption must be a string; found {type(value).__name__}")
+    return value
+
+
+def _commas(rows: list[str]) -> list[tuple[str, str]]:
+    cells = csv.reader(f"{row}\n" for row in rows)
+    header = [name.strip() for name in next(cells)]
+    if len(header) < 2 or header[0] not in ("image", "image_name"):
+        raise FileError(f"must be a list of captions; its first row is {rows[0][:80]!r}")
+    before = len(header) - 1
+    found = []
+    for row in cells:
+        # captions hold commas, not always in quotes
+        caption = ",".join(row[before:])
+        if not any(row):
+            continue
+        if len(row) < len(header) or not row[0].strip():
+            raise FileError(f"row {cells.line_num} must hold an image and a caption; it does not")
+        if "\n" in caption:
+            raise FileError(f"row {cells.line_num} must end its quotes; it does not")
+        found.append((row[0].strip(), caption.strip()))
+    return found

@@ -1,0 +1,96 @@
+"""Images of an object with an attribute, in the splits of Purushwalkam et al. (2019)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from modalgap.data.classes import labelled_media, readable
+from modalgap.data.media import Files
+from modalgap.data.reading import lines, reading
+from modalgap.data.source import Source
+from modalgap.errors import FileError
+
+METADATA = "metadata_compositional-split-natural.t7"
+PAIRS = "compositional-split-natural"
+Pair = tuple[str, str]  # attribute, object
+
+
+def compositions(folder: Path, split: str) -> Source:
+    """One split: every pair of attribute and object that it lists is a class.
+
+    Images without an attribute, and those of other splits, are left out, as everyone does.
+
+    Args:
+        folder: the data set's folder.
+        split: train, val or test.
+    """
+    pairs = _pairs(folder / PAIRS / f"{split}_pairs.txt")
+    number = {pair: i for i, pair in enumerate(pairs)}
+    names: list[str] = []
+    labels: list[int] = []
+    missing: list[tuple[str, str]] = []
+    seen: set[str] = set()
+    for image, pair in _images(folder / METADATA, split):
+        if image in seen:
+            missing.append((image, "is there twice"))
+        elif pair not in number:
+            missing.append((image, f"its pair, {' '.join(pair)}, is not in {split}_pairs.txt"))
+        else:
+            names.append(image)
+            labels.append(number[pair])
+        seen.add(image)
+    found = labelled_media(
+        Files(_paths(folder / "images", names), names),
+        labels,
+        [readable(" ".join(pair).replace(".", " ")).lower() for pair in pairs],
+    )
+    attributes, objects = zip(*pairs, strict=True)
+    return replace(
+        found,
+        factors={
+            "attribute": [attributes[label] for label in labels],
+            "object": [objects[label] for label in labels],
+        },
+        text_factors={"attribute": attributes, "object": objects},
+        missing=tuple(missing),
+    )
+
+
+def _pairs(path: Path) -> list[Pair]:
+    found: list[Pair] = []
+    with reading(str(path)):
+        for line in lines(path):
+            attribute, thing = line.split()
+            if (attribute, thing) in found:
+                raise FileError(f"{line!r} must be there once; is there twice")
+            found.append((attribute, thing))
+        if not found:
+            raise FileError("must list pairs of attribute and object; found none")
+    return found
+
+
+def _images(path: Path, split: str) -> list[tuple[str, Pair]]:
+    """Path and pair of each image; the file is a list of dicts that torch.save wrote."""
+    import torch
+
+    with reading(str(path)):
+        found = []
+        for item in torch.load(path, map_location="cpu", weights_only=True):
+            name, attribute, thing = (item[key] for key in ("image", "attr", "obj"))
+            if item["set"] != split or attribute == "NA":
+                continue
+            for value in (name, attribute, thing):
+                if not isinstance(value, str):
+                    raise FileError(f"image, attr and obj must be strings; found {value!r}")
+            found.append((name, (attribute, thing)))
+    return found
+
+
+def _paths(images: Path, names: list[str]) -> list[Path]:
+    """Where the images lie: the list has ``sliced_apple/``, MIT-States itself ``sliced apple/``."""
+    folders = {name.rpartition("/")[0] for name in names}
+    spaced = {
+        each: each if (images / each).is_dir() else each.replace("_", " ") for each in folders
+    }
+    return [images / spaced[name.rpartition("/")[0]] / name.rpartition("/")[2] for name in names]

@@ -1,0 +1,101 @@
+"""What several data sets share."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from modalgap.data.classes import class_folders
+from modalgap.data.dataset import Dataset
+from modalgap.data.imagenet import names
+from modalgap.data.reading import reading
+from modalgap.data.source import Source
+from modalgap.errors import FileError
+
+
+class Placed(Dataset):
+    """A data set whose folder goes by several names, such as torchvision's and CoOp's."""
+
+    folders: ClassVar[tuple[str, ...]]
+    """Where it may lie as well as in ``card.folder``; the first that holds something counts."""
+
+    def folder(self, root: Path) -> Path:
+        for enough in (all, any):  # a folder of a common name may hold one of them by chance
+            for each in (self.card.folder, *self.folders):
+                place = root / each
+                if self._has_zhou(place) or any(
+                    enough(next(place.glob(need), None) for need in self.needs(split))
+                    for split in self.card.splits
+                ):
+                    return place
+        return super().folder(root)
+
+
+def every_class(source: Source) -> Source:
+    """Refuse a class without an image: a number over the other classes would be another's.
+
+    Raises:
+        FileError: some class has none.
+    """
+    texts = source.texts or ()
+    # a label beyond the classes is refused where the source is made
+    empty = np.flatnonzero(np.bincount(np.asarray(source.labels), minlength=len(texts)) == 0)
+    if len(empty):
+        rest = f" and {len(empty) - 1} more" if len(empty) > 1 else ""
+        raise FileError(f"every class must have an image; {texts[empty[0]]!r}{rest} has none")
+    return source
+
+
+def wnid_folders(
+    folder: Path, wnids: Sequence[str], folders: Sequence[str] | None = None
+) -> Source:
+    """A source of classes of ImageNet from one folder of images a class.
+
+    Args:
+        folder: holds the folders.
+        wnids: the classes, in the order of their labels.
+        folders: of the same classes, where they are not named by their wnids.
+    """
+    called = names()
+    found = every_class(class_folders(folder, folders or wnids, wnids))
+    return replace(found, texts=[called[each] for each in wnids])
+
+
+@cache
+def listed(name: str) -> tuple[str, ...]:
+    """The lines of a list that lies beside this file."""
+    text = files("modalgap.data.sets").joinpath(name).read_text(encoding="utf-8")
+    return tuple(text.splitlines())
+
+
+def camel_words(name: str) -> str:
+    """``ApplyEyeMakeup`` as "apply eye makeup"."""
+    return " ".join(re.findall("[A-Z][^A-Z]*", name)).lower()
+
+
+def matlab(path: Path) -> dict[str, Any]:
+    """The variables of a .mat file."""
+    from scipy.io import loadmat
+
+    with reading(str(path)):
+        found: dict[str, Any] = loadmat(str(path), squeeze_me=True)
+        return found
+
+
+def whole(values: Any, what: str) -> NDArray[np.int64]:
+    """A flat array of whole numbers; fractions, text and truth values are refused."""
+    found = np.atleast_1d(np.asarray(values))
+    if found.dtype.hasobject:
+        found = np.asarray(found.tolist())
+    kept = found.astype(np.int64) if found.dtype.kind in "iuf" else None
+    if found.ndim != 1 or kept is None or not np.array_equal(kept, found):
+        raise FileError(f"{what} must be whole numbers; found {found.dtype} {found.shape}")
+    return kept

@@ -1,0 +1,39 @@
+"""20 Newsgroups."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from modalgap.data.dataset import DataCard, Dataset
+from modalgap.data.sets._documents import documents
+from modalgap.data.source import Source
+from modalgap.errors import FileError
+
+
+class Newsgroups(Dataset):
+    """Texts alone, by date; headers, footers and quotes stay in, and give the group away."""
+
+    card = DataCard(
+        name="newsgroups",
+        title="20 Newsgroups",
+        task="text",
+        about="Messages to 20 groups of Usenet, each with its group.",
+        size="test 7,532 messages, train 11,314; 20 classes",
+        splits=("test", "train"),
+        licence="not stated",
+        home="http://qwone.com/~jason/20Newsgroups/",
+        folder="20newsgroups",
+        layout=("20news-bydate-test/alt.atheism/53068", "20news-bydate-train/alt.atheism/49960"),
+        citation="Lang, NewsWeeder: Learning to Filter Netnews, ICML 1995",
+    )
+
+    def needs(self, split: str) -> Sequence[str]:
+        return (f"20news-bydate-{split}",)
+
+    def read(self, folder: Path, split: str) -> Source:
+        part = folder / f"20news-bydate-{split}"
+        groups = sorted(
+            each.name for each in part.iterdir() if each.is_dir() and not each.name.startswith(".")
+        )
+        if not groups:
+            raise FileError(f"{part}: must hold a folder a group; found none")
+        return documents(part, groups, "*", "latin-1")

@@ -1,0 +1,187 @@
+"""SLIP, and the CLIP trained beside it: checkpoints of Mu et al. 2021, arXiv 2112.12750.
+
+Source: https://github.com/facebookresearch/SLIP (MIT). Images go to vision transformers of timm,
+texts to the tower of CLIP with QuickGELU. ``image_mlp``, SLIP's second head, is for its training
+alone. Unlike CLIP, a text that is too long loses its end-of-text too; its feature is then read at
+the highest id that is left, in training and so here.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import zipfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+import open_clip
+import timm
+import torch
+from open_clip.transform import PreprocessCfg, image_transform_v2
+from open_clip.transformer import QuickGELU, TextTransformer
+from timm.models.vision_transformer import VisionTransformer
+from torch import Tensor, nn
+
+from modalgap._version import __version__
+from modalgap.encode.base import (
+    TextTower,
+    Tokens,
+    describe,
+    reading_weights,
+    unavailable,
+    weights_hash,
+)
+from modalgap.encode.causal import CausalTextTower
+from modalgap.errors import OptionError
+
+ARCHITECTURES: Mapping[str, Mapping[str, Any]] = {
+    "ViT-S-16": {"embed_dim": 384, "depth": 12, "num_heads": 12},  # of MoCo v3; timm's has 6 heads
+    "ViT-B-16": {"embed_dim": 768, "depth": 12, "num_heads": 12},
+    "ViT-L-16": {"embed_dim": 1024, "depth": 24, "num_heads": 16},
+}
+TEXT = {"context_length": 77, "vocab_size": 49408, "width": 512, "heads": 8, "layers": 12}
+DIM = 512
+PREPROCESSING = {
+    "size": 224,
+    "mean": (0.485, 0.456, 0.406),
+    "std": (0.229, 0.224, 0.225),
+    "interpolation": "bilinear",
+    "resize_mode": "shortest",
+}
+
+
+class Towers(TextTransformer):  # type: ignore[misc] # open_clip has no types
+    """Both towers, with the names that the checkpoints use: the one of texts is not set apart."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(output_dim=DIM, act_layer=QuickGELU, **TEXT)
+        sizes = ARCHITECTURES[name]
+        self.visual = VisionTransformer(patch_size=16, num_classes=0, **sizes)
+        width = sizes["embed_dim"]
+        self.image_projection = nn.Parameter(torch.randn(width, DIM) * width**-0.5)
+        self.logit_scale = nn.Parameter(torch.tensor(math.log(1 / 0.07)))
+
+
+class SlipEncoder:
+    """SLIP or its CLIP behind the ``Encoder`` protocol.
+
+    Args:
+        towers: both, with their weights.
+        spec: what was asked for.
+        weights: where the weights come from.
+    """
+
+    modalities = ("image", "text")
+
+    def __init__(self, towers: Towers, spec: str, weights: str) -> None:
+        self.towers = towers.eval().requires_grad_(False)
+        self.tokenizer = open_clip.SimpleTokenizer()
+        self.spec = spec
+        self.prepare = image_transform_v2(PreprocessCfg(**PREPROCESSING), is_train=False)
+        self.dim = DIM
+        self.logit_scale = float(towers.logit_scale.exp())
+        self._tower = CausalTextTower(
+            towers.token_embedding,
+            towers.positional_embedding,
+            lambda x, mask: towers.transformer(x, attn_mask=mask),
+            towers.ln_final,
+            towers.text_projection.__rmatmul__,
+        )
+        self.provenance = {
+            "model": spec,
+            "weights": weights,
+            "weights_hash": weights_hash(towers),
+            "preprocessing": describe(PREPROCESSING),
+            "libraries": f"timm {timm.__version__}, open_clip {open_clip.__version__},"
+            f" torch {torch.__version__}, modalgap {__version__}",
+        }
+
+    def to(self, device: torch.device) -> None:
+        self.towers.to(device)
+
+    def encode_media(self, batch: Tensor) -> Tensor:
+        features: Tensor = self.towers.visual(batch) @ self.towers.image_projection
+        return features
+
+    def tokenize(self, texts: Sequence[str]) -> Tokens:
+        context = self._tower.context
+        ids = torch.zeros(len(texts), context, dtype=torch.int64)
+        cut = torch.zeros(len(texts), dtype=torch.bool)
+        start, end = self.tokenizer.sot_token_id, self.tokenizer.eot_token_id
+        for row, text in enumerate(texts):
+            found = [start, *self.tokenizer.encode(text), end]
+            ids[row, : len(found)] = torch.tensor(found[:context])
+            cut[row] = len(found) > context
+        return Tokens(ids, ids.argmax(1) + 1, cut)
+
+    def encode_text(self, tokens: Tokens) -> Tensor:
+        return self._tower(tokens)
+
+    def text_tower(self) -> TextTower | None:
+        return self._tower
+
+
+def load(rest: str, spec: str, seed: int) -> SlipEncoder:
+    """The encoder for ``NAME@PATH`` or ``NAME/random``, NAME of the ``ARCHITECTURES``.
+
+    Raises:
+        OptionError: no such architecture.
+        FileError: the checkpoint is not there, or is not of this model.
+    """
+    name, at, path = rest.partition("@")
+    if not at:
+        name, _, weights = rest.rpartition("/")
+        if not name or weights != "random":
+            raise OptionError(f"model: slip needs NAME@PATH or NAME/random; got {rest!r}")
+    if name not in ARCHITECTURES:
+        raise OptionError.unknown("architecture of slip", name, ARCHITECTURES)
+    if not at:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            towers = Towers(name)
+        return SlipEncoder(towers, spec, f"random, seed {seed}")
+    file = Path(path).expanduser()
+    if not file.is_file():
+        how = "give the path of a file that exists; github.com/facebookresearch/SLIP has them"
+        raise unavailable(spec, str(file), how)
+    with reading_weights(spec, file):
+        state = _state(file, name)
+        towers = Towers(name)
+        towers.load_state_dict(state)
+    return SlipEncoder(towers, spec, file.name)
+
+
+def _state(file: Path, name: str) -> dict[str, Tensor]:
+    """Weights by name, without what only trains and without the mark of parallel training."""
+    with torch.serialization.safe_globals(_harmless()):
+        found = torch.load(
+            file, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(file)
+        )
+    if not isinstance(found, dict) or not isinstance(found.get("state_dict"), dict):
+        raise ValueError("there is no state_dict in it")
+    stored = {key.removeprefix("module."): each for key, each in found["state_dict"].items()}
+    if "token_embedding.weight" not in stored and "image_mlp.layer1.weight" in stored:
+        raise ValueError("it is of SimCLR, which reads no texts")
+    first = stored.get("visual.cls_token")
+    width = None if first is None else first.shape[-1]
+    of = [known for known, sizes in ARCHITECTURES.items() if sizes["embed_dim"] == width]
+    if of and name not in of:
+        raise ValueError(f"it is of {of[0]}")
+    return {key: each for key, each in stored.items() if not key.startswith("image_mlp.")}
+
+
+def _harmless() -> list[Any]:
+    """What released checkpoints hold besides tensors, by the names that their libraries used.
+
+    They are arguments of the training, among them paths, and a rate that is a number of numpy's.
+    """
+    number = np.float64()
+    return [
+        argparse.Namespace,
+        (PurePosixPath, "pathlib.PosixPath"),  # which other systems could not make
+        (number.__reduce__()[0], "numpy.core.multiarray.scalar"),
+        np.dtype,
+        type(number.dtype),
+    ]
