@@ -84,7 +84,7 @@ def test_a_pair_with_its_provenance(tmp_path: Path) -> None:
     assert pair.image.were_unit
     assert not (tmp_path / "o.safetensors.parts").exists()
     assert not (tmp_path / "o.safetensors.skipped.jsonl").exists()
-    assert mg.measure(pair, temperature=None if False else 0.05)["l2m"].value > 0
+    assert mg.measure(pair, temperature=0.05)["l2m"].value > 0
 
 
 def test_the_same_in_memory_in_files_and_whatever_the_workers(tmp_path: Path) -> None:
@@ -337,16 +337,15 @@ def test_killed_at_any_moment_it_goes_on_to_the_same_bytes(tmp_path: Path, worke
     output = tmp_path / "o.safetensors"
     clock = random.Random(7)  # noqa: S311
     kills = 0
-    while not output.exists() and kills < 8:
-        process = slow(source, output, workers)
-        assert process.stdout is not None
-        process.stdout.readline()
-        time.sleep(clock.uniform(0.02, 0.25))
-        process.send_signal(signal.SIGKILL)
-        process.wait()
+    while not output.exists() and kills < 5:
+        with slow(source, output, workers) as process:
+            assert process.stdout is not None
+            process.stdout.readline()
+            time.sleep(clock.uniform(0.02, 0.25))
+            process.send_signal(signal.SIGKILL)
         kills += 1
     partial = [path.name for path in (tmp_path / "o.safetensors.parts").glob("*.safetensors")]
-    assert kills == 8, "it must be killed before it is done, or nothing is tested"
+    assert kills == 5, "it must be killed before it is done, or nothing is tested"
     assert len(partial) > 1
     again = run(source, functions.encoder(), output, batch_size=2)
     assert again.resumed > 0
@@ -436,12 +435,18 @@ def test_damaged_parts_are_said(tmp_path: Path) -> None:
 
 def test_two_runs_of_one_output(tmp_path: Path) -> None:
     folder = tmp_path / "o.parts"
-    with (
-        parts.work_folder(folder, {"a": 1}, anew=False),
-        pytest.raises(mg.OutputError, match="another run is at work"),
-        parts.work_folder(folder, {"a": 1}, anew=False),
-    ):
-        pass
+    code = f"""
+from pathlib import Path
+from modalgap.encode import parts
+with parts.work_folder(Path({str(folder)!r}), {{}}, anew=False):
+    pass
+"""
+    with parts.work_folder(folder, {}, anew=False):
+        done = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=False
+        )
+    assert "OutputError" in done.stderr
+    assert "another run is at work" in done.stderr
 
 
 FULL = """
@@ -528,7 +533,7 @@ def test_large_outputs_come_in_shards(
     whole = run(source, functions.encoder(), tmp_path / "whole.safetensors").data
     monkeypatch.setattr(verb, "SHARD", 8 * 4 * 12)
     done = run(source, functions.encoder(), tmp_path / "o.safetensors")
-    assert len(done.files) > 2
+    assert len(done.files) >= 2
     assert done.files[0].name.startswith("o-00000-of-000")
     assert not (tmp_path / "o.safetensors").exists()
     assert done.data.fingerprint == whole.fingerprint
@@ -537,8 +542,6 @@ def test_large_outputs_come_in_shards(
     if isinstance(whole, mg.Pair):
         assert isinstance(loaded, mg.Pair)
         assert loaded.text.names == whole.text.names
-    if kind == "labels":
-        return
 
 
 def test_half_precision(tmp_path: Path) -> None:

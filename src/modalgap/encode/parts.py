@@ -56,7 +56,8 @@ def work_folder(folder: Path, plan: Mapping[str, Any], *, anew: bool) -> Iterato
             import fcntl
 
             try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                # of this process alone: workers that outlive a kill by a moment do not hold it
+                fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError as error:
                 raise OutputError(f"{folder}: another run is at work in it") from error
         _agree(folder, plan, anew=anew)
