@@ -15,6 +15,7 @@ from torch import Tensor
 
 import modalgap as mg
 from bench.clock import Row, peak_growth, seconds
+from bench.encoding import encode_captions, encode_images
 
 N, M, D = 5_000, 25_000, 512
 MB = 2**20
@@ -245,5 +246,7 @@ CASES: dict[str, Callable[[], list[Row]]] = {
     "linear": linear,
     "streaming": streaming,
     "neighbours": neighbours,
+    "captions": encode_captions,
+    "images": encode_images,
     "startup": startup,
 }

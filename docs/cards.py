@@ -1,22 +1,28 @@
-"""Pages made from cards: the table to choose by, and one entry per measure."""
+"""Pages made from cards: the table to choose by, an entry per measure, models and data sets."""
 
 from __future__ import annotations
 
 import re
 import sys
 from pathlib import Path
+from typing import get_args
 
 from modalgap.card import Card
+from modalgap.data import DATASETS
+from modalgap.data.dataset import Task
+from modalgap.encode import ENCODERS
 from modalgap.measure import MEASURES, Measure
 
 BETTER = {"lower": "lower", "higher": "higher", "neither": "—"}
 
 
 def write_pages(folder: Path) -> None:
-    """Write choosing.md and measures.md."""
+    """Write what choosing.md, measures.md, encode.md and data.md include."""
     folder.mkdir(exist_ok=True)
     (folder / "choosing.inc.md").write_text("\n".join(_choosing()) + "\n", encoding="utf-8")
     (folder / "measures.inc.md").write_text("\n".join(_measures()) + "\n", encoding="utf-8")
+    (folder / "models.inc.md").write_text("\n".join(_models()) + "\n", encoding="utf-8")
+    (folder / "data.inc.md").write_text("\n".join(_data()) + "\n", encoding="utf-8")
 
 
 def _choosing() -> list[str]:
@@ -49,6 +55,42 @@ def _measures() -> list[str]:
             *_said(measure),
             "",
         ]
+    return lines
+
+
+def _models() -> list[str]:
+    lines = ["| `--model` | which models |", "|---|---|"]
+    for name, library in ENCODERS.items():
+        for i, form in enumerate(library.forms):
+            lines.append(f"| `{name}:{form}` | {library.models if i == 0 else ''} |")
+    return lines
+
+
+def _data() -> list[str]:
+    lines: list[str] = []
+    for task in get_args(Task):
+        lines += [f"## For {task}", ""]
+        for dataset in DATASETS.values():
+            card = dataset.card
+            if card.task != task:
+                continue
+            said = ", ".join(f"`{template}`" for template in card.templates)
+            lines += [
+                f"### {card.name}",
+                "",
+                f"**{card.title}.** {card.about}",
+                "",
+                f"- Splits: {', '.join(f'`{split}`' for split in card.splits)}; {card.size}",
+                f"- Licence: {card.licence}; from <{card.home}>",
+                *([f"- Prompt: {said}"] if said else []),
+                f"- {card.citation}",
+                "",
+                "```text",
+                f"{card.folder}/",
+                *(f"  {path}" for path in card.layout),
+                "```",
+                "",
+            ]
     return lines
 
 

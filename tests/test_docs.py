@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import argparse
 import re
 import runpy
 import shlex
 import sys
 from pathlib import Path
+from typing import Any
 
+import open_clip
 import pytest
+from PIL import Image
 
 import modalgap as mg
 from modalgap.cli import main
+from modalgap.data import DATASETS
 from modalgap.simulate import free_points
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -30,12 +35,19 @@ def place(points: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path
     """A folder that looks as it does after ``make demo``."""
     (tmp_path / "demo").mkdir()
     (tmp_path / "demo" / "free_points.safetensors").write_bytes(points.read_bytes())
+    (tmp_path / "photos").mkdir()
+    for i, colour in enumerate(("red", "green", "blue")):
+        Image.new("RGB", (40, 30), colour).save(tmp_path / "photos" / f"{i}.jpg")
+        (tmp_path / "photos" / f"{i}.txt").write_text(f"a {colour} square\nall {colour}\n")
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
-def test_example_runs(path: Path, place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_example_runs(
+    path: Path, place: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(path.parent))  # as for a script
     runpy.run_path(str(path))
     assert not re.search(r"\bnan\b", capsys.readouterr().out)
 
@@ -46,10 +58,14 @@ def test_examples_are_shown() -> None:
         assert f"examples/{path.name}" in pages
 
 
-def commands(page: Path) -> list[str]:
-    blocks = re.findall(r"```console\n(.*?)```", page.read_text(encoding="utf-8"), re.S)
+def commands(page: Path, fence: str = "console", prompt: str = "$ ") -> list[str]:
+    blocks = re.findall(rf"```{fence}\n(.*?)```", page.read_text(encoding="utf-8"), re.S)
+    start = f"{prompt}modalgap"
     return [
-        line[2:] for block in blocks for line in block.splitlines() if line.startswith("$ modalgap")
+        line.removeprefix(prompt)
+        for block in blocks
+        for line in block.splitlines()
+        if line.startswith(start)
     ]
 
 
@@ -62,6 +78,30 @@ def test_commands_run(page: Path, place: Path, monkeypatch: pytest.MonkeyPatch) 
         with pytest.raises(SystemExit) as leaving:
             main()
         assert not leaving.value.code, command
+
+
+@pytest.mark.parametrize(
+    "command",
+    [each for page in PAGES for each in commands(page, "sh", "") if " encode " in each],
+)
+def test_commands_that_need_weights_are_commands(
+    command: str, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their weights and data are elsewhere: they are parsed, and must ask for what exists."""
+    asked: dict[str, Any] = {}
+
+    def note(source: str, model: str, output: Path, **options: Any) -> argparse.Namespace:
+        asked.update(options, source=source, model=model)
+        return argparse.Namespace(files=[output])
+
+    monkeypatch.setattr("modalgap.cli.encode.run", note)
+    monkeypatch.setattr(sys, "argv", shlex.split(command))
+    with pytest.raises(SystemExit) as leaving:
+        main()
+    assert not leaving.value.code
+    architecture, _, weights = asked["model"].removeprefix("open_clip:").rpartition("/")
+    assert weights in open_clip.list_pretrained_tags_by_model(architecture)
+    assert asked["source"] in ("photos", *DATASETS)
 
 
 def test_readme_code_is_the_quickstart_and_its_output_is_real(

@@ -34,7 +34,8 @@ def check(
     where = root or default_root()
     folder = dataset.folder(where)
     asked = [dataset.split(split)] if split else list(card.splits)
-    typer.echo(f"{card.title}: {card.about}\nfrom {card.home}; licence: {card.licence}")
+    typer.echo(f"{card.title}: {card.about}\n{card.size}")
+    typer.echo(f"from {card.home}; licence: {card.licence}")
     typer.echo(f"looked in {folder}, for:")
     for line in card.layout:
         typer.echo(f"  {line}")

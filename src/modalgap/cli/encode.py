@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -144,8 +145,11 @@ def run(
     seeded = data.given(seed=seed)
     reading = {name: options.pop(name) for name in READING}
     template = options.pop("template")
+    found = read(source, **reading, **seeded)
+    if sys.stderr.isatty():
+        data.note(f"loading {model}")
     done = work(
-        read(source, **reading, **seeded),
+        found,
         load_model(model, **seeded),
         output,
         template=template[0] if template and len(template) == 1 else template,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 import typer
 
@@ -84,14 +84,15 @@ def _data() -> Listing:
     import dataclasses
 
     from modalgap.data import DATASETS
-    from modalgap.data.dataset import default_root
+    from modalgap.data.dataset import Task, default_root
 
     root = default_root()
     rows, cards = [], {}
-    for name, dataset in DATASETS.items():
+    order = get_args(Task)
+    for dataset in sorted(DATASETS.values(), key=lambda each: order.index(each.card.task)):
         card = dataset.card
-        inside = root / card.folder
-        here = [s for s in card.splits if inside.is_dir() and not dataset.missing(root, s)]
-        rows.append((name, card.task, card.title, card.size, ", ".join(here)))
-        cards[name] = dataclasses.asdict(card) | {"here": here}
-    return ("name", "task", "data set", "size", f"here, in {root}"), rows, cards
+        there = dataset.folder(root).is_dir()
+        here = [split for split in card.splits if there and not dataset.missing(root, split)]
+        rows.append((card.name, card.task, card.title, ", ".join(here)))
+        cards[card.name] = dataclasses.asdict(card) | {"here": here}
+    return ("name", "task", "data set", f"here, in {root}"), rows, cards

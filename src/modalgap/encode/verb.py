@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import PIL
 import torch
 import xxhash
 from numpy.typing import NDArray
@@ -296,6 +297,7 @@ class _Run:
         made.setdefault("data", self.source.name)
         made["data_fingerprint"] = xxhash.xxh3_128_hexdigest(parts.digests().tobytes())
         made["precision"] = self.engine.precision
+        made["libraries"] = f"{made.get('libraries', '')}, Pillow {PIL.__version__}"
         if encoder.logit_scale is not None:
             made["logit_scale"] = repr(encoder.logit_scale)
         if lost := len(parts.failed()):
