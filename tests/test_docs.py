@@ -121,6 +121,7 @@ def test_readme_code_is_the_quickstart_and_its_output_is_real(
 
 def test_readme_tree_is_the_tree() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert f"{len(DATASETS)} data sets" in readme
     package = ROOT / "src" / "modalgap"
     for folder in sorted(path for path in package.iterdir() if (path / "__init__.py").exists()):
         assert f"{folder.name}/" in readme

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from modalgap import __version__
-from modalgap.cli import data_command
+from modalgap.cli import data, data_command
 from modalgap.cli.convert import convert
 from modalgap.cli.demo import demo
 from modalgap.cli.encode import encode
@@ -75,6 +75,5 @@ def main() -> None:
 
 
 def _leave(message: str, code: int) -> None:
-    printable = "".join(c if c.isprintable() else "�" for c in message)
-    print(f"modalgap: {printable}", file=sys.stderr)
+    data.note(message)
     sys.exit(code)

@@ -124,5 +124,6 @@ def names(only: list[str] | None) -> list[str] | None:
 
 
 def note(message: str) -> None:
-    """Something to know, on stderr."""
-    print(f"modalgap: {message}", file=sys.stderr)
+    """Something to know, on stderr, in one line whatever names it holds."""
+    printable = "".join(c if c.isprintable() else "�" for c in message)
+    print(f"modalgap: {printable}", file=sys.stderr)
