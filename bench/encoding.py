@@ -15,7 +15,7 @@ from PIL import Image
 from bench.clock import Row
 from modalgap.data import Files, Source
 from modalgap.data.pixels import decode
-from modalgap.encode import Encoder, load_model, run
+from modalgap.encode import Encoder, Options, load_model, run
 from modalgap.encode.loader import batches
 
 CAPTIONS, PICTURES, BATCH = 640, 192, 32
@@ -97,7 +97,7 @@ def encode_images() -> list[Row]:
             next(batches(media, encoder.prepare, size=1, first=0, workers=cores, polite=True))
             starts.append(time.perf_counter() - start)
             start = time.perf_counter()
-            run(source, encoder, batch_size=BATCH)
+            run(source, encoder, options=Options(batch_size=BATCH))
             whole = time.perf_counter() - start
             ratios.append((whole / (model + decoding), whole, model, decoding))
     ratio, whole, model, decoding = sorted(ratios)[1]

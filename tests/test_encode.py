@@ -26,7 +26,9 @@ from PIL import Image
 
 import modalgap as mg
 from modalgap.data import Documents, Files, Pixels, Source, read
-from modalgap.encode import FunctionEncoder, load_model, parts, run, verb
+from modalgap.encode import Encoded, FunctionEncoder, Options, load_model, parts
+from modalgap.encode import output as large
+from modalgap.encode import run as work
 
 HERE = Path(__file__).parent
 
@@ -34,6 +36,11 @@ HERE = Path(__file__).parent
 @pytest.fixture(scope="module", autouse=True)
 def _configs(tmp_path_factory: pytest.TempPathFactory) -> None:
     tiny.add_configs(tmp_path_factory.mktemp("configs"))
+
+
+def run(source: Any, encoder: Any, path: Any = None, **options: Any) -> Encoded:
+    """``modalgap.encode.run`` with its options beside it."""
+    return work(source, encoder, path, Options(**options))
 
 
 def unit(rows: Any) -> torch.Tensor:
@@ -308,7 +315,7 @@ import sys, time
 sys.path.insert(0, {here!r})
 import functions
 from pathlib import Path
-from modalgap.encode import parts, run
+from modalgap.encode import Options, parts, run
 parts.PATIENCE = 0.0
 def slowly(batch):
     time.sleep(0.01)
@@ -318,7 +325,7 @@ def count(texts):
     return functions.count(texts)
 encoder = functions.encoder(media=slowly, texts=count)
 print("ready", flush=True)
-run(Path({source!r}), encoder, {output!r}, batch_size=2, workers={workers})
+run(Path({source!r}), encoder, {output!r}, Options(batch_size=2, workers={workers}))
 """
 
 
@@ -455,12 +462,12 @@ sys.path.insert(0, {here!r})
 import functions
 from pathlib import Path
 import modalgap as mg
-from modalgap.encode import parts, run
+from modalgap.encode import Options, run
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 encoder = functions.encoder()
 resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))  # as a full disk: writing fails
 try:
-    run(Path({source!r}), encoder, {output!r}, workers=0)
+    run(Path({source!r}), encoder, {output!r}, Options(workers=0))
 except mg.OutputError as error:
     print(error)
 """
@@ -531,7 +538,7 @@ def test_large_outputs_come_in_shards(
         ),
     }[kind]  # fmt: skip
     whole = run(source, functions.encoder(), tmp_path / "whole.safetensors").data
-    monkeypatch.setattr(verb, "SHARD", 8 * 4 * 12)
+    monkeypatch.setattr(large, "SHARD", 8 * 4 * 12)
     done = run(source, functions.encoder(), tmp_path / "o.safetensors")
     assert len(done.files) >= 2
     assert done.files[0].name.startswith("o-00000-of-000")

@@ -138,7 +138,7 @@ def run(
     """
     from modalgap.atomic import check_target
     from modalgap.data import read
-    from modalgap.encode import load_model
+    from modalgap.encode import Options, load_model
     from modalgap.encode.verb import run as work
 
     check_target(output, overwrite=force)
@@ -152,9 +152,11 @@ def run(
         found,
         load_model(model, **seeded),
         output,
-        template=template[0] if template and len(template) == 1 else template,
-        overwrite=force,
-        **options,
+        Options(
+            template=template[0] if template and len(template) == 1 else template,
+            overwrite=force,
+            **options,
+        ),
     )
     _remark(done)
     return done

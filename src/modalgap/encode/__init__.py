@@ -8,7 +8,7 @@ from modalgap._lazy import callable_package
 from modalgap.encode.base import Encoder, TextTower, Tokens
 from modalgap.encode.callables import FunctionEncoder
 from modalgap.encode.registry import ENCODERS, Library, load_model
-from modalgap.encode.verb import Encoded, encode, run
+from modalgap.encode.verb import Encoded, Options, encode, run
 
 __all__ = [
     "ENCODERS",
@@ -16,6 +16,7 @@ __all__ = [
     "Encoder",
     "FunctionEncoder",
     "Library",
+    "Options",
     "TextTower",
     "Tokens",
     "encode",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import tempfile
 import time
@@ -14,29 +13,39 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import PIL
 import torch
 import xxhash
-from numpy.typing import NDArray
 
-from modalgap.atomic import check_target, replacing
 from modalgap.data.find import read
+from modalgap.data.imagenet import templates as imagenet_templates
 from modalgap.data.source import Source, check_template
-from modalgap.embeddings.formats import WRITERS
 from modalgap.embeddings.pair import Embeddings, Pair
-from modalgap.embeddings.rows import MemoryRows, Rows, SomeRows
-from modalgap.embeddings.store import load_any, save
+from modalgap.embeddings.store import load_any
 from modalgap.encode.base import Encoder
 from modalgap.encode.engine import Engine
-from modalgap.encode.parts import Parts, remove, work_folder
+from modalgap.encode.output import check_output, in_memory, list_skipped, write
+from modalgap.encode.parts import remove, work_folder
 from modalgap.encode.registry import load_model
-from modalgap.errors import InputError, OptionError, OutputError
+from modalgap.encode.sides import Sides
+from modalgap.errors import InputError, OptionError
 
 PRECISIONS = ("fp32", "bf16", "fp16")
 BATCH = {"cpu": 32}  # items a forward pass; elsewhere:
 BATCH_ELSEWHERE = 256
 MOST_WORKERS = 8
-SHARD = 4 * 2**30  # bytes of vectors in one file
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """How to encode; ``encode`` says what each means."""
+
+    template: str | Sequence[str] | None = None
+    device: str = "auto"
+    precision: str = "fp32"
+    batch_size: int | None = None
+    workers: int | None = None
+    strict: bool = False
+    overwrite: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,10 +111,7 @@ def encode(
 
     A warning says how many items were skipped; ``OUTPUT.skipped.jsonl`` names them.
     """
-    done = run(
-        source,
-        model,
-        output,
+    options = Options(
         template=template,
         device=device,
         precision=precision,
@@ -114,6 +120,7 @@ def encode(
         strict=strict,
         overwrite=overwrite,
     )
+    done = run(source, model, output, options)
     if done.skipped:
         name, why = done.skipped[0]
         said = f"skipped {len(done.skipped)} items; the first is {name}: {why}"
@@ -125,38 +132,20 @@ def run(
     source: str | Path | Source,
     model: str | Encoder,
     output: str | Path | None = None,
-    *,
-    template: str | Sequence[str] | None = None,
-    device: str = "auto",
-    precision: str = "fp32",
-    batch_size: int | None = None,
-    workers: int | None = None,
-    strict: bool = False,
-    overwrite: bool = False,
+    options: Options | None = None,
 ) -> Encoded:
     """As ``encode``, with what was skipped and how long it took."""
+    options = options or Options()
     target = None if output is None else Path(output)
     if target is not None:
-        _check_output(target, overwrite=overwrite)
-    where = _device(device)
-    if precision not in PRECISIONS:
-        raise OptionError.unknown("precision", str(precision), PRECISIONS)
-    if precision == "fp16" and where.type == "cpu":
-        raise OptionError("precision: fp16 needs a GPU; on the CPU take bf16 or fp32")
+        check_output(target, overwrite=options.overwrite)
+    engine_options = _checked(options)
     found = source if isinstance(source, Source) else read(source)
-    sentences = _templates(template, found)
+    sentences = _templates(options.template, found)
     encoder = load_model(model)
     _check_kinds(found, encoder)
-    encoder.to(where)
-    size = BATCH.get(where.type, BATCH_ELSEWHERE) if batch_size is None else batch_size
-    engine = Engine(
-        encoder=encoder,
-        device=where,
-        precision=precision,
-        batch_size=_positive("batch_size", size),
-        workers=_workers(workers),
-        strict=strict,
-    )
+    engine = Engine(encoder=encoder, strict=options.strict, **engine_options)
+    encoder.to(engine.device)
     plan = _plan(found, engine, sentences)
     started = time.monotonic()
     with ExitStack() as stack:
@@ -164,145 +153,28 @@ def run(
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="modalgap-")))
         else:
             folder = target.with_name(f"{target.name}.parts")
-        work = stack.enter_context(work_folder(folder, plan, anew=overwrite))
-        made = _Run(found, engine, sentences, work)
-        data = made.data()
+        work = stack.enter_context(work_folder(folder, plan, anew=options.overwrite))
+        sides = Sides(found, engine, sentences, work)
+        data = sides.data()
         files: tuple[Path, ...] = ()
-        if target is not None:
-            files = _write(data, target, overwrite=overwrite)
+        if target is None:
+            data = in_memory(data)
         else:
-            data = _in_memory(data)
+            files = write(data, target, overwrite=options.overwrite)
     listing = None
     if target is not None:
-        listing = _list_skipped(made.skipped, target)
+        listing = list_skipped(sides.skipped, target)
         data = load_any(list(files))
         remove(folder)
     return Encoded(
         data=data,
         files=files,
-        skipped=made.skipped,
+        skipped=sides.skipped,
         listing=listing,
         seconds=time.monotonic() - started,
-        resumed=made.resumed,
-        cut=made.cut,
+        resumed=sides.resumed,
+        cut=sides.cut,
     )
-
-
-class _Run:
-    """The parts of both sides, and how they become a pair.
-
-    Media come first: texts of media that cannot be read are never encoded, so that rows and matches
-    stay together by construction.
-    """
-
-    def __init__(
-        self, source: Source, engine: Engine, templates: tuple[str, ...], work: Path
-    ) -> None:
-        self.source, self.engine, self.templates = source, engine, templates
-        dim, dtype = engine.encoder.dim, engine.stored
-        self.media = Parts(work, "media", dim, dtype)
-        self.text = Parts(work, "text", dim, dtype)
-        self.resumed = self.media.position + self.text.position
-        skipped = list(source.missing)
-        self.images: NDArray[np.int64] | None = None
-        if source.media is not None:
-            engine.media(source.media, self.media)
-            self.images = self.media.kept()
-            skipped += [(source.media.names[i], why) for i, why in self.media.failed()]
-        self.asked: NDArray[np.int64] | None = None
-        self.owner: NDArray[np.int64] | None = None
-        if source.texts is not None:
-            self.asked, self.owner = self._texts_of_images()
-            texts = [source.texts[i] for i in self.asked]
-            engine.texts(texts, templates, self.text)
-            lost = [(texts[i], why) for i, why in self.text.failed()]
-            if lost and source.labels is not None:
-                name, why = lost[0]
-                raise InputError(f"{source.name}: class {name!r} cannot be encoded: {why}")
-            skipped += lost
-        self.skipped = tuple(skipped)
-        self.cut = self.text.cut()
-
-    def _texts_of_images(self) -> tuple[NDArray[np.int64], NDArray[np.int64] | None]:
-        """Which texts to encode, and the row of the image of each."""
-        every = np.arange(len(self.source.texts or ()))
-        if self.images is None or self.source.labels is not None:
-            return every, None
-        matches = self.source.text_to_image
-        owner = every if matches is None else np.asarray(matches)
-        asked = every[np.isin(owner, self.images)]
-        return asked, np.searchsorted(self.images, owner[asked])
-
-    def data(self) -> Pair | Embeddings:
-        """The pair, its rows still in the parts."""
-        image, text = self._media_side(), self._text_side()
-        if image is None or text is None:
-            found = image or text
-            assert found is not None  # noqa: S101 - a source has one side at least
-            return found
-        if self.source.labels is not None:
-            return Pair(image, text, labels=np.asarray(self.source.labels)[self.images])
-        assert self.owner is not None  # noqa: S101 - as above
-        owner = self.owner[self.text.kept()]
-        if np.array_equal(owner, np.arange(image.n)):
-            return Pair(image, text)
-        return Pair(image, text, text_to_image=owner)
-
-    def _media_side(self) -> Embeddings | None:
-        source, kept = self.source, self.images
-        if source.media is None or kept is None:
-            return None
-        return Embeddings(
-            self._rows(self.media, f"{source.modality}s", len(source.media)),
-            source.modality,
-            names=[source.media.names[i] for i in kept],
-            factors={key: _pick(column, kept) for key, column in source.factors.items()},
-            provenance=self._provenance(self.media),
-            source=source.name,
-        )
-
-    def _text_side(self) -> Embeddings | None:
-        source = self.source
-        if source.texts is None or self.asked is None:
-            return None
-        kept = self.asked[self.text.kept()]
-        provenance = self._provenance(self.text)
-        if self.templates:
-            provenance["templates"] = json.dumps(self.templates, ensure_ascii=False)
-        if self.cut:
-            provenance["cut"] = str(self.cut)
-        return Embeddings(
-            self._rows(self.text, "texts", len(self.asked)),
-            source.text_modality,
-            names=[source.texts[i] for i in kept],
-            factors={key: _pick(column, kept) for key, column in source.text_factors.items()},
-            provenance=provenance,
-            source=source.name,
-        )
-
-    def _rows(self, parts: Parts, what: str, asked: int) -> Rows:
-        rows = parts.rows()
-        if rows is None or rows.shape[0] < 2:
-            found = 0 if rows is None else rows.shape[0]
-            first = f"; {self.skipped[0][0]}: {self.skipped[0][1]}" if self.skipped else ""
-            raise InputError(
-                f"{self.source.name}: needs at least 2 {what} that can be encoded; found {found}"
-                f" of {asked}{first}"
-            )
-        return rows
-
-    def _provenance(self, parts: Parts) -> dict[str, str]:
-        encoder = self.engine.encoder
-        made = {**encoder.provenance, **self.source.provenance}
-        made.setdefault("data", self.source.name)
-        made["data_fingerprint"] = xxhash.xxh3_128_hexdigest(parts.digests().tobytes())
-        made["precision"] = self.engine.precision
-        made["libraries"] = f"{made.get('libraries', '')}, Pillow {PIL.__version__}"
-        if encoder.logit_scale is not None:
-            made["logit_scale"] = repr(encoder.logit_scale)
-        if lost := len(parts.failed()):
-            made["skipped"] = str(lost)
-        return made
 
 
 def _plan(source: Source, engine: Engine, templates: tuple[str, ...]) -> dict[str, Any]:
@@ -335,98 +207,10 @@ def _hash(values: Iterable[str]) -> str:
     return digest.hexdigest()
 
 
-def _write(data: Pair | Embeddings, target: Path, *, overwrite: bool) -> tuple[Path, ...]:
-    """The file, or its shards if it would be large."""
-    shards = _shards(data, target)
-    for path, part in shards:
-        # shards of an interrupted write are ours
-        save(part, path, overwrite=overwrite or len(shards) > 1)
-    return tuple(path for path, _ in shards)
-
-
-def _list_skipped(skipped: Sequence[tuple[str, str]], target: Path) -> Path | None:
-    """One JSON object a line, beside the output; an older list goes."""
-    listing = target.with_name(f"{target.name}.skipped.jsonl")
-    if not skipped:
-        listing.unlink(missing_ok=True)
-        return None
-    with replacing(listing, overwrite=True) as file:
-        for name, reason in skipped:
-            file.write(json.dumps({"name": name, "reason": reason}).encode() + b"\n")
-    return listing
-
-
-def _shards(data: Pair | Embeddings, target: Path) -> list[tuple[Path, Pair | Embeddings]]:
-    sides = data.sides if isinstance(data, Pair) else (data,)
-    size = sum(side.n * side.dim * side.rows.dtype.itemsize for side in sides)
-    first = sides[0]
-    count = min(-(-size // SHARD), first.n // 2)
-    if count <= 1:
-        return [(target, data)]
-    edges = [first.n * i // count for i in range(count + 1)]
-    names = [f"{target.stem}-{i:05d}-of-{count:05d}{target.suffix}" for i in range(count)]
-    return [
-        (target.with_name(name), _slice(data, start, stop))
-        for name, start, stop in zip(names, edges[:-1], edges[1:], strict=True)
-    ]
-
-
-def _slice(data: Pair | Embeddings, start: int, stop: int) -> Pair | Embeddings:
-    """Images [start, stop) and their texts; class prompts all stay."""
-    if isinstance(data, Embeddings):
-        return _some(data, start, stop)
-    image = _some(data.image, start, stop)
-    if data.labels is not None:
-        return Pair(image, data.text, labels=data.labels[start:stop])
-    owner = data.text_to_image
-    if owner is None:
-        return Pair(image, _some(data.text, start, stop))
-    a, b = np.searchsorted(owner, [start, stop])  # texts lie in the order of their images
-    return Pair(image, _some(data.text, int(a), int(b)), text_to_image=owner[a:b] - start)
-
-
-def _some(side: Embeddings, start: int, stop: int) -> Embeddings:
-    return Embeddings(
-        SomeRows(side.rows, start, stop),
-        side.modality,
-        names=None if side.names is None else side.names[start:stop],
-        factors={key: column[start:stop] for key, column in side.factors.items()},
-        provenance=side.provenance,
-        source=side.source,
-    )
-
-
-def _in_memory(data: Pair | Embeddings) -> Pair | Embeddings:
-    """The same without files."""
-
-    def held(side: Embeddings) -> Embeddings:
-        return Embeddings(
-            MemoryRows(side.rows.read(0, side.n)),
-            side.modality,
-            side.names,
-            side.factors,
-            side.provenance,
-            side.source,
-        )
-
-    if isinstance(data, Embeddings):
-        return held(data)
-    return Pair(held(data.image), held(data.text), data.text_to_image, data.labels)
-
-
-def _check_output(target: Path, *, overwrite: bool) -> None:
-    if target.suffix.lower() not in WRITERS:
-        known = ", ".join(sorted(WRITERS))
-        raise OutputError(f"{target}: must end in {known}; found {target.suffix or 'no extension'}")
-    check_target(target, overwrite=overwrite)
-
-
 def _templates(asked: str | Sequence[str] | None, source: Source) -> tuple[str, ...]:
     if asked is None:
         return source.templates
     if asked == "imagenet":
-        from modalgap.data.imagenet import templates as imagenet_templates
-
         found: Sequence[str] = imagenet_templates()
     else:
         found = [asked] if isinstance(asked, str) else list(asked)
@@ -446,6 +230,24 @@ def _check_kinds(source: Source, encoder: Encoder) -> None:
         f"model: {encoder.spec} takes {' and '.join(encoder.modalities)}; {source.name} holds"
         f" {source.media.kind}"
     )
+
+
+def _checked(options: Options) -> dict[str, Any]:
+    """What the engine needs of the options."""
+    device = _device(options.device)
+    if options.precision not in PRECISIONS:
+        raise OptionError.unknown("precision", str(options.precision), PRECISIONS)
+    if options.precision == "fp16" and device.type == "cpu":
+        raise OptionError("precision: fp16 needs a GPU; on the CPU take bf16 or fp32")
+    size = options.batch_size
+    if size is None:
+        size = BATCH.get(device.type, BATCH_ELSEWHERE)
+    return {
+        "device": device,
+        "precision": options.precision,
+        "batch_size": _positive("batch_size", size),
+        "workers": _workers(options.workers),
+    }
 
 
 def _device(name: str) -> torch.device:
@@ -474,7 +276,3 @@ def _positive(name: str, value: object) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
         raise OptionError(f"{name}: must be an integer of at least 1; got {value!r}")
     return value
-
-
-def _pick(column: Sequence[Any], kept: NDArray[np.int64]) -> list[Any]:
-    return [column[i] for i in kept]

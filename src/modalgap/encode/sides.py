@@ -1,0 +1,141 @@
+"""Both sides of a source encoded, and how they become a pair."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import PIL
+import xxhash
+from numpy.typing import NDArray
+
+from modalgap.data.source import Source
+from modalgap.embeddings.pair import Embeddings, Pair
+from modalgap.embeddings.rows import Rows
+from modalgap.encode.engine import Engine
+from modalgap.encode.parts import Parts
+from modalgap.errors import InputError
+
+
+class Sides:
+    """The parts of both sides, and how they become a pair.
+
+    Media come first: texts of media that cannot be read are never encoded, so that rows and matches
+    stay together by construction.
+    """
+
+    def __init__(
+        self, source: Source, engine: Engine, templates: tuple[str, ...], work: Path
+    ) -> None:
+        self.source, self.engine, self.templates = source, engine, templates
+        dim, dtype = engine.encoder.dim, engine.stored
+        self.media = Parts(work, "media", dim, dtype)
+        self.text = Parts(work, "text", dim, dtype)
+        self.resumed = self.media.position + self.text.position
+        skipped = list(source.missing)
+        self.images: NDArray[np.int64] | None = None
+        if source.media is not None:
+            engine.media(source.media, self.media)
+            self.images = self.media.kept()
+            skipped += [(source.media.names[i], why) for i, why in self.media.failed()]
+        self.asked: NDArray[np.int64] | None = None
+        self.owner: NDArray[np.int64] | None = None
+        if source.texts is not None:
+            self.asked, self.owner = self._texts_of_images()
+            texts = [source.texts[i] for i in self.asked]
+            engine.texts(texts, templates, self.text)
+            lost = [(texts[i], why) for i, why in self.text.failed()]
+            if lost and source.labels is not None:
+                name, why = lost[0]
+                raise InputError(f"{source.name}: class {name!r} cannot be encoded: {why}")
+            skipped += lost
+        self.skipped = tuple(skipped)
+        self.cut = self.text.cut()
+
+    def _texts_of_images(self) -> tuple[NDArray[np.int64], NDArray[np.int64] | None]:
+        """Which texts to encode, and the row of the image of each."""
+        every = np.arange(len(self.source.texts or ()))
+        if self.images is None or self.source.labels is not None:
+            return every, None
+        matches = self.source.text_to_image
+        owner = every if matches is None else np.asarray(matches)
+        asked = every[np.isin(owner, self.images)]
+        return asked, np.searchsorted(self.images, owner[asked])
+
+    def data(self) -> Pair | Embeddings:
+        """The pair, its rows still in the parts."""
+        image, text = self._media_side(), self._text_side()
+        if image is None or text is None:
+            found = image or text
+            assert found is not None  # noqa: S101 - a source has one side at least
+            return found
+        if self.source.labels is not None:
+            return Pair(image, text, labels=np.asarray(self.source.labels)[self.images])
+        assert self.owner is not None  # noqa: S101 - as above
+        owner = self.owner[self.text.kept()]
+        if np.array_equal(owner, np.arange(image.n)):
+            return Pair(image, text)
+        return Pair(image, text, text_to_image=owner)
+
+    def _media_side(self) -> Embeddings | None:
+        source, kept = self.source, self.images
+        if source.media is None or kept is None:
+            return None
+        return Embeddings(
+            self._rows(self.media, f"{source.modality}s", len(source.media)),
+            source.modality,
+            names=[source.media.names[i] for i in kept],
+            factors={key: _pick(column, kept) for key, column in source.factors.items()},
+            provenance=self._provenance(self.media),
+            source=source.name,
+        )
+
+    def _text_side(self) -> Embeddings | None:
+        source = self.source
+        if source.texts is None or self.asked is None:
+            return None
+        kept = self.asked[self.text.kept()]
+        provenance = self._provenance(self.text)
+        if self.templates:
+            provenance["templates"] = json.dumps(self.templates, ensure_ascii=False)
+        if self.cut:
+            provenance["cut"] = str(self.cut)
+        return Embeddings(
+            self._rows(self.text, "texts", len(self.asked)),
+            source.text_modality,
+            names=[source.texts[i] for i in kept],
+            factors={key: _pick(column, kept) for key, column in source.text_factors.items()},
+            provenance=provenance,
+            source=source.name,
+        )
+
+    def _rows(self, parts: Parts, what: str, asked: int) -> Rows:
+        rows = parts.rows()
+        if rows is None or rows.shape[0] < 2:
+            found = 0 if rows is None else rows.shape[0]
+            first = f"; {self.skipped[0][0]}: {self.skipped[0][1]}" if self.skipped else ""
+            raise InputError(
+                f"{self.source.name}: needs at least 2 {what} that can be encoded; found {found}"
+                f" of {asked}{first}"
+            )
+        return rows
+
+    def _provenance(self, parts: Parts) -> dict[str, str]:
+        encoder = self.engine.encoder
+        made = {**encoder.provenance, **self.source.provenance}
+        made.setdefault("data", self.source.name)
+        made["data_fingerprint"] = xxhash.xxh3_128_hexdigest(parts.digests().tobytes())
+        made["precision"] = self.engine.precision
+        made["libraries"] = f"{made.get('libraries', '')}, Pillow {PIL.__version__}"
+        if encoder.logit_scale is not None:
+            made["logit_scale"] = repr(encoder.logit_scale)
+        if lost := len(parts.failed()):
+            made["skipped"] = str(lost)
+        return made
+
+
+def _pick(column: Sequence[Any], kept: NDArray[np.int64]) -> list[Any]:
+    return [column[i] for i in kept]
