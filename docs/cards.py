@@ -67,7 +67,13 @@ def _models() -> list[str]:
 
 
 def _data() -> list[str]:
-    lines: list[str] = []
+    lines = ["| Data set | For | Default split |", "|---|---|---|"]
+    for task in get_args(Task):
+        for dataset in DATASETS.values():
+            card = dataset.card
+            if card.task == task:
+                lines.append(f"| [{card.title}](#{card.name}) | {task} | `{card.splits[0]}` |")
+    lines.append("")
     for task in get_args(Task):
         lines += [f"## For {task}", ""]
         for dataset in DATASETS.values():
