@@ -58,7 +58,7 @@ def test_encode(place: Path, run: Run) -> None:
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
-        (("nowhere", "-m", "open_clip:a/b"), "unknown path or data set 'nowhere'"),
+        (("nowhere", "-m", "open_clip:a/b"), "nowhere: no such path or data set; see"),
         (("photos", "-m", "openclip:a/b"), "did you mean 'open_clip'"),
         (("photos", "-m", "ViT-B-32/openai"), "must be LIBRARY:MODEL, such as open_clip:ViT-B-32"),
         (("photos", "-m", "open_clip:a/b", "--precision", "int8"), "unknown precision 'int8'"),

@@ -277,6 +277,35 @@ def test_what_was_skipped_is_listed(tmp_path: Path) -> None:
         mg.encode(folder, functions.encoder(), output, overwrite=True)
 
 
+def test_names_that_are_no_unicode(tmp_path: Path) -> None:
+    """File systems hold bytes, and people have files from other systems."""
+    folder = folder_of(tmp_path / "d", 2)
+    odd = os.fsdecode(b"sur\xff")
+    picture(5).save(folder / f"{odd}.png")
+    (folder / f"{odd}.txt").write_bytes(b"caf\xe9")
+    pair = mg.encode(folder, functions.encoder(), tmp_path / "o.safetensors")
+    assert isinstance(pair, mg.Pair)
+    assert pair.image.names is not None
+    assert pair.image.names[2] == "sur\ufffd.png"
+    media = Pixels(np.zeros((3, 5, 5), np.uint8), list("abc"))
+    done = run(Source(name="s", media=media, texts=["a\ud800", "b", "c"]), functions.encoder())
+    assert done.skipped == (("a\ud800", "not valid Unicode"),)
+
+
+def test_items_prepared_to_other_shapes() -> None:
+    media = Pixels(np.arange(6 * 75).reshape(6, 5, 5, 3).astype(np.uint8), list("abcdef"))
+    done = run(
+        Source(name="s", media=media), functions.encoder(prepare=now_and_then_short), workers=0
+    )
+    assert [name for name, _ in done.skipped] == ["b", "d", "f"]
+    assert "prepared to shape (4,), and others to (48,)" in done.skipped[0][1]
+
+
+def now_and_then_short(image: Image.Image) -> torch.Tensor:
+    first = np.asarray(image)[0, 0, 0]
+    return functions.shrink(image) if first % 2 == 0 else torch.zeros(4)
+
+
 def test_a_class_name_is_never_skipped() -> None:
     media = Pixels(np.zeros((4, 5, 5), np.uint8), list("abcd"))
     source = Source(name="s", media=media, texts=["cat", " "], labels=[0, 1, 0, 1])
@@ -291,7 +320,9 @@ def test_features_that_are_not_finite() -> None:
     assert isinstance(done.data, mg.Pair)
     assert done.data.image.names == ("b", "c", "e", "f")
     assert done.data.text.names == ("b", "c", "e", "f")
-    assert {why for _, why in done.skipped} == {"the model gives it a feature that is not finite"}
+    assert {why for _, why in done.skipped} == {
+        "the model gives it a feature that is zero or not finite"
+    }
 
 
 def sometimes_nan(batch: torch.Tensor) -> torch.Tensor:
@@ -549,6 +580,30 @@ def test_large_outputs_come_in_shards(
     if isinstance(whole, mg.Pair):
         assert isinstance(loaded, mg.Pair)
         assert loaded.text.names == whole.text.names
+
+
+def test_a_kill_between_shards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = Source(
+        name="s", media=Numbered(list(range(21))), texts=[f"{i:03d}" for i in range(21)]
+    )
+    monkeypatch.setattr(large, "SHARD", 8 * 4 * 12)
+    whole = run(source, functions.encoder(), tmp_path / "whole.safetensors")
+    real, written = large.save, []
+
+    def stop(data: Any, path: Path, **options: Any) -> Path:
+        if len(written) == 1:
+            raise KeyboardInterrupt
+        written.append(real(data, path, **options))
+        return path
+
+    monkeypatch.setattr(large, "save", stop)
+    with pytest.raises(KeyboardInterrupt):
+        run(source, functions.encoder(), tmp_path / "o.safetensors")
+    monkeypatch.setattr(large, "save", real)
+    done = run(source, functions.encoder(), tmp_path / "o.safetensors")
+    assert done.resumed == 42
+    for ours, theirs in zip(done.files, whole.files, strict=True):
+        assert ours.read_bytes() == theirs.read_bytes()
 
 
 def test_half_precision(tmp_path: Path) -> None:

@@ -144,6 +144,7 @@ def test_tables_of_one_side(tmp_path: Path) -> None:
         ("path,caption\na.jpg\n", "row 2 must have as many cells"),
         ("path,caption\na.jpg,x,y\n", "row 2 must have as many cells"),
         ("path,caption\n", "found none"),
+        ("path,caption, Caption\na.jpg,x,y\n", "'caption' is there twice"),
         ("", "found none"),
     ],
 )
@@ -178,6 +179,14 @@ def test_coco(tmp_path: Path) -> None:
     assert [name for name, _ in source.missing] == ["again.jpg", "caption 4"]
     assert source.media is not None
     assert source.media[0] == (tmp_path / "val2017" / "7.jpg").read_bytes()
+
+
+def test_coco_captions_that_are_no_texts(tmp_path: Path) -> None:
+    images = [{"id": i, "file_name": f"{i}.jpg"} for i in range(2)]
+    notes = [{"id": i, "image_id": i, "caption": said} for i, said in enumerate((None, "b"))]
+    source = read(coco(tmp_path, images, notes))
+    assert captions(source) == [("1.jpg", "b")]
+    assert source.missing == (("caption 0", "is not a text"),)
 
 
 @pytest.mark.parametrize(
@@ -255,6 +264,24 @@ def test_hostile_members(tmp_path: Path) -> None:
     assert not any("link" in name or "dev" in name or "hard" in name for name in names(source))
 
 
+def test_captions_in_shards_that_cannot_be_read(tmp_path: Path) -> None:
+    members = []
+    for i, text in enumerate((b"{bad", b'{"caption": 5}', b'{"caption": "two"}', b"[1]")):
+        members += [(f"{i}.png", picture(i, "PNG")), (f"{i}.json", text)]
+    tar(tmp_path / "a.tar", [*members, ("4.png", picture(4)), ("4.txt", b"x" * (2**20 + 1))])
+    source = read(tmp_path / "a.tar")
+    assert captions(source) == [("a.tar/2.png", "two")]
+    assert len(names(source)) == 5
+    assert [name for name, _ in source.missing] == ["a.tar/0, caption", "a.tar/4, caption"]
+
+
+def test_compressed_shards_are_refused(tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "a.tar", "w:gz") as archive:
+        archive.addfile(tarfile.TarInfo("a.jpg"))
+    with pytest.raises(mg.FileError, match="must be a plain archive; it is compressed"):
+        read(tmp_path / "a.tar")
+
+
 def test_broken_shards(tmp_path: Path) -> None:
     (tmp_path / "no.tar").write_bytes(b"not a tar archive" * 100)
     with pytest.raises(mg.FileError, match=r"no\.tar: is not what it should be"):
@@ -290,6 +317,18 @@ def test_parquet_of_bytes(tmp_path: Path) -> None:
     assert [source.media[i] for i in (9, 0, 4, 5, 2)] == [images[i] for i in (4, 0, 4, 0, 2)]
     assert list(source.texts or ()) == list("abcdeabcde")
     assert names(source)[6] == "k1 (row 6)"
+
+
+def test_parquet_of_dictionaries_and_nulls(tmp_path: Path) -> None:
+    images = pa.array([picture(0), None, picture(0)]).dictionary_encode()
+    texts = pa.array(["a", "b", None]).dictionary_encode()
+    pq.write_table(pa.table({"image": images, "caption": texts}), tmp_path / "a.parquet")
+    source = read(tmp_path / "a.parquet")
+    assert captions(source) == [("row 0", "a"), ("row 1", "b")]
+    assert source.media is not None
+    assert source.media[2] == picture(0)
+    with pytest.raises(mg.FileError, match="holds no bytes"):
+        source.media[1]
 
 
 def test_parquet_of_structs_and_lists(tmp_path: Path) -> None:
@@ -337,7 +376,7 @@ def test_hugging_face(tmp_path: Path) -> None:
 
 
 def test_what_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(mg.InputError, match=r"did you mean 'dtd'\?; see: modalgap list"):
+    with pytest.raises(mg.InputError, match=r"did you mean 'dtd'\? see: modalgap list data"):
         read("dtdd")
     with pytest.raises(mg.InputError, match="dtd: needs"):
         read("dtd", root=tmp_path)
@@ -411,9 +450,10 @@ def test_captions_lie_in_the_order_of_their_images() -> None:
         ({}, "row i matches row i; found 2 images and 3 texts"),
         ({"factors": {"f": [1]}, "labels": [0, 1]}, "factor 'f' must have 2 values"),
         ({"templates": ("no place",), "labels": [0, 1]}, "must hold {} once"),
+        ({"texts": ["a", "b", 3], "labels": [0, 1]}, "texts must be strings; one is int"),
     ],
 )
 def test_sources_that_do_not_fit_together(change: dict[str, object], reason: str) -> None:
     media = Documents(["x", "y"], ["x", "y"])
     with pytest.raises(mg.InputError, match=reason):
-        Source(name="s", media=media, texts=["a", "b", "c"], **change)  # type: ignore[arg-type]
+        Source(**({"name": "s", "media": media, "texts": ["a", "b", "c"]} | change))  # type: ignore[arg-type]

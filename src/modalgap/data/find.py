@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import glob
 import re
 from collections.abc import Callable
@@ -71,6 +72,8 @@ def _read(
     image_column: str | None,
     text_column: str | None,
 ) -> Source:
+    if not isinstance(what, str | Path):
+        raise InputError(f"source: must be a path, a name or a Source; got {type(what).__name__}")
     text = str(what)
     path = Path(text)
     columns = {"image_column": image_column, "text_column": text_column}
@@ -144,8 +147,10 @@ def _pattern(
         if not found:
             raise FileError(f"{text}: must match at least one file; found none")
     if len(found) == 1 and str(found[0]) == text:
-        known = OptionError.unknown("path or data set", text, DATASETS)
-        raise InputError(f"{known}; see: modalgap list data")
+        near = difflib.get_close_matches(text, DATASETS, n=1)
+        hint = f"did you mean {near[0]!r}? " if near else ""
+        name = text if len(text) <= 200 else f"{text[:200]}..."
+        raise InputError(f"{name}: no such path or data set; {hint}see: modalgap list data")
     lost = [str(each) for each in found if not each.is_file()]
     if lost:
         rest = f" and {len(lost) - 1} more" if len(lost) > 1 else ""

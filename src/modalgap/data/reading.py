@@ -69,7 +69,12 @@ def table(path: Path, separator: str | None = None) -> list[dict[str, str]]:
         file.seek(0)
         if separator is None:
             separator = "\t" if first.count("\t") >= max(first.count(","), 1) else ","
-        rows = list(csv.DictReader(file, delimiter=separator))
+        reader = csv.DictReader(file, delimiter=separator)
+        head = [name.strip().lower() for name in reader.fieldnames or ()]
+        twice = sorted({name for name in head if head.count(name) > 1})
+        if twice:
+            raise FileError(f"columns must have names of their own; {twice[0]!r} is there twice")
+        rows = list(reader)
         for number, row in enumerate(rows, 2):
             if None in row or None in row.values():
                 raise FileError(f"row {number} must have as many cells as the first row")

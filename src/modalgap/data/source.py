@@ -67,6 +67,9 @@ class Source:
                     raise InputError(
                         f"{self.name}: {what} {key!r} must have {length} values; got {len(column)}"
                     )
+        wrong = next((text for text in self.texts or () if not isinstance(text, str)), None)
+        if wrong is not None:
+            raise InputError(f"{self.name}: texts must be strings; one is {type(wrong).__name__}")
         for template in self.templates:
             check_template(template)
         if n is None or m is None:
@@ -123,13 +126,13 @@ class Source:
         return {"texts": [texts[i] for i in index], "text_factors": factors}
 
 
-def check_template(template: str) -> None:
+def check_template(template: object) -> None:
     """Refuse a template in which no class name can be put.
 
     Raises:
         InputError: it does not hold ``{}`` exactly once.
     """
-    if template.count("{}") != 1:
+    if not isinstance(template, str) or template.count("{}") != 1:
         raise InputError(f"template: must hold {{}} once, for the class name; got {template!r}")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,12 +15,11 @@ from modalgap.data.media import Media
 from modalgap.encode.base import Encoder
 from modalgap.encode.loader import batches
 from modalgap.encode.parts import Parts
-from modalgap.errors import InputError
+from modalgap.errors import InputError, ModalgapError
 from modalgap.progress import progress
 
 WINDOW = 16  # batches of texts that are sorted by length together
-NOT_FINITE = "the model gives it a feature that is not finite"
-EMPTY = "an empty text"
+NOT_FINITE = "the model gives it a feature that is zero or not finite"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +60,10 @@ class Engine:
             workers=self.workers,
             polite=self.device.type == "cpu",
         )
-        with _bar(f"{media.kind}s", len(media), parts.position) as advance:
+        with (
+            closing(found),  # at once, so that workers end before others are forked
+            _bar(f"{media.kind}s", len(media), parts.position) as advance,
+        ):
             for batch in found:
                 rows = torch.empty(0, parts.dim)
                 kept, failed = batch.kept, list(batch.failed)
@@ -93,8 +95,9 @@ class Engine:
         with _bar("texts", len(texts), parts.position) as advance:
             for start in range(parts.position, len(texts), window):
                 stop = min(start + window, len(texts))
-                kept = [i for i in range(start, stop) if texts[i].strip()]
-                failed = [(i, EMPTY) for i in range(start, stop) if not texts[i].strip()]
+                faults = {i: fault for i in range(start, stop) if (fault := _fault(texts[i]))}
+                kept = [i for i in range(start, stop) if i not in faults]
+                failed = list(faults.items())
                 rows, cut = self._sentences(
                     [form.replace("{}", texts[i]) for i in kept for form in templates or ("{}",)]
                 )
@@ -130,8 +133,14 @@ class Engine:
 
     def _rows(self, forward: Callable[[Any], Tensor], batch: Any) -> tuple[Tensor, Tensor]:
         """Unit rows (b, dim) on the CPU, float32; and which of them are finite (b,)."""
-        with torch.inference_mode(), self._autocast():
-            features = forward(batch).float()
+        try:
+            with torch.inference_mode(), self._autocast():
+                features = forward(batch).float()
+        except torch.OutOfMemoryError as error:
+            raise ModalgapError(
+                f"{self.device} has not enough memory for batches of {self.batch_size}; begin anew"
+                " with a smaller --batch-size and --force"
+            ) from error
         lengths = torch.linalg.vector_norm(features, dim=1, keepdim=True)
         fine = (features.isfinite().all(1) & (lengths[:, 0] > 0)).cpu()
         return (features / lengths).cpu().clone(), fine
@@ -146,6 +155,17 @@ class Engine:
         if failed and self.strict:
             position, reason = failed[0]
             raise InputError(f"{names[position]}: {reason}")
+
+
+def _fault(text: str) -> str:
+    """Why a text cannot be encoded, or nothing."""
+    if not text.strip():
+        return "an empty text"
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return "not valid Unicode"
+    return ""
 
 
 def _bar(what: str, total: int, done: int) -> AbstractContextManager[Callable[[int], None]]:

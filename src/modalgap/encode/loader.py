@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from modalgap.data import pixels, sound
 from modalgap.data.media import Media
-from modalgap.errors import ModalgapError
+from modalgap.errors import FileError, ModalgapError
 
 NICE = 10  # on the CPU the model comes first: workers fill the time that it leaves
 
@@ -51,17 +51,24 @@ class _Batches(Dataset[Batch]):
     def __getitem__(self, number: int) -> Batch:
         start = number * self.size
         stop = min(start + self.size, len(self.media))
-        kept, items, digests, failed = [], [], [], []
+        kept, digests, failed = [], [], []
+        items: list[Tensor] = []
         for position in range(start, stop):
             try:
                 stored = self.media[position]
-                items.append(self.prepare(_decode(stored, self.media.kind)))
+                item = self.prepare(_decode(stored, self.media.kind))
+                if items and item.shape != items[0].shape:
+                    raise FileError(
+                        f"prepared to shape {tuple(item.shape)}, and others to"
+                        f" {tuple(items[0].shape)}"
+                    )
             except MemoryError:
                 failed.append((position, "must fit in memory"))
             except Exception as error:  # whatever one bad item causes is said of that item alone
                 failed.append((position, " ".join(str(error).split()) or type(error).__name__))
             else:
                 kept.append(position)
+                items.append(item)
                 digests.append(_digest(stored))
         return Batch(
             start,
@@ -81,7 +88,7 @@ def batches(
     first: int,
     workers: int,
     polite: bool,
-) -> Iterator[Batch]:
+) -> Generator[Batch]:
     """Batches in order, from the one that begins at position ``first``.
 
     Args:
@@ -110,7 +117,7 @@ def batches(
         try:
             yield from loader
         except RuntimeError as error:
-            if "worker" not in str(error):
+            if "exited unexpectedly" not in str(error) and "is killed by signal" not in str(error):
                 raise
             raise ModalgapError(
                 "a worker died, perhaps for want of memory; what is encoded is kept: run the same"

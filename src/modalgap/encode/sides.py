@@ -87,7 +87,7 @@ class Sides:
         return Embeddings(
             self._rows(self.media, f"{source.modality}s", len(source.media)),
             source.modality,
-            names=[source.media.names[i] for i in kept],
+            names=[_readable(source.media.names[i]) for i in kept],
             factors={key: _pick(column, kept) for key, column in source.factors.items()},
             provenance=self._provenance(self.media),
             source=source.name,
@@ -135,6 +135,11 @@ class Sides:
         if lost := len(parts.failed()):
             made["skipped"] = str(lost)
         return made
+
+
+def _readable(name: str) -> str:
+    """A name that files can hold: one that is no Unicode comes from a file system of bytes."""
+    return name.encode(errors="surrogateescape").decode(errors="replace")
 
 
 def _pick(column: Sequence[Any], kept: NDArray[np.int64]) -> list[Any]:

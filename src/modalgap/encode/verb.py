@@ -136,6 +136,8 @@ def run(
 ) -> Encoded:
     """As ``encode``, with what was skipped and how long it took."""
     options = options or Options()
+    if output is not None and not isinstance(output, str | Path):
+        raise InputError(f"output: must be a path; got {type(output).__name__}")
     target = None if output is None else Path(output)
     if target is not None:
         check_output(target, overwrite=options.overwrite)
@@ -213,7 +215,7 @@ def _templates(asked: str | Sequence[str] | None, source: Source) -> tuple[str, 
     if asked == "imagenet":
         found: Sequence[str] = imagenet_templates()
     else:
-        found = [asked] if isinstance(asked, str) else list(asked)
+        found = list(asked) if isinstance(asked, list | tuple) else [str(asked)]
     if not found:
         raise InputError("template: must be one sentence at least; got none")
     for each in found:

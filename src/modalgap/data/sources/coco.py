@@ -47,7 +47,10 @@ def read_coco(annotations: Path, images: Path | None = None) -> Source:
             if owner not in files:
                 missing.append((f"caption {note.get('id')}", f"of image {owner}, which is missing"))
                 continue
-            captions.setdefault(owner, []).append(str(note["caption"]))
+            if not isinstance(note["caption"], str):
+                missing.append((f"caption {note.get('id')}", "is not a text"))
+                continue
+            captions.setdefault(owner, []).append(note["caption"])
     rows = [(name, captions.get(id_, [])) for id_, name in files.items()]
     return gather(str(annotations), folder, rows, missing=missing)
 

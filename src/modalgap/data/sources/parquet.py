@@ -67,6 +67,8 @@ def read_parquet(
 
 
 def _holds_bytes(kind: pa.DataType) -> bool:
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
     if pa.types.is_struct(kind):  # Hugging Face: {"bytes", "path"}
         return any(field.name == "bytes" and _holds_bytes(field.type) for field in kind)
     return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
@@ -74,7 +76,7 @@ def _holds_bytes(kind: pa.DataType) -> bool:
 
 def _strings(schema: pa.Schema) -> list[str]:
     def texts(kind: pa.DataType) -> bool:
-        if pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_dictionary(kind):
             return texts(kind.value_type)
         return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
 

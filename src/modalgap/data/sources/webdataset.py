@@ -21,6 +21,7 @@ from modalgap.errors import FileError
 from modalgap.progress import progress
 
 LARGEST_CAPTION = 2**20  # bytes
+COMPRESSED = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ\x00", b"\x28\xb5\x2f\xfd")
 
 
 @dataclass
@@ -70,6 +71,9 @@ def _scan(shard: Path, number: int, found: _Found) -> None:
     """Add the samples of one shard."""
     samples: dict[str, dict[str, tuple[int, int]]] = {}
     end = 0
+    with shard.open("rb") as raw:
+        if raw.read(6).startswith(COMPRESSED):
+            raise FileError("must be a plain archive; it is compressed")
     with tarfile.open(shard, "r:") as archive, shard.open("rb") as raw:
         for member in archive:
             end = max(end, member.offset_data + member.size)
@@ -99,7 +103,12 @@ def _scan(shard: Path, number: int, found: _Found) -> None:
             found.kinds.add("audio" if f".{media[0]}" in SOUNDS else "image")
             found.spans.append((number, *parts[media[0]]))
             found.names.append(f"{name}.{media[0]}")
-            found.captions.append(_caption(raw, parts))
+            try:
+                found.captions.append(_caption(raw, parts))
+            except (FileError, ValueError) as error:  # its image stays, without a caption
+                found.captions.append(None)
+                reason = str(error) if isinstance(error, FileError) else "its .json is not JSON"
+                found.missing.append((f"{name}, caption", reason))
 
 
 def _caption(raw: IO[bytes], parts: dict[str, tuple[int, int]]) -> str | None:
@@ -108,13 +117,13 @@ def _caption(raw: IO[bytes], parts: dict[str, tuple[int, int]]) -> str | None:
             continue
         start, size = parts[ending]
         if size > LARGEST_CAPTION:
-            raise FileError(f"a caption must have at most {LARGEST_CAPTION} bytes; one has {size}")
+            raise FileError(f"must have at most {LARGEST_CAPTION} bytes; has {size}")
         raw.seek(start)
         text = raw.read(size).decode("utf-8", errors="replace")
         if ending == "txt":
             return str(text)
         value = json.loads(text)
         caption = value.get("caption") if isinstance(value, dict) else None
-        if caption is not None:
-            return str(caption)
+        if isinstance(caption, str):
+            return caption
     return None
