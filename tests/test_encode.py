@@ -583,9 +583,8 @@ def test_large_outputs_come_in_shards(
 
 
 def test_a_kill_between_shards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    source = Source(
-        name="s", media=Numbered(list(range(21))), texts=[f"{i:03d}" for i in range(21)]
-    )
+    texts = [f"{i:03d}" for i in range(21)]
+    source = Source(name="s", media=Numbered(list(range(21))), texts=texts)
     monkeypatch.setattr(large, "SHARD", 8 * 4 * 12)
     whole = run(source, functions.encoder(), tmp_path / "whole.safetensors")
     real, written = large.save, []
