@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import os
@@ -382,6 +383,8 @@ def test_killed_at_any_moment_it_goes_on_to_the_same_bytes(tmp_path: Path, worke
             time.sleep(clock.uniform(0.02, 0.25))
             process.send_signal(signal.SIGKILL)
         kills += 1
+    time.sleep(0.5)
+    assert not workers_of(output), "workers must not outlive their run"
     partial = [path.name for path in (tmp_path / "o.safetensors.parts").glob("*.safetensors")]
     assert kills == 5, "it must be killed before it is done, or nothing is tested"
     assert len(partial) > 1
@@ -390,6 +393,16 @@ def test_killed_at_any_moment_it_goes_on_to_the_same_bytes(tmp_path: Path, worke
     assert output.read_bytes() == whole.read_bytes()
     assert again.skipped == done.skipped
     assert not (tmp_path / "o.safetensors.parts").exists()
+
+
+def workers_of(output: Path) -> list[str]:
+    """Processes that still name ``output`` on their command line (Linux)."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            if str(output).encode() in path.read_bytes():
+                found.append(path.parent.name)
+    return found
 
 
 def test_a_real_model_goes_on_to_the_same_bytes(

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
+import signal
+import sys
 import warnings
 from collections.abc import Callable, Generator
 from contextlib import suppress
@@ -19,6 +22,7 @@ from modalgap.data import pixels, sound
 from modalgap.data.media import Media
 from modalgap.errors import FileError, ModalgapError
 
+PR_SET_PDEATHSIG = 1  # of sys/prctl.h
 NICE = 10  # on the CPU the model comes first: workers fill the time that it leaves
 
 
@@ -127,6 +131,8 @@ def batches(
 
 def _begin(_worker: int) -> None:
     torch.set_num_threads(1)
+    if sys.platform == "linux":  # a worker whose run was killed would wait for it for ever
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _begin_politely(worker: int) -> None:
