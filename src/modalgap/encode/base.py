@@ -137,7 +137,7 @@ def describe(values: Mapping[str, Any]) -> str:
 
 def unavailable(spec: str, looked: str, how: str, error: BaseException | None = None) -> FileError:
     """The one line for weights that are not on the disk and cannot be fetched."""
-    reason = "" if error is None else f" ({_brief(error)})"
+    reason = "" if error is None else f" ({_brief(_root(error))})"
     return FileError(f"{spec}: no weights: looked for {looked}{reason}; {how}")
 
 
@@ -151,10 +151,17 @@ def reading_weights(spec: str, path: object) -> Iterator[None]:
         raise
     except Exception as error:
         raise FileError(
-            f"{spec}: {path} does not hold weights of this model ({_brief(error)})"
+            f"{spec}: {path} does not hold weights of this model ({_brief(_root(error))})"
         ) from error
 
 
 def _brief(error: BaseException) -> str:
     said = " ".join(str(error).split())
-    return said[:300] or type(error).__name__
+    return (said if len(said) <= 120 else f"{said[:117]}...") or type(error).__name__
+
+
+def _root(error: BaseException) -> BaseException:
+    """What libraries wrap in errors of errors."""
+    while (before := error.__cause__ or error.__context__) is not None:
+        error = before
+    return error

@@ -3,26 +3,31 @@
 from __future__ import annotations
 
 import ctypes
+import operator
 import os
 import signal
 import sys
 import warnings
+from collections import deque
 from collections.abc import Callable, Generator
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import torch
 import xxhash
 from PIL import Image
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
 
 from modalgap.data import pixels, sound
 from modalgap.data.media import Media
 from modalgap.errors import FileError, ModalgapError
 
 PR_SET_PDEATHSIG = 1  # of sys/prctl.h
+AHEAD = 2  # batches a worker prepares before they are asked for
 NICE = 10  # on the CPU the model comes first: workers fill the time that it leaves
 
 
@@ -46,13 +51,13 @@ class Batch:
     failed: list[tuple[int, str]]
 
 
-class _Batches(Dataset[Batch]):
+class _Batches:
     """Batch number b of a medium, decoded and prepared."""
 
     def __init__(self, media: Media, prepare: Callable[[Any], Tensor], size: int) -> None:
         self.media, self.prepare, self.size = media, prepare, size
 
-    def __getitem__(self, number: int) -> Batch:
+    def batch(self, number: int) -> Batch:
         start = number * self.size
         stop = min(start + self.size, len(self.media))
         kept, digests, failed = [], [], []
@@ -84,6 +89,9 @@ class _Batches(Dataset[Batch]):
         )
 
 
+_task: _Batches
+
+
 def batches(
     media: Media,
     prepare: Callable[[Any], Tensor],
@@ -106,39 +114,44 @@ def batches(
     Raises:
         ModalgapError: a worker died.
     """
-    numbers = range(-(-first // size), -(-len(media) // size))  # the last batch may be short
-    workers = min(workers, len(numbers))
+    task = _Batches(media, prepare, size)
+    numbers = iter(range(-(-first // size), -(-len(media) // size)))  # the last may be short
+    workers = min(workers, operator.length_hint(numbers))
+    if not workers:
+        yield from map(task.batch, numbers)
+        return
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # about threads beside forks, and more workers than cores
-        loader: DataLoader[Batch] = DataLoader(
-            _Batches(media, prepare, size),
-            batch_size=None,
-            sampler=numbers,
-            num_workers=workers,
-            worker_init_fn=_begin_politely if polite else _begin,
-            prefetch_factor=2 if workers else None,
-        )
+        warnings.simplefilter("ignore")  # about threads beside forks
+        pool = ProcessPoolExecutor(workers, initializer=_begin, initargs=(task, polite))
         try:
-            yield from loader
-        except RuntimeError as error:
-            if "exited unexpectedly" not in str(error) and "is killed by signal" not in str(error):
-                raise
+            ahead = deque(pool.submit(_batch, b) for b in islice(numbers, AHEAD * workers))
+            while ahead:
+                yield ahead.popleft().result()
+                ahead.extend(pool.submit(_batch, b) for b in islice(numbers, 1))
+        except BrokenProcessPool:
             raise ModalgapError(
                 "a worker died, perhaps for want of memory; what is encoded is kept: run the same"
                 f" command again, with fewer than {workers} --workers"
-            ) from error
+            ) from None
+        finally:
+            pool.shutdown(cancel_futures=True)
 
 
-def _begin(_worker: int) -> None:
+def _begin(task: _Batches, polite: bool) -> None:
+    """A worker's start."""
+    global _task  # what a worker does is sent to it once, not with each batch
+    _task = task
     torch.set_num_threads(1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the run itself says that it was interrupted
     if sys.platform == "linux":  # a worker whose run was killed would wait for it for ever
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if polite:
+        with suppress(OSError, AttributeError):
+            os.nice(NICE)
 
 
-def _begin_politely(worker: int) -> None:
-    _begin(worker)
-    with suppress(OSError, AttributeError):
-        os.nice(NICE)
+def _batch(number: int) -> Batch:
+    return _task.batch(number)
 
 
 def _decode(stored: Any, kind: str) -> Any:
