@@ -44,7 +44,7 @@ docs: .venv/ready  ## the documentation, in docs/_build/html
 
 lock: .venv/ready  ## pin versions and hashes anew
 	VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/uv pip compile --quiet --universal --upgrade --generate-hashes --no-emit-index-url --no-annotate \
-	    --custom-compile-command "make lock" pyproject.toml --extra models --group dev -o $(LOCK)
+	    --custom-compile-command "make lock" pyproject.toml --extra all --group dev -o $(LOCK)
 
 chromium:
 	@command -v chromium >/dev/null || { echo "installing chromium for the page tests"; \

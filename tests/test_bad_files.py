@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import save_file
 
 import modalgap as mg
+from modalgap import errors
 from modalgap.embeddings.formats import files
 from modalgap.embeddings.store import load_any
 
@@ -119,7 +120,7 @@ def write_bad(path: Path, content: Any) -> None:
 def test_data_that_breaks_a_rule(case: str, tmp_path: Path) -> None:
     name, content, message = BAD[case]
     write_bad(tmp_path / name, content)
-    with pytest.raises(mg.InputError, match=message) as caught:
+    with pytest.raises(errors.InputError, match=message) as caught:
         load_any(tmp_path / name).fingerprint  # noqa: B018 - reads every row
     assert str(tmp_path / name) in str(caught.value)
     assert "\n" not in str(caught.value)
@@ -135,7 +136,7 @@ WRITE: dict[str, Callable[[Path], object]] = {
 
 class TestPaths:
     def refuses(self, path: Any, message: str) -> None:
-        with pytest.raises(mg.FileError, match=message) as caught:
+        with pytest.raises(errors.FileError, match=message) as caught:
             mg.load(path)
         assert str(path) in str(caught.value)
 
@@ -205,7 +206,7 @@ class TestPaths:
 
     @pytest.mark.parametrize("path", [3, None, [], [3], b"a.npy", {"a.npy"}])
     def test_no_path(self, path: Any) -> None:
-        with pytest.raises(mg.InputError, match=r"^path: must"):
+        with pytest.raises(errors.InputError, match=r"^path: must"):
             mg.load(path)
 
     def test_a_file_that_changes_while_it_is_read(
@@ -215,7 +216,7 @@ class TestPaths:
         np.save(tmp_path / "a.npy", np.stack([rows(), rows()]))
         pair = mg.load(tmp_path / "a.npy")
         (tmp_path / "a.npy").write_bytes(b"")
-        with pytest.raises(mg.FileError, match=r"a\.npy: must stay as it was"):
+        with pytest.raises(errors.FileError, match=r"a\.npy: must stay as it was"):
             pair.fingerprint  # noqa: B018
 
 
@@ -240,7 +241,7 @@ def test_pickles_are_never_run(name: str, tmp_path: Path) -> None:
         "factor.npz": {**PAIR, "image_factor_x": bomb},
     }
     write_bad(tmp_path / name, contents[name])
-    with pytest.raises(mg.FileError, match="Python objects, which are never loaded"):
+    with pytest.raises(errors.FileError, match="Python objects, which are never loaded"):
         mg.load(tmp_path / name)
     assert not marker.exists()
 
@@ -256,10 +257,10 @@ def test_a_zip_bomb_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     np.savez_compressed(tmp_path / "a.npz", image=np.ones((4000, 500)), text=np.ones((4000, 500)))
     with monkeypatch.context() as patch:
         patch.setattr(files, "SMALL", 2**20)
-        with pytest.raises(mg.FileError, match=r"a\.npz: 'image' .*deflate little; found \d+"):
+        with pytest.raises(errors.FileError, match=r"a\.npz: 'image' .*deflate little; found \d+"):
             mg.load(tmp_path / "a.npz")
     monkeypatch.setattr(files, "_available_memory", lambda: 10 * 2**20)
-    with pytest.raises(mg.FileError, match=r"a\.npz: must fit in the available memory"):
+    with pytest.raises(errors.FileError, match=r"a\.npz: must fit in the available memory"):
         mg.load(tmp_path / "a.npz")
 
 
@@ -269,7 +270,7 @@ def test_a_parquet_bomb_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     pq.write_table(pa.table({"image": column, "labels": np.zeros(len(column), int)}), path)
     assert path.stat().st_size < 20_000
     monkeypatch.setattr(files, "_available_memory", lambda: 10 * 2**20)
-    with pytest.raises(mg.FileError, match=r"a\.parquet: must fit in the available memory"):
+    with pytest.raises(errors.FileError, match=r"a\.parquet: must fit in the available memory"):
         load_any(path)
 
 
@@ -277,7 +278,7 @@ def test_empty_rows_far_from_the_end(tmp_path: Path) -> None:
     """Nulls that fill the end of one batch, and rows that begin with the next."""
     values = [[1.0]] * 8000 + [None] * 192 + [[1.0]] * 10
     pq.write_table(pa.table({"image": values}), tmp_path / "a.parquet")
-    with pytest.raises(mg.FileError, match="must have its empty rows at the end"):
+    with pytest.raises(errors.FileError, match="must have its empty rows at the end"):
         load_any(tmp_path / "a.parquet")
 
 
@@ -288,7 +289,7 @@ def test_newer_files_ask_for_a_newer_reader(tmp_path: Path) -> None:
         if good:
             assert mg.load(tmp_path / "a.safetensors").image.provenance == {"model": "m"}
         else:
-            with pytest.raises(mg.FileError, match=r"a\.safetensors.*version.*found '"):
+            with pytest.raises(errors.FileError, match=r"a\.safetensors.*version.*found '"):
                 mg.load(tmp_path / "a.safetensors")
     save_file(PAIR, tmp_path / "a.safetensors", {"format": "pt", "image.model": "m"})
     assert mg.load(tmp_path / "a.safetensors").image.provenance == {}

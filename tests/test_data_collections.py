@@ -18,7 +18,7 @@ from layouts.drawing import write
 from PIL import Image
 from sklearn.datasets import load_files
 
-import modalgap as mg
+from modalgap import errors
 from modalgap.data import DATASETS, Documents, Source
 from modalgap.data.media import Media
 from modalgap.data.pixels import decode
@@ -57,7 +57,7 @@ def captions(source: Source) -> list[tuple[str, str]]:
 
 def refusal(name: str, folder: Path, split: str | None = None) -> str:
     """The one line that a damaged data set gives."""
-    with pytest.raises(mg.InputError) as caught:
+    with pytest.raises(errors.InputError) as caught:
         read(name, folder, split)
     said = str(caught.value)
     assert "\n" not in said
@@ -111,7 +111,7 @@ def test_damaged_files_give_one_line(name: str, built: Callable[[str], Path]) ->
             for split in DATASETS[name].card.splits[:4]:
                 try:
                     read(name, folder, split)
-                except mg.InputError as error:
+                except errors.InputError as error:
                     said.append(str(error))
                 # else the split does not use it, or what is left of it can be read
         path.write_bytes(kept)
@@ -710,6 +710,6 @@ def test_images_that_are_not_there_stay_listed(built: Callable[[str], Path]) -> 
     (folder / "Flicker8k_Dataset" / "104_ab.jpg").unlink()
     source = read("flickr8k", folder)
     assert list(media(source).names) == ["104_ab.jpg", "103_ab.jpg"]
-    with pytest.raises(mg.FileError):
+    with pytest.raises(errors.FileError):
         media(source)[0]
     assert len(captions(source)) == 4

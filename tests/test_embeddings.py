@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from reference.cases import unit
 
 import modalgap as mg
+from modalgap import errors
 from modalgap.embeddings import Embeddings
 from modalgap.embeddings.rows import FileRows, Rows, ShardedRows, as_rows, concatenate
 
@@ -19,7 +20,7 @@ ROWS = np.random.default_rng(0).normal(size=(6, 4)).astype(np.float32)
 
 
 def refused(match: str) -> Any:
-    return pytest.raises(mg.InputError, match=match)
+    return pytest.raises(errors.InputError, match=match)
 
 
 # what comes in -------------------------------------------------------------------------------
@@ -151,7 +152,7 @@ def test_a_bad_row_is_named_when_taken(tmp_path: Path) -> None:
 
 
 def test_errors_are_one_line() -> None:
-    assert str(mg.InputError("two\n  lines")) == "two lines"
+    assert str(errors.InputError("two\n  lines")) == "two lines"
     with pytest.raises(ValueError, match="row 0"):  # InputError is a ValueError for callers
         Embeddings(np.zeros((2, 2)))
 
@@ -176,7 +177,7 @@ def test_factors() -> None:
     assert values == 3
     assert side.factor("colour")[0].tolist() == [2, 1, 0, 2, 1, 0]
     assert side.factor("flag") == (pytest.approx([0] * 6), 1)
-    with pytest.raises(mg.CannotMeasure, match="needs the factor 'size'; it has colour, flag"):
+    with pytest.raises(errors.NotApplicable, match="needs the factor 'size'; it has colour, flag"):
         side.factor("size")
     tensor = Embeddings(ROWS, factors={"object": torch.arange(6)})
     assert tensor.factors["object"].tolist() == list(range(6))
@@ -236,12 +237,12 @@ def test_a_file_that_shrinks(tmp_path: Path) -> None:
     side = sources(tmp_path, np.ones((50, 3)))["file"]
     with (tmp_path / "rows").open("r+b") as file:
         file.truncate(900)
-    with pytest.raises(mg.FileError, match="rows: must stay as it was"):
+    with pytest.raises(errors.FileError, match="rows: must stay as it was"):
         side.unit()
-    with pytest.raises(mg.FileError, match="rows: must stay as it was"):
+    with pytest.raises(errors.FileError, match="rows: must stay as it was"):
         side.take([0, 49])
     (tmp_path / "rows").unlink()
-    with pytest.raises(mg.FileError, match="rows: cannot be read"):
+    with pytest.raises(errors.FileError, match="rows: cannot be read"):
         side.unit()
 
 
@@ -289,12 +290,12 @@ def test_fingerprint_notices() -> None:
 
 def test_masked_values_are_not_data() -> None:
     masked = np.ma.masked_equal([[1.0, 99.0], [3.0, 4.0], [5.0, 6.0]], 99.0)
-    with pytest.raises(mg.InputError, match="masked"):
+    with pytest.raises(errors.InputError, match="masked"):
         mg.Embeddings(masked)
     assert mg.Embeddings(np.ma.masked_equal(np.eye(3), 99.0)).n == 3
 
 
 @pytest.mark.parametrize("modality", [None, 5, "", "\ud800"])
 def test_modality_is_a_name(modality: object) -> None:
-    with pytest.raises(mg.InputError, match="modality"):
+    with pytest.raises(errors.InputError, match="modality"):
         mg.Embeddings(np.eye(3), modality)  # type: ignore[arg-type]

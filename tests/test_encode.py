@@ -26,6 +26,7 @@ from layouts.drawing import draw
 from PIL import Image
 
 import modalgap as mg
+from modalgap import errors
 from modalgap.data import Documents, Files, Pixels, Source, read
 from modalgap.encode import Encoded, FunctionEncoder, Options, load_model, parts
 from modalgap.encode import output as large
@@ -132,10 +133,10 @@ def test_classes_and_templates(tmp_path: Path) -> None:
     assert isinstance(own, mg.Pair)
     assert json.loads(own.text.provenance["templates"]) == ["a photo of a {}."]
     for template, reason in (("bee", "once"), ("{} {}", "once"), ([], "one sentence at least")):
-        with pytest.raises(mg.InputError, match=reason):
+        with pytest.raises(errors.InputError, match=reason):
             mg.encode(source, functions.encoder(), template=template)
     captions = read(folder_of(tmp_path / "c", 3))
-    with pytest.raises(mg.InputError, match="is for class names"):
+    with pytest.raises(errors.InputError, match="is for class names"):
         mg.encode(captions, functions.encoder(), template="a {}")
 
 
@@ -188,7 +189,7 @@ def test_sounds(tmp_path: Path) -> None:
     assert done.data.image.modality == "audio"
     assert done.data.image.n == 3
     assert [name for name, _ in done.skipped] == ["3.wav"]
-    with pytest.raises(mg.InputError, match=r"takes image and text; .* holds audio"):
+    with pytest.raises(errors.InputError, match=r"takes image and text; .* holds audio"):
         mg.encode(tmp_path / "d", functions.encoder())
 
 
@@ -218,7 +219,7 @@ def test_nothing_slips(bad: set[int], empty: set[int], batch_size: int) -> None:
     images = 20 - len(bad)
     captions = sum(j // 2 not in bad and j not in empty for j in range(40))
     if images < 2 or captions < 2:
-        with pytest.raises(mg.InputError, match="needs at least 2"):
+        with pytest.raises(errors.InputError, match="needs at least 2"):
             run(source, functions.encoder(prepare=functions.shrink), workers=0)
         return
     done = run(source, functions.encoder(), workers=0, batch_size=batch_size)
@@ -271,7 +272,7 @@ def test_what_was_skipped_is_listed(tmp_path: Path) -> None:
     assert {each["name"] for each in listed} == {"001.png", "002.png", "004.png"}
     assert all(each["reason"] for each in listed)
     assert pair.image.provenance["skipped"] == "2"
-    with pytest.raises(mg.InputError, match=r"002\.png: not an image"):
+    with pytest.raises(errors.InputError, match=r"002\.png: not an image"):
         mg.encode(folder, functions.encoder(), tmp_path / "s.safetensors", strict=True)
     (folder / "002.png").unlink()
     with pytest.warns(UserWarning, match="skipped"):
@@ -310,7 +311,7 @@ def now_and_then_short(image: Image.Image) -> torch.Tensor:
 def test_a_class_name_is_never_skipped() -> None:
     media = Pixels(np.zeros((4, 5, 5), np.uint8), list("abcd"))
     source = Source(name="s", media=media, texts=["cat", " "], labels=[0, 1, 0, 1])
-    with pytest.raises(mg.InputError, match="class ' ' cannot be encoded: an empty text"):
+    with pytest.raises(errors.InputError, match="class ' ' cannot be encoded: an empty text"):
         mg.encode(source, functions.encoder())
 
 
@@ -457,12 +458,12 @@ def interrupted(source: Path, output: Path, **options: Any) -> None:
 def test_other_settings_are_refused_by_name(tmp_path: Path) -> None:
     source, output = folder_of(tmp_path / "d", 5), tmp_path / "o.safetensors"
     interrupted(source, output, batch_size=2)
-    with pytest.raises(mg.InputError, match=r"other settings \(batch_size: 2, now 3\)"):
+    with pytest.raises(errors.InputError, match=r"other settings \(batch_size: 2, now 3\)"):
         run(source, functions.encoder(), output, batch_size=3)
-    with pytest.raises(mg.InputError, match='model: "functions", now "others"'):
+    with pytest.raises(errors.InputError, match='model: "functions", now "others"'):
         run(source, functions.encoder(spec="others"), output, batch_size=2)
     (source / "000.txt").write_text("now another")
-    with pytest.raises(mg.InputError, match="texts: "):
+    with pytest.raises(errors.InputError, match="texts: "):
         run(source, functions.encoder(), output, batch_size=2)
     done = run(source, functions.encoder(), output, batch_size=3, overwrite=True)
     assert done.resumed == 0
@@ -477,10 +478,10 @@ def test_damaged_parts_are_said(tmp_path: Path) -> None:
     folder = tmp_path / "o.safetensors.parts"
     for path in folder.glob("*.safetensors"):
         path.write_bytes(path.read_bytes()[:40])
-    with pytest.raises(mg.FileError, match=r"media-.*\.safetensors"):
+    with pytest.raises(errors.FileError, match=r"media-.*\.safetensors"):
         run(source, functions.encoder(), output)
     (folder / "plan.json").write_text("{")
-    with pytest.raises(mg.FileError, match="is damaged; remove"):
+    with pytest.raises(errors.FileError, match="is damaged; remove"):
         run(source, functions.encoder(), output)
 
 
@@ -512,7 +513,7 @@ encoder = functions.encoder()
 resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))  # as a full disk: writing fails
 try:
     run(Path({source!r}), encoder, {output!r}, Options(workers=0))
-except mg.OutputError as error:
+except errors.OutputError as error:
     print(error)
 """
 
@@ -657,7 +658,7 @@ def test_bad_options(tmp_path: Path, options: dict[str, Any], reason: str) -> No
 def test_an_output_is_not_overwritten(tmp_path: Path) -> None:
     source, output = read(folder_of(tmp_path / "d", 3)), tmp_path / "o.npz"
     mg.encode(source, functions.encoder(), output)
-    with pytest.raises(mg.OutputError, match="exists"):
+    with pytest.raises(errors.OutputError, match="exists"):
         mg.encode(source, functions.encoder(), output)
     mg.encode(source, functions.encoder(), output, overwrite=True)
 
@@ -665,7 +666,7 @@ def test_an_output_is_not_overwritten(tmp_path: Path) -> None:
 def test_functions_of_wrong_shape() -> None:
     media = Pixels(np.zeros((4, 5, 5), np.uint8), list("abcd"))
     source = Source(name="s", media=media, texts=list("abcd"))
-    with pytest.raises(mg.InputError, match=r"media: must give features of shape \(4, 9\)"):
+    with pytest.raises(errors.InputError, match=r"media: must give features of shape \(4, 9\)"):
         mg.encode(source, functions.encoder(dim=9))
     assert isinstance(functions.encoder(), FunctionEncoder)
 

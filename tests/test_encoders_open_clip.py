@@ -17,6 +17,7 @@ from PIL import Image
 from safetensors.torch import save_file
 
 import modalgap as mg
+from modalgap import errors
 from modalgap.encode import ENCODERS, load_model
 from modalgap.encode.base import Encoder
 from modalgap.encode.open_clip_model import OpenClipEncoder
@@ -190,13 +191,13 @@ def test_checkpoints_that_are_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     Path("empty.pt").write_bytes(b"")
     torch.save([1, 2], "list.pt")
     for name in ("more", "resnet", "evil", "junk", "empty", "list"):
-        with pytest.raises(mg.FileError, match="does not hold weights of this model") as caught:
+        with pytest.raises(errors.FileError, match="does not hold weights of this model") as caught:
             load_model(f"open_clip:tiny-clip@{name}.pt")
         assert len(str(caught.value)) < 500, name
     assert not Path("executed").exists()
-    with pytest.raises(mg.FileError, match=r"looked for nowhere\.pt; give the path of a file"):
+    with pytest.raises(errors.FileError, match=r"looked for nowhere\.pt; give the path of a file"):
         load_model("open_clip:tiny-clip@nowhere.pt")
-    with pytest.raises(mg.FileError, match=r"open_clip_config\.json"):
+    with pytest.raises(errors.FileError, match=r"open_clip_config\.json"):
         load_model(f"open_clip:{tmp_path}")
 
 
@@ -247,7 +248,7 @@ def test_weights_that_are_not_there(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     monkeypatch.setattr(socket, "create_connection", refuse)
     monkeypatch.setattr(open_clip.pretrained, "download_pretrained_from_hf", refuse)
     monkeypatch.setattr(open_clip.factory, "download_pretrained", refuse)
-    with pytest.raises(mg.FileError) as caught:
+    with pytest.raises(errors.FileError) as caught:
         load_model("open_clip:ViT-B-32/openai")
     assert str(caught.value).startswith(
         "open_clip:ViT-B-32/openai: no weights: looked for timm/vit_base_patch32_clip_224.openai in"
@@ -269,7 +270,7 @@ def test_weights_that_are_not_there(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     ],
 )
 def test_specs_that_name_nothing(spec: str, reason: str) -> None:
-    with pytest.raises(mg.InputError, match=reason):
+    with pytest.raises(errors.InputError, match=reason):
         load_model(spec)
 
 

@@ -14,6 +14,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 import modalgap as mg
 from modalgap.embeddings import Embeddings, Pair
+from modalgap.measure import MEASURES
 
 N, M = 2500, 5000
 BLOCK = 512 * M  # elements
@@ -74,7 +75,7 @@ def test_the_watch_can_fail() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", [name for name, each in mg.MEASURES.items() if "labels" not in each.card.needs]
+    "name", [name for name, each in MEASURES.items() if "labels" not in each.card.needs]
 )
 def test_no_matrix_of_all_by_all(pair: Pair, name: str) -> None:
     name = "moad_image" if name == "moad" else name

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from reference.cases import two_cones, unit
 
 import modalgap as mg
+from modalgap import errors
 from modalgap.embeddings import GROUPS, Embeddings, Pair, PairMoments, moments, pair_moments
 from modalgap.embeddings.moments import class_sums
 from modalgap.embeddings.rows import FileRows, ShardedRows, torch_dtype
@@ -115,7 +116,7 @@ def test_one_modality() -> None:
     np.testing.assert_allclose(found.sums, paired.sums, atol=1e-9)
     np.testing.assert_allclose(found.covariance, np.cov(unit(image).T), atol=1e-6)
     assert moments(Embeddings(image)).scatter is None
-    with pytest.raises(mg.InputError, match="scatter"):
+    with pytest.raises(errors.InputError, match="scatter"):
         _ = moments(Embeddings(image)).covariance
 
 
@@ -277,7 +278,7 @@ def test_a_bad_row_is_named_while_streaming(tmp_path: Path) -> None:
     image, text = two_cones(5000, 4)
     text[4321] = 0
     side = Embeddings(file_rows(tmp_path / "text", text), "text", source="text.npy")
-    with pytest.raises(mg.InputError, match=r"text\.npy: .*row 4321 holds only zeros"):
+    with pytest.raises(errors.InputError, match=r"text\.npy: .*row 4321 holds only zeros"):
         mg.measure(Pair(image, side), only="l2m")
 
 
@@ -344,5 +345,5 @@ def test_chunks_of_any_size_agree() -> None:
 def test_moments_of_different_widths_do_not_merge() -> None:
     random = np.random.default_rng(0)
     wide, narrow = (moments(Embeddings(random.normal(size=(20, d)))) for d in (6, 1))
-    with pytest.raises(mg.InputError, match="same width"):
+    with pytest.raises(errors.InputError, match="same width"):
         wide.merge(narrow)

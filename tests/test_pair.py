@@ -9,13 +9,14 @@ import pytest
 import torch
 
 import modalgap as mg
+from modalgap import errors
 from modalgap.embeddings import Embeddings, Pair
 
 ROWS = np.random.default_rng(0).normal(size=(6, 4)).astype(np.float32)
 
 
 def refused(match: str) -> Any:
-    return pytest.raises(mg.InputError, match=match)
+    return pytest.raises(errors.InputError, match=match)
 
 
 def pair(n: int = 6, m: int = 6, **matches: Any) -> Pair:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import modalgap as mg
+from modalgap import errors
 from modalgap.data import pixels
 
 RED, BLUE = (255, 0, 0), (0, 0, 255)
@@ -125,7 +125,7 @@ WHOLE = stored(Image.fromarray(NOISE), "JPEG")
     ],
 )
 def test_what_cannot_be_read_has_a_reason(found: bytes, reason: str) -> None:
-    with pytest.raises(mg.FileError, match=reason) as caught:
+    with pytest.raises(errors.FileError, match=reason) as caught:
         pixels.decode(found)
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) < 200

@@ -20,10 +20,11 @@ from reference.cases import crossed, two_cones
 
 import modalgap as mg
 from modalgap.embeddings import Embeddings, Pair
+from modalgap.measure import MEASURES
 
 N, D, CLASSES, BATCH = 66, 12, 11, 10
 SUBJECTS = ("pairs", "prompts")
-NAMES = [name for each in mg.MEASURES.values() for name in each.names(("image", "text"))]
+NAMES = [name for each in MEASURES.values() for name in each.names(("image", "text"))]
 
 # Values that depend on the coordinate axes, and so change under rotation.
 ON_COORDINATES = {"per_dimension_gap", "gap_concentration"}
@@ -139,7 +140,7 @@ def test_rotating_one_side_is_noticed() -> None:
 
 
 def _of_one_modality(name: str) -> bool:
-    return any(each.per_modality and name.startswith(each.name) for each in mg.MEASURES.values())
+    return any(each.per_modality and name.startswith(each.name) for each in MEASURES.values())
 
 
 @pytest.mark.parametrize("subject", SUBJECTS)
@@ -159,7 +160,7 @@ def test_order_of_rows_is_noticed_in_batches() -> None:
         assert np.abs(differs).max() > 1e-3, name
 
 
-def _numbers(value: mg.Value) -> list[float]:
+def _numbers(value: mg.result.Value) -> list[float]:
     return [value.value, *np.ravel(value.details.get("loss", []))]
 
 
@@ -236,7 +237,7 @@ def values(found: mg.Result) -> dict[str, tuple[float, Any]]:
 
 
 def card_of(name: str) -> mg.card.Card:
-    return next(each.card for each in mg.MEASURES.values() if name in each.names(("image", "text")))
+    return next(each.card for each in MEASURES.values() if name in each.names(("image", "text")))
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -276,7 +277,7 @@ def test_same_seed_same_result(subject: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_params_hold_every_option(name: str) -> None:
-    measure = next(each for each in mg.MEASURES.values() if name in each.names(("image", "text")))
+    measure = next(each for each in MEASURES.values() if name in each.names(("image", "text")))
     value = next(plain(subject)[name] for subject in SUBJECTS if name in plain(subject))
     assert set(measure.options) <= set(value.params)
     json.dumps(value.to_dict(), allow_nan=False)
@@ -284,9 +285,9 @@ def test_params_hold_every_option(name: str) -> None:
         assert value.params[key] == default or default is None or key == "batch"
 
 
-@pytest.mark.parametrize("name", sorted(mg.MEASURES))
+@pytest.mark.parametrize("name", sorted(MEASURES))
 def test_alone_as_a_function_as_in_the_verb(name: str) -> None:
-    measure = mg.MEASURES[name]
+    measure = MEASURES[name]
     for subject in SUBJECTS:
         image, text, labels = (
             rows if rows is None else rows.astype(float) if rows.dtype.kind == "f" else rows

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import modalgap as mg
+from modalgap import errors
 from modalgap.measure.registry import MEASURES
 from modalgap.report import figures, page, save_figures, table
 from modalgap.report.draw import PICTURES
@@ -171,7 +172,7 @@ def test_a_file_is_replaced_only_when_asked_and_whole(
 ) -> None:
     target = tmp_path / "r.html"
     target.write_text("mine")
-    with pytest.raises(mg.OutputError, match=r"r\.html"):
+    with pytest.raises(errors.OutputError, match=r"r\.html"):
         mg.report(pair, target, result=result)
     monkeypatch.setattr(page, "render", lambda *_, **__: 1 / 0)
     with pytest.raises(ZeroDivisionError):
@@ -190,19 +191,19 @@ def test_refusals_come_before_the_work(
     taken = tmp_path / "figures" / "pca.svg"
     taken.write_text("mine")
     new = tmp_path / "r.html"
-    with pytest.raises(mg.OutputError, match="nowhere"):
+    with pytest.raises(errors.OutputError, match="nowhere"):
         mg.report(pair, tmp_path / "nowhere" / "r.html")
-    with pytest.raises(mg.OutputError, match=r"pca\.svg"):
+    with pytest.raises(errors.OutputError, match=r"pca\.svg"):
         mg.report(pair, new, figures=tmp_path / "figures")
-    with pytest.raises(mg.OutputError, match="folder"):
+    with pytest.raises(errors.OutputError, match="folder"):
         mg.report(pair, new, figures=taken)
-    with pytest.raises(mg.OptionError, match="jpeg"):
+    with pytest.raises(errors.OptionError, match="jpeg"):
         mg.report(pair, new, figures=tmp_path, formats=("jpeg",))
-    with pytest.raises(mg.OptionError, match="temperature"):
+    with pytest.raises(errors.OptionError, match="temperature"):
         mg.report(pair, new, result=result, temperature=0.1)
-    with pytest.raises(mg.InputError, match="fingerprint"):
+    with pytest.raises(errors.InputError, match="fingerprint"):
         mg.report(make_pair(n=41), new, result=result)
-    with pytest.raises(mg.InputError, match="Pair"):
+    with pytest.raises(errors.InputError, match="Pair"):
         mg.report(np.eye(3), new)
     assert taken.read_text() == "mine"
     assert not new.exists()
@@ -226,7 +227,7 @@ def test_figures_for_a_paper(pair: mg.Pair, result: mg.Result, tmp_path: Path) -
         else:
             assert ElementTree.fromstring(content).tag.endswith("svg")  # noqa: S314 - our own
             assert LIGHT.muted.encode() in content
-    with pytest.raises(mg.OutputError, match="exist"):
+    with pytest.raises(errors.OutputError, match="exist"):
         save_figures(some, tmp_path / "new" / "folder")
     save_figures(some, tmp_path / "new" / "folder", ("png", "svg", "pdf"), overwrite=True)
     assert {path: path.read_bytes() for path in written} == before

@@ -18,7 +18,7 @@ import xxhash
 from torch import Tensor
 
 import modalgap as mg
-from modalgap import atomic
+from modalgap import atomic, errors
 from modalgap.embeddings.formats import files
 from modalgap.embeddings.store import load_any
 
@@ -77,7 +77,9 @@ def test_what_is_saved_comes_back(
 ) -> None:
     pair, path = make(kind, dtype), tmp_path / f"a{suffix}"
     if dtype is torch.bfloat16 and suffix != ".safetensors":
-        with pytest.raises(mg.InputError, match=rf"a\{suffix}: .*bfloat16, which \.safetensors"):
+        with pytest.raises(
+            errors.InputError, match=rf"a\{suffix}: .*bfloat16, which \.safetensors"
+        ):
             mg.save(pair, path)
         assert not list(tmp_path.iterdir())
         return
@@ -103,7 +105,7 @@ def test_one_modality(suffix: str, side: str, tmp_path: Path) -> None:
     assert isinstance(found, mg.Embeddings)
     same(one, found)
     same(one, mg.load_embeddings(tmp_path / f"a{suffix}", modality=one.modality))
-    with pytest.raises(mg.FileError, match="must hold two modalities"):
+    with pytest.raises(errors.FileError, match="must hold two modalities"):
         mg.load(tmp_path / f"a{suffix}")
 
 
@@ -176,14 +178,14 @@ def test_the_door_stands_before_the_file(tmp_path: Path, monkeypatch: pytest.Mon
     both[1, 3] = np.nan
     np.save(tmp_path / "a.npy", both)
     pair = mg.load(tmp_path / "a.npy")
-    with pytest.raises(mg.InputError, match=r"a\.npy .text.*row 3 holds nan"):
+    with pytest.raises(errors.InputError, match=r"a\.npy .text.*row 3 holds nan"):
         mg.save(pair, tmp_path / "b.npz")
     assert [file.name for file in tmp_path.iterdir()] == ["a.npy"]
 
 
 class TestTargets:
     def refuses(self, path: Path, message: str, **options: bool) -> None:
-        with pytest.raises(mg.OutputError, match=message) as caught:
+        with pytest.raises(errors.OutputError, match=message) as caught:
             mg.save(make("rows"), path, **options)
         assert str(caught.value).startswith(str(path))
         assert "\n" not in str(caught.value)
@@ -204,7 +206,7 @@ class TestTargets:
                 file.write(b"ours")
                 path.write_bytes(b"theirs")
 
-        with pytest.raises(mg.OutputError, match="exists"):
+        with pytest.raises(errors.OutputError, match="exists"):
             write()
         assert path.read_bytes() == b"theirs"
         assert len(list(tmp_path.iterdir())) == 1
@@ -232,7 +234,9 @@ class TestTargets:
         monkeypatch.setattr(files, "SMALL", -1)
         lazy = mg.load([path, path])
         (tmp_path / "link.safetensors").symlink_to(path)
-        with pytest.raises(mg.OutputError, match="must not be a file that these embeddings are"):
+        with pytest.raises(
+            errors.OutputError, match="must not be a file that these embeddings are"
+        ):
             mg.save(lazy, tmp_path / "link.safetensors", overwrite=True)
         assert mg.load(path).fingerprint == make("rows").fingerprint
 
@@ -251,20 +255,20 @@ class TestTargets:
         )
 
     def test_what_is_no_embeddings(self, tmp_path: Path) -> None:
-        with pytest.raises(mg.InputError, match="must be a Pair or Embeddings; got ndarray"):
+        with pytest.raises(errors.InputError, match="must be a Pair or Embeddings; got ndarray"):
             mg.save(np.ones((2, 3)), tmp_path / "a.npz")  # type: ignore[arg-type]
 
     @pytest.mark.parametrize("name", ["x.bytes", "x.offsets", "a\nb", "x" * 300])
     @pytest.mark.parametrize("suffix", SUFFIXES)
     def test_factor_names_that_are_no_keys(self, suffix: str, name: str, tmp_path: Path) -> None:
         one = mg.Embeddings(np.eye(3), factors={name: range(3)})
-        with pytest.raises(mg.InputError, match=rf"a\{suffix}: a factor .*printable name"):
+        with pytest.raises(errors.InputError, match=rf"a\{suffix}: a factor .*printable name"):
             mg.save(one, tmp_path / f"a{suffix}")
         assert not list(tmp_path.iterdir())
 
     def test_a_header_that_is_too_long(self, tmp_path: Path) -> None:
         one = mg.Embeddings(np.eye(3), provenance={"log": "x" * 2**24})
-        with pytest.raises(mg.InputError, match=r"a\.safetensors: provenance must fit"):
+        with pytest.raises(errors.InputError, match=r"a\.safetensors: provenance must fit"):
             mg.save(one, tmp_path / "a.safetensors")
 
     def test_text_that_no_file_can_hold(self) -> None:
@@ -274,7 +278,7 @@ class TestTargets:
             {"factors": {"\ud800": range(3)}},
             {"factors": {"x": ["a", "\ud800", "b"]}},
         ):
-            with pytest.raises(mg.InputError, match="valid Unicode"):
+            with pytest.raises(errors.InputError, match="valid Unicode"):
                 mg.Embeddings(np.eye(3), **about)
 
 
@@ -302,7 +306,7 @@ class FailingRows:
 @pytest.mark.parametrize(
     ("error", "shown"),
     [
-        (OSError(28, "No space left on device"), mg.OutputError),
+        (OSError(28, "No space left on device"), errors.OutputError),
         (KeyboardInterrupt(), KeyboardInterrupt),
         (ValueError("a bug of ours"), ValueError),
     ],
@@ -341,7 +345,7 @@ def test_a_process_that_ends_in_the_middle(how: str, tmp_path: Path) -> None:
             resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
         try:
             mg.save(data, sys.argv[1], overwrite=True)
-        except mg.OutputError as error:
+        except errors.OutputError as error:
             print(error)
     """
     done = subprocess.run(

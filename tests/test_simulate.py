@@ -8,6 +8,7 @@ import torch
 from torch.nn.functional import cross_entropy
 
 import modalgap as mg
+from modalgap import errors
 from modalgap.simulate import free_points
 
 SMALL = {"n": 100, "dim": 16, "batch": 100}
@@ -60,5 +61,5 @@ def test_same_seed_same_points() -> None:
     ],
 )
 def test_options_out_of_range(name: str, value: float) -> None:
-    with pytest.raises(mg.OptionError, match=name):
+    with pytest.raises(errors.OptionError, match=name):
         free_points(**{name: value})  # type: ignore[arg-type]

@@ -15,7 +15,7 @@ import pytest
 from layouts.drawing import draw, write
 from PIL import Image
 
-import modalgap as mg
+from modalgap import errors
 from modalgap.data import Documents, Pixels, Source, read
 from modalgap.data.find import expand
 
@@ -57,10 +57,10 @@ def test_a_folder_of_splits_asks_which(tmp_path: Path) -> None:
     for split in ("train", "val"):
         for kind in ("cat", "dog"):
             draw(tmp_path / split / kind / "a.jpg")
-    with pytest.raises(mg.OptionError, match="holds train, val; say which"):
+    with pytest.raises(errors.OptionError, match="holds train, val; say which"):
         read(tmp_path)
     assert read(tmp_path, split="val").texts == ["cat", "dog"]
-    with pytest.raises(mg.OptionError, match="did you mean 'val'"):
+    with pytest.raises(errors.OptionError, match="did you mean 'val'"):
         read(tmp_path, split="vall")
 
 
@@ -89,11 +89,11 @@ def test_images_alone(tmp_path: Path) -> None:
 
 
 def test_a_folder_of_nothing(tmp_path: Path) -> None:
-    with pytest.raises(mg.FileError, match="found none"):
+    with pytest.raises(errors.FileError, match="found none"):
         read(tmp_path)
     draw(tmp_path / "a.jpg")
     (tmp_path / "b.wav").write_bytes(b"RIFF")
-    with pytest.raises(mg.FileError, match="images or sounds; found 1 and 1"):
+    with pytest.raises(errors.FileError, match="images or sounds; found 1 and 1"):
         read(tmp_path)
 
 
@@ -115,17 +115,17 @@ def test_tables(tmp_path: Path, name: str, text: str) -> None:
     assert captions(source) == [("x/a.jpg", "one"), ("x/a.jpg", "four"), ("b.jpg", "two, three")]
     moved = read(tmp_path / name, root=tmp_path / "elsewhere")
     assert moved.media is not None
-    with pytest.raises(mg.FileError, match="No such file"):
+    with pytest.raises(errors.FileError, match="No such file"):
         moved.media[0]
 
 
 def test_tables_with_columns_of_other_names(tmp_path: Path) -> None:
     write(tmp_path / "a.csv", "wo,was\nx.jpg,ein Hund\n")
-    with pytest.raises(mg.FileError, match="found wo, was: give --image-column"):
+    with pytest.raises(errors.FileError, match="found wo, was: give --image-column"):
         read(tmp_path / "a.csv")
     source = read(tmp_path / "a.csv", image_column="wo", text_column="was")
     assert captions(source) == [("x.jpg", "ein Hund")]
-    with pytest.raises(mg.FileError, match="has no column 'what'"):
+    with pytest.raises(errors.FileError, match="has no column 'what'"):
         read(tmp_path / "a.csv", image_column="what")
 
 
@@ -150,7 +150,7 @@ def test_tables_of_one_side(tmp_path: Path) -> None:
 )
 def test_tables_that_are_not_tables(tmp_path: Path, text: str, reason: str) -> None:
     write(tmp_path / "bad.csv", text)
-    with pytest.raises(mg.FileError, match=reason):
+    with pytest.raises(errors.FileError, match=reason):
         read(tmp_path / "bad.csv")
 
 
@@ -201,7 +201,7 @@ def test_coco_captions_that_are_no_texts(tmp_path: Path) -> None:
 def test_coco_that_is_not(tmp_path: Path, text: str, reason: str) -> None:
     (tmp_path / "images").mkdir()
     write(tmp_path / "captions_x.json", text)
-    with pytest.raises(mg.InputError, match=reason):
+    with pytest.raises(errors.InputError, match=reason):
         read(tmp_path / "captions_x.json")
 
 
@@ -278,20 +278,20 @@ def test_captions_in_shards_that_cannot_be_read(tmp_path: Path) -> None:
 def test_compressed_shards_are_refused(tmp_path: Path) -> None:
     with tarfile.open(tmp_path / "a.tar", "w:gz") as archive:
         archive.addfile(tarfile.TarInfo("a.jpg"))
-    with pytest.raises(mg.FileError, match="must be a plain archive; it is compressed"):
+    with pytest.raises(errors.FileError, match="must be a plain archive; it is compressed"):
         read(tmp_path / "a.tar")
 
 
 def test_broken_shards(tmp_path: Path) -> None:
     (tmp_path / "no.tar").write_bytes(b"not a tar archive" * 100)
-    with pytest.raises(mg.FileError, match=r"no\.tar: is not what it should be"):
+    with pytest.raises(errors.FileError, match=r"no\.tar: is not what it should be"):
         read(tmp_path / "no.tar")
     whole = tmp_path / "whole.tar"
     tar(whole, [("a.jpg", picture(0)), ("b.jpg", picture(1))])
     (tmp_path / "cut.tar").write_bytes(whole.read_bytes()[:2000])
     cut = read(tmp_path / "cut.tar")
     assert ("cut.tar", "the archive is cut short: the rest is not there") in cut.missing
-    with pytest.raises(mg.FileError, match=r"needs .*00002\.tar"):
+    with pytest.raises(errors.FileError, match=r"needs .*00002\.tar"):
         read(f"{tmp_path}/{{00002..00003}}.tar")
 
 
@@ -300,7 +300,7 @@ def test_braces() -> None:
     assert expand("{8..10}") == ["8", "9", "10"]
     assert expand("{a,b}{0..1}") == ["a0", "a1", "b0", "b1"]
     assert expand("plain") == ["plain"]
-    with pytest.raises(mg.InputError, match="at most a million"):
+    with pytest.raises(errors.InputError, match="at most a million"):
         expand("{0..99999999}")
 
 
@@ -327,7 +327,7 @@ def test_parquet_of_dictionaries_and_nulls(tmp_path: Path) -> None:
     assert captions(source) == [("row 0", "a"), ("row 1", "b")]
     assert source.media is not None
     assert source.media[2] == picture(0)
-    with pytest.raises(mg.FileError, match="holds no bytes"):
+    with pytest.raises(errors.FileError, match="holds no bytes"):
         source.media[1]
 
 
@@ -338,9 +338,9 @@ def test_parquet_of_structs_and_lists(tmp_path: Path) -> None:
     source = read(tmp_path / "a.parquet")
     assert captions(source) == [("row 0", "a"), ("row 0", "b"), ("row 1", "c")]
     pq.write_table(pa.table({"n": [1]}), tmp_path / "b.parquet")
-    with pytest.raises(mg.FileError, match="found n"):
+    with pytest.raises(errors.FileError, match="found n"):
         read(tmp_path / "b.parquet")
-    with pytest.raises(mg.FileError, match=r"b\.parquet: must have the columns"):
+    with pytest.raises(errors.FileError, match=r"b\.parquet: must have the columns"):
         read(tmp_path)
 
 
@@ -352,7 +352,7 @@ def test_hugging_face(tmp_path: Path) -> None:
     )
     made = datasets.Dataset.from_dict({"image": images, "label": [1, 0, 1]}, features=features)
     datasets.DatasetDict({"train": made, "test": made}).save_to_disk(str(tmp_path / "d"))
-    with pytest.raises(mg.OptionError, match="train, test; say which"):
+    with pytest.raises(errors.OptionError, match="train, test; say which"):
         read(tmp_path / "d")
     source = read(tmp_path / "d", split="test")
     assert source.texts == ["cat", "big dog"]
@@ -376,27 +376,27 @@ def test_hugging_face(tmp_path: Path) -> None:
 
 
 def test_what_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(mg.InputError, match=r"did you mean 'dtd'\? see: modalgap list data"):
+    with pytest.raises(errors.InputError, match=r"did you mean 'dtd'\? see: modalgap list data"):
         read("dtdd")
-    with pytest.raises(mg.InputError, match="dtd: needs"):
+    with pytest.raises(errors.InputError, match="dtd: needs"):
         read("dtd", root=tmp_path)
-    with pytest.raises(mg.FileError, match="match at least one"):
+    with pytest.raises(errors.FileError, match="match at least one"):
         read(f"{tmp_path}/*.tar")
     (tmp_path / "x.npy").write_bytes(b"1")
-    with pytest.raises(mg.FileError, match="holds embeddings already"):
+    with pytest.raises(errors.FileError, match="holds embeddings already"):
         read(tmp_path / "x.npy")
     os.mkfifo(tmp_path / "p.csv")
-    with pytest.raises(mg.FileError):
+    with pytest.raises(errors.FileError):
         read(tmp_path / "p.csv")
 
 
 def test_options_that_a_source_does_not_have(tmp_path: Path) -> None:
     draw(tmp_path / "a.jpg")
-    with pytest.raises(mg.OptionError, match=r"--split: .* has none; got 'val'"):
+    with pytest.raises(errors.OptionError, match=r"--split: .* has none; got 'val'"):
         read(tmp_path, split="val")
-    with pytest.raises(mg.OptionError, match="--image-column"):
+    with pytest.raises(errors.OptionError, match="--image-column"):
         read(tmp_path, image_column="x")
-    with pytest.raises(mg.OptionError, match="limit: must be an integer of at least 2; got 1"):
+    with pytest.raises(errors.OptionError, match="limit: must be an integer of at least 2; got 1"):
         read(tmp_path, limit=1)
 
 
@@ -455,5 +455,5 @@ def test_captions_lie_in_the_order_of_their_images() -> None:
 )
 def test_sources_that_do_not_fit_together(change: dict[str, object], reason: str) -> None:
     media = Documents(["x", "y"], ["x", "y"])
-    with pytest.raises(mg.InputError, match=reason):
+    with pytest.raises(errors.InputError, match=reason):
         Source(**({"name": "s", "media": media, "texts": ["a", "b", "c"]} | change))  # type: ignore[arg-type]

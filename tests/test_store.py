@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import save_file
 
 import modalgap as mg
+from modalgap import errors
 from modalgap.embeddings.formats import files
 from modalgap.embeddings.store import load_any
 
@@ -64,7 +65,7 @@ class TestNpy:
         assert mg.load_embeddings(tmp_path / "a.npy", modality="audio").modality == "audio"
         found = load_any(tmp_path / "a.npy")
         assert isinstance(found, mg.Embeddings)
-        with pytest.raises(mg.FileError, match=r"a\.npy.*found image only.*load_embeddings"):
+        with pytest.raises(errors.FileError, match=r"a\.npy.*found image only.*load_embeddings"):
             mg.load(tmp_path / "a.npy")
 
     def test_python_2_headers_are_read_without_a_warning(self, tmp_path: Path) -> None:
@@ -139,7 +140,7 @@ class TestTwoFiles:
         np.save("out.npy", np.array([0, 1, 2, 3, 4, 5, 0, 0, 6]))
         np.save("twice.npy", np.zeros((M, 2), int))
         np.save("cube.npy", np.zeros((1, 1, 1), int))
-        with pytest.raises(mg.InputError, match=message):
+        with pytest.raises(errors.InputError, match=message):
             mg.load(**arguments)  # type: ignore[arg-type]
 
 
@@ -183,12 +184,12 @@ class TestKeys:
     def test_two_names_for_one_modality(self, suffix: str, tmp_path: Path) -> None:
         path = tmp_path / f"a{suffix}"
         write_keys(path, {"image": rows(), "img": rows(), "text": rows()})
-        with pytest.raises(mg.FileError, match=r"a\..*once; found image and img"):
+        with pytest.raises(errors.FileError, match=r"a\..*once; found image and img"):
             mg.load(path)
 
     def test_neither_modality(self, suffix: str, tmp_path: Path) -> None:
         write_keys(tmp_path / f"a{suffix}", {"pictures": rows(), "words": rows()})
-        with pytest.raises(mg.FileError, match=r"a\..*'image' or 'text'.*'pictures', 'words'"):
+        with pytest.raises(errors.FileError, match=r"a\..*'image' or 'text'.*'pictures', 'words'"):
             mg.load(tmp_path / f"a{suffix}")
 
     def test_factors(self, suffix: str, tmp_path: Path) -> None:
@@ -199,16 +200,16 @@ class TestKeys:
     def test_float_matches(self, suffix: str, tmp_path: Path) -> None:
         path = tmp_path / f"a{suffix}"
         write_keys(path, {"image": rows(), "text": rows(), "labels": np.zeros(N)})
-        with pytest.raises(mg.FileError, match=r"a\..*labels.*integers.*(float64|double)"):
+        with pytest.raises(errors.FileError, match=r"a\..*labels.*integers.*(float64|double)"):
             mg.load(path)
 
     def test_one_side_of_two(self, suffix: str, tmp_path: Path) -> None:
         path = tmp_path / f"a{suffix}"
         write_keys(path, {"image": rows(), "text": rows(seed=1)})
         assert mg.load_embeddings(path, modality="text").modality == "text"
-        with pytest.raises(mg.FileError, match=r"a\..*one modality.*found image and text"):
+        with pytest.raises(errors.FileError, match=r"a\..*one modality.*found image and text"):
             mg.load_embeddings(path)
-        with pytest.raises(mg.FileError, match=r"a\..*must hold 'audio'; found image and text"):
+        with pytest.raises(errors.FileError, match=r"a\..*must hold 'audio'; found image and text"):
             mg.load_embeddings(path, modality="audio")
 
 
@@ -338,7 +339,7 @@ class TestShards:
     ) -> None:
         for i in range(2):
             mg.save(make(i), tmp_path / f"{i}.npz")
-        with pytest.raises(mg.FileError, match=message) as caught:
+        with pytest.raises(errors.FileError, match=message) as caught:
             load_any(tmp_path)
         assert str(tmp_path / "0.npz") in str(caught.value)
 
@@ -347,25 +348,25 @@ class TestShards:
             np.savez(
                 tmp_path / f"{i}.npz", image=rows(), text=rows(), text_to_image=np.arange(N) + 1
             )
-        with pytest.raises(mg.FileError, match=r"0\.npz.*0 … 5; row 5 holds 6"):
+        with pytest.raises(errors.FileError, match=r"0\.npz.*0 … 5; row 5 holds 6"):
             mg.load(tmp_path)
 
     def test_rows_may_not_slip_between_shards(self, tmp_path: Path) -> None:
         np.savez(tmp_path / "0.npz", image=rows(2), text=rows(4))
         np.savez(tmp_path / "1.npz", image=rows(4), text=rows(2))
-        with pytest.raises(mg.FileError, match=r"0\.npz: row i matches row i.*found 2 and 4"):
+        with pytest.raises(errors.FileError, match=r"0\.npz: row i matches row i.*found 2 and 4"):
             mg.load(tmp_path)
 
     def test_names_may_not_slip_between_shards(self, tmp_path: Path) -> None:
         for i, names in enumerate(["abcde", "fghijkl"]):
             np.savez(tmp_path / f"{i}.npz", image=rows(), image_names=np.array(list(names)))
-        with pytest.raises(mg.FileError, match=r"0\.npz: image 'names' must have 6.*found 5"):
+        with pytest.raises(errors.FileError, match=r"0\.npz: image 'names' must have 6.*found 5"):
             load_any(tmp_path)
 
     def test_short_matches_in_a_shard(self, tmp_path: Path) -> None:
         for i in range(2):
             np.savez(tmp_path / f"{i}.npz", image=rows(), text=rows(), text_to_image=np.arange(3))
-        with pytest.raises(mg.FileError, match=r"0\.npz: 'text_to_image' must have 6.*found 3"):
+        with pytest.raises(errors.FileError, match=r"0\.npz: 'text_to_image' must have 6.*found 3"):
             mg.load(tmp_path)
 
 
@@ -407,15 +408,15 @@ class TestClipRetrieval:
 
     def test_counts_differ_within_a_number(self, folder: Path) -> None:
         np.save(folder / "text_emb/text_emb_3.npy", rows(3))
-        with pytest.raises(mg.FileError, match=r"2 in .*img_emb_3.npy, 3 in .*text_emb_3.npy"):
+        with pytest.raises(errors.FileError, match=r"2 in .*img_emb_3.npy, 3 in .*text_emb_3.npy"):
             mg.load(folder)
 
     def test_a_missing_shard(self, folder: Path) -> None:
         (folder / "text_emb/text_emb_3.npy").unlink()
-        with pytest.raises(mg.FileError, match="found 11 in img_emb, 10 in text_emb"):
+        with pytest.raises(errors.FileError, match="found 11 in img_emb, 10 in text_emb"):
             mg.load(folder)
 
     def test_empty(self, tmp_path: Path) -> None:
         (tmp_path / "img_emb").mkdir()
-        with pytest.raises(mg.FileError, match=r"img_emb/img_emb_\*\.npy.*found neither"):
+        with pytest.raises(errors.FileError, match=r"img_emb/img_emb_\*\.npy.*found neither"):
             mg.load(tmp_path)

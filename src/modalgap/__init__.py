@@ -15,25 +15,18 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from modalgap import errors
 from modalgap._version import __version__
-from modalgap.errors import (
-    CannotMeasure,
-    FileError,
-    InputError,
-    ModalgapError,
-    OptionError,
-    OutputError,
-)
+from modalgap.errors import ModalgapError
 
 if TYPE_CHECKING:
     from modalgap import data
     from modalgap.embeddings.pair import Embeddings, Pair
     from modalgap.embeddings.store import load, load_embeddings, save
     from modalgap.encode.verb import encode
-    from modalgap.measure.registry import MEASURES
     from modalgap.measure.verb import measure
     from modalgap.report.page import report
-    from modalgap.result import Result, Value
+    from modalgap.result import Result
 
 _HOMES = {
     "Embeddings": "embeddings",
@@ -41,30 +34,22 @@ _HOMES = {
     "load": "embeddings.store",
     "load_embeddings": "embeddings.store",
     "save": "embeddings.store",
-    "MEASURES": "measure",
     "data": "",
     "encode": "",
     "measure": "",
     "report": "",
     "Result": "result",
-    "Value": "result",
 }
 
 __all__ = [
-    "MEASURES",
-    "CannotMeasure",
     "Embeddings",
-    "FileError",
-    "InputError",
     "ModalgapError",
-    "OptionError",
-    "OutputError",
     "Pair",
     "Result",
-    "Value",
     "__version__",
     "data",
     "encode",
+    "errors",
     "load",
     "load_embeddings",
     "measure",

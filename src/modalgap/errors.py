@@ -7,7 +7,7 @@
     │   ├── FileError       a file cannot be read as embeddings
     │   └── OptionError     an option or a name that nothing has
     ├── OutputError         a result cannot be written where it was asked
-    └── CannotMeasure       the data is fine, but lacks what this measure needs
+    └── NotApplicable       the data is fine, but lacks what this method needs
 
 Every message is one line: the file or argument, the rule, and what was found.
 The command line prints it and exits with code 2.
@@ -50,5 +50,5 @@ class OutputError(ModalgapError, OSError):
     """A result cannot be written where it was asked."""
 
 
-class CannotMeasure(ModalgapError):  # noqa: N818 - not a mistake of anybody's
-    """The data is fine, but lacks what this measure needs."""
+class NotApplicable(ModalgapError):  # noqa: N818 - not a mistake of anybody's
+    """The data is fine, but lacks what this method needs."""

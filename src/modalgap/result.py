@@ -11,7 +11,7 @@ from importlib import metadata
 from typing import Any
 
 from modalgap._version import __version__
-from modalgap.errors import CannotMeasure, OptionError
+from modalgap.errors import NotApplicable, OptionError
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Value:
 
     def __post_init__(self) -> None:
         if not math.isfinite(self.value):
-            raise CannotMeasure("these embeddings leave it undefined (0/0 or beyond float64)")
+            raise NotApplicable("these embeddings leave it undefined (0/0 or beyond float64)")
 
     def __str__(self) -> str:
         return describe(self)
@@ -75,7 +75,7 @@ class Result(Mapping[str, Value]):
         if name in self.measures:
             return self.measures[name]
         if name in self.skipped:
-            raise CannotMeasure(f"{name} was not measured: {self.skipped[name]}")
+            raise NotApplicable(f"{name} was not measured: {self.skipped[name]}")
         raise OptionError.unknown("measure", name, self.measures)
 
     def __contains__(self, name: object) -> bool:

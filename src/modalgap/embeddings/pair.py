@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from modalgap.embeddings.rows import Rows, as_rows, refuse_mask
-from modalgap.errors import CannotMeasure, InputError
+from modalgap.errors import InputError, NotApplicable
 from modalgap.linalg import keep_freed_memory, to_unit
 
 CHUNK = 2048  # rows read at a time: a few MB, so that a chunk stays in cache through its sums
@@ -162,7 +162,7 @@ class Embeddings:
         """Codes (n,) in 0 … k-1 of a factor, and k."""
         if name not in self.factors:
             known = ", ".join(sorted(self.factors)) or "none"
-            raise CannotMeasure(
+            raise NotApplicable(
                 f"the {self.modality} side needs the factor {name!r}; it has {known}"
             )
         values, codes = np.unique(self.factors[name], return_inverse=True)

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from modalgap.card import Card
 from modalgap.embeddings import Embeddings, Moments, Pair, PairMoments, moments, pair_moments
-from modalgap.errors import CannotMeasure, InputError, OptionError
+from modalgap.errors import InputError, NotApplicable, OptionError
 from modalgap.measure.neighbours import best_across, nearest, within, within_and_above
 from modalgap.result import Value
 
@@ -315,6 +315,6 @@ def whole(name: str, value: int, low: int) -> None:
 
 
 def needs(condition: bool, reason: str) -> None:
-    """Raise CannotMeasure unless the data has what the measure needs."""
+    """Raise NotApplicable unless the data has what the measure needs."""
     if not condition:
-        raise CannotMeasure(reason)
+        raise NotApplicable(reason)

@@ -13,7 +13,7 @@ import numpy as np
 
 from modalgap.card import Card
 from modalgap.embeddings.moments import Floats
-from modalgap.errors import CannotMeasure
+from modalgap.errors import NotApplicable
 from modalgap.measure.base import Evidence, Measure
 from modalgap.measure.intervals import bootstrap_counts
 from modalgap.result import Value
@@ -71,7 +71,7 @@ def normalised_entropy(counts: Floats) -> float:
 def _concentration(evidence: Evidence, seed: int, which: str) -> Value:
     pair = evidence.pair
     if pair.labels is None:
-        raise CannotMeasure("it needs labels: the class prompt of each image")
+        raise NotApplicable("it needs labels: the class prompt of each image")
     number = gini if which == "gini" else normalised_entropy
     predicted = np.bincount(evidence.predictions.numpy(), minlength=pair.text.n)
     true = np.bincount(pair.labels, minlength=pair.text.n)

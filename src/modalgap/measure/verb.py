@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from modalgap.embeddings import Embeddings, Pair
-from modalgap.errors import CannotMeasure, InputError, OptionError
+from modalgap.errors import InputError, NotApplicable, OptionError
 from modalgap.measure.base import Evidence, Measure, Side
 from modalgap.measure.registry import MEASURES
 from modalgap.result import Result, Value, versions
@@ -29,7 +29,7 @@ def measure(
     Raises:
         OptionError: an unknown measure or option.
         InputError: a row that is zero or not finite.
-        CannotMeasure: a measure in ``only`` lacks what it needs.
+        NotApplicable: a measure in ``only`` lacks what it needs.
     """
     if not isinstance(data, Pair | Embeddings):
         raise InputError(
@@ -60,11 +60,11 @@ def measure(
                 target = next(side for side in sides if name == f"{each.name}_{side.modality}")
             try:
                 if target is None:
-                    raise CannotMeasure("it compares two modalities; there is one")
+                    raise NotApplicable("it compares two modalities; there is one")
                 values[name] = each.run(target, options)
-            except CannotMeasure as reason:
+            except NotApplicable as reason:
                 if only is not None:
-                    raise CannotMeasure(f"{name}: {reason}") from None
+                    raise NotApplicable(f"{name}: {reason}") from None
                 skipped[name] = str(reason)
     return Result(values, skipped, describe_input(data), versions())
 
