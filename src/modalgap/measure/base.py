@@ -18,8 +18,9 @@ import torch
 from torch import Tensor
 
 from modalgap.card import Card
+from modalgap.checks import at_least, needs, sample, whole
 from modalgap.embeddings import Embeddings, Moments, Pair, PairMoments, moments, pair_moments
-from modalgap.errors import InputError, NotApplicable, OptionError
+from modalgap.errors import InputError, OptionError
 from modalgap.measure.neighbours import best_across, nearest, within, within_and_above
 from modalgap.result import Value
 
@@ -287,34 +288,3 @@ def _pair(name: str, image: Any, text: Any, text_to_image: Any, labels: Any) -> 
     if text is None:
         raise InputError(f"{name} compares two modalities; give it image and text")
     return Pair(image, text, text_to_image, labels)
-
-
-def sample(n: int, cap: int, seed: int) -> Tensor:
-    """Indices, ascending, of at most ``cap`` of n rows, drawn without replacement."""
-    if n <= cap:
-        return torch.arange(n)
-    chosen = np.random.default_rng(seed).choice(n, cap, replace=False)
-    return torch.from_numpy(np.sort(chosen))
-
-
-def at_least(name: str, value: float, low: float) -> None:
-    """Refuse an option below ``low``, or not a number."""
-    if (
-        isinstance(value, bool)
-        or not isinstance(value, int | float)
-        or not value >= low
-        or value == float("inf")
-    ):
-        raise OptionError(f"{name} must be a number of at least {low:g}; got {value!r}")
-
-
-def whole(name: str, value: int, low: int) -> None:
-    """Refuse an option that is not an integer of at least ``low``."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < low:
-        raise OptionError(f"{name} must be an integer of at least {low}; got {value!r}")
-
-
-def needs(condition: bool, reason: str) -> None:
-    """Raise NotApplicable unless the data has what the measure needs."""
-    if not condition:
-        raise NotApplicable(reason)

@@ -11,7 +11,8 @@ from __future__ import annotations
 import torch
 
 from modalgap.card import Card
-from modalgap.measure.base import Measure, Side, needs
+from modalgap.checks import needs
+from modalgap.measure.base import Measure, Side
 from modalgap.result import Value
 
 CARD = Card(

@@ -13,7 +13,8 @@ import torch
 from scipy.stats import skew
 
 from modalgap.card import Card
-from modalgap.measure.base import Measure, Side, needs, whole
+from modalgap.checks import needs, whole
+from modalgap.measure.base import Measure, Side
 from modalgap.result import Value
 
 CARD = Card(

@@ -14,7 +14,8 @@ import numpy as np
 from torch import Tensor
 
 from modalgap.card import Card
-from modalgap.measure.base import Evidence, Measure, needs, sample, whole
+from modalgap.checks import needs, sample, whole
+from modalgap.measure.base import Evidence, Measure
 from modalgap.measure.intervals import mean_interval
 from modalgap.progress import progress
 from modalgap.result import Value

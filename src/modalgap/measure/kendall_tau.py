@@ -16,9 +16,10 @@ from scipy.stats import kendalltau
 from torch import Tensor
 
 from modalgap.card import Card
+from modalgap.checks import needs, sample, whole
 from modalgap.embeddings import Embeddings
 from modalgap.embeddings.moments import class_sums
-from modalgap.measure.base import Evidence, Measure, needs, sample, whole
+from modalgap.measure.base import Evidence, Measure
 from modalgap.progress import progress
 from modalgap.result import Value
 

@@ -10,10 +10,11 @@ Fails when: V is not truncated: with as many items as dimensions it spans everyt
 
 from __future__ import annotations
 
+from modalgap import checks
 from modalgap.card import Card
-from modalgap.errors import OptionError
+from modalgap.checks import needs
 from modalgap.linalg import top_directions
-from modalgap.measure.base import Evidence, Measure, Side, needs
+from modalgap.measure.base import Evidence, Measure, Side
 from modalgap.result import Value
 
 
@@ -36,8 +37,7 @@ def _card(modality: str) -> Card:
 
 
 def _leakage(evidence: Evidence, side: Side, share: float) -> Value:
-    if isinstance(share, bool) or not isinstance(share, int | float) or not 0 < share <= 1:
-        raise OptionError(f"share must be a number above 0 and up to 1; got {share!r}")
+    checks.share("share", share)
     gap = evidence.gap
     values, vectors = side.spectrum
     k = top_directions(values, share)

@@ -17,8 +17,9 @@ import torch
 from torch import Tensor
 
 from modalgap.card import Card
+from modalgap.checks import whole
 from modalgap.linalg import blocks
-from modalgap.measure.base import Evidence, Measure, whole
+from modalgap.measure.base import Evidence, Measure
 from modalgap.measure.intervals import mean_interval
 from modalgap.progress import progress
 from modalgap.result import Value

@@ -11,7 +11,8 @@ Fails when: the two sides differ much in number: the larger one wins more by cha
 from __future__ import annotations
 
 from modalgap.card import Card
-from modalgap.measure.base import Evidence, Measure, whole
+from modalgap.checks import whole
+from modalgap.measure.base import Evidence, Measure
 from modalgap.measure.intervals import mean_interval, wilson
 from modalgap.result import Value
 

@@ -14,9 +14,10 @@ from __future__ import annotations
 import numpy as np
 
 from modalgap.card import Card
+from modalgap.checks import needs
 from modalgap.embeddings.moments import GROUPS, Floats, class_sums
 from modalgap.errors import OptionError
-from modalgap.measure.base import Measure, Side, needs
+from modalgap.measure.base import Measure, Side
 from modalgap.measure.intervals import jackknife
 from modalgap.result import Value
 

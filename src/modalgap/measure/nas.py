@@ -12,7 +12,8 @@ from __future__ import annotations
 import torch
 
 from modalgap.card import Card
-from modalgap.measure.base import Evidence, Measure, needs, sample, whole
+from modalgap.checks import needs, sample, whole
+from modalgap.measure.base import Evidence, Measure
 from modalgap.measure.intervals import mean_interval
 from modalgap.measure.neighbours import within
 from modalgap.result import Value

@@ -10,7 +10,8 @@ from __future__ import annotations
 import numpy as np
 
 from modalgap.card import Card
-from modalgap.measure.base import Evidence, Measure, whole
+from modalgap.checks import whole
+from modalgap.measure.base import Evidence, Measure
 from modalgap.measure.first import means
 from modalgap.measure.intervals import jackknife
 from modalgap.result import Value

@@ -13,7 +13,8 @@ import numpy as np
 from scipy.linalg import subspace_angles
 
 from modalgap.card import Card
-from modalgap.measure.base import Evidence, Measure, needs, whole
+from modalgap.checks import needs, whole
+from modalgap.measure.base import Evidence, Measure
 from modalgap.result import Value
 
 CARD = Card(

@@ -14,8 +14,9 @@ import torch
 from torch import Tensor
 
 from modalgap.card import Card
+from modalgap.checks import whole
 from modalgap.linalg import blocks
-from modalgap.measure.base import Measure, Side, whole
+from modalgap.measure.base import Measure, Side
 from modalgap.measure.intervals import jackknife_of_items
 from modalgap.progress import progress
 from modalgap.result import Value

@@ -10,8 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from modalgap.checks import sample
 from modalgap.embeddings import Embeddings, Pair
-from modalgap.measure.base import sample
 from modalgap.result import Result
 
 POINTS = 750  # rows of each modality in a scatter

@@ -1,0 +1,52 @@
+"""Checks of options that verbs share, and the draw of a sample."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from modalgap.errors import NotApplicable, OptionError
+
+
+def sample(n: int, cap: int, seed: int) -> Tensor:
+    """Indices, ascending, of at most ``cap`` of n rows, drawn without replacement."""
+    if n <= cap:
+        return torch.arange(n)
+    chosen = np.random.default_rng(seed).choice(n, cap, replace=False)
+    return torch.from_numpy(np.sort(chosen))
+
+
+def at_least(name: str, value: float, low: float) -> None:
+    """Refuse an option below ``low``, or not a number."""
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, int | float)
+        or not value >= low
+        or value == float("inf")
+    ):
+        raise OptionError(f"{name} must be a number of at least {low:g}; got {value!r}")
+
+
+def whole(name: str, value: int, low: int) -> None:
+    """Refuse an option that is not an integer of at least ``low``."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < low:
+        raise OptionError(f"{name} must be an integer of at least {low}; got {value!r}")
+
+
+def needs(condition: bool, reason: str) -> None:
+    """Raise NotApplicable unless the data has what the measure needs."""
+    if not condition:
+        raise NotApplicable(reason)
+
+
+def share(name: str, value: float) -> None:
+    """Refuse an option that is not above 0 and up to 1."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= 1:
+        raise OptionError(f"{name} must be a number above 0 and up to 1; got {value!r}")
+
+
+def one_of(name: str, value: object, known: tuple[str, ...]) -> None:
+    """Refuse an option that is none of the names."""
+    if value not in known:
+        raise OptionError(f"{name} must be one of {', '.join(known)}; got {value!r}")
