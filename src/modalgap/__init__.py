@@ -21,6 +21,7 @@ from modalgap.errors import ModalgapError
 
 if TYPE_CHECKING:
     from modalgap import data
+    from modalgap.close.verb import close
     from modalgap.embeddings.pair import Embeddings, Pair
     from modalgap.embeddings.store import load, load_embeddings, save
     from modalgap.encode.verb import encode
@@ -34,6 +35,7 @@ _HOMES = {
     "load": "embeddings.store",
     "load_embeddings": "embeddings.store",
     "save": "embeddings.store",
+    "close": "",
     "data": "",
     "encode": "",
     "measure": "",
@@ -47,6 +49,7 @@ __all__ = [
     "Pair",
     "Result",
     "__version__",
+    "close",
     "data",
     "encode",
     "errors",

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from modalgap import __version__
-from modalgap.cli import data, data_command
+from modalgap.cli import close, data, data_command
 from modalgap.cli.convert import convert
 from modalgap.cli.demo import demo
 from modalgap.cli.encode import encode
@@ -33,6 +33,7 @@ app.command()(report)
 app.command()(convert)
 app.command("list")(listing)
 app.command()(demo)
+app.add_typer(close.app)
 app.add_typer(data_command.app)
 
 

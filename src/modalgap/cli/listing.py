@@ -13,6 +13,7 @@ class Listed(StrEnum):
     """What can be listed."""
 
     measures = "measures"
+    closers = "closers"
     models = "models"
     data = "data"
 
@@ -24,11 +25,12 @@ def listing(
     what: Annotated[Listed, typer.Argument(help="What to list.")],
     json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
 ) -> None:
-    """List what there is: measures, models, or data sets and which of them are on this machine."""
+    """List what there is: measures, closers, models, data sets and which are on this machine."""
     import json as jsonlib
 
     head, rows, cards = {
         Listed.measures: _measures,
+        Listed.closers: _closers,
         Listed.models: _models,
         Listed.data: _data,
     }[what]()
@@ -64,6 +66,28 @@ def _measures() -> Listing:
         rows.append((name, card.question, better, ", ".join(card.needs)))
     cards = {each.card.name: dataclasses.asdict(each.card) for each in MEASURES.values()}
     return ("name", "answers", "better", "needs"), rows, cards
+
+
+def _closers() -> Listing:
+    import dataclasses
+
+    from modalgap.close import CLOSERS, CORRECTIONS
+
+    rows = []
+    for closer in CLOSERS.values():
+        card = closer.card
+        moves = f"{card.moves} (no map)" if card.transductive else card.moves
+        rows.append((card.name, card.idea, moves, card.needs))
+    rows += [
+        (rule.card.name, rule.card.idea, "scores", "a bank of queries")
+        for rule in CORRECTIONS.values()
+    ]
+    cards: dict[str, Any] = {
+        each.name: dataclasses.asdict(each.card) | {"options": dict(each.options)}
+        for each in CLOSERS.values()
+    }
+    cards |= {name: dataclasses.asdict(rule.card) for name, rule in CORRECTIONS.items()}
+    return ("name", "what it does", "moves", "needs"), rows, cards
 
 
 def _models() -> Listing:

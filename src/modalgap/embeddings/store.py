@@ -14,7 +14,7 @@ from modalgap.embeddings.formats import WRITERS, files, npy
 from modalgap.embeddings.formats.contents import Contents, Side
 from modalgap.embeddings.formats.find import Paths, called, read
 from modalgap.embeddings.pair import Embeddings, Pair
-from modalgap.embeddings.rows import FileRows, MemoryRows, Rows, ShardedRows, check_shape
+from modalgap.embeddings.rows import FileRows, MemoryRows, Rows, check_shape
 from modalgap.errors import FileError, InputError, OutputError
 from modalgap.progress import progress
 
@@ -235,5 +235,5 @@ def _files(rows: Rows) -> list[Path]:
     """The files that are read when the rows are."""
     if isinstance(rows, FileRows):
         return [rows.path]
-    parts = rows.parts if isinstance(rows, ShardedRows) else ()
+    parts = getattr(rows, "parts", ())  # of shards, or what closed rows are made of
     return [file for part in parts for file in _files(part)]

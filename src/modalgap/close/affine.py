@@ -1,0 +1,449 @@
+"""AffineMap: what almost every closer fits to, per role a chain of x ↦ [normalise](A x + b).
+
+Saving, composing, inverting and exporting are therefore written once for all closers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+import xxhash
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
+
+from modalgap.close.mapped import MappedRows
+from modalgap.embeddings import Embeddings, Pair
+from modalgap.embeddings.pair import CHUNK
+from modalgap.embeddings.rows import as_rows
+from modalgap.errors import InputError, NotApplicable, OptionError
+from modalgap.linalg import to_unit
+
+Floats = NDArray[np.float64]
+IDENTITY_OF = ("model", "weights_hash", "closed")  # provenance that a map is bound to
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """x ↦ A x + b, then to unit length where ``unit``.
+
+    Attributes:
+        matrix: A, (e, d); or (d,), a diagonal; or None, the identity.
+        offset: b, (e,), or None.
+        unit: whether the result is made a unit vector.
+    """
+
+    matrix: Floats | None = None
+    offset: Floats | None = None
+    unit: bool = True
+
+    def width(self, before: int) -> int:
+        """Columns after this step, from the columns before it.
+
+        Raises:
+            InputError: the shapes do not fit, or a number is not finite.
+        """
+        after = before
+        if self.matrix is not None:
+            if self.matrix.ndim not in (1, 2) or self.matrix.shape[-1] != before:
+                raise InputError(
+                    f"map: a matrix must take {before} columns; found shape {self.matrix.shape}"
+                )
+            after = self.matrix.shape[0]
+        if self.offset is not None and self.offset.shape != (after,):
+            raise InputError(
+                f"map: an offset must have shape ({after},); found {self.offset.shape}"
+            )
+        for array in (self.matrix, self.offset):
+            if array is not None and not np.isfinite(array).all():
+                raise InputError("map: every number must be finite; found nan or infinity")
+        return after
+
+
+Steps = tuple[Step, ...]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class AffineMap:
+    """How each role is moved. Rows enter as unit rows.
+
+    Attributes:
+        dims: role to the columns that its rows must have.
+        roles: role to its steps, in order; none leaves unit rows as they are.
+        method: the closer that was fitted, or several joined by " > ".
+        options: its options, defaults included.
+        fitted_on: role to what is known of the vectors it was fitted on: n, model, weights_hash …
+        facts: what fitting found out: lengths, ranks, leakage; plain JSON types.
+    """
+
+    dims: Mapping[str, int]
+    roles: Mapping[str, Steps]
+    method: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+    fitted_on: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if set(self.dims) != set(self.roles) or not self.roles:
+            raise InputError("map: dims and roles must name the same roles, at least one")
+        for role in self.roles:
+            self.width(role)
+
+    def __repr__(self) -> str:
+        sides = ", ".join(f"{role} {self.dims[role]} → {self.width(role)}" for role in self.roles)
+        return f"AffineMap({self.method}: {sides})"
+
+    def width(self, role: str) -> int:
+        """Columns of the closed rows of a role."""
+        columns = self.dims[self._known(role)]
+        for step in self.roles[role]:
+            columns = step.width(columns)
+        return columns
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """A hash of every number of the map."""
+        digest = xxhash.xxh3_128()
+        for role in sorted(self.roles):
+            digest.update(f"|{role}|{self.dims[role]}".encode())
+            for step in self.roles[role]:
+                for name, array in (("A", step.matrix), ("b", step.offset)):
+                    if array is not None:
+                        digest.update(f"|{name}{array.shape}".encode())
+                        digest.update(np.ascontiguousarray(array, np.float64).data)
+                digest.update(f"|{step.unit}".encode())
+        return digest.hexdigest()
+
+    # applying -----------------------------------------------------------------------------------
+
+    def __call__(self, vectors: ArrayLike | Tensor, role: str) -> NDArray[np.float32]:
+        """Close rows of one role.
+
+        Args:
+            vectors: (n, d), or one vector (d,); need not be unit.
+            role: "image", "text", or another role of this map.
+
+        Returns:
+            (n, e) float32, or (e,).
+
+        Raises:
+            InputError: another width, a row that is zero or not finite.
+            NotApplicable: a row of which closing leaves nothing.
+        """
+        self._known(role)
+        one = getattr(vectors, "ndim", None) == 1 or _flat(vectors)
+        if one:
+            array = vectors.detach().cpu() if isinstance(vectors, Tensor) else np.asarray(vectors)
+            vectors = array[None]
+        # two rows are the least that a source of rows may hold; one vector is no source
+        rows = _rows(vectors, role)
+        if rows.shape[1] != self.dims[role]:
+            raise InputError(
+                f"{role}: must have {self.dims[role]} columns, as this map was fitted;"
+                f" found {rows.shape[1]}"
+            )
+        closed = self.move(rows, role)
+        found: NDArray[np.float32] = (closed[0] if one else closed).numpy()
+        return found
+
+    def image(self, vectors: ArrayLike | Tensor) -> NDArray[np.float32]:
+        """Close image rows (n, d); see ``__call__``."""
+        return self(vectors, "image")
+
+    def text(self, vectors: ArrayLike | Tensor) -> NDArray[np.float32]:
+        """Close text rows (n, d); see ``__call__``."""
+        return self(vectors, "text")
+
+    def fuse(
+        self, image: ArrayLike | Tensor, text: ArrayLike | Tensor, weight: float = 0.5
+    ) -> NDArray[np.float32]:
+        """Close documents that hold an image and a text: the closed rows, mixed.
+
+        The last normalisation of either side is left to the mix, so that for ``center`` this is
+        norm(w·x + (1−w)·y − (w·μ_x + (1−w)·μ_y)): the means mix as the embeddings do (GR-CLIP).
+
+        Args:
+            image: (n, d).
+            text: (n, d), row i of the same document.
+            weight: of the image, 0 … 1.
+
+        Returns:
+            (n, e) float32 unit rows.
+        """
+        if isinstance(weight, bool) or not isinstance(weight, int | float) or not 0 <= weight <= 1:
+            raise OptionError(f"weight must be a number from 0 to 1; got {weight!r}")
+        sides = []
+        for role, vectors in (("image", image), ("text", text)):
+            self._known(role)
+            rows = _rows(vectors, role)
+            if rows.shape[1] != self.dims[role]:
+                raise InputError(
+                    f"{role}: must have {self.dims[role]} columns; found {rows.shape[1]}"
+                )
+            sides.append(self.move(rows, role, last_unit=False))
+        if sides[0].shape != sides[1].shape:
+            raise InputError(
+                "image and text: must be of one shape once closed, row i of the same document;"
+                f" found {tuple(sides[0].shape)} and {tuple(sides[1].shape)}"
+            )
+        mixed = weight * sides[0] + (1 - weight) * sides[1]
+        lengths = _lengths(mixed)
+        _something_left(lengths, "the mixed documents", 0)
+        return (mixed / lengths).numpy()
+
+    def apply(self, data: Pair | Embeddings, *, force: bool = False) -> Any:
+        """Close a pair, or one modality.
+
+        Args:
+            data: whose modalities are roles of this map.
+            force: apply it although provenance says that it was fitted on another model.
+
+        Returns:
+            The same, closed: a ``Pair`` or ``Embeddings``. What lies in files is closed as it is
+            read.
+
+        Raises:
+            InputError: another width, another role, or another model.
+        """
+        if isinstance(data, Pair):
+            image, text = (self._close(side, force=force) for side in data.sides)
+            return Pair(image, text, data.text_to_image, data.labels)
+        if not isinstance(data, Embeddings):
+            raise InputError(f"data: must be a Pair or Embeddings; got {type(data).__name__}")
+        return self._close(data, force=force)
+
+    def _close(self, side: Embeddings, *, force: bool) -> Embeddings:
+        role = self._known(side.modality)
+        if side.dim != self.dims[role]:
+            raise InputError(
+                f"{side.source}: must have {self.dims[role]} columns, as the map was fitted;"
+                f" found {side.dim}"
+            )
+        if not force:
+            self._same_model(side)
+        rows: Any = MappedRows(side, self)
+        if side.rows.in_memory:
+            rows = rows.read(0, side.n)
+        closed = " > ".join(filter(None, [side.provenance.get("closed"), self._mark]))
+        return Embeddings(
+            rows,
+            side.modality,
+            side.names,
+            side.factors,
+            {**side.provenance, "closed": closed},
+            side.source,
+        )
+
+    @property
+    def _mark(self) -> str:
+        return f"{self.method} {self.fingerprint[:12]}"
+
+    def _same_model(self, side: Embeddings) -> None:
+        """Refuse vectors of another model, or closed in another way, than those fitted on."""
+        fitted = self.fitted_on.get(side.modality, {})
+        if not fitted:  # from somebody's means: nothing is known of them
+            return
+        for key in IDENTITY_OF:
+            ours, theirs = fitted.get(key, ""), side.provenance.get(key, "")
+            if ours != theirs and (key == "closed" or (ours and theirs)):
+                raise InputError(
+                    f"{side.source}: must come from what this map was fitted on,"
+                    f" {key} {_short(ours)}; found {_short(theirs)} (apply it all the same with"
+                    " --force or force=True)"
+                )
+
+    def move(self, rows: Tensor, role: str, *, last_unit: bool = True) -> Tensor:
+        """Closed rows (n, e), float32, of raw rows (n, d), in chunks that stay in cache."""
+        steps = self.ready[self._known(role)]
+        out = torch.empty(len(rows), self.width(role))
+        for start in range(0, len(rows), CHUNK):
+            chunk = rows[start : start + CHUNK]
+            moved, lengths = to_unit(chunk)
+            if not (lengths.min() > 0 and lengths.max() < torch.inf):
+                row = int(torch.nonzero(~((lengths > 0) & lengths.isfinite()))[0])
+                found = "only zeros" if lengths[row] == 0 else "nan or infinity"
+                raise InputError(
+                    f"{role}: every row must be finite and not zero; row {start + row} holds"
+                    f" {found}"
+                )
+            for number, (matrix, offset, unit) in enumerate(steps):
+                if matrix is not None:
+                    moved = moved * matrix if matrix.ndim == 1 else moved @ matrix.T
+                if offset is not None:
+                    moved = moved + offset
+                if unit and (last_unit or number < len(steps) - 1):
+                    lengths = _lengths(moved)
+                    _something_left(lengths, role, start)
+                    moved = moved / lengths
+            out[start : start + CHUNK] = moved
+        return out
+
+    @cached_property
+    def ready(self) -> dict[str, list[tuple[Tensor | None, Tensor | None, bool]]]:
+        """Role to its steps as float32 tensors."""
+        return {
+            role: [(_tensor(step.matrix), _tensor(step.offset), step.unit) for step in steps]
+            for role, steps in self.roles.items()
+        }
+
+    # composing ----------------------------------------------------------------------------------
+
+    def then(self, after: AffineMap) -> AffineMap:
+        """This map, and then ``after``, as one.
+
+        Raises:
+            InputError: ``after`` lacks a role, or takes another width.
+        """
+        for role in self.roles:
+            if role not in after.roles or after.dims[role] != self.width(role):
+                raise InputError(
+                    f"then: the second map must take {role!r} of {self.width(role)} columns;"
+                    f" found {after.dims.get(role, 'no such role')}"
+                )
+        return AffineMap(
+            dims=self.dims,
+            roles={role: self._unit_at_end(role) + after.roles[role] for role in self.roles},
+            method=f"{self.method} > {after.method}",
+            options={self.method: self.options, after.method: after.options},
+            fitted_on=self.fitted_on,
+            facts={self.method: self.facts, after.method: after.facts},
+        )
+
+    def _unit_at_end(self, role: str) -> Steps:
+        """A map takes unit rows: what the first leaves otherwise is normalised between the two."""
+        steps = self.roles[role]
+        return steps if not steps or steps[-1].unit else (*steps, Step())
+
+    @property
+    def invertible(self) -> bool:
+        """Whether the vectors before can be had from those after: no step loses a direction.
+
+        A normalisation loses a length, which is had again where the vector before the step was of
+        unit length and its image under the affine map meets that sphere once.
+        """
+        return all(
+            len(steps) <= 1 and all(_invertible(step) for step in steps)
+            for steps in self.roles.values()
+        )
+
+    def inverse(self, vectors: ArrayLike | Tensor, role: str) -> NDArray[np.float32]:
+        """The unit rows that this map takes to ``vectors``.
+
+        For x ↦ norm(A x + b): x = A⁻¹(t v − b) with the t > 0 that makes x a unit vector. Where
+        both solutions are positive, the larger is taken: right whenever ‖A⁻¹ b‖ < 1, as it is for
+        maps that subtract a mean.
+
+        Args:
+            vectors: (n, e) closed rows.
+            role: their role.
+
+        Returns:
+            (n, d) float32 unit rows.
+
+        Raises:
+            NotApplicable: a step of this map loses directions, or there are several steps.
+            InputError: rows that this map cannot have made.
+        """
+        steps = self.roles[self._known(role)]
+        if len(steps) > 1 or not all(_invertible(step) for step in steps):
+            raise NotApplicable(f"{self.method}: this map cannot be inverted for {role}s")
+        rows = _rows(vectors, role).double()
+        if not steps:
+            return (rows / _lengths(rows)).float().numpy()
+        step = steps[0]
+        if rows.shape[1] != self.width(role):
+            raise InputError(f"{role}: must have {self.width(role)} columns; got {rows.shape[1]}")
+        offset = torch.zeros(self.width(role), dtype=torch.float64)
+        if step.offset is not None:
+            offset = torch.from_numpy(np.array(step.offset))
+        if not step.unit:
+            found = _solve(step, rows - offset)
+        else:
+            p, q = _solve(step, rows / _lengths(rows)), _solve(step, offset[None])
+            a, b, c = (p * p).sum(1), -2 * (p * q).sum(1), (q * q).sum(1) - 1
+            inside = b * b - 4 * a * c
+            if (inside < -1e-6 * b * b).any():
+                row = int(torch.nonzero(inside < -1e-6 * b * b)[0])
+                raise InputError(f"{role}: row {row} is not what this map makes of a unit vector")
+            t = (-b + inside.clamp_min(0).sqrt()) / (2 * a)
+            found = t[:, None] * p - q
+        return (found / _lengths(found)).float().numpy()
+
+    # files --------------------------------------------------------------------------------------
+
+    def save(self, path: Any, *, overwrite: bool = False) -> Any:
+        """Write the map as ``.safetensors``; see ``modalgap.close.load``."""
+        from modalgap.close.files import save
+
+        return save(self, path, overwrite=overwrite)
+
+    def _known(self, role: str) -> str:
+        if role not in self.roles:
+            raise OptionError.unknown("role of this map", str(role), self.roles)
+        return role
+
+
+def _flat(vectors: Any) -> bool:
+    return isinstance(vectors, list | tuple) and bool(vectors) and np.ndim(vectors[0]) == 0
+
+
+def _rows(vectors: Any, source: str) -> Tensor:
+    """A (n, d) floating tensor of an array of numbers; one row is enough."""
+    if isinstance(vectors, Tensor):
+        vectors = vectors.detach().cpu()
+    elif not isinstance(vectors, np.ndarray):
+        try:
+            vectors = np.asarray(vectors, dtype=np.float64)
+        except (ValueError, TypeError) as error:
+            raise InputError(f"{source}: must be an array of numbers; got {error}") from error
+    if vectors.ndim == 2 and len(vectors) == 0:
+        raise InputError(f"{source}: needs at least one row; got none")
+    if vectors.ndim == 2 and len(vectors) == 1:  # the door wants two rows or more
+        twice = torch.cat([vectors] * 2) if isinstance(vectors, Tensor) else vectors.repeat(2, 0)
+        return as_rows(twice, source).read(0, 1)
+    rows = as_rows(vectors, source)
+    return rows.read(0, rows.shape[0])
+
+
+def _tensor(array: Floats | None) -> Tensor | None:
+    return None if array is None else torch.from_numpy(np.array(array, dtype=np.float32))
+
+
+def _lengths(rows: Tensor) -> Tensor:
+    lengths: Tensor = torch.linalg.vector_norm(rows, dim=1, keepdim=True)
+    return lengths
+
+
+def _something_left(lengths: Tensor, role: str, start: int) -> None:
+    """Refuse rows of which rounding is all that is left."""
+    if not (lengths.min() > 1e-6 and lengths.max() < torch.inf):
+        row = int(torch.nonzero(~((lengths[:, 0] > 1e-6) & lengths[:, 0].isfinite()))[0])
+        raise NotApplicable(
+            f"{role}: closing leaves nothing of row {start + row} (length"
+            f" {float(lengths[row, 0]):.1e}): it is the very mean, or lies in what is removed"
+        )
+
+
+def _invertible(step: Step) -> bool:
+    if step.matrix is None:
+        return True
+    if step.matrix.ndim == 1:
+        return bool((np.abs(step.matrix) > 1e-9 * np.abs(step.matrix).max()).all())
+    rows, columns = step.matrix.shape
+    return rows == columns and bool(np.linalg.cond(step.matrix) < 1e6)
+
+
+def _solve(step: Step, rows: Tensor) -> Tensor:
+    """Rows (n, d) of A⁻¹ r."""
+    if step.matrix is None:
+        return rows
+    matrix = torch.from_numpy(np.array(step.matrix, dtype=np.float64))
+    return rows / matrix if matrix.ndim == 1 else torch.linalg.solve(matrix, rows.T).T
+
+
+def _short(value: str) -> str:
+    return repr(value if len(value) <= 60 else f"{value[:57]}...") if value else "none"

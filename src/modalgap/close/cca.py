@@ -1,0 +1,77 @@
+"""CCA: the directions along which matched images and texts agree most.
+
+Equation: with C = Σ_x^(−½) Σ_xy Σ_y^(−½) = UDVᵀ, x ↦ norm(D_k^p U_kᵀ Σ_x^(−½) (x − μ_x)),
+y ↦ norm(D_k^p V_kᵀ Σ_y^(−½) (y − μ_y)), Σ shrunk as for whiten. Source: Hotelling 1936; the power p
+of the correlations as weight: Gong et al. 2014, section 3.
+Relations: whiten is the same without turning; procrustes without whitening.
+Fails when: fewer pairs than columns: correlations of the sample are then near 1 by chance.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from modalgap import checks
+from modalgap.close.affine import Step
+from modalgap.close.base import Closer, CloserCard, Fitted
+from modalgap.close.known import Evidence
+from modalgap.close.shrink import check_shrinkage, shrunk
+from modalgap.close.whiten import inverse_root
+
+CARD = CloserCard(
+    name="cca",
+    title="Canonical correlations",
+    idea="Projects both modalities on the directions in which matches correlate most.",
+    equation=r"x \mapsto \operatorname{norm}(D_k^p U_k^\top \Sigma_x^{-1/2} (x - \mu_x))",
+    source="Hotelling 1936; Gong et al. 2014, section 3",
+    moves="both",
+    needs="pairs",
+    take_it="Many pairs are at hand and fewer columns are welcome.",
+    beware="With few pairs correlations are high by chance; columns are lost.",
+)
+
+
+def _fit(
+    evidence: Evidence,
+    *,
+    dims: int | None = None,
+    power: float = 1.0,
+    shrinkage: float | None = None,
+    seed: int = 0,
+) -> Fitted:
+    """Options.
+
+    ``dims``: directions kept, by default half of the columns. ``power``: p, 0 for plain canonical
+    variables. ``shrinkage``: ρ in 0 … 1, by default from the rows. ``seed``: of the choice of
+    pairs.
+    """
+    check_shrinkage(shrinkage)
+    checks.at_least("power", power, 0.0)
+    image, text = evidence.two
+    if dims is not None:
+        checks.whole("dims", dims, 1)
+    x, y = (side.double().numpy() for side in evidence.matched(seed))
+    n = len(x)
+    checks.needs(n >= 3, f"it needs at least 3 matched pairs; there are {n}")
+    k = min(dims or max(1, image.dim // 2), image.dim, n - 1)
+    x_mean, y_mean = x.mean(0), y.mean(0)
+    x, y = x - x_mean, y - y_mean
+    roots = {}
+    for known, rows in ((image, x), (text, y)):
+        covariance, _ = shrunk(rows.T @ rows / (n - 1), n, shrinkage, known.role)
+        roots[known.role] = inverse_root(covariance)
+    cross = roots[image.role] @ (x.T @ y / (n - 1)) @ roots[text.role]
+    U, values, Vt = np.linalg.svd(cross)
+    weight = (values[:k] ** power)[:, None]
+    on_image = weight * (U[:, :k].T @ roots[image.role])
+    on_text = weight * (Vt[:k] @ roots[text.role])
+    return Fitted(
+        {
+            image.role: (Step(on_image, -on_image @ x_mean),),
+            text.role: (Step(on_text, -on_text @ y_mean),),
+        },
+        {"pairs": n, "dims": k, "correlations": [float(v) for v in values[: min(k, 10)]]},
+    )
+
+
+cca = Closer(CARD, _fit)

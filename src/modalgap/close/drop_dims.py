@@ -1,0 +1,48 @@
+"""Drop dims: remove the columns in which the two means differ most.
+
+Equation: with k the columns of largest |μ_x,k − μ_y,k|, e ↦ norm(e with these at 0). The width
+stays, so that a database keeps its schema. Source: Schrodi et al. 2025, section 3, figure 4c.
+Relations: center removes the difference of means in every column, and keeps what varies there.
+Fails when: the gap is spread over many columns, or those columns carry content.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from modalgap import checks
+from modalgap.close.affine import Step
+from modalgap.close.base import Closer, CloserCard, Fitted
+from modalgap.close.known import Evidence
+from modalgap.errors import OptionError
+
+CARD = CloserCard(
+    name="drop_dims",
+    title="Dropping columns",
+    idea="Sets to zero the few columns in which the means differ most, then normalises.",
+    equation=r"e \mapsto \operatorname{norm}(e \odot [\,j \notin \text{top-}k\,|g_j|\,])",
+    source="Schrodi et al. 2025, section 3, figure 4c",
+    moves="both",
+    needs="means",
+    take_it="A few columns hold the gap, and nothing but a mask can be applied.",
+    beware="The rest of the gap stays.",
+)
+
+
+def _fit(evidence: Evidence, *, k: int = 2) -> Fitted:
+    """``k``: columns to drop."""
+    checks.whole("k", k, 1)
+    if k >= evidence.dim:
+        raise OptionError(f"k must be below the {evidence.dim} columns; got {k}")
+    gap = evidence.gap
+    order = np.argsort(-np.abs(gap), kind="stable")[:k]
+    mask = np.ones(evidence.dim)
+    mask[order] = 0.0
+    held = float((gap[order] ** 2).sum() / (gap**2).sum()) if gap.any() else 0.0
+    return Fitted(
+        {known.role: (Step(mask),) for known in evidence.two},
+        {"columns": [int(i) for i in order], "share_of_squared_gap": held},
+    )
+
+
+drop_dims = Closer(CARD, _fit)

@@ -1,0 +1,80 @@
+"""A map as an ONNX file: one input and one output for each role.
+
+The graph is made of Mul, MatMul, Add and LpNormalization alone, so that every runtime has them.
+Needs ``pip install 'modalgap[export]'``.
+"""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from typing import Any
+
+from modalgap.atomic import check_target, replacing
+from modalgap.close.affine import AffineMap
+from modalgap.errors import NotApplicable, OptionError, OutputError
+
+OPSET = 17
+
+
+def to_onnx(map_: AffineMap, path: str | Path, role: str, *, overwrite: bool = False) -> Path:
+    """Write one role of a map: input ``rows`` (n, d) float32, output ``closed`` (n, e) float32.
+
+    Args:
+        map_: the map.
+        path: ends in .onnx.
+        role: "image", "text", or another role of it.
+        overwrite: whether a file of that name may be replaced.
+
+    Raises:
+        NotApplicable: the onnx library is not installed.
+        OutputError: a file that exists, or one that cannot be written.
+    """
+    path = Path(path)
+    if path.suffix.lower() != ".onnx":
+        raise OutputError(f"{path}: must end in .onnx; found {path.suffix or 'nothing'}")
+    check_target(path, overwrite=overwrite)
+    if role not in map_.roles:
+        raise OptionError.unknown("role of this map", str(role), map_.roles)
+    try:
+        onnx: Any = importlib.import_module("onnx")
+    except ImportError:
+        raise NotApplicable("ONNX files need onnx: pip install 'modalgap[export]'") from None
+    helper, numbers = onnx.helper, onnx.numpy_helper
+    nodes: list[Any] = []
+    constants: list[Any] = []
+
+    def add(kind: str, before: str, constant: Any = None, **attributes: Any) -> str:
+        after = f"v{len(nodes)}"
+        inputs = [before]
+        if constant is not None:
+            constants.append(numbers.from_array(constant, f"c{len(constants)}"))
+            inputs.append(constants[-1].name)
+        nodes.append(helper.make_node(kind, inputs, [after], **attributes))
+        return after
+
+    at = add("LpNormalization", "rows", axis=-1, p=2)
+    for matrix, offset, unit in map_.ready[role]:
+        if matrix is not None and matrix.ndim == 1:
+            at = add("Mul", at, matrix.numpy())
+        elif matrix is not None:
+            at = add("MatMul", at, matrix.T.contiguous().numpy())
+        if offset is not None:
+            at = add("Add", at, offset.numpy())
+        if unit:
+            at = add("LpNormalization", at, axis=-1, p=2)
+    nodes.append(helper.make_node("Identity", [at], ["closed"]))
+    kind = onnx.TensorProto.FLOAT
+    graph = helper.make_graph(
+        nodes,
+        f"{map_.method} {role}",
+        [helper.make_tensor_value_info("rows", kind, ["n", map_.dims[role]])],
+        [helper.make_tensor_value_info("closed", kind, ["n", map_.width(role)])],
+        constants,
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)])
+    model.ir_version = 8  # of the opset's time, so that older runtimes take it
+    onnx.checker.check_model(model)
+    with replacing(path, overwrite=overwrite) as file:
+        file.write(model.SerializeToString())
+    return path

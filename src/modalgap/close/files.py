@@ -1,0 +1,130 @@
+"""Maps in files: ``.safetensors``, every number exactly as it was fitted (float64).
+
+Tensors: ``ROLE.N.matrix`` and ``ROLE.N.offset`` for step N of a role. Metadata: ``format``
+("modalgap.map"), ``version``, and ``map``, a JSON object with method, options, dims, steps (which
+are normalised), fitted_on, facts.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save as to_bytes
+
+from modalgap._version import __version__
+from modalgap.atomic import check_target, replacing
+from modalgap.close.affine import AffineMap, Step
+from modalgap.errors import FileError, InputError, OutputError
+
+FORMAT, VERSION = "modalgap.map", 1
+LARGEST = 2**33
+
+
+def save(map_: AffineMap, path: str | Path, *, overwrite: bool = False) -> Path:
+    """Write a map.
+
+    Args:
+        map_: what ``fit`` gave.
+        path: ends in .safetensors.
+        overwrite: whether a file of that name may be replaced.
+
+    Raises:
+        OutputError: another extension, a file that exists, or one that cannot be written.
+    """
+    path = Path(path)
+    if path.suffix.lower() != ".safetensors":
+        raise OutputError(f"{path}: must end in .safetensors; found {path.suffix or 'nothing'}")
+    check_target(path, overwrite=overwrite)
+    tensors = {
+        f"{role}.{number}.{name}": np.ascontiguousarray(array, np.float64)
+        for role, steps in map_.roles.items()
+        for number, step in enumerate(steps)
+        for name, array in (("matrix", step.matrix), ("offset", step.offset))
+        if array is not None
+    }
+    told = {
+        "method": map_.method,
+        "options": dict(map_.options),
+        "dims": dict(map_.dims),
+        "steps": {role: [step.unit for step in steps] for role, steps in map_.roles.items()},
+        "fitted_on": {role: dict(known) for role, known in map_.fitted_on.items()},
+        "facts": dict(map_.facts),
+        "modalgap": __version__,
+    }
+    metadata = {"format": FORMAT, "version": str(VERSION), "map": json.dumps(told)}
+    with replacing(path, overwrite=overwrite) as file:
+        file.write(to_bytes(tensors, metadata))
+    return path
+
+
+def load(path: str | Path) -> AffineMap:
+    """Read a map that ``AffineMap.save`` wrote.
+
+    Raises:
+        FileError: no such file, no map, or one whose parts do not fit together.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileError(f"{path}: must be a map; found no such file")
+    try:
+        with safe_open(path, framework="np") as file:
+            metadata = file.metadata() or {}
+            if metadata.get("format") != FORMAT:
+                raise FileError(f"{path}: must be a map written by modalgap; found another file")
+            if metadata.get("version") != str(VERSION):
+                raise FileError(
+                    f"{path}: must be of map version {VERSION}; found"
+                    f" {str(metadata.get('version'))[:40]!r}"
+                )
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    except FileError:
+        raise
+    except (SafetensorError, OSError, ValueError, MemoryError) as error:
+        raise FileError(f"{path}: cannot be read as safetensors ({error})") from error
+    try:
+        return _made(json.loads(metadata["map"]), tensors)
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        reason = str(error) if isinstance(error, InputError) else "its parts do not fit together"
+        raise FileError(f"{path}: {reason}") from error
+
+
+def _made(told: Any, tensors: dict[str, np.ndarray[Any, Any]]) -> AffineMap:
+    roles, used = {}, set()
+    for role, units in told["steps"].items():
+        steps = []
+        for number, unit in enumerate(units):
+            parts = {}
+            for name in ("matrix", "offset"):
+                key = f"{role}.{number}.{name}"
+                if key in tensors:
+                    used.add(key)
+                    if tensors[key].dtype != np.float64:
+                        raise InputError(f"map: {key} must be float64; found {tensors[key].dtype}")
+                    parts[name] = tensors[key]
+            if not isinstance(unit, bool):
+                raise TypeError(unit)
+            steps.append(Step(parts.get("matrix"), parts.get("offset"), unit))
+        roles[role] = tuple(steps)
+    if used != set(tensors):
+        raise InputError(f"map: no step has the tensor {sorted(set(tensors) - used)[0][:80]!r}")
+    dims = told["dims"]
+    if not all(isinstance(d, int) and not isinstance(d, bool) and d > 0 for d in dims.values()):
+        raise TypeError(dims)
+    fitted = {
+        str(role): {str(key): str(value) for key, value in known.items()}
+        for role, known in told["fitted_on"].items()
+    }
+    if not isinstance(told["method"], str):
+        raise TypeError(told["method"])
+    return AffineMap(
+        dims=dims,
+        roles=roles,
+        method=told["method"],
+        options=dict(told["options"]),
+        fitted_on=fitted,
+        facts=dict(told["facts"]),
+    )

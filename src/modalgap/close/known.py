@@ -1,0 +1,237 @@
+"""What a closer may know of the modalities: means, variances, covariances, matched rows.
+
+From rows it is all worked out in one pass over each modality; from moments or published means there
+is only what they hold, and a closer that needs more is refused in words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from modalgap import checks
+from modalgap.embeddings import Embeddings, Moments, Pair, PairMoments
+from modalgap.errors import InputError, NotApplicable
+from modalgap.progress import progress
+
+Floats = NDArray[np.float64]
+CAP = 32_768  # rows a modality behind covariances: their error is then below that of most samples
+
+
+class Known:
+    """One role, and what is known of it.
+
+    Args:
+        role: its name.
+        dim: its columns.
+        given: the rows, their moments, or their mean (d,).
+    """
+
+    def __init__(self, role: str, given: Embeddings | Moments | Floats) -> None:
+        self.role = role
+        self.given = given
+        self._mean: Floats | None = None
+        self._squares: Floats | None = None
+        self._sample: Tensor | None = None
+        self._from_sample = False
+        if isinstance(given, np.ndarray):
+            self.dim, self.n = len(given), None
+            self._mean = given
+        elif isinstance(given, Moments):
+            self.dim, self.n = given.sums.shape[1], given.n
+            self._mean = given.mean
+        else:
+            self.dim, self.n = given.dim, given.n
+
+    def read(self, *, squares: bool, keep: int, seed: int) -> None:
+        """One pass over the rows: sums, squares and a sample as asked for."""
+        if not isinstance(self.given, Embeddings):
+            return
+        side = self.given
+        total = torch.zeros(side.dim, dtype=torch.float64)
+        second = torch.zeros(side.dim, dtype=torch.float64)
+        shift: Tensor | None = None
+        wanted = checks.sample(side.n, keep, seed) if keep else torch.empty(0, dtype=torch.int64)
+        kept, at = [], 0
+        with progress(f"reading {self.role}", side.n) as advance:
+            for start, rows in side.chunks():
+                total += rows.sum(0)
+                if squares:
+                    if shift is None:  # sums of squares about a near mean lose no digits
+                        shift = rows.mean(0)
+                    second += ((rows - shift) ** 2).sum(0)
+                stop = int(torch.searchsorted(wanted, start + len(rows)))
+                if stop > at:
+                    kept.append(rows[wanted[at:stop] - start])
+                    at = stop
+                advance(len(rows))
+        self._mean = (total / side.n).numpy()
+        if squares and shift is not None:
+            moved = self._mean - shift.double().numpy()
+            self._squares = np.maximum(second.numpy() / side.n - moved**2, 0.0)
+        if keep:
+            self._sample = torch.cat(kept)
+
+    @property
+    def mean(self) -> Floats:
+        """(d,) mean of the unit rows."""
+        if self._mean is None:
+            self.read(squares=False, keep=0, seed=0)
+        assert self._mean is not None  # noqa: S101 - read sets it
+        return self._mean
+
+    @property
+    def variance(self) -> Floats:
+        """(d,) variance of each column, divided by n − 1."""
+        if isinstance(self.given, Moments):
+            return np.diagonal(self.given.covariance).copy()
+        if self._squares is None or self.n is None:
+            raise NotApplicable(
+                f"it needs the variances of the {self.role} rows; a mean alone was given"
+            )
+        return self._squares * self.n / (self.n - 1)
+
+    @property
+    def total_variance(self) -> float:
+        """Trace of the covariance of the unit rows: n/(n−1) · (1 − ‖mean‖²)."""
+        if self.n is None:
+            raise NotApplicable(f"it needs the spread of the {self.role} rows; a mean was given")
+        return self.n / (self.n - 1) * max(1 - float(self.mean @ self.mean), 0.0)
+
+    @property
+    def covariance(self) -> Floats:
+        """(d, d) covariance, of at most ``CAP`` rows where they were drawn."""
+        if isinstance(self.given, Moments):
+            return self.given.covariance
+        rows = self.sample.double().numpy()
+        found: Floats = np.atleast_2d(np.cov(rows.T))
+        return found
+
+    @property
+    def rows_behind_covariance(self) -> int:
+        """How many rows the covariance is of."""
+        return self.n or 0 if isinstance(self.given, Moments) else len(self.sample)
+
+    @property
+    def sample(self) -> Tensor:
+        """Unit rows drawn without replacement, or all of them; (k, d) float32."""
+        if self._sample is None:
+            what = "moments" if isinstance(self.given, Moments) else "a mean"
+            raise NotApplicable(f"it needs rows of the {self.role}s; {what} alone was given")
+        return self._sample
+
+    @property
+    def identity(self) -> dict[str, str]:
+        """What the map says that it was fitted on."""
+        if not isinstance(self.given, Embeddings):
+            return {}
+        told = {"n": str(self.given.n), "fingerprint": self.given.fingerprint}
+        return told | {
+            key: self.given.provenance[key]
+            for key in ("model", "weights", "weights_hash", "data", "closed")
+            if key in self.given.provenance
+        }
+
+
+class Evidence:
+    """All roles of what was given.
+
+    Attributes:
+        roles: role to what is known of it, images first.
+        pair: who matches whom, where a pair was given.
+        weights: role to projection weights (d, p), where these were given.
+    """
+
+    def __init__(self, data: Any, *, weights: bool) -> None:
+        self.pair = data if isinstance(data, Pair) else None
+        self.weights: dict[str, Floats] = {}
+        self.roles: dict[str, Known] = {}
+        if isinstance(data, Pair):
+            self.roles = {side.modality: Known(side.modality, side) for side in data.sides}
+        elif isinstance(data, PairMoments):
+            self.roles = {"image": Known("image", data.image), "text": Known("text", data.text)}
+        elif isinstance(data, Embeddings):
+            self.roles = {data.modality: Known(data.modality, data)}
+        elif isinstance(data, Mapping):
+            for role, value in data.items():
+                if not isinstance(role, str) or not role:
+                    raise InputError(f"data: roles must be names such as 'image'; got {role!r}")
+                if weights:
+                    self.weights[role] = _numbers(value, role, 2)
+                else:
+                    self.roles[role] = Known(role, _given(role, value))
+        else:
+            raise InputError(
+                "data: must be a Pair, PairMoments, or a mapping of roles to embeddings, moments or"
+                f" means; got {type(data).__name__}"
+            )
+        widths = {role: known.dim for role, known in self.roles.items()}
+        if len(set(widths.values())) > 1:
+            raise InputError(f"data: every role must have the same width; got {widths}")
+
+    def read(self, *, squares: bool, keep: int, seed: int) -> None:
+        """One pass over each role that has rows."""
+        for known in self.roles.values():
+            known.read(squares=squares, keep=keep, seed=seed)
+
+    @property
+    def dim(self) -> int:
+        """Width of every role."""
+        return next(iter(self.roles.values())).dim
+
+    @property
+    def two(self) -> tuple[Known, Known]:
+        """Images and texts: the roles of these names, or the first two."""
+        if len(self.roles) != 2:
+            raise NotApplicable(
+                "it moves two modalities toward one another;"
+                f" there {'is' if len(self.roles) == 1 else 'are'} {', '.join(self.roles)}"
+            )
+        first, second = self.roles.values()
+        return (second, first) if first.role == "text" else (first, second)
+
+    @property
+    def gap(self) -> Floats:
+        """G = μ_image − μ_text, (d,)."""
+        image, text = self.two
+        return image.mean - text.mean
+
+    def matched(self, seed: int) -> tuple[Tensor, Tensor]:
+        """Unit rows (k, d) of at most ``CAP`` matched pairs, each image with its first text."""
+        if self.pair is None:
+            raise NotApplicable("it needs matched rows: give it a Pair")
+        image, text = self.pair.first_matches
+        chosen = checks.sample(len(image), CAP, seed)
+        return self.pair.image.take(image[chosen]), self.pair.text.take(text[chosen])
+
+
+def _given(role: str, value: Any) -> Embeddings | Moments | Floats:
+    if isinstance(value, Embeddings | Moments):
+        return value
+    if np.ndim(value) == 2:
+        return Embeddings(value, role)
+    return _numbers(value, role, 1)
+
+
+def _numbers(value: Any, role: str, dimensions: int) -> Floats:
+    """Published numbers: a mean (d,), or weights (d, p)."""
+    if isinstance(value, Tensor):
+        value = value.detach().cpu().float().numpy()
+    try:
+        array = np.asarray(value, dtype=np.float64)
+    except (ValueError, TypeError) as error:
+        raise InputError(f"{role}: must be numbers; got {error}") from error
+    if array.ndim != dimensions or array.size == 0 or not np.isfinite(array).all():
+        what = "a mean (d,)" if dimensions == 1 else "weights (d, p)"
+        raise InputError(f"{role}: must be {what} of finite numbers; got shape {array.shape}")
+    if dimensions == 1 and np.linalg.norm(array) > 1 + 1e-3:
+        raise InputError(
+            f"{role}: the mean of unit rows is at most 1 long; got {np.linalg.norm(array):.3g}:"
+            " normalise rows before averaging them"
+        )
+    return array

@@ -1,0 +1,19 @@
+"""A pair with other rows in place of its own; for closers that are no maps."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from modalgap.embeddings import Embeddings, Pair
+
+
+def moved(pair: Pair, image: Tensor, text: Tensor, how: str) -> Pair:
+    """The same names, factors and matches over rows (n, e) and (m, e)."""
+    sides = []
+    for side, rows in zip(pair.sides, (image, text), strict=True):
+        before = side.provenance.get("closed")
+        told = {**side.provenance, "closed": f"{before} > {how}" if before else how}
+        sides.append(
+            Embeddings(rows.float(), side.modality, side.names, side.factors, told, side.source)
+        )
+    return Pair(sides[0], sides[1], pair.text_to_image, pair.labels)

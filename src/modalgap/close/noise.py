@@ -1,0 +1,54 @@
+"""Noise: add Gaussian noise and normalise. No map: a control, and a trick of training.
+
+Equation: y ↦ norm(y + ε), ε ~ N(0, σ² I). Source: CapDec (2211.00575, section 3.2), σ² = 0.016;
+C3 (Zhang et al. 2024). It blurs a modality until the gap no longer shows, and content with it.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from modalgap import checks
+from modalgap.close.base import Closer, CloserCard
+from modalgap.close.moved import moved
+from modalgap.embeddings import Pair
+
+CARD = CloserCard(
+    name="noise",
+    title="Noise",
+    idea="Adds Gaussian noise to texts (or images, or both), then normalises.",
+    equation=r"y \mapsto \operatorname{norm}(y + \epsilon),\quad \epsilon \sim N(0, \sigma^2 I)",
+    source="CapDec, arXiv 2211.00575, section 3.2",
+    moves="text",
+    needs="nothing",
+    take_it="As a control: a smaller gap is no merit by itself.",
+    beware="It destroys content as fast as it hides the gap.",
+    transductive=True,
+)
+
+
+def _transform(pair: Pair, *, variance: float = 0.016, side: str = "text", seed: int = 0) -> Pair:
+    """Options.
+
+    ``variance``: σ² of each column. ``side``: "text", "image" or "both". ``seed``: of the noise.
+    """
+    checks.at_least("variance", variance, 0.0)
+    checks.whole("seed", seed, 0)
+    image, text = pair.image.modality, pair.text.modality
+    checks.one_of("side", side, (text, image, "both"))
+    random = np.random.default_rng(seed)
+
+    def noisy(rows: torch.Tensor) -> torch.Tensor:
+        drawn = random.standard_normal(rows.shape, np.float32) * np.float32(variance**0.5)
+        return torch.nn.functional.normalize(rows + torch.from_numpy(drawn), dim=1)
+
+    return moved(
+        pair,
+        noisy(pair.image.unit()) if side in (image, "both") else pair.image.unit(),
+        noisy(pair.text.unit()) if side in (text, "both") else pair.text.unit(),
+        "noise",
+    )
+
+
+noise = Closer(CARD, transform=_transform)

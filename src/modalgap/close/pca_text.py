@@ -1,0 +1,50 @@
+"""PCA of texts: keep the directions that texts use.
+
+Equation: V_k the top k right-singular directions of the texts, uncentred; e ↦ norm(V_kᵀ e), both
+sides, so that they stay comparable. Source: Herzog & Wang 2026 (arXiv 2603.16100), who project
+images on the top d/2 directions of class-name texts for image-image search.
+Relations: isoclip finds such directions in the weights.
+Fails when: what tells images apart is nothing that the texts speak of.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from modalgap import checks
+from modalgap.close.affine import Step
+from modalgap.close.base import Closer, CloserCard, Fitted
+from modalgap.close.known import Evidence
+
+CARD = CloserCard(
+    name="pca_text",
+    title="Directions of texts",
+    idea="Projects both sides on the leading uncentred singular directions of the texts.",
+    equation=r"e \mapsto \operatorname{norm}(V_k^\top e)",
+    source="Herzog & Wang 2026, arXiv 2603.16100",
+    moves="both",
+    needs="rows",
+    take_it="Image-image search by class, with class names as texts.",
+    beware="Columns are lost; details that no text names go with them.",
+)
+
+
+def _fit(evidence: Evidence, *, k: int | None = None) -> Fitted:
+    """``k``: directions kept, by default half of the columns."""
+    if k is not None:
+        checks.whole("k", k, 1)
+    image, text = evidence.two
+    n = text.rows_behind_covariance
+    second = text.covariance * (n - 1) / n + np.outer(text.mean, text.mean)
+    values, vectors = np.linalg.eigh(second)
+    values, vectors = values[::-1], vectors[:, ::-1]
+    rank = int((values > 1e-12 * values[0]).sum())
+    kept = min(k or max(1, text.dim // 2), rank)
+    step = Step(np.ascontiguousarray(vectors[:, :kept].T))
+    return Fitted(
+        {image.role: (step,), text.role: (step,)},
+        {"directions": kept, "rank_of_texts": rank},
+    )
+
+
+pca_text = Closer(CARD, _fit, sample=True)

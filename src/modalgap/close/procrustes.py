@@ -1,0 +1,46 @@
+"""Procrustes: turn the texts, rigidly, onto the images they match.
+
+Equation: R = argmin over orthogonal R of Σ ‖(x_i − μ_x) − R (y_i − μ_y)‖² = UVᵀ, from the SVD
+UΣVᵀ of Σ_i (x_i − μ_x)(y_i − μ_y)ᵀ; y ↦ norm(μ_x + R (y − μ_y)), x stays. Source: Schönemann 1966;
+for CLIP arXiv 2602.17584. Relations: ridge may also scale and lose directions.
+Fails when: fewer pairs than columns: the turn is then arbitrary in the directions not seen.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from modalgap.close.affine import Step
+from modalgap.close.base import Closer, CloserCard, Fitted
+from modalgap.close.known import Evidence
+from modalgap.errors import NotApplicable
+
+CARD = CloserCard(
+    name="procrustes",
+    title="Procrustes",
+    idea="Turns texts onto the images they match by the best orthogonal map, about the means.",
+    equation=r"y \mapsto \operatorname{norm}(\mu_x + R (y - \mu_y)),\quad R = U V^\top",
+    source="Schönemann 1966",
+    moves="text",
+    needs="pairs",
+    take_it="Pairs are at hand and the two modalities are turned against one another.",
+    beware="With fewer pairs than columns it learns those pairs by heart.",
+)
+
+
+def _fit(evidence: Evidence, *, seed: int = 0) -> Fitted:
+    """``seed``: of the choice of pairs where there are more than are used."""
+    image, text = evidence.two
+    x, y = (side.double().numpy() for side in evidence.matched(seed))
+    mean_x, mean_y = x.mean(0), y.mean(0)
+    U, values, Vt = np.linalg.svd((x - mean_x).T @ (y - mean_y))
+    if values[0] < 1e-12:
+        raise NotApplicable("matched rows have nothing in common: their cross-covariance is zero")
+    R = U @ Vt
+    return Fitted(
+        {image.role: (), text.role: (Step(R, mean_x - R @ mean_y),)},
+        {"pairs": len(x), "rank": int((values > 1e-10 * values[0]).sum())},
+    )
+
+
+procrustes = Closer(CARD, _fit)

@@ -1,0 +1,49 @@
+"""Realign: place texts at the mean of the images, with the images' spread; three steps.
+
+Equation: e' = norm(μ_x + s (y − μ_y)), s = √(tr Σ_x / tr Σ_y); e'' = norm(e' − μ' + μ_x), μ' the
+mean of e'. Texts alone move. Source: ReAlign (arXiv 2602.07026, section 4).
+Relations: center of both sides makes the same two clouds overlap, at the origin.
+Fails when: means, not shapes, is all that differs: then s ≈ 1 and it is a shift.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from modalgap.close.affine import Step
+from modalgap.close.base import Closer, CloserCard, Fitted
+from modalgap.close.known import Evidence
+from modalgap.errors import NotApplicable
+
+CARD = CloserCard(
+    name="realign",
+    title="ReAlign",
+    idea="Moves texts to the mean of the images, scales them to the images' spread, re-centres.",
+    equation=(
+        r"y' = \operatorname{norm}(\mu_x + s (y - \mu_y)),\quad"
+        r" y'' = \operatorname{norm}(y' - \mu' + \mu_x)"
+    ),
+    source="ReAlign, arXiv 2602.07026, section 4",
+    moves="text",
+    needs="rows",
+    take_it="Texts must stand in for images (training on text alone), images stay native.",
+    beware="Texts keep their own directions of variance; content along the gap is not spared.",
+)
+
+
+def _fit(evidence: Evidence) -> Fitted:
+    image, text = evidence.two
+    if text.total_variance <= 1e-9:
+        raise NotApplicable(f"all rows of the {text.role}s are the same")
+    scale = float(np.sqrt(image.total_variance / text.total_variance))
+    first = Step(np.full(text.dim, scale), image.mean - scale * text.mean)
+    moved = text.sample.double() * scale + torch.from_numpy(first.offset)
+    again = torch.nn.functional.normalize(moved, dim=1).mean(0).numpy()
+    return Fitted(
+        {image.role: (), text.role: (first, Step(offset=image.mean - again))},
+        {"scale": scale, "rows_behind_re_centring": len(text.sample)},
+    )
+
+
+realign = Closer(CARD, _fit, sample=True)

@@ -1,0 +1,55 @@
+"""Ridge: predict the image from its text by least squares.
+
+Equation: A = argmin Σ ‖(x_i − μ_x) − A (y_i − μ_y)‖² + p·tr(Σ_i (y_i − μ_y)(y_i − μ_y)ᵀ)/d · ‖A‖²;
+y ↦ norm(μ_x + A (y − μ_y)), x stays. Source: Hoerl & Kennard 1970.
+Relations: procrustes keeps lengths. Fails when: texts say less than images: predictions then shrink
+toward the mean image.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from modalgap import checks
+from modalgap.close.affine import Step
+from modalgap.close.base import Closer, CloserCard, Fitted
+from modalgap.close.known import Evidence
+from modalgap.errors import NotApplicable, OptionError
+
+CARD = CloserCard(
+    name="ridge",
+    title="Least squares",
+    idea="Maps texts to the images they match by penalised least squares.",
+    equation=r"y \mapsto \operatorname{norm}(\mu_x + A (y - \mu_y))",
+    source="Hoerl & Kennard 1970",
+    moves="text",
+    needs="pairs",
+    take_it="Many pairs are at hand, and texts must stand in for images.",
+    beware="With few pairs it learns them by heart, or gives little more than the mean image.",
+)
+
+
+def _fit(evidence: Evidence, *, penalty: float = 1.0, seed: int = 0) -> Fitted:
+    """Options.
+
+    ``penalty``: p, in units of the mean variance of a column, above 0. ``seed``: of the choice of
+    pairs where there are more than are used.
+    """
+    checks.at_least("penalty", penalty, 0.0)
+    if penalty == 0:
+        raise OptionError("penalty must be above 0; got 0")
+    image, text = evidence.two
+    x, y = (side.double().numpy() for side in evidence.matched(seed))
+    mean_x, mean_y = x.mean(0), y.mean(0)
+    own = (y - mean_y).T @ (y - mean_y)
+    weight = penalty * float(np.trace(own)) / text.dim
+    if weight <= 1e-12:
+        raise NotApplicable(f"all rows of the {text.role}s are the same")
+    A = np.linalg.solve(own + weight * np.eye(text.dim), (y - mean_y).T @ (x - mean_x)).T
+    return Fitted(
+        {image.role: (), text.role: (Step(A, mean_x - A @ mean_y),)},
+        {"pairs": len(x), "penalty_weight": weight},
+    )
+
+
+ridge = Closer(CARD, _fit)

@@ -1,0 +1,134 @@
+"""What a correction is, and the verb that fits one."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from numpy.typing import ArrayLike
+from torch import Tensor
+
+from modalgap.embeddings import Embeddings
+from modalgap.errors import InputError, OptionError
+from modalgap.linalg import blocks
+
+
+@dataclass(frozen=True, kw_only=True)
+class CorrectionCard:
+    """The description of one correction of scores.
+
+    Attributes:
+        name: the name used in Python and on the command line.
+        title: a short name for people.
+        idea: one sentence on what it does.
+        equation: the rule, in LaTeX; s(q, x) a cosine, B the bank of queries.
+        source: paper and section.
+    """
+
+    name: str
+    title: str
+    idea: str
+    equation: str
+    source: str
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A card; how to look at gallery and bank; how to correct a block of scores.
+
+    Attributes:
+        card: what the correction says of itself.
+        learn: (gallery (m, d), bank (b, d), **options) to tensors.
+        apply: (scores (n, m), learnt, options) to corrected scores (n, m).
+    """
+
+    card: CorrectionCard
+    learn: Callable[..., dict[str, Tensor]]
+    apply: Callable[[Tensor, Mapping[str, Tensor], Mapping[str, Any]], Tensor]
+
+    @property
+    def options(self) -> Mapping[str, Any]:
+        """Options and their defaults."""
+        parameters = list(inspect.signature(self.learn).parameters.values())[2:]
+        return {each.name: each.default for each in parameters}
+
+
+@dataclass(frozen=True, eq=False)
+class Correction:
+    """A fitted correction: queries (n, d) to corrected scores (n, m).
+
+    Attributes:
+        rule: which correction.
+        gallery: (m, d) unit rows.
+        learnt: what the bank told.
+        used: its options, defaults included.
+    """
+
+    rule: Rule
+    gallery: Tensor
+    learnt: Mapping[str, Tensor]
+    used: Mapping[str, Any]
+
+    def __call__(self, queries: Any) -> Tensor:
+        """Corrected scores (n, m), float32, of queries (n, d)."""
+        side = queries if isinstance(queries, Embeddings) else Embeddings(queries, "query")
+        if side.dim != self.gallery.shape[1]:
+            raise InputError(
+                f"queries: must have {self.gallery.shape[1]} columns; found {side.dim}"
+            )
+        return self.scores(side.unit())
+
+    def scores(self, queries: Tensor) -> Tensor:
+        """The same of unit rows (n, d)."""
+        return self.rule.apply(queries @ self.gallery.T, self.learnt, self.used)
+
+
+def correct(
+    gallery: Embeddings | ArrayLike | Tensor,
+    bank: Embeddings | ArrayLike | Tensor,
+    method: str = "nnn",
+    **options: Any,
+) -> Correction:
+    """Fit a correction of scores.
+
+    Args:
+        gallery: (m, d) what is searched.
+        bank: (b, d) queries of the kind that will come.
+        method: the name of a correction; ``modalgap.close.CORRECTIONS`` lists them.
+        **options: the correction's own.
+
+    Raises:
+        OptionError: an unknown correction or option.
+        InputError: gallery and bank differ in width, or hold rows that are zero or not finite.
+    """
+    from modalgap.close.scores.registry import CORRECTIONS
+
+    if method not in CORRECTIONS:
+        raise OptionError.unknown("correction", str(method), CORRECTIONS)
+    rule = CORRECTIONS[method]
+    for name in options:
+        if name not in rule.options:
+            raise OptionError.unknown(f"option of {method}", name, rule.options)
+    used = {**rule.options, **options}
+    sides = [
+        side if isinstance(side, Embeddings) else Embeddings(side, name)
+        for side, name in ((gallery, "gallery"), (bank, "bank"))
+    ]
+    if sides[0].dim != sides[1].dim:
+        raise InputError(
+            f"gallery and bank: must have the same width; got {sides[0].dim} and {sides[1].dim}"
+        )
+    rows, asked = (side.unit() for side in sides)
+    return Correction(rule, rows, rule.learn(rows, asked, **used), used)
+
+
+def mean_of_nearest(items: Tensor, others: Tensor, k: int) -> Tensor:
+    """(n,) mean cosine of each of items (n, d) to its k nearest of others (m, d)."""
+    k = min(k, len(others))
+    found = torch.empty(len(items))
+    for a, b in blocks(len(items), len(others)):
+        found[a:b] = (items[a:b] @ others.T).topk(k, dim=1).values.mean(1)
+    return found

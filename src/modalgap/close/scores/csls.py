@@ -1,0 +1,37 @@
+"""CSLS: take from each score how near both are to everything.
+
+Equation: 2 s(q, x) − r(q) − r(x), r(q) the mean score of q to its k nearest in the gallery, r(x)
+that of x to its k nearest in the bank. Source: Conneau et al. 2018, section 2.3.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor
+
+from modalgap import checks
+from modalgap.close.scores.base import CorrectionCard, Rule, mean_of_nearest
+
+CARD = CorrectionCard(
+    name="csls",
+    title="CSLS",
+    idea="Twice the score, less the mean score of either to its k nearest.",
+    equation=r"2 s(q, x) - r_k(q) - r_k(x)",
+    source="Conneau et al. 2018, section 2.3",
+)
+
+
+def _learn(gallery: Tensor, bank: Tensor, *, k: int = 10) -> dict[str, Tensor]:
+    """``k``: nearest neighbours."""
+    checks.whole("k", k, 1)
+    return {"r": mean_of_nearest(gallery, bank, k)}
+
+
+def _apply(scores: Tensor, learnt: Mapping[str, Tensor], used: Mapping[str, Any]) -> Tensor:
+    own = scores.topk(min(used["k"], scores.shape[1]), dim=1).values.mean(1, keepdim=True)
+    return 2 * scores - own - learnt["r"]
+
+
+csls = Rule(CARD, _learn, _apply)

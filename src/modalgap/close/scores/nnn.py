@@ -1,0 +1,39 @@
+"""NNN: take from each item of the gallery how near it is to its nearest queries.
+
+Equation: s(q, x) − α · mean of the k largest s(b, x) over b ∈ B. Source: Chowdhury et al. 2024
+(arXiv 2410.24114, section 3).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor
+
+from modalgap import checks
+from modalgap.close.scores.base import CorrectionCard, Rule, mean_of_nearest
+
+CARD = CorrectionCard(
+    name="nnn",
+    title="NNN",
+    idea="The score, less a share of the item's mean score to its nearest queries of the bank.",
+    equation=r"s(q, x) - \alpha \operatorname{mean}_{b \in \text{top-}k} s(b, x)",
+    source="NNN, arXiv 2410.24114, section 3",
+)
+
+
+def _learn(
+    gallery: Tensor, bank: Tensor, *, k: int = 128, alpha: float = 0.75
+) -> dict[str, Tensor]:
+    """``k``: queries of the bank; ``alpha``: the share."""
+    checks.whole("k", k, 1)
+    checks.at_least("alpha", alpha, 0.0)
+    return {"bias": alpha * mean_of_nearest(gallery, bank, k)}
+
+
+def _apply(scores: Tensor, learnt: Mapping[str, Tensor], _used: Mapping[str, Any]) -> Tensor:
+    return scores - learnt["bias"]
+
+
+nnn = Rule(CARD, _learn, _apply)

@@ -1,0 +1,52 @@
+"""QB-Norm: a softmax over the bank, for queries that would fall to a hub.
+
+Equation: exp(β s(q, x)) / Σ_{b ∈ B} exp(β s(b, x)) for queries whose best item is the best of some
+query of the bank, s(q, x) for the others (dynamic inverted softmax). Source: Bogolin et al. 2022
+(arXiv 2112.12777, section 3.3). Scores of one query compare among themselves only.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from modalgap import checks
+from modalgap.close.scores.base import CorrectionCard, Rule
+from modalgap.errors import OptionError
+from modalgap.linalg import blocks
+
+CARD = CorrectionCard(
+    name="qbnorm",
+    title="QB-Norm",
+    idea="Divides by how strongly the bank asks for the item, for queries that a hub would catch.",
+    equation=r"e^{\beta s(q, x)} / \textstyle\sum_{b \in B} e^{\beta s(b, x)}",
+    source="QB-Norm, arXiv 2112.12777, section 3.3",
+)
+
+
+def _learn(gallery: Tensor, bank: Tensor, *, beta: float = 20.0) -> dict[str, Tensor]:
+    """``beta``: inverse temperature."""
+    checks.at_least("beta", beta, 0.0)
+    if not math.isfinite(beta) or beta == 0:
+        raise OptionError(f"beta must be above 0; got {beta!r}")
+    asked = torch.full((len(gallery),), -torch.inf, dtype=torch.float64)
+    hub = torch.zeros(len(gallery), dtype=torch.bool)
+    for a, b in blocks(len(bank), len(gallery)):
+        scores = bank[a:b] @ gallery.T
+        asked = torch.logaddexp(asked, torch.logsumexp(beta * scores.double(), 0))
+        hub[scores.argmax(1)] = True
+    return {"asked": asked.float(), "hub": hub}
+
+
+def _apply(scores: Tensor, learnt: Mapping[str, Tensor], used: Mapping[str, Any]) -> Tensor:
+    caught = learnt["hub"][scores.argmax(1)]
+    # the logarithm of the softmax keeps its order, and does not overflow
+    normalised = scores - learnt["asked"] / used["beta"]
+    return torch.where(caught[:, None], normalised, scores)
+
+
+qbnorm = Rule(CARD, _learn, _apply)

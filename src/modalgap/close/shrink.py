@@ -1,0 +1,44 @@
+"""Covariances that can be inverted whatever the number of rows."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from modalgap.close.affine import Floats
+from modalgap.errors import NotApplicable, OptionError
+
+
+def check_shrinkage(given: float | None) -> None:
+    """Refuse a shrinkage that is not a number of 0 … 1."""
+    wrong = isinstance(given, bool) or not isinstance(given, int | float) or not 0 <= given <= 1
+    if given is not None and wrong:
+        raise OptionError(f"shrinkage must be a number from 0 to 1; got {given!r}")
+
+
+def oas(covariance: Floats, n: int) -> float:
+    """The shrinkage of Chen, Wiesel, Eldar & Hero 2010, equation 23, of a covariance of n rows."""
+    d = len(covariance)
+    mean = float(np.trace(covariance)) / d
+    square = float((covariance**2).mean())
+    top = square + mean**2
+    bottom = (n + 1) * (square - mean**2 / d)
+    return 1.0 if bottom <= 0 else min(top / bottom, 1.0)
+
+
+def shrunk(covariance: Floats, n: int, given: float | None, role: str) -> tuple[Floats, float]:
+    """(1−ρ) Σ + ρ (tr Σ/d) I, and ρ.
+
+    Raises:
+        NotApplicable: rows that are all the same, or a matrix that ρ leaves singular.
+    """
+    d = len(covariance)
+    mean = float(np.trace(covariance)) / d
+    if mean <= 1e-12:
+        raise NotApplicable(f"all rows of the {role}s are the same")
+    rho = oas(covariance, n) if given is None else float(given)
+    found = (1 - rho) * covariance + rho * mean * np.eye(d)
+    if np.linalg.eigvalsh(found)[0] <= 1e-9 * mean:
+        raise NotApplicable(
+            f"the covariance of {n} {role} rows in {d} columns is singular; give shrinkage above 0"
+        )
+    return found, rho

@@ -1,0 +1,57 @@
+"""Spectral: place images and texts anew by the eigenvectors of their similarity graph.
+
+Equation: A = [[0, W], [Wᵀ, 0]], W = XYᵀ; rows of the k eigenvectors of L_rw = I − D⁻¹A of smallest
+eigenvalue beyond the constant one. A is bipartite: these come from the SVD of D_x^(−½) W D_y^(−½),
+which has the rank of the embeddings: O(n d²), and no eigensolver for non-symmetric matrices is
+needed (or misused, as in public code). Source: Fill the Gap (arXiv 2505.03703, section 4).
+Transductive: new rows have no place. Reported to hurt retrieval.
+"""
+
+from __future__ import annotations
+
+import torch
+
+from modalgap import checks
+from modalgap.close.base import Closer, CloserCard
+from modalgap.close.moved import moved
+from modalgap.embeddings import Pair
+
+CARD = CloserCard(
+    name="spectral",
+    title="Spectral embedding",
+    idea="Replaces all rows by eigenvectors of the Laplacian of the image-text similarity graph.",
+    equation=r"D^{-1} A v = (1 - \lambda) v",
+    source="Fill the Gap, arXiv 2505.03703, section 4",
+    moves="both",
+    needs="rows",
+    take_it="To study one fixed set.",
+    beware="Transductive; content is lost with it, and retrieval suffers.",
+    transductive=True,
+)
+
+
+def _transform(pair: Pair, *, k: int = 64) -> Pair:
+    """``k``: eigenvectors kept."""
+    checks.whole("k", k, 1)
+    x, y = pair.image.unit().double(), pair.text.unit().double()
+    degree_x, degree_y = x @ y.sum(0), y @ x.sum(0)
+    checks.needs(
+        bool((degree_x > 1e-9).all() and (degree_y > 1e-9).all()),
+        "a row is on average dissimilar to the other modality: the graph has negative degrees",
+    )
+    qx, rx = torch.linalg.qr(x / degree_x.sqrt()[:, None])
+    qy, ry = torch.linalg.qr(y / degree_y.sqrt()[:, None])
+    U, values, Vt = torch.linalg.svd(rx @ ry.T)
+    rank = int((values > 1e-10 * values[0]).sum())
+    checks.needs(rank > 1, "the similarity graph has one direction only")
+    kept = slice(1, min(k + 1, rank))  # the first is constant
+    found = []
+    for q, vectors, degree in ((qx, U[:, kept], degree_x), (qy, Vt[kept].T, degree_y)):
+        rows = (q @ vectors) / degree.sqrt()[:, None]
+        lengths = rows.norm(dim=1, keepdim=True)
+        checks.needs(bool((lengths > 0).all()), "a row has no part in the eigenvectors kept")
+        found.append(rows / lengths)
+    return moved(pair, found[0], found[1], "spectral")
+
+
+spectral = Closer(CARD, transform=_transform)

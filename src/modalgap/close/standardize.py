@@ -1,0 +1,72 @@
+"""Standardize: per column, take the mean and divide by the spread.
+
+Equation: e ↦ norm((e − μ)/σ), per modality; or, ``to`` a modality, the other one takes on its
+statistics: norm((e − μ)/σ · σ_to + μ_to). Source: the first is batch normalisation after training
+(I0T, 2412.14384); the second TOMCap (2512.04309).
+Relations: center, without the spread; whiten also turns the axes.
+Fails when: few rows: σ is then noise. A column that never changes becomes zero.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from modalgap import checks
+from modalgap.close.affine import Floats, Step
+from modalgap.close.base import Closer, CloserCard, Fitted
+from modalgap.close.known import Evidence, Known
+from modalgap.errors import NotApplicable
+
+CARD = CloserCard(
+    name="standardize",
+    title="Standardising",
+    idea="Subtracts the mean of each column and divides by its spread, then normalises.",
+    equation=r"e \mapsto \operatorname{norm}((e - \mu) / \sigma)",
+    source="I0T, arXiv 2412.14384; TOMCap, arXiv 2512.04309",
+    moves="both",
+    needs="rows",
+    take_it="Few columns hold most of the gap or the variance; indexes of few bits a column.",
+    beware="Columns of little variance are mostly noise, and are made as loud as the others.",
+)
+
+
+def _fit(evidence: Evidence, *, to: str | None = None) -> Fitted:
+    """``to``: a role whose statistics the others take on; by default each is made standard."""
+    spreads = {role: _spread(known) for role, known in evidence.roles.items()}
+    facts = {
+        "constant_columns": {role: int((s == 0).sum()) for role, s in spreads.items()},
+    }
+    if to is None:
+        return Fitted(
+            {
+                role: (_scaled(evidence.roles[role].mean, spread),)
+                for role, spread in spreads.items()
+            },
+            facts,
+        )
+    checks.one_of("to", to, tuple(evidence.roles))
+    target, goal = evidence.roles[to].mean, spreads[to]
+    roles = {}
+    for role, spread in spreads.items():
+        step = _scaled(evidence.roles[role].mean, spread)
+        matrix, offset = step.matrix, step.offset
+        assert matrix is not None and offset is not None  # noqa: S101, PT018 - _scaled gives both
+        roles[role] = () if role == to else (Step(matrix * goal, offset * goal + target),)
+    return Fitted(roles, facts)
+
+
+def _spread(known: Known) -> Floats:
+    """σ of each column; 0 where it is rounding only."""
+    spread = np.sqrt(known.variance)
+    spread[spread < 1e-6] = 0.0
+    if not spread.any():
+        raise NotApplicable(f"all rows of the {known.role}s are the same")
+    return spread
+
+
+def _scaled(mean: Floats, spread: Floats) -> Step:
+    inverse = np.divide(1.0, spread, out=np.zeros_like(spread), where=spread > 0)
+    return Step(inverse, -mean * inverse)
+
+
+standardize = Closer(CARD, _fit, squares=True)

@@ -1,0 +1,64 @@
+"""Transport: carry texts onto the images by optimal transport that keeps neighbours together.
+
+Equation: γ = argmin ⟨γ, C⟩ + reg · (Laplacian of the moved rows), uniform marginals, C squared
+distances; texts move to the barycentres norm(m γᵀ X). Source: Fill the Gap (arXiv 2505.03703,
+section 4), after Flamary et al. 2014; computed by POT's ``EMDLaplaceTransport``.
+Transductive: new rows have no place. Reported to hurt retrieval.
+"""
+
+from __future__ import annotations
+
+import importlib
+import warnings
+
+import numpy as np
+import torch
+
+from modalgap import checks
+from modalgap.close.base import Closer, CloserCard
+from modalgap.close.moved import moved
+from modalgap.embeddings import Pair
+from modalgap.errors import NotApplicable
+
+LARGEST = 5000  # rows a side: the plan is dense
+
+CARD = CloserCard(
+    name="transport",
+    title="Optimal transport",
+    idea="Carries each text to a mean of the images that optimal transport assigns to it.",
+    equation=r"y_j \mapsto \operatorname{norm}(m \textstyle\sum_i \gamma_{ij} x_i)",
+    source="Fill the Gap, arXiv 2505.03703, section 4",
+    moves="text",
+    needs="rows",
+    take_it="To study one fixed set.",
+    beware="Transductive; needs `pip install modalgap[transport]`; content is lost with it.",
+    transductive=True,
+)
+
+
+def _transform(pair: Pair, *, reg: float = 1.0) -> Pair:
+    """``reg``: weight of the Laplacian term; 0 is plain optimal transport."""
+    checks.at_least("reg", reg, 0.0)
+    checks.needs(
+        max(pair.image.n, pair.text.n) <= LARGEST,
+        f"transport takes at most {LARGEST} rows a side; there are {pair.image.n} and"
+        f" {pair.text.n}",
+    )
+    try:
+        ot = importlib.import_module("ot")
+    except ImportError:
+        raise NotApplicable("transport needs POT: pip install 'modalgap[transport]'") from None
+    x, y = pair.image.unit().double().numpy(), pair.text.unit().double().numpy()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about the number of iterations
+        if reg == 0:
+            plan = ot.da.EMDTransport().fit(Xs=y, Xt=x)
+        else:
+            plan = ot.da.EMDLaplaceTransport(reg_lap=reg).fit(Xs=y, Xt=x)
+        carried = np.asarray(plan.transform(Xs=y))
+    checks.needs(bool(np.isfinite(carried).all()), "the transport plan is not finite")
+    rows = torch.nn.functional.normalize(torch.from_numpy(carried), dim=1)
+    return moved(pair, pair.image.unit(), rows, "transport")
+
+
+transport = Closer(CARD, transform=_transform)

@@ -1,0 +1,51 @@
+"""Whiten: per modality, turn and scale so that every direction has the same variance (ZCA).
+
+Equation: e ↦ norm(W (e − μ)), W = ((1−ρ) Σ + ρ (tr Σ / d) I)^(−½). ρ is the shrinkage of Chen et
+al. 2010 (OAS) unless it is given, so that fewer rows than columns have an answer too.
+Source: Kessy et al. 2018 (ZCA); for CLIP e5-omni (2601.03666).
+Relations: standardize does it per column. Fails when: directions of little variance are noise.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from modalgap.close.affine import Floats, Step
+from modalgap.close.base import Closer, CloserCard, Fitted
+from modalgap.close.known import Evidence
+from modalgap.close.shrink import check_shrinkage, shrunk
+
+CARD = CloserCard(
+    name="whiten",
+    title="Whitening",
+    idea="Centres each modality and gives all directions the same variance, then normalises.",
+    equation=r"e \mapsto \operatorname{norm}(\Sigma_\rho^{-1/2} (e - \mu))",
+    source="Kessy et al. 2018; shrinkage: Chen et al. 2010",
+    moves="both",
+    needs="rows",
+    take_it="Many rows to fit on, and content spread over many weak directions.",
+    beware="With few rows a strong shrinkage makes it almost centring.",
+)
+
+
+def _fit(evidence: Evidence, *, shrinkage: float | None = None) -> Fitted:
+    """``shrinkage``: ρ in 0 … 1; by default chosen per modality from its rows."""
+    check_shrinkage(shrinkage)
+    roles, used = {}, {}
+    for role, known in evidence.roles.items():
+        covariance, used[role] = shrunk(
+            known.covariance, known.rows_behind_covariance, shrinkage, role
+        )
+        matrix = inverse_root(covariance)
+        roles[role] = (Step(matrix, -matrix @ known.mean),)
+    return Fitted(roles, {"shrinkage": used})
+
+
+def inverse_root(matrix: Floats) -> Floats:
+    """The symmetric M^(−½) of a positive definite matrix."""
+    values, vectors = np.linalg.eigh(matrix)
+    found: Floats = (vectors / np.sqrt(values)) @ vectors.T
+    return found
+
+
+whiten = Closer(CARD, _fit, sample=True)
