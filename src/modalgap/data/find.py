@@ -106,7 +106,7 @@ def _read(
             name=text, media=Files([path], [path.name], "image" if ending in IMAGES else "audio")
         )
     if ending in EMBEDDINGS:
-        raise FileError(f"{path}: holds embeddings already; give it to modalgap measure")
+        raise FileError(f"{path}: holds embeddings already; measure and report take it as it is")
     raise FileError(
         f"{path}: must be a folder, .csv, .tsv, .json, .tar, .parquet or .txt; found"
         f" {ending or 'no extension'}"

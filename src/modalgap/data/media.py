@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol, runtime_checkable
@@ -245,6 +245,23 @@ class Cropped:
         return image.crop((left, upper, right, lower))
 
 
+def state(media: Media) -> Iterator[str]:
+    """What tells that the items are still the same: their names, and of files size and time."""
+    yield from media.names
+    if isinstance(media, Files | Spans):
+        if isinstance(media, Spans):
+            yield str(media.spans.tolist())
+        for path in media.archives if isinstance(media, Spans) else media.paths:
+            try:
+                found = path.stat()
+            except (OSError, ValueError):
+                yield "none"
+            else:
+                yield f"{found.st_size} {found.st_mtime_ns}"
+    elif isinstance(media, Chosen | Cropped):
+        yield from state(media.media)
+
+
 def read_file(path: Path) -> bytes:
     """The bytes of a regular file of at most 1 GiB; pipes and devices are never opened."""
     try:
@@ -253,6 +270,8 @@ def read_file(path: Path) -> bytes:
             raise FileError("must be a regular file")
         _check_size(found.st_size)
         return path.read_bytes()
+    except FileNotFoundError as error:
+        raise FileError(f"found no {path}") from error
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
         if isinstance(error, FileError):
             raise

@@ -15,7 +15,7 @@ from modalgap.errors import InputError
 Ints = NDArray[np.int64]
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Source:
     """Media, texts, and who matches whom: a ``Pair`` that is not encoded yet.
 
@@ -81,6 +81,11 @@ class Source:
             self._order(_indices(self.text_to_image, f"{self.name}: text_to_image", m, n))
         elif n != m:
             raise InputError(f"{self.name}: row i matches row i; found {n} images and {m} texts")
+
+    def __repr__(self) -> str:
+        sides = [] if self.media is None else [f"{len(self.media)} {self.modality}s"]
+        sides += [] if self.texts is None else [f"{len(self.texts)} {self.text_modality}s"]
+        return f"Source({self.name!r}, {' and '.join(sides)})"
 
     def _order(self, images: Ints) -> None:
         """Captions in the order of their images."""

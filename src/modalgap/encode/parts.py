@@ -31,6 +31,11 @@ from modalgap.errors import FileError, InputError, OutputError
 
 PATIENCE = 5.0  # seconds of work that a kill may cost
 MOST = 64 * 2**20  # bytes of rows held before they are written
+HASHED = {  # settings of which a plan holds hashes
+    "media": "the images, their names or their files have changed",
+    "texts": "the texts have changed",
+    "matches": "who matches whom has changed",
+}
 
 
 @contextmanager
@@ -76,7 +81,10 @@ def _agree(folder: Path, plan: Mapping[str, Any], *, anew: bool) -> None:
             return
         keys = [key for key in {**old, **new} if old.get(key) != new.get(key)]
         if not anew:
-            said = "; ".join(f"{k}: {_short(old.get(k))}, now {_short(new.get(k))}" for k in keys)
+            said = "; ".join(
+                HASHED.get(k) or f"{k}: {_short(old.get(k))}, now {_short(new.get(k))}"
+                for k in keys
+            )
             raise InputError(
                 f"{folder}: holds an unfinished run of other settings ({said}); take those, or"
                 " begin anew with --force or overwrite=True"

@@ -90,5 +90,5 @@ def _near(spec: str) -> str:
         library = "open_clip" if (Path(spec) / "open_clip_config.json").is_file() else "hf"
         return f", such as {library}:{spec}"
     if re.match(r"(ViT|RN|EVA|conv|coca|roberta|xlm|nllb|Mobile)", spec):
-        return f", such as open_clip:{spec}"
+        return f", such as open_clip:{spec if '/' in spec else f'{spec}/openai'}"
     return ", such as open_clip:ViT-B-32/openai"

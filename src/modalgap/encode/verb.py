@@ -18,6 +18,7 @@ import xxhash
 
 from modalgap.data.find import read
 from modalgap.data.imagenet import templates as imagenet_templates
+from modalgap.data.media import state
 from modalgap.data.source import Source, check_template
 from modalgap.embeddings.pair import Embeddings, Pair
 from modalgap.embeddings.store import load_any
@@ -143,6 +144,9 @@ def run(
         check_output(target, overwrite=options.overwrite)
     engine_options = _checked(options)
     found = source if isinstance(source, Source) else read(source)
+    if options.strict and found.missing:
+        name, why = found.missing[0]
+        raise InputError(f"{found.name}: {name}: {why}")
     sentences = _templates(options.template, found)
     encoder = load_model(model)
     _check_kinds(found, encoder)
@@ -157,7 +161,11 @@ def run(
             folder = target.with_name(f"{target.name}.parts")
         work = stack.enter_context(work_folder(folder, plan, anew=options.overwrite))
         sides = Sides(found, engine, sentences, work)
-        data = sides.data()
+        try:
+            data = sides.data()
+        except InputError:  # too little could be read: nothing to go on from
+            remove(folder)
+            raise
         files: tuple[Path, ...] = ()
         if target is None:
             data = in_memory(data)
@@ -185,7 +193,7 @@ def _plan(source: Source, engine: Engine, templates: tuple[str, ...]) -> dict[st
     return {
         **encoder.provenance,
         "data": dict(source.provenance) | {"source": source.name},
-        "media": _hash(source.media.names if source.media is not None else ()),
+        "media": _hash(state(source.media) if source.media is not None else ()),
         "texts": _hash(source.texts or ()),
         "matches": _hash(
             map(str, np.asarray(_first(source.labels, source.text_to_image, [])).tolist())

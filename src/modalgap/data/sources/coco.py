@@ -20,8 +20,8 @@ def read_coco(annotations: Path, images: Path | None = None) -> Source:
 
     Args:
         annotations: such as ``annotations/captions_val2017.json``.
-        images: the folder of images; by default the one whose name ends the file's
-            (``val2017``), beside the file or beside its folder.
+        images: the folder of images; by default the file's own, or the one whose name ends the
+            file's (``val2017``) or that is called ``images``, beside the file or its folder.
 
     Captions of images that the file does not list, and images listed twice, go to ``missing``.
 
@@ -31,7 +31,6 @@ def read_coco(annotations: Path, images: Path | None = None) -> Source:
     content = load_json(annotations)
     if not is_coco(content):
         raise FileError(f"{annotations}: must hold 'images' and 'annotations'")
-    folder = images or _image_folder(annotations)
     missing: list[tuple[str, str]] = []
     captions: dict[object, list[str]] = {}
     with reading(str(annotations)):
@@ -51,16 +50,23 @@ def read_coco(annotations: Path, images: Path | None = None) -> Source:
                 missing.append((f"caption {note.get('id')}", "is not a text"))
                 continue
             captions.setdefault(owner, []).append(note["caption"])
+    folder = images or _image_folder(annotations, list(files.values())[:20])
     rows = [(name, captions.get(id_, [])) for id_, name in files.items()]
     return gather(str(annotations), folder, rows, missing=missing)
 
 
-def _image_folder(annotations: Path) -> Path:
+def _image_folder(annotations: Path, names: list[str]) -> Path:
+    """The first folder that holds one of the images ``names``, or that is there at all."""
     ending = annotations.stem.rpartition("_")[2]
     around = (annotations.parent, annotations.parent.parent)
-    for folder in [each / name for each in around for name in (ending, "images")]:
-        if folder.is_dir():
-            return folder
+    named = [each / name for each in around for name in (ending, "images")]
+    with reading(str(annotations)):
+        for folder in (annotations.parent, *named):
+            if any((folder / name).is_file() for name in names):
+                return folder
+        for folder in named:
+            if folder.is_dir():
+                return folder
     raise FileError(
         f"{annotations}: needs the folder of its images, {ending} or images, beside it; give --root"
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from modalgap.data.media import SOUNDS, Kind
-from modalgap.data.reading import column, table
+from modalgap.data.reading import column, reading, table
 from modalgap.data.source import Source
 from modalgap.data.sources.gather import gather
 from modalgap.errors import FileError
@@ -35,8 +35,9 @@ def read_table(
     """
     rows = table(path)
     names = [name for name in rows[0] if name is not None]
-    images = column(names, PATHS, image_column, "the paths of images")
-    texts = column(names, CAPTIONS, text_column, "captions")
+    with reading(str(path)):
+        images = column(names, PATHS, image_column, "the paths of images")
+        texts = column(names, CAPTIONS, text_column, "captions")
     if images is None and texts is None:
         raise FileError(
             f"{path}: must have a column of paths or captions; found {', '.join(names)}: give"
@@ -52,4 +53,7 @@ def read_table(
     ]
     sounds = [Path(name).suffix.lower() in SOUNDS for name, _ in found]
     kind: Kind = "audio" if found and all(sounds) else "image"
-    return gather(str(path), root or path.parent, found, kind=kind, missing=missing)
+    folder = root or path.parent
+    if not folder.is_dir():
+        raise FileError(f"{path}: --root must be a folder; found no {folder}")
+    return gather(str(path), folder, found, kind=kind, missing=missing)
