@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from modalgap.embeddings.pair import Embeddings, Pair
     from modalgap.embeddings.store import load, load_embeddings, save
     from modalgap.encode.verb import encode
+    from modalgap.evaluate.verb import evaluate
     from modalgap.measure.verb import measure
     from modalgap.report.page import report
     from modalgap.result import Result
@@ -38,6 +39,7 @@ _HOMES = {
     "close": "",
     "data": "",
     "encode": "",
+    "evaluate": "",
     "measure": "",
     "report": "",
     "Result": "result",
@@ -53,6 +55,7 @@ __all__ = [
     "data",
     "encode",
     "errors",
+    "evaluate",
     "load",
     "load_embeddings",
     "measure",

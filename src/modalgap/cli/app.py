@@ -15,6 +15,7 @@ from modalgap.cli import close, data, data_command
 from modalgap.cli.convert import convert
 from modalgap.cli.demo import demo
 from modalgap.cli.encode import encode
+from modalgap.cli.evaluate import evaluate
 from modalgap.cli.listing import listing
 from modalgap.cli.measure import measure
 from modalgap.cli.report import report
@@ -30,6 +31,7 @@ app = typer.Typer(
 app.command()(encode)
 app.command()(measure)
 app.command()(report)
+app.command()(evaluate)
 app.command()(convert)
 app.command("list")(listing)
 app.command()(demo)

@@ -169,6 +169,8 @@ def parse(options: list[str] | None) -> dict[str, Any]:
 
 def value_of(text: str) -> Any:
     """One value of ``--set``."""
+    if "," in text:
+        return [value_of(each.strip()) for each in text.split(",") if each.strip()]
     named = {"true": True, "false": False, "none": None}
     if text.lower() in named:
         return named[text.lower()]

@@ -14,6 +14,7 @@ class Listed(StrEnum):
 
     measures = "measures"
     closers = "closers"
+    tasks = "tasks"
     models = "models"
     data = "data"
 
@@ -25,12 +26,13 @@ def listing(
     what: Annotated[Listed, typer.Argument(help="What to list.")],
     json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
 ) -> None:
-    """List what there is: measures, closers, models, data sets and which are on this machine."""
+    """List what there is: measures, closers, tasks, models, data sets (and which are here)."""
     import json as jsonlib
 
     head, rows, cards = {
         Listed.measures: _measures,
         Listed.closers: _closers,
+        Listed.tasks: _tasks,
         Listed.models: _models,
         Listed.data: _data,
     }[what]()
@@ -88,6 +90,25 @@ def _closers() -> Listing:
     }
     cards |= {name: dataclasses.asdict(rule.card) for name, rule in CORRECTIONS.items()}
     return ("name", "what it does", "moves", "needs"), rows, cards
+
+
+def _tasks() -> Listing:
+    import dataclasses
+
+    from modalgap.evaluate.registry import TASKS
+
+    rows = [(task.name, task.card.question, task.card.needs) for task in TASKS.values()]
+    cards = {
+        task.name: dataclasses.asdict(task.card)
+        | {
+            "options": {
+                name: list(value) if isinstance(value, tuple) else value
+                for name, value in task.options.items()
+            }
+        }
+        for task in TASKS.values()
+    }
+    return ("name", "answers", "needs"), rows, cards
 
 
 def _models() -> Listing:

@@ -13,10 +13,7 @@ from modalgap.result import Result
 
 def print_result(result: Result) -> None:
     """Print what was measured, on what, and what was left out with the reason."""
-    console = Console(highlight=False, soft_wrap=False)
-    about = result.pair
-    sizes = [f"{about[f'n_{side}']:,} {side}s" for side in about["were_unit"]]
-    console.print(f"{' and '.join(sizes)}, {about['dim']} dimensions", markup=False)
+    console = _begun(result)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("measure", no_wrap=True)
     table.add_column("value", justify="right", no_wrap=True)
@@ -27,6 +24,50 @@ def print_result(result: Result) -> None:
         card = card_of(name)
         table.add_row(name, number(value.value) + card.unit, low_high, escape(card.title))
     console.print(table)
+    _left_out(console, result)
+
+
+def print_tasks(result: Result) -> None:
+    """Print what tasks found, a block a task, and what was left out with the reason."""
+    from modalgap.evaluate.registry import TASKS
+
+    console = _begun(result)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("task", no_wrap=True)
+    table.add_column("number", no_wrap=True)
+    table.add_column("value", justify="right", no_wrap=True)
+    table.add_column("95 % interval", no_wrap=True)
+    table.add_column("better", style="dim", no_wrap=True)
+    before = ""
+    for name, value in result.items():
+        task, _, what = name.partition(".")
+        if before and task != before:
+            table.add_section()
+        low_high = "" if value.interval is None else "{} … {}".format(*map(number, value.interval))
+        title = TASKS[task].card.title if task != before else ""
+        better = str(value.params.get("better", ""))
+        table.add_row(
+            escape(title),
+            escape(what),
+            number(value.value),
+            low_high,
+            "" if better == "neither" else better,
+        )
+        before = task
+    console.print(table)
+    _left_out(console, result)
+
+
+def _begun(result: Result) -> Console:
+    """A console on which the sizes of the input stand."""
+    console = Console(highlight=False, soft_wrap=False)
+    about = result.pair
+    sizes = [f"{about[f'n_{side}']:,} {side}s" for side in about["were_unit"]]
+    console.print(f"{' and '.join(sizes)}, {about['dim']} dimensions", markup=False)
+    return console
+
+
+def _left_out(console: Console, result: Result) -> None:
     groups: dict[str, list[str]] = {}
     for name, reason in result.skipped.items():
         groups.setdefault(reason, []).append(name)

@@ -85,13 +85,28 @@ def class_folders(
 
 
 def files_under(folder: Path, endings: frozenset[str] = IMAGES) -> list[Path]:
-    """Files with one of ``endings`` anywhere under ``folder``, sorted; hidden ones are left out."""
+    """Files with one of ``endings`` anywhere under ``folder``, sorted.
+
+    Hidden ones are left out, and what lies in the folder of an unfinished run.
+    """
     return sorted(
         path
         for path in folder.rglob("*")
-        if path.suffix.lower() in endings
-        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+        if path.suffix.lower() in endings and not _left_out(folder, path.relative_to(folder).parts)
     )
+
+
+def _left_out(folder: Path, parts: tuple[str, ...]) -> bool:
+    return any(
+        part.startswith(".")
+        or (part.endswith(".parts") and is_work(folder.joinpath(*parts[: i + 1])))
+        for i, part in enumerate(parts)
+    )
+
+
+def is_work(folder: Path) -> bool:
+    """Whether this is the folder of an unfinished run of ``encode``."""
+    return folder.name.endswith(".parts") and (folder / "plan.json").is_file()
 
 
 def zhou_file(folder: Path) -> Path | None:
@@ -127,7 +142,9 @@ def zhou(folder: Path, images: str, split: str) -> Source:
 def _sorted_folders(folder: Path) -> list[Path]:
     try:
         return sorted(
-            each for each in folder.iterdir() if each.is_dir() and not each.name.startswith(".")
+            each
+            for each in folder.iterdir()
+            if each.is_dir() and not each.name.startswith(".") and not is_work(each)
         )
     except OSError as error:
         raise FileError(f"{folder}: cannot be read ({error.strerror})") from error

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import difflib
 import glob
+import itertools
+import math
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from modalgap.data.classes import is_work
 from modalgap.data.dataset import default_root
 from modalgap.data.media import IMAGES, SOUNDS, Files
 from modalgap.data.reading import load_json, reading
 from modalgap.data.sets import DATASETS
-from modalgap.data.source import Source
+from modalgap.data.source import Source, check_seed, check_unicode
 from modalgap.data.sources.coco import is_coco, read_coco
 from modalgap.data.sources.folder import read_folder
 from modalgap.data.sources.hugging_face import is_saved, read_saved
@@ -25,6 +29,8 @@ from modalgap.errors import FileError, InputError, OptionError
 
 EMBEDDINGS = (".npy", ".npz", ".safetensors")
 SPLITS = ("train", "training", "val", "valid", "validation", "dev", "test", "testing")
+MOST_FILES = 10**6
+LONGEST_NUMBER = 18  # digits
 _BRACES = re.compile(r"\{(?:([0-9]+)\.\.([0-9]+)|([^{}]*,[^{}]*))\}")
 
 
@@ -58,6 +64,13 @@ def read(
     """
     if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit < 2):
         raise OptionError(f"limit: must be an integer of at least 2; got {limit!r}")
+    check_seed(seed)
+    if root is not None and not isinstance(root, str | Path):
+        raise OptionError(f"root: must be a path; got {type(root).__name__}")
+    texts = {"split": split, "image_column": image_column, "text_column": text_column}
+    for name, value in texts.items():
+        if value is not None and not isinstance(value, str):
+            raise OptionError(f"{name}: must be a string; got {type(value).__name__}")
     if isinstance(what, Source):
         found = what
     else:
@@ -75,6 +88,7 @@ def _read(
     if not isinstance(what, str | Path):
         raise InputError(f"source: must be a path, a name or a Source; got {type(what).__name__}")
     text = str(what)
+    check_unicode(text, "source")
     path = Path(text)
     columns = {"image_column": image_column, "text_column": text_column}
     folder = None if root is None else Path(root)
@@ -88,15 +102,19 @@ def _read(
     if not path.is_file():
         raise FileError(f"{path}: must be a folder or a regular file")
     _refuse(text, split=split)
+    return replace(_file(path, text, folder, columns), files=(path,))
+
+
+def _file(path: Path, text: str, folder: Path | None, columns: dict[str, str | None]) -> Source:
     ending = path.suffix.lower()
     if ending in (".csv", ".tsv"):
-        return read_table(path, folder, image_column, text_column)
+        return read_table(path, folder, **columns)
     if ending == ".parquet":
-        return read_parquet([path], text, image_column, text_column)
+        return read_parquet([path], text, **columns)
     _refuse(text, **columns)
     if ending == ".json":
         return _json(path, folder)
-    _refuse(text, root=root)
+    _refuse(text, root=folder)
     if ending == ".tar":
         return read_shards([path], text)
     if ending == ".txt":
@@ -115,7 +133,9 @@ def _read(
 
 def _folder(path: Path, split: str | None, columns: dict[str, str | None]) -> Source:
     with reading(str(path)):
-        inside = sorted(each for each in path.iterdir() if not each.name.startswith("."))
+        inside = sorted(
+            each for each in path.iterdir() if not each.name.startswith(".") and not is_work(each)
+        )
     if is_saved(path):
         return read_saved(path, split, **columns)
     splits = [each.name for each in inside if each.is_dir() and each.name.lower() in SPLITS]
@@ -149,8 +169,7 @@ def _pattern(
     if len(found) == 1 and str(found[0]) == text:
         near = difflib.get_close_matches(text, DATASETS, n=1)
         hint = f"did you mean {near[0]!r}? " if near else ""
-        name = text if len(text) <= 200 else f"{text[:200]}..."
-        raise InputError(f"{name}: no such path or data set; {hint}see: modalgap list data")
+        raise InputError(f"{_short(text)}: no such path or data set; {hint}see: modalgap list data")
     lost = [str(each) for each in found if not each.is_file()]
     if lost:
         rest = f" and {len(lost) - 1} more" if len(lost) > 1 else ""
@@ -171,19 +190,30 @@ def expand(pattern: str) -> list[str]:
     Raises:
         InputError: more than a million.
     """
-    match = _BRACES.search(pattern)
-    if match is None:
-        return [pattern]
-    if match[1]:
-        first, last = match[1], match[2]
-        if abs(int(last) - int(first)) >= 10**6:
-            raise InputError(f"{pattern}: must stand for at most a million files")
-        width = len(first) if first.startswith("0") or len(first) == len(last) else 0
-        values = [str(i).zfill(width) for i in range(int(first), int(last) + 1)]
-    else:
-        values = match[3].split(",")
-    before, after = pattern[: match.start()], pattern[match.end() :]
-    return [before + value + rest for value in values for rest in expand(after)]
+    values: list[list[str]] = []
+    end = 0
+    for match in _BRACES.finditer(pattern):
+        found = _numbers(match[1], match[2]) if match[1] else match[3].split(",")
+        values += [[pattern[end : match.start()]], found]
+        end = match.end()
+        if math.prod(map(len, values)) > MOST_FILES:
+            raise InputError(f"{_short(pattern)}: must stand for at most a million files")
+    return ["".join(parts) for parts in itertools.product(*values, [pattern[end:]])]
+
+
+def _numbers(first: str, last: str) -> list[str]:
+    if max(len(first), len(last)) > LONGEST_NUMBER:
+        raise InputError(f"{{{_short(first)}..{_short(last)}}}: must be of shorter numbers")
+    numbers = range(int(first), int(last) + 1)
+    if not 0 < len(numbers) <= MOST_FILES:
+        what = "at most a million files" if numbers else "at least one file"
+        raise InputError(f"{{{first}..{last}}}: must stand for {what}")
+    width = len(first) if first.startswith("0") or len(first) == len(last) else 0
+    return [str(i).zfill(width) for i in numbers]
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 200 else f"{text[:200]}..."
 
 
 def _json(path: Path, root: Path | None) -> Source:

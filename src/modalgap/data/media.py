@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
+import xxhash
 from numpy.typing import NDArray
 from PIL import Image
 
-from modalgap.errors import FileError
+from modalgap.errors import FileError, InputError
 
 Kind = Literal["image", "audio", "text"]
 Box = tuple[float, float, float, float]  # left, upper, right, lower
@@ -132,11 +133,27 @@ class Spans:
 
 @dataclass(frozen=True, eq=False)
 class Pixels:
-    """Images that are arrays: (n, h, w) or (n, h, w, 3) unsigned bytes."""
+    """Images that are arrays: (n, h, w) or (n, h, w, 3) unsigned bytes.
+
+    Raises:
+        InputError: another shape or type, or names that are not one an image.
+    """
 
     array: NDArray[np.uint8]
     names: Sequence[str]
     kind: Kind = "image"
+
+    def __post_init__(self) -> None:
+        found = self.array
+        if not isinstance(found, np.ndarray) or found.dtype != np.uint8:
+            what = found.dtype if isinstance(found, np.ndarray) else type(found).__name__
+            raise InputError(f"pixels: must be an array of unsigned bytes; got {what}")
+        if found.ndim != 3 and (found.ndim != 4 or found.shape[3] != 3):
+            raise InputError(f"pixels: must be (n, h, w) or (n, h, w, 3); got {found.shape}")
+        if len(self.names) != len(found):
+            raise InputError(
+                f"pixels: must have one name an image; got {len(self.names)} for {len(found)}"
+            )
 
     def __len__(self) -> int:
         return len(self.array)
@@ -166,11 +183,13 @@ class Cells:
 
     Args:
         read: picklable; called in the workers.
+        files: that the table lies in.
     """
 
     read: Callable[[int], Any]
     names: Sequence[str]
     kind: Kind = "image"
+    files: Sequence[Path] = ()
 
     def __len__(self) -> int:
         return len(self.names)
@@ -248,18 +267,37 @@ class Cropped:
 def state(media: Media) -> Iterator[str]:
     """What tells that the items are still the same: their names, and of files size and time."""
     yield from media.names
-    if isinstance(media, Files | Spans):
-        if isinstance(media, Spans):
-            yield str(media.spans.tolist())
-        for path in media.archives if isinstance(media, Spans) else media.paths:
-            try:
-                found = path.stat()
-            except (OSError, ValueError):
-                yield "none"
-            else:
-                yield f"{found.st_size} {found.st_mtime_ns}"
-    elif isinstance(media, Chosen | Cropped):
+    if isinstance(media, Chosen):
+        yield str(media.index.tolist())
+    elif isinstance(media, Cropped):
+        yield str(list(media.boxes))
+    if isinstance(media, Chosen | Cropped):
         yield from state(media.media)
+        return
+    if isinstance(media, Spans):
+        yield str(media.spans.tolist())
+    elif isinstance(media, Documents):
+        yield from media.texts
+    elif isinstance(media, Pixels):
+        yield xxhash.xxh3_128_hexdigest(np.ascontiguousarray(media.array).data)
+    for path in files_of(media):
+        try:
+            found = path.stat()
+        except (OSError, ValueError):
+            yield "none"
+        else:
+            yield f"{found.st_size} {found.st_mtime_ns}"
+
+
+def files_of(media: Media | None) -> Sequence[Path]:
+    """The files that the items are read from, as far as they are known."""
+    while isinstance(media, Chosen | Cropped):
+        media = media.media
+    if isinstance(media, Files):
+        return media.paths
+    if isinstance(media, Spans):
+        return media.archives
+    return media.files if isinstance(media, Cells) else ()
 
 
 def read_file(path: Path) -> bytes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -62,25 +62,37 @@ def table(path: Path, separator: str | None = None) -> list[dict[str, str]]:
         separator: between cells; by default what its first row holds most of: tab or comma.
 
     Raises:
-        FileError: no rows, or a row that is longer or shorter than the first.
+        FileError: no rows, a row that is longer or shorter than the first, or an open quote.
     """
     with reading(str(path)), path.open(encoding="utf-8-sig", newline="") as file:
         first = file.readline()
         file.seek(0)
         if separator is None:
             separator = "\t" if first.count("\t") >= max(first.count(","), 1) else ","
-        reader = csv.DictReader(file, delimiter=separator)
+        reader = csv.DictReader(file, delimiter=separator, strict=True)
         head = [name.strip().lower() for name in reader.fieldnames or ()]
         twice = sorted({name for name in head if head.count(name) > 1})
         if twice:
             raise FileError(f"columns must have names of their own; {twice[0]!r} is there twice")
-        rows = list(reader)
+        rows = list(_rows(reader))
         for number, row in enumerate(rows, 2):
             if None in row or None in row.values():
                 raise FileError(f"row {number} must have as many cells as the first row")
         if not rows:
             raise FileError("must have a row of names and rows of values; found none")
         return rows
+
+
+def _rows(reader: csv.DictReader[str]) -> Iterator[dict[str, str]]:
+    line = 0
+    while True:
+        try:
+            line = reader.reader.line_num + 1
+            yield next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            raise FileError(f"the row that begins in line {line}: {error}") from error
 
 
 def column(names: Sequence[str], known: Sequence[str], asked: str | None, what: str) -> str | None:
@@ -95,3 +107,33 @@ def column(names: Sequence[str], known: Sequence[str], asked: str | None, what: 
         return asked
     by_name = {name.strip().lower(): name for name in reversed(names)}
     return next((by_name[name] for name in known if name in by_name), None)
+
+
+def fitting(
+    types: Mapping[str, str],
+    fit: Sequence[str],
+    known: Sequence[str],
+    asked: str | None,
+    what: str,
+    certain: Sequence[str],
+) -> str | None:
+    """As ``column``, of columns with types.
+
+    Args:
+        types: every column and its type.
+        fit: those whose type can be read.
+        known: names to look for.
+        asked: the name asked for.
+        what: is looked for.
+        certain: names that mean nothing else: such a column is refused rather than left out.
+
+    Raises:
+        FileError: the column is not there, or its type cannot be read.
+    """
+    odd = asked if asked in types and asked not in fit else None
+    found = None if odd else column(fit, known, asked, what)
+    if found is None and asked is None:
+        odd = column([name for name in types if name not in fit], certain, None, what)
+    if odd is not None:
+        raise FileError(f"column {odd!r} must hold {what}; it is {types[odd]}")
+    return found

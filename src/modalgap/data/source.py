@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from pathlib import Path
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from modalgap.data.media import Chosen, Media
-from modalgap.errors import InputError
+from modalgap.data.media import Chosen, Kind, Media
+from modalgap.errors import InputError, OptionError
 
 Ints = NDArray[np.int64]
 
@@ -31,12 +32,14 @@ class Source:
         modality, text_modality: the names of the two sides.
         provenance: data set, split, revision ...: what to write beside the vectors.
         missing: items that the source lists and does not have, with the reason.
+        files: what was read besides the media's own files: nothing may be written over them.
 
     With both sides and neither match, row i matches row i. Captions are put in the order of their
     images; their own order stays within an image.
 
     Raises:
-        InputError: lengths or indices that do not fit together, or a template without ``{}``.
+        InputError: a value of a wrong type, lengths or indices that do not fit together, or a
+            template without ``{}``.
     """
 
     name: str
@@ -51,8 +54,10 @@ class Source:
     text_modality: str = "text"
     provenance: Mapping[str, str] = field(default_factory=dict)
     missing: tuple[tuple[str, str], ...] = ()
+    files: tuple[Path, ...] = ()
 
     def __post_init__(self) -> None:
+        self._check_types()
         n = None if self.media is None else len(self.media)
         m = None if self.texts is None else len(self.texts)
         if not n and not m:
@@ -81,6 +86,35 @@ class Source:
             self._order(_indices(self.text_to_image, f"{self.name}: text_to_image", m, n))
         elif n != m:
             raise InputError(f"{self.name}: row i matches row i; found {n} images and {m} texts")
+
+    def _check_types(self) -> None:
+        for what in ("name", "modality", "text_modality"):
+            _string(getattr(self, what), what)
+        if self.media is not None:
+            _check_media(self.media, self.name)
+        if self.texts is not None and not _is_list(self.texts, arrays=False):
+            found = type(self.texts).__name__
+            raise InputError(f"{self.name}: texts must be a list of strings; got {found}")
+        for what in ("factors", "text_factors", "provenance"):
+            if not isinstance(values := getattr(self, what), Mapping):
+                found = type(values).__name__
+                raise InputError(f"{self.name}: {what} must be a dict; got {found}")
+            for key in values:
+                _string(key, f"{self.name}: {what}: a name")
+        for key, value in self.provenance.items():
+            _string(value, f"{self.name}: provenance {key!r}")
+        for key, column in {**self.factors, **self.text_factors}.items():
+            if not _is_list(column):
+                found = type(column).__name__
+                raise InputError(f"{self.name}: factor {key!r} must be a list; got {found}")
+        if not _is_list(self.templates, arrays=False):
+            found = type(self.templates).__name__
+            raise InputError(f"{self.name}: templates must be a tuple; got {found}")
+        if not _is_list(self.missing) or not all(
+            isinstance(each, tuple) and len(each) == 2 and all(isinstance(s, str) for s in each)
+            for each in self.missing
+        ):
+            raise InputError(f"{self.name}: missing must be pairs of name and reason")
 
     def __repr__(self) -> str:
         sides = [] if self.media is None else [f"{len(self.media)} {self.modality}s"]
@@ -141,8 +175,61 @@ def check_template(template: object) -> None:
         raise InputError(f"template: must hold {{}} once, for the class name; got {template!r}")
 
 
+def check_unicode(text: str, what: str) -> None:
+    """Refuse a name that no file and no page could hold, before anything is encoded.
+
+    Raises:
+        InputError: it has lone surrogates, as names of other systems' files have.
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise InputError(f"{what}: must be valid Unicode; got {text!a}") from error
+
+
+def check_seed(seed: object) -> None:
+    """Refuse what seeds nothing.
+
+    Raises:
+        OptionError: not an integer of 0 … 2^63 - 1.
+    """
+    if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed < 2**63:
+        raise OptionError(f"seed: must be an integer of 0 … {2**63 - 1}; got {seed!r}"[:200])
+
+
+def _string(value: object, what: str) -> None:
+    if not isinstance(value, str):
+        raise InputError(f"{what}: must be a string; got {type(value).__name__}")
+    check_unicode(value, what)
+
+
+def _is_list(value: object, *, arrays: bool = True) -> bool:
+    if isinstance(value, np.ndarray):
+        return arrays and value.ndim > 0
+    return isinstance(value, Sequence) and not isinstance(value, str | bytes)
+
+
+def _check_media(media: object, name: str) -> None:
+    if not isinstance(media, Media):
+        needs = ("kind", "names", "__len__", "__getitem__")
+        lacks = next(each for each in needs if not hasattr(media, each))
+        raise InputError(f"{name}: media must have {lacks}; got {type(media).__name__}")
+    if media.kind not in get_args(Kind):
+        known = ", ".join(get_args(Kind))
+        raise InputError(f"{name}: the kind of media must be one of {known}; got {media.kind!r}")
+    if not _is_list(media.names) or len(media.names) != len(media):
+        found = f"{len(media.names)}" if _is_list(media.names) else type(media.names).__name__
+        raise InputError(f"{name}: media must have {len(media)} names; got {found}")
+    wrong = next((each for each in media.names if not isinstance(each, str)), None)
+    if wrong is not None:
+        raise InputError(f"{name}: names of media must be strings; one is {type(wrong).__name__}")
+
+
 def _indices(values: ArrayLike, what: str, length: int, limit: int) -> Ints:
-    index = np.asarray(values)
+    try:
+        index = np.asarray(values)
+    except (ValueError, TypeError) as error:  # ragged
+        raise InputError(f"{what}: must be {length} integers; numpy says: {error}") from error
     if index.shape != (length,) or (length and index.dtype.kind not in "iu"):
         raise InputError(f"{what}: must be {length} integers; got {index.dtype} {index.shape}")
     wrong = np.flatnonzero((index < 0) | (index >= limit))

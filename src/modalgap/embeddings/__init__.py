@@ -1,5 +1,6 @@
 """Embeddings, pairs of them, and the files they come from."""
 
+from modalgap.embeddings.describe import describe_input
 from modalgap.embeddings.moments import (
     GROUPS,
     MatchMoments,
@@ -17,6 +18,7 @@ __all__ = [
     "Moments",
     "Pair",
     "PairMoments",
+    "describe_input",
     "moments",
     "pair_moments",
 ]

@@ -30,7 +30,7 @@ from modalgap.measure.rmg import rmg
 from modalgap.measure.separability import separability
 from modalgap.measure.trace_ratio import trace_ratio
 from modalgap.measure.uniformity import uniformity
-from modalgap.measure.verb import describe_input, measure
+from modalgap.measure.verb import measure
 
 __all__ = [
     "MEASURES",
@@ -39,7 +39,6 @@ __all__ = [
     "centroid_share",
     "class_bias_spread",
     "cone",
-    "describe_input",
     "distribution_gap",
     "effective_rank",
     "frechet",

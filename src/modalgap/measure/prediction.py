@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 
 from modalgap.card import Card
-from modalgap.embeddings.moments import Floats
+from modalgap.counts import gini, normalised_entropy
 from modalgap.errors import NotApplicable
 from modalgap.measure.base import Evidence, Measure
 from modalgap.measure.intervals import bootstrap_counts
@@ -53,19 +53,6 @@ ENTROPY = Card(
     needs=("labels",),
     interval=_INTERVAL,
 )
-
-
-def gini(counts: Floats) -> float:
-    """Gini coefficient of counts (C,)."""
-    ordered, classes = np.sort(counts), len(counts)
-    rank = np.arange(1, classes + 1)
-    return float(((2 * rank - classes - 1) * ordered).sum() / (classes * ordered.sum()))
-
-
-def normalised_entropy(counts: Floats) -> float:
-    """Entropy of counts (C,) over log C."""
-    share = counts[counts > 0] / counts.sum()
-    return float(max(0.0, -(share * np.log(share)).sum()) / np.log(len(counts)))
 
 
 def _concentration(evidence: Evidence, seed: int, which: str) -> Value:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from modalgap.embeddings import Embeddings, Pair
+from modalgap.embeddings import Embeddings, Pair, describe_input
 from modalgap.errors import InputError, NotApplicable, OptionError
 from modalgap.measure.base import Evidence, Measure, Side
 from modalgap.measure.registry import MEASURES
@@ -67,21 +67,6 @@ def measure(
                     raise NotApplicable(f"{name}: {reason}") from None
                 skipped[name] = str(reason)
     return Result(values, skipped, describe_input(data), versions())
-
-
-def describe_input(data: Pair | Embeddings) -> dict[str, Any]:
-    """What a result says of its input; plain JSON types."""
-    sides = data.sides if isinstance(data, Pair) else (data,)
-    found: dict[str, Any] = {"n_image": None, "n_text": None}
-    found |= {f"n_{side.modality}": side.n for side in sides}
-    return found | {
-        "dim": data.dim,
-        "fingerprint": data.fingerprint,
-        "matched_by": data.matched_by if isinstance(data, Pair) else None,
-        "were_unit": {side.modality: side.were_unit for side in sides},
-        "norms": {side.modality: list(side.norm_range) for side in sides},
-        "provenance": {side.modality: dict(side.provenance) for side in sides},
-    }
 
 
 def _wanted(

@@ -50,6 +50,8 @@ def read_coco(annotations: Path, images: Path | None = None) -> Source:
                 missing.append((f"caption {note.get('id')}", "is not a text"))
                 continue
             captions.setdefault(owner, []).append(note["caption"])
+    if images is not None and not images.is_dir():
+        raise FileError(f"{annotations}: --root must be a folder; found no {images}")
     folder = images or _image_folder(annotations, list(files.values())[:20])
     rows = [(name, captions.get(id_, [])) for id_, name in files.items()]
     return gather(str(annotations), folder, rows, missing=missing)

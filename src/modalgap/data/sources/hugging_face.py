@@ -11,9 +11,10 @@ import numpy as np
 
 from modalgap.data.classes import PLAIN, labelled_media, readable
 from modalgap.data.media import Cells, Kind, read_file
-from modalgap.data.reading import column, reading
+from modalgap.data.reading import fitting, reading
 from modalgap.data.source import Source
-from modalgap.data.sources.table import CAPTIONS
+from modalgap.data.sources.parquet import SEEN
+from modalgap.data.sources.table import CAPTIONS, SAID
 from modalgap.errors import FileError, InputError, OptionError
 
 
@@ -54,8 +55,10 @@ def read_saved(
             for key, feature in features.items()
             if isinstance(feature, datasets.Image | datasets.Audio)
         ]
-        images = column(media, (), image_column, "images") or next(iter(media), None)
-        texts = column(_texts(features), CAPTIONS, text_column, "captions")
+        types = {key: repr(feature) for key, feature in features.items()}
+        images = fitting(types, media, SEEN, image_column, "images or sounds", SEEN)
+        images = images or next(iter(media), None)
+        texts = fitting(types, _texts(features), CAPTIONS, text_column, "captions", SAID)
         if images is None and texts is None:
             raise FileError(f"must have images or texts; found {', '.join(features)}")
         said = [_list(value) for value in found[texts]] if texts is not None else None
@@ -64,7 +67,8 @@ def read_saved(
         kind: Kind = "audio" if isinstance(features[images], datasets.Audio) else "image"
         raw = found.cast_column(images, type(features[images])(decode=False))
         names = [f"row {i}" for i in range(len(raw))]
-        cells = Cells(functools.partial(_cell, raw, images), names, kind)
+        files = [Path(each["filename"]) for each in found.cache_files]
+        cells = Cells(functools.partial(_cell, raw, images), names, kind, files)
         if said is not None:
             return Source(
                 name=str(folder),

@@ -14,6 +14,7 @@ PATHS = (
     "filepath", "file_path", "image_path", "img_path", "path", "file_name", "filename", "file",
     "image", "img", "audio", "audio_path", "images",
 )  # fmt: skip
+SAID = ("caption", "captions", "text")
 CAPTIONS = ("title", "caption", "captions", "text", "sentence", "raw", "comment", "description")
 
 
@@ -53,7 +54,6 @@ def read_table(
     ]
     sounds = [Path(name).suffix.lower() in SOUNDS for name, _ in found]
     kind: Kind = "audio" if found and all(sounds) else "image"
-    folder = root or path.parent
-    if not folder.is_dir():
-        raise FileError(f"{path}: --root must be a folder; found no {folder}")
-    return gather(str(path), folder, found, kind=kind, missing=missing)
+    if root is not None and not root.is_dir():
+        raise FileError(f"{path}: --root must be a folder; found no {root}")
+    return gather(str(path), root or path.parent, found, kind=kind, missing=missing)

@@ -76,13 +76,16 @@ def _scan(shard: Path, number: int, found: _Found) -> None:
             raise FileError("must be a plain archive; it is compressed")
     with tarfile.open(shard, "r:") as archive, shard.open("rb") as raw:
         for member in archive:
-            end = max(end, member.offset_data + member.size)
-            if not member.isreg() or member.issparse():
-                continue  # folders, links and devices hold no sample
+            end = archive.offset
             folder, _, last = member.name.rpartition("/")
             stem, dot, ending = last.partition(".")
             if not stem or not dot:
                 continue  # hidden files, files without an ending
+            if not member.isreg() or member.issparse():  # folders and devices hold no sample
+                if member.islnk() or member.issym() or member.issparse():
+                    why = "a sparse file" if member.issparse() else "a link, not a file"
+                    found.missing.append((f"{shard.name}/{member.name}", why))
+                continue
             key = f"{folder}/{stem}" if folder else stem
             parts = samples.setdefault(key, {})
             if ending.lower() in parts:
@@ -92,6 +95,8 @@ def _scan(shard: Path, number: int, found: _Found) -> None:
         raw.seek(-(-end // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE)
         if raw.read(tarfile.BLOCKSIZE) != tarfile.NUL * tarfile.BLOCKSIZE:  # how an archive ends
             found.missing.append((shard.name, "the archive is cut short: the rest is not there"))
+        elif any(block.strip(tarfile.NUL) for block in iter(lambda: raw.read(2**20), b"")):
+            found.missing.append((shard.name, "there is more after the end of the archive"))
         for key, parts in samples.items():
             name = f"{shard.name}/{key}"
             media = [e for e in parts if f".{e}" in IMAGES or f".{e}" in SOUNDS]
@@ -105,7 +110,11 @@ def _scan(shard: Path, number: int, found: _Found) -> None:
             found.names.append(f"{name}.{media[0]}")
             try:
                 found.captions.append(_caption(raw, parts))
-            except (FileError, ValueError) as error:  # its image stays, without a caption
+            except (
+                FileError,
+                ValueError,
+                RecursionError,
+            ) as error:  # its image stays, without a caption
                 found.captions.append(None)
                 reason = str(error) if isinstance(error, FileError) else "its .json is not JSON"
                 found.missing.append((f"{name}, caption", reason))

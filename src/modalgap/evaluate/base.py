@@ -1,0 +1,171 @@
+"""What a task is, and scores that can be resampled.
+
+A task gives, for each number, the evidence unit by unit (a query, an image), so that intervals and
+paired differences are made once for all tasks: by the bootstrap over independent units.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from modalgap.embeddings import Pair
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Statistic = Callable[[NDArray[Any], Floats], float]
+DRAWS = 1000
+LEVEL = 0.95
+
+
+def mean(values: NDArray[Any], weights: Floats) -> float:
+    """Weighted mean."""
+    return float(np.average(values, weights=weights))
+
+
+def median(values: NDArray[Any], weights: Floats) -> float:
+    """Weighted median: the least value that half of the weight does not exceed."""
+    order = np.argsort(values, kind="stable")
+    total = np.cumsum(weights[order])
+    return float(values[order][np.searchsorted(total, total[-1] / 2)])
+
+
+@dataclass(frozen=True, eq=False)
+class Scores:
+    """One number of a task, with its evidence.
+
+    Attributes:
+        values: (q, …) one entry a unit.
+        clusters: (q,) which units move together (the captions of one image); None where a number
+            cannot be resampled.
+        statistic: values and weights (q,) to the number.
+        better: "higher", "lower" or "neither".
+    """
+
+    values: NDArray[Any]
+    clusters: Ints | None
+    statistic: Statistic = mean
+    better: str = "higher"
+
+    @property
+    def value(self) -> float:
+        """The number."""
+        return self.statistic(self.values, np.ones(len(self.values)))
+
+    def draws(self, seed: int, draws: int = DRAWS) -> Floats | None:
+        """The number on bootstrap resamples of the clusters; None where there are under five.
+
+        Scores of the same clusters and seed are resampled alike, so that their draws may be
+        subtracted.
+        """
+        if self.clusters is None:
+            return None
+        _, codes = np.unique(self.clusters, return_inverse=True)
+        n = int(codes.max()) + 1
+        if n < 5:
+            return None
+        random = np.random.default_rng(seed)
+        found = np.empty(draws)
+        plain = self.statistic is mean
+        sums = np.bincount(codes, self.values, n) if plain else None
+        counts = np.bincount(codes, minlength=n)
+        for i in range(draws):
+            times = np.bincount(random.integers(0, n, n), minlength=n)
+            if sums is not None:
+                found[i] = (times @ sums) / (times @ counts)
+            else:
+                found[i] = self.statistic(self.values, times[codes].astype(np.float64))
+        return found
+
+    def interval(self, seed: int) -> tuple[float, float] | None:
+        """The 95 % percentile interval."""
+        return percentiles(self.draws(seed))
+
+    def minus(
+        self, other: Scores, seed: int, level: float = LEVEL
+    ) -> tuple[float, tuple[float, float] | None]:
+        """This number less the other's on the same units, and the interval of that difference."""
+        ours, theirs = self.draws(seed), other.draws(seed)
+        between = None
+        if ours is not None and theirs is not None:
+            between = percentiles(ours - theirs, level)
+        return self.value - other.value, between
+
+
+def percentiles(draws: Floats | None, level: float = LEVEL) -> tuple[float, float] | None:
+    """The middle ``level`` of draws."""
+    if draws is None or not np.isfinite(draws).all():
+        return None
+    low, high = np.quantile(draws, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """What a task found.
+
+    Attributes:
+        scores: name to number with evidence.
+        details: further facts, plain JSON types.
+    """
+
+    scores: Mapping[str, Scores]
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskCard:
+    """The description of one task.
+
+    Attributes:
+        name: the name used in Python, on the command line and in JSON.
+        title: a short name for people.
+        question: the question that it answers, as a user would ask it.
+        idea: how it is answered.
+        source: where it is defined.
+        needs: what must be there beyond the vectors: "pairs", "labels", "factors" …
+        main: the number that stands for the task in a leaderboard.
+    """
+
+    name: str
+    title: str
+    question: str
+    idea: str
+    source: str
+    needs: str
+    main: str
+
+
+@dataclass(frozen=True)
+class Task:
+    """A card, and how to do it: (Pair, **options) to ``Outcome``."""
+
+    card: TaskCard
+    run: Callable[..., Outcome]
+    __doc__: str = field(default="", init=False)
+
+    def __post_init__(self) -> None:
+        doc = f"{self.card.title}. {self.card.question}\n\n{self.run.__doc__ or ''}"
+        object.__setattr__(self, "__doc__", doc)
+
+    @property
+    def name(self) -> str:
+        """The name on the card."""
+        return self.card.name
+
+    @property
+    def options(self) -> Mapping[str, Any]:
+        """Options and their defaults."""
+        parameters = list(inspect.signature(self.run).parameters.values())[1:]
+        return {each.name: each.default for each in parameters}
+
+    def __call__(self, pair: Pair, **options: Any) -> Outcome:
+        """Do the task on a pair."""
+        from modalgap.evaluate.verb import outcome
+
+        return outcome(self, pair, options)

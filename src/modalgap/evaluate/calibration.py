@@ -1,0 +1,324 @@
+"""Calibration: what is the probability that two things match, given their cosine?
+
+Cosines of matches are 0.2 … 0.4 across modalities and 0.5 … 1 within one, so no number means
+"match" by itself. Fitted on half of the images and judged on the other: isotonic (Zadrozny & Elkan
+2002) and logistic (Platt 1999) maps from score to probability, and the least score at which the
+wanted share of what is accepted is right. Both depend on how many of the candidates match
+beforehand: ``prior``. For the best of N candidates with one match it is 1/N.
+Numbers, for each pair of modalities that has matches: area under the ROC curve, expected
+calibration error and Brier score of both maps, threshold, and precision and recall there.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.isotonic import IsotonicRegression
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import roc_auc_score
+
+from modalgap import checks
+from modalgap.embeddings import Pair
+from modalgap.errors import NotApplicable, OptionError
+from modalgap.evaluate.base import Floats, Ints, Outcome, Scores, Task, TaskCard
+from modalgap.evaluate.within import classes
+
+BINS = 15
+
+CARD = TaskCard(
+    name="calibration",
+    title="Calibration",
+    question="What cosine means that two things match?",
+    idea="Score to probability of a match, fitted on one half and judged on the other.",
+    source="Platt 1999; Zadrozny & Elkan 2002; expected calibration error: Naeini et al. 2015",
+    needs="pairs, or labels",
+    main="image_text_ece_isotonic",
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Calibration:
+    """Score to probability of a match, for one pair of modalities.
+
+    Attributes:
+        kind: "image_text", "image_image" or "text_text".
+        prior: the share of candidates that match.
+        scores, probabilities: (k,) knots of the isotonic map.
+        slope, intercept: of the logistic map.
+        fit: (scores, matches, weights), on which both were fitted.
+    """
+
+    kind: str
+    prior: float
+    scores: Floats
+    probabilities: Floats
+    slope: float
+    intercept: float
+    fit: tuple[Floats, NDArray[np.bool_], Floats]
+
+    def probability(self, scores: ArrayLike, how: str = "isotonic") -> Floats:
+        """Probability of a match at each score; ``how``: "isotonic" or "logistic"."""
+        checks.one_of("how", how, ("isotonic", "logistic"))
+        given = np.asarray(scores, np.float64)
+        if how == "isotonic":
+            return np.asarray(np.interp(given, self.scores, self.probabilities))
+        return np.asarray(1 / (1 + np.exp(-(self.slope * given + self.intercept))))
+
+    def threshold(self, precision: float = 0.9) -> float:
+        """The least score such that this share of what scores as high are matches.
+
+        Raises:
+            NotApplicable: no score reaches it.
+        """
+        checks.share("precision", precision)
+        scores, match, weights = self.fit
+        order = np.argsort(-scores, kind="stable")
+        right = np.cumsum((weights * match)[order])
+        total = np.cumsum(weights[order])
+        # only where the score falls: equal scores are accepted together
+        last = np.append(np.diff(scores[order]) < 0, True)
+        good = np.flatnonzero(last & (right >= precision * total))
+        if not len(good):
+            raise NotApplicable(f"no score gives a precision of {precision:g} for {self.kind}")
+        return float(scores[order][good[-1]])
+
+
+def calibrate(
+    pair: Pair,
+    kind: str = "image_text",
+    *,
+    prior: float = 0.5,
+    negatives: int = 20,
+    factor: str | None = None,
+    seed: int = 0,
+) -> Calibration:
+    """Fit a calibration on all of a pair.
+
+    Args:
+        pair: matched images and texts.
+        kind: "image_text"; or "image_image", "text_text", where rows have classes.
+        prior: the share of candidates that match, where it will be used.
+        negatives: non-matches drawn for each row.
+        factor: what makes classes within a modality.
+        seed: of their choice.
+    """
+    scores, match, _ = _candidates(pair, kind, negatives, factor, seed)
+    return _fitted(kind, scores, match, _prior(prior))
+
+
+def _calibration(
+    pair: Pair,
+    *,
+    prior: float = 0.5,
+    precision: float = 0.9,
+    negatives: int = 20,
+    factor: str | None = None,
+    seed: int = 0,
+) -> Outcome:
+    """Options.
+
+    ``prior``: the share of candidates that match. ``precision``: wanted of what is accepted.
+    ``negatives``: non-matches drawn for each row. ``factor``: what makes classes within a modality.
+    ``seed``: of draws and halves.
+    """
+    _prior(prior)
+    checks.share("precision", precision)
+    checks.whole("negatives", negatives, 1)
+    checks.whole("seed", seed, 0)
+    names = (pair.image.modality, pair.text.modality)
+    found: dict[str, Scores] = {}
+    details: dict[str, Any] = {"prior": prior, "precision": precision}
+    reasons = []
+    for kind in (f"{names[0]}_{names[1]}", f"{names[0]}_{names[0]}", f"{names[1]}_{names[1]}"):
+        try:
+            scores, match, groups = _candidates(pair, kind, negatives, factor, seed)
+            part, curve = _judged(kind, scores, match, groups, prior, precision, seed)
+        except NotApplicable as reason:
+            reasons.append(str(reason))
+            continue
+        found |= part
+        details[kind] = curve
+    if not found:
+        raise NotApplicable("; ".join(reasons))
+    return Outcome(found, details)
+
+
+def _judged(
+    kind: str,
+    scores: Floats,
+    match: NDArray[np.bool_],
+    groups: Ints,
+    prior: float,
+    precision: float,
+    seed: int,
+) -> tuple[dict[str, Scores], dict[str, Any]]:
+    """Numbers on the half that was not fitted on, and the curve for a page."""
+    half = np.random.default_rng(seed).permutation(int(groups.max()) + 1) % 2 == 0
+    first = half[groups]
+    checks.needs(
+        all(match[part].any() and (~match[part]).any() for part in (first, ~first)),
+        f"{kind}: too few rows for two halves with matches",
+    )
+    fitted = _fitted(kind, scores[first], match[first], prior)
+    s, y, g = scores[~first], match[~first].astype(np.float64), groups[~first]
+    weights = _weights(match[~first], prior)
+    found = {
+        f"{kind}_auc": Scores(np.stack([s, y], 1), None, _auc),
+    }
+    for how in ("isotonic", "logistic"):
+        p = fitted.probability(s, how)
+        rows = np.stack([p, y, weights], 1)
+        found[f"{kind}_ece_{how}"] = Scores(rows, g, _ece, "lower")
+        found[f"{kind}_brier_{how}"] = Scores(rows, g, _brier, "lower")
+    curve: dict[str, Any] = {
+        "slope": fitted.slope,
+        "intercept": fitted.intercept,
+        "knots": [[float(a), float(b)] for a, b in _thin(fitted.scores, fitted.probabilities)],
+        "reliability": _reliability(fitted.probability(s), y, weights),
+    }
+    try:
+        limit = fitted.threshold(precision)
+    except NotApplicable as reason:
+        curve["threshold"] = str(reason)
+        return found, curve
+    accepted = (s >= limit).astype(np.float64)
+    rows = np.stack([accepted, y, weights], 1)
+    found[f"{kind}_threshold"] = Scores(np.array([limit]), None, better="neither")
+    if accepted.any():
+        found[f"{kind}_precision_there"] = Scores(rows, g, _precision)
+    found[f"{kind}_recall_there"] = Scores(rows, g, _recall)
+    return found, curve
+
+
+def _candidates(
+    pair: Pair, kind: str, negatives: int, factor: str | None, seed: int
+) -> tuple[Floats, NDArray[np.bool_], Ints]:
+    """Scores (k,), whether they are matches, and the row that each belongs to."""
+    random = np.random.default_rng(seed)
+    image, text = pair.image.modality, pair.text.modality
+    kinds = (f"{image}_{text}", f"{image}_{image}", f"{text}_{text}")
+    checks.one_of("kind", kind, kinds)
+    if kind == kinds[0]:
+        asked, found = (index.numpy() for index in pair.matches)
+        others = random.integers(0, pair.text.n, (len(asked), negatives))
+        known = asked * np.int64(pair.text.n) + found
+        wrong = ~np.isin(asked[:, None] * np.int64(pair.text.n) + others, known)
+        sides = (pair.image, pair.text)
+    else:
+        side = pair.image if kind == kinds[1] else pair.text
+        codes = classes(pair, side, factor)
+        if codes is None:
+            raise NotApplicable(f"{kind}: {side.modality}s have no classes")
+        asked, found = _within(codes, random)
+        checks.needs(len(asked) > 1, f"{kind}: no two {side.modality}s share a class")
+        others = random.integers(0, side.n, (len(asked), negatives))
+        wrong = codes[others] != codes[asked][:, None]
+        sides = (side, side)
+    rows, columns = np.nonzero(wrong)
+    left = np.concatenate([asked, asked[rows]])
+    right = np.concatenate([found, others[rows, columns]])
+    match = np.arange(len(left)) < len(asked)
+    checks.needs(bool((~match).any()), f"{kind}: there are no non-matches")
+    scores = np.empty(len(left))
+    step = 65_536
+    import torch
+
+    for a in range(0, len(left), step):
+        one = sides[0].take(torch.from_numpy(left[a : a + step]))
+        two = sides[1].take(torch.from_numpy(right[a : a + step]))
+        scores[a : a + step] = (one * two).sum(1).double().numpy()
+    _, groups = np.unique(left, return_inverse=True)
+    return scores, match, groups.astype(np.int64)
+
+
+def _within(codes: Ints, random: np.random.Generator) -> tuple[Ints, Ints]:
+    """Each row with another of its class, where there is one."""
+    order = np.lexsort((random.random(len(codes)), codes))
+    ordered = codes[order]
+    # the next of the same class, the last of a class takes its first
+    start = np.searchsorted(ordered, ordered, "left")
+    stop = np.searchsorted(ordered, ordered, "right")
+    following = np.arange(len(codes)) + 1
+    following = np.where(following < stop, following, start)
+    kept = stop - start > 1
+    return order[kept], order[following[kept]]
+
+
+def _fitted(kind: str, scores: Floats, match: NDArray[np.bool_], prior: float) -> Calibration:
+    weights = _weights(match, prior)
+    isotonic = IsotonicRegression(y_min=0, y_max=1, out_of_bounds="clip")
+    isotonic.fit(scores, match.astype(np.float64), weights)
+    logistic = LogisticRegression(C=1e6, max_iter=1000)
+    logistic.fit(scores[:, None], match, weights * len(scores))
+    return Calibration(
+        kind=kind,
+        prior=prior,
+        scores=np.asarray(isotonic.X_thresholds_, np.float64),
+        probabilities=np.asarray(isotonic.y_thresholds_, np.float64),
+        slope=float(logistic.coef_[0, 0]),
+        intercept=float(logistic.intercept_[0]),
+        fit=(scores, match, weights),
+    )
+
+
+def _weights(match: NDArray[np.bool_], prior: float) -> Floats:
+    """Weights that sum to 1, matches to the prior."""
+    found: Floats = np.where(match, prior / match.sum(), (1 - prior) / (~match).sum())
+    return found
+
+
+def _prior(prior: float) -> float:
+    if isinstance(prior, bool) or not isinstance(prior, int | float) or not 0 < prior < 1:
+        raise OptionError(f"prior must be a number between 0 and 1; got {prior!r}")
+    return float(prior)
+
+
+def _auc(values: NDArray[np.float64], _weights: Floats) -> float:
+    return float(roc_auc_score(values[:, 1], values[:, 0]))
+
+
+def _ece(values: NDArray[np.float64], weights: Floats) -> float:
+    """Of rows (probability, match, weight): mean gap between both over equal bins."""
+    p, y, w = values[:, 0], values[:, 1], values[:, 2] * weights
+    number = np.minimum((p * BINS).astype(np.int64), BINS - 1)
+    apart = np.abs(np.bincount(number, w * p, BINS) - np.bincount(number, w * y, BINS))
+    return float(apart.sum() / w.sum())
+
+
+def _brier(values: NDArray[np.float64], weights: Floats) -> float:
+    w = values[:, 2] * weights
+    return float((w * (values[:, 0] - values[:, 1]) ** 2).sum() / w.sum())
+
+
+def _precision(values: NDArray[np.float64], weights: Floats) -> float:
+    w = values[:, 2] * weights * values[:, 0]
+    return float((w * values[:, 1]).sum() / w.sum()) if w.sum() > 0 else float("nan")
+
+
+def _recall(values: NDArray[np.float64], weights: Floats) -> float:
+    w = values[:, 2] * weights * values[:, 1]
+    return float((w * values[:, 0]).sum() / w.sum()) if w.sum() > 0 else float("nan")
+
+
+def _reliability(p: Floats, y: Floats, weights: Floats) -> list[list[float]]:
+    """[mean probability, share of matches, weight] of each bin that holds any."""
+    number = np.minimum((p * BINS).astype(np.int64), BINS - 1)
+    total = np.bincount(number, weights, BINS)
+    some = total > 0
+    expected = np.bincount(number, weights * p, BINS)[some] / total[some]
+    found = np.bincount(number, weights * y, BINS)[some] / total[some]
+    return [
+        [float(a), float(b), float(c)] for a, b, c in zip(expected, found, total[some], strict=True)
+    ]
+
+
+def _thin(x: Floats, y: Floats) -> list[tuple[float, float]]:
+    """At most 60 knots."""
+    kept = np.unique(np.linspace(0, len(x) - 1, 60).round().astype(np.int64))
+    return [(float(x[i]), float(y[i])) for i in kept]
+
+
+calibration = Task(CARD, _calibration)

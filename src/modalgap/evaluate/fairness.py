@@ -1,0 +1,95 @@
+"""Fairness: how often does a group get a harmful prediction?
+
+Numbers: for each group of images the share predicted as one of the harmful classes, the largest
+difference between groups, and accuracy where labels among the other classes are known.
+Source: Radford et al. 2021, section 7.1; Liang et al. 2022, table 2 (crime and non-human labels
+by race on FairFace).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from modalgap import checks
+from modalgap.embeddings import Pair
+from modalgap.errors import OptionError
+from modalgap.evaluate.base import Floats, Outcome, Scores, Task, TaskCard
+from modalgap.evaluate.perturb import exact
+
+CARD = TaskCard(
+    name="fairness",
+    title="Fairness",
+    question="How often does each group get a harmful prediction?",
+    idea="Share of each group's images whose nearest prompt is one of the harmful ones.",
+    source="Radford et al. 2021, section 7.1; Liang et al. 2022, table 2",
+    needs="a group of each image, and which class prompts are harmful",
+    main="largest_difference",
+)
+
+
+def _fairness(
+    pair: Pair, *, group: str = "race", harmful: Sequence[str | int] | None = None
+) -> Outcome:
+    """Options.
+
+    ``group``: the factor of the images that names groups. ``harmful``: class prompts, by name or by
+    number.
+    """
+    checks.needs(
+        group in pair.image.factors,
+        f"it needs the factor {group!r} of the images (option group); there is"
+        f" {', '.join(sorted(pair.image.factors)) or 'none'}",
+    )
+    checks.needs(bool(harmful), "it needs the harmful class prompts: option harmful")
+    bad = _numbers(pair, harmful or ())
+    values = pair.image.factors[group]
+    names, codes = np.unique(values, return_inverse=True)
+    checks.needs(len(names) > 1, f"all images are of one {group}")
+    predicted = exact(pair.image.unit(), pair.text.unit())
+    hit = np.isin(predicted, bad).astype(np.float64)
+    scores: dict[str, Scores] = {}
+    for code, name in enumerate(names):
+        members = np.flatnonzero(codes == code)
+        scores[f"harmful_{name}"] = Scores(hit[members], members, better="lower")
+    both = np.stack([hit, codes], 1)
+    each = np.arange(len(hit))
+    scores["largest_difference"] = Scores(both, each, largest_difference, "lower")
+    scores["harmful"] = Scores(hit, each, better="lower")
+    if pair.labels is not None:
+        right = (predicted == pair.labels).astype(np.float64)
+        scores["accuracy"] = Scores(right, each)
+    groups = {str(name): int((codes == code).sum()) for code, name in enumerate(names)}
+    return Outcome(scores, {"groups": groups, "harmful": [int(i) for i in bad]})
+
+
+def largest_difference(values: NDArray[np.float64], weights: Floats) -> float:
+    """Of rows (harmful or not, group): the highest rate of a group less the lowest."""
+    codes = values[:, 1].astype(np.int64)
+    total = np.bincount(codes, weights)
+    rates = np.bincount(codes, weights * values[:, 0])[total > 0] / total[total > 0]
+    return float(rates.max() - rates.min())
+
+
+def _numbers(pair: Pair, harmful: Sequence[str | int]) -> list[int]:
+    """Rows of the harmful prompts."""
+    names = pair.text.names
+    found = []
+    if isinstance(harmful, str | int):
+        raise OptionError(f"harmful must be a list of names or numbers; got {harmful!r}")
+    for each in harmful:
+        if isinstance(each, int) and not isinstance(each, bool):
+            if not 0 <= each < pair.text.n:
+                raise OptionError(f"harmful: must lie in 0 … {pair.text.n - 1}; got {each}")
+            found.append(each)
+            continue
+        checks.needs(names is not None, "prompts have no names: give harmful by number")
+        if each not in (names or ()):
+            raise OptionError.unknown("class prompt", str(each), names or ())
+        found.append((names or ()).index(str(each)))
+    return sorted(set(found))
+
+
+fairness = Task(CARD, _fairness)

@@ -1,0 +1,214 @@
+"""Where the relevant items stand: ranks, without ever sorting a gallery.
+
+For each query only how many items score at least as high as each relevant one is counted, a block
+of similarities at a time. Irrelevant items of the very same score count as before it: a model that
+gives all items one score finds nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from modalgap.linalg import blocks
+from modalgap.progress import progress
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+CACHED = 2**20  # scores that are compared again and again while they stay in cache
+FEW = 128  # relevant items up to which counting beats sorting
+
+
+@dataclass(frozen=True, eq=False)
+class Relevant:
+    """Which items are relevant to each query: ``items[starts[q]:starts[q + 1]]``."""
+
+    starts: Ints
+    items: Ints
+
+    @classmethod
+    def of(cls, queries: Ints, items: Ints, n: int) -> Relevant:
+        """From pairs (query, item), for n queries."""
+        order = np.lexsort((items, queries))
+        counts = np.bincount(queries, minlength=n)
+        return cls(np.concatenate([[0], np.cumsum(counts)]), items[order])
+
+    @classmethod
+    def same_class(cls, queries: Ints, gallery: Ints, *, itself: bool) -> Relevant:
+        """Items of the query's class; ``itself`` leaves out item q for query q."""
+        order = np.argsort(gallery, kind="stable")
+        ordered = gallery[order]
+        low = np.searchsorted(ordered, queries, "left")
+        high = np.searchsorted(ordered, queries, "right")
+        counts = high - low
+        starts = np.concatenate([[0], np.cumsum(counts)])
+        within = np.arange(starts[-1]) - np.repeat(starts[:-1], counts)
+        items = order[np.repeat(low, counts) + within]
+        if itself:
+            owner = np.repeat(np.arange(len(queries)), counts)
+            kept = items != owner
+            items, owner = items[kept], owner[kept]
+            counts = np.bincount(owner, minlength=len(queries))
+            starts = np.concatenate([[0], np.cumsum(counts)])
+        return cls(starts.astype(np.int64), items.astype(np.int64))
+
+    @property
+    def counts(self) -> Ints:
+        """(n,) relevant items of each query."""
+        return np.diff(self.starts)
+
+
+@dataclass(frozen=True, eq=False)
+class Ranks:
+    """Ranks, from 1, of the relevant items of each query, ascending.
+
+    Attributes:
+        queries: (k,) the queries that have a relevant item.
+        starts: (k + 1,) where the ranks of each begin.
+        ranks: all of them.
+    """
+
+    queries: Ints
+    starts: Ints
+    ranks: Ints
+
+    @property
+    def counts(self) -> Ints:
+        """(k,) relevant items of each query."""
+        return np.diff(self.starts)
+
+    @property
+    def first(self) -> Ints:
+        """(k,) rank of the best relevant item."""
+        return self.ranks[self.starts[:-1]]
+
+    def within(self, k: int) -> Floats:
+        """(k,) whether one is among the first ``k``: recall at k, as the field calls it."""
+        return (self.first <= k).astype(np.float64)
+
+    def average_precision(self) -> Floats:
+        """(k,) mean over the relevant items of precision at their ranks."""
+        return self._sum(self._order / self.ranks) / self.counts
+
+    def precision_at_r(self) -> Floats:
+        """(k,) R-precision: the share of relevant items among the first R, R being their number."""
+        return self._sum((self.ranks <= self._own(self.counts)).astype(np.float64)) / self.counts
+
+    def average_precision_at_r(self) -> Floats:
+        """(k,) mAP@R (Musgrave et al. 2020): average precision over the first R only."""
+        among = self.ranks <= self._own(self.counts)
+        return self._sum(np.where(among, self._order / self.ranks, 0.0)) / self.counts
+
+    def ndcg(self, k: int) -> Floats:
+        """(k,) gain of the first ``k`` over that of the best possible order of all items."""
+        gain = np.where(self.ranks <= k, 1 / np.log2(self.ranks + 1.0), 0.0)
+        ideal = np.cumsum(1 / np.log2(np.arange(2, k + 2)))
+        found: Floats = self._sum(gain) / ideal[np.minimum(self.counts, k) - 1]
+        return found
+
+    @property
+    def _order(self) -> Floats:
+        """1, 2, … within each query."""
+        return np.arange(1.0, len(self.ranks) + 1) - self._own(self.starts[:-1])
+
+    def _own(self, values: NDArray[np.int64]) -> Ints:
+        return np.repeat(values, self.counts)
+
+    def _sum(self, values: Floats) -> Floats:
+        return np.add.reduceat(values, self.starts[:-1]) if len(self.ranks) else values
+
+
+def ranks(
+    queries: Tensor,
+    gallery: Tensor,
+    relevant: Relevant,
+    *,
+    itself: bool = False,
+    bias: Tensor | None = None,
+    what: str = "ranking",
+) -> Ranks:
+    """Rank the gallery for each query.
+
+    Args:
+        queries: (n, d) rows.
+        gallery: (m, d) rows; scores are inner products.
+        relevant: which items count.
+        itself: whether query q is item q, and is left out.
+        bias: (m,) added to the scores of each item.
+        what: said beside the progress bar.
+    """
+    n, m = len(queries), len(gallery)
+    counts = relevant.counts
+    some = np.flatnonzero(counts)
+    starts = np.concatenate([[0], np.cumsum(counts[some])])
+    out = np.empty(starts[-1], np.int64)
+    spans = list(blocks(n, m))
+    scores = torch.empty(max((b - a for a, b in spans), default=0), m)
+    with progress(what, n) as advance:
+        for a, b in spans:
+            block = torch.mm(queries[a:b], gallery.T, out=scores[: b - a])
+            if bias is not None:
+                block += bias
+            if itself:
+                block[torch.arange(b - a), torch.arange(a, b)] = -torch.inf
+            first, last = relevant.starts[a], relevant.starts[b]
+            out[first:last] = _ranks(block, relevant, a, b)
+            advance(b - a)
+    return Ranks(some.astype(np.int64), starts.astype(np.int64), out)
+
+
+def _ranks(block: Tensor, relevant: Relevant, a: int, b: int) -> Ints:
+    """Ranks of the relevant items of queries a … b, one after the other."""
+    counts = relevant.counts[a:b]
+    width = int(counts.max(initial=0))
+    if width == 0:
+        return np.empty(0, np.int64)
+    column = np.arange(width)
+    there = column < counts[:, None]
+    items = np.zeros((b - a, width), np.int64)
+    items[there] = relevant.items[relevant.starts[a] : relevant.starts[b]]
+    limits = block.gather(1, torch.from_numpy(items))
+    limits[torch.from_numpy(~there)] = torch.inf
+    above = _at_least(block, limits)
+    # relevant items rank among themselves in the order of their scores, ties after one another
+    own = (limits[:, None, :] >= limits[:, :, None]).sum(2) if width <= FEW else _own(limits)
+    own = own - (~torch.from_numpy(there)).sum(1, keepdim=True)  # paddings are infinite
+    irrelevant = (above - own).numpy()
+    order = torch.argsort(limits, dim=1, descending=True, stable=True).numpy()
+    ranked = np.take_along_axis(irrelevant, order, 1)
+    padding = width - counts[:, None]
+    # paddings, infinite, come first
+    position = column - padding + 1
+    found: Ints = (ranked + position)[column >= padding]
+    return found
+
+
+def _own(limits: Tensor) -> Tensor:
+    """(b, w) how many of each row's limits are at least as high as each."""
+    ascending = limits.sort(dim=1).values
+    below = torch.searchsorted(ascending, limits, right=False)
+    return limits.shape[1] - below
+
+
+def _at_least(block: Tensor, limits: Tensor) -> Tensor:
+    """(b, w) how many scores of each row are at least each of its limits."""
+    found = torch.empty(limits.shape, dtype=torch.int64)
+    width = limits.shape[1]
+    if width > FEW:
+        for row in range(len(block)):
+            ordered = torch.from_numpy(np.sort(block[row].numpy()))
+            found[row] = block.shape[1] - torch.searchsorted(ordered, limits[row])
+        return found
+    step = max(1, CACHED // block.shape[1])
+    flags = torch.empty(step, block.shape[1])
+    for a in range(0, len(block), step):
+        rows = block[a : a + step]
+        for k in range(width):
+            # comparing into float32 and summing that is ten times as fast as summing booleans
+            torch.ge(rows, limits[a : a + step, k : k + 1], out=flags[: len(rows)])
+            found[a : a + step, k] = flags[: len(rows)].sum(1).long()
+    return found

@@ -1,0 +1,59 @@
+"""Cross-modal retrieval: does each image find its captions, and each caption its image?
+
+Numbers, both ways: recall at k (one relevant item among the first k), median rank of the first, and
+mean average precision over all captions of an image. Source: Karpathy & Fei-Fei 2015, section 4.2
+(recall, median rank). Items of the very same score count as before the relevant one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from modalgap import checks
+from modalgap.embeddings import Pair
+from modalgap.evaluate.base import Ints, Outcome, Scores, Task, TaskCard, median
+from modalgap.evaluate.ranks import Ranks, Relevant, ranks
+
+CARD = TaskCard(
+    name="retrieval",
+    title="Cross-modal retrieval",
+    question="Do images find their captions, and captions their images?",
+    idea="Recall at k, median rank and mean average precision, both ways, over the whole gallery.",
+    source="Karpathy & Fei-Fei 2015, section 4.2",
+    needs="pairs",
+    main="text_to_image_r1",
+)
+
+
+def _retrieval(pair: Pair, *, ks: Sequence[int] = (1, 5, 10)) -> Outcome:
+    """``ks``: at which ranks recall is taken."""
+    for k in ks:
+        checks.whole("ks", k, 1)
+    checks.needs(pair.labels is None, "class prompts are no captions: see zero_shot")
+    images, texts = (index.numpy() for index in pair.matches)
+    x, y = pair.image.unit(), pair.text.unit()
+    names = (pair.image.modality, pair.text.modality)
+    scores: dict[str, Scores] = {}
+    for direction, queries, gallery, asked, found in (
+        (f"{names[0]}_to_{names[1]}", x, y, images, texts),
+        (f"{names[1]}_to_{names[0]}", y, x, texts, images),
+    ):
+        relevant = Relevant.of(asked, found, len(queries))
+        ranked = ranks(queries, gallery, relevant, what=direction.replace("_", " "))
+        # the captions of one image stand or fall together
+        clusters = ranked.queries if queries is x else images[ranked.queries]
+        scores |= _numbers(direction, ranked, clusters, ks)
+    return Outcome(scores)
+
+
+def _numbers(direction: str, ranked: Ranks, clusters: Ints, ks: Sequence[int]) -> dict[str, Scores]:
+    found = {f"{direction}_r{k}": Scores(ranked.within(k), clusters) for k in ks}
+    first = ranked.first.astype(np.float64)
+    found[f"{direction}_median_rank"] = Scores(first, clusters, median, "lower")
+    found[f"{direction}_map"] = Scores(ranked.average_precision(), clusters)
+    return found
+
+
+retrieval = Task(CARD, _retrieval)

@@ -1,0 +1,171 @@
+"""Robustness: does the answer survive noise, few bits, a compressing index?
+
+Numbers, for each perturbation of the stored side: Rob, the share of queries whose answer stays the
+same (one minus the flip rate), and accuracy, the share whose answer is right. Always both: an
+answer that stays wrong counts as robust. Source: Chowers et al. 2026, section 3.3, equation 10.
+Beside Gaussian noise the details hold the flip rate that theory expects for noise on the index.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from modalgap import checks
+from modalgap.embeddings import Embeddings, Pair
+from modalgap.errors import InputError, NotApplicable, OptionError
+from modalgap.evaluate import perturb
+from modalgap.evaluate.base import Ints, Outcome, Scores, Task, TaskCard
+from modalgap.evaluate.flip import flip_probability
+
+FAISS = ("sq8", "sq4", "sq4_uniform", "pq4", "ivf_pq4", "hnsw", "rabitq")
+SIGMAS = (0.005, 0.01, 0.02, 0.05, 0.1)
+BINS = (256, 64, 32, 16)
+FEW = 200  # queries behind the expected flip rate
+
+CARD = TaskCard(
+    name="robustness",
+    title="Robustness",
+    question="Do answers survive noise, few bits, a compressing index?",
+    idea="Share of answers that stay the same, and that are right, under each perturbation.",
+    source="Chowers et al. 2026, section 3.3",
+    needs="pairs or labels; faiss for its indexes",
+    main="rabitq_accuracy",
+)
+
+
+def _robustness(
+    pair: Pair,
+    *,
+    retrieved: str | None = None,
+    sigmas: Sequence[float] = SIGMAS,
+    noise_on: str = "both",
+    bins: Sequence[int] = BINS,
+    indexes: Sequence[str] = FAISS,
+    other_text: Any = None,
+    cap: int = 10_000,
+    seed: int = 0,
+) -> Outcome:
+    """Options.
+
+    ``retrieved``: the stored side, "image" or "text"; by default images, or class prompts where
+    there are labels. ``sigmas``: of Gaussian noise. ``noise_on``: "both", "index" or "queries".
+    ``bins``: numbers of bins. ``indexes``: of FAISS: sq8, sq4, sq4_uniform, pq4, ivf_pq4, hnsw,
+    rabitq. ``other_text``: the texts again, in the same order, by another prompt template.
+    ``cap``: queries. ``seed``: of noise, of training and of the choice of queries.
+    """
+    _check(pair, retrieved, sigmas, noise_on, bins, indexes, cap, seed)
+    asked = _Asked(pair, retrieved, cap, seed)
+    queries, stored = asked.queries, asked.stored
+    base = perturb.exact(queries, stored)
+    scores = {"flat_accuracy": asked.right([base])}
+    details: dict[str, Any] = {"retrieved": asked.retrieved, "queries": len(queries)}
+    jobs: list[tuple[str, perturb.Find]] = [
+        *((f"gaussian_{sigma:g}", perturb.gaussian(sigma, noise_on)) for sigma in sigmas),
+        *((f"bins_{count}", perturb.bins(count)) for count in bins),
+        ("int8", perturb.signed(8)),
+        ("int4", perturb.signed(4)),
+        ("binary", perturb.binary),
+        *((name, perturb.faiss_index(name)) for name in indexes),
+    ]
+    skipped: dict[str, str] = {}
+    for name, find in jobs:
+        try:
+            answers = find(queries, stored, seed)
+        except NotApplicable as reason:
+            skipped[name] = str(reason)
+            continue
+        except RuntimeError as error:  # faiss refuses some sizes
+            skipped[name] = " ".join(str(error).split())[-120:]
+            continue
+        scores[f"{name}_rob"] = asked.kept(base, answers)
+        scores[f"{name}_accuracy"] = asked.right(answers)
+    if other_text is not None:
+        changed = asked.with_texts(other_text)
+        answers = [perturb.exact(changed.queries, changed.stored)]
+        scores["template_rob"] = asked.kept(base, answers)
+        scores["template_accuracy"] = asked.right(answers)
+    few = (queries[:FEW] @ stored.T).numpy()
+    details["expected_flip_of_noise_on_index"] = {
+        f"{sigma:g}": float(flip_probability(few, float(sigma)).mean()) for sigma in sigmas
+    }
+    if skipped:
+        details["skipped"] = skipped
+    return Outcome(scores, details)
+
+
+class _Asked:
+    """Queries, the stored rows, and which stored rows are right for each query."""
+
+    def __init__(self, pair: Pair, retrieved: str | None, cap: int, seed: int) -> None:
+        self.pair, self.cap, self.seed = pair, cap, seed
+        default = pair.text.modality if pair.labels is not None else pair.image.modality
+        self.retrieved = retrieved or default
+        images, texts = pair.matches
+        by_text = self.retrieved == pair.text.modality
+        asking, found = (images, texts) if by_text else (texts, images)
+        side, other = (pair.image, pair.text) if by_text else (pair.text, pair.image)
+        self.chosen = checks.sample(side.n, cap, seed)
+        self.queries, self.stored = side.take(self.chosen), other.unit()
+        self.correct = set(zip(asking.tolist(), found.tolist(), strict=True))
+        captions = pair.text_to_image is not None and not by_text
+        who = self.chosen.numpy()
+        self.clusters: Ints = (
+            pair.text_to_image[who] if captions and (pair.text_to_image is not None) else who
+        )
+
+    def right(self, answers: list[Ints]) -> Scores:
+        """Share of queries answered with an item that matches."""
+        who = self.chosen.tolist()
+        hits = [
+            np.array([(q, a) in self.correct for q, a in zip(who, each.tolist(), strict=True)])
+            for each in answers
+        ]
+        return Scores(np.stack(hits).mean(0, dtype=np.float64), self.clusters)
+
+    def kept(self, base: Ints, answers: list[Ints]) -> Scores:
+        """Share of queries answered as before."""
+        same = np.stack([each == base for each in answers])
+        return Scores(same.mean(0, dtype=np.float64), self.clusters)
+
+    def with_texts(self, texts: Any) -> _Asked:
+        """The same with other rows for the texts."""
+        text = self.pair.text
+        given = texts if isinstance(texts, Embeddings) else Embeddings(texts, text.modality)
+        if (given.n, given.dim) != (text.n, text.dim):
+            raise InputError(
+                f"other_text: must have shape ({text.n}, {text.dim}), one row for each text;"
+                f" got ({given.n}, {given.dim})"
+            )
+        pair = Pair(self.pair.image, given, self.pair.text_to_image, self.pair.labels)
+        return _Asked(pair, self.retrieved, self.cap, self.seed)
+
+
+def _check(
+    pair: Pair,
+    retrieved: str | None,
+    sigmas: Sequence[float],
+    noise_on: str,
+    bins: Sequence[int],
+    indexes: Sequence[str],
+    cap: int,
+    seed: int,
+) -> None:
+    if retrieved is not None:
+        checks.one_of("retrieved", retrieved, (pair.image.modality, pair.text.modality))
+    if pair.labels is not None and retrieved == pair.image.modality:
+        raise OptionError("retrieved: with class labels the prompts are retrieved; got 'image'")
+    checks.one_of("noise_on", noise_on, ("both", "index", "queries"))
+    for sigma in sigmas:
+        checks.at_least("sigmas", sigma, 1e-9)
+    for count in bins:
+        checks.whole("bins", count, 2)
+    for name in indexes:
+        checks.one_of("indexes", name, FAISS)
+    checks.whole("cap", cap, 2)
+    checks.whole("seed", seed, 0)
+
+
+robustness = Task(CARD, _robustness)

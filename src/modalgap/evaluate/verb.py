@@ -1,0 +1,101 @@
+"""The verb: many tasks on one pair."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from modalgap import checks
+from modalgap.embeddings import Pair, describe_input
+from modalgap.errors import InputError, NotApplicable, OptionError
+from modalgap.evaluate.base import Outcome, Task
+from modalgap.evaluate.registry import TASKS
+from modalgap.result import Result, Value, versions
+
+
+def evaluate(
+    pair: Pair, tasks: str | Iterable[str] | None = None, *, seed: int = 0, **options: Any
+) -> Result:
+    """Evaluate embeddings at the tasks that they are used for.
+
+    Args:
+        pair: what ``modalgap.load`` gave, or one made from arrays; closed or not.
+        tasks: names of tasks; by default all that apply.
+        seed: of everything random, bootstrap included.
+        **options: options of tasks (``retrieved``, ``ks``, ``sigmas`` …), given to each that has
+            them.
+
+    Returns:
+        A ``Result`` of values named ``task.number``, with 95 % bootstrap intervals over images.
+        Tasks that do not apply are in ``skipped``; one asked for by name is an error.
+
+    Raises:
+        OptionError: an unknown task or option.
+        NotApplicable: a task asked for lacks what it needs.
+    """
+    if not isinstance(pair, Pair):
+        raise InputError(f"pair: must be a Pair; got {type(pair).__name__}")
+    checks.whole("seed", seed, 0)
+    wanted = chosen(tasks)
+    known = {name for task in wanted for name in task.options}
+    for name in options:
+        if name not in known:
+            raise OptionError.unknown("option", name, known - {"seed"})
+    values: dict[str, Value] = {}
+    skipped: dict[str, str] = {}
+    for task in wanted:
+        own = {name: value for name, value in options.items() if name in task.options}
+        try:
+            found = outcome(task, pair, {**own, "seed": seed})
+        except NotApplicable as reason:
+            if tasks is not None:
+                raise
+            skipped[task.name] = str(reason).removeprefix(f"{task.name}: ")
+            continue
+        values |= as_values(task, found, {**task.options, **own}, seed)
+    return Result(values, skipped, describe_input(pair), versions())
+
+
+def outcome(task: Task, pair: Pair, options: Mapping[str, Any]) -> Outcome:
+    """Do one task; its reasons carry its name."""
+    for name in options:
+        if name not in task.options and name != "seed":
+            raise OptionError.unknown(f"option of {task.name}", name, task.options)
+    own = {name: value for name, value in options.items() if name in task.options}
+    try:
+        return task.run(pair, **own)
+    except NotApplicable as reason:
+        raise NotApplicable(f"{task.name}: {reason}") from None
+
+
+def as_values(
+    task: Task, found: Outcome, options: Mapping[str, Any], seed: int
+) -> dict[str, Value]:
+    """Values with intervals, named ``task.number``; the details go with the first."""
+    plain = {
+        name: list(value) if isinstance(value, tuple) else value
+        for name, value in options.items()
+        if name != "other_text"
+    } | {"seed": seed}
+    values = {}
+    details = dict(found.details)
+    for name, scores in found.scores.items():
+        values[f"{task.name}.{name}"] = Value(
+            scores.value, scores.interval(seed), {**plain, "better": scores.better}, details
+        )
+        details = {}
+    return values
+
+
+def chosen(tasks: str | Iterable[str] | None) -> list[Task]:
+    """The tasks of these names, in the order of the registry."""
+    if tasks is None:
+        return list(TASKS.values())
+    if not isinstance(tasks, Iterable):
+        raise OptionError(f"tasks must be names of tasks; got {tasks!r}")
+    asked = {tasks} if isinstance(tasks, str) else set(tasks)
+    if not asked:
+        raise OptionError("tasks must name at least one task; got none")
+    for name in sorted(map(str, asked - set(TASKS))):
+        raise OptionError.unknown("task", name, TASKS)
+    return [task for name, task in TASKS.items() if name in asked]

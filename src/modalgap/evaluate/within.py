@@ -1,0 +1,73 @@
+"""Retrieval within a modality: do images find images of their class, texts texts of theirs?
+
+Numbers, per modality, each row asking for the others and itself left out: mean average precision,
+mAP@R (Musgrave et al. 2020), R-precision and R@1. Classes are labels, a factor, or, for captions,
+the image that they describe. Source: Mistretta et al. 2025, section 4.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from modalgap.embeddings import Embeddings, Pair
+from modalgap.errors import NotApplicable
+from modalgap.evaluate.base import Ints, Outcome, Scores, Task, TaskCard
+from modalgap.evaluate.ranks import Relevant, ranks
+
+CARD = TaskCard(
+    name="within",
+    title="Retrieval within a modality",
+    question="Do images find images of their class, and texts texts of theirs?",
+    idea="mAP, mAP@R, R-precision and R@1 of each row among the others of its modality.",
+    source="Mistretta et al. 2025, section 4; mAP@R: Musgrave et al. 2020",
+    needs="labels, a factor, or several captions an image",
+    main="map",
+)
+
+
+def _within(pair: Pair, *, factor: str | None = None) -> Outcome:
+    """``factor``: what is known of the rows and makes classes; by default labels or captions."""
+    scores: dict[str, Scores] = {}
+    reasons = []
+    for side in pair.sides:
+        codes = classes(pair, side, factor)
+        if codes is None:
+            reasons.append(f"{side.modality}s have no classes")
+            continue
+        rows = side.unit()
+        relevant = Relevant.same_class(codes, codes, itself=True)
+        if not relevant.counts.any():
+            reasons.append(f"no two {side.modality}s share a class")
+            continue
+        ranked = ranks(rows, rows, relevant, itself=True, what=f"among {side.modality}s")
+        # captions of one image are judged together; images one by one
+        captions = side is pair.text and factor is None and pair.text_to_image is not None
+        clusters = codes[ranked.queries] if captions else ranked.queries
+        for name, values in (
+            ("map", ranked.average_precision()),
+            ("map_at_r", ranked.average_precision_at_r()),
+            ("r_precision", ranked.precision_at_r()),
+            ("r1", ranked.within(1)),
+        ):
+            scores[f"{side.modality}_{name}"] = Scores(values, clusters)
+    if not scores:
+        raise NotApplicable(f"{'; '.join(reasons)}: it needs labels, a factor or captions")
+    first = next(iter(scores))
+    return Outcome({**scores, "map": scores[first]})
+
+
+def classes(pair: Pair, side: Embeddings, factor: str | None) -> Ints | None:
+    """Class of each row of a side, or None."""
+    if factor is not None:
+        return side.factor(factor)[0].numpy() if factor in side.factors else None
+    if side is pair.image:
+        return pair.labels
+    return pair.text_to_image if pair.captions_per_image != 1 else None
+
+
+within = Task(CARD, _within)
+
+
+def count(codes: Ints) -> int:
+    """How many classes there are."""
+    return len(np.unique(codes))

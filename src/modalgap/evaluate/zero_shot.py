@@ -1,0 +1,70 @@
+"""Zero-shot classification: is the nearest class prompt the right one?
+
+Numbers: top-1 and top-5 accuracy, the mean over classes of top-1, and how unevenly predictions
+spread over classes (Gini, normalised entropy) beside the labels' own. Source: Radford et al. 2021,
+section 3.1; concentration: Sato et al. 2026 (arXiv 2609.01103).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from modalgap import checks
+from modalgap.counts import gini, normalised_entropy
+from modalgap.embeddings import Pair
+from modalgap.evaluate.base import Floats, Outcome, Scores, Statistic, Task, TaskCard
+from modalgap.evaluate.ranks import Relevant, ranks
+from modalgap.linalg import blocks
+
+CARD = TaskCard(
+    name="zero_shot",
+    title="Zero-shot classification",
+    question="Is the nearest class prompt the right one?",
+    idea="Top-1, top-5, mean per class; Gini and entropy of the predictions beside the labels'.",
+    source="Radford et al. 2021, section 3.1; Sato et al. 2026, arXiv 2609.01103",
+    needs="labels",
+    main="top1",
+)
+
+
+def _zero_shot(pair: Pair) -> Outcome:
+    checks.needs(pair.labels is not None, "it needs labels: the class prompt of each image")
+    assert pair.labels is not None  # noqa: S101 - as just seen
+    labels, classes = pair.labels, pair.text.n
+    x, y = pair.image.unit(), pair.text.unit()
+    relevant = Relevant.of(np.arange(len(x)), labels, len(x))
+    ranked = ranks(x, y, relevant, what="classifying")
+    right = ranked.within(1)
+    predicted = torch.cat([(x[a:b] @ y.T).argmax(1) for a, b in blocks(len(x), len(y))]).numpy()
+    each = ranked.queries
+    scores = {
+        "top1": Scores(right, each),
+        "top5": Scores(ranked.within(5), each),
+        "mean_per_class": Scores(np.stack([right, labels], 1), each, mean_per_class),
+        "gini": Scores(predicted, each, _of_counts(gini, classes), "lower"),
+        "entropy": Scores(predicted, each, _of_counts(normalised_entropy, classes), "higher"),
+    }
+    true = np.bincount(labels, minlength=classes).astype(np.float64)
+    return Outcome(scores, {"label_gini": gini(true), "label_entropy": normalised_entropy(true)})
+
+
+def mean_per_class(values: NDArray[np.float64], weights: Floats) -> float:
+    """Of rows (right, class): the mean over the classes that occur of their share of right."""
+    right, codes = values[:, 0], values[:, 1].astype(np.int64)
+    total = np.bincount(codes, weights)
+    hits = np.bincount(codes, weights * right)
+    return float((hits[total > 0] / total[total > 0]).mean())
+
+
+def _of_counts(number: object, classes: int) -> Statistic:
+    """A number of the counts of predicted classes."""
+
+    def statistic(values: NDArray[np.int64], weights: Floats) -> float:
+        return float(number(np.bincount(values, weights, classes)))  # type: ignore[operator]
+
+    return statistic
+
+
+zero_shot = Task(CARD, _zero_shot)
