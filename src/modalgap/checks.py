@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -50,3 +53,12 @@ def one_of(name: str, value: object, known: tuple[str, ...]) -> None:
     """Refuse an option that is none of the names."""
     if value not in known:
         raise OptionError(f"{name} must be one of {', '.join(known)}; got {value!r}")
+
+
+def several(name: str, values: object) -> list[Any]:
+    """The values of an option that takes several; one alone is a list of one."""
+    if isinstance(values, str | int | float):
+        return [values]
+    if not isinstance(values, Sequence | np.ndarray):
+        raise OptionError(f"{name} must be a list; got {values!r}")
+    return list(values)

@@ -33,22 +33,21 @@ def print_tasks(result: Result) -> None:
 
     console = _begun(result)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("task", no_wrap=True)
-    table.add_column("number", no_wrap=True)
+    table.add_column("task and number", no_wrap=True)
     table.add_column("value", justify="right", no_wrap=True)
     table.add_column("95 % interval", no_wrap=True)
     table.add_column("better", style="dim", no_wrap=True)
     before = ""
     for name, value in result.items():
         task, _, what = name.partition(".")
-        if before and task != before:
-            table.add_section()
+        if task != before:
+            if before:
+                table.add_section()
+            table.add_row(f"[bold]{escape(TASKS[task].card.title)}[/bold]")
         low_high = "" if value.interval is None else "{} … {}".format(*map(number, value.interval))
-        title = TASKS[task].card.title if task != before else ""
         better = str(value.params.get("better", ""))
         table.add_row(
-            escape(title),
-            escape(what),
+            f"  {escape(what)}",
             number(value.value),
             low_high,
             "" if better == "neither" else better,

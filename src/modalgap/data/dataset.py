@@ -126,7 +126,9 @@ class Dataset(ABC):
                 found = self.read(folder, split)
         made = {"data": name, "split": split, **found.provenance}
         templates = found.templates or (self.card.templates if found.labels is not None else ())
-        return replace(found, name=name, provenance=made, templates=templates)
+        tables = [need for need in self.needs(split) if need.endswith(".parquet")]
+        files = tuple(path for need in tables for path in folder.glob(need))
+        return replace(found, name=name, provenance=made, templates=templates, files=files)
 
     def _has_zhou(self, folder: Path) -> bool:
         return self.zhou_images is not None and zhou_file(folder) is not None

@@ -49,6 +49,7 @@ class Engine:
 
     def media(self, media: Media, parts: Parts) -> None:
         """Encode what ``parts`` does not have yet."""
+        self._report(parts.failed(), media.names)
         if media.kind == "text":
             self.texts([str(media[i]) for i in range(len(media))], (), parts, media.names)
             return
@@ -90,12 +91,13 @@ class Engine:
         With templates, the row of a class is the mean of the unit features of its sentences
         (Radford et al. 2021, section 3.1.4).
         """
+        self._report(parts.failed(), texts if names is None else names)
         each = max(len(templates), 1)
         window = max(WINDOW * self.batch_size // each, 1)
         with _bar("texts", len(texts), parts.position) as advance:
             for start in range(parts.position, len(texts), window):
                 stop = min(start + window, len(texts))
-                faults = {i: fault for i in range(start, stop) if (fault := _fault(texts[i]))}
+                faults = {i: why for i in range(start, stop) if (why := fault(texts[i]))}
                 kept = [i for i in range(start, stop) if i not in faults]
                 failed = list(faults.items())
                 rows, cut = self._sentences(
@@ -157,7 +159,7 @@ class Engine:
             raise InputError(f"{names[position]}: {reason}")
 
 
-def _fault(text: str) -> str:
+def fault(text: str) -> str:
     """Why a text cannot be encoded, or nothing."""
     if not text.strip():
         return "an empty text"

@@ -66,6 +66,8 @@ class _Batches:
             try:
                 stored = self.media[position]
                 item = self.prepare(_decode(stored, self.media.kind))
+                if not isinstance(item, Tensor):
+                    raise FileError(f"prepare: must give a tensor; gave {type(item).__name__}")
                 if items and item.shape != items[0].shape:
                     raise FileError(
                         f"prepared to shape {tuple(item.shape)}, and others to"

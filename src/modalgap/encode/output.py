@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import glob
 import json
+import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from modalgap.atomic import check_target, replacing
+from modalgap.data.media import files_of
+from modalgap.data.source import Source
 from modalgap.embeddings.formats import WRITERS
 from modalgap.embeddings.pair import Embeddings, Pair
 from modalgap.embeddings.rows import MemoryRows, SomeRows
@@ -29,7 +34,7 @@ def write(data: Pair | Embeddings, target: Path, *, overwrite: bool) -> tuple[Pa
 
 def list_skipped(skipped: Sequence[tuple[str, str]], target: Path) -> Path | None:
     """One JSON object a line, beside the output; an older list goes."""
-    listing = target.with_name(f"{target.name}.skipped.jsonl")
+    listing = _listing(target)
     if not skipped:
         listing.unlink(missing_ok=True)
         return None
@@ -47,11 +52,7 @@ def _shards(data: Pair | Embeddings, target: Path) -> list[tuple[Path, Pair | Em
     if count <= 1:
         return [(target, data)]
     edges = [first.n * i // count for i in range(count + 1)]
-    names = [f"{target.stem}-{i:05d}-of-{count:05d}{target.suffix}" for i in range(count)]
-    return [
-        (target.with_name(name), _slice(data, start, stop))
-        for name, start, stop in zip(names, edges[:-1], edges[1:], strict=True)
-    ]
+    return [(_shard(target, i, count), _slice(data, edges[i], edges[i + 1])) for i in range(count)]
 
 
 def _slice(data: Pair | Embeddings, start: int, stop: int) -> Pair | Embeddings:
@@ -101,9 +102,57 @@ def check_output(target: Path, *, overwrite: bool) -> None:
     """Refuse, before any work is done, a path that cannot become a file of embeddings.
 
     Raises:
-        OutputError: an unknown extension, or whatever ``check_target`` refuses.
+        OutputError: an unknown extension, whatever ``check_target`` refuses of the file and of
+            what lies beside it, or shards of an earlier run.
     """
     if target.suffix.lower() not in WRITERS:
         known = ", ".join(sorted(WRITERS))
         raise OutputError(f"{target}: must end in {known}; found {target.suffix or 'no extension'}")
     check_target(target, overwrite=overwrite)
+    for beside in (_listing(target), _shard(target, 0, 0)):  # the name may be too long
+        check_target(beside, overwrite=True)
+    if overwrite or work_of(target).is_dir():  # an interrupted write goes on
+        return
+    for path in sorted(target.parent.glob(f"{glob.escape(target.stem)}-*{target.suffix}")):
+        if _is_shard(path, target):
+            check_target(path, overwrite=False)
+
+
+def not_own(target: Path, source: Source) -> None:
+    """Refuse, before any work is done, to write over what is being read.
+
+    Raises:
+        OutputError: the file, or a shard of it, is one of the source's.
+    """
+    try:
+        there = target.stat()
+    except OSError:
+        there = None
+    for path in (*source.files, *files_of(source.media)):
+        try:
+            own = there is not None and os.path.samestat(there, path.stat())
+            if own or (_is_shard(path, target) and path.parent.samefile(target.parent)):
+                raise OutputError(f"{target}: must not be a file that is being read; {path} is")
+        except OutputError:
+            raise
+        except (OSError, ValueError):
+            continue
+
+
+def work_of(target: Path) -> Path:
+    """Where work in progress lies."""
+    return target.with_name(f"{target.name}.parts")
+
+
+def _listing(target: Path) -> Path:
+    return target.with_name(f"{target.name}.skipped.jsonl")
+
+
+def _shard(target: Path, number: int, count: int) -> Path:
+    return target.with_name(f"{target.stem}-{number:05d}-of-{count:05d}{target.suffix}")
+
+
+def _is_shard(path: Path, target: Path) -> bool:
+    if not path.name.startswith(target.stem) or path.suffix != target.suffix:
+        return False
+    return re.fullmatch(r"-[0-9]{5}-of-[0-9]{5}", path.stem.removeprefix(target.stem)) is not None

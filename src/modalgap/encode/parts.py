@@ -49,8 +49,9 @@ def work_folder(folder: Path, plan: Mapping[str, Any], *, anew: bool) -> Iterato
 
     Raises:
         InputError: it holds a run of other settings; they are named.
-        OutputError: it cannot be made, or another run is at work in it.
+        OutputError: it cannot be made, is somebody else's, or another run is at work in it.
     """
+    _not_foreign(folder)
     try:
         folder.mkdir(exist_ok=True)
         lock = (folder / "lock").open("a")
@@ -69,16 +70,40 @@ def work_folder(folder: Path, plan: Mapping[str, Any], *, anew: bool) -> Iterato
         yield folder
 
 
+def _not_foreign(folder: Path) -> None:
+    """Refuse a folder that holds something else: it would be removed with the parts."""
+    try:
+        names = [each.name for each in folder.iterdir()]
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    except OSError as error:
+        raise OutputError(f"{folder}: cannot be read ({error.strerror})") from error
+    others = [name for name in names if name != "lock" and not name.startswith(".modalgap-")]
+    if others and "plan.json" not in names:
+        raise _foreign(folder, others[0])
+
+
+def _foreign(folder: Path, found: str) -> OutputError:
+    return OutputError(
+        f"{folder}: must be missing, empty or of an unfinished run; found {found}: move it away,"
+        " or choose another output"
+    )
+
+
 def _agree(folder: Path, plan: Mapping[str, Any], *, anew: bool) -> None:
     path = folder / "plan.json"
     new = json.loads(json.dumps(plan))
     if path.exists():
         try:
             old = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise FileError(f"{path}: is damaged; remove {folder} to begin anew") from error
+        if not isinstance(old, dict):
+            raise FileError(f"{path}: is damaged; remove {folder} to begin anew")
         if old == new:
             return
+        if not old.keys() >= HASHED.keys():
+            raise _foreign(folder, "a plan.json of something else")
         keys = [key for key in {**old, **new} if old.get(key) != new.get(key)]
         if not anew:
             said = "; ".join(

@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from modalgap.data.source import check_seed
 from modalgap.encode.base import Encoder
 from modalgap.errors import InputError, OptionError
 
@@ -61,10 +62,11 @@ def load_model(spec: str | Encoder, *, seed: int = 0) -> Encoder:
         seed: of weights named ``random``.
 
     Raises:
-        OptionError: an unknown library, architecture or name of weights.
+        OptionError: an unknown library, architecture or name of weights, or no seed.
         FileError: weights that are not there and cannot be fetched, or are of another model.
         InputError: the library is not installed.
     """
+    check_seed(seed)
     if isinstance(spec, Encoder):
         return spec
     if not isinstance(spec, str):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -139,7 +140,7 @@ class Sides:
 
 def _readable(name: str) -> str:
     """A name that files can hold: one that is no Unicode comes from a file system of bytes."""
-    return name.encode(errors="surrogateescape").decode(errors="replace")
+    return re.sub("[\ud800-\udfff]", "\ufffd", name)
 
 
 def _pick(column: Sequence[Any], kept: NDArray[np.int64]) -> list[Any]:

@@ -23,17 +23,26 @@ from modalgap.data.source import Source, check_template
 from modalgap.embeddings.pair import Embeddings, Pair
 from modalgap.embeddings.store import load_any
 from modalgap.encode.base import Encoder
-from modalgap.encode.engine import Engine
-from modalgap.encode.output import check_output, in_memory, list_skipped, write
+from modalgap.encode.engine import Engine, fault
+from modalgap.encode.output import (
+    check_output,
+    in_memory,
+    list_skipped,
+    not_own,
+    work_of,
+    write,
+)
 from modalgap.encode.parts import remove, work_folder
 from modalgap.encode.registry import load_model
 from modalgap.encode.sides import Sides
-from modalgap.errors import InputError, OptionError
+from modalgap.errors import FileError, InputError, OptionError
 
+DEVICES = ("cpu", "cuda", "mps")
 PRECISIONS = ("fp32", "bf16", "fp16")
 BATCH = {"cpu": 32}  # items a forward pass; elsewhere:
 BATCH_ELSEWHERE = 256
-MOST_WORKERS = 8
+MOST_WORKERS = 8  # unless more are asked for
+MOST = {"batch_size": 2**31 - 1, "workers": 1024}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,8 +143,18 @@ def run(
     model: str | Encoder,
     output: str | Path | None = None,
     options: Options | None = None,
+    *,
+    seed: int = 0,
 ) -> Encoded:
-    """As ``encode``, with what was skipped and how long it took."""
+    """As ``encode``, with what was skipped and how long it took.
+
+    Args:
+        source: as there.
+        model: as there.
+        output: as there.
+        options: as there.
+        seed: of weights named ``random``.
+    """
     options = options or Options()
     if output is not None and not isinstance(output, str | Path):
         raise InputError(f"output: must be a path; got {type(output).__name__}")
@@ -144,11 +163,14 @@ def run(
         check_output(target, overwrite=options.overwrite)
     engine_options = _checked(options)
     found = source if isinstance(source, Source) else read(source)
+    if target is not None:
+        not_own(target, found)
     if options.strict and found.missing:
         name, why = found.missing[0]
         raise InputError(f"{found.name}: {name}: {why}")
     sentences = _templates(options.template, found)
-    encoder = load_model(model)
+    _check_classes(found)
+    encoder = load_model(model, seed=seed)
     _check_kinds(found, encoder)
     engine = Engine(encoder=encoder, strict=options.strict, **engine_options)
     encoder.to(engine.device)
@@ -158,11 +180,13 @@ def run(
         if target is None:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="modalgap-")))
         else:
-            folder = target.with_name(f"{target.name}.parts")
+            folder = work_of(target)
         work = stack.enter_context(work_folder(folder, plan, anew=options.overwrite))
         sides = Sides(found, engine, sentences, work)
         try:
             data = sides.data()
+        except FileError:  # damaged parts
+            raise
         except InputError:  # too little could be read: nothing to go on from
             remove(folder)
             raise
@@ -233,6 +257,13 @@ def _templates(asked: str | Sequence[str] | None, source: Source) -> tuple[str, 
     return tuple(found)
 
 
+def _check_classes(source: Source) -> None:
+    """A class is never skipped: better refused before the images are encoded."""
+    for name in source.texts or () if source.labels is not None else ():
+        if why := fault(name):
+            raise InputError(f"{source.name}: class {name!r} cannot be encoded: {why}")
+
+
 def _check_kinds(source: Source, encoder: Encoder) -> None:
     if source.media is None or source.media.kind in encoder.modalities:
         return
@@ -261,12 +292,14 @@ def _checked(options: Options) -> dict[str, Any]:
 
 
 def _device(name: str) -> torch.device:
-    if name == "auto":
+    if isinstance(name, str) and name == "auto":
         if torch.cuda.is_available():
             return torch.device("cuda")
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
     try:
         device = torch.device(name)
+        if device.type not in DEVICES:
+            raise RuntimeError(f"it must be one of {', '.join(DEVICES)}")
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError, TypeError, NotImplementedError) as error:
         reason = str(error).partition("\n")[0]
@@ -277,12 +310,12 @@ def _device(name: str) -> torch.device:
 def _workers(asked: int | None) -> int:
     if asked is None:
         return min(len(os.sched_getaffinity(0)), MOST_WORKERS)
-    if asked != 0:
-        _positive("workers", asked)
-    return asked
+    return asked if asked == 0 and not isinstance(asked, bool) else _positive("workers", asked)
 
 
 def _positive(name: str, value: object) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
         raise OptionError(f"{name}: must be an integer of at least 1; got {value!r}")
+    if value > MOST[name]:
+        raise OptionError(f"{name}: must be at most {MOST[name]}; got {value:.3g}")
     return value

@@ -43,8 +43,10 @@ def _fairness(
         f"it needs the factor {group!r} of the images (option group); there is"
         f" {', '.join(sorted(pair.image.factors)) or 'none'}",
     )
-    checks.needs(bool(harmful), "it needs the harmful class prompts: option harmful")
-    bad = _numbers(pair, harmful or ())
+    checks.needs(
+        harmful not in (None, [], ()), "it needs the harmful class prompts: option harmful"
+    )
+    bad = _numbers(pair, checks.several("harmful", harmful))
     values = pair.image.factors[group]
     names, codes = np.unique(values, return_inverse=True)
     checks.needs(len(names) > 1, f"all images are of one {group}")
@@ -77,8 +79,6 @@ def _numbers(pair: Pair, harmful: Sequence[str | int]) -> list[int]:
     """Rows of the harmful prompts."""
     names = pair.text.names
     found = []
-    if isinstance(harmful, str | int):
-        raise OptionError(f"harmful must be a list of names or numbers; got {harmful!r}")
     for each in harmful:
         if isinstance(each, int) and not isinstance(each, bool):
             if not 0 <= each < pair.text.n:

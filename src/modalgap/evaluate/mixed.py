@@ -57,8 +57,9 @@ def _mixed(
     is stored as what.
     """
     parts = _shares(shares)
+    ratios = checks.several("ratios", ratios)
     for ratio in ratios:
-        if not isinstance(ratio, int | float) or not 0 <= ratio <= 1:
+        if isinstance(ratio, bool) or not isinstance(ratio, int | float) or not 0 <= ratio <= 1:
             raise OptionError(f"ratios must be numbers from 0 to 1; got {ratio!r}")
     checks.whole("k", k, 1)
     checks.whole("cap", cap, 2)
@@ -75,12 +76,12 @@ def _mixed(
         scores[f"{name}_ndcg{k}"] = Scores(_gain(found, k), np.arange(forms.n))
         scores[f"{name}_r1"] = Scores((found <= 1).astype(np.float64), np.arange(forms.n))
         merged = forms.merged(queries, own, stored)
-        scores[f"{name}_ndcg{k}_split_and_merge"] = Scores(_gain(merged, k), np.arange(forms.n))
+        scores[f"{name}_ndcg{k}_rrf"] = Scores(_gain(merged, k), np.arange(forms.n))
         for ratio in ratios:
             kinds = np.full(forms.n, TEXT)
             kinds[order[: round(ratio * forms.n)]] = IMAGE
             at = forms.ranked(queries, own, kinds, f"{name}, {ratio:.0%} images")
-            key = f"{name}_ndcg{k}_at_{round(100 * ratio)}_percent_images"
+            key = f"{name}_ndcg{k}_{round(100 * ratio)}pct_images"
             scores[key] = Scores(_gain(at, k), np.arange(forms.n))
     return Outcome(
         scores,

@@ -29,6 +29,7 @@ CARD = TaskCard(
 
 def _retrieval(pair: Pair, *, ks: Sequence[int] = (1, 5, 10)) -> Outcome:
     """``ks``: at which ranks recall is taken."""
+    ks = checks.several("ks", ks)
     for k in ks:
         checks.whole("ks", k, 1)
     checks.needs(pair.labels is None, "class prompts are no captions: see zero_shot")

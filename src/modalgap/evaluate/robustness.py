@@ -56,6 +56,8 @@ def _robustness(
     rabitq. ``other_text``: the texts again, in the same order, by another prompt template.
     ``cap``: queries. ``seed``: of noise, of training and of the choice of queries.
     """
+    sigmas, bins = checks.several("sigmas", sigmas), checks.several("bins", bins)
+    indexes = checks.several("indexes", indexes)
     _check(pair, retrieved, sigmas, noise_on, bins, indexes, cap, seed)
     asked = _Asked(pair, retrieved, cap, seed)
     queries, stored = asked.queries, asked.stored
