@@ -84,6 +84,25 @@ def test_refusals_are_one_line(
     assert not Path("o.safetensors").exists()
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--precision", "int8"),
+        ("--device", "meta"),
+        ("--template", "x"),
+        ("--batch-size", str(2**40)),
+        ("--strict",),
+    ],
+)
+def test_options_are_checked_before_the_model_is_loaded(
+    place: Path, run: Run, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
+) -> None:
+    monkeypatch.setattr(sys.modules["modalgap.encode.open_clip_model"], "load", interrupt)
+    (place / "photos" / "lost.txt").write_text("nobody's")
+    code, _, err = run("encode", "photos", "-m", "open_clip:a/b", "-o", "o.npz", *arguments)
+    assert (code, len(err.splitlines())) == (2, 1)
+
+
 def test_report_of_a_source(place: Path, run: Run) -> None:
     assert run("report", "photos", "--model", "open_clip:a/b", "-o", "p.html")[0] == 0
     assert Path("p.html").stat().st_size > 30_000
@@ -105,7 +124,7 @@ def test_a_run_goes_on(place: Path, run: Run) -> None:
     assert "7 were there already" in err
 
 
-def interrupt(texts: list[str]) -> object:
+def interrupt(*_: object) -> object:
     raise KeyboardInterrupt
 
 
@@ -150,6 +169,11 @@ def test_check_says_what_is_missing(tmp_path: Path, run: Run) -> None:
     code, out, _ = run(*check)
     assert code == 1
     assert str(lost.parent) in out.partition("test: missing")[2]
+    odd = tmp_path / "o\x1b[31m\nx"
+    odd.mkdir()
+    code, out, _ = run("data", "check", "oxford-pets", "--root", odd, "--split", "test")
+    assert (code, "\x1b" in out) == (1, False)
+    assert f"looked in {tmp_path}/o�[31m�x" in out
     code, _, err = run("data", "check", "oxfordpets")
     assert code == 2
     assert "did you mean 'oxford-pets'" in err

@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import socket
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -201,6 +203,46 @@ def test_checkpoints_that_are_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         load_model(f"open_clip:{tmp_path}")
 
 
+@pytest.mark.parametrize(
+    ("name", "change", "reason"),
+    [
+        ("positional_embedding", lambda x: torch.cat([x, x]), "must be (77, 32); it is (154, 32)"),
+        ("visual.positional_embedding", lambda x: x[:5], "must be (17, 32); it is (5, 32)"),
+        ("ln_final.weight", lambda x: x.to(torch.int32), "it is of torch.int32"),
+        ("ln_final.weight", lambda x: x.to(torch.complex64), "it is of torch.complex64"),
+        ("ln_final.weight", lambda x: x / 0, "ln_final.weight must be finite"),
+        ("ln_final.weight", lambda x: x.double() * 1e300, "ln_final.weight must be finite"),
+        ("ln_final.weight", lambda x: 3, "must be a dense tensor; it is int"),
+    ],
+)
+@pytest.mark.parametrize("folder", [False, True])
+def test_tensors_that_do_not_fit(
+    tmp_path: Path, name: str, change: Callable[[torch.Tensor], object], reason: str, folder: bool
+) -> None:
+    """open_clip itself interpolates positions of another length, and takes what is no number."""
+    state = tiny.encoder().model.state_dict()
+    state[name] = change(state[name])
+    torch.save({"state_dict": {f"module.{k}": v for k, v in state.items()}}, tmp_path / "model.pth")
+    (tmp_path / "open_clip_config.json").write_text(json.dumps({"model_cfg": tiny.CONFIGS["clip"]}))
+    spec = f"local-dir:{tmp_path}" if folder else f"tiny-clip@{tmp_path / 'model.pth'}"
+    with pytest.raises(errors.FileError, match=re.escape(reason)):
+        load_model(f"open_clip:{spec}")
+
+
+def test_halves_and_flat_scales_are_taken(tmp_path: Path) -> None:
+    state = {k: v.half() for k, v in tiny.encoder().model.state_dict().items()}
+    state["logit_scale"] = state["logit_scale"].reshape(1)
+    torch.save(state, tmp_path / "a.pt")
+    assert load_model(f"open_clip:tiny-clip@{tmp_path / 'a.pt'}").dim == 16
+    assert load_model(f"open_clip:tiny-custom@{tmp_path / 'a.pt'}").dim == 16  # of the old format
+
+
+def test_seeds_that_are_none() -> None:
+    for seed in (-1, 2**63, 1.5, True, "3"):
+        with pytest.raises(errors.OptionError, match="seed: must be an integer of 0"):
+            load_model("open_clip:tiny-clip/random", seed=seed)  # type: ignore[arg-type]
+
+
 def test_a_local_checkpoint_gets_the_preprocessing_of_its_architecture() -> None:
     """SigLIP squashes to -1 … 1; CLIP crops and normalises with its own statistics."""
     from modalgap.encode import open_clip_model
@@ -266,6 +308,7 @@ def test_weights_that_are_not_there(monkeypatch: pytest.MonkeyPatch, tmp_path: P
         ("open_clip:ViT-B-33/openai", "did you mean 'ViT-B-32'"),
         ("open_clip:ViT-B-32/opena", "did you mean 'openai'"),
         ("open_clip:ViT-B-32", "needs NAME/TAG"),
+        ("open_clip:local-dir:/nowhere/x", "looked for /nowhere/x/open_clip_config.json"),
         (3, "must be a string or an Encoder; got int"),
     ],
 )

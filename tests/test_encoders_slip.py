@@ -346,9 +346,8 @@ class TestRefusals:
         [
             lambda state: state.pop("visual.blocks.1.norm1.weight"),
             lambda state: state.update({"visual.blocks.2.norm1.weight": torch.zeros(64)}),
-            lambda state: state.update(text_projection=torch.zeros(3, 5)),
         ],
-        ids=["missing", "more", "shape"],
+        ids=["missing", "more"],
     )
     def test_weights_that_do_not_fit(
         self, change: Callable[[dict[str, Tensor]], Any], tmp_path: Path
@@ -357,6 +356,23 @@ class TestRefusals:
         change(state)
         torch.save({"state_dict": state}, tmp_path / "odd.pt")
         assert "loading state_dict for Towers" in self.refused(f"ViT-B-16@{tmp_path}/odd.pt")
+
+    @pytest.mark.parametrize(
+        ("found", "reason"),
+        [
+            (torch.zeros(3, 5), "text_projection must be (32, 512); it is (3, 5)"),
+            (torch.full((32, 512), torch.nan), "text_projection must be finite"),
+            (
+                torch.ones(32, 512, dtype=torch.int64),
+                "must be of torch.float32; it is of torch.int",
+            ),
+        ],
+        ids=["shape", "nan", "integers"],
+    )
+    def test_tensors_that_do_not_fit(self, found: Tensor, reason: str, tmp_path: Path) -> None:
+        state = reference().state_dict() | {"text_projection": found}
+        torch.save({"state_dict": state}, tmp_path / "odd.pt")
+        assert reason in self.refused(f"ViT-B-16@{tmp_path}/odd.pt")
 
     def test_code_is_not_run(self, tmp_path: Path) -> None:
         before = torch.serialization.get_safe_globals()

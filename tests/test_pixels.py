@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from modalgap import errors
-from modalgap.data import pixels
+from modalgap.data import Pixels, pixels
 
 RED, BLUE = (255, 0, 0), (0, 0, 255)
 
@@ -26,6 +26,20 @@ def half(left: tuple[int, int, int] = RED, right: tuple[int, int, int] = BLUE) -
     image = Image.new("RGB", (20, 10), left)
     image.paste(right, (10, 0, 20, 10))
     return image
+
+
+@pytest.mark.parametrize(
+    ("array", "reason"),
+    [
+        (np.zeros((2, 5, 5), np.uint8), "one name an image; got 3 for 2"),
+        (np.zeros((3, 5, 5)), "an array of unsigned bytes; got float64"),
+        ([[1]], "an array of unsigned bytes; got list"),
+        (np.zeros((3, 5, 5, 2), np.uint8), "must be .n, h, w. or"),
+    ],
+)
+def test_arrays_that_are_no_images(array: object, reason: str) -> None:
+    with pytest.raises(errors.InputError, match=reason):
+        Pixels(array, list("abc"))  # type: ignore[arg-type]
 
 
 def test_plain_pixels_are_left_alone() -> None:

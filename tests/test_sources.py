@@ -17,6 +17,7 @@ from PIL import Image
 
 from modalgap import errors
 from modalgap.data import Documents, Pixels, Source, read
+from modalgap.data.classes import class_folders
 from modalgap.data.find import expand
 
 
@@ -88,6 +89,16 @@ def test_images_alone(tmp_path: Path) -> None:
     assert source.texts is None
 
 
+def test_unfinished_runs_and_hidden_folders_are_no_classes(tmp_path: Path) -> None:
+    for name in ("train/cat", "train/dog", "train/.git", "train/o.npz.parts", "val/cat"):
+        draw(tmp_path / name / "a.jpg")
+    for work in ("o.npz.parts", "train/o.npz.parts"):
+        write(tmp_path / work / "plan.json", "{}")
+    draw(tmp_path / ".hidden" / "x" / "a.jpg")
+    assert read(tmp_path, split="train").texts == ["cat", "dog"]
+    assert class_folders(tmp_path / "train").texts == ["cat", "dog"]
+
+
 def test_a_folder_of_nothing(tmp_path: Path) -> None:
     with pytest.raises(errors.FileError, match="found none"):
         read(tmp_path)
@@ -113,9 +124,12 @@ def test_tables(tmp_path: Path, name: str, text: str) -> None:
     write(tmp_path / name, text)
     source = read(tmp_path / name)
     assert captions(source) == [("x/a.jpg", "one"), ("x/a.jpg", "four"), ("b.jpg", "two, three")]
+    with pytest.raises(errors.FileError, match="--root must be a folder; found no .*elsewhere"):
+        read(tmp_path / name, root=tmp_path / "elsewhere")
+    (tmp_path / "elsewhere").mkdir()
     moved = read(tmp_path / name, root=tmp_path / "elsewhere")
     assert moved.media is not None
-    with pytest.raises(errors.FileError, match="No such file"):
+    with pytest.raises(errors.FileError, match=r"found no .*elsewhere/x/a\.jpg"):
         moved.media[0]
 
 
@@ -152,6 +166,17 @@ def test_tables_that_are_not_tables(tmp_path: Path, text: str, reason: str) -> N
     write(tmp_path / "bad.csv", text)
     with pytest.raises(errors.FileError, match=reason):
         read(tmp_path / "bad.csv")
+
+
+def test_an_open_quote_swallows_no_rows(tmp_path: Path) -> None:
+    write(tmp_path / "a.csv", 'path,caption\na.jpg,"one\nmore"\nb.jpg,"two\nc.jpg,three\n')
+    with pytest.raises(
+        errors.FileError, match=r"a\.csv: the row that begins in line 4: unexpected"
+    ):
+        read(tmp_path / "a.csv")
+    write(tmp_path / "a.csv", 'path,caption\na.jpg,"one" two\n')
+    with pytest.raises(errors.FileError, match=r"a\.csv: the row that begins in line 2: ','"):
+        read(tmp_path / "a.csv")
 
 
 # COCO -----------------------------------------------------------------------------------------
@@ -261,6 +286,7 @@ def test_hostile_members(tmp_path: Path) -> None:
     assert sorted(tmp_path.rglob("*")) == before  # nothing is extracted
     assert len(names(source)) == 4
     assert ("bad.tar/twice.jpg", "a second file of that name") in source.missing
+    assert ("bad.tar/hard.jpg", "a link, not a file") in source.missing
     assert not any("link" in name or "dev" in name or "hard" in name for name in names(source))
 
 
@@ -273,6 +299,26 @@ def test_captions_in_shards_that_cannot_be_read(tmp_path: Path) -> None:
     assert captions(source) == [("a.tar/2.png", "two")]
     assert len(names(source)) == 5
     assert [name for name, _ in source.missing] == ["a.tar/0, caption", "a.tar/4, caption"]
+
+
+def test_a_deep_json_costs_one_caption(tmp_path: Path) -> None:
+    deep = b"[" * 100_000
+    tar(tmp_path / "a.tar", [("a.png", picture(0, "PNG")), ("a.json", deep),
+                             ("b.png", picture(1, "PNG")), ("b.txt", b"two")])  # fmt: skip
+    source = read(tmp_path / "a.tar")
+    assert captions(source) == [("a.tar/b.png", "two")]
+    assert source.missing == (("a.tar/a, caption", "its .json is not JSON"),)
+
+
+def test_what_stands_after_the_end_of_an_archive(tmp_path: Path) -> None:
+    tar(tmp_path / "a.tar", [("a.jpg", picture(0))])
+    tar(tmp_path / "b.tar", [("b.jpg", picture(1))])
+    (tmp_path / "ab.tar").write_bytes(
+        (tmp_path / "a.tar").read_bytes() + (tmp_path / "b.tar").read_bytes()
+    )
+    source = read(tmp_path / "ab.tar")
+    assert source.missing == (("ab.tar", "there is more after the end of the archive"),)
+    assert read(tmp_path / "a.tar").missing == ()
 
 
 def test_compressed_shards_are_refused(tmp_path: Path) -> None:
@@ -300,8 +346,15 @@ def test_braces() -> None:
     assert expand("{8..10}") == ["8", "9", "10"]
     assert expand("{a,b}{0..1}") == ["a0", "a1", "b0", "b1"]
     assert expand("plain") == ["plain"]
-    with pytest.raises(errors.InputError, match="at most a million"):
-        expand("{0..99999999}")
+    many = ("{0..99999999}", "{0..999999}{0..9}", "{a,b}" * 50)
+    for pattern in many:
+        with pytest.raises(errors.InputError, match="at most a million"):
+            expand(pattern)
+    with pytest.raises(errors.InputError, match="must be of shorter numbers"):
+        read("{0.." + "9" * 5000 + "}.tar")
+    with pytest.raises(errors.InputError, match="at least one file"):
+        expand("{3..1}")
+    assert len(expand("{0..0}" * 3000)[0]) == 3000
 
 
 # Parquet and Hugging Face -----------------------------------------------------------------------
@@ -342,6 +395,54 @@ def test_parquet_of_structs_and_lists(tmp_path: Path) -> None:
         read(tmp_path / "b.parquet")
     with pytest.raises(errors.FileError, match=r"b\.parquet: must have the columns"):
         read(tmp_path)
+
+
+def test_parquet_that_is_written_anew(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    found = []
+    for first in (0, 2):
+        table = pa.table({"jpg": [picture(first + i) for i in range(2)], "caption": ["a", "b"]})
+        pq.write_table(table, path, row_group_size=1)
+        os.utime(path, ns=(first, first))
+        found.append(read(path).media)
+        assert found[-1] is not None
+        assert found[-1][0] == picture(first)
+    with pytest.raises(errors.FileError, match="has changed since it was listed"):
+        found[0][1]
+
+
+@pytest.mark.parametrize(
+    ("name", "column", "reason"),
+    [
+        ("caption", pa.array([[["a"]], [["b"]]]), "must hold captions; it is list<"),
+        ("caption", pa.array([b"a", b"b"]), "must hold captions; it is binary"),
+        ("caption", pa.array([[b"a"], [b"b"]]), "must hold captions; it is list<"),
+        ("image", pa.array([{"path": "a"}] * 2), "must hold the bytes of images; it is struct<"),
+        ("image", pa.array([[b"a"], [b"b"]]), "must hold the bytes of images; it is list<"),
+        ("image", pa.array(["a.jpg", "b.jpg"]), "must hold the bytes of images; it is string"),
+    ],
+)
+def test_parquet_of_other_types(tmp_path: Path, name: str, column: pa.Array, reason: str) -> None:
+    whole = {"image": pa.array([b"i", b"j"]), "caption": pa.array(["a", "b"])} | {name: column}
+    pq.write_table(pa.table(whole), tmp_path / "a.parquet")
+    with pytest.raises(errors.FileError, match=f"column '{name}' {reason}"):
+        read(tmp_path / "a.parquet")
+    whole["odd"] = whole.pop(name)
+    pq.write_table(pa.table(whole), tmp_path / "a.parquet")
+    with pytest.raises(errors.FileError, match=f"column 'odd' {reason}"):
+        read(tmp_path / "a.parquet", **{f"{name.replace('caption', 'text')}_column": "odd"})
+
+
+def test_parquet_of_views_and_fixed_sizes(tmp_path: Path) -> None:
+    images = [b"one", b"two"]
+    for image in (pa.binary_view(), pa.large_binary(), pa.binary(3)):
+        for text in (pa.string_view(), pa.large_string()):
+            whole = {"image": pa.array(images, image), "caption": pa.array(["a", "b"], text)}
+            pq.write_table(pa.table(whole), tmp_path / "a.parquet")
+            source = read(tmp_path / "a.parquet")
+            assert captions(source) == [("row 0", "a"), ("row 1", "b")]
+            assert source.media is not None
+            assert [source.media[i] for i in range(2)] == images
 
 
 def test_hugging_face(tmp_path: Path) -> None:
@@ -398,6 +499,10 @@ def test_options_that_a_source_does_not_have(tmp_path: Path) -> None:
         read(tmp_path, image_column="x")
     with pytest.raises(errors.OptionError, match="limit: must be an integer of at least 2; got 1"):
         read(tmp_path, limit=1)
+    wrong = {"seed": -1, "root": 3, "split": 3, "image_column": 3, "text_column": b"x"}
+    for option, value in [*wrong.items(), ("seed", None), ("seed", 0.5), ("seed", 2**63)]:
+        with pytest.raises(errors.OptionError, match=f"^{option}: must be"):
+            read(tmp_path, **{option: value})  # type: ignore[arg-type]
 
 
 def test_a_sample_keeps_what_matches() -> None:
@@ -451,6 +556,24 @@ def test_captions_lie_in_the_order_of_their_images() -> None:
         ({"factors": {"f": [1]}, "labels": [0, 1]}, "factor 'f' must have 2 values"),
         ({"templates": ("no place",), "labels": [0, 1]}, "must hold {} once"),
         ({"texts": ["a", "b", 3], "labels": [0, 1]}, "texts must be strings; one is int"),
+        ({"texts": np.array(["a", "b"])}, "texts must be a list of strings; got ndarray"),
+        ({"texts": (t for t in "ab")}, "texts must be a list of strings; got generator"),
+        ({"texts": "ab"}, "texts must be a list of strings; got str"),
+        ({"name": Path("x")}, "name: must be a string; got PosixPath"),
+        ({"name": "a\udcff"}, "name: must be valid Unicode; got 'a.udcff'"),
+        ({"provenance": {"year": 2020}}, "provenance 'year': must be a string; got int"),
+        ({"provenance": ["x"]}, "provenance must be a dict; got list"),
+        ({"factors": {"f": 3}}, "factor 'f' must be a list; got int"),
+        ({"factors": [1, 2]}, "factors must be a dict; got list"),
+        ({"factors": {3: [1, 2]}}, "factors: a name: must be a string"),
+        ({"missing": ["a"]}, "missing must be pairs of name and reason"),
+        ({"missing": 3}, "missing must be pairs"),
+        ({"templates": 3}, "templates must be a tuple; got int"),
+        ({"labels": [[0], [1, 2]]}, "labels: must be 2 integers"),
+        ({"media": ["x", "y"]}, "media must have kind; got list"),
+        ({"media": Documents(["x", "y"], ["x"])}, "media must have 2 names; got 1"),
+        ({"media": Documents(["x", "y"], ["x", 3])}, "names of media must be strings; one is int"),
+        ({"media": Documents(["x"], ["x"], "picture")}, "must be one of image, audio, text"),
     ],
 )
 def test_sources_that_do_not_fit_together(change: dict[str, object], reason: str) -> None:

@@ -21,6 +21,8 @@ from modalgap.errors import ModalgapError
 
 if TYPE_CHECKING:
     from modalgap import data
+    from modalgap.advise.compare import compare
+    from modalgap.advise.preflight import preflight
     from modalgap.close.verb import close
     from modalgap.embeddings.pair import Embeddings, Pair
     from modalgap.embeddings.store import load, load_embeddings, save
@@ -37,10 +39,12 @@ _HOMES = {
     "load_embeddings": "embeddings.store",
     "save": "embeddings.store",
     "close": "",
+    "compare": "advise",
     "data": "",
     "encode": "",
     "evaluate": "",
     "measure": "",
+    "preflight": "advise",
     "report": "",
     "Result": "result",
 }
@@ -52,6 +56,7 @@ __all__ = [
     "Result",
     "__version__",
     "close",
+    "compare",
     "data",
     "encode",
     "errors",
@@ -59,6 +64,7 @@ __all__ = [
     "load",
     "load_embeddings",
     "measure",
+    "preflight",
     "report",
     "save",
 ]

@@ -62,3 +62,18 @@ def several(name: str, values: object) -> list[Any]:
     if not isinstance(values, Sequence | np.ndarray):
         raise OptionError(f"{name} must be a list; got {values!r}")
     return list(values)
+
+
+def value_of(text: str) -> Any:
+    """An option as it is typed: numbers, true, false, none, a list with commas, or a string."""
+    if "," in text:
+        return [value_of(each.strip()) for each in text.split(",") if each.strip()]
+    named = {"true": True, "false": False, "none": None}
+    if text.lower() in named:
+        return named[text.lower()]
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text

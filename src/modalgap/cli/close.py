@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from modalgap import checks
 from modalgap.cli import data
 from modalgap.errors import OptionError
 
@@ -163,23 +164,8 @@ def parse(options: list[str] | None) -> dict[str, Any]:
         name, equals, value = each.partition("=")
         if not equals or not name:
             raise OptionError(f"--set must be NAME=VALUE; got {each!r}")
-        found[name.strip()] = value_of(value.strip())
+        found[name.strip()] = checks.value_of(value.strip())
     return found
-
-
-def value_of(text: str) -> Any:
-    """One value of ``--set``."""
-    if "," in text:
-        return [value_of(each.strip()) for each in text.split(",") if each.strip()]
-    named = {"true": True, "false": False, "none": None}
-    if text.lower() in named:
-        return named[text.lower()]
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            continue
-    return text
 
 
 def _said(value: Any) -> str:

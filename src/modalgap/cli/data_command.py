@@ -16,6 +16,11 @@ def _group() -> None:
     """Named data sets: what is there, what is missing."""
 
 
+def _say(line: str) -> None:
+    """One line, whatever names it holds."""
+    typer.echo("".join(c if c.isprintable() else "�" for c in line))
+
+
 @app.command()
 def check(
     name: Annotated[str, typer.Argument(help="A data set; see: modalgap list data.")],
@@ -34,11 +39,12 @@ def check(
     where = root or default_root()
     folder = dataset.folder(where)
     asked = [dataset.split(split)] if split else list(card.splits)
-    typer.echo(f"{card.title}: {card.about}\n{card.size}")
-    typer.echo(f"from {card.home}; licence: {card.licence}")
-    typer.echo(f"looked in {folder}, for:")
+    _say(f"{card.title}: {card.about}")
+    _say(card.size)
+    _say(f"from {card.home}; licence: {card.licence}")
+    _say(f"looked in {folder}, for:")
     for line in card.layout:
-        typer.echo(f"  {line}")
+        _say(f"  {line}")
     whole = True
     for each in asked:
         lost = dataset.missing(where, each)
@@ -47,8 +53,8 @@ def check(
             count, first = absent(source)
             lost = [*first, *([f"and {count - len(first)} more"] if count > len(first) else [])]
         whole = whole and not lost
-        typer.echo(f"{each}: complete" if not lost else f"{each}: missing")
+        _say(f"{each}: complete" if not lost else f"{each}: missing")
         for path in lost:
-            typer.echo(f"  {path}")
+            _say(f"  {path}")
     if not whole:
         raise typer.Exit(1)

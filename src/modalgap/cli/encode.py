@@ -136,12 +136,12 @@ def run(
         force: whether to overwrite.
         options: those of ``data.read`` and of ``encode``, as given.
     """
-    from modalgap.atomic import check_target
     from modalgap.data import read
-    from modalgap.encode import Options, load_model
+    from modalgap.encode import Options
+    from modalgap.encode.output import check_output
     from modalgap.encode.verb import run as work
 
-    check_target(output, overwrite=force)
+    check_output(output, overwrite=force)
     seeded = data.given(seed=seed)
     reading = {name: options.pop(name) for name in READING}
     template = options.pop("template")
@@ -150,13 +150,14 @@ def run(
         data.note(f"loading {model}")
     done = work(
         found,
-        load_model(model, **seeded),
+        model,
         output,
         Options(
             template=template[0] if template and len(template) == 1 else template,
             overwrite=force,
             **options,
         ),
+        **seeded,
     )
     _remark(done)
     return done

@@ -36,9 +36,10 @@ CARD = CloserCard(
 )
 
 
-def _transform(pair: Pair, *, reg: float = 1.0) -> Pair:
-    """``reg``: weight of the Laplacian term; 0 is plain optimal transport."""
+def _transform(pair: Pair, *, reg: float = 1.0, iterations: int = 10) -> Pair:
+    """``reg``: weight of the Laplacian term, 0 for plain transport. ``iterations``: of POT."""
     checks.at_least("reg", reg, 0.0)
+    checks.whole("iterations", iterations, 1)
     checks.needs(
         max(pair.image.n, pair.text.n) <= LARGEST,
         f"transport takes at most {LARGEST} rows a side; there are {pair.image.n} and"
@@ -54,7 +55,7 @@ def _transform(pair: Pair, *, reg: float = 1.0) -> Pair:
         if reg == 0:
             plan = ot.da.EMDTransport().fit(Xs=y, Xt=x)
         else:
-            plan = ot.da.EMDLaplaceTransport(reg_lap=reg).fit(Xs=y, Xt=x)
+            plan = ot.da.EMDLaplaceTransport(reg_lap=reg, max_iter=iterations).fit(Xs=y, Xt=x)
         carried = np.asarray(plan.transform(Xs=y))
     checks.needs(bool(np.isfinite(carried).all()), "the transport plan is not finite")
     rows = torch.nn.functional.normalize(torch.from_numpy(carried), dim=1)

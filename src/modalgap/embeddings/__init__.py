@@ -10,6 +10,7 @@ from modalgap.embeddings.moments import (
     pair_moments,
 )
 from modalgap.embeddings.pair import Embeddings, Pair
+from modalgap.embeddings.pick import pick, pick_images
 
 __all__ = [
     "GROUPS",
@@ -21,4 +22,6 @@ __all__ = [
     "describe_input",
     "moments",
     "pair_moments",
+    "pick",
+    "pick_images",
 ]

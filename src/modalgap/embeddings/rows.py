@@ -195,6 +195,36 @@ class SomeRows:
         return self.whole.take(index + self.start)
 
 
+@dataclass(frozen=True, eq=False)
+class PickedRows:
+    """Rows of others, at an index (k,)."""
+
+    whole: Rows
+    index: Tensor
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return (len(self.index), self.whole.shape[1])
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return self.whole.dtype
+
+    @property
+    def in_memory(self) -> bool:
+        return self.whole.in_memory
+
+    @property
+    def parts(self) -> tuple[Rows, ...]:
+        return (self.whole,)
+
+    def read(self, start: int, stop: int) -> Tensor:
+        return self.whole.take(self.index[start:stop])
+
+    def take(self, index: Tensor) -> Tensor:
+        return self.whole.take(self.index[index])
+
+
 def as_rows(array: object, source: str) -> Rows:
     """Rows of whatever holds numbers: tensor, numpy array, memory map, nested list, or Rows.
 

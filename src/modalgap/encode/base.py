@@ -14,6 +14,8 @@ from torch import Tensor, nn
 from modalgap.encode.quiet import quiet
 from modalgap.errors import FileError
 
+SCALARS = ("logit_scale", "logit_bias")  # of one number, whether () or (1,)
+
 
 @dataclass(frozen=True, eq=False)
 class Tokens:
@@ -128,6 +130,40 @@ def weights_hash(model: nn.Module) -> str:
         if flat.numel():
             digest.update(flat.view(torch.uint8).numpy().data)
     return digest.hexdigest()
+
+
+def check_weights(stored: object, model: nn.Module) -> None:
+    """Refuse weights that a model would take, changed in silence or as no numbers.
+
+    Names that only one of the two has are for ``load_state_dict`` to say.
+
+    Raises:
+        ValueError: a tensor has another shape or kind, or holds nan or infinity.
+    """
+    if not isinstance(stored, Mapping):
+        raise ValueError(f"it holds {type(stored).__name__}, not tensors by name")
+    for name, own in model.state_dict().items():
+        if name not in stored:
+            continue
+        found = stored[name]
+        if not isinstance(found, Tensor) or found.layout != torch.strided:
+            what = found.layout if isinstance(found, Tensor) else type(found).__name__
+            raise ValueError(f"{name} must be a dense tensor; it is {what}")
+        scalar = name in SCALARS and found.numel() == own.numel()
+        if found.shape != own.shape and not scalar:
+            raise ValueError(f"{name} must be {tuple(own.shape)}; it is {tuple(found.shape)}")
+        if _sort(found) != _sort(own):
+            raise ValueError(f"{name} must be of {own.dtype}; it is of {found.dtype}")
+        if not found.to(own.dtype).isfinite().all():
+            raise ValueError(f"{name} must be finite; it holds nan or infinity")
+
+
+def _sort(tensor: Tensor) -> str:
+    if tensor.is_quantized:
+        return "quantised"
+    if tensor.is_complex():
+        return "complex"
+    return "float" if tensor.is_floating_point() else "integer"
 
 
 def describe(values: Mapping[str, Any]) -> str:

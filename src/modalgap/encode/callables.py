@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, get_args
 
 import torch
 from torch import Tensor
 
 from modalgap._version import __version__
+from modalgap.data.media import Kind
 from modalgap.encode.base import TextTower, Tokens
 from modalgap.errors import InputError
 
@@ -26,6 +28,9 @@ class FunctionEncoder:
         logit_scale: what cosines are multiplied with in training, 1/τ, if known.
         modalities: ("image", "text") or ("audio", "text").
         provenance: what to write beside the vectors: weights, revision ...
+
+    Raises:
+        InputError: an argument of a wrong type.
     """
 
     def __init__(
@@ -40,6 +45,23 @@ class FunctionEncoder:
         modalities: tuple[str, str] = ("image", "text"),
         provenance: Mapping[str, str] | None = None,
     ) -> None:
+        for name, function in (("media", media), ("texts", texts), ("prepare", prepare)):
+            if not callable(function):
+                raise InputError(f"{name}: must be a function; got {type(function).__name__}")
+        if not isinstance(dim, int) or isinstance(dim, bool) or dim < 1:
+            raise InputError(f"dim: must be an integer of at least 1; got {dim!r}")
+        if not isinstance(spec, str):
+            raise InputError(f"spec: must be a string; got {type(spec).__name__}")
+        if logit_scale is not None and not (
+            isinstance(logit_scale, int | float) and 0 < logit_scale < math.inf
+        ):
+            raise InputError(f"logit_scale: must be a number above 0; got {logit_scale!r}")
+        kinds = get_args(Kind)
+        if not isinstance(modalities, tuple | list) or not all(k in kinds for k in modalities):
+            raise InputError(f"modalities: must be of {', '.join(kinds)}; got {modalities!r}")
+        for key, value in (provenance or {}).items():
+            if not isinstance(key, str) or not isinstance(value, str):
+                raise InputError(f"provenance: must be strings; {key!r} is {value!r}")
         self._media = media
         self._texts = texts
         self.prepare = prepare
@@ -80,7 +102,14 @@ class FunctionEncoder:
         return None
 
     def _checked(self, found: Any, n: int, what: str) -> Tensor:
-        features = torch.as_tensor(found)
+        try:
+            features = torch.as_tensor(found)
+        except (TypeError, ValueError, RuntimeError) as error:
+            raise InputError(
+                f"{what}: must give a tensor of features; gave {type(found).__name__}"
+            ) from error
+        if features.is_complex() or features.dtype == torch.bool:
+            raise InputError(f"{what}: must give real numbers; gave {features.dtype}")
         if features.shape != (n, self.dim):
             raise InputError(
                 f"{what}: must give features of shape ({n}, {self.dim}); gave"

@@ -15,6 +15,9 @@ from typing import Any
 
 import open_clip
 import torch
+from open_clip.convert import convert_state_dict
+from open_clip.factory import _find_checkpoint_in_dir, load_state_dict
+from open_clip.model import convert_to_custom_text_state_dict
 from open_clip.transform import PreprocessCfg, image_transform_v2
 from torch import Tensor, nn
 
@@ -22,6 +25,7 @@ from modalgap._version import __version__
 from modalgap.encode.base import (
     TextTower,
     Tokens,
+    check_weights,
     describe,
     reading_weights,
     unavailable,
@@ -31,6 +35,7 @@ from modalgap.encode.causal import CausalTextTower
 from modalgap.encode.quiet import quiet
 from modalgap.errors import OptionError
 
+LOCAL = "local-dir:"  # what open_clip calls a folder
 PREPROCESSING = ("size", "mean", "std", "interpolation", "resize_mode")
 
 
@@ -120,6 +125,8 @@ def load(rest: str, spec: str, seed: int) -> OpenClipEncoder:
     """
     if rest.startswith("hf-hub:"):
         return _load_hub(rest, spec)
+    if rest.startswith(LOCAL):
+        return _load_folder(Path(rest.removeprefix(LOCAL)).expanduser(), spec)
     name, at, path = rest.partition("@")
     if (at and not name) or (not at and Path(rest).expanduser().is_dir()):
         return _load_folder(Path(path or rest).expanduser(), spec)
@@ -159,7 +166,7 @@ def _load_checkpoint(name: str, path: Path, spec: str) -> OpenClipEncoder:
         raise unavailable(spec, str(path), "give the path of a file that exists")
     model = _untrained(name, spec)
     with reading_weights(spec, path):
-        open_clip.load_checkpoint(model, str(path), weights_only=True)
+        _fill(model, path)
     return _encoder(model, name, spec, path.name)
 
 
@@ -168,9 +175,29 @@ def _load_folder(folder: Path, spec: str) -> OpenClipEncoder:
     if not config.is_file():
         raise unavailable(spec, str(config), "give a folder as open_clip saves it")
     with reading_weights(spec, folder):
-        model = open_clip.create_model(f"local-dir:{folder}", require_pretrained=True)
-        tokenizer = open_clip.get_tokenizer(f"local-dir:{folder}")
+        model = open_clip.create_model(
+            f"{LOCAL}{folder}", load_weights=False, pretrained_text=False
+        )
+        weights = _find_checkpoint_in_dir(folder)
+        if weights is None:
+            raise ValueError("there is no file of weights in it")
+        _fill(model, Path(weights))
+        tokenizer = open_clip.get_tokenizer(f"{LOCAL}{folder}")
     return OpenClipEncoder(model, tokenizer, spec, folder.name)
+
+
+def _fill(model: Any, path: Path) -> None:
+    """Load a checkpoint that fits exactly: open_clip itself would interpolate positions."""
+    foreign = path.suffix in (".npz", ".npy")  # big_vision's, which has names of its own
+    if not foreign:
+        stored = convert_state_dict(model, load_state_dict(str(path), weights_only=True))
+        if "positional_embedding" in stored and not hasattr(model, "positional_embedding"):
+            stored = convert_to_custom_text_state_dict(stored)
+        check_weights(stored, model)
+        del stored
+    open_clip.load_checkpoint(model, str(path), weights_only=True)
+    if foreign:
+        check_weights(model.state_dict(), model)
 
 
 def _load_hub(schema: str, spec: str) -> OpenClipEncoder:

@@ -28,6 +28,7 @@ from modalgap._version import __version__
 from modalgap.encode.base import (
     TextTower,
     Tokens,
+    check_weights,
     describe,
     reading_weights,
     unavailable,
@@ -149,6 +150,7 @@ def load(rest: str, spec: str, seed: int) -> SlipEncoder:
     with reading_weights(spec, file):
         state = _state(file, name)
         towers = Towers(name)
+        check_weights(state, towers)
         towers.load_state_dict(state)
     return SlipEncoder(towers, spec, file.name)
 

@@ -317,5 +317,6 @@ def _positive(name: str, value: object) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
         raise OptionError(f"{name}: must be an integer of at least 1; got {value!r}")
     if value > MOST[name]:
-        raise OptionError(f"{name}: must be at most {MOST[name]}; got {value:.3g}")
+        found = value if value < 2**64 else "more than 2^64"
+        raise OptionError(f"{name}: must be at most {MOST[name]}; got {found}")
     return value

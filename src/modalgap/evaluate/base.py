@@ -7,8 +7,9 @@ paired differences are made once for all tasks: by the bootstrap over independen
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -69,17 +70,14 @@ class Scores:
         n = int(codes.max()) + 1
         if n < 5:
             return None
-        random = np.random.default_rng(seed)
         found = np.empty(draws)
-        plain = self.statistic is mean
-        sums = np.bincount(codes, self.values, n) if plain else None
-        counts = np.bincount(codes, minlength=n)
-        for i in range(draws):
-            times = np.bincount(random.integers(0, n, n), minlength=n)
-            if sums is not None:
-                found[i] = (times @ sums) / (times @ counts)
+        for a, times in resamples(n, seed, draws):
+            b = a + len(times)
+            if self.statistic is mean:
+                sums, counts = np.bincount(codes, self.values, n), np.bincount(codes, minlength=n)
+                found[a:b] = (times @ sums) / (times @ counts)
             else:
-                found[i] = self.statistic(self.values, times[codes].astype(np.float64))
+                found[a:b] = [self.statistic(self.values, each[codes]) for each in times]
         return found
 
     def interval(self, seed: int) -> tuple[float, float] | None:
@@ -95,6 +93,27 @@ class Scores:
         if ours is not None and theirs is not None:
             between = percentiles(ours - theirs, level)
         return self.value - other.value, between
+
+
+def resamples(n: int, seed: int, draws: int) -> Iterator[tuple[int, Floats]]:
+    """How often each of n clusters is drawn: blocks (start, (b, n)) of all draws."""
+    if n * draws <= 2**23:
+        yield 0, _resamples(n, seed, draws)
+        return
+    random = np.random.default_rng(seed)
+    step = max(1, 2**21 // n)
+    for a in range(0, draws, step):
+        yield a, _counted(random, n, min(step, draws - a))
+
+
+@lru_cache(maxsize=4)
+def _resamples(n: int, seed: int, draws: int) -> Floats:
+    return _counted(np.random.default_rng(seed), n, draws)
+
+
+def _counted(random: np.random.Generator, n: int, draws: int) -> Floats:
+    drawn = random.integers(0, n, (draws, n)) + n * np.arange(draws)[:, None]
+    return np.bincount(drawn.ravel(), minlength=n * draws).reshape(draws, n).astype(np.float64)
 
 
 def percentiles(draws: Floats | None, level: float = LEVEL) -> tuple[float, float] | None:
@@ -129,7 +148,7 @@ class TaskCard:
         idea: how it is answered.
         source: where it is defined.
         needs: what must be there beyond the vectors: "pairs", "labels", "factors" …
-        main: the number that stands for the task in a leaderboard.
+        main: the numbers that stand for the task in a leaderboard, where it has them.
     """
 
     name: str
@@ -138,7 +157,7 @@ class TaskCard:
     idea: str
     source: str
     needs: str
-    main: str
+    main: tuple[str, ...]
 
 
 @dataclass(frozen=True)

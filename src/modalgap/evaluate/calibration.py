@@ -35,7 +35,7 @@ CARD = TaskCard(
     idea="Score to probability of a match, fitted on one half and judged on the other.",
     source="Platt 1999; Zadrozny & Elkan 2002; expected calibration error: Naeini et al. 2015",
     needs="pairs, or labels",
-    main="image_text_ece_isotonic",
+    main=("image_text_ece_isotonic",),
 )
 
 

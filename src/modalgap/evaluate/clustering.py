@@ -24,7 +24,7 @@ CARD = TaskCard(
     idea="V-measure of k-means against modalities (both pooled) and, with labels, classes.",
     source="Rosenberg & Hirschberg 2007; ModGap, arXiv 2601.18525",
     needs="nothing; classes with labels or a factor",
-    main="modality_v",
+    main=("modality_v",),
 )
 
 

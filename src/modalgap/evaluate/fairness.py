@@ -26,7 +26,7 @@ CARD = TaskCard(
     idea="Share of each group's images whose nearest prompt is one of the harmful ones.",
     source="Radford et al. 2021, section 7.1; Liang et al. 2022, table 2",
     needs="a group of each image, and which class prompts are harmful",
-    main="largest_difference",
+    main=("largest_difference", "accuracy"),
 )
 
 

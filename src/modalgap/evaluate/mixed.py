@@ -37,7 +37,7 @@ CARD = TaskCard(
     idea="NDCG@10 of queries for one item among images, texts and fused documents.",
     source="MixBench, arXiv 2507.19054",
     needs="pairs",
-    main="text_ndcg10",
+    main=("text_ndcg10", "image_ndcg10"),
 )
 
 

@@ -7,6 +7,7 @@ gives all items one score finds nothing.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -128,7 +129,7 @@ def ranks(
     relevant: Relevant,
     *,
     itself: bool = False,
-    bias: Tensor | None = None,
+    correct: Callable[[Tensor], Tensor] | None = None,
     what: str = "ranking",
 ) -> Ranks:
     """Rank the gallery for each query.
@@ -138,7 +139,7 @@ def ranks(
         gallery: (m, d) rows; scores are inner products.
         relevant: which items count.
         itself: whether query q is item q, and is left out.
-        bias: (m,) added to the scores of each item.
+        correct: scores (b, m) of a block of queries to corrected ones.
         what: said beside the progress bar.
     """
     n, m = len(queries), len(gallery)
@@ -151,8 +152,8 @@ def ranks(
     with progress(what, n) as advance:
         for a, b in spans:
             block = torch.mm(queries[a:b], gallery.T, out=scores[: b - a])
-            if bias is not None:
-                block += bias
+            if correct is not None:
+                block = correct(block)
             if itself:
                 block[torch.arange(b - a), torch.arange(a, b)] = -torch.inf
             first, last = relevant.starts[a], relevant.starts[b]

@@ -7,14 +7,17 @@ mean average precision over all captions of an image. Source: Karpathy & Fei-Fei
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
+from torch import Tensor
 
 from modalgap import checks
 from modalgap.embeddings import Pair
 from modalgap.evaluate.base import Ints, Outcome, Scores, Task, TaskCard, median
 from modalgap.evaluate.ranks import Ranks, Relevant, ranks
+
+Correct = Callable[[Tensor], Tensor] | None
 
 CARD = TaskCard(
     name="retrieval",
@@ -23,12 +26,19 @@ CARD = TaskCard(
     idea="Recall at k, median rank and mean average precision, both ways, over the whole gallery.",
     source="Karpathy & Fei-Fei 2015, section 4.2",
     needs="pairs",
-    main="text_to_image_r1",
+    main=("image_to_text_r1", "text_to_image_r1"),
 )
 
 
 def _retrieval(pair: Pair, *, ks: Sequence[int] = (1, 5, 10)) -> Outcome:
     """``ks``: at which ranks recall is taken."""
+    return retrieve(pair, ks)
+
+
+def retrieve(
+    pair: Pair, ks: Sequence[int], corrections: Sequence[Correct] = (None, None)
+) -> Outcome:
+    """The task, with corrections of the scores of image and of text queries, if any."""
     ks = checks.several("ks", ks)
     for k in ks:
         checks.whole("ks", k, 1)
@@ -37,12 +47,13 @@ def _retrieval(pair: Pair, *, ks: Sequence[int] = (1, 5, 10)) -> Outcome:
     x, y = pair.image.unit(), pair.text.unit()
     names = (pair.image.modality, pair.text.modality)
     scores: dict[str, Scores] = {}
-    for direction, queries, gallery, asked, found in (
-        (f"{names[0]}_to_{names[1]}", x, y, images, texts),
-        (f"{names[1]}_to_{names[0]}", y, x, texts, images),
+    for direction, queries, gallery, asked, found, correct in (
+        (f"{names[0]}_to_{names[1]}", x, y, images, texts, corrections[0]),
+        (f"{names[1]}_to_{names[0]}", y, x, texts, images, corrections[1]),
     ):
         relevant = Relevant.of(asked, found, len(queries))
-        ranked = ranks(queries, gallery, relevant, what=direction.replace("_", " "))
+        what = direction.replace("_", " ")
+        ranked = ranks(queries, gallery, relevant, correct=correct, what=what)
         # the captions of one image stand or fall together
         clusters = ranked.queries if queries is x else images[ranked.queries]
         scores |= _numbers(direction, ranked, clusters, ks)

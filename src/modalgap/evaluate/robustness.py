@@ -32,7 +32,14 @@ CARD = TaskCard(
     idea="Share of answers that stay the same, and that are right, under each perturbation.",
     source="Chowers et al. 2026, section 3.3",
     needs="pairs or labels; faiss for its indexes",
-    main="rabitq_accuracy",
+    main=(
+        "gaussian_0.02_accuracy",
+        "int4_accuracy",
+        "binary_accuracy",
+        "sq4_uniform_accuracy",
+        "pq4_accuracy",
+        "rabitq_accuracy",
+    ),
 )
 
 

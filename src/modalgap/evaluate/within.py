@@ -21,7 +21,7 @@ CARD = TaskCard(
     idea="mAP, mAP@R, R-precision and R@1 of each row among the others of its modality.",
     source="Mistretta et al. 2025, section 4; mAP@R: Musgrave et al. 2020",
     needs="labels, a factor, or several captions an image",
-    main="map",
+    main=("map",),
 )
 
 

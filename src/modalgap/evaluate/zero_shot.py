@@ -25,7 +25,7 @@ CARD = TaskCard(
     idea="Top-1, top-5, mean per class; Gini and entropy of the predictions beside the labels'.",
     source="Radford et al. 2021, section 3.1; Sato et al. 2026, arXiv 2609.01103",
     needs="labels",
-    main="top1",
+    main=("top1", "gini"),
 )
 
 

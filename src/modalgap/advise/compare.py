@@ -1,0 +1,324 @@
+"""Compare: closers against tasks, fitted on one part and judged on another, never on the same rows.
+
+Every number stands beside its paired difference to no closing at all, with a bootstrap interval
+over images. Ways that are transductive have seen the judged rows, and are marked.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors.numpy
+import xxhash
+from safetensors import safe_open
+
+from modalgap import checks
+from modalgap.advise.comparison import BASE, Comparison, Entry
+from modalgap.advise.trial import Closed, Way, halves
+from modalgap.atomic import replacing
+from modalgap.close.registry import CLOSERS
+from modalgap.close.scores import CORRECTIONS
+from modalgap.embeddings import Pair, describe_input
+from modalgap.embeddings.formats.files import parsing
+from modalgap.encode.parts import remove, work_folder
+from modalgap.errors import InputError, NotApplicable, OptionError
+from modalgap.evaluate.base import Floats, Task, percentiles
+from modalgap.evaluate.verb import chosen
+from modalgap.measure import measure
+from modalgap.progress import progress
+from modalgap.result import Value, versions
+
+ALPHAS = (-0.5, -0.25, 0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5)
+GAP = ("l2m", "rmg", "matched_cosine")
+TASKS_BY_DEFAULT = (
+    "retrieval", "zero_shot", "within", "mixed", "robustness", "clustering", "calibration",
+)  # fmt: skip
+
+
+def compare(
+    pair: Pair,
+    closers: str | Iterable[str] | None = None,
+    tasks: str | Iterable[str] | None = None,
+    *,
+    share: float = 0.5,
+    seed: int = 0,
+    work: str | Path | None = None,
+    **options: Any,
+) -> Comparison:
+    """Compare ways of closing at the tasks that embeddings are used for.
+
+    Args:
+        pair: both modalities, not closed yet.
+        closers: names of closers or corrections, with options as in "shift:alpha=0.5"; by default
+            all that apply. "none" is always there.
+        tasks: names of tasks; by default all that apply.
+        share: of the images, to fit on; the others are judged.
+        seed: of the split and of everything random.
+        work: a folder where finished trials are kept until the end, so that the same call after a
+            kill goes on from there.
+        **options: options of tasks, given to each that has them.
+
+    Returns:
+        The comparison: ``print(it)``, ``it.to_json()``, ``it["center"].values``.
+
+    Raises:
+        OptionError: an unknown closer, task or option.
+        NotApplicable: too few images, or no task applies.
+    """
+    if not isinstance(pair, Pair):
+        raise InputError(f"pair: must be a Pair; got {type(pair).__name__}")
+    checks.whole("seed", seed, 0)
+    if isinstance(share, bool) or not isinstance(share, int | float) or not 0 < share < 1:
+        raise OptionError(f"share must be a number between 0 and 1; got {share!r}")
+    ways = _ways(closers, pair)
+    wanted = chosen(TASKS_BY_DEFAULT if tasks is None else tasks)
+    known = {name for task in wanted for name in task.options}
+    for name in options:
+        if name not in known:
+            raise OptionError.unknown("option", name, known - {"seed"})
+    fitted, judged = halves(pair, share, seed)
+    with ExitStack() as stack:
+        kept = None
+        if work is not None:
+            plan = _plan(pair, share, seed, options)
+            kept = stack.enter_context(work_folder(Path(work), plan, anew=False))
+        trials = _Trials(fitted, judged, wanted, {**options, "seed": seed}, kept)
+        with progress("comparing", len(ways) + len(trials.curved), unit="way") as advance:
+            done = {}
+            for way in ways:
+                done[way.name] = trials.run(way)
+                advance(1)
+            curves = {}
+            for method, ways_of in trials.curved.items():
+                curves[method] = [trials.point(way) for way in ways_of]
+                advance(1)
+    base = done[BASE]
+    if not base.numbers:
+        reasons = "; ".join(f"{name}: {why}" for name, why in base.skipped.items())
+        raise NotApplicable(f"no task applies ({reasons})")
+    entries = {
+        name: _entry(way, found, base)
+        for way, (name, found) in zip(ways, done.items(), strict=True)
+        if not found.failed
+    }
+    result = Comparison(
+        entries=entries,
+        columns=_columns(wanted, base),
+        failed={name: found.failed for name, found in done.items() if found.failed},
+        curves={name: points for name, points in curves.items() if points},
+        split={
+            "seed": seed,
+            "share": share,
+            "fitted_images": fitted.image.n,
+            "judged_images": judged.image.n,
+            "judged_texts": judged.text.n,
+        },
+        pair=describe_input(pair),
+        versions=versions(),
+    )
+    if work is not None:
+        remove(Path(work))
+    return result
+
+
+class _Found:
+    """What one way gave, task by task; numbers with their bootstrap draws."""
+
+    def __init__(self) -> None:
+        self.numbers: dict[str, tuple[float, Floats | None]] = {}
+        self.better: dict[str, str] = {}
+        self.skipped: dict[str, str] = {}
+        self.gap: dict[str, float] = {}
+        self.facts: dict[str, Any] = {}
+        self.failed = ""
+
+    def dump(self) -> bytes:
+        """As safetensors."""
+        tensors = {name: draws for name, (_, draws) in self.numbers.items() if draws is not None}
+        told = {
+            "values": {name: value for name, (value, _) in self.numbers.items()},
+            "better": self.better,
+            "skipped": self.skipped,
+            "gap": self.gap,
+            "facts": self.facts,
+            "failed": self.failed,
+        }
+        return safetensors.numpy.save(tensors, {"found": json.dumps(told)})
+
+    @classmethod
+    def load(cls, path: Path) -> _Found:
+        """From what ``dump`` gave."""
+        with parsing(path, "safetensors"), safe_open(path, framework="np") as file:
+            told = json.loads(file.metadata()["found"])
+            draws = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        found = cls()
+        found.numbers = {name: (value, draws.get(name)) for name, value in told["values"].items()}
+        for name in ("better", "skipped", "gap", "facts", "failed"):
+            setattr(found, name, told[name])
+        return found
+
+
+class _Trials:
+    """All that is tried on one split."""
+
+    def __init__(
+        self,
+        fitted: Pair,
+        judged: Pair,
+        tasks: list[Task],
+        options: Mapping[str, Any],
+        kept: Path | None,
+    ) -> None:
+        self.fitted, self.judged, self.tasks, self.kept = fitted, judged, tasks, kept
+        self.options = options
+        self.curve_task = next(
+            (task for task in tasks if task.name in ("retrieval", "zero_shot")), None
+        )
+        retrieved = options.get("retrieved")
+        by = [f"retrieved={retrieved}"] if retrieved else []
+        self.curved: dict[str, list[Way]] = {
+            method: [
+                Way.parse(
+                    ":".join([method, f"alpha={alpha:g}", *(by if method == "project" else [])])
+                )
+                for alpha in ALPHAS
+            ]
+            for method in (("shift", "project") if self.curve_task is not None else ())
+        }
+
+    def run(self, way: Way) -> _Found:
+        """One way at every task, or what an earlier run kept of it."""
+        name = xxhash.xxh3_64_hexdigest(way.name.encode())
+        path = None if self.kept is None else self.kept / f"{name}.safetensors"
+        if path is not None and path.exists():
+            return _Found.load(path)
+        found = self._run(way)
+        if path is not None:
+            with replacing(path, overwrite=True) as file:
+                file.write(found.dump())
+        return found
+
+    def _run(self, way: Way) -> _Found:
+        found = _Found()
+        try:
+            closed = Closed.by(way, self.fitted, self.judged)
+        except NotApplicable as reason:
+            found.failed = str(reason)
+            return found
+        found.facts = dict(closed.facts)
+        if not way.corrects:
+            found.gap = _gap(closed.judged)
+        for task in self.tasks:
+            try:
+                scores = closed.do(task, self.options).scores
+            except NotApplicable as reason:
+                found.skipped[task.name] = str(reason).removeprefix(f"{task.name}: ")
+                continue
+            for name, each in scores.items():
+                key = f"{task.name}.{name}"
+                found.numbers[key] = (each.value, each.draws(self.options["seed"]))
+                found.better[key] = each.better
+        return found
+
+    def point(self, way: Way) -> dict[str, Any]:
+        """One share of closing: the gap that is left and the main numbers."""
+        task = self.curve_task
+        assert task is not None  # noqa: S101 - no curve without
+        try:
+            closed = Closed.by(way, self.fitted, self.judged)
+            scores = closed.do(task, self.options).scores
+        except NotApplicable as reason:
+            return {"alpha": way.options["alpha"], "failed": str(reason)}
+        return {
+            "alpha": way.options["alpha"],
+            "l2m": _gap(closed.judged).get("l2m"),
+            **{name: scores[name].value for name in task.card.main if name in scores},
+        }
+
+
+def _gap(pair: Pair) -> dict[str, float]:
+    """The gap that is left, as far as it can be measured."""
+    try:
+        return {name: value.value for name, value in measure(pair, only=GAP).items()}
+    except NotApplicable:
+        found = {}
+        for name in GAP:
+            with suppress(NotApplicable):
+                found[name] = measure(pair, only=name)[name].value
+        return found
+
+
+def _entry(way: Way, found: _Found, base: _Found) -> Entry:
+    values, differences = {}, {}
+    for name, (value, draws) in found.numbers.items():
+        values[name] = Value(value, percentiles(draws))
+        if name in base.numbers and found is not base:
+            before, theirs = base.numbers[name]
+            apart = None if draws is None or theirs is None else percentiles(draws - theirs)
+            differences[name] = Value(value - before, apart)
+    return Entry(
+        name=way.name,
+        transductive=way.transductive,
+        gap=found.gap,
+        values=values,
+        differences=differences,
+        better=found.better,
+        skipped=found.skipped,
+        facts=found.facts,
+    )
+
+
+def _columns(tasks: list[Task], base: _Found) -> tuple[str, ...]:
+    """The numbers of a leaderboard: of each task its main ones, or the first that it has."""
+    found: list[str] = []
+    for task in tasks:
+        own = [name for name in base.numbers if name.startswith(f"{task.name}.")]
+        main = [f"{task.name}.{name}" for name in task.card.main]
+        found += [name for name in main if name in own] or own[:1]
+    return tuple(found)
+
+
+def _ways(closers: str | Iterable[str] | None, pair: Pair) -> list[Way]:
+    """What to try, "none" first."""
+    if closers is None:
+        names = [name for name, closer in CLOSERS.items() if closer.card.needs != "weights"]
+        names.insert(names.index("project") + 1, f"project:retrieved={pair.text.modality}")
+        if pair.labels is None:
+            names += list(CORRECTIONS)
+    elif isinstance(closers, str):
+        names = [closers]
+    elif isinstance(closers, Iterable):
+        names = list(closers)
+    else:
+        raise OptionError(f"closers must be names; got {closers!r}")
+    ways = {name: Way.parse(name) for name in [BASE, *names]}
+    for way in ways.values():
+        if way.method == "isoclip":
+            raise OptionError("closers: isoclip needs weights, not rows; fit it by close.fit")
+    return list(ways.values())
+
+
+def _plan(pair: Pair, share: float, seed: int, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Everything that the numbers depend on."""
+    return {
+        "pair": pair.fingerprint,
+        "share": share,
+        "seed": seed,
+        "options": {name: _plain(value) for name, value in sorted(options.items())},
+        "versions": versions(),
+    }
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, np.ndarray):
+        value = value.tolist()
+    try:
+        json.dumps(value)
+    except (TypeError, ValueError):
+        return xxhash.xxh3_64_hexdigest(repr(value).encode())
+    return value

@@ -1,0 +1,132 @@
+"""Comparison: what ``compare`` answers, and how it is written down."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from modalgap.result import Value
+
+BASE = "none"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One way of closing and what it does.
+
+    Attributes:
+        name: the way, "center".
+        transductive: whether it saw the judged rows beforehand.
+        gap: numbers of the gap that is left: l2m, rmg, matched_cosine.
+        values: "task.number" to its value on the judged rows.
+        differences: the same, less that without closing; paired, with interval.
+        better: "task.number" to "higher", "lower" or "neither".
+        skipped: task to the reason why it does not apply.
+        facts: what fitting found out.
+    """
+
+    name: str
+    transductive: bool
+    gap: Mapping[str, float]
+    values: Mapping[str, Value]
+    differences: Mapping[str, Value]
+    better: Mapping[str, str]
+    skipped: Mapping[str, str]
+    facts: Mapping[str, Any]
+
+    def verdict(self, number: str) -> str:
+        """Whether it is "better", "worse" or the "same" as no closing, by the paired interval."""
+        value = self.differences.get(number)
+        direction = self.better.get(number)
+        if value is None or value.interval is None or direction not in ("higher", "lower"):
+            return "same"
+        low, high = value.interval
+        if low <= 0 <= high:
+            return "same"
+        return "better" if (low > 0) == (direction == "higher") else "worse"
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Closers against tasks, fitted on one part of the images and judged on the other.
+
+    Attributes:
+        entries: way to its entry; "none" comes first.
+        columns: the numbers that a leaderboard shows, "task.number".
+        failed: ways that could not be fitted, with the reason.
+        curves: "shift" and "project": what each share of closing gives.
+        split: seed, share, and how many images were fitted on and judged on.
+        pair: what is known of the input.
+        versions: of modalgap and of what computes.
+    """
+
+    entries: Mapping[str, Entry]
+    columns: tuple[str, ...]
+    failed: Mapping[str, str]
+    curves: Mapping[str, list[dict[str, Any]]]
+    split: Mapping[str, Any]
+    pair: Mapping[str, Any]
+    versions: Mapping[str, str]
+
+    def __getitem__(self, name: str) -> Entry:
+        return self.entries[name]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON types."""
+        return {
+            "entries": {
+                name: {
+                    "transductive": entry.transductive,
+                    "gap": dict(entry.gap),
+                    "numbers": {
+                        key: value.to_dict()
+                        | {
+                            "better": entry.better[key],
+                            "difference": entry.differences[key].to_dict()
+                            if key in entry.differences
+                            else None,
+                        }
+                        for key, value in entry.values.items()
+                    },
+                    "skipped": dict(entry.skipped),
+                    "facts": dict(entry.facts),
+                }
+                for name, entry in self.entries.items()
+            },
+            "columns": list(self.columns),
+            "failed": dict(self.failed),
+            "curves": dict(self.curves),
+            "split": dict(self.split),
+            "pair": dict(self.pair),
+            "versions": dict(self.versions),
+        }
+
+    def to_json(self, indent: int | None = 2) -> str:
+        """The comparison as one JSON object; standard JSON, without NaN or Infinity."""
+        return json.dumps(self.to_dict(), indent=indent, allow_nan=False)
+
+    def __str__(self) -> str:
+        width = max(len(name) for name in self.entries)
+        head = " ".join([" " * width, *(short(column) for column in self.columns)])
+        lines = [head]
+        for name, entry in self.entries.items():
+            cells = []
+            for column in self.columns:
+                size = len(short(column))
+                value = entry.values.get(column)
+                said = "–" if value is None else f"{value.value:.3f}{mark(entry.verdict(column))}"
+                cells.append(f"{said:>{size}}")
+            lines.append(" ".join([f"{name:<{width}}", *cells]))
+        return "\n".join(lines)
+
+
+def short(column: str) -> str:
+    """A number's name for the head of a column."""
+    return column.partition(".")[2]
+
+
+def mark(verdict: str) -> str:
+    """A sign for better and worse."""
+    return {"better": "↑", "worse": "↓"}.get(verdict, " ")

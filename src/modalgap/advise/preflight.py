@@ -1,0 +1,367 @@
+"""Preflight: should I close the gap? Before anything is touched, in plain words with numbers.
+
+For each task three safe candidates (center, project, standardize) are fitted on one half of the
+images and judged on the other, then the halves change places, so that every image is judged once
+by a map that has not seen it. A candidate is recommended if the interval of its paired difference
+lies above zero (widened for three candidates, Bonferroni); closing is advised against if center,
+which most people would take, lies below. Measures say why.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from modalgap import checks
+from modalgap.advise.trial import Closed, Way, halves
+from modalgap.embeddings import Pair, describe_input
+from modalgap.errors import InputError, NotApplicable, OptionError
+from modalgap.evaluate.base import Floats, Task, percentiles
+from modalgap.evaluate.registry import TASKS
+from modalgap.measure import measure
+from modalgap.progress import progress
+from modalgap.result import versions
+
+JOBS: dict[str, tuple[str, tuple[str, ...]]] = {
+    "retrieval": ("retrieval", ("image_to_text_r1", "text_to_image_r1")),
+    "zeroshot": ("zero_shot", ("top1",)),
+    "mixed": ("mixed", ("text_ndcg10", "image_ndcg10")),
+    "quantised": (
+        "robustness",
+        (
+            "int4_accuracy",
+            "binary_accuracy",
+            "sq4_uniform_accuracy",
+            "pq4_accuracy",
+            "rabitq_accuracy",
+        ),
+    ),
+}
+SAID = {
+    "retrieval": "exact search across modalities (mean R@1 of both directions)",
+    "zeroshot": "zero-shot classification (top-1)",
+    "mixed": "one index of images, texts and fused documents (NDCG@10)",
+    "quantised": "compressed indexes (mean R@1 over 4 bits, signs, PQ and RaBitQ)",
+}
+CANDIDATES = ("center", "project", "standardize")
+MEASURED = (
+    "l2m", "matched_cosine", "leakage_image", "leakage_text", "class_bias_spread",
+    "gap_concentration", "hubness_image", "hubness_text", "itr", "tir",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What to do for one task.
+
+    Attributes:
+        task: "retrieval", "zeroshot", "mixed" or "quantised".
+        answer: "close", "leave" or "do not".
+        closer: which one to take, or "".
+        before: the number without closing.
+        after: candidate to the number with it.
+        differences: candidate to (difference, low, high).
+        why: sentences.
+    """
+
+    task: str
+    answer: str
+    closer: str
+    before: float
+    after: Mapping[str, float]
+    differences: Mapping[str, tuple[float, float, float]]
+    why: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Advice:
+    """What ``preflight`` answers; ``print(advice)`` is the report.
+
+    Attributes:
+        verdicts: task to what to do.
+        diagnosis: sentences on the gap itself.
+        measured: the measures behind them.
+        skipped: tasks that do not apply, with the reason.
+        pair: what is known of the input.
+        versions: of modalgap and of what computes.
+    """
+
+    verdicts: Mapping[str, Verdict]
+    diagnosis: tuple[str, ...]
+    measured: Mapping[str, float]
+    skipped: Mapping[str, str]
+    pair: Mapping[str, Any]
+    versions: Mapping[str, str]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON types."""
+        return {
+            "verdicts": {name: asdict(verdict) for name, verdict in self.verdicts.items()},
+            "diagnosis": list(self.diagnosis),
+            "measured": dict(self.measured),
+            "skipped": dict(self.skipped),
+            "pair": dict(self.pair),
+            "versions": dict(self.versions),
+        }
+
+    def to_json(self, indent: int | None = 2) -> str:
+        """One JSON object, without NaN or Infinity."""
+        return json.dumps(self.to_dict(), indent=indent, allow_nan=False)
+
+    def __str__(self) -> str:
+        lines = list(self.diagnosis)
+        for verdict in self.verdicts.values():
+            lines += ["", f"{verdict.task}: {headline(verdict)}"]
+            lines += [f"  {sentence}" for sentence in verdict.why]
+        return "\n".join(lines)
+
+
+def headline(verdict: Verdict) -> str:
+    """The answer in a few words."""
+    return {
+        "close": f"close it, with {verdict.closer}",
+        "leave": "leave it as it is",
+        "do not": "do not close it",
+    }[verdict.answer]
+
+
+def preflight(
+    pair: Pair, task: str | Iterable[str] | None = None, *, seed: int = 0, **options: Any
+) -> Advice:
+    """Say whether closing the gap will help, do nothing or hurt, which closer to take, and why.
+
+    Args:
+        pair: a sample of the embeddings in use, both modalities, matched; nothing is changed.
+        task: "retrieval", "zeroshot", "mixed" or "quantised", or several; by default all that
+            apply.
+        seed: of the halves and of everything random.
+        **options: options of the tasks, such as ``retrieved="text"``.
+
+    Raises:
+        OptionError: an unknown task or option.
+        NotApplicable: too few images, or a task asked for does not apply.
+    """
+    if not isinstance(pair, Pair):
+        raise InputError(f"pair: must be a Pair; got {type(pair).__name__}")
+    checks.whole("seed", seed, 0)
+    jobs = _jobs(task)
+    known = {name for job in jobs for name in TASKS[JOBS[job][0]].options}
+    for name in options:
+        if name not in known:
+            raise OptionError.unknown("option", name, known - {"seed"})
+    folds = halves(pair, 0.5, seed)
+    measured = _measured(pair)
+    verdicts: dict[str, Verdict] = {}
+    skipped: dict[str, str] = {}
+    with progress("trying", len(jobs)) as advance:
+        for job in jobs:
+            try:
+                verdicts[job] = _verdict(job, folds, options, seed, measured)
+            except NotApplicable as reason:
+                if task is not None:
+                    raise
+                skipped[job] = str(reason)
+            advance(1)
+    if not verdicts:
+        raise NotApplicable("; ".join(f"{name}: {why}" for name, why in skipped.items()))
+    return Advice(
+        verdicts, _diagnosis(pair, measured), measured, skipped, describe_input(pair), versions()
+    )
+
+
+def _jobs(task: str | Iterable[str] | None) -> list[str]:
+    if task is None:
+        return list(JOBS)
+    if not isinstance(task, Iterable):
+        raise OptionError(f"task must be a name; got {task!r}")
+    asked = [task] if isinstance(task, str) else list(task)
+    if not asked:
+        raise OptionError("task must name at least one; got none")
+    for name in asked:
+        if name not in JOBS:
+            raise OptionError.unknown("task", str(name), JOBS)
+    return [name for name in JOBS if name in asked]
+
+
+def _verdict(
+    job: str,
+    folds: tuple[Pair, Pair],
+    options: Mapping[str, Any],
+    seed: int,
+    measured: Mapping[str, float],
+) -> Verdict:
+    name, numbers = JOBS[job]
+    task = TASKS[name]
+    own = {key: value for key, value in options.items() if key in task.options} | {"seed": seed}
+    if job == "quantised":
+        own = {"sigmas": [0.02], "bins": [16]} | own
+    if job == "mixed":
+        own = {"ratios": [0.5]} | own
+    retrieved = own.get("retrieved") or _retrieved(job, folds[0])
+    ways = {
+        way: Way.parse(f"{way}:retrieved={retrieved}" if way == "project" else way)
+        for way in ("none", *CANDIDATES)
+    }
+    values: dict[str, float] = {}
+    draws: dict[str, Floats] = {}
+    failed: dict[str, str] = {}
+    for way, how in ways.items():
+        try:
+            values[way], draws[way] = _tried(task, how, folds, own, numbers, seed)
+        except NotApplicable as reason:
+            if way == "none":
+                raise
+            failed[way] = str(reason)
+    differences = {}
+    level = 1 - 0.05 / len(CANDIDATES)
+    for way in values:
+        between = percentiles(draws[way] - draws["none"], level)
+        if way != "none" and between is not None:
+            differences[way] = (values[way] - values["none"], *between)
+    if not differences:
+        raise NotApplicable(f"no closer could be tried ({'; '.join(failed.values())})")
+    best = _best(differences, draws, level)
+    return _answer(job, values, differences, best, failed, measured, retrieved)
+
+
+def _retrieved(job: str, pair: Pair) -> str:
+    if job == "zeroshot" or pair.labels is not None:
+        return pair.text.modality
+    return pair.image.modality
+
+
+def _tried(
+    task: Task,
+    way: Way,
+    folds: tuple[Pair, Pair],
+    options: Mapping[str, Any],
+    numbers: tuple[str, ...],
+    seed: int,
+) -> tuple[float, Floats]:
+    """The mean of the numbers over both halves, each judged by a map of the other; and draws."""
+    outcomes = [
+        Closed.by(way, folds[1 - fold], folds[fold]).do(task, options).scores for fold in (0, 1)
+    ]
+    used = [name for name in numbers if all(name in scores for scores in outcomes)]
+    if not used:  # modalities of other names
+        used = [next(iter(outcomes[0]))]
+    values, found = [], []
+    for name in used:
+        for scores in outcomes:
+            values.append(scores[name].value)
+            drawn = scores[name].draws(seed + len(values) % 2)
+            checks.needs(drawn is not None, "too few images for an interval")
+            found.append(drawn)
+    return float(np.mean(values)), np.mean([d for d in found if d is not None], axis=0)
+
+
+def _best(
+    differences: Mapping[str, tuple[float, float, float]],
+    draws: Mapping[str, Floats],
+    level: float,
+) -> str:
+    """The first, and so the simplest, candidate that helps and that no other surely beats."""
+    better = [way for way, (_, low, _) in differences.items() if low > 0]
+    for way in better:
+        rivals = [percentiles(draws[other] - draws[way], level) for other in better if other != way]
+        if not any(between is not None and between[0] > 0 for between in rivals):
+            return way
+    return better[0] if better else ""
+
+
+def _answer(
+    job: str,
+    values: Mapping[str, float],
+    differences: Mapping[str, tuple[float, float, float]],
+    best: str,
+    failed: Mapping[str, str],
+    measured: Mapping[str, float],
+    retrieved: str,
+) -> Verdict:
+    before = values["none"]
+    worse = [way for way, (_, _, high) in differences.items() if high < 0]
+    why = [f"Tried on held-out rows, {SAID[job]}: {before:.3f} as it is."]
+    for way, (apart, low, high) in differences.items():
+        why.append(
+            f"{way}: {values[way]:.3f}, a difference of {apart:+.3f} [{low:+.3f}, {high:+.3f}]."
+        )
+    why += [f"{way} could not be tried: {reason}." for way, reason in failed.items()]
+    if best:
+        why += _because(job, best, measured, retrieved)
+        answer, closer = "close", best
+    elif worse and "center" in worse:
+        answer, closer = "do not", ""
+        why.append(
+            "Closing costs accuracy here: what the mean of a modality holds is content, or the"
+            " centres were fitted on rows unlike those judged."
+        )
+    else:
+        answer, closer = "leave", ""
+        why.append(
+            "No candidate is better beyond chance on this sample"
+            + (f"; {', '.join(worse)} is worse." if worse else "; closing would change little.")
+        )
+        if job == "retrieval":
+            why.append(
+                "One modality is searched by the other: a gap that is the same for all items"
+                " changes no ranking."
+            )
+    return Verdict(
+        job, answer, closer, before, {w: v for w, v in values.items() if w != "none"},
+        differences, tuple(why),
+    )  # fmt: skip
+
+
+def _because(job: str, best: str, measured: Mapping[str, float], retrieved: str) -> list[str]:
+    found = []
+    leak = measured.get(f"leakage_{retrieved}")
+    if job == "quantised":
+        found.append(
+            "Few bits are spent on the numbers as they are; the gap is the same in every row, so"
+            " the bits that code it say nothing. Without it they code content."
+        )
+    if job == "mixed" and measured.get("itr") is not None:
+        found.append(
+            f"As it is, {1 - measured['itr']:.0%} of the images have an image nearest in the mixed"
+            " pool: their own modality comes first whatever its content."
+        )
+    if best == "project" and leak is not None:
+        found.append(f"Leakage is {leak:.2f}: the part that was moved carries little content.")
+    return found
+
+
+def _measured(pair: Pair) -> dict[str, float]:
+    found = measure(pair)
+    return {name: found[name].value for name in MEASURED if name in found}
+
+
+def _diagnosis(pair: Pair, measured: Mapping[str, float]) -> tuple[str, ...]:
+    said = [f"The means of {pair.image.n:,} images and {pair.text.n:,} texts are"
+            f" {measured.get('l2m', float('nan')):.3f} apart."]  # fmt: skip
+    for side in (pair.image.modality, pair.text.modality):
+        leak = measured.get(f"leakage_{side}")
+        if leak is not None:
+            said.append(
+                f"{leak**2:.0%} of the squared gap lies in the directions in which {side}s vary"
+                f" (leakage {leak:.2f}): a raw shift would"
+                f" {'change rankings of' if leak > 0.3 else 'hardly touch rankings of'} {side}s."
+            )
+    spread = measured.get("class_bias_spread")
+    if spread is not None:
+        said.append(
+            f"A raw shift to a closed gap would add {spread:.3f} (one standard deviation) to some"
+            " texts' scores and not to others'."
+        )
+    hubs = [measured[name] for name in ("hubness_image", "hubness_text") if name in measured]
+    if hubs and max(hubs) > 1:
+        said.append(f"There are hubs (skewness {max(hubs):.1f}): a few items turn up everywhere.")
+    few = measured.get("gap_concentration")
+    if few is not None:
+        said.append(
+            f"The ten columns of the largest differences hold {few:.0%} of the squared gap."
+        )
+    return tuple(said)

@@ -1,0 +1,138 @@
+"""A trial: one way of closing, fitted on one part of a pair, and one task judged on another."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from modalgap import checks
+from modalgap.close.affine import AffineMap
+from modalgap.close.registry import CLOSERS
+from modalgap.close.scores import CORRECTIONS, correct
+from modalgap.close.verb import Transductive, close, find, fit
+from modalgap.embeddings import Pair, pick_images
+from modalgap.errors import InputError, NotApplicable, OptionError
+from modalgap.evaluate.base import Outcome, Task
+from modalgap.evaluate.retrieval import retrieval, retrieve
+from modalgap.evaluate.verb import outcome
+
+FEWEST = 10  # images in a part
+
+
+@dataclass(frozen=True)
+class Way:
+    """One way of closing: a closer with its options, or a correction of scores.
+
+    Attributes:
+        name: as it was asked for: "center", "shift:alpha=0.5", "nnn".
+        method: the closer or correction.
+        options: its options.
+    """
+
+    name: str
+    method: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def corrects(self) -> bool:
+        """Whether it changes scores and no vectors."""
+        return self.method in CORRECTIONS
+
+    @property
+    def transductive(self) -> bool:
+        """Whether it moves the judged rows themselves, seen beforehand."""
+        return not self.corrects and find(self.method).card.transductive
+
+    @classmethod
+    def parse(cls, text: str) -> Way:
+        """From NAME or NAME:OPTION=VALUE:OPTION=VALUE."""
+        if not isinstance(text, str):
+            raise OptionError(f"closers must be names; got {text!r}")
+        method, *settings = text.split(":")
+        if method not in CLOSERS and method not in CORRECTIONS:
+            raise OptionError.unknown("closer or correction", method, [*CLOSERS, *CORRECTIONS])
+        options: dict[str, Any] = {}
+        known = (CLOSERS.get(method) or CORRECTIONS[method]).options
+        for each in settings:
+            name, equals, value = each.partition("=")
+            if not equals:
+                raise OptionError(f"closers: must be NAME:OPTION=VALUE; got {text!r}")
+            if name not in known:
+                raise OptionError.unknown(f"option of {method}", name, known)
+            options[name] = checks.value_of(value)
+        return cls(text, method, options)
+
+
+def halves(pair: Pair, share: float, seed: int) -> tuple[Pair, Pair]:
+    """Two parts without a common image: to fit on, and to judge on.
+
+    Captions go with their images. Class prompts are in both: they are known beforehand.
+
+    Raises:
+        NotApplicable: too few images.
+    """
+    order = np.random.default_rng(seed).permutation(pair.image.n)
+    cut = round(share * pair.image.n)
+    parts: list[Pair] = []
+    for index in (np.sort(order[:cut]), np.sort(order[cut:])):
+        if len(index) < FEWEST:
+            raise NotApplicable(
+                f"a trial needs {FEWEST} images in each part; {pair.image.n} images give"
+                f" {cut} and {pair.image.n - cut}"
+            )
+        try:
+            parts.append(pick_images(pair, index.astype(np.int64)))
+        except InputError as error:
+            raise NotApplicable(f"a part of the images has too few texts ({error})") from None
+    return parts[0], parts[1]
+
+
+@dataclass(frozen=True, eq=False)
+class Closed:
+    """The judged part, closed one way.
+
+    Attributes:
+        way: how.
+        fitted: the part that was fitted on.
+        judged: the part to judge, closed.
+        facts: what fitting found out.
+    """
+
+    way: Way
+    fitted: Pair
+    judged: Pair
+    facts: Mapping[str, Any]
+
+    @classmethod
+    def by(cls, way: Way, fitted: Pair, judged: Pair) -> Closed:
+        """Fit on one part and close the other."""
+        if way.corrects:
+            return cls(way, fitted, judged, {})
+        if way.transductive:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", Transductive)
+                return cls(way, fitted, close(judged, way.method, **way.options), {})
+        map_: AffineMap = fit(fitted, way.method, **way.options)
+        return cls(way, fitted, map_.apply(judged), map_.facts)
+
+    def do(self, task: Task, options: Mapping[str, Any]) -> Outcome:
+        """Do a task on the judged part, with those of the options that are its own."""
+        options = {name: value for name, value in options.items() if name in task.options}
+        if not self.way.corrects:
+            return outcome(task, self.judged, options)
+        if task is not retrieval:
+            raise NotApplicable(f"{self.way.method} corrects scores: it is for retrieval")
+        corrections = []
+        for gallery, bank in (
+            (self.judged.text, self.fitted.image),
+            (self.judged.image, self.fitted.text),
+        ):
+            found = correct(gallery, bank, self.way.method, **self.way.options)
+            corrections.append(
+                lambda scores, each=found: each.rule.apply(scores, each.learnt, each.used)
+            )
+        return retrieve(self.judged, options.get("ks", (1, 5, 10)), corrections)

@@ -1,0 +1,41 @@
+"""Parts of a pair: some of its images, with what matches them."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from modalgap.embeddings.pair import Embeddings, Pair
+from modalgap.embeddings.rows import MemoryRows, PickedRows, Rows
+
+
+def pick(side: Embeddings, index: NDArray[np.int64]) -> Embeddings:
+    """The rows at ``index`` (k,), with their names and factors."""
+    where = torch.from_numpy(index)
+    rows: Rows = PickedRows(side.rows, where)
+    if side.rows.in_memory:
+        rows = MemoryRows(side.rows.take(where))
+    return Embeddings(
+        rows,
+        side.modality,
+        None if side.names is None else [side.names[i] for i in index],
+        {name: values[index] for name, values in side.factors.items()},
+        side.provenance,
+        side.source,
+    )
+
+
+def pick_images(pair: Pair, index: NDArray[np.int64]) -> Pair:
+    """The images at ``index`` (ascending), and the texts that match them.
+
+    Class prompts all stay: they are known beforehand.
+    """
+    image = pick(pair.image, index)
+    if pair.labels is not None:
+        return Pair(image, pair.text, labels=pair.labels[index])
+    if pair.text_to_image is None:
+        return Pair(image, pick(pair.text, index))
+    theirs = np.flatnonzero(np.isin(pair.text_to_image, index))
+    owner = np.searchsorted(index, pair.text_to_image[theirs])
+    return Pair(image, pick(pair.text, theirs), text_to_image=owner)

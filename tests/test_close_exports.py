@@ -1,0 +1,430 @@
+"""A map in other hands gives the vectors and the rankings of the map, from rows as they are stored.
+
+Every closer that fits a map is exported in every form: a torch module, an ONNX file, views over a
+FAISS index, plain numbers.
+"""
+
+from __future__ import annotations
+
+import functools
+import gc
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import faiss
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+from numpy.typing import NDArray
+from reference.cases import two_cones
+
+from modalgap import errors
+from modalgap.close import (
+    CLOSERS,
+    AffineMap,
+    Step,
+    faiss_views,
+    fit,
+    load,
+    to_json,
+    to_onnx,
+    to_torch,
+)
+from modalgap.embeddings import Pair
+
+N, D = 60, 12
+ROLES = ("image", "text")
+MAPS = [name for name, closer in CLOSERS.items() if closer.fit is not None]
+
+Rows = NDArray[np.float32]
+Exported = Callable[[Rows, str], Any]  # rows (n, d) as stored, and their role
+
+
+@functools.cache
+def stored() -> dict[str, Rows]:
+    """Rows that are not unit: images of 0.2 to 5, texts of about 4."""
+    image, text = two_cones(N, D, seed=6)
+    return {"image": image.astype(np.float32), "text": text.astype(np.float32)}
+
+
+def odd() -> AffineMap:
+    """Every kind of step: full, diagonal, none; with and without offset; unit or not; wider."""
+    random = np.random.default_rng(0)
+    b = random.normal(size=D) / 10
+    steps = (
+        Step(random.normal(size=(D, D)), b, unit=False),
+        Step(random.uniform(0.5, 2, D), None, unit=False),
+        Step(None, b),
+        Step(random.uniform(0.5, 2, D), b),
+        Step(random.normal(size=(D + 5, D))),
+        Step(),
+    )
+    return AffineMap(
+        dims={"image": D, "text": D},
+        roles={"image": steps, "text": (Step(random.normal(size=(D + 5, D)), unit=False),)},
+        method="odd",
+    )
+
+
+@functools.cache
+def made(name: str) -> AffineMap:
+    pair = Pair(stored()["image"], stored()["text"])
+    if name == "odd":
+        return odd()
+    if name == "composed":
+        first = fit(pair, "realign")
+        return first.then(fit(first.apply(pair), "pca_text"))
+    if name == "isoclip":
+        weights = np.random.default_rng(5).normal(size=(2, D, D))
+        return fit(dict(zip(ROLES, weights, strict=True)), name, top=2, bottom=1)
+    return fit(pair, name)
+
+
+EVERY = [*MAPS, "composed", "odd"]
+
+
+# the ways out --------------------------------------------------------------------------------
+
+
+def by_torch(map_: AffineMap, folder: Path) -> Exported:
+    modules = {role: to_torch(map_, role) for role in map_.roles}
+    return lambda rows, role: modules[role](torch.from_numpy(rows)).numpy()
+
+
+def by_onnx(map_: AffineMap, folder: Path) -> Exported:
+    sessions = {}
+    for role in map_.roles:
+        path = to_onnx(map_, folder / f"{role}.onnx", role)
+        sessions[role] = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+
+    def closed(rows: Rows, role: str) -> Any:
+        return sessions[role].run(["closed"], {"rows": rows})[0]
+
+    return closed
+
+
+def by_json(map_: AffineMap, folder: Path) -> Exported:
+    """The recipe that stands in the file, by numpy alone."""
+    (folder / "map.json").write_text(to_json(map_))
+    told = json.loads((folder / "map.json").read_text())
+
+    def closed(rows: Rows, role: str) -> Any:
+        v = rows / np.linalg.norm(rows.astype(np.float64), axis=1, keepdims=True)
+        for step in told["roles"][role]["steps"]:
+            assert step["matrix"] is None or step["diagonal"] is None
+            if step["matrix"] is not None:
+                v = v @ np.array(step["matrix"]).T
+            if step["diagonal"] is not None:
+                v = v * step["diagonal"]
+            if step["offset"] is not None:
+                v = v + step["offset"]
+            if step["unit"]:
+                v = v / np.linalg.norm(v, axis=1, keepdims=True)
+        return v
+
+    return closed
+
+
+def by_faiss(map_: AffineMap, folder: Path) -> Exported:
+    """What lies in an index after rows were added through a view."""
+    index = faiss.IndexFlatIP(map_.width("image"))
+    views = faiss_views(map_, index)
+
+    def closed(rows: Rows, role: str) -> Any:
+        index.reset()
+        views[role].add(rows)
+        return index.reconstruct_n(0, len(rows))
+
+    return closed
+
+
+WAYS: dict[str, Callable[[AffineMap, Path], Exported]] = {
+    "torch": by_torch,
+    "onnx": by_onnx,
+    "json": by_json,
+    "faiss": by_faiss,
+}
+
+
+def same_order(found: NDArray[Any], expected: NDArray[Any], near: float = 4e-6) -> None:
+    """Rows of scores in one order, but for ties that rounding may turn."""
+    order = np.argsort(-found, axis=1)
+    assert (np.diff(np.take_along_axis(expected, order, axis=1), axis=1) <= near).all()
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("name", EVERY)
+def test_same_vectors_and_same_rankings(name: str, way: str, tmp_path: Path) -> None:
+    map_, rows = made(name), stored()
+    expected = {role: map_(rows[role], role) for role in ROLES}
+    exported = WAYS[way](map_, tmp_path)
+    found = {role: np.asarray(exported(rows[role], role)) for role in ROLES}
+    for role in ROLES:
+        assert found[role].shape == expected[role].shape
+        assert way == "json" or found[role].dtype == np.float32
+        scale = max(1.0, float(np.abs(expected[role]).max()))
+        np.testing.assert_allclose(found[role], expected[role], rtol=0, atol=1e-6 * scale)
+        one = np.asarray(exported(rows[role][5:6], role))
+        np.testing.assert_allclose(one, expected[role][5:6], rtol=0, atol=1e-6 * scale)
+    near = 4e-6 * max(1.0, float(np.abs(expected["text"]).max()))
+    for queries, items in (ROLES, ROLES[::-1]):
+        same_order(found[queries] @ found[items].T, expected[queries] @ expected[items].T, near)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_rows_of_any_length(way: str, tmp_path: Path) -> None:
+    map_, rows = made("standardize"), stored()["image"]
+    exported = WAYS[way](map_, tmp_path)
+    expected = exported(rows, "image")
+    for scale in (1e-6, 1e-3, 1e3, 1e6):
+        found = exported((rows * scale).astype(np.float32), "image")
+        np.testing.assert_allclose(found, expected, atol=2e-6)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_map_of_one_role_from_a_file(way: str, tmp_path: Path) -> None:
+    rows = stored()["image"]
+    map_ = fit({"image": rows}, "whiten")
+    kept = load(map_.save(tmp_path / "map.safetensors"))
+    found = WAYS[way](kept, tmp_path)(rows, "image")
+    np.testing.assert_allclose(found, map_.image(rows), atol=1e-6)
+
+
+def test_wrong_rows_would_be_noticed(tmp_path: Path) -> None:
+    # else the tests above could not fail: without the first normalisation, or of the other role
+    map_, rows = made("center"), stored()
+    (step,) = map_.roles["image"]
+    assert step.offset is not None
+    raw = rows["image"] + step.offset
+    raw = raw / np.linalg.norm(raw, axis=1, keepdims=True)
+    assert np.abs(raw - map_.image(rows["image"])).max() > 0.1
+    assert np.abs(map_.text(rows["image"]) - map_.image(rows["image"])).max() > 0.1
+
+
+# torch ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_a_module_has_buffers_and_nothing_to_train(name: str) -> None:
+    map_ = made(name)
+    module = to_torch(map_, "image")
+    assert list(module.parameters()) == []
+    again = to_torch(map_, "image")
+    again.load_state_dict(module.state_dict())
+    x = torch.from_numpy(stored()["image"])
+    assert torch.equal(again(x), module(x))
+    numbers = sum(
+        (step.matrix is not None) + (step.offset is not None) for step in map_.roles["image"]
+    )
+    assert len(module.state_dict()) == numbers
+    wide = module.double()(x.double())
+    assert wide.dtype is torch.float64
+    np.testing.assert_allclose(wide, map_.image(stored()["image"]), atol=1e-5)
+
+
+def test_a_module_takes_any_leading_shape_and_lets_gradients_through() -> None:
+    map_, rows = made("whiten"), stored()["text"]
+    module = to_torch(map_, "text")
+    cube = torch.from_numpy(rows).reshape(3, 20, D).requires_grad_()
+    found = module(cube)
+    np.testing.assert_allclose(found.detach().reshape(N, D), map_.text(rows), atol=1e-6)
+    np.testing.assert_allclose(module(cube[0, 0]).detach(), map_.text(rows[0]), atol=1e-6)
+    found.sum().backward()
+    assert cube.grad is not None
+    assert cube.grad.isfinite().all()
+    assert cube.grad.abs().max() > 0
+
+
+def test_a_module_behind_a_tower() -> None:
+    tower = torch.nn.Linear(7, D)
+    both = torch.nn.Sequential(tower, to_torch(made("center"), "image")).eval()
+    inputs = torch.randn(5, 7, generator=torch.Generator().manual_seed(0))
+    expected = made("center").image(tower(inputs))
+    np.testing.assert_allclose(both(inputs).detach(), expected, atol=1e-6)
+
+
+def test_a_module_keeps_its_own_numbers() -> None:
+    map_ = fit(stored(), "center")
+    module = to_torch(map_, "image")
+    for buffer in module.buffers():
+        buffer.zero_()
+    again = to_torch(map_, "image")
+    assert all(buffer.abs().max() > 0 for buffer in again.buffers())
+
+
+# onnx ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_an_onnx_file_says_what_it_takes(name: str, tmp_path: Path) -> None:
+    map_ = made(name)
+    path = to_onnx(map_, tmp_path / "text.onnx", "text")
+    assert path == tmp_path / "text.onnx"
+    model = onnx.load(path)
+    onnx.checker.check_model(model, full_check=True)
+    assert {node.op_type for node in model.graph.node} <= {
+        "Mul",
+        "MatMul",
+        "Add",
+        "LpNormalization",
+        "Identity",
+    }
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    (given,), (found,) = session.get_inputs(), session.get_outputs()
+    assert (given.name, given.shape, given.type) == ("rows", ["n", D], "tensor(float)")
+    assert (found.name, found.shape) == ("closed", ["n", map_.width("text")])
+
+
+def test_where_an_onnx_file_is_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    map_ = made("center")
+    path = to_onnx(map_, tmp_path / "a.onnx", "image")
+    before = path.read_bytes()
+    with pytest.raises(errors.OutputError, match="exists; replace it with --force"):
+        to_onnx(map_, path, "text")
+    assert path.read_bytes() == before
+    to_onnx(map_, path, "text", overwrite=True)
+    assert path.read_bytes() != before
+    with pytest.raises(errors.OutputError, match=r"must end in \.onnx; found \.pb"):
+        to_onnx(map_, tmp_path / "a.pb", "image")
+    with pytest.raises(errors.OutputError, match="in a folder that exists"):
+        to_onnx(map_, tmp_path / "no" / "a.onnx", "image")
+    with pytest.raises(errors.OptionError, match="unknown role of this map 'imag'; did you mean"):
+        to_onnx(map_, tmp_path / "b.onnx", "imag")
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    with pytest.raises(errors.NotApplicable, match=r"pip install 'modalgap\[export\]'"):
+        to_onnx(map_, tmp_path / "b.onnx", "image")
+    assert [each.name for each in tmp_path.iterdir()] == ["a.onnx"]
+
+
+# faiss ---------------------------------------------------------------------------------------
+
+
+def searched(index: Any, rows: Rows, k: int = 10) -> tuple[Rows, NDArray[np.int64]]:
+    scores, found = index.search(np.ascontiguousarray(rows), k)
+    return scores, found
+
+
+def same_search(found: Any, expected: Any, near: float = 4e-6) -> None:
+    """The same items with the same scores; items of one score may change places."""
+    (ours, mine), (theirs, yours) = found, expected
+    np.testing.assert_allclose(ours, theirs, rtol=0, atol=near)
+    differ = mine != yours
+    assert differ.mean() < 0.01
+    assert (np.abs(ours - theirs)[differ] <= near).all()
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_search_through_views_is_search_of_closed_rows(name: str, tmp_path: Path) -> None:
+    map_, rows = made(name), stored()
+    closed = {role: map_(rows[role], role) for role in ROLES}
+    near = 4e-6 * max(1.0, float(np.abs(closed["text"]).max()))
+    plain = faiss.IndexFlatIP(map_.width("image"))
+    plain.add(closed["image"])
+    expected = searched(plain, closed["text"])
+
+    index = faiss.IndexFlatIP(map_.width("image"))
+    views = faiss_views(map_, index)
+    views["image"].add(rows["image"])
+    assert index.ntotal == N
+    same_search(searched(views["text"], rows["text"]), expected, near)
+    kept = index.reconstruct_n(0, N)
+    np.testing.assert_allclose(kept, closed["image"], atol=1e-6)
+
+    path = str(tmp_path / "view.faiss")
+    faiss.write_index(views["text"], path)
+    again = faiss.read_index(path)
+    same_search(searched(again, rows["text"]), searched(views["text"], rows["text"]), 0)
+    faiss.write_index(index, path)  # without a chain: for closed queries
+    same_search(searched(faiss.read_index(path), closed["text"]), expected, near)
+
+
+def test_a_mixed_index() -> None:
+    map_, rows = made("center"), stored()
+    plain = faiss.IndexFlatIP(D)
+    plain.add(np.concatenate([map_.image(rows["image"]), map_.text(rows["text"])]))
+    views = faiss_views(map_, faiss.IndexFlatIP(D))
+    views["image"].add(rows["image"])
+    views["text"].add(rows["text"])
+    assert views["text"].ntotal == 2 * N
+    for role in ROLES:
+        expected = searched(plain, map_(rows[role], role))
+        same_search(searched(views[role], rows[role]), expected)
+
+
+def test_views_of_a_trained_index_with_ids() -> None:
+    map_, rows = made("center"), stored()
+    closed = map_.image(rows["image"])
+    ids = np.arange(N, dtype=np.int64) * 7 + 100
+
+    def inverted() -> Any:
+        index = faiss.IndexIVFFlat(faiss.IndexFlatIP(D), D, 2, faiss.METRIC_INNER_PRODUCT)
+        index.cp.min_points_per_centroid = 1
+        index.train(closed)
+        index.nprobe = 2
+        return index
+
+    plain, index = inverted(), inverted()
+    plain.add_with_ids(closed, ids)
+    views = faiss_views(map_, index)
+    views["image"].add_with_ids(rows["image"], ids)
+    expected = searched(plain, map_.text(rows["text"]))
+    found = searched(views["text"], rows["text"])
+    same_search(found, expected)
+    assert set(found[1].ravel()) <= set(ids)
+
+
+def test_views_keep_their_index_alive() -> None:
+    map_, rows = made("whiten"), stored()
+    view = faiss_views(map_, faiss.IndexFlatIP(D))["image"]
+    gc.collect()
+    view.add(rows["image"])
+    _, found = searched(view, rows["image"], 1)
+    assert (found[:, 0] == np.arange(N)).all()
+
+
+def test_an_index_of_another_width() -> None:
+    with pytest.raises(errors.InputError, match="must have 12 columns, as closed images; found 5"):
+        faiss_views(made("center"), faiss.IndexFlatIP(5))
+    with pytest.raises(errors.InputError, match="must have 6 columns, as closed images; found 12"):
+        faiss_views(made("pca_text"), faiss.IndexFlatIP(12))
+
+
+# plain numbers -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_numbers_read_back_exactly(name: str) -> None:
+    map_ = made(name)
+    told = json.loads(to_json(map_))
+    assert set(told) == {"recipe", "method", "fingerprint", "modalgap", "roles"}
+    assert told["method"] == map_.method
+    assert told["fingerprint"] == map_.fingerprint
+    assert list(told["roles"]) == list(map_.roles)
+    roles = {}
+    for role, known in told["roles"].items():
+        assert known["dim"] == map_.dims[role]
+        steps = []
+        for step in known["steps"]:
+            assert set(step) == {"matrix", "diagonal", "offset", "unit"}
+            matrix = step["matrix"] if step["diagonal"] is None else step["diagonal"]
+            steps.append(
+                Step(
+                    None if matrix is None else np.array(matrix),
+                    None if step["offset"] is None else np.array(step["offset"]),
+                    step["unit"],
+                )
+            )
+        roles[role] = tuple(steps)
+    again = AffineMap(dims=map_.dims, roles=roles, method=map_.method)
+    assert again.fingerprint == map_.fingerprint
+
+
+def test_a_role_that_a_map_lacks() -> None:
+    for role in ("imag", "", None, 3):
+        with pytest.raises(errors.OptionError, match="unknown role of this map"):
+            to_torch(made("center"), role)  # type: ignore[arg-type]
