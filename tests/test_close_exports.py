@@ -195,7 +195,7 @@ def test_a_map_of_one_role_from_a_file(way: str, tmp_path: Path) -> None:
     np.testing.assert_allclose(found, map_.image(rows), atol=1e-6)
 
 
-def test_wrong_rows_would_be_noticed(tmp_path: Path) -> None:
+def test_wrong_rows_would_be_noticed() -> None:
     # else the tests above could not fail: without the first normalisation, or of the other role
     map_, rows = made("center"), stored()
     (step,) = map_.roles["image"]

@@ -22,6 +22,21 @@ def test_every_data_set_has_tiny_data() -> None:
     assert set(BUILD) == set(DATASETS)
 
 
+@pytest.mark.parametrize(
+    ("name", "part"), [("dtd", "images"), ("newsgroups", "20news-bydate-test")]
+)
+def test_unfinished_runs_and_hidden_folders_are_no_classes(
+    name: str, part: str, tmp_path: Path
+) -> None:
+    folder = tmp_path / DATASETS[name].card.folder
+    BUILD[name](folder)
+    before = DATASETS[name].source(tmp_path, "test")
+    for odd in (".git", "o.npz.parts"):
+        (folder / part / odd).mkdir()
+        (folder / part / odd / "plan.json").write_text("{}")
+    assert DATASETS[name].source(tmp_path, "test").texts == before.texts
+
+
 @pytest.mark.parametrize("name", sorted(BUILD))
 def test_reads_its_own_layout(name: str, tmp_path: Path) -> None:
     dataset = DATASETS[name]

@@ -212,7 +212,7 @@ def test_checkpoints_that_are_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         ("ln_final.weight", lambda x: x.to(torch.complex64), "it is of torch.complex64"),
         ("ln_final.weight", lambda x: x / 0, "ln_final.weight must be finite"),
         ("ln_final.weight", lambda x: x.double() * 1e300, "ln_final.weight must be finite"),
-        ("ln_final.weight", lambda x: 3, "must be a dense tensor; it is int"),
+        ("ln_final.weight", lambda _: 3, "must be a dense tensor; it is int"),
     ],
 )
 @pytest.mark.parametrize("folder", [False, True])
@@ -303,6 +303,7 @@ def test_weights_that_are_not_there(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     ("spec", "reason"),
     [
         ("ViT-B-32/openai", "must be LIBRARY:MODEL, such as open_clip:ViT-B-32/openai"),
+        ("ViT-B-32", "must be LIBRARY:MODEL, such as open_clip:ViT-B-32/openai; got"),
         ("open_clip", "must be LIBRARY:MODEL"),
         ("openclip:ViT-B-32/openai", "did you mean 'open_clip'"),
         ("open_clip:ViT-B-33/openai", "did you mean 'ViT-B-32'"),

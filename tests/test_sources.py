@@ -124,7 +124,7 @@ def test_tables(tmp_path: Path, name: str, text: str) -> None:
     write(tmp_path / name, text)
     source = read(tmp_path / name)
     assert captions(source) == [("x/a.jpg", "one"), ("x/a.jpg", "four"), ("b.jpg", "two, three")]
-    with pytest.raises(errors.FileError, match="--root must be a folder; found no .*elsewhere"):
+    with pytest.raises(errors.FileError, match=r"--root must be a folder; found no .*elsewhere"):
         read(tmp_path / name, root=tmp_path / "elsewhere")
     (tmp_path / "elsewhere").mkdir()
     moved = read(tmp_path / name, root=tmp_path / "elsewhere")

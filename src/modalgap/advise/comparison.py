@@ -109,12 +109,12 @@ class Comparison:
 
     def __str__(self) -> str:
         width = max(len(name) for name in self.entries)
-        head = " ".join([" " * width, *(short(column) for column in self.columns)])
+        head = " ".join([" " * width, *(label(column) for column in self.columns)])
         lines = [head]
         for name, entry in self.entries.items():
             cells = []
             for column in self.columns:
-                size = len(short(column))
+                size = len(label(column))
                 value = entry.values.get(column)
                 said = "–" if value is None else f"{value.value:.3f}{mark(entry.verdict(column))}"
                 cells.append(f"{said:>{size}}")
@@ -122,9 +122,16 @@ class Comparison:
         return "\n".join(lines)
 
 
-def short(column: str) -> str:
-    """A number's name for the head of a column."""
-    return column.partition(".")[2]
+def label(number: str) -> str:
+    """A number's name for people: "image_to_text_r1" is "image → text R@1"."""
+    said = number.partition(".")[2] or number
+    for old, new in (
+        ("_to_", " → "), ("_r1", " R@1"), ("_ndcg10", " NDCG@10"), ("_accuracy", ""), ("_", " "),
+        ("sq4 uniform", "SQ4 uniform"), ("pq4", "PQ4"), ("rabitq", "RaBitQ"),
+        ("gaussian", "noise σ"), ("binary", "signs"), ("modality v", "modality V"),
+    ):  # fmt: skip
+        said = said.replace(old, new)
+    return said
 
 
 def mark(verdict: str) -> str:

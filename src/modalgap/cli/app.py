@@ -12,6 +12,7 @@ import typer
 
 from modalgap import __version__
 from modalgap.cli import close, data, data_command
+from modalgap.cli.advise import compare, preflight
 from modalgap.cli.convert import convert
 from modalgap.cli.demo import demo
 from modalgap.cli.encode import encode
@@ -32,6 +33,8 @@ app.command()(encode)
 app.command()(measure)
 app.command()(report)
 app.command()(evaluate)
+app.command()(preflight)
+app.command()(compare)
 app.command()(convert)
 app.command("list")(listing)
 app.command()(demo)

@@ -71,7 +71,7 @@ def class_folders(
         endings: of the files to take.
     """
     if classes is None:
-        classes = [each.name for each in _sorted_folders(folder)]
+        classes = [each.name for each in folders_in(folder)]
     if names is None:
         names = [readable(each) for each in classes]
         if len(set(names)) < len(names):
@@ -139,7 +139,8 @@ def zhou(folder: Path, images: str, split: str) -> Source:
     return replace(found, provenance={"split_file": path.name})
 
 
-def _sorted_folders(folder: Path) -> list[Path]:
+def folders_in(folder: Path) -> list[Path]:
+    """The folders directly in ``folder``, sorted; without hidden ones and unfinished runs."""
     try:
         return sorted(
             each

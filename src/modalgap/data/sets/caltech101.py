@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from modalgap.data.classes import PLAIN, class_folders, readable, zhou
+from modalgap.data.classes import PLAIN, class_folders, folders_in, readable, zhou
 from modalgap.data.dataset import DataCard
 from modalgap.data.sets._shared import Placed, every_class
 from modalgap.data.source import Source
@@ -51,8 +51,8 @@ class Caltech101(Placed):
     def read(self, folder: Path, split: str) -> Source:
         if split != "all":
             return zhou(folder, IMAGES, split)
-        found = sorted(each.name for each in (folder / IMAGES).iterdir() if each.is_dir())
-        classes = [each for each in found if each != "BACKGROUND_Google"]
+        found = folders_in(folder / IMAGES)
+        classes = [each.name for each in found if each.name != "BACKGROUND_Google"]
         if len(classes) != CLASSES:
             raise FileError(f"must hold {CLASSES} folders of classes; holds {len(classes)}")
         names = [NAMES.get(each) or readable(each) for each in classes]

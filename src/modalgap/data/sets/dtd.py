@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from modalgap.data.classes import labelled, readable
+from modalgap.data.classes import folders_in, labelled, readable
 from modalgap.data.dataset import DataCard, Dataset
 from modalgap.data.reading import lines
 from modalgap.data.source import Source
@@ -33,6 +33,6 @@ class DTD(Dataset):
 
     def read(self, folder: Path, split: str) -> Source:
         names = lines(folder / "labels" / f"{split}1.txt")
-        classes = sorted(each.name for each in (folder / "images").iterdir() if each.is_dir())
+        classes = [each.name for each in folders_in(folder / "images")]
         items = [(name, classes.index(name.split("/")[0])) for name in names]
         return labelled(folder / "images", items, [readable(each) for each in classes])

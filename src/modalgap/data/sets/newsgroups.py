@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from modalgap.data.classes import folders_in
 from modalgap.data.dataset import DataCard, Dataset
 from modalgap.data.sets._documents import documents
 from modalgap.data.source import Source
@@ -31,9 +32,7 @@ class Newsgroups(Dataset):
 
     def read(self, folder: Path, split: str) -> Source:
         part = folder / f"20news-bydate-{split}"
-        groups = sorted(
-            each.name for each in part.iterdir() if each.is_dir() and not each.name.startswith(".")
-        )
+        groups = [each.name for each in folders_in(part)]
         if not groups:
             raise FileError(f"{part}: must hold a folder a group; found none")
         return documents(part, groups, "*", "latin-1")

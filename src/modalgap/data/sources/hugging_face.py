@@ -56,7 +56,7 @@ def read_saved(
             if isinstance(feature, datasets.Image | datasets.Audio)
         ]
         types = {key: repr(feature) for key, feature in features.items()}
-        images = fitting(types, media, SEEN, image_column, "images or sounds", SEEN)
+        images = fitting(types, media, (), image_column, "images or sounds", SEEN)
         images = images or next(iter(media), None)
         texts = fitting(types, _texts(features), CAPTIONS, text_column, "captions", SAID)
         if images is None and texts is None:

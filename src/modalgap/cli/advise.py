@@ -1,0 +1,179 @@
+"""modalgap preflight and modalgap compare."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from modalgap.cli import data
+from modalgap.cli.close import parse
+from modalgap.cli.evaluate import TaskOptions, Tasks
+
+if TYPE_CHECKING:
+    from modalgap.advise import Advice, Comparison
+    from modalgap.embeddings import Pair
+
+Json = Annotated[bool, typer.Option("--json", help="One JSON object on stdout, nothing else.")]
+
+
+def preflight(
+    paths: data.Paths = None,
+    image: data.Image = None,
+    text: data.Text = None,
+    pairs: data.Pairs = None,
+    task: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--task",
+            help="retrieval, zeroshot, mixed or quantised (default: all that apply).",
+            show_default=False,
+        ),
+    ] = None,
+    options: TaskOptions = None,
+    seed: data.Seed = None,
+    json: Json = False,
+) -> None:
+    """Say whether closing the gap would help, do nothing or hurt; nothing is touched."""
+    from modalgap.advise import preflight as run
+
+    found = _pair(paths, image, text, pairs)
+    advice = run(found, data.names(task), **data.given(seed=seed), **parse(options))
+    data.remark(found, paths)
+    if json:
+        typer.echo(advice.to_json())
+    else:
+        _say(advice)
+
+
+def compare(
+    paths: data.Paths = None,
+    image: data.Image = None,
+    text: data.Text = None,
+    pairs: data.Pairs = None,
+    closers: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--closers",
+            help="Closers and corrections, comma-separated, with options as in shift:alpha=0.5"
+            " (default: all); see: modalgap list closers.",
+            show_default=False,
+        ),
+    ] = None,
+    tasks: Tasks = None,
+    options: TaskOptions = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", "-o", help="A page (.html) or the numbers (.json).", show_default=False
+        ),
+    ] = None,
+    share: Annotated[
+        float, typer.Option("--share", help="Of the images, to fit on; the rest is judged.")
+    ] = 0.5,
+    seed: data.Seed = None,
+    json: Json = False,
+    force: data.Force = False,
+) -> None:
+    """Compare closers at tasks, fitted on one part and judged on another. Resumes with -o."""
+    from modalgap.advise import compare as run
+    from modalgap.atomic import check_target, replacing
+    from modalgap.errors import OutputError
+    from modalgap.report.comparison import comparison_page
+
+    if output is not None:
+        if output.suffix.lower() not in (".html", ".json"):
+            raise OutputError(f"{output}: must end in .html or .json; found {output.suffix!r}")
+        check_target(output, overwrite=force)
+        data.not_an_input(output, *(paths or ()), image, text, pairs)
+    found = _pair(paths, image, text, pairs)
+    result = run(
+        found,
+        data.names(closers),
+        data.names(tasks),
+        share=share,
+        work=None if output is None else output.with_name(f"{output.name}.parts"),
+        **data.given(seed=seed),
+        **parse(options),
+    )
+    data.remark(found, paths)
+    if output is not None and output.suffix.lower() == ".html":
+        comparison_page(result, output, overwrite=force)
+    elif output is not None:
+        with replacing(output, overwrite=force) as file:
+            file.write(result.to_json().encode())
+    if json:
+        typer.echo(result.to_json())
+        return
+    _tables(result)
+    if output is not None:
+        typer.echo(output)
+
+
+def _pair(
+    paths: list[Path] | None, image: Path | None, text: Path | None, pairs: Path | None
+) -> Pair:
+    from modalgap.embeddings import Pair
+    from modalgap.errors import InputError
+
+    found = data.read(paths, image, text, pairs)
+    if not isinstance(found, Pair):
+        raise InputError("two modalities are needed; this is one")
+    return found
+
+
+def _say(advice: Advice) -> None:
+    from rich.console import Console
+    from rich.markup import escape
+
+    from modalgap.advise.preflight import headline
+
+    console = Console(highlight=False)
+    for sentence in advice.diagnosis:
+        console.print(escape(sentence))
+    for verdict in advice.verdicts.values():
+        console.print(f"\n[bold]{verdict.task}: {headline(verdict)}[/bold]")
+        for sentence in verdict.why:
+            console.print(f"  {escape(sentence)}")
+    for name, reason in advice.skipped.items():
+        console.print(f"\n{name}: not tried: {escape(reason)}", style="dim")
+
+
+def _tables(result: Comparison) -> None:
+    """A table a task, its numbers with the difference to no closing."""
+    from rich import box
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    from modalgap.advise.comparison import label, mark
+    from modalgap.evaluate.registry import TASKS
+
+    console = Console(highlight=False)
+    split = result.split
+    console.print(
+        f"fitted on {split['fitted_images']:,} images, judged on {split['judged_images']:,}"
+        f" and {split['judged_texts']:,} texts; ↑ better, ↓ worse than none beyond chance"
+    )
+    tasks = dict.fromkeys(column.partition(".")[0] for column in result.columns)
+    for task in tasks:
+        columns = [name for name in result.columns if name.partition(".")[0] == task]
+        table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title_justify="left")
+        table.title = TASKS[task].card.title
+        table.add_column("closer", no_wrap=True)
+        for column in columns:
+            table.add_column(label(column), justify="right")
+        for name, entry in result.entries.items():
+            cells = []
+            for column in columns:
+                value = entry.values.get(column)
+                sign = mark(entry.verdict(column))
+                cells.append("– " if value is None else f"{value.value:.3f}{sign}")
+            if any(not cell.startswith("–") for cell in cells):
+                table.add_row(escape(name) + (" *" if entry.transductive else ""), *cells)
+        console.print(table)
+    if any(entry.transductive for entry in result.entries.values()):
+        console.print("* has seen the judged rows: no map, and no fair rival", style="dim")
+    for name, reason in result.failed.items():
+        console.print(f"not tried: {escape(name)}: {escape(reason)}", style="dim")
