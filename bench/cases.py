@@ -15,6 +15,7 @@ from torch import Tensor
 
 import modalgap as mg
 from bench.clock import Row, peak_growth, seconds
+from bench.closing import fits, leaderboard, maps, recall, within
 from bench.encoding import encode_captions, encode_images
 
 N, M, D = 5_000, 25_000, 512
@@ -246,6 +247,11 @@ CASES: dict[str, Callable[[], list[Row]]] = {
     "linear": linear,
     "streaming": streaming,
     "neighbours": neighbours,
+    "fits": fits,
+    "maps": maps,
+    "within": within,
+    "recall": recall,
+    "compare": leaderboard,
     "captions": encode_captions,
     "images": encode_images,
     "startup": startup,

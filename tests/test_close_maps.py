@@ -915,7 +915,7 @@ WRONG: dict[str, dict[str, list[Any]]] = {
         "side": ["left", "audio", None, 3],
         "seed": SEEDS,
     },
-    "transport": {"reg": [*NUMBERS, -0.1, None]},
+    "transport": {"reg": [*NUMBERS, -0.1, None], "iterations": [0, -1, 2.0, "2", None, True]},
     "spectral": {"k": [0, -1, 2.0, "2", None, True]},
 }
 

@@ -254,8 +254,9 @@ def _curves(
     ends = [max(end, 0.08 * room) for end in ends]  # above the ticks
     for entry, place, colour in zip(chosen, apart(ends, 0.06 * room), colours, strict=False):
         found.annotate(
-            entry.name.replace(":retrieved=", ", "), (at[-1], place), xytext=(6, 0), textcoords="offset points", va="center",
-            fontsize=SMALL, color=colour, annotation_clip=False,
+            entry.name.replace(":retrieved=", ", "), (at[-1], place), xytext=(6, 0),
+            textcoords="offset points", va="center", fontsize=SMALL, color=colour,
+            annotation_clip=False,
         )  # fmt: skip
     return "; ".join(said)
 

@@ -24,13 +24,15 @@ def faiss_views(map_: AffineMap, index: Any) -> dict[str, Any]:
 
     Args:
         map_: the map.
-        index: any FAISS index of the width of closed rows.
+        index: any FAISS index of the width of closed rows; trained, on closed rows.
 
     Raises:
-        InputError: an index of another width.
+        InputError: an index of another width, or not trained.
     """
     import faiss
 
+    if not index.is_trained:  # a view would not learn of training that comes later
+        raise InputError("index: must be trained, on closed rows, before it gets views")
     views = {}
     for role, steps in map_.roles.items():
         if index.d != map_.width(role):
