@@ -46,6 +46,9 @@ def case_of(name: str) -> Case:
     if name == "few":  # fewer rows than columns
         case = random_case("pairs")
         return Case(case.image[:15], case.text[:15])
+    if name == "sorted":  # several chunks of rows, and none like the whole
+        case = random_case("long")
+        return Case(case.image[case.x[:, 0].argsort()], case.text[case.y[:, 1].argsort()])
     if name == "positive":  # cosines above zero, as those of a trained model are
         image, text = np.random.default_rng(0).normal(size=(2, 40, 9))
         return Case(2 + image, 2 + text + image)
@@ -270,7 +273,7 @@ EVERY = ("pairs", "few", "uneven captions", "class prompts", "coco pairs")
 FULL = ("pairs", "five captions", "uneven captions")  # more matches than columns
 COMPARED: list[tuple[str, Options, tuple[str, ...]]] = [
     ("none", {}, EVERY),
-    ("center", {}, EVERY),
+    ("center", {}, (*EVERY, "sorted")),
     ("shift", {}, EVERY),
     ("shift", {"side": "image", "alpha": 0.3}, EVERY),
     ("shift", {"side": "text", "alpha": -1.5}, EVERY),
@@ -280,11 +283,11 @@ COMPARED: list[tuple[str, Options, tuple[str, ...]]] = [
     ("project", {"retrieved": "text", "alpha": 0.7}, EVERY),
     ("project", {"retrieved": "text", "share": 0.3, "alpha": 2}, EVERY),
     ("project", {"share": 1.0}, ("few", "coco pairs")),
-    ("standardize", {}, EVERY),
+    ("standardize", {}, (*EVERY, "sorted")),
     ("standardize", {"to": "image"}, EVERY),
     ("standardize", {"to": "text"}, EVERY),
-    ("realign", {}, EVERY),
-    ("whiten", {}, EVERY),
+    ("realign", {}, (*EVERY, "sorted")),
+    ("whiten", {}, (*EVERY, "sorted")),
     ("whiten", {"shrinkage": 0.25}, EVERY),
     ("whiten", {"shrinkage": 0}, ("pairs", "uneven captions")),
     ("whiten", {"shrinkage": 1}, ("pairs", "few")),
@@ -294,7 +297,7 @@ COMPARED: list[tuple[str, Options, tuple[str, ...]]] = [
     ("pca_text", {}, ("pairs", "uneven captions", "coco pairs")),
     ("pca_text", {"k": 24}, ("pairs", "uneven captions")),
     ("procrustes", {}, FULL),
-    ("ridge", {}, (*EVERY, "five captions")),
+    ("ridge", {}, (*EVERY, "five captions", "sorted")),
     ("ridge", {"penalty": 0.01}, (*FULL, "class prompts")),
     ("cca", {}, FULL),
     ("cca", {"dims": 4, "power": 0.5, "shrinkage": 0.1}, FULL),

@@ -28,7 +28,7 @@ from layouts.drawing import draw
 from PIL import Image
 
 import modalgap as mg
-from modalgap import errors
+from modalgap import errors, unfinished
 from modalgap.data import Documents, Files, Pixels, Source, read
 from modalgap.data.media import state
 from modalgap.encode import Encoded, FunctionEncoder, Options, load_model, parts
@@ -588,11 +588,11 @@ def test_two_runs_of_one_output(tmp_path: Path) -> None:
     folder = tmp_path / "o.parts"
     code = f"""
 from pathlib import Path
-from modalgap.encode import parts
-with parts.work_folder(Path({str(folder)!r}), {{}}, anew=False):
+from modalgap import unfinished
+with unfinished.work_folder(Path({str(folder)!r}), {{}}, anew=False):
     pass
 """
-    with parts.work_folder(folder, {}, anew=False):
+    with unfinished.work_folder(folder, {}, anew=False):
         done = subprocess.run(
             [sys.executable, "-c", code], capture_output=True, text=True, check=False
         )
@@ -605,7 +605,7 @@ import resource, signal, sys
 sys.path.insert(0, {here!r})
 import functions
 from pathlib import Path
-from modalgap import errors
+from modalgap import errors, unfinished
 from modalgap.encode import Options, run
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 encoder = functions.encoder()

@@ -25,19 +25,22 @@ from modalgap.close.registry import CLOSERS
 from modalgap.close.scores import CORRECTIONS
 from modalgap.embeddings import Pair, describe_input
 from modalgap.embeddings.formats.files import parsing
-from modalgap.encode.parts import remove, work_folder
 from modalgap.errors import InputError, NotApplicable, OptionError
 from modalgap.evaluate.base import Floats, Task, percentiles
 from modalgap.evaluate.verb import chosen
 from modalgap.measure import measure
 from modalgap.progress import progress
 from modalgap.result import Value, versions
+from modalgap.unfinished import remove, work_folder
 
 ALPHAS = (-0.5, -0.25, 0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5)
 GAP = ("l2m", "rmg", "matched_cosine")
 TASKS_BY_DEFAULT = (
     "retrieval", "zero_shot", "within", "mixed", "robustness", "clustering", "calibration",
 )  # fmt: skip
+
+
+SAID = {"pair": "the embeddings have changed", "versions": "modalgap or a library has changed"}
 
 
 def compare(
@@ -48,6 +51,7 @@ def compare(
     share: float = 0.5,
     seed: int = 0,
     work: str | Path | None = None,
+    overwrite: bool = False,
     **options: Any,
 ) -> Comparison:
     """Compare ways of closing at the tasks that embeddings are used for.
@@ -61,6 +65,7 @@ def compare(
         seed: of the split and of everything random.
         work: a folder where finished trials are kept until the end, so that the same call after a
             kill goes on from there.
+        overwrite: throw away unfinished work of other settings found there.
         **options: options of tasks, given to each that has them.
 
     Returns:
@@ -86,7 +91,7 @@ def compare(
         kept = None
         if work is not None:
             plan = _plan(pair, share, seed, options)
-            kept = stack.enter_context(work_folder(Path(work), plan, anew=False))
+            kept = stack.enter_context(work_folder(Path(work), plan, anew=overwrite, said=SAID))
         trials = _Trials(fitted, judged, wanted, {**options, "seed": seed}, kept)
         with progress("comparing", len(ways) + len(trials.curved), unit="way") as advance:
             done = {}
@@ -306,6 +311,7 @@ def _ways(closers: str | Iterable[str] | None, pair: Pair) -> list[Way]:
 def _plan(pair: Pair, share: float, seed: int, options: Mapping[str, Any]) -> dict[str, Any]:
     """Everything that the numbers depend on."""
     return {
+        "kind": "compare",
         "pair": pair.fingerprint,
         "share": share,
         "seed": seed,

@@ -94,6 +94,7 @@ def compare(
         data.names(tasks),
         share=share,
         work=None if output is None else output.with_name(f"{output.name}.parts"),
+        overwrite=force,
         **data.given(seed=seed),
         **parse(options),
     )

@@ -32,10 +32,10 @@ from modalgap.encode.output import (
     work_of,
     write,
 )
-from modalgap.encode.parts import remove, work_folder
 from modalgap.encode.registry import load_model
 from modalgap.encode.sides import Sides
 from modalgap.errors import FileError, InputError, OptionError
+from modalgap.unfinished import remove, work_folder
 
 DEVICES = ("cpu", "cuda", "mps")
 PRECISIONS = ("fp32", "bf16", "fp16")
@@ -181,7 +181,7 @@ def run(
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="modalgap-")))
         else:
             folder = work_of(target)
-        work = stack.enter_context(work_folder(folder, plan, anew=options.overwrite))
+        work = stack.enter_context(work_folder(folder, plan, anew=options.overwrite, said=HASHED))
         sides = Sides(found, engine, sentences, work)
         try:
             data = sides.data()
@@ -211,10 +211,18 @@ def run(
     )
 
 
+HASHED = {  # settings of which a plan holds hashes
+    "media": "the images, their names or their files have changed",
+    "texts": "the texts have changed",
+    "matches": "who matches whom has changed",
+}
+
+
 def _plan(source: Source, engine: Engine, templates: tuple[str, ...]) -> dict[str, Any]:
     """Everything that the numbers depend on: an unfinished run goes on only under the same."""
     encoder = engine.encoder
     return {
+        "kind": "encode",
         **encoder.provenance,
         "data": dict(source.provenance) | {"source": source.name},
         "media": _hash(state(source.media) if source.media is not None else ()),

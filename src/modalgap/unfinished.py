@@ -1,0 +1,115 @@
+"""Unfinished runs: a folder beside the output, so that a kill loses little and mixes nothing.
+
+``plan.json`` in it holds all settings on which the numbers depend; a run goes on only under the
+same ones.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from modalgap.atomic import replacing
+from modalgap.errors import FileError, InputError, OutputError
+
+
+@contextmanager
+def work_folder(
+    folder: Path,
+    plan: Mapping[str, Any],
+    *,
+    anew: bool,
+    said: Mapping[str, str] | None = None,
+) -> Iterator[Path]:
+    """The folder of a run, made or taken up again; one run at a time.
+
+    Args:
+        folder: where the parts lie.
+        plan: the settings on which the numbers depend; ``kind`` says of what verb.
+        anew: throw away a run of other settings rather than refuse.
+        said: what to say of settings that are hashes.
+
+    Raises:
+        InputError: it holds a run of other settings; they are named.
+        OutputError: it cannot be made, is somebody else's, or another run is at work in it.
+    """
+    _not_foreign(folder)
+    try:
+        folder.mkdir(exist_ok=True)
+        lock = (folder / "lock").open("a")
+    except OSError as error:
+        raise OutputError(f"{folder}: cannot be made ({error.strerror})") from error
+    with lock:
+        with suppress(ImportError):  # where the system has no such locks
+            import fcntl
+
+            try:
+                # of this process alone: workers that outlive a kill by a moment do not hold it
+                fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                raise OutputError(f"{folder}: another run is at work in it") from error
+        _agree(folder, plan, said or {}, anew=anew)
+        yield folder
+
+
+def _not_foreign(folder: Path) -> None:
+    """Refuse a folder that holds something else: it would be removed with the parts."""
+    try:
+        names = [each.name for each in folder.iterdir()]
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    except OSError as error:
+        raise OutputError(f"{folder}: cannot be read ({error.strerror})") from error
+    others = [name for name in names if name != "lock" and not name.startswith(".modalgap-")]
+    if others and "plan.json" not in names:
+        raise _foreign(folder, others[0])
+
+
+def _foreign(folder: Path, found: str) -> OutputError:
+    return OutputError(
+        f"{folder}: must be missing, empty or of an unfinished run; found {found}: move it away,"
+        " or choose another output"
+    )
+
+
+def _agree(folder: Path, plan: Mapping[str, Any], said: Mapping[str, str], *, anew: bool) -> None:
+    path = folder / "plan.json"
+    new = json.loads(json.dumps(plan))
+    if path.exists():
+        try:
+            old = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError, RecursionError) as error:
+            raise FileError(f"{path}: is damaged; remove {folder} to begin anew") from error
+        if not isinstance(old, dict):
+            raise FileError(f"{path}: is damaged; remove {folder} to begin anew")
+        if old == new:
+            return
+        if old.get("kind") != new.get("kind"):
+            raise _foreign(folder, "a plan.json of something else")
+        keys = [key for key in {**old, **new} if old.get(key) != new.get(key)]
+        if not anew:
+            other = "; ".join(
+                said.get(k) or f"{k}: {_short(old.get(k))}, now {_short(new.get(k))}" for k in keys
+            )
+            raise InputError(
+                f"{folder}: holds an unfinished run of other settings ({other}); take those, or"
+                " begin anew with --force or overwrite=True"
+            )
+        for each in folder.glob("*.safetensors"):
+            each.unlink()
+    with replacing(path, overwrite=True) as file:
+        file.write(json.dumps(new, indent=1).encode())
+
+
+def _short(value: object) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+def remove(folder: Path) -> None:
+    """Remove the folder of a finished run."""
+    shutil.rmtree(folder, ignore_errors=True)
