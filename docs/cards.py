@@ -1,4 +1,4 @@
-"""Pages made from cards: the table to choose by, an entry per measure, models and data sets."""
+"""Pages made from cards: tables to choose by, an entry per measure, models and data sets."""
 
 from __future__ import annotations
 
@@ -8,20 +8,24 @@ from pathlib import Path
 from typing import get_args
 
 from modalgap.card import Card
+from modalgap.close import CLOSERS, CORRECTIONS
 from modalgap.data import DATASETS
 from modalgap.data.dataset import Task
 from modalgap.encode import ENCODERS
+from modalgap.evaluate import TASKS
 from modalgap.measure import MEASURES, Measure
 
 BETTER = {"lower": "lower", "higher": "higher", "neither": "—"}
 
 
 def write_pages(folder: Path) -> None:
-    """Write what choosing.md, measures.md, encode.md and data.md include."""
+    """Write what choosing.md, measures.md, closers.md and the others include."""
     folder.mkdir(exist_ok=True)
     (folder / "choosing.inc.md").write_text("\n".join(_choosing()) + "\n", encoding="utf-8")
     (folder / "measures.inc.md").write_text("\n".join(_measures()) + "\n", encoding="utf-8")
     (folder / "models.inc.md").write_text("\n".join(_models()) + "\n", encoding="utf-8")
+    (folder / "closers.inc.md").write_text("\n".join(_closers()) + "\n", encoding="utf-8")
+    (folder / "tasks.inc.md").write_text("\n".join(_tasks()) + "\n", encoding="utf-8")
     (folder / "data.inc.md").write_text("\n".join(_data()) + "\n", encoding="utf-8")
 
 
@@ -55,6 +59,54 @@ def _measures() -> list[str]:
             *_said(measure),
             "",
         ]
+    return lines
+
+
+def _closers() -> list[str]:
+    lines = ["| Closer | Take it for | Beware | Moves | Needs |", "|---|---|---|---|---|"]
+    for closer in CLOSERS.values():
+        card = closer.card
+        moves = f"{card.moves}; no map" if card.transductive else card.moves
+        lines.append(
+            f"| [`{card.name}`](#{card.name.replace('_', '-')}) | {card.take_it} | {card.beware}"
+            f" | {moves} | {card.needs} |"
+        )
+    lines += ["", "## Each closer", ""]
+    for closer in CLOSERS.values():
+        card = closer.card
+        options = ", ".join(f"`{name}={value!r}`" for name, value in closer.options.items())
+        lines += [
+            f"### {card.name}",
+            "",
+            f"**{card.title}.** {card.idea}",
+            "",
+            f"$${card.equation}$$",
+            "",
+            f"Source: {card.source}. Options: {options or 'none'}.",
+            "",
+        ]
+    lines += ["## Corrections of scores", ""]
+    for name, rule in CORRECTIONS.items():
+        options = ", ".join(f"`{key}={value!r}`" for key, value in rule.options.items())
+        lines += [
+            f"### {name}",
+            "",
+            f"**{rule.card.title}.** {rule.card.idea}",
+            "",
+            f"$${rule.card.equation}$$",
+            "",
+            f"Source: {rule.card.source}. Options: {options}.",
+            "",
+        ]
+    return lines
+
+
+def _tasks() -> list[str]:
+    lines = ["| Task | Question | Needs | Options |", "|---|---|---|---|"]
+    for task in TASKS.values():
+        card = task.card
+        options = ", ".join(f"`{name}={value!r}`" for name, value in task.options.items())
+        lines.append(f"| `{card.name}` | {card.question} | {card.needs} | {options or '—'} |")
     return lines
 
 

@@ -370,8 +370,8 @@ def test_metrics_against_torchmetrics(asked: Asked, name: str, k: int | None) ->
 def by_ranx(asked: Asked) -> dict[str, Floats]:
     """What ranx gives for each query; it compiles for some seconds, once a machine."""
     order = np.argsort(-asked.scores, axis=1)
-    number = np.broadcast_to(np.arange(120.0), asked.truth.shape)
-    qrels = np.stack([number, asked.truth], 2)
+    best = np.argsort(-asked.truth, axis=1, kind="stable")  # it takes them in this order
+    qrels = np.stack([best, np.take_along_axis(asked.truth, best, 1)], 2).astype(np.float64)
     run = np.stack([order, np.take_along_axis(asked.scores, order, 1)], 2)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of numba and of strings in its source

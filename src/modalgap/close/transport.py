@@ -46,7 +46,9 @@ def _transform(pair: Pair, *, reg: float = 1.0, iterations: int = 10) -> Pair:
         f" {pair.text.n}",
     )
     try:
-        ot = importlib.import_module("ot")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of its own source
+            ot = importlib.import_module("ot")
     except ImportError:
         raise NotApplicable("transport needs POT: pip install 'modalgap[transport]'") from None
     x, y = pair.image.unit().double().numpy(), pair.text.unit().double().numpy()

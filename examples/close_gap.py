@@ -1,0 +1,11 @@
+import modalgap as mg
+
+pair = mg.load("demo/free_points.safetensors")
+closing = mg.close.fit(pair, "center")
+closed = closing.apply(pair)
+print(mg.measure(closed, only=["l2m", "rmg", "matched_cosine"]))
+
+closing.save("center.safetensors", overwrite=True)
+again = mg.close.load("center.safetensors")
+queries = again.text(pair.text.unit(0, 10))  # new rows of one side, as they come
+print(queries.shape)
