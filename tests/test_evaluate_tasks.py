@@ -22,9 +22,9 @@ from modalgap.evaluate import Outcome, Scores
 Ints = NDArray[np.int64]
 
 
-def pair_of(case: Case, **text: Any) -> Pair:
+def pair_of(case: Case) -> Pair:
     image = Embeddings(case.image, factors=case.factors)
-    text = Embeddings(case.text, "text", factors=case.factors, **text)  # type: ignore[assignment]
+    text = Embeddings(case.text, "text", factors=case.factors)
     return Pair(image, text, case.text_to_image, case.labels)
 
 

@@ -24,7 +24,7 @@ from modalgap.errors import ModalgapError
 
 app = typer.Typer(
     name="modalgap",
-    help="Measure and understand the modality gap of CLIP-like embeddings.",
+    help="Measure, close and understand the modality gap of CLIP-like embeddings.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -54,7 +54,7 @@ def _root(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
     ] = False,
 ) -> None:
-    """Measure and understand the modality gap of CLIP-like embeddings."""
+    """Measure, close and understand the modality gap of CLIP-like embeddings."""
 
 
 def main() -> None:
