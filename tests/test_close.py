@@ -343,12 +343,12 @@ def test_isoclip() -> None:
     U, _, Vt = np.linalg.svd(on_image.T @ on_text, full_matrices=False)
     assert map_.facts == {"rank": 13, "kept": 8}
     for role, weights, kept in (("image", on_image, U[:, 3:11]), ("text", on_text, Vt[3:11].T)):
-        z = random.normal(size=(30, weights.shape[1]))
+        z = random.normal(size=(30, weights.shape[1]))  # before projection, as the paper has it
         expected = unit(z @ kept @ kept.T @ weights.T)
-        np.testing.assert_allclose(map_(z, role), expected, atol=1e-5)
+        np.testing.assert_allclose(map_(z @ weights.T, role), expected, atol=1e-5)
     whole = fit({"image": on_image, "text": on_text}, "isoclip", top=0, bottom=0)
     z = random.normal(size=(30, 13))
-    np.testing.assert_allclose(whole.text(z), unit(z @ on_text.T), atol=1e-5)
+    np.testing.assert_allclose(whole.text(z @ on_text.T), unit(z @ on_text.T), atol=1e-5)
 
 
 # facts ---------------------------------------------------------------------------------------

@@ -54,18 +54,31 @@ def fit(
     ),
     method: Method = "center",
     options: Options = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            "--model",
+            help="For isoclip: take the projection weights of a model.",
+            show_default=False,
+        ),
+    ] = None,
     force: data.Force = False,
 ) -> None:
-    """Fit a closer on a sample and keep the map."""
+    """Fit a closer on a sample, or on the weights of a model, and keep the map."""
     from modalgap.atomic import check_target
     from modalgap.close.verb import fit as run
 
     check_target(output, overwrite=force)
     data.not_an_input(output, *(paths or ()), image, text, pairs)
-    found = data.read(paths, image, text, pairs)
-    map_ = run(found, method, **parse(options))
+    if model is not None:
+        if paths or image or text:
+            raise OptionError("--model: weights alone are fitted on; give no embeddings")
+        map_ = run(_weights(model), method, **parse(options))
+    else:
+        found = data.read(paths, image, text, pairs)
+        map_ = run(found, method, **parse(options))
+        data.remark(found, paths)
     map_.save(output, overwrite=force)
-    data.remark(found, paths)
     for name, value in map_.facts.items():
         data.note(f"{name}: {_said(value)}")
     typer.echo(output)
@@ -155,6 +168,16 @@ def export(
         with replacing(output, overwrite=force) as file:
             file.write(to_json(closing).encode())
     typer.echo(output)
+
+
+def _weights(model: str) -> dict[str, Any]:
+    """The projection weights of a model, by role."""
+    from modalgap.encode import load_model
+
+    found = load_model(model).projections()
+    if found is None:
+        raise OptionError(f"--model: {model} has no plain projections at the end of its towers")
+    return dict(found)
 
 
 def parse(options: list[str] | None) -> dict[str, Any]:

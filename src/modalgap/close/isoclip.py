@@ -1,10 +1,12 @@
 """IsoCLIP: drop the directions that the two projection heads stretch most and least.
 
 Equation: Ψ = W_xᵀ W_y = U Σ Vᵀ for projection weights W (d, p); with the top and bottom singular
-directions left out, z_x ↦ norm(W_x U_k U_kᵀ z_x), z_y ↦ norm(W_y V_k V_kᵀ z_y), where z are
-features before projection.
+directions left out, features z before projection give W_x U_k U_kᵀ z_x and W_y V_k V_kᵀ z_y.
+U lies in the row space of W_x, so U_kᵀ z = U_kᵀ W_x⁺ (W_x z): the same comes from rows *after*
+projection, e ↦ norm(W_x U_k U_kᵀ W_x⁺ e), and nothing need be encoded again.
 Source: IsoCLIP (arXiv 2603.19862, section 4). Needs weights alone, no data.
-Relations: pca_text finds directions in texts. Fails when: given rows after the projection.
+Relations: pca_text finds directions in texts.
+Fails when: the last layer is no plain projection (attention pooling, a bias).
 """
 
 from __future__ import annotations
@@ -20,15 +22,16 @@ from modalgap.errors import InputError, NotApplicable, OptionError
 CARD = CloserCard(
     name="isoclip",
     title="IsoCLIP",
-    idea="Removes from features before projection the extreme directions of both heads together.",
+    idea="Removes the directions that both projection heads together stretch most and least.",
     equation=(
-        r"W_x^\top W_y = U \Sigma V^\top,\quad z \mapsto \operatorname{norm}(W_x U_k U_k^\top z)"
+        r"W_x^\top W_y = U \Sigma V^\top,\quad"
+        r" x \mapsto \operatorname{norm}(W_x U_k U_k^\top W_x^+ x)"
     ),
     source="IsoCLIP, arXiv 2603.19862, section 4",
     moves="both",
     needs="weights",
-    take_it="Image-image search, with the features before the projection at hand.",
-    beware="How many directions to drop differs by model; rows after projection are no input.",
+    take_it="Image-image search, with the weights of the model at hand.",
+    beware="How many directions to drop differs by model; cross-modal search loses.",
 )
 
 
@@ -53,10 +56,14 @@ def _fit(evidence: Evidence, *, top: int = 150, bottom: int = 50) -> Fitted:
         raise OptionError(f"top + bottom must be below the rank, {rank}; got {top} + {bottom}")
     kept = slice(top, rank - bottom)
     U, V = U[:, kept], Vt[kept].T
+    maps = {
+        role: weights @ kept @ kept.T @ np.linalg.pinv(weights)
+        for role, weights, kept in (("image", on_image, U), ("text", on_text, V))
+    }
     return Fitted(
-        {"image": (Step(on_image @ U @ U.T),), "text": (Step(on_text @ V @ V.T),)},
+        {role: (Step(matrix),) for role, matrix in maps.items()},
         {"rank": rank, "kept": U.shape[1]},
-        {"image": on_image.shape[1], "text": on_text.shape[1]},
+        {"image": len(on_image), "text": len(on_text)},
     )
 
 

@@ -116,6 +116,10 @@ class Encoder(Protocol):
         """Features (b, dim) of tokenised texts, not normalised."""
         ...
 
+    def projections(self) -> Mapping[str, Tensor] | None:
+        """Weights (d, p) of the last layers, by modality; None where these are more than that."""
+        ...
+
     def text_tower(self) -> TextTower | None:
         """The inside of the text tower, or None where it cannot be entered."""
         ...

@@ -97,6 +97,10 @@ class FunctionEncoder:
         texts = [self._known[i] for i in tokens.ids[:, 0].tolist()]
         return self._checked(self._texts(texts), len(texts), "texts")
 
+    def projections(self) -> Mapping[str, Tensor] | None:
+        """None: there is no way in."""
+        return None
+
     def text_tower(self) -> TextTower | None:
         """None: there is no way in."""
         return None

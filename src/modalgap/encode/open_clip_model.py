@@ -8,7 +8,7 @@ checkpoint gets the preprocessing on which all the registry's weights of that ar
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -97,6 +97,19 @@ class OpenClipEncoder:
         else:
             features = self.model.encode_text(tokens.ids)
         return features
+
+    def projections(self) -> Mapping[str, Tensor] | None:
+        text = getattr(self.model, "text", self.model)
+        both = (getattr(self.model.visual, "proj", None), getattr(text, "text_projection", None))
+        found = {}
+        for name, weights in zip(self.modalities, both, strict=True):
+            if isinstance(weights, nn.Linear) and weights.bias is None:
+                found[name] = weights.weight.detach()
+            elif isinstance(weights, Tensor):
+                found[name] = weights.detach().T
+            else:
+                return None
+        return found
 
     def text_tower(self) -> TextTower | None:
         return self._tower

@@ -120,6 +120,12 @@ class SlipEncoder:
     def encode_text(self, tokens: Tokens) -> Tensor:
         return self._tower(tokens)
 
+    def projections(self) -> Mapping[str, Tensor] | None:
+        return {
+            "image": self.towers.image_projection.detach().T,
+            "text": self.towers.text_projection.detach().T,
+        }
+
     def text_tower(self) -> TextTower | None:
         return self._tower
 

@@ -150,6 +150,14 @@ class TransformersEncoder:
         mask = _first(tokens.lengths, tokens.ids.shape[1]) if masked else None
         return _features(self.model.get_text_features(tokens.ids, attention_mask=mask))
 
+    def projections(self) -> Mapping[str, Tensor] | None:
+        if self.kind != "clip":
+            return None
+        both = (self.model.visual_projection, self.model.text_projection)
+        return {
+            name: layer.weight.detach() for name, layer in zip(self.modalities, both, strict=True)
+        }
+
     def text_tower(self) -> TextTower | None:
         return self._tower
 
