@@ -74,11 +74,12 @@ def fit(
         if paths or image or text:
             raise OptionError("--model: weights alone are fitted on; give no embeddings")
         map_ = run(_weights(model), method, **parse(options))
+        map_.save(output, overwrite=force)
     else:
         found = data.read(paths, image, text, pairs)
         map_ = run(found, method, **parse(options))
+        map_.save(output, overwrite=force)
         data.remark(found, paths)
-    map_.save(output, overwrite=force)
     for name, value in map_.facts.items():
         data.note(f"{name}: {_said(value)}")
     typer.echo(output)
