@@ -224,6 +224,8 @@ def test_nothing_is_overwritten_unasked(run: Run, tmp_path: Path, npz: Path, map
         ("close", "run", npz, "-o", closed),
     ):
         refused(run(*command), "exists; replace it with --force")
+    found = run("close", "fit", tmp_path / "none.npz", "-o", map_)
+    refused(found, "exists; replace it with --force")  # before anything is read
     for command in (
         ("close", "fit", npz, "-o", npz, "--force"),
         ("close", "apply", map_, npz, "-o", npz, "--force"),

@@ -8,7 +8,6 @@ from typing import Annotated, Any
 
 import typer
 
-from modalgap import checks
 from modalgap.cli import data
 from modalgap.errors import OptionError
 
@@ -183,6 +182,8 @@ def _weights(model: str) -> dict[str, Any]:
 
 def parse(options: list[str] | None) -> dict[str, Any]:
     """NAME=VALUE as Python values: numbers, true, false, none, or a string."""
+    from modalgap import checks
+
     found: dict[str, Any] = {}
     for each in options or ():
         name, equals, value = each.partition("=")
