@@ -345,7 +345,7 @@ def test_a_process_that_ends_in_the_middle(how: str, tmp_path: Path) -> None:
             resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
         try:
             mg.save(data, sys.argv[1], overwrite=True)
-        except errors.OutputError as error:
+        except mg.errors.OutputError as error:
             print(error)
     """
     done = subprocess.run(
