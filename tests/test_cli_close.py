@@ -193,6 +193,7 @@ def test_fit_on_two_files_and_on_one(run: Run, tmp_path: Path) -> None:
     output = tmp_path / "images.npz"
     assert run("close", "apply", alone, *sides[:2], "-o", output)[0] == 0
     np.testing.assert_allclose(mg.load_embeddings(output).unit(), expected()["image"], atol=1e-6)
+    output = tmp_path / "other.npz"
     refused(run("close", "apply", alone, *sides[2:], "-o", output), "unknown role of this map")
     refused(run("close", "fit", *sides[:2], "-o", path, "-m", "shift", "--force"), "there is image")
     refused(run("close", "run", *sides[:2], "-o", output), "close run needs two modalities")

@@ -613,8 +613,8 @@ def test_one_map_after_another(name: str) -> None:
             f"{name} {first.fingerprint[:12]} > {after} {second.fingerprint[:12]}"
         )
         if name != after:
-            assert both.options == {name: first.options, after: second.options}
-            assert both.facts == {name: first.facts, after: second.facts}
+            assert both.options == {"first": first.options, "then": second.options}
+            assert both.facts == {"first": first.facts, "then": second.facts}
 
 
 def test_what_is_not_unit_is_made_so_between_two_maps() -> None:

@@ -11,6 +11,15 @@ from torch import Tensor
 
 from modalgap.errors import NotApplicable, OptionError
 
+LARGEST = 1e300  # above it arithmetic with numbers of ordinary size overflows
+
+
+def finite(name: str, value: float) -> None:
+    """Refuse an option that is not a finite number."""
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not number or not abs(value) <= LARGEST:
+        raise OptionError(f"{name} must be a finite number; got {value!r}")
+
 
 def sample(n: int, cap: int, seed: int) -> Tensor:
     """Indices, ascending, of at most ``cap`` of n rows, drawn without replacement."""
@@ -22,12 +31,7 @@ def sample(n: int, cap: int, seed: int) -> Tensor:
 
 def at_least(name: str, value: float, low: float) -> None:
     """Refuse an option below ``low``, or not a number."""
-    if (
-        isinstance(value, bool)
-        or not isinstance(value, int | float)
-        or not value >= low
-        or value == float("inf")
-    ):
+    if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= LARGEST:
         raise OptionError(f"{name} must be a number of at least {low:g}; got {value!r}")
 
 

@@ -98,9 +98,11 @@ def apply(
     ] = False,
 ) -> None:
     """Close embeddings by a map; what does not fit in memory is closed as it is read."""
+    from modalgap.atomic import check_target
     from modalgap.close.files import load
     from modalgap.embeddings.store import save
 
+    check_target(output, overwrite=force)
     data.not_an_input(output, map_, *(paths or ()), image, text, pairs)
     closing = load(map_)
     found = data.read(paths, image, text, pairs)
@@ -122,11 +124,13 @@ def run(
     """Fit on embeddings and close the same ones; the only way for closers that are no maps."""
     import warnings
 
+    from modalgap.atomic import check_target
     from modalgap.close.verb import close
     from modalgap.embeddings import Pair
     from modalgap.embeddings.store import save
     from modalgap.errors import InputError
 
+    check_target(output, overwrite=force)
     data.not_an_input(output, *(paths or ()), image, text, pairs)
     found = data.read(paths, image, text, pairs)
     if not isinstance(found, Pair):

@@ -19,11 +19,12 @@ from torch import Tensor
 from modalgap.close.mapped import MappedRows
 from modalgap.embeddings import Embeddings, Pair
 from modalgap.embeddings.pair import CHUNK
-from modalgap.embeddings.rows import as_rows
+from modalgap.embeddings.rows import numbers
 from modalgap.errors import InputError, NotApplicable, OptionError
 from modalgap.linalg import to_unit
 
 Floats = NDArray[np.float64]
+LARGEST = float(np.finfo(np.float32).max)  # rows are closed in float32
 IDENTITY_OF = ("model", "weights_hash", "closed")  # provenance that a map is bound to
 
 
@@ -54,13 +55,18 @@ class Step:
                     f"map: a matrix must take {before} columns; found shape {self.matrix.shape}"
                 )
             after = self.matrix.shape[0]
+            if after < 1:
+                raise InputError("map: a matrix must give at least one column; found none")
         if self.offset is not None and self.offset.shape != (after,):
             raise InputError(
                 f"map: an offset must have shape ({after},); found {self.offset.shape}"
             )
         for array in (self.matrix, self.offset):
-            if array is not None and not np.isfinite(array).all():
-                raise InputError("map: every number must be finite; found nan or infinity")
+            if array is not None and not (np.abs(array) <= LARGEST).all():
+                raise InputError(
+                    "map: every number must be finite, in float32 too; found nan, infinity or one"
+                    " too large"
+                )
         return after
 
 
@@ -137,10 +143,12 @@ class AffineMap:
         self._known(role)
         one = getattr(vectors, "ndim", None) == 1 or _flat(vectors)
         if one:
-            array = vectors.detach().cpu() if isinstance(vectors, Tensor) else np.asarray(vectors)
+            kind = None if isinstance(vectors, np.ndarray) else np.float64
+            array = (
+                vectors.detach().cpu() if isinstance(vectors, Tensor) else np.asarray(vectors, kind)
+            )
             vectors = array[None]
-        # two rows are the least that a source of rows may hold; one vector is no source
-        rows = _rows(vectors, role)
+        rows = numbers(vectors, role)
         if rows.shape[1] != self.dims[role]:
             raise InputError(
                 f"{role}: must have {self.dims[role]} columns, as this map was fitted;"
@@ -179,7 +187,7 @@ class AffineMap:
         sides = []
         for role, vectors in (("image", image), ("text", text)):
             self._known(role)
-            rows = _rows(vectors, role)
+            rows = numbers(vectors, role)
             if rows.shape[1] != self.dims[role]:
                 raise InputError(
                     f"{role}: must have {self.dims[role]} columns; found {rows.shape[1]}"
@@ -308,9 +316,9 @@ class AffineMap:
             dims=self.dims,
             roles={role: self._unit_at_end(role) + after.roles[role] for role in self.roles},
             method=f"{self.method} > {after.method}",
-            options={self.method: self.options, after.method: after.options},
+            options={"first": self.options, "then": after.options},
             fitted_on=self.fitted_on,
-            facts={self.method: self.facts, after.method: after.facts},
+            facts={"first": self.facts, "then": after.facts},
         )
 
     def _unit_at_end(self, role: str) -> Steps:
@@ -326,7 +334,7 @@ class AffineMap:
         unit length and its image under the affine map meets that sphere once.
         """
         return all(
-            len(steps) <= 1 and all(_invertible(step) for step in steps)
+            len(steps) <= 1 and all(_invertible(step) and _once(step) for step in steps)
             for steps in self.roles.values()
         )
 
@@ -351,12 +359,15 @@ class AffineMap:
         steps = self.roles[self._known(role)]
         if len(steps) > 1 or not all(_invertible(step) for step in steps):
             raise NotApplicable(f"{self.method}: this map cannot be inverted for {role}s")
-        rows = _rows(vectors, role).double()
-        if not steps:
-            return (rows / _lengths(rows)).float().numpy()
-        step = steps[0]
+        rows = numbers(vectors, role).double()
         if rows.shape[1] != self.width(role):
             raise InputError(f"{role}: must have {self.width(role)} columns; got {rows.shape[1]}")
+        lengths = _lengths(rows)
+        if not (lengths.min() > 0 and lengths.max() < torch.inf):
+            raise InputError(f"{role}: every row must be finite and not zero")
+        if not steps:
+            return (rows / lengths).float().numpy()
+        step = steps[0]
         offset = torch.zeros(self.width(role), dtype=torch.float64)
         if step.offset is not None:
             offset = torch.from_numpy(np.array(step.offset))
@@ -366,10 +377,11 @@ class AffineMap:
             p, q = _solve(step, rows / _lengths(rows)), _solve(step, offset[None])
             a, b, c = (p * p).sum(1), -2 * (p * q).sum(1), (q * q).sum(1) - 1
             inside = b * b - 4 * a * c
-            if (inside < -1e-6 * b * b).any():
-                row = int(torch.nonzero(inside < -1e-6 * b * b)[0])
-                raise InputError(f"{role}: row {row} is not what this map makes of a unit vector")
             t = (-b + inside.clamp_min(0).sqrt()) / (2 * a)
+            wrong = (inside < -1e-6 * b * b) | ~(t > 0)
+            if wrong.any():
+                row = int(torch.nonzero(wrong)[0])
+                raise InputError(f"{role}: row {row} is not what this map makes of a unit vector")
             found = t[:, None] * p - q
         return (found / _lengths(found)).float().numpy()
 
@@ -389,24 +401,6 @@ class AffineMap:
 
 def _flat(vectors: Any) -> bool:
     return isinstance(vectors, list | tuple) and bool(vectors) and np.ndim(vectors[0]) == 0
-
-
-def _rows(vectors: Any, source: str) -> Tensor:
-    """A (n, d) floating tensor of an array of numbers; one row is enough."""
-    if isinstance(vectors, Tensor):
-        vectors = vectors.detach().cpu()
-    elif not isinstance(vectors, np.ndarray):
-        try:
-            vectors = np.asarray(vectors, dtype=np.float64)
-        except (ValueError, TypeError) as error:
-            raise InputError(f"{source}: must be an array of numbers; got {error}") from error
-    if vectors.ndim == 2 and len(vectors) == 0:
-        raise InputError(f"{source}: needs at least one row; got none")
-    if vectors.ndim == 2 and len(vectors) == 1:  # the door wants two rows or more
-        twice = torch.cat([vectors] * 2) if isinstance(vectors, Tensor) else vectors.repeat(2, 0)
-        return as_rows(twice, source).read(0, 1)
-    rows = as_rows(vectors, source)
-    return rows.read(0, rows.shape[0])
 
 
 def _tensor(array: Floats | None) -> Tensor | None:
@@ -435,6 +429,14 @@ def _invertible(step: Step) -> bool:
         return bool((np.abs(step.matrix) > 1e-9 * np.abs(step.matrix).max()).all())
     rows, columns = step.matrix.shape
     return rows == columns and bool(np.linalg.cond(step.matrix) < 1e6)
+
+
+def _once(step: Step) -> bool:
+    """Whether no two unit rows give one row: the sphere is met once, ‖A⁻¹ b‖ < 1."""
+    if step.offset is None or not step.unit:
+        return True
+    offset = torch.from_numpy(np.array(step.offset, dtype=np.float64))
+    return bool(_lengths(_solve(step, offset[None])) < 1)
 
 
 def _solve(step: Step, rows: Tensor) -> Tensor:

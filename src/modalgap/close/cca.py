@@ -17,6 +17,7 @@ from modalgap.close.base import Closer, CloserCard, Fitted
 from modalgap.close.known import Evidence
 from modalgap.close.shrink import check_shrinkage, shrunk
 from modalgap.close.whiten import inverse_root
+from modalgap.errors import NotApplicable
 
 CARD = CloserCard(
     name="cca",
@@ -62,15 +63,20 @@ def _fit(
         roots[known.role] = inverse_root(covariance)
     cross = roots[image.role] @ (x.T @ y / (n - 1)) @ roots[text.role]
     U, values, Vt = np.linalg.svd(cross)
-    weight = (values[:k] ** power)[:, None]
+    if values[0] < 1e-12:
+        raise NotApplicable("matched rows have nothing in common: their cross-covariance is zero")
+    weight = ((values[:k] / values[0]) ** float(power))[:, None]  # a common factor is normalised
     on_image = weight * (U[:, :k].T @ roots[image.role])
     on_text = weight * (Vt[:k] @ roots[text.role])
+    u, v = x @ on_image[:10].T, y @ on_text[:10].T
+    lengths = np.linalg.norm(u, axis=0) * np.linalg.norm(v, axis=0)
+    found = np.divide((u * v).sum(0), lengths, out=np.zeros(len(lengths)), where=lengths > 0)
     return Fitted(
         {
             image.role: (Step(on_image, -on_image @ x_mean),),
             text.role: (Step(on_text, -on_text @ y_mean),),
         },
-        {"pairs": n, "dims": k, "correlations": [float(v) for v in values[: min(k, 10)]]},
+        {"pairs": n, "dims": k, "correlations": found.tolist()},
     )
 
 

@@ -21,7 +21,6 @@ from modalgap.close.affine import AffineMap, Step
 from modalgap.errors import FileError, InputError, OutputError
 
 FORMAT, VERSION = "modalgap.map", 1
-LARGEST = 2**33
 
 
 def save(map_: AffineMap, path: str | Path, *, overwrite: bool = False) -> Path:
@@ -83,11 +82,13 @@ def load(path: str | Path) -> AffineMap:
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
     except FileError:
         raise
-    except (SafetensorError, OSError, ValueError, MemoryError) as error:
+    except (SafetensorError, OSError, ValueError, TypeError, AttributeError, MemoryError) as error:
         raise FileError(f"{path}: cannot be read as safetensors ({error})") from error
     try:
-        return _made(json.loads(metadata["map"]), tensors)
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        map_ = _made(json.loads(metadata["map"]), tensors)
+        json.dumps([map_.method, *map_.roles], ensure_ascii=False).encode()  # no lone surrogates
+        return map_
+    except (KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
         reason = str(error) if isinstance(error, InputError) else "its parts do not fit together"
         raise FileError(f"{path}: {reason}") from error
 

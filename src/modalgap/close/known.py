@@ -89,7 +89,7 @@ class Known:
     def variance(self) -> Floats:
         """(d,) variance of each column, divided by n − 1."""
         if isinstance(self.given, Moments):
-            return np.diagonal(self.given.covariance).copy()
+            return np.diagonal(self.covariance).copy()
         if self._squares is None or self.n is None:
             raise NotApplicable(
                 f"it needs the variances of the {self.role} rows; a mean alone was given"
@@ -107,6 +107,11 @@ class Known:
     def covariance(self) -> Floats:
         """(d, d) covariance, of at most ``CAP`` rows where they were drawn."""
         if isinstance(self.given, Moments):
+            if self.given.scatter is None:
+                raise NotApplicable(
+                    f"it needs the covariance of the {self.role}s; moments without scatter were"
+                    " given (see pair_moments(pair, scatter=True))"
+                )
             return self.given.covariance
         rows = self.sample.double().numpy()
         found: Floats = np.atleast_2d(np.cov(rows.T))
@@ -121,8 +126,8 @@ class Known:
     def sample(self) -> Tensor:
         """Unit rows drawn without replacement, or all of them; (k, d) float32."""
         if self._sample is None:
-            what = "moments" if isinstance(self.given, Moments) else "a mean"
-            raise NotApplicable(f"it needs rows of the {self.role}s; {what} alone was given")
+            what = "moments were" if isinstance(self.given, Moments) else "a mean was"
+            raise NotApplicable(f"it needs rows of the {self.role}s; only {what} given")
         return self._sample
 
     @property
@@ -193,7 +198,8 @@ class Evidence:
                 f" there {'is' if len(self.roles) == 1 else 'are'} {', '.join(self.roles)}"
             )
         first, second = self.roles.values()
-        return (second, first) if first.role == "text" else (first, second)
+        swapped = first.role == "text" or second.role == "image"
+        return (second, first) if swapped else (first, second)
 
     @property
     def gap(self) -> Floats:
@@ -207,13 +213,18 @@ class Evidence:
             raise NotApplicable("it needs matched rows: give it a Pair")
         image, text = self.pair.first_matches
         chosen = checks.sample(len(image), CAP, seed)
-        return self.pair.image.take(image[chosen]), self.pair.text.take(text[chosen])
+        rows = self.pair.image.take(image[chosen]), self.pair.text.take(text[chosen])
+        return rows if self.two[0].role == self.pair.image.modality else rows[::-1]
 
 
 def _given(role: str, value: Any) -> Embeddings | Moments | Floats:
     if isinstance(value, Embeddings | Moments):
         return value
-    if np.ndim(value) == 2:
+    try:
+        columns = np.ndim(value)
+    except ValueError as error:  # rows of several lengths
+        raise InputError(f"{role}: must be numbers; got {error}") from error
+    if columns == 2:
         return Embeddings(value, role)
     return _numbers(value, role, 1)
 

@@ -40,8 +40,10 @@ def _transform(pair: Pair, *, variance: float = 0.016, side: str = "text", seed:
     random = np.random.default_rng(seed)
 
     def noisy(rows: torch.Tensor) -> torch.Tensor:
-        drawn = random.standard_normal(rows.shape, np.float32) * np.float32(variance**0.5)
-        return torch.nn.functional.normalize(rows + torch.from_numpy(drawn), dim=1)
+        drawn = torch.from_numpy(random.standard_normal(rows.shape, np.float32))
+        sigma = float(variance) ** 0.5
+        mixed = rows + sigma * drawn if sigma <= 1 else rows / sigma + drawn
+        return torch.nn.functional.normalize(mixed, dim=1)
 
     return moved(
         pair,

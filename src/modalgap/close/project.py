@@ -12,7 +12,6 @@ Relations: shift moves along all of g. Fails when: leakage is high: little is le
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
@@ -24,7 +23,7 @@ from modalgap.close.affine import Step
 from modalgap.close.base import Closer, CloserCard, Fitted
 from modalgap.close.known import Evidence, Known
 from modalgap.embeddings import Embeddings
-from modalgap.errors import NotApplicable, OptionError
+from modalgap.errors import NotApplicable
 from modalgap.linalg import psd_eigh, top_directions
 
 QUERIES, ITEMS, TOP = 1000, 5000, 10  # of the sample whose rankings are compared
@@ -56,8 +55,7 @@ def _fit(
     image, text = evidence.two
     checks.one_of("retrieved", retrieved, (image.role, text.role))
     checks.share("share", share)
-    if isinstance(alpha, bool) or not isinstance(alpha, int | float) or not math.isfinite(alpha):
-        raise OptionError(f"alpha must be a finite number; got {alpha!r}")
+    checks.finite("alpha", alpha)
     stored, asking = (image, text) if retrieved == image.role else (text, image)
     gap = evidence.gap
     size = float(np.linalg.norm(gap))
@@ -90,7 +88,7 @@ def _fit(
 
 def _changed(asking: Known, stored: Known, by: Tensor) -> dict[str, Any]:
     """How many rankings of a sample change."""
-    queries, items = asking.sample[:QUERIES], stored.sample[:ITEMS]
+    queries, items = _spread(asking.sample, QUERIES), _spread(stored.sample, ITEMS)
     k = min(TOP, len(items))
     moved = torch.nn.functional.normalize(items + by, dim=1)
     before = (queries @ items.T).topk(k, dim=1).indices
@@ -100,6 +98,13 @@ def _changed(asking: Known, stored: Known, by: Tensor) -> dict[str, Any]:
         "top_1_changed": float((before[:, 0] != after[:, 0]).double().mean()),
         f"top_{k}_changed": float((before != after).any(1).double().mean()),
     }
+
+
+def _spread(rows: Tensor, most: int) -> Tensor:
+    """At most so many rows, evenly from all of them: files may be sorted."""
+    if len(rows) <= most:
+        return rows
+    return rows[torch.linspace(0, len(rows) - 1, most).long()]
 
 
 project = Closer(CARD, _fit, sample=True)

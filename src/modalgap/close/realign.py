@@ -34,7 +34,7 @@ CARD = CloserCard(
 
 def _fit(evidence: Evidence) -> Fitted:
     image, text = evidence.two
-    if text.total_variance <= 1e-9:
+    if text.total_variance <= 1e-6:
         raise NotApplicable(f"all rows of the {text.role}s are the same")
     scale = float(np.sqrt(image.total_variance / text.total_variance))
     first = Step(np.full(text.dim, scale), image.mean - scale * text.mean)

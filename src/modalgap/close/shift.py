@@ -10,15 +10,13 @@ predictions pile onto few classes (2609.01103).
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
 from modalgap import checks
 from modalgap.close.affine import Step
 from modalgap.close.base import Closer, CloserCard, Fitted
 from modalgap.close.known import Evidence
-from modalgap.errors import NotApplicable, OptionError
+from modalgap.errors import NotApplicable
 
 CARD = CloserCard(
     name="shift",
@@ -46,10 +44,9 @@ def _fit(
     """
     image, text = evidence.two
     checks.one_of("side", side, ("both", "image", "text"))
-    for name, value in (("alpha", alpha), ("length", length)):
-        number = isinstance(value, int | float) and not isinstance(value, bool)
-        if value is not None and not (number and math.isfinite(value)):
-            raise OptionError(f"{name} must be a finite number; got {value!r}")
+    checks.finite("alpha", alpha)
+    if length is not None:
+        checks.finite("length", length)
     gap = evidence.gap
     size = float(np.linalg.norm(gap))
     if size < 1e-12:
@@ -65,7 +62,7 @@ def _fit(
         {
             "l2m": size,
             "moved": {
-                image.role: f"{-on_image * size:+.4f} along the unit gap (text to image)",
+                image.role: f"{0.0 - on_image * size:+.4f} along the unit gap (text to image)",
                 text.role: f"{on_text * size:+.4f} along the unit gap (text to image)",
             },
         },

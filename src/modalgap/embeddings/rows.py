@@ -260,6 +260,28 @@ def as_rows(array: object, source: str) -> Rows:
     return check_shape(MemoryRows(tensor), source)
 
 
+def numbers(vectors: Any, source: str) -> Tensor:
+    """A (n, d) floating tensor of an array of numbers; one row is enough.
+
+    Raises:
+        InputError: not two-dimensional, not floating, or no rows.
+    """
+    if isinstance(vectors, Tensor):
+        vectors = vectors.detach().cpu()
+    elif not isinstance(vectors, np.ndarray):
+        try:
+            vectors = np.asarray(vectors, dtype=np.float64)
+        except (ValueError, TypeError) as error:
+            raise InputError(f"{source}: must be an array of numbers; got {error}") from error
+    if vectors.ndim == 2 and len(vectors) == 0:
+        raise InputError(f"{source}: needs at least one row; got none")
+    if vectors.ndim == 2 and len(vectors) == 1:  # the door wants two rows or more
+        twice = torch.cat([vectors] * 2) if isinstance(vectors, Tensor) else vectors.repeat(2, 0)
+        return as_rows(twice, source).read(0, 1)
+    rows = as_rows(vectors, source)
+    return rows.read(0, rows.shape[0])
+
+
 def refuse_mask(array: object, source: str) -> None:
     """Refuse a masked array: what lies under its mask would be taken for data."""
     if isinstance(array, np.ma.MaskedArray) and np.ma.is_masked(array):

@@ -19,7 +19,8 @@ from modalgap.errors import InputError
 def faiss_views(map_: AffineMap, index: Any) -> dict[str, Any]:
     """Role to an ``IndexPreTransform`` over ``index``; needs faiss.
 
-    The views share the index and keep it alive. ``faiss.write_index`` of one view writes the index
+    The views share the index and keep it alive; what is added through one is found through all,
+    though each counts (``ntotal``) its own. ``faiss.write_index`` of one view writes the index
     with that role's chain.
 
     Args:

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 
 from modalgap.embeddings import Embeddings
+from modalgap.embeddings.rows import numbers
 from modalgap.errors import InputError, OptionError
 from modalgap.linalg import blocks
 
@@ -74,12 +75,12 @@ class Correction:
 
     def __call__(self, queries: Any) -> Tensor:
         """Corrected scores (n, m), float32, of queries (n, d)."""
-        side = queries if isinstance(queries, Embeddings) else Embeddings(queries, "query")
-        if side.dim != self.gallery.shape[1]:
+        rows = _unit(queries, "query")
+        if rows.shape[1] != self.gallery.shape[1]:
             raise InputError(
-                f"queries: must have {self.gallery.shape[1]} columns; found {side.dim}"
+                f"queries: must have {self.gallery.shape[1]} columns; found {rows.shape[1]}"
             )
-        return self.scores(side.unit())
+        return self.scores(rows)
 
     def scores(self, queries: Tensor) -> Tensor:
         """The same of unit rows (n, d)."""
@@ -106,23 +107,28 @@ def correct(
     """
     from modalgap.close.scores.registry import CORRECTIONS
 
-    if method not in CORRECTIONS:
+    if not isinstance(method, str) or method not in CORRECTIONS:
         raise OptionError.unknown("correction", str(method), CORRECTIONS)
     rule = CORRECTIONS[method]
     for name in options:
         if name not in rule.options:
             raise OptionError.unknown(f"option of {method}", name, rule.options)
     used = {**rule.options, **options}
-    sides = [
-        side if isinstance(side, Embeddings) else Embeddings(side, name)
-        for side, name in ((gallery, "gallery"), (bank, "bank"))
-    ]
-    if sides[0].dim != sides[1].dim:
+    rows, asked = _unit(gallery, "gallery"), _unit(bank, "bank")
+    if rows.shape[1] != asked.shape[1]:
         raise InputError(
-            f"gallery and bank: must have the same width; got {sides[0].dim} and {sides[1].dim}"
+            f"gallery and bank: must have the same width; got {rows.shape[1]} and {asked.shape[1]}"
         )
-    rows, asked = (side.unit() for side in sides)
     return Correction(rule, rows, rule.learn(rows, asked, **used), used)
+
+
+def _unit(rows: Any, source: str) -> Tensor:
+    """Unit rows (n, d), n of at least 1."""
+    if isinstance(rows, Embeddings):
+        return rows.unit()
+    found = numbers(rows, source)
+    n = len(found)
+    return Embeddings(found if n > 1 else torch.cat([found, found]), source).unit(0, n)
 
 
 def mean_of_nearest(items: Tensor, others: Tensor, k: int) -> Tensor:

@@ -39,13 +39,13 @@ def _learn(gallery: Tensor, bank: Tensor, *, beta: float = 20.0) -> dict[str, Te
         scores = bank[a:b] @ gallery.T
         asked = torch.logaddexp(asked, torch.logsumexp(beta * scores.double(), 0))
         hub[scores.argmax(1)] = True
-    return {"asked": asked.float(), "hub": hub}
+    return {"asked": (asked / beta).float(), "hub": hub}
 
 
-def _apply(scores: Tensor, learnt: Mapping[str, Tensor], used: Mapping[str, Any]) -> Tensor:
+def _apply(scores: Tensor, learnt: Mapping[str, Tensor], _used: Mapping[str, Any]) -> Tensor:
     caught = learnt["hub"][scores.argmax(1)]
     # the logarithm of the softmax keeps its order, and does not overflow
-    normalised = scores - learnt["asked"] / used["beta"]
+    normalised = scores - learnt["asked"]
     return torch.where(caught[:, None], normalised, scores)
 
 
