@@ -29,16 +29,18 @@ def sample(n: int, cap: int, seed: int) -> Tensor:
     return torch.from_numpy(np.sort(chosen))
 
 
-def at_least(name: str, value: float, low: float) -> None:
-    """Refuse an option below ``low``, or not a number."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= LARGEST:
-        raise OptionError(f"{name} must be a number of at least {low:g}; got {value!r}")
+def at_least(name: str, value: float, low: float, high: float = LARGEST) -> None:
+    """Refuse an option below ``low``, above ``high``, or not a number."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
+        most = "" if high == LARGEST else f" and at most {high:g}"
+        raise OptionError(f"{name} must be a number of at least {low:g}{most}; got {value!r}")
 
 
-def whole(name: str, value: int, low: int) -> None:
-    """Refuse an option that is not an integer of at least ``low``."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < low:
-        raise OptionError(f"{name} must be an integer of at least {low}; got {value!r}")
+def whole(name: str, value: int, low: int, high: int = 2**63 - 1) -> None:
+    """Refuse an option that is not an integer of at least ``low`` and at most ``high``."""
+    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+        most = "" if high == 2**63 - 1 else f" and at most {high}"
+        raise OptionError(f"{name} must be an integer of at least {low}{most}; got {value!r}")
 
 
 def needs(condition: bool, reason: str) -> None:
@@ -55,7 +57,7 @@ def share(name: str, value: float) -> None:
 
 def one_of(name: str, value: object, known: tuple[str, ...]) -> None:
     """Refuse an option that is none of the names."""
-    if value not in known:
+    if not isinstance(value, str) or value not in known:
         raise OptionError(f"{name} must be one of {', '.join(known)}; got {value!r}")
 
 
@@ -63,9 +65,19 @@ def several(name: str, values: object) -> list[Any]:
     """The values of an option that takes several; one alone is a list of one."""
     if isinstance(values, str | int | float):
         return [values]
-    if not isinstance(values, Sequence | np.ndarray):
+    if isinstance(values, np.ndarray | np.generic):
+        values = values.tolist()
+        return values if isinstance(values, list) else [values]
+    if not isinstance(values, Sequence) or isinstance(values, bytes):
         raise OptionError(f"{name} must be a list; got {values!r}")
-    return list(values)
+    return [each.item() if isinstance(each, np.generic) else each for each in values]
+
+
+def distinct(name: str, said: Sequence[str]) -> None:
+    """Refuse values that would be called the same."""
+    twice = next((each for each in said if said.count(each) > 1), None)
+    if twice is not None:
+        raise OptionError(f"{name} must differ from one another; {twice} is there twice")
 
 
 def value_of(text: str) -> Any:

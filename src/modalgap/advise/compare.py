@@ -25,7 +25,7 @@ from modalgap.close.registry import CLOSERS
 from modalgap.close.scores import CORRECTIONS
 from modalgap.embeddings import Pair, describe_input
 from modalgap.embeddings.formats.files import parsing
-from modalgap.errors import InputError, NotApplicable, OptionError
+from modalgap.errors import FileError, InputError, NotApplicable, OptionError
 from modalgap.evaluate.base import Floats, Task, percentiles
 from modalgap.evaluate.verb import chosen
 from modalgap.measure import measure
@@ -52,6 +52,7 @@ def compare(
     seed: int = 0,
     work: str | Path | None = None,
     overwrite: bool = False,
+    keep: bool = False,
     **options: Any,
 ) -> Comparison:
     """Compare ways of closing at the tasks that embeddings are used for.
@@ -66,6 +67,7 @@ def compare(
         work: a folder where finished trials are kept until the end, so that the same call after a
             kill goes on from there.
         overwrite: throw away unfinished work of other settings found there.
+        keep: leave that folder in place, for a caller who removes it once the result is written.
         **options: options of tasks, given to each that has them.
 
     Returns:
@@ -78,6 +80,8 @@ def compare(
     if not isinstance(pair, Pair):
         raise InputError(f"pair: must be a Pair; got {type(pair).__name__}")
     checks.whole("seed", seed, 0)
+    if work is not None and not isinstance(work, str | Path):
+        raise InputError(f"work: must be a path; got {type(work).__name__}")
     if isinstance(share, bool) or not isinstance(share, int | float) or not 0 < share < 1:
         raise OptionError(f"share must be a number between 0 and 1; got {share!r}")
     ways = _ways(closers, pair)
@@ -90,7 +94,7 @@ def compare(
     with ExitStack() as stack:
         kept = None
         if work is not None:
-            plan = _plan(pair, share, seed, options)
+            plan = _plan(pair, wanted, share, seed, options)
             kept = stack.enter_context(work_folder(Path(work), plan, anew=overwrite, said=SAID))
         trials = _Trials(fitted, judged, wanted, {**options, "seed": seed}, kept)
         with progress("comparing", len(ways) + len(trials.curved), unit="way") as advance:
@@ -126,7 +130,7 @@ def compare(
         pair=describe_input(pair),
         versions=versions(),
     )
-    if work is not None:
+    if work is not None and not keep:
         remove(Path(work))
     return result
 
@@ -162,9 +166,13 @@ class _Found:
             told = json.loads(file.metadata()["found"])
             draws = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         found = cls()
-        found.numbers = {name: (value, draws.get(name)) for name, value in told["values"].items()}
-        for name in ("better", "skipped", "gap", "facts", "failed"):
-            setattr(found, name, told[name])
+        try:
+            values = told["values"].items()
+            found.numbers = {name: (value, draws.get(name)) for name, value in values}
+            for name in ("better", "skipped", "gap", "facts", "failed"):
+                setattr(found, name, told[name])
+        except (KeyError, TypeError, AttributeError) as error:
+            raise FileError(f"{path}: is damaged; remove {path.parent} to begin anew") from error
         return found
 
 
@@ -239,10 +247,11 @@ class _Trials:
             scores = closed.do(task, self.options).scores
         except NotApplicable as reason:
             return {"alpha": way.options["alpha"], "failed": str(reason)}
+        names = [name for name in task.card.main if name in scores] or list(scores)[:1]
         return {
             "alpha": way.options["alpha"],
             "l2m": _gap(closed.judged).get("l2m"),
-            **{name: scores[name].value for name in task.card.main if name in scores},
+            **{name: scores[name].value for name in names},
         }
 
 
@@ -308,11 +317,14 @@ def _ways(closers: str | Iterable[str] | None, pair: Pair) -> list[Way]:
     return list(ways.values())
 
 
-def _plan(pair: Pair, share: float, seed: int, options: Mapping[str, Any]) -> dict[str, Any]:
+def _plan(
+    pair: Pair, tasks: list[Task], share: float, seed: int, options: Mapping[str, Any]
+) -> dict[str, Any]:
     """Everything that the numbers depend on."""
     return {
         "kind": "compare",
         "pair": pair.fingerprint,
+        "tasks": [task.name for task in tasks],
         "share": share,
         "seed": seed,
         "options": {name: _plain(value) for name, value in sorted(options.items())},

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from modalgap import checks
+from modalgap.advise.comparison import label
 from modalgap.advise.trial import Closed, Way, halves
 from modalgap.embeddings import Pair, describe_input
 from modalgap.errors import InputError, NotApplicable, OptionError
@@ -27,7 +28,7 @@ from modalgap.progress import progress
 from modalgap.result import versions
 
 JOBS: dict[str, tuple[str, tuple[str, ...]]] = {
-    "retrieval": ("retrieval", ("image_to_text_r1", "text_to_image_r1")),
+    "retrieval": ("retrieval", ("{0}_to_{1}_r1", "{1}_to_{0}_r1")),
     "zeroshot": ("zero_shot", ("top1",)),
     "mixed": ("mixed", ("text_ndcg10", "image_ndcg10")),
     "quantised": (
@@ -42,11 +43,12 @@ JOBS: dict[str, tuple[str, tuple[str, ...]]] = {
     ),
 }
 SAID = {
-    "retrieval": "exact search across modalities (mean R@1 of both directions)",
-    "zeroshot": "zero-shot classification (top-1)",
-    "mixed": "one index of images, texts and fused documents (NDCG@10)",
-    "quantised": "compressed indexes (mean R@1 over 4 bits, signs, PQ and RaBitQ)",
+    "retrieval": "exact search across modalities",
+    "zeroshot": "zero-shot classification",
+    "mixed": "one index of both modalities and fused documents",
+    "quantised": "compressed indexes, share of right answers",
 }
+FIXED = {"ks", "k", "ratios", "shares", "bins", "sigmas"}  # what the numbers named above rest on
 CANDIDATES = ("center", "project", "standardize")
 MEASURED = (
     "l2m", "matched_cosine", "leakage_image", "leakage_text", "class_bias_spread",
@@ -149,7 +151,7 @@ def preflight(
         raise InputError(f"pair: must be a Pair; got {type(pair).__name__}")
     checks.whole("seed", seed, 0)
     jobs = _jobs(task)
-    known = {name for job in jobs for name in TASKS[JOBS[job][0]].options}
+    known = {name for job in jobs for name in TASKS[JOBS[job][0]].options} - FIXED
     for name in options:
         if name not in known:
             raise OptionError.unknown("option", name, known - {"seed"})
@@ -194,8 +196,11 @@ def _verdict(
     seed: int,
     measured: Mapping[str, float],
 ) -> Verdict:
-    name, numbers = JOBS[job]
+    name, forms = JOBS[job]
     task = TASKS[name]
+    sides = (folds[0].image.modality, folds[0].text.modality)
+    numbers = tuple(form.format(*sides) for form in forms)
+    used: list[str] = []
     own = {key: value for key, value in options.items() if key in task.options} | {"seed": seed}
     if job == "quantised":
         own = {"sigmas": [0.02], "bins": [16]} | own
@@ -211,7 +216,7 @@ def _verdict(
     failed: dict[str, str] = {}
     for way, how in ways.items():
         try:
-            values[way], draws[way] = _tried(task, how, folds, own, numbers, seed)
+            values[way], draws[way], used = _tried(task, how, folds, own, numbers, seed)
         except NotApplicable as reason:
             if way == "none":
                 raise
@@ -225,7 +230,7 @@ def _verdict(
     if not differences:
         raise NotApplicable(f"no closer could be tried ({'; '.join(failed.values())})")
     best = _best(differences, draws, level)
-    return _answer(job, values, differences, best, failed, measured, retrieved)
+    return _answer(job, used, values, differences, best, failed, measured, retrieved)
 
 
 def _retrieved(job: str, pair: Pair) -> str:
@@ -241,14 +246,13 @@ def _tried(
     options: Mapping[str, Any],
     numbers: tuple[str, ...],
     seed: int,
-) -> tuple[float, Floats]:
-    """The mean of the numbers over both halves, each judged by a map of the other; and draws."""
+) -> tuple[float, Floats, list[str]]:
+    """Over both halves, each judged by a map of the other: mean, its draws, numbers behind it."""
     outcomes = [
         Closed.by(way, folds[1 - fold], folds[fold]).do(task, options).scores for fold in (0, 1)
     ]
     used = [name for name in numbers if all(name in scores for scores in outcomes)]
-    if not used:  # modalities of other names
-        used = [next(iter(outcomes[0]))]
+    checks.needs(len(used) > 0, f"none of {', '.join(numbers)} could be had")
     values, found = [], []
     for name in used:
         for scores in outcomes:
@@ -256,7 +260,7 @@ def _tried(
             drawn = scores[name].draws(seed + len(values) % 2)
             checks.needs(drawn is not None, "too few images for an interval")
             found.append(drawn)
-    return float(np.mean(values)), np.mean([d for d in found if d is not None], axis=0)
+    return float(np.mean(values)), np.mean([d for d in found if d is not None], axis=0), used
 
 
 def _best(
@@ -275,6 +279,7 @@ def _best(
 
 def _answer(
     job: str,
+    used: list[str],
     values: Mapping[str, float],
     differences: Mapping[str, tuple[float, float, float]],
     best: str,
@@ -284,7 +289,9 @@ def _answer(
 ) -> Verdict:
     before = values["none"]
     worse = [way for way, (_, _, high) in differences.items() if high < 0]
-    why = [f"Tried on held-out rows, {SAID[job]}: {before:.3f} as it is."]
+    mean = "mean of " if len(used) > 1 else ""
+    named = f"{mean}{', '.join(map(label, used))}"
+    why = [f"Tried on held-out rows, {SAID[job]} ({named}): {before:.3f} as it is."]
     for way, (apart, low, high) in differences.items():
         why.append(
             f"{way}: {values[way]:.3f}, a difference of {apart:+.3f} [{low:+.3f}, {high:+.3f}]."

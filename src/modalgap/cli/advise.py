@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -39,7 +39,11 @@ def preflight(
     from modalgap.advise import preflight as run
 
     found = _pair(paths, image, text, pairs)
-    advice = run(found, data.names(task), **data.given(seed=seed), **parse(options))
+    advice = run(
+        found,
+        data.names(task),
+        **_options(options, seed),
+    )
     data.remark(found, paths)
     if json:
         typer.echo(advice.to_json())
@@ -81,6 +85,7 @@ def compare(
     from modalgap.atomic import check_target, replacing
     from modalgap.errors import OutputError
     from modalgap.report.comparison import comparison_page
+    from modalgap.unfinished import remove
 
     if output is not None:
         if output.suffix.lower() not in (".html", ".json"):
@@ -95,8 +100,8 @@ def compare(
         share=share,
         work=None if output is None else output.with_name(f"{output.name}.parts"),
         overwrite=force,
-        **data.given(seed=seed),
-        **parse(options),
+        keep=True,
+        **_options(options, seed),
     )
     data.remark(found, paths)
     if output is not None and output.suffix.lower() == ".html":
@@ -104,12 +109,18 @@ def compare(
     elif output is not None:
         with replacing(output, overwrite=force) as file:
             file.write(result.to_json().encode())
+    if output is not None:
+        remove(output.with_name(f"{output.name}.parts"))
     if json:
         typer.echo(result.to_json())
         return
     _tables(result)
     if output is not None:
         typer.echo(output)
+
+
+def _options(options: list[str] | None, seed: int | None) -> dict[str, Any]:
+    return parse(options, "task", "tasks", "closers", "share", "seed") | data.given(seed=seed)
 
 
 def _pair(

@@ -72,11 +72,11 @@ def fit(
     if model is not None:
         if paths or image or text:
             raise OptionError("--model: weights alone are fitted on; give no embeddings")
-        map_ = run(_weights(model), method, **parse(options))
+        map_ = run(_weights(model), method, **parse(options, "method"))
         map_.save(output, overwrite=force)
     else:
         found = data.read(paths, image, text, pairs)
-        map_ = run(found, method, **parse(options))
+        map_ = run(found, method, **parse(options, "method"))
         map_.save(output, overwrite=force)
         data.remark(found, paths)
     for name, value in map_.facts.items():
@@ -137,7 +137,7 @@ def run(
         raise InputError("close run needs two modalities; for one, fit a map and apply it")
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        closed = close(found, method, **parse(options))
+        closed = close(found, method, **parse(options, "method"))
     typer.echo(save(closed, output, overwrite=force))
     data.remark(found, paths)
     for warning in caught:
@@ -184,8 +184,8 @@ def _weights(model: str) -> dict[str, Any]:
     return dict(found)
 
 
-def parse(options: list[str] | None) -> dict[str, Any]:
-    """NAME=VALUE as Python values: numbers, true, false, none, or a string."""
+def parse(options: list[str] | None, *reserved: str) -> dict[str, Any]:
+    """NAME=VALUE as Python values; ``reserved`` names are given in another way."""
     from modalgap import checks
 
     found: dict[str, Any] = {}
@@ -193,6 +193,8 @@ def parse(options: list[str] | None) -> dict[str, Any]:
         name, equals, value = each.partition("=")
         if not equals or not name:
             raise OptionError(f"--set must be NAME=VALUE; got {each!r}")
+        if name.strip() in (*reserved, "pair", "data", "work", "overwrite"):
+            raise OptionError(f"--set {name.strip()}: is no option of this kind; see --help")
         found[name.strip()] = checks.value_of(value.strip())
     return found
 

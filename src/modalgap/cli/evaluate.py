@@ -46,7 +46,9 @@ def evaluate(
     found = data.read(paths, image, text, pairs)
     if not isinstance(found, Pair):
         raise InputError("evaluate needs two modalities; this is one")
-    result = run(found, data.names(tasks), **data.given(seed=seed), **parse(options))
+    result = run(
+        found, data.names(tasks), **data.given(seed=seed), **parse(options, "tasks", "seed")
+    )
     data.remark(found, paths)
     if json:
         typer.echo(result.to_json())

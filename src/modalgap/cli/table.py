@@ -34,9 +34,9 @@ def print_tasks(result: Result) -> None:
     console = _begun(result)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("task and number", no_wrap=True)
-    table.add_column("value", justify="right", no_wrap=True)
-    table.add_column("95 % interval", no_wrap=True)
-    table.add_column("better", style="dim", no_wrap=True)
+    table.add_column("value", justify="right", no_wrap=True, min_width=6)
+    table.add_column("95 % interval", no_wrap=True, min_width=17)
+    table.add_column("better", style="dim", no_wrap=True, min_width=6)
     before = ""
     for name, value in result.items():
         task, _, what = name.partition(".")

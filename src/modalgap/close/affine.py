@@ -253,8 +253,8 @@ class AffineMap:
     def _same_model(self, side: Embeddings) -> None:
         """Refuse vectors of another model, or closed in another way, than those fitted on."""
         fitted = self.fitted_on.get(side.modality, {})
-        if not fitted:  # from somebody's means: nothing is known of them
-            return
+        if not fitted and "closed" not in side.provenance:
+            return  # fitted on somebody's means: nothing is known of the model
         for key in IDENTITY_OF:
             ours, theirs = fitted.get(key, ""), side.provenance.get(key, "")
             if ours != theirs and (key == "closed" or (ours and theirs)):
@@ -394,7 +394,7 @@ class AffineMap:
         return save(self, path, overwrite=overwrite)
 
     def _known(self, role: str) -> str:
-        if role not in self.roles:
+        if not isinstance(role, str) or role not in self.roles:
             raise OptionError.unknown("role of this map", str(role), self.roles)
         return role
 

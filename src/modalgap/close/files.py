@@ -34,7 +34,7 @@ def save(map_: AffineMap, path: str | Path, *, overwrite: bool = False) -> Path:
     Raises:
         OutputError: another extension, a file that exists, or one that cannot be written.
     """
-    path = Path(path)
+    path = _path(path)
     if path.suffix.lower() != ".safetensors":
         raise OutputError(f"{path}: must end in .safetensors; found {path.suffix or 'nothing'}")
     check_target(path, overwrite=overwrite)
@@ -66,7 +66,7 @@ def load(path: str | Path) -> AffineMap:
     Raises:
         FileError: no such file, no map, or one whose parts do not fit together.
     """
-    path = Path(path)
+    path = _path(path)
     if not path.is_file():
         raise FileError(f"{path}: must be a map; found no such file")
     try:
@@ -91,6 +91,12 @@ def load(path: str | Path) -> AffineMap:
     except (KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
         reason = str(error) if isinstance(error, InputError) else "its parts do not fit together"
         raise FileError(f"{path}: {reason}") from error
+
+
+def _path(path: str | Path) -> Path:
+    if not isinstance(path, str | Path):
+        raise InputError(f"path: must be a path; got {type(path).__name__}")
+    return Path(path)
 
 
 def _made(told: Any, tensors: dict[str, np.ndarray[Any, Any]]) -> AffineMap:

@@ -28,14 +28,18 @@ CARD = CloserCard(
 )
 
 
-def _transform(pair: Pair, *, variance: float = 0.016, side: str = "text", seed: int = 0) -> Pair:
+def _transform(
+    pair: Pair, *, variance: float = 0.016, side: str | None = None, seed: int = 0
+) -> Pair:
     """Options.
 
-    ``variance``: σ² of each column. ``side``: "text", "image" or "both". ``seed``: of the noise.
+    ``variance``: σ² of each column. ``side``: "image", "both", or by default the texts. ``seed``:
+    of the noise.
     """
     checks.at_least("variance", variance, 0.0)
     checks.whole("seed", seed, 0)
     image, text = pair.image.modality, pair.text.modality
+    side = text if side is None else side
     checks.one_of("side", side, (text, image, "both"))
     random = np.random.default_rng(seed)
 

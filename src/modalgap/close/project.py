@@ -45,14 +45,15 @@ CARD = CloserCard(
 
 
 def _fit(
-    evidence: Evidence, *, alpha: float = 1.0, retrieved: str = "image", share: float = 0.9
+    evidence: Evidence, *, alpha: float = 1.0, retrieved: str | None = None, share: float = 0.9
 ) -> Fitted:
     """Options.
 
-    ``alpha``: 1 moves by all of g'. ``retrieved``: "image" or "text". ``share``: of the retrieved
-    side's variance that V must hold.
+    ``alpha``: 1 moves by all of g'. ``retrieved``: the side that is stored, images by default.
+    ``share``: of the retrieved side's variance that V must hold.
     """
     image, text = evidence.two
+    retrieved = image.role if retrieved is None else retrieved
     checks.one_of("retrieved", retrieved, (image.role, text.role))
     checks.share("share", share)
     checks.finite("alpha", alpha)

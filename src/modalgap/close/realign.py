@@ -38,8 +38,8 @@ def _fit(evidence: Evidence) -> Fitted:
         raise NotApplicable(f"all rows of the {text.role}s are the same")
     scale = float(np.sqrt(image.total_variance / text.total_variance))
     first = Step(np.full(text.dim, scale), image.mean - scale * text.mean)
-    moved = text.sample.double() * scale + torch.from_numpy(first.offset)
-    again = torch.nn.functional.normalize(moved, dim=1).mean(0).numpy()
+    moved = text.sample * scale + torch.from_numpy(first.offset).float()
+    again = torch.nn.functional.normalize(moved, dim=1).mean(0, dtype=torch.float64).numpy()
     return Fitted(
         {image.role: (), text.role: (first, Step(offset=image.mean - again))},
         {"scale": scale, "rows_behind_re_centring": len(text.sample)},

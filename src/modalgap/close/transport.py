@@ -52,13 +52,17 @@ def _transform(pair: Pair, *, reg: float = 1.0, iterations: int = 10) -> Pair:
     except ImportError:
         raise NotApplicable("transport needs POT: pip install 'modalgap[transport]'") from None
     x, y = pair.image.unit().double().numpy(), pair.text.unit().double().numpy()
+    how = (
+        ot.da.EMDTransport()
+        if reg == 0
+        else ot.da.EMDLaplaceTransport(reg_lap=reg, max_iter=iterations)
+    )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about the number of iterations
-        if reg == 0:
-            plan = ot.da.EMDTransport().fit(Xs=y, Xt=x)
-        else:
-            plan = ot.da.EMDLaplaceTransport(reg_lap=reg, max_iter=iterations).fit(Xs=y, Xt=x)
-        carried = np.asarray(plan.transform(Xs=y))
+        try:
+            carried = np.asarray(how.fit(Xs=y, Xt=x).transform(Xs=y))
+        except ValueError as error:  # fewer rows than its neighbours
+            raise NotApplicable(f"transport refuses these rows ({error})") from None
     checks.needs(bool(np.isfinite(carried).all()), "the transport plan is not finite")
     rows = torch.nn.functional.normalize(torch.from_numpy(carried), dim=1)
     return moved(pair, pair.image.unit(), rows, "transport")

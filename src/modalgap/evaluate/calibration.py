@@ -16,17 +16,19 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.special import expit
 from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
 from modalgap import checks
 from modalgap.embeddings import Pair
-from modalgap.errors import NotApplicable, OptionError
+from modalgap.errors import InputError, NotApplicable, OptionError
 from modalgap.evaluate.base import Floats, Ints, Outcome, Scores, Task, TaskCard
-from modalgap.evaluate.within import classes
+from modalgap.evaluate.within import classes, count
 
 BINS = 15
+MANY = 20  # classes
 
 CARD = TaskCard(
     name="calibration",
@@ -62,10 +64,13 @@ class Calibration:
     def probability(self, scores: ArrayLike, how: str = "isotonic") -> Floats:
         """Probability of a match at each score; ``how``: "isotonic" or "logistic"."""
         checks.one_of("how", how, ("isotonic", "logistic"))
-        given = np.asarray(scores, np.float64)
+        try:
+            given = np.asarray(scores, np.float64)
+        except (ValueError, TypeError) as error:
+            raise InputError(f"scores: must be numbers; got {error}") from error
         if how == "isotonic":
             return np.asarray(np.interp(given, self.scores, self.probabilities))
-        return np.asarray(1 / (1 + np.exp(-(self.slope * given + self.intercept))))
+        return np.asarray(expit(self.slope * given + self.intercept))
 
     def threshold(self, precision: float = 0.9) -> float:
         """The least score such that this share of what scores as high are matches.
@@ -80,7 +85,7 @@ class Calibration:
         total = np.cumsum(weights[order])
         # only where the score falls: equal scores are accepted together
         last = np.append(np.diff(scores[order]) < 0, True)
-        good = np.flatnonzero(last & (right >= precision * total))
+        good = np.flatnonzero(last & (right >= precision * total * (1 - 1e-12)))
         if not len(good):
             raise NotApplicable(f"no score gives a precision of {precision:g} for {self.kind}")
         return float(scores[order][good[-1]])
@@ -105,8 +110,13 @@ def calibrate(
         factor: what makes classes within a modality.
         seed: of their choice.
     """
+    if not isinstance(pair, Pair):
+        raise InputError(f"pair: must be a Pair; got {type(pair).__name__}")
+    checks.whole("negatives", negatives, 1)
+    checks.whole("seed", seed, 0)
+    prior = _prior(prior)
     scores, match, _ = _candidates(pair, kind, negatives, factor, seed)
-    return _fitted(kind, scores, match, _prior(prior))
+    return _fitted(kind, scores, match, prior)
 
 
 def _calibration(
@@ -207,6 +217,7 @@ def _candidates(
         known = asked * np.int64(pair.text.n) + found
         wrong = ~np.isin(asked[:, None] * np.int64(pair.text.n) + others, known)
         sides = (pair.image, pair.text)
+        owner = None
     else:
         side = pair.image if kind == kinds[1] else pair.text
         codes = classes(pair, side, factor)
@@ -217,6 +228,8 @@ def _candidates(
         others = random.integers(0, side.n, (len(asked), negatives))
         wrong = codes[others] != codes[asked][:, None]
         sides = (side, side)
+        # rows of one class are judged together, where there are classes enough for two halves
+        owner = codes if count(codes) >= MANY else None
     rows, columns = np.nonzero(wrong)
     left = np.concatenate([asked, asked[rows]])
     right = np.concatenate([found, others[rows, columns]])
@@ -230,7 +243,7 @@ def _candidates(
         one = sides[0].take(torch.from_numpy(left[a : a + step]))
         two = sides[1].take(torch.from_numpy(right[a : a + step]))
         scores[a : a + step] = (one * two).sum(1).double().numpy()
-    _, groups = np.unique(left, return_inverse=True)
+    _, groups = np.unique(left if owner is None else owner[left], return_inverse=True)
     return scores, match, groups.astype(np.int64)
 
 

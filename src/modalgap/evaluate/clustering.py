@@ -8,6 +8,8 @@ classes. Source: V-measure: Rosenberg & Hirschberg 2007; as a measure of the gap
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.cluster import KMeans
@@ -55,7 +57,9 @@ def _clustering(
 def _score(
     rows: NDArray[np.float32], truth: NDArray[np.int64], k: int, seed: int, better: str
 ) -> Scores:
-    found = KMeans(k, n_init=4, random_state=seed % 2**32).fit_predict(rows)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about rows that are all the same
+        found = KMeans(k, n_init=4, random_state=seed % 2**32).fit_predict(rows)
     return Scores(np.stack([truth, found], 1), np.arange(len(rows)), v_measure, better)
 
 

@@ -38,15 +38,16 @@ def _fairness(
     ``group``: the factor of the images that names groups. ``harmful``: class prompts, by name or by
     number.
     """
+    if not isinstance(group, str):
+        raise OptionError(f"group must be a name; got {group!r}")
     checks.needs(
         group in pair.image.factors,
         f"it needs the factor {group!r} of the images (option group); there is"
         f" {', '.join(sorted(pair.image.factors)) or 'none'}",
     )
-    checks.needs(
-        harmful not in (None, [], ()), "it needs the harmful class prompts: option harmful"
-    )
-    bad = _numbers(pair, checks.several("harmful", harmful))
+    asked = [] if harmful is None else checks.several("harmful", harmful)
+    checks.needs(len(asked) > 0, "it needs the harmful class prompts: option harmful")
+    bad = _numbers(pair, asked)
     values = pair.image.factors[group]
     names, codes = np.unique(values, return_inverse=True)
     checks.needs(len(names) > 1, f"all images are of one {group}")
@@ -88,7 +89,7 @@ def _numbers(pair: Pair, harmful: Sequence[str | int]) -> list[int]:
         checks.needs(names is not None, "prompts have no names: give harmful by number")
         if each not in (names or ()):
             raise OptionError.unknown("class prompt", str(each), names or ())
-        found.append((names or ()).index(str(each)))
+        found += [i for i, name in enumerate(names or ()) if name == each]
     return sorted(set(found))
 
 

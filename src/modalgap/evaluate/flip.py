@@ -33,14 +33,22 @@ def flip_probability(
     Returns:
         (n,) probabilities.
     """
-    s = np.asarray(scores, np.float64)
+    try:
+        s = np.asarray(scores, np.float64)
+        spread = np.broadcast_to(np.asarray(lengths, np.float64), s.shape[:1])
+    except (ValueError, TypeError) as error:
+        raise InputError(
+            f"scores, lengths: must be numbers, a length a row; got {error}"
+        ) from error
     if s.ndim != 2 or s.shape[1] < 2 or not np.isfinite(s).all():
         raise InputError(f"scores: must be finite, (n, m) with m of at least 2; got {s.shape}")
     if isinstance(sigma, bool) or not isinstance(sigma, int | float) or not 0 < sigma < np.inf:
         raise OptionError(f"sigma must be a number above 0; got {sigma!r}")
+    if not ((spread > 0) & (spread < np.inf)).all():
+        raise InputError("lengths: must be finite and above 0")
     z, weights = np.polynomial.hermite_e.hermegauss(NODES)
     weights = weights / weights.sum()
-    spread = sigma * np.broadcast_to(np.asarray(lengths, np.float64), len(s))
+    spread = sigma * spread
     found = np.empty(len(s))
     for i, row in enumerate(s):
         best = row.argmax()

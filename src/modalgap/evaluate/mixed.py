@@ -24,6 +24,7 @@ from modalgap import checks
 from modalgap.embeddings import Pair
 from modalgap.errors import OptionError
 from modalgap.evaluate.base import Floats, Ints, Outcome, Scores, Task, TaskCard
+from modalgap.evaluate.ranks import TIE
 from modalgap.linalg import blocks
 from modalgap.progress import progress
 
@@ -57,10 +58,8 @@ def _mixed(
     is stored as what.
     """
     parts = _shares(shares)
-    ratios = checks.several("ratios", ratios)
-    for ratio in ratios:
-        if isinstance(ratio, bool) or not isinstance(ratio, int | float) or not 0 <= ratio <= 1:
-            raise OptionError(f"ratios must be numbers from 0 to 1; got {ratio!r}")
+    checks.distinct("ratios", [f"{100 * ratio:.0f}" for ratio in _ratios(ratios)])
+    ratios = _ratios(ratios)
     checks.whole("k", k, 1)
     checks.whole("cap", cap, 2)
     checks.whole("seed", seed, 0)
@@ -75,8 +74,9 @@ def _mixed(
         found = forms.ranked(queries, own, stored, name)
         scores[f"{name}_ndcg{k}"] = Scores(_gain(found, k), np.arange(forms.n))
         scores[f"{name}_r1"] = Scores((found <= 1).astype(np.float64), np.arange(forms.n))
-        merged = forms.merged(queries, own, stored)
-        scores[f"{name}_ndcg{k}_rrf"] = Scores(_gain(merged, k), np.arange(forms.n))
+        if np.isin(forms.own_form(stored, own), stored).all():  # nobody is alone in a list
+            merged = forms.merged(queries, own, stored)
+            scores[f"{name}_ndcg{k}_rrf"] = Scores(_gain(merged, k), np.arange(forms.n))
         for ratio in ratios:
             kinds = np.full(forms.n, TEXT)
             kinds[order[: round(ratio * forms.n)]] = IMAGE
@@ -115,8 +115,8 @@ class _Forms:
         images, texts = images[order], texts[order]
         first = np.searchsorted(images, chosen.numpy(), "left")
         last = np.searchsorted(images, chosen.numpy(), "right")
-        several = bool((last - first >= 2).all())
         kept = np.flatnonzero(last > first)
+        several = bool((last - first >= 2)[kept].all())
         checks.needs(len(kept) >= 2, "fewer than two images have a caption")
         ask = torch.from_numpy(texts[first[kept]])
         stored = torch.from_numpy(texts[first[kept] + int(several)])
@@ -179,7 +179,7 @@ class _Forms:
                 scores = queries[a:b] @ gallery.T
                 limit = (queries[a:b] * own[a:b]).sum(1)
                 scores[torch.arange(b - a), torch.arange(a, b)] = -torch.inf
-                higher = torch.ge(scores, limit[:, None]).float()
+                higher = torch.ge(scores, limit[:, None] - TIE).float()
                 every[a:b] = higher.sum(1).long().numpy()
                 if split:
                     for form, mask in enumerate(masks):
@@ -199,16 +199,26 @@ def _gain(ranked: NDArray[np.float64] | Ints, k: int) -> Floats:
     return found
 
 
+def _ratios(given: Sequence[float]) -> list[float]:
+    found = checks.several("ratios", given)
+    for ratio in found:
+        if isinstance(ratio, bool) or not isinstance(ratio, int | float) or not 0 <= ratio <= 1:
+            raise OptionError(f"ratios must be numbers from 0 to 1; got {ratio!r}")
+    return found
+
+
 def _shares(given: Sequence[float]) -> Floats:
-    numbers = isinstance(given, list | tuple) and all(
-        isinstance(each, int | float) and not isinstance(each, bool) and each >= 0 for each in given
+    found = checks.several("shares", given)
+    numbers = all(
+        isinstance(each, int | float) and not isinstance(each, bool) and 0 <= each <= 1e9
+        for each in found
     )
-    if not numbers or len(given) != 3 or not 0 < sum(given) < float("inf"):
+    if not numbers or len(found) != 3 or not sum(found) > 0:
         raise OptionError(
             f"shares must be three numbers, of images, texts and fused documents; got {given!r}"
         )
-    found: Floats = np.asarray(given, np.float64) / sum(given)
-    return found
+    shares: Floats = np.asarray(found, np.float64) / sum(found)
+    return shares
 
 
 mixed = Task(CARD, _mixed)

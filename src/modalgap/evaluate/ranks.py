@@ -1,8 +1,9 @@
 """Where the relevant items stand: ranks, without ever sorting a gallery.
 
 For each query only how many items score at least as high as each relevant one is counted, a block
-of similarities at a time. Irrelevant items of the very same score count as before it: a model that
-gives all items one score finds nothing.
+of similarities at a time. Irrelevant items of the same score count as before it: a model that
+gives all items one score finds nothing. Scores within 3e-7 are the same: matrix products in
+float32 do not even give equal rows equal scores.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from modalgap.progress import progress
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 CACHED = 2**20  # scores that are compared again and again while they stay in cache
+TIE = 3e-7
 FEW = 128  # relevant items up to which counting beats sorting
 
 
@@ -176,7 +178,8 @@ def _ranks(block: Tensor, relevant: Relevant, a: int, b: int) -> Ints:
     limits[torch.from_numpy(~there)] = torch.inf
     above = _at_least(block, limits)
     # relevant items rank among themselves in the order of their scores, ties after one another
-    own = (limits[:, None, :] >= limits[:, :, None]).sum(2) if width <= FEW else _own(limits)
+    few = width <= FEW
+    own = (limits[:, None, :] >= limits[:, :, None] - TIE).sum(2) if few else _own(limits)
     own = own - (~torch.from_numpy(there)).sum(1, keepdim=True)  # paddings are infinite
     irrelevant = (above - own).numpy()
     order = torch.argsort(limits, dim=1, descending=True, stable=True).numpy()
@@ -191,12 +194,13 @@ def _ranks(block: Tensor, relevant: Relevant, a: int, b: int) -> Ints:
 def _own(limits: Tensor) -> Tensor:
     """(b, w) how many of each row's limits are at least as high as each."""
     ascending = limits.sort(dim=1).values
-    below = torch.searchsorted(ascending, limits, right=False)
+    below = torch.searchsorted(ascending, limits - TIE, right=False)
     return limits.shape[1] - below
 
 
 def _at_least(block: Tensor, limits: Tensor) -> Tensor:
     """(b, w) how many scores of each row are at least each of its limits."""
+    limits = limits - TIE
     found = torch.empty(limits.shape, dtype=torch.int64)
     width = limits.shape[1]
     if width > FEW:

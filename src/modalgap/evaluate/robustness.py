@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import torch
 
 from modalgap import checks
 from modalgap.embeddings import Embeddings, Pair
@@ -87,7 +88,7 @@ def _robustness(
             skipped[name] = str(reason)
             continue
         except RuntimeError as error:  # faiss refuses some sizes
-            skipped[name] = " ".join(str(error).split())[-120:]
+            skipped[name] = f"faiss: …{' '.join(str(error).split())[-100:]}"
             continue
         scores[f"{name}_rob"] = asked.kept(base, answers)
         scores[f"{name}_accuracy"] = asked.right(answers)
@@ -116,7 +117,8 @@ class _Asked:
         by_text = self.retrieved == pair.text.modality
         asking, found = (images, texts) if by_text else (texts, images)
         side, other = (pair.image, pair.text) if by_text else (pair.text, pair.image)
-        self.chosen = checks.sample(side.n, cap, seed)
+        known = torch.unique(asking)  # a query without a match has no right answer
+        self.chosen = known[checks.sample(len(known), cap, seed)]
         self.queries, self.stored = side.take(self.chosen), other.unit()
         self.correct = set(zip(asking.tolist(), found.tolist(), strict=True))
         captions = pair.text_to_image is not None and not by_text
@@ -142,7 +144,8 @@ class _Asked:
     def with_texts(self, texts: Any) -> _Asked:
         """The same with other rows for the texts."""
         text = self.pair.text
-        given = texts if isinstance(texts, Embeddings) else Embeddings(texts, text.modality)
+        rows = texts.rows if isinstance(texts, Embeddings) else texts
+        given = Embeddings(rows, text.modality)
         if (given.n, given.dim) != (text.n, text.dim):
             raise InputError(
                 f"other_text: must have shape ({text.n}, {text.dim}), one row for each text;"
@@ -168,9 +171,10 @@ def _check(
         raise OptionError("retrieved: with class labels the prompts are retrieved; got 'image'")
     checks.one_of("noise_on", noise_on, ("both", "index", "queries"))
     for sigma in sigmas:
-        checks.at_least("sigmas", sigma, 1e-9)
+        checks.at_least("sigmas", sigma, 1e-9, 1e3)
+    checks.distinct("sigmas", [f"{sigma:g}" for sigma in sigmas])
     for count in bins:
-        checks.whole("bins", count, 2)
+        checks.whole("bins", count, 2, 2**31)
     for name in indexes:
         checks.one_of("indexes", name, FAISS)
     checks.whole("cap", cap, 2)

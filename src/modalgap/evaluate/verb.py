@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from typing import Any
+
+import numpy as np
 
 from modalgap import checks
 from modalgap.embeddings import Pair, describe_input
@@ -58,6 +61,8 @@ def evaluate(
 
 def outcome(task: Task, pair: Pair, options: Mapping[str, Any]) -> Outcome:
     """Do one task; its reasons carry its name."""
+    if not isinstance(pair, Pair):
+        raise InputError(f"pair: must be a Pair; got {type(pair).__name__}")
     for name in options:
         if name not in task.options and name != "seed":
             raise OptionError.unknown(f"option of {task.name}", name, task.options)
@@ -72,11 +77,8 @@ def as_values(
     task: Task, found: Outcome, options: Mapping[str, Any], seed: int
 ) -> dict[str, Value]:
     """Values with intervals, named ``task.number``; the details go with the first."""
-    plain = {
-        name: list(value) if isinstance(value, tuple) else value
-        for name, value in options.items()
-        if name != "other_text"
-    } | {"seed": seed}
+    plain = {name: _plain(value) for name, value in options.items() if name != "other_text"}
+    plain["seed"] = seed
     values = {}
     details = dict(found.details)
     for name, scores in found.scores.items():
@@ -87,15 +89,27 @@ def as_values(
     return values
 
 
+def _plain(value: Any) -> Any:
+    """What JSON can hold of an option."""
+    if isinstance(value, np.ndarray | np.generic):
+        value = value.tolist()
+    if isinstance(value, list | tuple | range):
+        return [_plain(each) for each in value]
+    finite = not isinstance(value, float) or math.isfinite(value)
+    return value if finite and isinstance(value, str | int | float | None) else repr(value)
+
+
 def chosen(tasks: str | Iterable[str] | None) -> list[Task]:
     """The tasks of these names, in the order of the registry."""
     if tasks is None:
         return list(TASKS.values())
     if not isinstance(tasks, Iterable):
         raise OptionError(f"tasks must be names of tasks; got {tasks!r}")
-    asked = {tasks} if isinstance(tasks, str) else set(tasks)
+    asked = [tasks] if isinstance(tasks, str) else list(tasks)
     if not asked:
         raise OptionError("tasks must name at least one task; got none")
-    for name in sorted(map(str, asked - set(TASKS))):
+    if not all(isinstance(name, str) for name in asked):
+        raise OptionError(f"tasks must be names of tasks; got {tasks!r}")
+    for name in sorted(set(asked) - set(TASKS)):
         raise OptionError.unknown("task", name, TASKS)
     return [task for name, task in TASKS.items() if name in asked]

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from modalgap.embeddings import Embeddings, Pair
-from modalgap.errors import NotApplicable
+from modalgap.errors import NotApplicable, OptionError
 from modalgap.evaluate.base import Ints, Outcome, Scores, Task, TaskCard
 from modalgap.evaluate.ranks import Relevant, ranks
 
@@ -41,8 +41,8 @@ def _within(pair: Pair, *, factor: str | None = None) -> Outcome:
             continue
         ranked = ranks(rows, rows, relevant, itself=True, what=f"among {side.modality}s")
         # captions of one image are judged together; images one by one
-        captions = side is pair.text and factor is None and pair.text_to_image is not None
-        clusters = codes[ranked.queries] if captions else ranked.queries
+        of = pair.text_to_image if side is pair.text else None
+        clusters = ranked.queries if of is None else of[ranked.queries]
         for name, values in (
             ("map", ranked.average_precision()),
             ("map_at_r", ranked.average_precision_at_r()),
@@ -59,6 +59,8 @@ def _within(pair: Pair, *, factor: str | None = None) -> Outcome:
 def classes(pair: Pair, side: Embeddings, factor: str | None) -> Ints | None:
     """Class of each row of a side, or None."""
     if factor is not None:
+        if not isinstance(factor, str):
+            raise OptionError(f"factor must be a name; got {factor!r}")
         return side.factor(factor)[0].numpy() if factor in side.factors else None
     if side is pair.image:
         return pair.labels

@@ -184,7 +184,9 @@ def _shift(figure: Figure, result: Comparison, palette: Palette) -> str:
     if not curves:
         return ""
     first = next(iter(curves.values()))[0]
-    number = next(name for name in first if name not in ("alpha", "l2m"))
+    number = next((name for name in first if name not in ("alpha", "l2m", "failed")), "")
+    if not number:
+        return ""
     found = axes(figure, palette, title=label(number), xlabel="distance between means", left=0.1)
     said = []
     colours = {"shift": palette.text, "project": palette.image}

@@ -8,18 +8,20 @@ Needs faiss.
 
 from __future__ import annotations
 
+import importlib
 from typing import Any
 
 import numpy as np
 
 from modalgap.close.affine import AffineMap, Step
-from modalgap.errors import InputError
+from modalgap.errors import InputError, NotApplicable
 
 
 def faiss_views(map_: AffineMap, index: Any) -> dict[str, Any]:
     """Role to an ``IndexPreTransform`` over ``index``; needs faiss.
 
-    The views share the index and keep it alive; what is added through one is found through all,
+    Rows of lengths within 1e-15 … 1e15 are normalised right: FAISS squares them in float32. The
+    views share the index and keep it alive; what is added through one is found through all,
     though each counts (``ntotal``) its own. ``faiss.write_index`` of one view writes the index
     with that role's chain.
 
@@ -30,7 +32,12 @@ def faiss_views(map_: AffineMap, index: Any) -> dict[str, Any]:
     Raises:
         InputError: an index of another width, or not trained.
     """
-    import faiss
+    try:
+        faiss: Any = importlib.import_module("faiss")
+    except ImportError:
+        raise NotApplicable("views need faiss: pip install 'modalgap[search]'") from None
+    if not isinstance(index, faiss.Index):
+        raise InputError(f"index: must be an index of FAISS; got {type(index).__name__}")
 
     if not index.is_trained:  # a view would not learn of training that comes later
         raise InputError("index: must be trained, on closed rows, before it gets views")

@@ -1,6 +1,7 @@
 """A map as an ONNX file: one input and one output for each role.
 
-The graph is made of Mul, MatMul, Add and LpNormalization alone, so that every runtime has them.
+The graph is made of a few plain operators alone (MatMul, Add, LpNormalization …) that every runtime
+has.
 Needs ``pip install 'modalgap[export]'``.
 """
 
@@ -34,7 +35,7 @@ def to_onnx(map_: AffineMap, path: str | Path, role: str, *, overwrite: bool = F
     if path.suffix.lower() != ".onnx":
         raise OutputError(f"{path}: must end in .onnx; found {path.suffix or 'nothing'}")
     check_target(path, overwrite=overwrite)
-    if role not in map_.roles:
+    if not isinstance(role, str) or role not in map_.roles:
         raise OptionError.unknown("role of this map", str(role), map_.roles)
     try:
         onnx: Any = importlib.import_module("onnx")
@@ -53,7 +54,11 @@ def to_onnx(map_: AffineMap, path: str | Path, role: str, *, overwrite: bool = F
         nodes.append(helper.make_node(kind, inputs, [after], **attributes))
         return after
 
-    at = add("LpNormalization", "rows", axis=-1, p=2)
+    # by the largest entry first: squares of very large or small ones leave float32
+    nodes.append(helper.make_node("Abs", ["rows"], ["sizes"]))
+    nodes.append(helper.make_node("ReduceMax", ["sizes"], ["largest"], axes=[-1], keepdims=1))
+    nodes.append(helper.make_node("Div", ["rows", "largest"], ["scaled"]))
+    at = add("LpNormalization", "scaled", axis=-1, p=2)
     for matrix, offset, unit in map_.ready[role]:
         if matrix is not None and matrix.ndim == 1:
             at = add("Mul", at, matrix.numpy())

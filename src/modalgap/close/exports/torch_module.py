@@ -25,6 +25,8 @@ class RoleModule(nn.Module):
 
     def forward(self, rows: Tensor) -> Tensor:
         """Closed rows."""
+        # by the largest entry first: squares of very large or small ones leave float32
+        rows = rows / rows.abs().amax(-1, keepdim=True).clamp_min(torch.finfo(rows.dtype).tiny)
         rows = nn.functional.normalize(rows, dim=-1)
         for number, unit in enumerate(self.units):
             matrix = getattr(self, f"matrix_{number}")
@@ -45,7 +47,7 @@ def to_torch(map_: AffineMap, role: str) -> RoleModule:
         map_: the map.
         role: "image", "text", or another role of it.
     """
-    if role not in map_.roles:
+    if not isinstance(role, str) or role not in map_.roles:
         raise OptionError.unknown("role of this map", str(role), map_.roles)
     steps = [
         (
