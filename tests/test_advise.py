@@ -348,3 +348,86 @@ def test_stores_on_real_pairs(store: str, coco: Floats, capfd: pytest.CaptureFix
     capfd.readouterr()  # faiss and lance warn that the rows are few
     assert shares["before"] < 0.1
     assert shares["after"] > 0.6
+
+
+# modalities of other names, options that would change what is said ------------------------------
+
+
+def test_other_modalities(tmp_path: Path) -> None:
+    base = small(80)
+    sound = mg.Embeddings(base.image.unit(), "audio")
+    said = mg.Embeddings(base.text.unit(), "caption")
+    board = mg.compare(mg.Pair(sound, said), tasks=["retrieval", "calibration"])
+    assert set(board.failed) <= {"spectral"}  # of negative similarities
+    assert "retrieval.audio_to_caption_r1" in board.columns
+    page = comparison_page(board, tmp_path / "a.html").read_text(encoding="utf-8")
+    assert "audio → caption" in page
+    verdict = mg.preflight(mg.Pair(sound, said), "retrieval").verdicts["retrieval"]
+    assert "audio → caption R@1, caption → audio R@1" in verdict.why[0]
+    with pytest.raises(errors.OptionError, match="unknown option 'ks'"):
+        mg.preflight(base, "retrieval", ks=[5])
+
+
+def test_other_tasks_are_other_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    trials = sys.modules["modalgap.advise.compare"]._Trials
+    real = trials._run
+
+    def one(self: Any, way: Way) -> Any:
+        if way.name != "none":
+            raise KeyboardInterrupt
+        return real(self, way)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(trials, "_run", one)
+        with pytest.raises(KeyboardInterrupt):
+            mg.compare(small(), ["center"], ["retrieval"], work=tmp_path / "w")
+    with pytest.raises(errors.InputError, match="tasks"):
+        mg.compare(small(), ["center"], ["retrieval", "mixed"], work=tmp_path / "w")
+    board = mg.compare(small(), ["center"], ["mixed"], work=tmp_path / "w", overwrite=True)
+    assert {column.partition(".")[0] for column in board.columns} == {"mixed"}
+
+
+def test_a_damaged_part_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import safetensors.numpy
+
+    trials = sys.modules["modalgap.advise.compare"]._Trials
+    real, work = trials._run, tmp_path / "w"
+
+    def one(self: Any, way: Way) -> Any:
+        if way.name != "none":
+            raise KeyboardInterrupt
+        return real(self, way)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(trials, "_run", one)
+        with pytest.raises(KeyboardInterrupt):
+            mg.compare(small(), ["center"], ["retrieval"], work=work)
+    for found in ("[]", '{"values": {}}'):
+        for part in work.glob("*.safetensors"):
+            part.write_bytes(safetensors.numpy.save({}, {"found": found}))
+        with pytest.raises(errors.FileError, match="is damaged; remove"):
+            mg.compare(small(), ["center"], ["retrieval"], work=work)
+
+
+def test_closed_already_by_published_means() -> None:
+    base = small()
+    means = {side.modality: side.unit().double().mean(0).numpy() for side in base.sides}
+    map_ = mg.close.fit(means, "center")
+    with pytest.raises(errors.InputError, match="closed"):
+        map_.apply(map_.apply(base))
+
+
+@pytest.mark.parametrize("scale", [1e-30, 1e-13, 1e20, 1e30])
+def test_exports_take_rows_of_any_length(scale: float, tmp_path: Path) -> None:
+    import onnxruntime
+
+    base = small()
+    map_ = mg.close.fit(base, "center")
+    rows = (base.image.unit().double() * scale).float()
+    ours = map_.image(base.image.unit())
+    theirs = mg.close.to_torch(map_, "image")(rows).numpy()
+    np.testing.assert_allclose(theirs, ours, atol=1e-6)
+    path = mg.close.to_onnx(map_, tmp_path / "m.onnx", "image")
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    (theirs,) = session.run(None, {"rows": rows.numpy()})
+    np.testing.assert_allclose(theirs, ours, atol=1e-6)

@@ -898,7 +898,7 @@ WRONG: dict[str, dict[str, list[Any]]] = {
     "center": {},
     "project": {
         "alpha": [*NUMBERS, None],
-        "retrieved": ["both", "", None, 3, ["image"]],
+        "retrieved": ["both", "", 3, ["image"]],
         "share": [*NUMBERS, 0, -0.1, 1.01, None],
     },
     "shift": {"alpha": NUMBERS, "side": ["left", "Image", None, 3], "length": NUMBERS},
@@ -921,7 +921,7 @@ WRONG: dict[str, dict[str, list[Any]]] = {
     },
     "noise": {
         "variance": [*NUMBERS, -0.1, None],
-        "side": ["left", "audio", None, 3],
+        "side": ["left", "audio", 3],
         "seed": SEEDS,
     },
     "transport": {"reg": [*NUMBERS, -0.1, None], "iterations": [0, -1, 2.0, "2", None, True]},
