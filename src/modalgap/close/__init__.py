@@ -5,12 +5,13 @@ it; ``modalgap.close(pair, "center")`` does both at once. One closer a file; ``C
 """
 
 from modalgap._lazy import callable_package
-from modalgap.close.affine import AffineMap, Step
+from modalgap.close.affine import AffineMap
 from modalgap.close.base import Closer, CloserCard
 from modalgap.close.exports import faiss_views, to_json, to_onnx, to_torch
 from modalgap.close.files import load
 from modalgap.close.registry import CLOSERS
 from modalgap.close.scores import CORRECTIONS, Correction, correct
+from modalgap.close.step import Step
 from modalgap.close.verb import Transductive, close, fit
 
 __all__ = [

@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from modalgap.close.mapped import MappedRows
+from modalgap.close.step import Step, lengths
 from modalgap.embeddings import Embeddings, Pair
 from modalgap.embeddings.pair import CHUNK
 from modalgap.embeddings.rows import numbers
@@ -24,50 +25,7 @@ from modalgap.errors import InputError, NotApplicable, OptionError
 from modalgap.linalg import to_unit
 
 Floats = NDArray[np.float64]
-LARGEST = float(np.finfo(np.float32).max)  # rows are closed in float32
 IDENTITY_OF = ("model", "weights_hash", "closed")  # provenance that a map is bound to
-
-
-@dataclass(frozen=True, eq=False)
-class Step:
-    """x ↦ A x + b, then to unit length where ``unit``.
-
-    Attributes:
-        matrix: A, (e, d); or (d,), a diagonal; or None, the identity.
-        offset: b, (e,), or None.
-        unit: whether the result is made a unit vector.
-    """
-
-    matrix: Floats | None = None
-    offset: Floats | None = None
-    unit: bool = True
-
-    def width(self, before: int) -> int:
-        """Columns after this step, from the columns before it.
-
-        Raises:
-            InputError: the shapes do not fit, or a number is not finite.
-        """
-        after = before
-        if self.matrix is not None:
-            if self.matrix.ndim not in (1, 2) or self.matrix.shape[-1] != before:
-                raise InputError(
-                    f"map: a matrix must take {before} columns; found shape {self.matrix.shape}"
-                )
-            after = self.matrix.shape[0]
-            if after < 1:
-                raise InputError("map: a matrix must give at least one column; found none")
-        if self.offset is not None and self.offset.shape != (after,):
-            raise InputError(
-                f"map: an offset must have shape ({after},); found {self.offset.shape}"
-            )
-        for array in (self.matrix, self.offset):
-            if array is not None and not (np.abs(array) <= LARGEST).all():
-                raise InputError(
-                    "map: every number must be finite, in float32 too; found nan, infinity or one"
-                    " too large"
-                )
-        return after
 
 
 Steps = tuple[Step, ...]
@@ -199,9 +157,9 @@ class AffineMap:
                 f" found {tuple(sides[0].shape)} and {tuple(sides[1].shape)}"
             )
         mixed = weight * sides[0] + (1 - weight) * sides[1]
-        lengths = _lengths(mixed)
-        _something_left(lengths, "the mixed documents", 0)
-        return (mixed / lengths).numpy()
+        size = lengths(mixed)
+        _something_left(size, "the mixed documents", 0)
+        return (mixed / size).numpy()
 
     def apply(self, data: Pair | Embeddings, *, force: bool = False) -> Any:
         """Close a pair, or one modality.
@@ -270,10 +228,10 @@ class AffineMap:
         out = torch.empty(len(rows), self.width(role))
         for start in range(0, len(rows), CHUNK):
             chunk = rows[start : start + CHUNK]
-            moved, lengths = to_unit(chunk)
-            if not (lengths.min() > 0 and lengths.max() < torch.inf):
-                row = int(torch.nonzero(~((lengths > 0) & lengths.isfinite()))[0])
-                found = "only zeros" if lengths[row] == 0 else "nan or infinity"
+            moved, size = to_unit(chunk)
+            if not (size.min() > 0 and size.max() < torch.inf):
+                row = int(torch.nonzero(~((size > 0) & size.isfinite()))[0])
+                found = "only zeros" if size[row] == 0 else "nan or infinity"
                 raise InputError(
                     f"{role}: every row must be finite and not zero; row {start + row} holds"
                     f" {found}"
@@ -284,9 +242,9 @@ class AffineMap:
                 if offset is not None:
                     moved = moved + offset
                 if unit and (last_unit or number < len(steps) - 1):
-                    lengths = _lengths(moved)
-                    _something_left(lengths, role, start)
-                    moved = moved / lengths
+                    size = lengths(moved)
+                    _something_left(size, role, start)
+                    moved = moved / size
             out[start : start + CHUNK] = moved
         return out
 
@@ -328,22 +286,14 @@ class AffineMap:
 
     @property
     def invertible(self) -> bool:
-        """Whether the vectors before can be had from those after: no step loses a direction.
-
-        A normalisation loses a length, which is had again where the vector before the step was of
-        unit length and its image under the affine map meets that sphere once.
-        """
+        """Whether the unit rows before can be had from those after, in every role."""
         return all(
-            len(steps) <= 1 and all(_invertible(step) and _once(step) for step in steps)
+            len(steps) <= 1 and all(step.invertible for step in steps)
             for steps in self.roles.values()
         )
 
     def inverse(self, vectors: ArrayLike | Tensor, role: str) -> NDArray[np.float32]:
-        """The unit rows that this map takes to ``vectors``.
-
-        For x ↦ norm(A x + b): x = A⁻¹(t v − b) with the t > 0 that makes x a unit vector. Where
-        both solutions are positive, the larger is taken: right whenever ‖A⁻¹ b‖ < 1, as it is for
-        maps that subtract a mean.
+        """The unit rows that this map takes to ``vectors``; see ``Step.undo``.
 
         Args:
             vectors: (n, e) closed rows.
@@ -353,37 +303,22 @@ class AffineMap:
             (n, d) float32 unit rows.
 
         Raises:
-            NotApplicable: a step of this map loses directions, or there are several steps.
-            InputError: rows that this map cannot have made.
+            NotApplicable: this map takes several rows to one, or has several steps.
+            InputError: rows of another width, zero or not finite.
         """
         steps = self.roles[self._known(role)]
-        if len(steps) > 1 or not all(_invertible(step) for step in steps):
+        if len(steps) > 1 or not all(step.invertible for step in steps):
             raise NotApplicable(f"{self.method}: this map cannot be inverted for {role}s")
         rows = numbers(vectors, role).double()
         if rows.shape[1] != self.width(role):
             raise InputError(f"{role}: must have {self.width(role)} columns; got {rows.shape[1]}")
-        lengths = _lengths(rows)
-        if not (lengths.min() > 0 and lengths.max() < torch.inf):
+        size = lengths(rows)
+        if not (size.min() > 0 and size.max() < torch.inf):
             raise InputError(f"{role}: every row must be finite and not zero")
-        if not steps:
-            return (rows / lengths).float().numpy()
-        step = steps[0]
-        offset = torch.zeros(self.width(role), dtype=torch.float64)
-        if step.offset is not None:
-            offset = torch.from_numpy(np.array(step.offset))
-        if not step.unit:
-            found = _solve(step, rows - offset)
-        else:
-            p, q = _solve(step, rows / _lengths(rows)), _solve(step, offset[None])
-            a, b, c = (p * p).sum(1), -2 * (p * q).sum(1), (q * q).sum(1) - 1
-            inside = b * b - 4 * a * c
-            t = (-b + inside.clamp_min(0).sqrt()) / (2 * a)
-            wrong = (inside < -1e-6 * b * b) | ~(t > 0)
-            if wrong.any():
-                row = int(torch.nonzero(wrong)[0])
-                raise InputError(f"{role}: row {row} is not what this map makes of a unit vector")
-            found = t[:, None] * p - q
-        return (found / _lengths(found)).float().numpy()
+        for step in steps:
+            rows = step.undo(rows)
+        found: NDArray[np.float32] = (rows / lengths(rows)).float().numpy()
+        return found
 
     # files --------------------------------------------------------------------------------------
 
@@ -407,44 +342,14 @@ def _tensor(array: Floats | None) -> Tensor | None:
     return None if array is None else torch.from_numpy(np.array(array, dtype=np.float32))
 
 
-def _lengths(rows: Tensor) -> Tensor:
-    lengths: Tensor = torch.linalg.vector_norm(rows, dim=1, keepdim=True)
-    return lengths
-
-
-def _something_left(lengths: Tensor, role: str, start: int) -> None:
+def _something_left(size: Tensor, role: str, start: int) -> None:
     """Refuse rows of which rounding is all that is left."""
-    if not (lengths.min() > 1e-6 and lengths.max() < torch.inf):
-        row = int(torch.nonzero(~((lengths[:, 0] > 1e-6) & lengths[:, 0].isfinite()))[0])
+    if not (size.min() > 1e-6 and size.max() < torch.inf):
+        row = int(torch.nonzero(~((size[:, 0] > 1e-6) & size[:, 0].isfinite()))[0])
         raise NotApplicable(
             f"{role}: closing leaves nothing of row {start + row} (length"
-            f" {float(lengths[row, 0]):.1e}): it is the very mean, or lies in what is removed"
+            f" {float(size[row, 0]):.1e}): it is the very mean, or lies in what is removed"
         )
-
-
-def _invertible(step: Step) -> bool:
-    if step.matrix is None:
-        return True
-    if step.matrix.ndim == 1:
-        return bool((np.abs(step.matrix) > 1e-9 * np.abs(step.matrix).max()).all())
-    rows, columns = step.matrix.shape
-    return rows == columns and bool(np.linalg.cond(step.matrix) < 1e6)
-
-
-def _once(step: Step) -> bool:
-    """Whether no two unit rows give one row: the sphere is met once, ‖A⁻¹ b‖ < 1."""
-    if step.offset is None or not step.unit:
-        return True
-    offset = torch.from_numpy(np.array(step.offset, dtype=np.float64))
-    return bool(_lengths(_solve(step, offset[None])) < 1)
-
-
-def _solve(step: Step, rows: Tensor) -> Tensor:
-    """Rows (n, d) of A⁻¹ r."""
-    if step.matrix is None:
-        return rows
-    matrix = torch.from_numpy(np.array(step.matrix, dtype=np.float64))
-    return rows / matrix if matrix.ndim == 1 else torch.linalg.solve(matrix, rows.T).T
 
 
 def _short(value: str) -> str:

@@ -12,10 +12,10 @@ from __future__ import annotations
 import numpy as np
 
 from modalgap import checks
-from modalgap.close.affine import Step
 from modalgap.close.base import Closer, CloserCard, Fitted
 from modalgap.close.known import Evidence
 from modalgap.close.shrink import check_shrinkage, shrunk
+from modalgap.close.step import Step
 from modalgap.close.whiten import inverse_root
 from modalgap.errors import NotApplicable
 

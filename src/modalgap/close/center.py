@@ -10,9 +10,9 @@ Fails when: a role has few classes of rows: its mean is then content.
 
 from __future__ import annotations
 
-from modalgap.close.affine import Step
 from modalgap.close.base import Closer, CloserCard, Fitted
 from modalgap.close.known import Evidence
+from modalgap.close.step import Step
 
 CARD = CloserCard(
     name="center",

@@ -17,7 +17,8 @@ from safetensors.numpy import save as to_bytes
 
 from modalgap._version import __version__
 from modalgap.atomic import check_target, replacing
-from modalgap.close.affine import AffineMap, Step
+from modalgap.close.affine import AffineMap
+from modalgap.close.step import Step
 from modalgap.errors import FileError, InputError, OutputError
 
 FORMAT, VERSION = "modalgap.map", 1

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from modalgap.close.affine import Step
 from modalgap.close.base import Closer, CloserCard, Fitted
 from modalgap.close.known import Evidence
+from modalgap.close.step import Step
 from modalgap.errors import NotApplicable
 
 CARD = CloserCard(

@@ -19,9 +19,9 @@ import torch
 from torch import Tensor
 
 from modalgap import checks
-from modalgap.close.affine import Step
 from modalgap.close.base import Closer, CloserCard, Fitted
 from modalgap.close.known import Evidence, Known
+from modalgap.close.step import Step
 from modalgap.embeddings import Embeddings
 from modalgap.errors import NotApplicable
 from modalgap.linalg import psd_eigh, top_directions

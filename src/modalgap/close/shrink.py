@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from modalgap.close.affine import Floats
+from modalgap.close.step import Floats
 from modalgap.errors import NotApplicable, OptionError
 
 

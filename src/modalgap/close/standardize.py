@@ -12,9 +12,9 @@ from __future__ import annotations
 import numpy as np
 
 from modalgap import checks
-from modalgap.close.affine import Floats, Step
 from modalgap.close.base import Closer, CloserCard, Fitted
 from modalgap.close.known import Evidence, Known
+from modalgap.close.step import Floats, Step
 from modalgap.errors import NotApplicable
 
 CARD = CloserCard(

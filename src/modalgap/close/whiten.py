@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from modalgap.close.affine import Floats, Step
 from modalgap.close.base import Closer, CloserCard, Fitted
 from modalgap.close.known import Evidence
 from modalgap.close.shrink import check_shrinkage, shrunk
+from modalgap.close.step import Floats, Step
 
 CARD = CloserCard(
     name="whiten",

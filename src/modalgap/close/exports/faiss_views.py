@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from modalgap.close.affine import AffineMap, Step
+from modalgap.close.affine import AffineMap
+from modalgap.close.step import Step
 from modalgap.errors import InputError, NotApplicable
 
 
