@@ -1,5 +1,7 @@
 """One compressed FAISS index of images and texts, before and after closing the gap."""
 
+import sys
+
 import faiss
 import numpy as np
 
@@ -36,4 +38,5 @@ def found(pair: mg.Pair, spec: str = "RaBitQ") -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    print(found(mg.load("demo/free_points.safetensors")))
+    path = sys.argv[1] if sys.argv[1:] else "demo/free_points.safetensors"
+    print(found(mg.load(path), *sys.argv[2:]))

@@ -1,5 +1,6 @@
 """A LanceDB table of images and texts with a RaBitQ index, before and after closing the gap."""
 
+import sys
 import tempfile
 import warnings
 
@@ -40,4 +41,5 @@ def found(pair: mg.Pair) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    print(found(mg.load("demo/free_points.safetensors")))
+    path = sys.argv[1] if sys.argv[1:] else "demo/free_points.safetensors"
+    print(found(mg.load(path)))

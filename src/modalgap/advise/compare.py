@@ -27,7 +27,7 @@ from modalgap.embeddings import Pair, describe_input
 from modalgap.embeddings.formats.files import parsing
 from modalgap.errors import FileError, InputError, NotApplicable, OptionError
 from modalgap.evaluate.base import Floats, Task, percentiles
-from modalgap.evaluate.verb import chosen
+from modalgap.evaluate.verb import check_options, chosen
 from modalgap.measure import measure
 from modalgap.progress import progress
 from modalgap.result import Value, versions
@@ -86,10 +86,7 @@ def compare(
         raise OptionError(f"share must be a number between 0 and 1; got {share!r}")
     ways = _ways(closers, pair)
     wanted = chosen(TASKS_BY_DEFAULT if tasks is None else tasks)
-    known = {name for task in wanted for name in task.options}
-    for name in options:
-        if name not in known:
-            raise OptionError.unknown("option", name, known - {"seed"})
+    check_options(options, wanted)
     fitted, judged = halves(pair, share, seed)
     with ExitStack() as stack:
         kept = None

@@ -23,6 +23,7 @@ from modalgap.embeddings import Pair, describe_input
 from modalgap.errors import InputError, NotApplicable, OptionError
 from modalgap.evaluate.base import Floats, Task, percentiles
 from modalgap.evaluate.registry import TASKS
+from modalgap.evaluate.verb import check_options
 from modalgap.measure import measure
 from modalgap.progress import progress
 from modalgap.result import versions
@@ -48,7 +49,8 @@ SAID = {
     "mixed": "one index of both modalities and fused documents",
     "quantised": "compressed indexes, share of right answers",
 }
-FIXED = {"ks", "k", "ratios", "shares", "bins", "sigmas"}  # what the numbers named above rest on
+# what the numbers named above rest on
+FIXED = frozenset(("ks", "k", "ratios", "shares", "bins", "sigmas"))
 CANDIDATES = ("center", "project", "standardize")
 MEASURED = (
     "l2m", "matched_cosine", "leakage_image", "leakage_text", "class_bias_spread",
@@ -151,10 +153,7 @@ def preflight(
         raise InputError(f"pair: must be a Pair; got {type(pair).__name__}")
     checks.whole("seed", seed, 0)
     jobs = _jobs(task)
-    known = {name for job in jobs for name in TASKS[JOBS[job][0]].options} - FIXED
-    for name in options:
-        if name not in known:
-            raise OptionError.unknown("option", name, known - {"seed"})
+    check_options(options, [TASKS[JOBS[job][0]] for job in jobs], FIXED)
     folds = halves(pair, 0.5, seed)
     measured = _measured(pair)
     verdicts: dict[str, Verdict] = {}
@@ -166,7 +165,7 @@ def preflight(
             except NotApplicable as reason:
                 if task is not None:
                     raise
-                skipped[job] = str(reason)
+                skipped[job] = str(reason).removeprefix(f"{JOBS[job][0]}: ")
             advance(1)
     if not verdicts:
         raise NotApplicable("; ".join(f"{name}: {why}" for name, why in skipped.items()))
@@ -181,6 +180,7 @@ def _jobs(task: str | Iterable[str] | None) -> list[str]:
     if not isinstance(task, Iterable):
         raise OptionError(f"task must be a name; got {task!r}")
     asked = [task] if isinstance(task, str) else list(task)
+    asked = ["zeroshot" if name == "zero_shot" else name for name in asked]
     if not asked:
         raise OptionError("task must name at least one; got none")
     for name in asked:
@@ -291,7 +291,10 @@ def _answer(
     worse = [way for way, (_, _, high) in differences.items() if high < 0]
     mean = "mean of " if len(used) > 1 else ""
     named = f"{mean}{', '.join(map(label, used))}"
-    why = [f"Tried on held-out rows, {SAID[job]} ({named}): {before:.3f} as it is."]
+    why = [
+        f"Tried on held-out rows, {SAID[job]} ({named}): {before:.3f} as it is;"
+        " differences with 98.3 % intervals:"
+    ]
     for way, (apart, low, high) in differences.items():
         why.append(
             f"{way}: {values[way]:.3f}, a difference of {apart:+.3f} [{low:+.3f}, {high:+.3f}]."

@@ -213,6 +213,12 @@ class AffineMap:
         fitted = self.fitted_on.get(side.modality, {})
         if not fitted and "closed" not in side.provenance:
             return  # fitted on somebody's means: nothing is known of the model
+        already = side.provenance.get("closed", "")
+        if already and not fitted.get("closed"):
+            raise InputError(
+                f"{side.source}: is closed already, by {_short(already)} (close it again all the"
+                " same with --force or force=True)"
+            )
         for key in IDENTITY_OF:
             ours, theirs = fitted.get(key, ""), side.provenance.get(key, "")
             if ours != theirs and (key == "closed" or (ours and theirs)):

@@ -11,6 +11,7 @@ from modalgap.close.affine import AffineMap
 from modalgap.close.base import Closer
 from modalgap.close.known import CAP, Evidence
 from modalgap.close.registry import CLOSERS
+from modalgap.close.scores import CORRECTIONS
 from modalgap.embeddings import Pair
 from modalgap.errors import InputError, NotApplicable, OptionError
 
@@ -43,12 +44,13 @@ def fit(data: Any, method: str = "center", **options: Any) -> AffineMap:
     if closer.fit is None:
         raise OptionError(
             f"{method} is no map that can be fitted: it moves the rows given and no others; use"
-            f" modalgap.close(pair, {method!r})"
+            f" modalgap.close(pair, {method!r}), or modalgap close run"
         )
     weights = closer.card.needs == "weights"
     if weights and not isinstance(data, Mapping):
         raise InputError(
-            f"{method} needs projection weights: a mapping of 'image' and 'text' to (d, p) arrays"
+            f"{method} needs projection weights: a mapping of 'image' and 'text' to (d, p) arrays,"
+            " or --model"
         )
     evidence = Evidence(data, weights=weights)
     try:
@@ -103,6 +105,15 @@ def close(pair: Pair, method: str = "center", **options: Any) -> Pair:
 
 def find(method: str) -> Closer:
     """The closer of a name."""
+    if isinstance(method, str) and method in CORRECTIONS:
+        raise OptionError(
+            f"{method} corrects scores and moves no vectors: use"
+            f" modalgap.close.correct(gallery, bank, {method!r})"
+        )
+    if isinstance(method, str) and method.partition(":")[0] in CLOSERS and ":" in method:
+        raise OptionError(
+            f"method must be a name alone, options go beside it (--set); got {method!r}"
+        )
     if not isinstance(method, str) or method not in CLOSERS:
         raise OptionError.unknown("closer", str(method), CLOSERS)
     return CLOSERS[method]

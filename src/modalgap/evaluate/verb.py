@@ -40,10 +40,7 @@ def evaluate(
         raise InputError(f"pair: must be a Pair; got {type(pair).__name__}")
     checks.whole("seed", seed, 0)
     wanted = chosen(tasks)
-    known = {name for task in wanted for name in task.options}
-    for name in options:
-        if name not in known:
-            raise OptionError.unknown("option", name, known - {"seed"})
+    check_options(options, wanted)
     values: dict[str, Value] = {}
     skipped: dict[str, str] = {}
     for task in wanted:
@@ -57,6 +54,27 @@ def evaluate(
             continue
         values |= as_values(task, found, {**task.options, **own}, seed)
     return Result(values, skipped, describe_input(pair), versions())
+
+
+def check_options(
+    options: Mapping[str, Any], wanted: Iterable[Task], fixed: frozenset[str] = frozenset()
+) -> None:
+    """Refuse options that no task asked for has, naming the tasks that have them.
+
+    Args:
+        options: as given.
+        wanted: the tasks asked for.
+        fixed: options that may not be chosen here.
+    """
+    known = {name for task in wanted for name in task.options} - fixed - {"seed"}
+    for name in options:
+        owners = [task.name for task in TASKS.values() if name in task.options]
+        if name not in known and owners and name not in fixed:
+            raise OptionError(
+                f"option {name!r} is one of {', '.join(owners)}; none of these was asked for"
+            )
+        if name not in known:
+            raise OptionError.unknown("option", name, known)
 
 
 def outcome(task: Task, pair: Pair, options: Mapping[str, Any]) -> Outcome:
@@ -106,6 +124,7 @@ def chosen(tasks: str | Iterable[str] | None) -> list[Task]:
     if not isinstance(tasks, Iterable):
         raise OptionError(f"tasks must be names of tasks; got {tasks!r}")
     asked = [tasks] if isinstance(tasks, str) else list(tasks)
+    asked = ["zero_shot" if name == "zeroshot" else name for name in asked]
     if not asked:
         raise OptionError("tasks must name at least one task; got none")
     if not all(isinstance(name, str) for name in asked):
