@@ -248,7 +248,7 @@ def test_wrong_arguments() -> None:
         with pytest.raises(errors.OptionError, match=said):
             mg.compare(pair, **arguments)  # type: ignore[arg-type]
     for arguments, said in (
-        ({"task": "zero_shot"}, "zeroshot"),
+        ({"task": "zeroshots"}, "did you mean .zeroshot"),
         ({"task": []}, "at least one"),
         ({"task": 1}, "name"),
         ({"nothing": 1}, "unknown option"),

@@ -320,7 +320,7 @@ def test_vectors_of_another_model_or_closed_already(
     same(rows(output), expected())
     assert run("close", "apply", map_, npz, "-o", output, "--force")[0] == 0
     again = tmp_path / "again.npz"
-    refused(run("close", "apply", map_, output, "-o", again), "closed none; found 'center ")
+    refused(run("close", "apply", map_, output, "-o", again), "is closed already, by 'center ")
     assert not again.exists()
 
 

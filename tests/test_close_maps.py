@@ -835,7 +835,7 @@ def test_closing_twice(name: str) -> None:
     closed = map_.apply(pair())
     if closed.dim == D:
         for again in (closed, *closed.sides):
-            with refused(f"closed none; found '{name} .*--force"):
+            with refused(f"is closed already, by '{name} .*--force"):
                 map_.apply(again)
         forced = map_.apply(closed, force=True)
         mark = f"{name} {map_.fingerprint[:12]}"
@@ -849,7 +849,7 @@ def test_closing_twice(name: str) -> None:
 def test_closed_rows_stay_closed_in_a_file(tmp_path: Path) -> None:
     closed = plain("center").apply(pair())
     kept = mg.load(mg.save(closed, tmp_path / "closed.npz"))
-    with refused("closed none; found 'center"):
+    with refused("is closed already, by 'center"):
         plain("center").apply(kept)
     fit(closed, "whiten").apply(kept)
 
@@ -883,7 +883,7 @@ def test_closing_by_what_is_no_map(name: str) -> None:
     assert closed.image.provenance == told | {"closed": name}
     assert closed.text.provenance == told | {"closed": f"before > {name}"}
     if closed.dim == 5:
-        with refused("closed none; found"):
+        with refused("is closed already"):
             fit(Pair(image, text), "center").apply(closed)
 
 
