@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from modalgap.measure.verb import measure
     from modalgap.report.page import report
     from modalgap.result import Result
+    from modalgap.train.verb import train
 
 _HOMES = {
     "Embeddings": "embeddings",
@@ -46,6 +47,7 @@ _HOMES = {
     "measure": "",
     "preflight": "advise",
     "report": "",
+    "train": "",
     "Result": "result",
 }
 
@@ -67,6 +69,7 @@ __all__ = [
     "preflight",
     "report",
     "save",
+    "train",
 ]
 
 

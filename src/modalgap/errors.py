@@ -7,6 +7,7 @@
     │   ├── FileError       a file cannot be read as embeddings
     │   └── OptionError     an option or a name that nothing has
     ├── OutputError         a result cannot be written where it was asked
+    ├── Diverged            a loss in training became no number
     └── NotApplicable       the data is fine, but lacks what this method needs
 
 Every message is one line: the file or argument, the rule, and what was found.
@@ -48,6 +49,10 @@ class OptionError(InputError):
 
 class OutputError(ModalgapError, OSError):
     """A result cannot be written where it was asked."""
+
+
+class Diverged(ModalgapError):  # noqa: N818 - what happened, to whom nobody did wrong
+    """A loss in training became no number."""
 
 
 class NotApplicable(ModalgapError):  # noqa: N818 - not a mistake of anybody's

@@ -15,11 +15,13 @@ def _ignore(_steps: int) -> None:
 
 
 @contextmanager
-def progress(what: str, total: int, unit: str = "") -> Iterator[Callable[[int], None]]:
+def progress(
+    what: str, total: int, unit: str = "", *, first: int = 0
+) -> Iterator[Callable[[int], None]]:
     """Yield ``advance(steps)``; draw a bar once the work has lasted over a second.
 
-    With a ``unit`` it says how many of them are done in a second. Nothing is drawn when stderr is
-    not a terminal.
+    With a ``unit`` it says how many of them are done in a second; ``first`` were done before.
+    Nothing is drawn when stderr is not a terminal.
     """
     if sys.stderr is None or not sys.stderr.isatty():
         yield _ignore
@@ -48,7 +50,7 @@ def progress(what: str, total: int, unit: str = "") -> Iterator[Callable[[int], 
         console=Console(stderr=True),
         transient=True,
     )
-    task = bar.add_task(what, total=total)
+    task = bar.add_task(what, total=total, completed=first)
     started = time.monotonic()
     drawn = False
 

@@ -20,6 +20,7 @@ from modalgap.cli.evaluate import evaluate
 from modalgap.cli.listing import listing
 from modalgap.cli.measure import measure
 from modalgap.cli.report import report
+from modalgap.cli.train import train
 from modalgap.errors import ModalgapError
 
 app = typer.Typer(
@@ -33,6 +34,7 @@ app.command()(encode)
 app.command()(measure)
 app.command()(report)
 app.command()(evaluate)
+app.command()(train)
 app.command()(preflight)
 app.command()(compare)
 app.command()(convert)

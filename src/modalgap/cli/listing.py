@@ -17,6 +17,8 @@ class Listed(StrEnum):
     tasks = "tasks"
     models = "models"
     data = "data"
+    losses = "losses"
+    configs = "configs"
 
 
 Row = tuple[str, ...]
@@ -26,7 +28,7 @@ def listing(
     what: Annotated[Listed, typer.Argument(help="What to list.")],
     json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
 ) -> None:
-    """List what there is: measures, closers, tasks, models, data sets (and which are here)."""
+    """List what there is: measures, closers, tasks, models, data sets (and which are here), …"""
     import json as jsonlib
 
     head, rows, cards = {
@@ -35,6 +37,8 @@ def listing(
         Listed.tasks: _tasks,
         Listed.models: _models,
         Listed.data: _data,
+        Listed.losses: _losses,
+        Listed.configs: _configs,
     }[what]()
     if json:
         typer.echo(jsonlib.dumps({what.value: cards}, indent=2, ensure_ascii=False))
@@ -123,6 +127,31 @@ def _models() -> Listing:
     ]
     cards = {name: dataclasses.asdict(library) for name, library in ENCODERS.items()}
     return ("--model", "which models"), rows, cards
+
+
+def _losses() -> Listing:
+    import dataclasses
+
+    from modalgap.losses import LOSSES
+
+    rows = [(loss.name, loss.card.idea, ", ".join(loss.card.needs)) for loss in LOSSES.values()]
+    cards = {
+        loss.name: dataclasses.asdict(loss.card) | {"options": dict(loss.options)}
+        for loss in LOSSES.values()
+    }
+    return ("name", "what it does", "needs"), rows, cards
+
+
+def _configs() -> Listing:
+    from modalgap.train.config import ready
+
+    rows, cards = [], {}
+    for name, path in ready().items():
+        lines = path.read_text(encoding="utf-8").splitlines()
+        about = " ".join(line.removeprefix("#").strip() for line in lines if line.startswith("#"))
+        rows.append((name, about))
+        cards[name] = {"about": about, "text": "\n".join(lines)}
+    return ("name", "what it trains"), rows, cards
 
 
 def _data() -> Listing:

@@ -1,0 +1,53 @@
+"""modalgap train."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from modalgap.cli import data
+
+if TYPE_CHECKING:
+    from modalgap.train import Run
+
+
+def train(
+    config: Annotated[
+        str,
+        typer.Argument(
+            help="A YAML file, or the name of a ready configuration; see: modalgap list configs."
+        ),
+    ],
+    output: Annotated[Path, typer.Option("-o", "--output", help="Folder of the run.")],
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            help="section.key=value, repeatable, such as optimiser.lr=1e-4.",
+            show_default=False,
+        ),
+    ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Begin anew where a run of other settings lies.")
+    ] = False,
+) -> None:
+    """Train a contrastive model. After a kill, the same command goes on."""
+    from modalgap.train import train as work
+
+    say(work(config, output, settings=settings or (), overwrite=force))
+
+
+def say(run: Run) -> None:
+    """What a run gave: the last measurements, and where the model is."""
+    for remark in run.remarks:
+        data.note(remark)
+    start, end = run.first, run.last
+    if end:
+        width = max(map(len, end))
+        typer.echo(f"{'held-out':<{width}}  {'start':>8}  {'end':>8}")
+        for name, value in end.items():
+            before = f"{start[name]:8.4f}" if name in start else " " * 8
+            typer.echo(f"{name:<{width}}  {before}  {value:8.4f}")
+    typer.echo(f"log    {run.folder / 'log.jsonl'}\nmodel  {run.spec}")

@@ -1,0 +1,432 @@
+"""MAD made, in memory or as a folder of arrays and a manifest, and opened again.
+
+Such a folder holds ``images.npy`` (n, 24, 28, 28) unsigned bytes, ``labels.npy`` (n,),
+``train.npy`` and ``test.npy`` (positions of digits; all int64), and ``mad.json``, written last:
+the version of the format, factors, counts, seed, and a hash of the digits.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import signal
+import sys
+import warnings
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from modalgap import unfinished
+from modalgap.atomic import replacing
+from modalgap.data.classes import is_work
+from modalgap.data.mad import morphology
+from modalgap.data.mad.digits import CLASSES, Digits
+from modalgap.data.mad.digits import digits as embedded
+from modalgap.data.mad.factors import CHANNELS, FACTORS, VARIANTS
+from modalgap.data.reading import load_json, reading
+from modalgap.data.source import check_seed
+from modalgap.errors import FileError, InputError, ModalgapError, OptionError, OutputError
+from modalgap.progress import progress
+
+Ints = NDArray[np.int64]
+
+MANIFEST = "mad.json"
+ARRAYS = ("images", "labels", "train", "test")
+FORMAT = 1
+BLOCK = 128  # digits a part
+SHAPE = (len(VARIANTS), morphology.SIDE, morphology.SIDE)
+PR_SET_PDEATHSIG = 1  # of sys/prctl.h
+
+
+@dataclass(frozen=True, eq=False)
+class Mad:
+    """Digits in all their variants; colours are put on when pixels are asked for.
+
+    Args:
+        images: (n, 24, 28, 28) unsigned bytes, the variants in the order of ``VARIANTS``.
+        labels: (n,) which digit each is.
+        train: positions of the digits to train on.
+        test: positions of those that are held out.
+        name: of the digits.
+        seed: of swellings, fractures and places.
+        folder: where it lies, if it does.
+    """
+
+    images: NDArray[np.uint8]
+    labels: Ints
+    train: Ints
+    test: Ints
+    name: str
+    seed: int
+    folder: Path | None = None
+
+    def __len__(self) -> int:
+        """Number of digits."""
+        return len(self.images)
+
+    def __repr__(self) -> str:
+        return f"Mad({self.name!r}, {len(self)} digits, {len(self.test)} of them held out)"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """To other processes only the folder is sent, where there is one."""
+        if self.folder is not None:
+            return load, (self.folder,)
+        return Mad, (self.images, self.labels, self.train, self.test, self.name, self.seed)
+
+    def codes(self, digit: Ints, variant: Ints, colour: Ints) -> Ints:
+        """(b, 6) codes of the factors in the order of ``FACTORS``, from three (b,) arrays.
+
+        Args:
+            digit: positions of digits, 0 … n - 1.
+            variant: rows of ``VARIANTS``.
+            colour: codes of colours.
+        """
+        label = self.labels[digit][:, None]
+        return np.concatenate([label, VARIANTS[variant], np.asarray(colour)[:, None]], 1)
+
+    def pixels(self, digit: Ints, variant: Ints, colour: Ints) -> NDArray[np.uint8]:
+        """(b, 28, 28, 3) red, green and blue of (b,) looks, given as to ``codes``."""
+        grey = self.images[digit, variant]
+        return np.asarray(grey[..., None] * CHANNELS[colour][:, None, None, :])
+
+
+def build(
+    digits: Digits | None = None,
+    folder: Path | None = None,
+    *,
+    workers: int | None = None,
+    seed: int = 0,
+    overwrite: bool = False,
+) -> Mad:
+    """Make every variant of every digit.
+
+    What is random in a digit's variants depends on the seed and the digit's position alone, so
+    neither the workers nor a kill on the way change a byte. A folder that holds the same already
+    is opened; a killed run goes on where it was.
+
+    Args:
+        digits: by default scikit-learn's.
+        folder: where to keep it, read again with ``load``; by default in memory.
+        workers: processes; by default one a processor, as far as there is work for them.
+        seed: of swellings, fractures and places.
+        overwrite: whether a MAD of other settings in the folder may be replaced.
+
+    Raises:
+        OptionError: no number of workers, or no seed.
+        OutputError: the folder cannot be made, or holds something else.
+        InputError: a library is missing, or an unfinished run of other settings is there.
+    """
+    check_seed(seed)
+    if workers is not None and (
+        isinstance(workers, bool) or not isinstance(workers, int) or workers < 1
+    ):
+        raise OptionError(f"workers: must be an integer of at least 1; got {workers!r}")
+    if folder is not None and not isinstance(folder, str | Path):
+        raise OptionError(f"folder: must be a path; got {type(folder).__name__}")
+    if digits is not None and not isinstance(digits, Digits):
+        raise InputError(f"digits: must be Digits; got {type(digits).__name__}")
+    digits = embedded() if digits is None else digits
+    morphology.opencv()
+    task = _Task(digits.images, seed)
+    if folder is None:
+        images = np.empty((len(digits), *SHAPE), np.uint8)
+        for first, block in _blocks(task, range(0, len(digits), BLOCK), workers):
+            images[first : first + len(block)] = block
+        train = np.setdiff1d(np.arange(len(digits)), digits.held_out)
+        return Mad(images, digits.labels, train, digits.held_out, digits.name, seed)
+    return _build_in(Path(folder), digits, task, workers, overwrite=overwrite)
+
+
+def _build_in(
+    folder: Path, digits: Digits, task: _Task, workers: int | None, *, overwrite: bool
+) -> Mad:
+    said = _manifest(digits, task.seed)
+    work = folder.absolute().with_name(f"{folder.absolute().name}.parts")
+    if _is_there(folder, said, work, overwrite=overwrite):
+        found = load(folder)
+        unfinished.remove(work) if is_work(work) else None
+        return found
+    try:
+        folder.mkdir(exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{folder}: cannot be made ({error.strerror})") from error
+    plan = {"kind": "mad", **said}
+    with unfinished.work_folder(work, plan, anew=overwrite):
+        todo = [
+            first
+            for first in range(0, len(digits), BLOCK)
+            if _part(work, first, min(BLOCK, len(digits) - first)) is None
+        ]
+        for first, block in _blocks(task, todo, workers):
+            with replacing(work / f"{first:09d}.safetensors", overwrite=True) as file:
+                from safetensors.numpy import save
+
+                file.write(save({"images": block}))
+        _finish(folder, digits, work, said)
+        unfinished.remove(work)
+    return load(folder)
+
+
+def _is_there(folder: Path, said: dict[str, Any], work: Path, *, overwrite: bool) -> bool:
+    """Whether the folder holds what is asked for; refuses what may not be replaced."""
+    try:
+        inside = [each.name for each in folder.iterdir()]
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        raise OutputError(f"{folder}: cannot be written ({error.strerror})") from error
+    ours = {MANIFEST, *(f"{name}.npy" for name in ARRAYS)}
+    others = sorted(
+        name for name in inside if name not in ours and not name.startswith(".modalgap-")
+    )
+    if MANIFEST in inside:
+        try:
+            if _read_manifest(folder) == said:
+                return True
+        except FileError:
+            if not overwrite:
+                raise
+        if not overwrite:
+            raise OutputError(
+                f"{folder}: holds a MAD of other digits or another seed; replace it with --force"
+                " or overwrite=True"
+            )
+    elif inside and not is_work(work):
+        others = others or sorted(inside)
+    if others:
+        raise OutputError(
+            f"{folder}: must be missing, empty or a MAD folder; found {others[0]}: choose another"
+        )
+    return False
+
+
+def _manifest(digits: Digits, seed: int) -> dict[str, Any]:
+    """Everything on which the bytes depend, as it is read back."""
+    return {
+        "format": FORMAT,
+        "factors": {name: list(words) for name, words in FACTORS.items()},
+        "digits": digits.name,
+        "fingerprint": digits.fingerprint(),
+        "seed": seed,
+        "count": len(digits),
+        "train": len(digits) - len(digits.held_out),
+        "test": len(digits.held_out),
+    }
+
+
+def _finish(folder: Path, digits: Digits, work: Path, said: dict[str, Any]) -> None:
+    """The files of the folder; the manifest last, so that with it everything is there."""
+    with suppress(FileNotFoundError):
+        (folder / MANIFEST).unlink()
+    with replacing(folder / "images.npy", overwrite=True) as file:
+        shape = (len(digits), *SHAPE)
+        np.lib.format.write_array_header_1_0(  # type: ignore[no-untyped-call]
+            file, {"descr": "|u1", "fortran_order": False, "shape": shape}
+        )
+        for first in range(0, len(digits), BLOCK):
+            part = _part(work, first, min(BLOCK, len(digits) - first))
+            if part is None:
+                raise FileError(f"{work}: has lost a part; run the same again")
+            file.write(part.tobytes())
+    train = np.setdiff1d(np.arange(len(digits)), digits.held_out)
+    for name, array in (("labels", digits.labels), ("train", train), ("test", digits.held_out)):
+        with replacing(folder / f"{name}.npy", overwrite=True) as file:
+            np.save(file, array.astype("<i8"), allow_pickle=False)
+    with replacing(folder / MANIFEST, overwrite=True) as file:
+        file.write(json.dumps(said, indent=1, ensure_ascii=False).encode())
+
+
+def _part(work: Path, first: int, count: int) -> NDArray[np.uint8] | None:
+    """A part that an earlier run has made; None if it is not there, or not whole."""
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file
+
+    try:
+        found = load_file(work / f"{first:09d}.safetensors").get("images")
+    except (OSError, SafetensorError):
+        return None
+    whole = found is not None and found.dtype == np.uint8 and found.shape == (count, *SHAPE)
+    return found if whole else None
+
+
+# opening ----------------------------------------------------------------------------------------
+
+
+def is_mad(folder: Path) -> bool:
+    """Whether the folder holds a MAD."""
+    return (folder / MANIFEST).is_file()
+
+
+def load(folder: str | Path) -> Mad:
+    """Open a folder that ``build`` has made; the images stay on the disk.
+
+    Raises:
+        FileError: no such folder, or its manifest or arrays are damaged.
+    """
+    if not isinstance(folder, str | Path):
+        raise InputError(f"folder: must be a path; got {type(folder).__name__}")
+    folder = Path(folder)
+    said = _read_manifest(folder)
+    count = said["count"]
+    images = _array(folder, "images", "|u1", (count, *SHAPE))
+    labels = np.array(_array(folder, "labels", "<i8", (count,)))
+    train, test = (np.array(_array(folder, each, "<i8", (said[each],))) for each in ARRAYS[2:])
+    if ((labels < 0) | (labels >= CLASSES)).any():
+        raise FileError(f"{folder / 'labels.npy'}: must hold 0 … 9; is damaged")
+    if not np.array_equal(np.sort(np.concatenate([train, test])), np.arange(count)):
+        raise FileError(f"{folder}: train.npy and test.npy must share out all digits; damaged")
+    return Mad(images, labels, train, test, said["digits"], said["seed"], folder)
+
+
+def _read_manifest(folder: Path) -> dict[str, Any]:
+    path = folder / MANIFEST
+    if not path.is_file():
+        raise FileError(f"{folder}: must be a MAD folder, with {MANIFEST}")
+    said = load_json(path)
+    if not isinstance(said, dict):
+        raise FileError(f"{path}: must hold a table of settings; is damaged")
+    if said.get("format") != FORMAT:
+        raise FileError(f"{path}: must be of format {FORMAT}; got {said.get('format')!r}"[:300])
+    if said.get("factors") != {name: list(words) for name, words in FACTORS.items()}:
+        raise FileError(f"{path}: must have the factors of this version; it has others")
+    for key, kind in (
+        ("count", int),
+        ("train", int),
+        ("test", int),
+        ("seed", int),
+        ("digits", str),
+        ("fingerprint", str),
+    ):
+        if not isinstance(said.get(key), kind) or isinstance(said[key], bool):
+            raise FileError(f"{path}: must have {key!r}, {kind.__name__}; is damaged")
+    if said["count"] < 1 or min(said["train"], said["test"]) < 0:
+        raise FileError(f"{path}: must count at least one digit; is damaged")
+    return said
+
+
+def _array(folder: Path, name: str, kind: str, shape: tuple[int, ...]) -> NDArray[Any]:
+    path = folder / f"{name}.npy"
+    with reading(str(path)):
+        if not path.is_file():
+            raise FileError("must be there; it is missing")
+        found: NDArray[Any] = np.load(
+            path, mmap_mode="r" if np.prod(shape) else None, allow_pickle=False
+        )
+    if found.dtype != np.dtype(kind) or found.shape != shape:
+        raise FileError(
+            f"{path}: must be {np.dtype(kind)} {shape}; got {found.dtype} {found.shape}"
+        )
+    return found
+
+
+# making -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Task:
+    """A block of digits after another."""
+
+    images: NDArray[np.uint8]
+    seed: int
+
+    def __call__(self, first: int) -> NDArray[np.uint8]:
+        images = self.images[first : first + BLOCK]
+        return morphology.vary_all(images, draws(self.seed, first, len(images)))
+
+
+def draws(seed: int, first: int, count: int) -> NDArray[np.float32]:
+    """Rows ``first`` … of an endless table of numbers of [0, 1): (count, 24, 6).
+
+    A counter-based generator is set to the row, so the rows before need not be drawn.
+    """
+    row = len(VARIANTS) * morphology.DRAWN  # a multiple of four: that many a step of the counter
+    found = np.random.Generator(np.random.Philox(key=seed).advance(first * row // 4))
+    drawn = found.random((count, len(VARIANTS), morphology.DRAWN))
+    return np.minimum(drawn.astype(np.float32), np.float32(1 - 2**-24))
+
+
+def _blocks(
+    task: _Task, starts: Any, workers: int | None
+) -> Iterator[tuple[int, NDArray[np.uint8]]]:
+    """The first position of each block, and its variants, in order."""
+    starts = list(starts)
+    if workers is None:
+        workers = min(_processors(), len(starts) // 2)  # a process for less is not worth its start
+    total = sum(len(task.images[first : first + BLOCK]) for first in starts)
+    with progress("digits", total, "digits") as advance, _mapping(task, workers, starts) as found:
+        for first, block in zip(starts, found, strict=True):
+            yield first, block
+            advance(len(block))
+
+
+@contextmanager
+def _mapping(task: _Task, workers: int, starts: list[int]) -> Iterator[Iterator[NDArray[np.uint8]]]:
+    workers = min(workers, len(starts))
+    if workers <= 1:
+        yield map(task, starts)
+        return
+    with warnings.catch_warnings(), _without_threads():
+        warnings.simplefilter("ignore")  # about threads beside forks
+        pool = ProcessPoolExecutor(workers, initializer=_begin, initargs=(task,))
+        try:
+            yield _ahead(pool, iter(starts), 2 * workers)
+        except BrokenProcessPool:
+            raise ModalgapError(
+                "a worker died, perhaps for want of memory; what is made is kept: run the same"
+                f" again, with fewer than {workers} workers"
+            ) from None
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def _without_threads() -> Iterator[None]:
+    """OpenCV on one thread meanwhile: a process forked beside its others waits for ever."""
+    cv2 = morphology.opencv()
+    before = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    try:
+        yield
+    finally:
+        cv2.setNumThreads(before)
+
+
+def _ahead(
+    pool: ProcessPoolExecutor, starts: Iterator[int], count: int
+) -> Iterator[NDArray[np.uint8]]:
+    waiting = deque(pool.submit(_block, first) for first in islice(starts, count))
+    while waiting:
+        yield waiting.popleft().result()
+        waiting.extend(pool.submit(_block, first) for first in islice(starts, 1))
+
+
+_task: _Task
+
+
+def _begin(task: _Task) -> None:
+    """A worker's start."""
+    global _task
+    _task = task
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the run itself says that it was interrupted
+    if sys.platform == "linux":  # a worker whose run was killed would wait for it for ever
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def _block(first: int) -> NDArray[np.uint8]:
+    return _task(first)
+
+
+def _processors() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

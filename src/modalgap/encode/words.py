@@ -1,0 +1,56 @@
+"""A tokenizer of whole words: one word, one token, as MAD's captions need.
+
+It is written as a ``tokenizer.json`` of the tokenizers library, so that open_clip and transformers
+read it back without knowing this project.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+from transformers import PreTrainedTokenizerFast
+
+from modalgap.errors import OptionError
+
+PAD, START, UNKNOWN, END = "[PAD]", "[START]", "[UNKNOWN]", "[END]"
+
+
+def size_of(words: Sequence[str]) -> int:
+    """How many tokens there are for so many words."""
+    return len(words) + 4
+
+
+def write_tokenizer(words: Sequence[str], folder: Path) -> None:
+    """Write the tokenizer of ``words``, which captions join by "-" or spaces.
+
+    The end has the largest id: there CLIP's text tower reads its feature.
+
+    Args:
+        words: distinct, without spaces or "-".
+        folder: where the files go.
+
+    Raises:
+        OptionError: words that are the same, or that would be cut in two.
+    """
+    split = [word for word in words if not word or set(word) & set("- \t\n")]
+    if split or len({word.lower() for word in words}) < len(words):
+        raise OptionError(f"words: must be distinct and without spaces or '-'; got {words!r}"[:200])
+    ids = {word: i for i, word in enumerate([PAD, START, UNKNOWN, *map(str.lower, words), END])}
+    made = Tokenizer(models.WordLevel(ids, unk_token=UNKNOWN))
+    made.normalizer = normalizers.Lowercase()
+    made.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Split("-", "removed")]
+    )
+    made.post_processor = processors.TemplateProcessing(
+        single=f"{START} $A {END}", special_tokens=[(START, ids[START]), (END, ids[END])]
+    )
+    PreTrainedTokenizerFast(
+        tokenizer_object=made,
+        pad_token=PAD,
+        bos_token=START,
+        eos_token=END,
+        unk_token=UNKNOWN,
+        clean_up_tokenization_spaces=False,
+    ).save_pretrained(str(folder))

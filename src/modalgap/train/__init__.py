@@ -1,0 +1,13 @@
+"""Train: contrastive models of two towers, small enough for a laptop or large, by configuration.
+
+``modalgap.train("mad_k2", "run")`` trains; the folder it leaves is a model for ``encode``.
+Needs ``pip install 'modalgap[train]'``.
+"""
+
+from modalgap._lazy import callable_package
+from modalgap.train.config import Config, load_config, ready
+from modalgap.train.verb import Run, read_run, train
+
+__all__ = ["Config", "Run", "load_config", "read_run", "ready", "train"]
+
+callable_package(__name__, train)

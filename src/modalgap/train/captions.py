@@ -1,0 +1,108 @@
+"""Caption transforms: what of a caption a model gets to read.
+
+Source: Schrodi et al. 2025, section 6 (random contiguous half, quarter, word dropout).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from modalgap.checks import value_of
+from modalgap.errors import OptionError
+
+Rng = np.random.Generator
+Transform = Callable[[str, Rng], str]
+
+
+def part(share: float) -> Transform:
+    """A random contiguous ``share`` of the words, one at least."""
+
+    def transform(caption: str, rng: Rng) -> str:
+        words, mark = _cut(caption)
+        keep = max(1, round(len(words) * share))
+        start = int(rng.integers(len(words) - keep + 1))
+        return mark.join(words[start : start + keep])
+
+    return transform
+
+
+def word_dropout(share: float = 0.5) -> Transform:
+    """Each word left out with probability ``share``; one is kept at least."""
+
+    def transform(caption: str, rng: Rng) -> str:
+        words, mark = _cut(caption)
+        kept = rng.random(len(words)) >= share
+        if not kept.any():
+            kept[rng.integers(len(words))] = True
+        return mark.join(word for word, stays in zip(words, kept, strict=True) if stays)
+
+    return transform
+
+
+def keep(count: int = 1, objects: Sequence[str] = ()) -> Transform:
+    """The words among ``objects``, and ``count`` random others, in their order.
+
+    Where a caption has none of ``objects``, its first word is the object.
+    """
+    named = set(objects)
+
+    def transform(caption: str, rng: Rng) -> str:
+        words, mark = _cut(caption)
+        stays = np.array([word in named for word in words])
+        stays[0] |= not stays.any()
+        others = np.flatnonzero(~stays)
+        stays[rng.permutation(others)[:count]] = True
+        return mark.join(word for word, kept in zip(words, stays, strict=True) if kept)
+
+    return transform
+
+
+def chain(names: Sequence[str], objects: Sequence[str] = ()) -> Transform:
+    """All transforms of ``names``, in order: ``half``, ``quarter``, ``word_dropout:P``, ``keep:K``.
+
+    Args:
+        names: as in a configuration.
+        objects: the words that name objects, for ``keep``.
+
+    Raises:
+        OptionError: no such transform, or a number that it cannot take.
+    """
+    steps = [_one(name, objects) for name in names]
+
+    def transform(caption: str, rng: Rng) -> str:
+        for step in steps:
+            caption = step(caption, rng)
+        return caption
+
+    return transform
+
+
+def _one(name: str, objects: Sequence[str]) -> Transform:
+    kind, colon, said = name.partition(":")
+    number = value_of(said) if colon else None
+    if kind in ("half", "quarter") and not colon:
+        return part(0.5 if kind == "half" else 0.25)
+    if kind == "word_dropout":
+        number = 0.5 if number is None else number
+        if isinstance(number, bool) or not isinstance(number, int | float) or not 0 <= number <= 1:
+            raise OptionError(f"data.transforms: {kind} takes a share of 0 to 1; got {said!r}")
+        return word_dropout(number)
+    if kind == "keep":
+        number = 1 if number is None else number
+        if isinstance(number, bool) or not isinstance(number, int) or number < 0:
+            raise OptionError(f"data.transforms: {kind} takes a whole number; got {said!r}")
+        return keep(number, objects)
+    if kind in ("half", "quarter"):
+        raise OptionError(f"data.transforms: {kind} takes no number; got {name!r}")
+    raise OptionError.unknown(
+        "caption transform", kind, ("half", "quarter", "word_dropout", "keep")
+    )
+
+
+def _cut(caption: str) -> tuple[list[str], str]:
+    """The words of a caption and what joins them: "-" in MAD's, spaces in all others."""
+    if " " not in caption.strip() and "-" in caption:
+        return caption.split("-"), "-"
+    return caption.split() or [caption], " "

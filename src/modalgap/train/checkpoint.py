@@ -1,0 +1,144 @@
+"""Checkpoints: everything that the next step depends on, in one safetensors file, replaced whole.
+
+Nothing is pickled. What is random is drawn from the step's number, so no random state is kept.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import xxhash
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from modalgap.atomic import replacing
+from modalgap.errors import FileError, OutputError
+
+FORMAT = "modalgap training checkpoint 1"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What was found.
+
+    Attributes:
+        path: the file.
+        step: how many steps were done.
+        tensors: weights, and the optimiser's two moments of each.
+        facts: what else was noted.
+    """
+
+    path: Path
+    step: int
+    tensors: Mapping[str, Tensor]
+    facts: Mapping[str, Any]
+
+
+def path_of(folder: Path, step: int) -> Path:
+    """The file of a step."""
+    return folder / f"step-{step:09d}.safetensors"
+
+
+def save(
+    folder: Path,
+    step: int,
+    model: nn.Module,
+    optimiser: torch.optim.Optimizer,
+    facts: Mapping[str, Any],
+    keep: int,
+) -> Path:
+    """Write a checkpoint, and remove all but the newest ``keep``.
+
+    Raises:
+        OutputError: it cannot be written; the earlier ones stay.
+    """
+    tensors = {f"model.{key}": each.detach().cpu() for key, each in model.state_dict().items()}
+    names = {id(each): name for name, each in model.named_parameters()}
+    for parameter, state in optimiser.state.items():
+        for key, value in state.items():
+            tensors[f"optimiser.{key}.{names[id(parameter)]}"] = value.detach().cpu().clone()
+    tensors = {key: each.contiguous().clone() for key, each in tensors.items()}
+    said = {
+        "format": FORMAT,
+        "step": str(step),
+        "facts": json.dumps(facts),
+        "hash": _hash(tensors),
+    }
+    path = path_of(folder, step)
+    try:
+        with replacing(path, overwrite=True) as file:
+            save_file(tensors, file.name, said)
+    except SafetensorError as error:  # a full disk
+        raise OutputError(f"{path}: cannot be written ({error})") from error
+    for old in sorted(folder.glob("step-*.safetensors"))[:-keep]:
+        old.unlink(missing_ok=True)
+    return path
+
+
+def newest(folder: Path) -> tuple[Checkpoint | None, list[str]]:
+    """The newest checkpoint that is whole, and what is wrong with newer ones."""
+    wrong = []
+    for path in sorted(folder.glob("step-*.safetensors"), reverse=True):
+        try:
+            return _read(path), wrong
+        except FileError as error:
+            wrong.append(str(error))
+    return None, wrong
+
+
+def restore(
+    found: Checkpoint, model: nn.Module, optimiser: torch.optim.Optimizer, device: torch.device
+) -> None:
+    """Put a checkpoint into a model and its optimiser.
+
+    Raises:
+        FileError: it is of another model.
+    """
+    weights = {
+        key.removeprefix("model."): each
+        for key, each in found.tensors.items()
+        if key.startswith("model.")
+    }
+    try:
+        model.load_state_dict(weights)
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())[:160]
+        raise FileError(f"{found.path}: is of another model ({reason})") from error
+    for name, parameter in model.named_parameters():
+        state = {}
+        for key in ("step", "exp_avg", "exp_avg_sq"):
+            value = found.tensors.get(f"optimiser.{key}.{name}")
+            if value is not None:
+                state[key] = value.clone() if key == "step" else value.clone().to(device)
+        if state:
+            optimiser.state[parameter] = state
+
+
+def _read(path: Path) -> Checkpoint:
+    try:
+        with safe_open(path, "pt") as file:
+            said = file.metadata() or {}
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+        if said.get("format") != FORMAT or said.get("hash") != _hash(tensors):
+            raise FileError(f"{path}: is damaged, or no checkpoint of training")
+        return Checkpoint(path, int(said["step"]), tensors, json.loads(said["facts"]))
+    except (OSError, SafetensorError, ValueError, KeyError) as error:
+        if isinstance(error, FileError):
+            raise
+        raise FileError(f"{path}: is damaged ({' '.join(str(error).split())[:100]})") from error
+
+
+def _hash(tensors: Mapping[str, Tensor]) -> str:
+    digest = xxhash.xxh3_128()
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"{name}|{tuple(tensor.shape)}|{tensor.dtype}|".encode())
+        flat = tensor.reshape(-1)
+        if flat.numel():
+            digest.update(flat.contiguous().view(torch.uint8).numpy().data)
+    return digest.hexdigest()

@@ -1,0 +1,402 @@
+"""What a training run is: every setting, its default, and the rules it must keep.
+
+A configuration is YAML: sections and keys as the fields below. ``base: NAME`` takes another one's
+settings first. A key that nothing has is an error that names the nearest one.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import typing
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from modalgap.checks import at_least, one_of, value_of, whole
+from modalgap.errors import FileError, InputError, OptionError
+
+READY = Path(__file__).parent / "configs"
+PRECISIONS = {"fp32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
+NEVER = ("devices", "nodes", "accelerator", "workers", "checkpoint")  # do not change the numbers
+
+
+@dataclass(frozen=True, kw_only=True)
+class Model:
+    """What is trained.
+
+    Attributes:
+        architecture: a name of open_clip's, ``mad_cnn``, ``mad_vit``, the path of a JSON file, or
+            its contents; used unless ``start`` is given.
+        start: trained weights to go on from: ``open_clip:NAME/TAG`` or ``open_clip:/path``.
+        amended: turn the texts onto the images before the first step (Liang et al. 2022, app. D).
+    """
+
+    architecture: str | dict[str, Any] = "mad_cnn"
+    start: str | None = None
+    amended: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Data:
+    """What it is trained on.
+
+    Attributes:
+        source: ``mad``, a folder made by ``modalgap data mad``, or whatever ``modalgap encode``
+            takes: a folder, CSV, TSV, tar shards, Parquet, the name of a data set.
+        digits: of MAD: a folder of MNIST's files; by default the digits of scikit-learn.
+        captions: of MAD: ``object_only`` or ``object_attribute_K``; or a mapping of ``object``,
+            ``attributes`` and ``presence``.
+        transforms: what is done to captions, in order: ``half``, ``quarter``,
+            ``word_dropout:0.5``, ``keep:2``.
+        split, root, image_column, text_column, limit: as of ``modalgap encode``.
+        held_out: the share, or the number, of images that are never trained on; for MAD a share of
+            the digits.
+        augment: whether images are randomly cropped.
+    """
+
+    source: str = "mad"
+    digits: str | None = None
+    captions: str | dict[str, Any] = "object_only"
+    transforms: list[str] = field(default_factory=list)
+    split: str | None = None
+    root: str | None = None
+    image_column: str | None = None
+    text_column: str | None = None
+    limit: int | None = None
+    held_out: float = 0.2
+    augment: bool = True
+
+    def __post_init__(self) -> None:
+        if self.limit is not None:
+            whole("data.limit", self.limit, 4)
+        at_least("data.held_out", self.held_out, 0)
+        if self.held_out >= 1 and self.held_out != int(self.held_out):
+            raise OptionError(
+                f"data.held_out must be a share below 1 or a whole number; got {self.held_out!r}"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Temperature:
+    """What cosines are divided by.
+
+    Attributes:
+        initial: τ at the first step; None is the model's own.
+        mode: ``learnable``, ``frozen``, or ``scheduled``: from ``initial`` to ``final``.
+        final: τ at the last step, where scheduled; the logarithm moves on a line.
+        lowest, highest: what a learnable τ is clamped to.
+    """
+
+    initial: float | None = None
+    mode: str = "learnable"
+    final: float | None = None
+    lowest: float = 0.01
+    highest: float | None = None
+
+    def __post_init__(self) -> None:
+        one_of("temperature.mode", self.mode, ("learnable", "frozen", "scheduled"))
+        for name in ("initial", "final", "lowest", "highest"):
+            if (value := getattr(self, name)) is not None:
+                at_least(f"temperature.{name}", value, 1e-6)
+        if (self.mode == "scheduled") != (self.final is not None):
+            raise OptionError("temperature.final goes with temperature.mode: scheduled")
+        if self.highest is not None and self.highest <= self.lowest:
+            raise OptionError(
+                f"temperature.highest must be above lowest, {self.lowest}; got {self.highest}"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Optimiser:
+    """AdamW; gains, biases and the temperature are not decayed.
+
+    Attributes:
+        lr: learning rate after warm-up.
+        warmup: steps over which it rises from 0.
+        schedule: ``cosine`` to 0, or ``constant``.
+        betas, eps, weight_decay: of AdamW.
+        clip: longest gradient; None clips none.
+    """
+
+    lr: float = 1e-3
+    warmup: int = 0
+    schedule: str = "cosine"
+    betas: list[float] = field(default_factory=lambda: [0.9, 0.98])
+    eps: float = 1e-6
+    weight_decay: float = 0.2
+    clip: float | None = None
+
+    def __post_init__(self) -> None:
+        at_least("optimiser.lr", self.lr, 0)
+        at_least("optimiser.eps", self.eps, 1e-20)
+        at_least("optimiser.weight_decay", self.weight_decay, 0)
+        whole("optimiser.warmup", self.warmup, 0)
+        one_of("optimiser.schedule", self.schedule, ("cosine", "constant"))
+        if len(self.betas) != 2:
+            raise OptionError(f"optimiser.betas must be two numbers; got {self.betas!r}")
+        for beta in self.betas:
+            at_least("optimiser.betas", beta, 0, 0.999999)
+        if self.clip is not None:
+            at_least("optimiser.clip", self.clip, 1e-12)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Swap:
+    """Modality swapping (Yaras et al. 2024, section 5).
+
+    Attributes:
+        share: of the pairs in a batch, whose two features change sides.
+        kind: ``hard`` exchanges them, ``soft`` mixes them by a random share.
+    """
+
+    share: float = 0.0
+    kind: str = "hard"
+
+    def __post_init__(self) -> None:
+        at_least("swap.share", self.share, 0, 1)
+        one_of("swap.kind", self.kind, ("hard", "soft"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Watch:
+    """What is written down meanwhile.
+
+    Attributes:
+        every: steps between lines of the loss.
+        measure: steps between measurements on the held-out part; 0 measures at the end alone.
+        rows: most held-out images in these.
+        tensorboard: whether to write its files as well.
+    """
+
+    every: int = 10
+    measure: int = 100
+    rows: int = 2000
+    tensorboard: bool = True
+
+    def __post_init__(self) -> None:
+        whole("watch.every", self.every, 1)
+        whole("watch.measure", self.measure, 0)
+        whole("watch.rows", self.rows, 4)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checkpoint:
+    """What a killed run goes on from.
+
+    Attributes:
+        every: steps between two.
+        keep: how many of the newest stay.
+    """
+
+    every: int = 200
+    keep: int = 2
+
+    def __post_init__(self) -> None:
+        whole("checkpoint.every", self.every, 1)
+        whole("checkpoint.keep", self.keep, 1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """One training run.
+
+    Attributes:
+        batch: pairs a step, over all processes.
+        accumulate: parts in which a process encodes its pairs; the loss is still that of the batch.
+        steps, epochs: how long; one of the two.
+        losses: name to weight, or to a mapping of ``weight`` and the loss's options.
+        precision: ``fp32``, ``bf16`` or ``fp16``.
+        accelerator, devices, nodes: as of Lightning Fabric; torchrun's settings are found.
+        workers: processes that decode images; None is one a processor, at most 8.
+        seed: of weights, order, looks and captions.
+    """
+
+    model: Model = field(default_factory=Model)
+    data: Data = field(default_factory=Data)
+    losses: dict[str, Any] = field(default_factory=lambda: {"infonce": 1.0})
+    temperature: Temperature = field(default_factory=Temperature)
+    optimiser: Optimiser = field(default_factory=Optimiser)
+    swap: Swap = field(default_factory=Swap)
+    watch: Watch = field(default_factory=Watch)
+    checkpoint: Checkpoint = field(default_factory=Checkpoint)
+    batch: int = 256
+    accumulate: int = 1
+    steps: int | None = None
+    epochs: float | None = None
+    precision: str = "fp32"
+    accelerator: str = "auto"
+    devices: int = 1
+    nodes: int = 1
+    workers: int | None = None
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        whole("batch", self.batch, 2)
+        whole("accumulate", self.accumulate, 1)
+        for name in ("devices", "nodes"):
+            whole(name, getattr(self, name), 1)
+        whole("seed", self.seed, 0, 2**31 - 1)
+        if self.workers is not None:
+            whole("workers", self.workers, 0)
+        one_of("precision", self.precision, tuple(PRECISIONS))
+        one_of("accelerator", self.accelerator, ("auto", "cpu", "cuda", "mps"))
+        if (self.steps is None) == (self.epochs is None):
+            given = "neither" if self.steps is None else "both"
+            raise OptionError(f"give either steps or epochs; got {given}")
+        if self.steps is not None:
+            whole("steps", self.steps, 1)
+        if self.epochs is not None:
+            at_least("epochs", self.epochs, 1e-9)
+        if self.precision == "fp16" and self.accumulate > 1:
+            raise OptionError("precision fp16 cannot accumulate; take bf16, or accumulate: 1")
+
+    def plain(self) -> dict[str, Any]:
+        """The settings as plain values, for YAML and JSON."""
+        return asdict(self)
+
+    def plan(self) -> dict[str, Any]:
+        """Those settings that the numbers depend on."""
+        return {key: value for key, value in self.plain().items() if key not in NEVER}
+
+
+def ready() -> dict[str, Path]:
+    """Name to file of the configurations that come with this package."""
+    return {path.stem: path for path in sorted(READY.glob("*.yaml"))}
+
+
+def load_config(
+    what: str | Path | Mapping[str, Any] | Config, settings: Sequence[str] = ()
+) -> Config:
+    """The configuration of a run.
+
+    Args:
+        what: the name of a ready one, the path of a YAML file, a mapping, or a ``Config``.
+        settings: ``key=value`` or ``section.key=value``, which come last.
+
+    Raises:
+        FileError: not YAML.
+        OptionError: a name, a key or a value that nothing has.
+    """
+    if isinstance(what, Config):
+        found = what.plain()
+    elif isinstance(what, Mapping):
+        found = _based(dict(what), Path(), ())
+    else:
+        found = _read(what, ())
+    for each in settings:
+        key, equals, value = each.partition("=")
+        if not equals or not key.strip():
+            raise OptionError(f"--set: must be key=value; got {each!r}")
+        _put(found, key.strip().split("."), _typed(value))
+    return _make(Config, found, "")
+
+
+def _read(what: str | Path, seen: tuple[str, ...], near: Path = Path()) -> dict[str, Any]:
+    import yaml
+
+    known = ready()
+    path = known.get(str(what)) or near / Path(what).expanduser()
+    if str(path) in seen:
+        raise FileError(f"{path}: is based on itself")
+    if not path.is_file():
+        if path.suffix in (".yaml", ".yml"):
+            raise FileError(f"{path}: no such file")
+        raise OptionError.unknown("configuration", str(what), known)
+    try:
+        found = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
+        raise FileError(f"{path}: must be YAML ({' '.join(str(error).split())[:120]})") from error
+    if not isinstance(found, dict):
+        raise FileError(f"{path}: must hold keys and values; holds {type(found).__name__}")
+    return _based(found, path.parent, (*seen, str(path)))
+
+
+def _based(found: dict[Any, Any], near: Path, seen: tuple[str, ...]) -> dict[str, Any]:
+    base = found.pop("base", None)
+    if base is None:
+        return found
+    return _over(_read(str(base), seen, near), found)
+
+
+def _over(below: dict[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """``above`` laid on ``below``, section by section; losses are replaced whole."""
+    made = dict(below)
+    for key, value in above.items():
+        both = isinstance(value, Mapping) and isinstance(made.get(key), Mapping)
+        made[key] = _over(made[key], value) if both and key != "losses" else value
+    return made
+
+
+def _put(found: dict[str, Any], keys: list[str], value: Any) -> None:
+    for key in keys[:-1]:
+        inner = found.get(key)
+        found[key] = dict(inner) if isinstance(inner, Mapping) else {}
+        found = found[key]
+    found[keys[-1]] = value
+
+
+def _typed(text: str) -> Any:
+    import yaml
+
+    try:
+        found = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise OptionError(f"--set: the value must be YAML; got {text!r}") from error
+    return value_of(found) if isinstance(found, str) and "," not in found else found  # 1e-3
+
+
+def _make(kind: type[Any], values: object, where: str) -> Any:
+    """The dataclass ``kind`` from a mapping; ``where`` is the section, with a dot."""
+    section = where.rstrip(".")
+    if not isinstance(values, Mapping):
+        raise OptionError(f"{section}: must hold keys and values; got {values!r}")
+    types = typing.get_type_hints(kind)
+    known = [each.name for each in fields(kind)]
+    made = {}
+    for key, value in values.items():
+        if key not in known:
+            raise OptionError.unknown(f"key of {section or 'the configuration'}", str(key), known)
+        if dataclasses.is_dataclass(types[key]):
+            made[key] = _make(types[key], {} if value is None else value, f"{where}{key}.")  # type: ignore[arg-type]
+        else:
+            made[key] = _fitting(types[key], value, f"{where}{key}")
+    return kind(**made)
+
+
+def _fitting(wanted: Any, value: Any, name: str) -> Any:
+    """``value`` if it is of a type that the field takes; YAML reads 1e-3 as a string."""
+    options = typing.get_args(wanted) if typing.get_origin(wanted) not in (list, dict) else ()
+    options = options or (wanted,)
+    plain = [typing.get_origin(each) or each for each in options]
+    if isinstance(value, str) and str not in plain and (float in plain or int in plain):
+        value = value_of(value)
+    if list in plain and isinstance(value, str):
+        value = [value]
+    if list in plain and isinstance(value, list):
+        (inner,) = typing.get_args(options[plain.index(list)])
+        return [_fitting(inner, each, name) for each in value]
+    if isinstance(value, bool) and bool not in plain:
+        value_kind: type = bool
+    elif isinstance(value, int) and float in plain and int not in plain and bool not in plain:
+        return float(value)
+    elif any(each is type(value) for each in plain):
+        if isinstance(value, Mapping):
+            return _plain_mapping(value, name)
+        return value
+    else:
+        value_kind = type(value)
+    said = {str: "a string", int: "an integer", float: "a number", bool: "true or false"}
+    said |= {list: "a list", dict: "a mapping", type(None): "null"}
+    rule = " or ".join(said.get(each, str(each)) for each in plain)
+    raise OptionError(f"{name}: must be {rule}; got {value!r} ({said.get(value_kind, value_kind)})")
+
+
+def _plain_mapping(value: Mapping[Any, Any], name: str) -> dict[str, Any]:
+    import json
+
+    try:
+        found: dict[str, Any] = json.loads(json.dumps(value))
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{name}: must hold plain values ({error})") from error
+    return found

@@ -1,0 +1,88 @@
+"""The log of a run: lines of JSON, and the same numbers in TensorBoard's files.
+
+A resumed run first cuts away the lines after its checkpoint, so that the file is that of a run
+never stopped.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from modalgap.atomic import replacing
+from modalgap.errors import OutputError
+
+
+class Log:
+    """``log.jsonl`` and TensorBoard's files.
+
+    Args:
+        folder: of the run.
+        first: the first step that will be written; later lines of an earlier run are cut away.
+        tensorboard: whether to write its files.
+    """
+
+    def __init__(self, folder: Path, first: int, *, tensorboard: bool) -> None:
+        self.path = folder / "log.jsonl"
+        if first == 0:
+            shutil.rmtree(folder / "tensorboard", ignore_errors=True)
+        kept = [line for line in read_log(folder) if line["step"] < first]
+        with replacing(self.path, overwrite=True) as file:
+            file.write("".join(f"{json.dumps(line)}\n" for line in kept).encode())
+        self._file = self.path.open("a", encoding="utf-8")
+        self._board: Any = None
+        if tensorboard:
+            from torch.utils.tensorboard import SummaryWriter
+
+            self._board = SummaryWriter(str(folder / "tensorboard"), purge_step=first)  # type: ignore[no-untyped-call]
+
+    def write(self, line: Mapping[str, Any]) -> None:
+        """One line; nested values are named ``outer/inner`` in TensorBoard."""
+        try:
+            self._file.write(f"{json.dumps(line)}\n")
+            self._file.flush()
+        except OSError as error:
+            raise OutputError(f"{self.path}: cannot be written ({error.strerror})") from error
+        if self._board is not None:
+            for name, value in _flat(line):
+                if name != "step":
+                    self._board.add_scalar(name, value, line["step"])
+
+    def close(self) -> None:
+        """End with everything on the disk."""
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        self._file.close()
+        if self._board is not None:
+            self._board.close()
+
+
+def read_log(folder: Path) -> list[dict[str, Any]]:
+    """The lines of a run's log; one that a kill cut short is left out."""
+    try:
+        text = (folder / "log.jsonl").read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return []
+    lines = []
+    for line in text.splitlines():
+        try:
+            found = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(found, dict) and isinstance(found.get("step"), int):
+            lines.append(found)
+    return lines
+
+
+def _flat(line: Mapping[str, Any], name: str = "") -> list[tuple[str, float]]:
+    found = []
+    for key, value in line.items():
+        if isinstance(value, Mapping):
+            found += _flat(value, f"{name}{key}/")
+        elif isinstance(value, int | float):
+            found.append((f"{name}{key}", float(value)))
+    return found

@@ -1,0 +1,232 @@
+"""The loop: steps, what is seen of them, and checkpoints, on Lightning Fabric."""
+
+from __future__ import annotations
+
+import math
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from modalgap.errors import Diverged
+from modalgap.losses import Objective
+from modalgap.progress import progress
+from modalgap.train import checkpoint, optimiser, start
+from modalgap.train.batches import Batch, Batches
+from modalgap.train.config import Config
+from modalgap.train.log import Log
+from modalgap.train.step import Stepper, Towers
+from modalgap.train.watch import PART, accuracies, measured, pair_of
+
+if TYPE_CHECKING:
+    from modalgap.encode.trainable import Trainable
+
+
+@dataclass
+class Loop:
+    """One run on this process.
+
+    Attributes:
+        fabric: of Lightning, launched.
+        config: of the run.
+        trainable: the model.
+        batches: what it is trained on.
+        objective: the losses.
+        folder: where checkpoints and the log go; written by the first process alone.
+        steps: how many in all.
+    """
+
+    fabric: Any
+    config: Config
+    trainable: Trainable
+    batches: Batches
+    objective: Objective
+    folder: Path
+    steps: int
+    _stopping: int = field(default=0, init=False)
+
+    def run(self) -> list[str]:
+        """Train to the end, from the newest checkpoint; remarks on what was found there.
+
+        Raises:
+            Diverged: the loss is no number.
+            KeyboardInterrupt: after a checkpoint of the last whole step.
+        """
+        config, fabric, model = self.config, self.fabric, self.trainable.model
+        optimiser.start_temperature(self._scale, config.temperature)
+        made = optimiser.make(model, config.optimiser)
+        towers, made = fabric.setup(Towers(model), made)
+        found, remarks = checkpoint.newest(self.checkpoints)
+        first, saved = 0, None
+        if found is not None:
+            first = saved = found.step
+            checkpoint.restore(found, model, made, fabric.device)
+            remarks.append(f"went on from step {first} of {self.steps}")
+        elif config.model.amended:
+            pairs = self.batches.first_pairs(start.PAIRS)
+            self.trainable.turn_texts(start.turn(model, pairs.to(fabric.device)))
+        stepper = Stepper(
+            fabric, towers, self.objective, config.swap, config.accumulate, config.seed
+        )
+        self._watch = _Watch(self, first)
+        model.train()
+        if first == 0:
+            self._watch.measure(0)
+        with (
+            self._patient() as stopping,
+            self._watch,
+            progress("training", self.steps, "step", first=first) as advance,
+        ):
+            for step, batch in zip(
+                range(first, self.steps), self.batches.steps(first, self.steps), strict=True
+            ):
+                optimiser.set_temperature(self._scale, config.temperature, step, self.steps)
+                for group in made.param_groups:
+                    group["lr"] = optimiser.rate(config.optimiser, step, self.steps)
+                made.zero_grad()
+                loss, parts = stepper(step, self._on_device(batch))
+                if config.optimiser.clip is not None:
+                    fabric.clip_gradients(towers, made, max_norm=config.optimiser.clip)
+                made.step()
+                done = step + 1
+                optimiser.set_temperature(self._scale, config.temperature, done, self.steps)
+                self._watch.loss(done, loss, parts, made.param_groups[0]["lr"], saved)
+                advance(1)
+                stop = stopping()
+                if done % config.checkpoint.every == 0 or done == self.steps or stop:
+                    self._watch.flush(saved)  # nothing that is no number is kept
+                    if fabric.global_rank == 0:
+                        checkpoint.save(
+                            self.checkpoints, done, model, made, {}, config.checkpoint.keep
+                        )
+                    saved = done
+                if stop and done < self.steps:
+                    raise KeyboardInterrupt
+        return remarks
+
+    @property
+    def checkpoints(self) -> Path:
+        """Where they lie."""
+        return self.folder / "checkpoints"
+
+    @property
+    def _scale(self) -> Tensor:
+        found: Tensor = self.trainable.model.logit_scale  # type: ignore[assignment]
+        return found
+
+    def _on_device(self, batch: Batch) -> Batch:
+        return batch.to(self.fabric.device)
+
+    @contextmanager
+    def _patient(self) -> Iterator[Any]:
+        """Ctrl-C and a polite kill wait for the end of the step; a second one does not."""
+        asked = {"signal": 0}
+
+        def note(number: int, _frame: object) -> None:
+            if asked["signal"]:
+                raise KeyboardInterrupt
+            asked["signal"] = number
+
+        def stopping() -> bool:
+            if self.fabric.world_size == 1:
+                return bool(asked["signal"])
+            flag = torch.tensor(float(asked["signal"]), device=self.fabric.device)
+            return bool(self.fabric.all_reduce(flag, reduce_op="sum") > 0)
+
+        if threading.current_thread() is not threading.main_thread():
+            yield lambda: False
+            return
+        before = {each: signal.signal(each, note) for each in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield stopping
+        finally:
+            for each, handler in before.items():
+                signal.signal(each, handler)
+
+
+class _Watch:
+    """Collects losses, and measures; writes on the first process alone."""
+
+    def __init__(self, loop: Loop, first: int) -> None:
+        self.loop, self.config = loop, loop.config
+        self.first = loop.fabric.global_rank == 0
+        self.waiting: list[tuple[int, Tensor, dict[str, Tensor], float, float]] = []
+        self.log: Log | None = None
+        self.held_out = None
+        if self.first:
+            self.log = Log(loop.folder, first + 1 if first else 0,
+                           tensorboard=self.config.watch.tensorboard)  # fmt: skip
+            self.held_out = loop.batches.held_out(self.config.watch.rows)
+            if self.held_out is not None:
+                texts = list(self.held_out.texts)
+                self.ids = [
+                    loop.trainable.tokenizer(texts[start : start + PART])
+                    for start in range(0, len(texts), PART)
+                ]
+        self.started, self.at = time.monotonic(), first
+
+    def __enter__(self) -> _Watch:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.log is not None:
+            self.log.close()
+
+    def loss(self, step: int, loss: Tensor, parts: Any, rate: float, saved: int | None) -> None:
+        """Note the loss of a step; on a GPU it is not waited for."""
+        watch = self.config.watch
+        scale = self.loop._scale.detach().clone()
+        self.waiting.append((step, loss, {**parts, "scale": scale}, rate, time.monotonic()))
+        last = step == self.loop.steps
+        measuring = last or (watch.measure > 0 and step % watch.measure == 0)
+        if measuring or step % watch.every == 0:
+            self.flush(saved)
+        if measuring:
+            self.measure(step)
+
+    def flush(self, saved: int | None) -> None:
+        """Write the losses noted; refuse one that is no number."""
+        for step, loss, parts, rate, when in self.waiting:
+            value = float(loss)
+            if not math.isfinite(value):
+                kept = "there is no checkpoint yet" if saved is None else f"step {saved} is kept"
+                raise Diverged(
+                    f"the loss of step {step} is {value}; {kept}; a lower optimiser.lr, a longer"
+                    " optimiser.warmup or optimiser.clip may help"
+                )
+            if self.log is None or (step % self.config.watch.every and step != self.loop.steps):
+                continue
+            scale = parts.pop("scale")
+            pairs = (step - self.at) * self.config.batch
+            line = {"step": step, "loss": value, "lr": rate}
+            line["temperature"] = float((-scale).exp())
+            if len(parts) > 1:
+                line["losses"] = {name: float(each) for name, each in parts.items()}
+            line["pairs_per_second"] = round(pairs / max(when - self.started, 1e-9), 1)
+            self.log.write(line)
+        self.waiting = []
+
+    def measure(self, step: int) -> None:
+        """Measure on the held-out pairs."""
+        if self.held_out is None or self.log is None:
+            return
+        began = time.monotonic()
+        loop = self.loop
+        model = loop.trainable.model
+        model.eval()
+        towers = Towers(model)
+        pair = pair_of(towers, self.held_out, self.ids)
+        temperature = float((-loop._scale.detach()).exp())
+        line: dict[str, Any] = {"step": step, "held_out": measured(pair, temperature)}
+        line["held_out"]["temperature"] = temperature
+        line["accuracy"] = accuracies(towers, pair, self.held_out, loop.trainable.tokenizer)
+        model.train()
+        self.log.write(line)
+        self.started += time.monotonic() - began  # throughput is that of training

@@ -1,0 +1,168 @@
+"""Batches of MAD: each digit once an epoch, in a random look, with a caption drawn for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from modalgap.data.mad import FACTORS, VARIANTS, Captions, Mad
+from modalgap.train.batches import DRAW, HELD_OUT, Batch, HeldOut, Ints, Share, hash_of
+from modalgap.train.captions import Transform
+
+COLOURS = len(FACTORS["colour"])
+PROMPTS = 32  # captions whose mean stands for a value of a factor
+JITTER, SMALLEST, NOISE = 0.1, 0.6, 0.05  # of views: shift, share of the side, deviation
+
+
+class MadBatches:
+    """MAD in memory; a whole batch is drawn, coloured and tokenised at once.
+
+    Args:
+        mad: the digits in their variants.
+        captions: what is said of a look.
+        transform: what is done to each caption.
+        tokenizer: captions to ids.
+        side: pixels a side that the model takes.
+        mean, std: of the preprocessing.
+        share: this process's part.
+    """
+
+    def __init__(
+        self,
+        mad: Mad,
+        captions: Captions,
+        transform: Transform | None,
+        tokenizer: Callable[[Sequence[str]], Tensor],
+        side: int,
+        mean: Sequence[float],
+        std: Sequence[float],
+        share: Share,
+    ) -> None:
+        self.mad, self.captions, self.transform = mad, captions, transform
+        self.tokenizer, self.side, self.share = tokenizer, side, share
+        self.mean = torch.tensor(mean).view(1, 3, 1, 1)
+        self.std = torch.tensor(std).view(1, 3, 1, 1)
+
+    @property
+    def pairs(self) -> int:
+        return len(self.mad.train)
+
+    @property
+    def fingerprint(self) -> str:
+        mad = self.mad
+        looks = np.asarray(mad.images[:: max(1, len(mad.images) // 64)])
+        return hash_of(mad.name, str(mad.seed), mad.labels.tobytes(), mad.train.tobytes(), looks.tobytes())
+
+    def steps(self, first: int, last: int) -> Iterator[Batch]:
+        for step in range(first, last):
+            _, rows = self.share.rows(step, self.pairs)
+            yield self._batch(self.mad.train[rows], self.share.rng(DRAW, step), self.share.mine)
+
+    def first_pairs(self, count: int) -> Batch:
+        rng = self.share.rng(DRAW, 2**31)  # no step has this number
+        return self._batch(rng.choice(self.mad.train, count), rng, slice(None))
+
+    def held_out(self, rows: int) -> HeldOut | None:
+        if not len(self.mad.test):
+            return None
+        rng = self.share.rng(HELD_OUT)
+        digits = self.mad.test[rng.permutation(len(self.mad.test))]
+        digits = np.resize(digits, min(rows, len(digits) * len(VARIANTS) * COLOURS))
+        codes, images = self._looks(digits, rng)
+        names = list(FACTORS)
+        values = {
+            name: [FACTORS[name][code] for code in codes[:, column]]
+            for column, name in enumerate(names)
+        }
+        factors = {"object": values.pop(self.captions.object), **values}
+        texts = self._captions(codes, rng)
+        return HeldOut(
+            images=self._prepared(images), texts=texts, factors=factors, prompts=self.prompts()
+        )
+
+    def prompts(self) -> dict[str, dict[str, Sequence[str]]]:
+        """For each factor that captions speak of, captions of each of its values."""
+        return {
+            "object" if name == self.captions.object else name: prompts(
+                self.captions, name, self.share.seed
+            )
+            for name in FACTORS
+            if speaks_of(self.captions, name)
+        }
+
+    def _looks(self, digits: Ints, rng: np.random.Generator) -> tuple[Ints, Ints]:
+        """Codes (b, 6) and pixels (b, h, w, 3) of a random look of each digit."""
+        variant = rng.integers(len(VARIANTS), size=len(digits))
+        colour = rng.integers(COLOURS, size=len(digits))
+        codes = self.mad.codes(digits, variant, colour)
+        return codes, self.mad.pixels(digits, variant, colour)
+
+    def _captions(self, codes: Ints, rng: np.random.Generator) -> list[str]:
+        texts = self.captions.write(codes, rng)
+        if self.transform is None:
+            return texts
+        return [self.transform(text, rng) for text in texts]
+
+    def _batch(self, digits: Ints, rng: np.random.Generator, mine: slice) -> Batch:
+        """The looks of a whole batch are drawn in each process; each makes its own part."""
+        variant = rng.integers(len(VARIANTS), size=len(digits))
+        colour = rng.integers(COLOURS, size=len(digits))
+        texts = self._captions(self.mad.codes(digits, variant, colour), rng)
+        images = self._prepared(self.mad.pixels(digits[mine], variant[mine], colour[mine]))
+        views = None
+        if self.share.views:
+            views = (_view(images, rng, len(digits), mine), _view(images, rng, len(digits), mine))
+        return Batch(images, self.tokenizer(texts[mine]), views)
+
+    def _prepared(self, pixels: Ints) -> Tensor:
+        """(b, h, w, 3) bytes to what the tower takes, as its preprocessing would one by one."""
+        images = torch.from_numpy(pixels).permute(0, 3, 1, 2).float()
+        if images.shape[-1] != self.side:
+            images = functional.interpolate(
+                images, self.side, mode="bicubic", antialias=True, align_corners=False
+            )
+            images = images.round_().clamp_(0, 255)
+        return images.div_(255).sub_(self.mean).div_(self.std)
+
+
+def speaks_of(captions: Captions, factor: str) -> bool:
+    """Whether captions can hold a word for ``factor``."""
+    if factor == captions.object or captions.presence is None:
+        return factor == captions.object or bool(captions.attributes)
+    return captions.presence.get(factor, 0.0) > 0
+
+
+def prompts(captions: Captions, factor: str, seed: int = 0) -> dict[str, Sequence[str]]:
+    """Captions for each value of ``factor``, the other factors drawn at random.
+
+    They are to a model trained on such captions what "a photo of a {}" is to CLIP.
+    """
+    rng = np.random.default_rng((seed, HELD_OUT, 1))
+    column = list(FACTORS).index(factor)
+    made: dict[str, Sequence[str]] = {}
+    sizes = [len(values) for values in FACTORS.values()]
+    for code, value in enumerate(FACTORS[factor]):
+        codes = np.stack([rng.integers(size, size=PROMPTS) for size in sizes], 1)
+        codes[:, column] = code
+        made[value] = sorted(set(captions.write(codes, rng, always=[factor])))
+    return made
+
+
+def _view(images: Tensor, rng: np.random.Generator, batch: int, mine: slice) -> Tensor:
+    """Each image cropped to a random square, moved a little, with noise."""
+    zoom = rng.uniform(SMALLEST, 1, size=batch)[mine]
+    move = rng.uniform(-JITTER, JITTER, size=(batch, 2))[mine]
+    seeds = rng.integers(2**31, size=batch)[mine]
+    theta = torch.zeros(len(images), 2, 3)
+    theta[:, 0, 0] = theta[:, 1, 1] = torch.from_numpy(zoom).float()
+    theta[:, :, 2] = torch.from_numpy(move).float()
+    grid = functional.affine_grid(theta, list(images.shape), align_corners=False)
+    seen = functional.grid_sample(images, grid, padding_mode="border", align_corners=False)
+    noise = torch.from_numpy(
+        np.stack([np.random.default_rng(s).standard_normal(images.shape[1:]) for s in seeds])
+    )
+    return seen + NOISE * noise.float()

@@ -1,0 +1,61 @@
+"""AdamW, the learning rate of each step, and the temperature of each step."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from modalgap.train.config import Optimiser, Temperature
+
+
+def make(model: nn.Module, config: Optimiser) -> torch.optim.AdamW:
+    """AdamW in which matrices are decayed and gains, biases and the temperature are not."""
+    trained = [(name, each) for name, each in model.named_parameters() if each.requires_grad]
+    plain = [each for name, each in trained if each.ndim < 2 or name.endswith("logit_scale")]
+    decayed = [
+        each for name, each in trained if each.ndim >= 2 and not name.endswith("logit_scale")
+    ]
+    groups: list[dict[str, Any]] = [
+        {"params": decayed, "weight_decay": config.weight_decay},
+        {"params": plain, "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(
+        [group for group in groups if group["params"]],
+        lr=config.lr,
+        betas=(config.betas[0], config.betas[1]),
+        eps=config.eps,
+    )
+
+
+def rate(config: Optimiser, step: int, steps: int) -> float:
+    """The learning rate of a step: a linear rise, then a half cosine to 0, or none."""
+    if step < config.warmup:
+        return config.lr * (step + 1) / config.warmup
+    if config.schedule == "constant":
+        return config.lr
+    done = (step - config.warmup) / max(1, steps - config.warmup)
+    return config.lr * (1 + math.cos(math.pi * min(done, 1.0))) / 2
+
+
+def set_temperature(logit_scale: Tensor, config: Temperature, step: int, steps: int) -> None:
+    """Put log 1/τ where ``config`` wants it before a step; called once more after the last."""
+    with torch.no_grad():
+        if config.mode == "scheduled":
+            assert config.final is not None  # noqa: S101 - checked with the configuration
+            first = 0.07 if config.initial is None else config.initial
+            done = min(step / max(1, steps - 1), 1.0)
+            logit_scale.fill_(-(1 - done) * math.log(first) - done * math.log(config.final))
+        elif config.mode == "learnable":
+            low = None if config.highest is None else -math.log(config.highest)
+            logit_scale.clamp_(min=low, max=-math.log(config.lowest))
+
+
+def start_temperature(logit_scale: Tensor, config: Temperature) -> None:
+    """The temperature before the first step."""
+    logit_scale.requires_grad_(config.mode == "learnable")
+    if config.initial is not None:
+        with torch.no_grad():
+            logit_scale.fill_(-math.log(config.initial))

@@ -1,0 +1,271 @@
+"""Batches of any source: images and captions, decoded by workers while the model is busy."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import sys
+import warnings
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from modalgap.data.media import Media, state
+from modalgap.data.pixels import decode
+from modalgap.data.source import Source
+from modalgap.errors import InputError, ModalgapError
+from modalgap.train.batches import DRAW, HELD_OUT, ITEM, Batch, HeldOut, Ints, Share, hash_of, split
+from modalgap.train.captions import Transform
+
+AHEAD = 4  # parts a worker prepares before they are asked for
+PART = 16  # images that a worker prepares at once
+MOST_TRIES = 50  # images in a row that cannot be read
+
+Prepare = Callable[[Any], Tensor]
+
+
+@dataclass(frozen=True, eq=False)
+class _Part:
+    """What a worker holds: the images, and how they are prepared."""
+
+    media: Media
+    rows: Ints  # that may be trained on
+    prepare: Prepare
+    prepare_view: Prepare | None
+    seed: int
+
+    def make(self, epoch: int, positions: Sequence[int]) -> tuple[Ints, list[Tensor]]:
+        """Rows that were read, and their images; then, if asked for, both views of them."""
+        read, made = [], []
+        for position in positions:
+            row, image = self._readable(position)
+            torch.manual_seed(
+                np.random.default_rng((self.seed, ITEM, epoch, row)).integers(2**62).item()
+            )
+            read.append(row)
+            views = [self.prepare_view] * 2 if self.prepare_view else []
+            made.append([prepare(image) for prepare in (self.prepare, *views)])
+        return np.array(read), [torch.stack(each) for each in zip(*made, strict=True)]
+
+    def _readable(self, position: int) -> tuple[int, Any]:
+        """The image at a position, or the next one that can be read: batches stay whole."""
+        for step in range(MOST_TRIES):
+            row = int(self.rows[(position + step) % len(self.rows)])
+            try:
+                return row, decode(self.media[row])  # type: ignore[arg-type]
+            except Exception as error:  # whatever one bad file causes is that file's
+                reason = error
+        name = self.media.names[int(self.rows[position])]
+        raise InputError(f"{MOST_TRIES} images from {name} on cannot be read; the last: {reason}")
+
+
+class SourceBatches:
+    """Pairs of a source; an image that cannot be read is replaced by the next one that can.
+
+    Args:
+        source: images and captions, or classes with sentences for them.
+        transform: what is done to each caption.
+        tokenizer: captions to ids.
+        prepare: of images that are trained on.
+        prepare_held_out: of those that are measured on.
+        prepare_view: of views.
+        share: this process's part.
+        held_out: a share or a number of images.
+        workers: processes that decode; 0 decodes here.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        transform: Transform | None,
+        tokenizer: Callable[[Sequence[str]], Tensor],
+        prepare: Prepare,
+        prepare_held_out: Prepare,
+        prepare_view: Prepare,
+        share: Share,
+        held_out: float,
+        workers: int,
+    ) -> None:
+        if source.media is None or source.texts is None or source.media.kind != "image":
+            raise InputError(f"{source.name}: training needs images and captions")
+        self.source, self.transform, self.tokenizer = source, transform, tokenizer
+        self.media, self.texts = source.media, source.texts
+        self.prepare_held_out, self.share, self.workers = prepare_held_out, share, workers
+        self.of_image = _captions_of(source)
+        usable = np.flatnonzero([len(each) > 0 for each in self.of_image])
+        train, kept = split(len(usable), held_out, share.seed)
+        self.train, self.kept = usable[train], usable[kept]
+        view = prepare_view if share.views else None
+        self.part = _Part(self.media, self.train, prepare, view, share.seed)
+
+    @property
+    def pairs(self) -> int:
+        return len(self.train)
+
+    @property
+    def fingerprint(self) -> str:
+        return hash_of(*state(self.media), *self.texts, *map(str, self.of_image))
+
+    def steps(self, first: int, last: int) -> Iterator[Batch]:
+        parts = self._parts(first, last)
+        with _pool(self.workers, self.part) as make:
+            ahead: deque[tuple[int, int, Any]] = deque()
+            waiting = iter(parts)
+            for step, epoch, positions in islice(waiting, AHEAD * max(self.workers, 1)):
+                ahead.append((step, epoch, make(epoch, positions)))
+            held: list[tuple[Ints, list[Tensor]]] = []
+            while ahead:
+                step, epoch, found = ahead.popleft()
+                held.append(found())
+                for after, age, positions in islice(waiting, 1):
+                    ahead.append((after, age, make(age, positions)))
+                if not ahead or ahead[0][0] != step:
+                    yield self._join(held, epoch)
+                    held = []
+
+    def first_pairs(self, count: int) -> Batch:
+        rng = self.share.rng(DRAW, 2**31)
+        positions = rng.choice(len(self.train), min(count, len(self.train)), replace=False)
+        return self._join([self.part.make(2**31, positions.tolist())], 2**31)
+
+    def held_out(self, rows: int) -> HeldOut | None:
+        if len(self.kept) < 2:
+            return None
+        chosen = np.sort(self.share.rng(HELD_OUT).permutation(self.kept)[:rows])
+        images, texts, factors = [], [], []
+        for row in chosen.tolist():
+            try:
+                images.append(self.prepare_held_out(decode(self.media[row])))  # type: ignore[arg-type]
+            except Exception:  # noqa: S112 - a file that cannot be read is not measured on
+                continue
+            texts.append(self._caption(row, 0))
+            factors.append(row)
+        if len(images) < 2:
+            return None
+        labels = self.source.labels
+        prompts: dict[str, dict[str, Sequence[str]]] = {}
+        known = {
+            key: [str(column[r]) for r in factors] for key, column in self.source.factors.items()
+        }
+        if labels is not None:
+            names = [f"{i} {name}" for i, name in enumerate(self.texts)]
+            known["class"] = [names[np.asarray(labels)[r]] for r in factors]
+            prompts["class"] = {name: self._sentences(i) for i, name in enumerate(names)}
+        return HeldOut(images=torch.stack(images), texts=texts, factors=known, prompts=prompts)
+
+    def _parts(self, first: int, last: int) -> Iterator[tuple[int, int, list[int]]]:
+        """(step, epoch, positions) of what this process prepares, in parts."""
+        for step in range(first, last):
+            epoch, rows = self.share.rows(step, self.pairs)
+            mine = rows[self.share.mine].tolist()
+            for start in range(0, len(mine), PART):
+                yield step, epoch, mine[start : start + PART]
+
+    def _join(self, parts: list[tuple[Ints, list[Tensor]]], epoch: int) -> Batch:
+        rows = np.concatenate([rows for rows, _ in parts])
+        images, *views = (
+            torch.cat(each) for each in zip(*(made for _, made in parts), strict=True)
+        )
+        ids = self.tokenizer([self._caption(row, epoch) for row in rows.tolist()])
+        return Batch(images, ids, (views[0], views[1]) if views else None)
+
+    def _caption(self, row: int, epoch: int) -> str:
+        """One of the captions of an image, transformed."""
+        rng = self.share.rng(DRAW, epoch, row)
+        texts = self.of_image[row]
+        which = int(texts[rng.integers(len(texts))])
+        if self.source.labels is not None:
+            sentences = self._sentences(which)
+            text = sentences[rng.integers(len(sentences))]
+        else:
+            text = self.texts[which]
+        return self.transform(text, rng) if self.transform else text
+
+    def _sentences(self, which: int) -> list[str]:
+        name = self.texts[which]
+        return [each.replace("{}", name) for each in self.source.templates] or [name]
+
+
+def _captions_of(source: Source) -> list[Ints]:
+    """The texts of each image."""
+    assert source.media is not None  # noqa: S101 - the caller has looked
+    n = len(source.media)
+    if source.labels is not None:
+        return [np.array([label]) for label in np.asarray(source.labels)]
+    if source.text_to_image is None:
+        return [np.array([i]) for i in range(n)]
+    owner = np.asarray(source.text_to_image)
+    return np.split(np.arange(len(owner)), np.searchsorted(owner, np.arange(1, n)))
+
+
+class _pool:  # noqa: N801 - a context manager that reads as a verb
+    """make(epoch, positions) gives a function that waits for the part."""
+
+    def __init__(self, workers: int, part: _Part) -> None:
+        self.workers, self.part = workers, part
+        self.executor: ProcessPoolExecutor | None = None
+
+    def __enter__(self) -> Callable[[int, list[int]], Callable[[], Any]]:
+        if not self.workers:
+            return lambda epoch, positions: lambda: _seeded(self.part, epoch, positions)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about threads beside forks
+            self.executor = ProcessPoolExecutor(
+                self.workers, initializer=_begin, initargs=(self.part,)
+            )
+        return self._submit
+
+    def _submit(self, epoch: int, positions: list[int]) -> Callable[[], Any]:
+        assert self.executor is not None  # noqa: S101 - entered
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            future = self.executor.submit(_make, epoch, positions)
+
+        def wait() -> Any:
+            try:
+                return future.result()
+            except BrokenProcessPool:
+                raise ModalgapError(
+                    "a worker died, perhaps for want of memory; the checkpoints are kept: run the"
+                    f" same command again, with fewer than {self.workers} workers"
+                ) from None
+
+        return wait
+
+    def __exit__(self, *_: object) -> None:
+        if self.executor is not None:
+            self.executor.shutdown(cancel_futures=True)
+
+
+_held: _Part
+
+
+def _begin(part: _Part) -> None:
+    """A worker's start."""
+    global _held  # the images are sent to it once, not with each part
+    _held = part
+    torch.set_num_threads(1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the run itself says that it was interrupted
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    if sys.platform == "linux":  # a worker whose run was killed would wait for it for ever
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+    os.nice(10)
+
+
+def _make(epoch: int, positions: list[int]) -> Any:
+    return _held.make(epoch, positions)
+
+
+def _seeded(part: _Part, epoch: int, positions: list[int]) -> Any:
+    """As in a worker, leaving this process's random state as it was."""
+    with torch.random.fork_rng(devices=[]):
+        return part.make(epoch, positions)

@@ -1,0 +1,37 @@
+"""The amended start: texts turned onto the images before the first step.
+
+Equation: R = UVᵀ from the SVD UΣVᵀ of Σ_i x_i y_iᵀ at initialisation; y ↦ R y throughout.
+Source: Liang et al. 2022, appendix D. Relations: ``close.procrustes``, which turns about the means
+and after training; here the means are turned onto one another too, which closes most of the gap.
+Here R goes into the weights of the last layer, so that the model stays a plain one; under AdamW it
+then learns along with them.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from modalgap.train.batches import Batch
+
+PAIRS = 2048
+
+
+def turn(model: torch.nn.Module, batch: Batch, part: int = 256) -> Tensor:
+    """R (d, d), from features of ``batch`` under the model as it is."""
+    from modalgap.train.step import Towers
+
+    towers = Towers(model)
+    was = model.training
+    model.eval()
+    sums: Tensor | None = None
+    with torch.no_grad():
+        for start in range(0, len(batch.ids), part):
+            x, y, _, _ = towers(batch.images[start : start + part], batch.ids[start : start + part])
+            product = x.double().T @ y.double()
+            sums = product if sums is None else sums + product
+    model.train(was)
+    assert sums is not None  # noqa: S101 - a batch has pairs
+    U, _, Vt = torch.linalg.svd(sums)
+    found: Tensor = U @ Vt
+    return found

@@ -1,0 +1,171 @@
+"""One step: features of the batch, gathered over processes, their loss, and its gradient.
+
+The loss is computed on all pairs of the batch in every process. Gathering passes gradients back,
+where they add up over processes, and the processes' mean is taken with the weights' gradients:
+together that is the gradient of the one loss, as a single process would find it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from modalgap.errors import ModalgapError
+from modalgap.losses import Features, Objective
+from modalgap.train.batches import Batch
+from modalgap.train.config import Swap
+
+
+class Towers(nn.Module):
+    """Both towers in one call, as distributed training needs them.
+
+    Args:
+        model: open_clip's.
+    """
+
+    def __init__(self, model: Any) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, images: Tensor, ids: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
+        """Unit rows (v·b, d) of images and (b, d) of texts, 1/τ, and the bias or None."""
+        image = functional.normalize(self.model.encode_image(images).float(), dim=1)
+        text = functional.normalize(self.model.encode_text(ids).float(), dim=1)
+        bias = getattr(self.model, "logit_bias", None)
+        scale = self.model.logit_scale.float().exp().reshape(())
+        # a copy: a forward pass that hands out a parameter itself would hide it from DDP
+        return image, text, scale, None if bias is None else bias.float().reshape(()) + 0.0
+
+
+class Stepper:
+    """Runs steps.
+
+    Args:
+        fabric: of Lightning.
+        towers: ``Towers``, set up by it.
+        objective: the losses.
+        swap: whether features change sides.
+        accumulate: parts in which a process encodes its pairs.
+        seed: of what the model and swapping draw.
+    """
+
+    def __init__(
+        self,
+        fabric: Any,
+        towers: Any,
+        objective: Objective,
+        swap: Swap,
+        accumulate: int,
+        seed: int,
+    ) -> None:
+        self.fabric, self.towers, self.objective = fabric, towers, objective
+        self.swap, self.accumulate, self.seed = swap, accumulate, seed
+
+    def __call__(self, step: int, batch: Batch) -> tuple[Tensor, Mapping[str, Tensor]]:
+        """Leave the gradients of one step in the weights; the loss, and its parts unweighted."""
+        torch.manual_seed(_mixed(self.seed, step, self.fabric.global_rank))
+        if self.accumulate == 1:
+            total, parts = self.objective(self._features(step, *self._encode(batch)))
+            self.fabric.backward(total)
+            return total.detach(), parts
+        return self._in_parts(step, batch)
+
+    def _encode(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
+        images = batch.images if batch.views is None else torch.cat([batch.images, *batch.views])
+        image, text, scale, bias = self.towers(images, batch.ids)
+        return image, text, scale, bias
+
+    def _in_parts(self, step: int, batch: Batch) -> tuple[Tensor, Mapping[str, Tensor]]:
+        """The same gradient, a part of the pairs at a time (Gao et al. 2021, GradCache).
+
+        Features of all parts are computed without gradients; the loss gives the gradient of each
+        feature; then each part is computed again, and that gradient goes on into the weights.
+        """
+        parts = _parts(batch, self.accumulate)
+        states, images, texts = [], [], []
+        with torch.no_grad():
+            for part in parts:
+                states.append(torch.random.get_rng_state())
+                image, text, scale, bias = self._encode(part)
+                images.append(image.unflatten(0, (-1, len(part.ids))))  # (v, b, d)
+                texts.append(text)
+        image = torch.cat(images, 1).requires_grad_()
+        text = torch.cat(texts).requires_grad_()
+        scale = scale.requires_grad_()
+        bias = None if bias is None else bias.requires_grad_()
+        total, losses = self.objective(self._features(step, image.flatten(0, 1), text, scale, bias))
+        total.backward()  # type: ignore[no-untyped-call]
+        start = 0
+        for i, (part, state) in enumerate(zip(parts, states, strict=True)):
+            torch.random.set_rng_state(state)
+            last = i == len(parts) - 1
+            with self.fabric.no_backward_sync(self.towers, enabled=not last):
+                found = self._encode(part)
+                stop = start + len(part.ids)
+                along = (
+                    found[0].unflatten(0, (-1, len(part.ids))) * _of(image)[:, start:stop]
+                ).sum()
+                along = along + (found[1] * _of(text)[start:stop]).sum()
+                own = found[2] * _of(scale) + (0.0 if bias is None else found[3] * _of(bias))
+                self.fabric.backward(along + (own if last else 0.0 * own))
+            start = stop
+        return total.detach(), losses
+
+    def _features(
+        self, step: int, image: Tensor, text: Tensor, scale: Tensor, bias: Tensor | None
+    ) -> Features:
+        """Features of the whole batch, in the order of its pairs."""
+        stacks = image.unflatten(0, (-1, len(text)))  # (v, b, d)
+        whole, *views = (self._gathered(each) for each in stacks)
+        x, y = self._swapped(step, whole, self._gathered(text))
+        return Features(
+            image=x, text=y, scale=scale, bias=bias, views=(views[0], views[1]) if views else None
+        )
+
+    def _gathered(self, rows: Tensor) -> Tensor:
+        if self.fabric.world_size == 1:
+            return rows
+        found: Tensor = self.fabric.all_gather(rows, sync_grads=True)
+        return found.flatten(0, 1)
+
+    def _swapped(self, step: int, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        if not self.swap.share:
+            return x, y
+        draw = torch.Generator().manual_seed(_mixed(self.seed, step, -1))  # alike in all processes
+        chosen = torch.rand(len(x), 1, generator=draw) < self.swap.share
+        weight = chosen.float()
+        if self.swap.kind == "soft":
+            weight = weight * torch.rand(len(x), 1, generator=draw)
+        weight = weight.to(x)
+        mixed = x + weight * (y - x), y + weight * (x - y)
+        if self.swap.kind == "soft":
+            return functional.normalize(mixed[0], dim=1), functional.normalize(mixed[1], dim=1)
+        return mixed
+
+
+def _of(leaf: Tensor) -> Tensor | float:
+    """The gradient that the loss left, or none where it does not depend on this."""
+    return 0.0 if leaf.grad is None else leaf.grad
+
+
+def _parts(batch: Batch, count: int) -> list[Batch]:
+    if count > len(batch.ids):
+        raise ModalgapError(
+            f"accumulate: must be at most {len(batch.ids)}, the pairs of a process; got {count}"
+        )
+    views = batch.views and [each.tensor_split(count) for each in batch.views]
+    return [
+        Batch(images, ids, views and (views[0][i], views[1][i]))
+        for i, (images, ids) in enumerate(
+            zip(batch.images.tensor_split(count), batch.ids.tensor_split(count), strict=True)
+        )
+    ]
+
+
+def _mixed(seed: int, step: int, rank: int) -> int:
+    """One seed of three numbers."""
+    return ((seed * 1_000_003 + step) * 4099 + rank + 1) % 2**63

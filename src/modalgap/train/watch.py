@@ -1,0 +1,89 @@
+"""Measurements on the held-out pairs while a model trains."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from modalgap.embeddings import Embeddings, Pair
+from modalgap.errors import NotApplicable
+from modalgap.measure import measure
+from modalgap.train.batches import HeldOut
+from modalgap.train.step import Towers
+
+MEASURED = ("l2m", "l2i", "rmg", "matched_cosine", "cone", "moad")
+ENTROPY = ("logit_entropy_image", "logit_entropy_text")
+PART = 256  # rows a forward pass
+
+
+def pair_of(towers: Towers, held_out: HeldOut, texts: Sequence[Tensor]) -> Pair:
+    """The held-out pairs under the model as it is.
+
+    Args:
+        towers: in evaluation mode.
+        held_out: the images.
+        texts: their captions as tokens, in parts of rows.
+    """
+    device = next(towers.parameters()).device
+    images = [_images(towers, part.to(device)) for part in held_out.images.split(PART)]
+    features = [_texts(towers, part.to(device)) for part in texts]
+    scale = str(float(towers.model.logit_scale.detach().exp()))
+    sides = [
+        Embeddings(
+            torch.cat(rows).cpu(), modality, factors=held_out.factors or None,
+            provenance={"logit_scale": scale},
+        )
+        for rows, modality in ((images, "image"), (features, "text"))
+    ]  # fmt: skip
+    return Pair(*sides)
+
+
+def accuracies(towers: Towers, pair: Pair, held_out: HeldOut, tokenizer: Any) -> dict[str, float]:
+    """Share of the images whose value of a factor is the one with the nearest prompts.
+
+    Where there are no prompts: the share of images whose caption is nearest, as ``match``.
+    """
+    device = next(towers.parameters()).device
+    images = pair.image.take(torch.arange(pair.image.n))
+    found = {}
+    for factor, values in held_out.prompts.items():
+        classes = []
+        for sentences in values.values():
+            rows = _texts(towers, tokenizer(list(sentences)).to(device)).cpu()
+            classes.append(functional.normalize(rows.mean(0), dim=0))
+        best = (images @ torch.stack(classes).T).argmax(1)
+        names = list(values)
+        truth = torch.tensor([names.index(value) for value in held_out.factors[factor]])
+        found[factor] = float((best == truth).double().mean())
+    if not found:
+        cosine = images @ pair.text.take(torch.arange(pair.text.n)).T
+        own = cosine.diagonal().unsqueeze(1)
+        found["match"] = float(((cosine >= own).sum(1) == 1).double().mean())  # ties are wrong
+    return found
+
+
+def measured(pair: Pair, temperature: float) -> dict[str, float]:
+    """The measures that apply, by name."""
+    found = {}
+    for name in (*MEASURED, *ENTROPY):
+        options = {"temperature": temperature} if name in ENTROPY else {}
+        try:
+            result = measure(pair, name, **options)
+        except NotApplicable:
+            continue
+        found |= {key: value.value for key, value in result.measures.items()}
+    return found
+
+
+@torch.no_grad()
+def _images(towers: Towers, batch: Tensor) -> Tensor:
+    return functional.normalize(towers.model.encode_image(batch).float(), dim=1)
+
+
+@torch.no_grad()
+def _texts(towers: Towers, ids: Tensor) -> Tensor:
+    return functional.normalize(towers.model.encode_text(ids).float(), dim=1)
