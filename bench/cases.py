@@ -17,6 +17,7 @@ import modalgap as mg
 from bench.clock import Row, peak_growth, seconds
 from bench.closing import fits, leaderboard, maps, recall, within
 from bench.encoding import encode_captions, encode_images
+from bench.mad import mad_shapes
 
 N, M, D = 5_000, 25_000, 512
 MB = 2**20
@@ -254,5 +255,6 @@ CASES: dict[str, Callable[[], list[Row]]] = {
     "compare": leaderboard,
     "captions": encode_captions,
     "images": encode_images,
+    "mad": mad_shapes,
     "startup": startup,
 }

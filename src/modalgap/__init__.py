@@ -20,7 +20,7 @@ from modalgap._version import __version__
 from modalgap.errors import ModalgapError
 
 if TYPE_CHECKING:
-    from modalgap import data
+    from modalgap import data, study
     from modalgap.advise.compare import compare
     from modalgap.advise.preflight import preflight
     from modalgap.close.verb import close
@@ -47,6 +47,7 @@ _HOMES = {
     "measure": "",
     "preflight": "advise",
     "report": "",
+    "study": "",
     "train": "",
     "Result": "result",
 }
@@ -69,6 +70,7 @@ __all__ = [
     "preflight",
     "report",
     "save",
+    "study",
     "train",
 ]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import platform
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import metadata
 from typing import Any
@@ -104,6 +104,102 @@ class Result(Mapping[str, Value]):
         width = max((len(name) for name in self.measures), default=0)
         lines = [f"{name:<{width}}  {describe(value)}" for name, value in self.measures.items()]
         return "\n".join(lines)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """Values in rows and columns: what a study found.
+
+    Attributes:
+        name: of the study.
+        source: paper and section that it follows.
+        vary: what changes from row to row.
+        rows: name of the row to name of the number to its value.
+        heads: the numbers that tables show, name to title.
+        settings: everything that the numbers depend on.
+        notes: what to know when reading it.
+        versions: of what computes.
+    """
+
+    name: str
+    source: str
+    vary: str
+    rows: Mapping[str, Mapping[str, Value]]
+    heads: Mapping[str, str]
+    settings: Mapping[str, Any]
+    notes: Sequence[str] = ()
+    versions: Mapping[str, str] = field(default_factory=lambda: versions())
+
+    def column(self, name: str) -> list[Value]:
+        """One number over all rows."""
+        return [values[name] for values in self.rows.values()]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON types."""
+        return {
+            "name": self.name,
+            "source": self.source,
+            "vary": self.vary,
+            "rows": {
+                row: {name: value.to_dict() for name, value in values.items()}
+                for row, values in self.rows.items()
+            },
+            "heads": dict(self.heads),
+            "settings": dict(self.settings),
+            "notes": list(self.notes),
+            "versions": dict(self.versions),
+        }
+
+    @classmethod
+    def from_dict(cls, found: Mapping[str, Any]) -> Table:
+        """The table that ``to_dict`` wrote."""
+        rows = {
+            row: {
+                name: Value(
+                    value["value"],
+                    None if value["interval"] is None else tuple(value["interval"]),
+                    value["params"],
+                    value.get("details", {}),
+                )
+                for name, value in values.items()
+            }
+            for row, values in found["rows"].items()
+        }
+        return cls(**{**found, "rows": rows})
+
+    def to_json(self, indent: int | None = 2) -> str:
+        """One JSON object; standard JSON."""
+        return json.dumps(self.to_dict(), indent=indent, allow_nan=False)
+
+    def to_csv(self) -> str:
+        """One line a row: each number with the ends of its interval."""
+        names = list(self.heads)
+        lines = [",".join([self.vary, *(f"{n},{n}_low,{n}_high" for n in names)])]
+        for row, values in self.rows.items():
+            cells = [row]
+            for name in names:
+                value = values.get(name)
+                ends = ("", "") if value is None or value.interval is None else value.interval
+                cells += ["" if value is None else repr(value.value), *map(str, ends)]
+            lines.append(",".join(cells))
+        return "\n".join(lines) + "\n"
+
+    def to_markdown(self) -> str:
+        """A table as documents show it."""
+        lines = [f"| {self.vary} | {' | '.join(self.heads.values())} |"]
+        lines.append("|---" * (1 + len(self.heads)) + "|")
+        for row, values in self.rows.items():
+            cells = [_cell(values.get(name)) for name in self.heads]
+            lines.append(f"| {row} | {' | '.join(cells)} |")
+        return "\n".join(lines) + "\n"
+
+
+def _cell(value: Value | None) -> str:
+    if value is None:
+        return "–"
+    if value.interval is None:
+        return f"{value.value:.3f}"
+    return f"{value.value:.3f} [{value.interval[0]:.3f}, {value.interval[1]:.3f}]"
 
 
 def describe(value: Value) -> str:

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from modalgap import __version__
-from modalgap.cli import close, data, data_command
+from modalgap.cli import close, data, data_command, study
 from modalgap.cli.advise import compare, preflight
 from modalgap.cli.convert import convert
 from modalgap.cli.demo import demo
@@ -42,6 +42,7 @@ app.command("list")(listing)
 app.command()(demo)
 app.add_typer(close.app)
 app.add_typer(data_command.app)
+app.add_typer(study.app)
 
 
 def _version(asked: bool) -> None:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from modalgap.cli import data
 from modalgap.cli.encode import Root, Split
 
-app = typer.Typer(name="data", help="Named data sets: what is there, what is missing.")
+app = typer.Typer(name="data", help="Data sets: what is there, what is missing; MAD to make.")
 
 
 @app.callback()
 def _group() -> None:
-    """Named data sets: what is there, what is missing."""
+    """Data sets: what is there, what is missing; MAD to make."""
 
 
 def _say(line: str) -> None:
@@ -58,3 +60,57 @@ def check(
             _say(f"  {path}")
     if not whole:
         raise typer.Exit(1)
+
+
+@app.command()
+def mad(
+    output: Annotated[
+        Path, typer.Option("-o", "--output", help="Folder to write into.", show_default=False)
+    ],
+    digits: Annotated[
+        Path | None,
+        typer.Option(
+            "--digits",
+            help="Folder with MNIST's IDX files (by default scikit-learn's 1,797 digits).",
+            show_default=False,
+        ),
+    ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option("--workers", help="Processes (one a processor).", show_default=False),
+    ] = None,
+    seed: data.Seed = None,
+    limit: Annotated[
+        int | None,
+        typer.Option("--limit", help="Take a random sample of so many.", show_default=False),
+    ] = None,
+    sheet: Annotated[
+        Path | None,
+        typer.Option(
+            "--sheet", help="Also draw all looks of one digit: a .png.", show_default=False
+        ),
+    ] = None,
+    force: data.Force = False,
+) -> None:
+    """Make MAD: digits in 24 shapes and 7 colours, with captions that tell as much as you like."""
+    from modalgap.atomic import check_target, replacing
+    from modalgap.data import mad as made_of
+    from modalgap.errors import OutputError
+
+    if sheet is not None:
+        if sheet.suffix.lower() != ".png":
+            raise OutputError(f"{sheet}: must end in .png")
+        check_target(sheet, overwrite=force)
+    chosen = data.given(seed=seed)
+    found = made_of.digits(digits, limit=limit, **chosen)
+    made = made_of.build(found, output, workers=workers, overwrite=force, **chosen)
+    variants, colours = made.images.shape[1], len(made_of.FACTORS["colour"])
+    _say(f"digits   {len(made):,} of {made.name}")
+    _say(f"train    {len(made.train):,}")
+    _say(f"test     {len(made.test):,}")
+    _say(f"looks    {variants * colours} a digit: {variants} shapes in {colours} colours")
+    _say(f"folder   {output}")
+    if sheet is not None:
+        with replacing(sheet, overwrite=force) as file:
+            made_of.contact_sheet(made, 0).save(file, "PNG")
+        _say(f"sheet    {sheet}")

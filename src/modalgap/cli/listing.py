@@ -28,7 +28,7 @@ def listing(
     what: Annotated[Listed, typer.Argument(help="What to list.")],
     json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
 ) -> None:
-    """List what there is: measures, closers, tasks, models, data sets (and which are here), …"""
+    """List what there is: measures, closers, tasks, models, data sets, losses, configurations."""
     import json as jsonlib
 
     head, rows, cards = {

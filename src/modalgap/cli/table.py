@@ -9,6 +9,7 @@ from rich.table import Table
 
 from modalgap.measure.registry import card_of
 from modalgap.result import Result
+from modalgap.result import Table as Values
 
 
 def print_result(result: Result) -> None:
@@ -55,6 +56,27 @@ def print_tasks(result: Result) -> None:
         before = task
     console.print(table)
     _left_out(console, result)
+
+
+def print_table(found: Values) -> None:
+    """Print a table on its side: a column a row of it, with half the width of intervals."""
+    console = Console(highlight=False)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column(escape(found.vary))
+    for row in found.rows:
+        table.add_column(escape(row), justify="right")
+    for name, head in found.heads.items():
+        cells = []
+        for values in found.rows.values():
+            value = values.get(name)
+            cells.append("–" if value is None else number(value.value))
+            if value is not None and value.interval is not None:
+                half = (value.interval[1] - value.interval[0]) / 2
+                cells[-1] += f" [dim]±{half:.3f}[/dim]"
+        table.add_row(escape(head), *cells)
+    console.print(table)
+    for note in found.notes:
+        console.print(note, markup=False, style="dim")
 
 
 def _begun(result: Result) -> Console:

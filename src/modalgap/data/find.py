@@ -14,6 +14,11 @@ from typing import Any
 
 from modalgap.data.classes import is_work
 from modalgap.data.dataset import default_root
+from modalgap.data.mad.captions import Captions
+from modalgap.data.mad.source import SPLITS as MAD_SPLITS
+from modalgap.data.mad.source import source as mad_source
+from modalgap.data.mad.store import is_mad
+from modalgap.data.mad.store import load as load_mad
 from modalgap.data.media import IMAGES, SOUNDS, Files
 from modalgap.data.reading import load_json, reading
 from modalgap.data.sets import DATASETS
@@ -48,7 +53,7 @@ def read(
 
     Args:
         what: a folder (classes, captions beside images, tar shards, Parquet, a saved Hugging Face
-            data set, or images alone), a ``.csv``, ``.tsv``, COCO ``.json``, ``.tar``,
+            data set, MAD, or images alone), a ``.csv``, ``.tsv``, COCO ``.json``, ``.tar``,
             ``.parquet`` or ``.txt`` file, a pattern such as ``"shards/{00000..00041}.tar"``, the
             name of a data set (``modalgap list data``), or a ``Source`` as it is.
         split: of a data set; by default the one usually evaluated on.
@@ -138,6 +143,9 @@ def _folder(path: Path, split: str | None, columns: dict[str, str | None]) -> So
         )
     if is_saved(path):
         return read_saved(path, split, **columns)
+    if is_mad(path):
+        _refuse(str(path), **columns)
+        return mad_source(load_mad(path), Captions(attributes=5), split=split or MAD_SPLITS[0])
     splits = [each.name for each in inside if each.is_dir() and each.name.lower() in SPLITS]
     if splits and len(splits) == sum(each.is_dir() for each in inside):
         if split is None:

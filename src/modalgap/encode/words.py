@@ -46,11 +46,12 @@ def write_tokenizer(words: Sequence[str], folder: Path) -> None:
     made.post_processor = processors.TemplateProcessing(
         single=f"{START} $A {END}", special_tokens=[(START, ids[START]), (END, ids[END])]
     )
-    PreTrainedTokenizerFast(
+    wrapped = PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
         tokenizer_object=made,
         pad_token=PAD,
         bos_token=START,
         eos_token=END,
         unk_token=UNKNOWN,
         clean_up_tokenization_spaces=False,
-    ).save_pretrained(str(folder))
+    )
+    wrapped.save_pretrained(str(folder))

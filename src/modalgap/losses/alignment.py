@@ -1,8 +1,9 @@
-"""Alignment: matched pairs lie close.
+"""Alignment: matched rows lie on one another.
 
-Equation: mean_i ‖x_i − y_i‖². Source: Wang & Isola 2020, section 4.1.1; against the gap: Fahim et
-al. 2024 (arXiv 2405.18570), ModGap (arXiv 2601.18525). Relations: 2 − 2 · mean cosine of pairs.
-Fails when: taken alone: everything collapses to one point.
+Equation: mean_i ‖x_i − y_i‖². Source: Wang & Isola 2020, section 4.1.1 (α = 2). Relations: 2 − 2
+times the mean matched cosine, and the measure of this name; the numerator of infonce, with no
+negatives.
+Fails when: taken alone: all rows at one point is its optimum.
 """
 
 from __future__ import annotations
@@ -14,11 +15,11 @@ from modalgap.losses.base import Features, Loss, LossCard
 CARD = LossCard(
     name="alignment",
     title="Alignment",
-    idea="An image and its text lie close.",
+    idea="Matched image and text are pulled onto one another, with nothing that pushes.",
     equation=r"\operatorname{mean}_i \lVert x_i - y_i \rVert^2",
     source="Wang & Isola 2020, section 4.1.1",
-    take_it="Beside a loss with negatives, to draw the modalities together.",
-    beware="Alone it collapses everything to one point.",
+    take_it="Beside infonce and a uniformity, to close the gap itself.",
+    beware="Alone it collapses every row to one point.",
 )
 
 

@@ -1,30 +1,33 @@
-"""What a loss is: a card and a rule; and the features that it is computed on."""
+"""What a loss is: a card, and a rule that turns features of a batch into one number."""
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
-from modalgap.errors import NotApplicable
+from modalgap.errors import InputError, NotApplicable, OptionError
+
+Given = TypeVar("Given")
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Features:
-    """One batch, as a model sees it.
+    """A batch as both towers see it, gathered over processes, with gradients.
 
     Attributes:
-        image: (n, d) unit rows; row i matches row i of ``text``. Rows of all processes, with
-            gradients.
-        text: (n, d) unit rows.
-        scale: () 1/τ, what cosines are multiplied with.
-        bias: () what is added to scaled cosines, or None.
-        views: two views of each image, (n, d) unit rows each, or None.
+        image: (n, d) unit rows.
+        text: (n, d) unit rows; row i matches row i of ``image``.
+        scale: () 1/τ, positive.
+        bias: () added to the logits of SigLIP.
+        views: two augmented views of the images, unit rows, (n, d) each.
+
+    Raises:
+        InputError: a shape is not the one above.
     """
 
     image: Tensor
@@ -33,16 +36,35 @@ class Features:
     bias: Tensor | None = None
     views: tuple[Tensor, Tensor] | None = None
 
+    def __post_init__(self) -> None:
+        for name, one, other in (
+            ("image and text", self.image, self.text),
+            ("both views", *(self.views or (self.image, self.text))),
+        ):
+            if one.ndim != 2 or one.shape != other.shape or not len(one):
+                got = f"{tuple(one.shape)} and {tuple(other.shape)}"
+                raise InputError(f"{name} must have one shape (n, d), n at least 1; got {got}")
+        for name, value in (("scale", self.scale), ("bias", self.bias)):
+            if value is not None and value.ndim:
+                raise InputError(f"{name} must be a () tensor; got one of {tuple(value.shape)}")
+
     @property
-    def wide(self) -> Features:
-        """The same in float32 at least: sums of exponentials need more than half precision."""
-        views = None if self.views is None else (_wide(self.views[0]), _wide(self.views[1]))
+    def tensors(self) -> tuple[Tensor, ...]:
+        """All that is there."""
+        every = (self.image, self.text, self.scale, self.bias, *(self.views or ()))
+        return tuple(each for each in every if each is not None)
+
+    @property
+    def precise(self) -> Features:
+        """The same in float32, or in float64 where it is that already."""
         return Features(
-            image=_wide(self.image),
-            text=_wide(self.text),
-            scale=_wide(self.scale),
-            bias=None if self.bias is None else _wide(self.bias),
-            views=views,
+            image=_precise(self.image),
+            text=_precise(self.text),
+            scale=_precise(self.scale),
+            bias=None if self.bias is None else _precise(self.bias),
+            views=None
+            if self.views is None
+            else (_precise(self.views[0]), _precise(self.views[1])),
         )
 
 
@@ -51,12 +73,12 @@ class LossCard:
     """The description of one loss.
 
     Attributes:
-        name: the name used in Python and in configurations.
+        name: the name used in Python, on the command line and in files.
         title: a short name for people.
         idea: one sentence on what it asks of the features.
-        equation: in LaTeX; x images, y texts, S_ij = ⟨x_i, y_j⟩.
+        equation: the loss, in LaTeX; x images, y texts, s = 1/τ, n pairs.
         source: paper and section.
-        needs: "views", "bias".
+        needs: what it takes beyond image, text and scale: "views", "bias".
         take_it: when it is the one to take.
         beware: when it fails.
     """
@@ -77,7 +99,8 @@ class Loss:
 
     Attributes:
         card: what the loss says of itself.
-        compute: (Features, **options) to a tensor ().
+        compute: (Features, **options) to a () tensor. Call the loss itself rather than this: it
+            sees to precision and to errors.
     """
 
     card: LossCard
@@ -100,38 +123,27 @@ class Loss:
         return {each.name: each.default for each in parameters}
 
     def __call__(self, features: Features, **options: Any) -> Tensor:
-        """The loss () of one batch.
+        """The loss, in float32 or, from float64 features, in float64; autocast is off inside.
 
         Raises:
+            OptionError: an option that this loss has not, or a value it cannot take.
             NotApplicable: the features lack what it needs.
         """
+        for name in options:
+            if name not in self.options:
+                raise OptionError.unknown(f"option of {self.name}", name, self.options)
         for need in self.card.needs:
-            if getattr(features, need) is None:
-                raise NotApplicable(f"{self.name}: needs {need}; the features have none")
-        return self.compute(features.wide, **options)
+            there(self.name, need, getattr(features, need))
+        with torch.autocast(features.image.device.type, enabled=False):
+            return self.compute(features.precise, **options)
 
 
-def symmetric_cross_entropy(logits: Tensor) -> Tensor:
-    """Mean of the cross-entropies of rows and columns of (n, n); matches are on the diagonal."""
-    target = torch.arange(len(logits), device=logits.device)
-    rows = functional.cross_entropy(logits, target)
-    return (rows + functional.cross_entropy(logits.T, target)) / 2
+def there(loss: str, need: str, value: Given | None) -> Given:
+    """What a loss needs of the features, or NotApplicable where it is None."""
+    if value is None:
+        raise NotApplicable(f"{loss} needs {need}, and the features have none")
+    return value
 
 
-def others(square: Tensor) -> Tensor:
-    """(n, n - 1): each row of (n, n) without its diagonal entry."""
-    n = len(square)
-    if n < 2:
-        raise NotApplicable(f"needs at least two pairs in a batch; got {n}")
-    return square.flatten()[1:].view(n - 1, n + 1)[:, :-1].reshape(n, n - 1)
-
-
-def log_mean_potential(cosine: Tensor, t: float) -> Tensor:
-    """The log of the mean of exp(−t ‖u − v‖²) over cosines of unit rows."""
-    flat = (2 * t * (cosine - 1)).flatten()
-    found: Tensor = flat.logsumexp(0) - torch.log(flat.new_tensor(float(len(flat))))
-    return found
-
-
-def _wide(tensor: Tensor) -> Tensor:
-    return tensor if tensor.dtype in (torch.float32, torch.float64) else tensor.float()
+def _precise(each: Tensor) -> Tensor:
+    return each if each.dtype == torch.float64 else each.float()

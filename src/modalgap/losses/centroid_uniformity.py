@@ -1,9 +1,9 @@
-"""Centroid uniformity: the middles of pairs spread over the sphere.
+"""Centroid uniformity: the middles of matched pairs spread over the sphere.
 
-Equation: log mean_{i≠j} exp(−t ‖c_i − c_j‖²), c_i = norm(x_i + y_i).
-Source: ModGap (arXiv 2601.18525), with ``infonce`` and ``alignment``. Relations: ``uniformity``,
-which spreads each modality by itself. Fails when: a pair's two features are opposite: its middle is
-then arbitrary.
+Equation: log mean_{i≠j} e^{−t‖c_i − c_j‖²}, c_i = norm((x_i + y_i)/2). Source: ModGap, arXiv
+2601.18525. Relations: with infonce and alignment it is that paper's loss; it sees a pair as one
+point, so unlike uniformity it never pushes the sides of a pair apart.
+Fails when: a pair is antipodal: it has no middle, and the gradient near there is without bound.
 """
 
 from __future__ import annotations
@@ -11,24 +11,25 @@ from __future__ import annotations
 from torch import Tensor
 from torch.nn import functional
 
-from modalgap.losses.base import Features, Loss, LossCard, log_mean_potential, others
+from modalgap.losses.base import Features, Loss, LossCard
+from modalgap.losses.pairwise import spread
 
 CARD = LossCard(
     name="centroid_uniformity",
-    title="Centroid uniformity",
-    idea="The middles of matched pairs spread over the sphere.",
-    equation=r"\log \operatorname{mean}_{i \ne j} e^{-t \lVert c_i - c_j \rVert^2},\quad"
-    r" c_i = \operatorname{norm}(x_i + y_i)",
-    source="ModGap (arXiv 2601.18525)",
-    take_it="Beside infonce and alignment: aligned pairs stay apart from other pairs.",
-    beware="Undefined for a pair whose features are opposite.",
+    title="Uniformity of pair centroids",
+    idea="The middles of matched pairs push one another apart, over the whole sphere.",
+    equation=r"\log \operatorname{mean}_{i\ne j} e^{-t\lVert c_i-c_j\rVert^2},\quad"
+    r" c_i = \operatorname{norm}\left(\tfrac{x_i+y_i}{2}\right)",
+    source="ModGap, arXiv 2601.18525",
+    take_it="Beside infonce and alignment: together they are that paper's loss.",
+    beware="Without alignment it does nothing about the gap; needs two pairs in a batch.",
 )
 
 
 def _centroid_uniformity(features: Features, *, t: float = 2.0) -> Tensor:
-    """``t``: how near counts as near."""
-    middles = functional.normalize(features.image + features.text, dim=1)
-    return log_mean_potential(others(middles @ middles.T), t)
+    """``t``: how near middles must be to push one another; higher is nearer."""
+    middle = functional.normalize((features.image + features.text) / 2, dim=1)
+    return spread(middle, middle, t)
 
 
 centroid_uniformity = Loss(CARD, _centroid_uniformity)

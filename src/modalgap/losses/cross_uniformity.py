@@ -1,30 +1,32 @@
-"""Cross-uniformity: images and the texts of other images spread over one sphere.
+"""Cross uniformity: images and texts that do not match push one another apart.
 
-Equation: log mean_{i≠j} exp(−t ‖x_i − y_j‖²). Source: Fahim et al. 2024 (arXiv 2405.18570), with
-``alignment`` and ``uniformity``. Relations: ``uniformity`` inside modalities.
-Fails when: taken alone: a wide gap satisfies it.
+Equation: log mean_{i≠j} e^{−t‖x_i − y_j‖²}. Source: Fahim et al., arXiv 2405.18570, the term XU of
+their loss; their sum over j is here a mean, which moves the value and not the gradient.
+Relations: with uniformity and alignment it makes their loss CUAXU.
+Fails when: taken alone: it widens the gap, as moving the modalities apart serves it best.
 """
 
 from __future__ import annotations
 
 from torch import Tensor
 
-from modalgap.losses.base import Features, Loss, LossCard, log_mean_potential, others
+from modalgap.losses.base import Features, Loss, LossCard
+from modalgap.losses.pairwise import spread
 
 CARD = LossCard(
     name="cross_uniformity",
-    title="Cross-uniformity",
-    idea="Images lie far from the texts of other images.",
-    equation=r"\log \operatorname{mean}_{i \ne j} e^{-t \lVert x_i - y_j \rVert^2}",
-    source="Fahim et al. 2024 (arXiv 2405.18570)",
-    take_it="Beside alignment and uniformity, to fill one sphere with both modalities.",
-    beware="Alone it widens the gap.",
+    title="Cross-modal uniformity",
+    idea="Images and texts that do not match push one another apart, over the whole sphere.",
+    equation=r"\log \operatorname{mean}_{i\ne j} e^{-t\lVert x_i-y_j\rVert^2}",
+    source="Fahim et al. 2024, arXiv 2405.18570, term XU",
+    take_it="Beside infonce, uniformity and alignment: together they are that paper's loss.",
+    beware="Alone it widens the gap; needs two pairs in a batch.",
 )
 
 
 def _cross_uniformity(features: Features, *, t: float = 2.0) -> Tensor:
-    """``t``: how near counts as near."""
-    return log_mean_potential(others(features.image @ features.text.T), t)
+    """``t``: how near rows must be to push one another; higher is nearer."""
+    return spread(features.image, features.text, t)
 
 
 cross_uniformity = Loss(CARD, _cross_uniformity)

@@ -1,35 +1,39 @@
-"""CyCLIP: similarities agree within modalities, and across them both ways.
+"""CyCLIP: similarities are the same among images as among texts, and in both directions.
 
-Equation: n [λ₁ mean_ij (⟨x_i, x_j⟩ − ⟨y_i, y_j⟩)² + λ₂ mean_ij (S_ij − S_ji)²]; cosines, unscaled.
-Source: Goel et al. 2022, section 3; the factor n as the authors compute it.
-Relations: beside ``infonce``. Fails when: captions of alike images differ for good reason.
+Equation: a · n · mean_ij (⟨x_i,x_j⟩ − ⟨y_i,y_j⟩)² + b · n · mean_ij (⟨x_i,y_j⟩ − ⟨x_j,y_i⟩)², of
+cosines, without the temperature; n · mean = (1/n) Σ_ij, as in the paper. a = b = ¼. Source: Goel
+et al. 2022 (CyCLIP), section 3. Relations: add it to infonce with weight 1; zero for any two
+modalities that are one another turned by a symmetric orthogonal map, so zero without a gap.
+Fails when: the gap is what hurts: a shift common to a modality costs little here.
 """
 
 from __future__ import annotations
 
 from torch import Tensor
 
+from modalgap.checks import at_least
 from modalgap.losses.base import Features, Loss, LossCard
 
 CARD = LossCard(
     name="cyclip",
-    title="CyCLIP",
-    idea="Two images are as similar as their texts, and i to j as j to i.",
-    equation=r"n \left[\lambda_1 \operatorname{mean} (S^{xx} - S^{yy})^2"
-    r" + \lambda_2 \operatorname{mean} (S - S^\top)^2\right]",
-    source="Goel et al. 2022, section 3",
-    take_it="Beside infonce, for geometry that agrees across modalities.",
-    beware="It grows with the batch.",
+    title="CyCLIP's consistency",
+    idea="Two images must be as alike as their texts, and x_i to y_j as x_j to y_i.",
+    equation=r"\tfrac{a}{n} \lVert S_{xx} - S_{yy} \rVert_F^2 +"
+    r" \tfrac{b}{n} \lVert S_{xy} - S_{xy}^\top \rVert_F^2",
+    source="Goel et al. 2022 (CyCLIP), section 3",
+    take_it="Beside infonce, when the geometry within both modalities should agree.",
+    beware="It grows with the batch; alone it collapses, as constant rows satisfy it.",
 )
 
 
 def _cyclip(features: Features, *, in_modal: float = 0.25, cross_modal: float = 0.25) -> Tensor:
-    """``in_modal``, ``cross_modal``: λ₁ and λ₂."""
+    """``in_modal``: weight a, within modalities; ``cross_modal``: weight b, between them."""
+    at_least("in_modal", in_modal, 0.0)
+    at_least("cross_modal", cross_modal, 0.0)
     x, y = features.image, features.text
-    across = x @ y.T
-    within = (x @ x.T - y @ y.T).square().mean()
-    turned = (across - across.T).square().mean()
-    return len(x) * (in_modal * within + cross_modal * turned)
+    within = (x @ x.T - y @ y.T).square().sum() / len(x)
+    cross = x @ y.T  # (n, n)
+    return in_modal * within + cross_modal * (cross - cross.T).square().sum() / len(x)
 
 
 cyclip = Loss(CARD, _cyclip)

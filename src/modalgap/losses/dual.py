@@ -1,9 +1,10 @@
-"""Negatives of both modalities: an image is told from the other images, too.
+"""Dual: negatives of both modalities; an image must beat the other images too.
 
-Equation: for images −1/n Σ_i log [e^{S_ii/τ} / (Σ_j e^{S_ij/τ} + Σ_{j≠i} e^{⟨x_i, x_j⟩/τ})], for
-texts likewise; the mean of both. Source: Liang et al. 2022, section 4 (which negatives keep the
-gap). Relations: ``infonce`` without the second sum.
-Fails when: many images of a batch are alike.
+Equation: for image i, −log of e^{s⟨x_i,y_i⟩} / (Σ_j e^{s⟨x_i,y_j⟩} + Σ_{j≠i} e^{s⟨x_i,x_j⟩});
+likewise for texts; mean over rows, then over both directions. Source: Liang et al. 2022 ("Mind
+the gap"), on both-modality negatives. Relations: infonce, with the own modality's rows added to
+each denominator; never below it.
+Fails when: images of a batch are nearly alike: they are pushed apart whatever their texts say.
 """
 
 from __future__ import annotations
@@ -11,28 +12,28 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from modalgap.losses.base import Features, Loss, LossCard, others
+from modalgap.losses.base import Features, Loss, LossCard
+from modalgap.losses.pairwise import own_match, without_self
 
 CARD = LossCard(
     name="dual",
     title="Negatives of both modalities",
-    idea="Each image must find its text among all texts and all other images, and vice versa.",
-    equation=r"-\log\tfrac{e^{S_{ii}/\tau}}"
-    r"{\sum_j e^{S_{ij}/\tau} + \sum_{j \ne i} e^{\langle x_i, x_j\rangle/\tau}}",
-    source="Liang et al. 2022, section 4",
-    take_it="To see what the missing negatives of the own modality do to the gap.",
-    beware="Images that look alike are pushed apart.",
+    idea="Each row must find its match among the other modality and all else of its own.",
+    equation=r"-\tfrac{1}{2n} \sum_i \log\frac{e^{s\langle x_i,y_i\rangle}}"
+    r"{\sum_j e^{s\langle x_i,y_j\rangle} + \sum_{j\ne i} e^{s\langle x_i,x_j\rangle}}"
+    r" + (x \leftrightarrow y)",
+    source="Liang et al. 2022 (Mind the gap), negatives of both modalities",
+    take_it="The two cones themselves are to be opened, without a second loss to weigh.",
+    beware="Near-duplicates within a modality are pushed apart.",
 )
 
 
 def _dual(features: Features) -> Tensor:
-    x, y, scale = features.image, features.text, features.scale
-    across = scale * x @ y.T
-    found = []
-    for inside, between in ((x, across), (y, across.T)):
-        own = others(scale * inside @ inside.T)
-        found.append(torch.cat([between, own], 1).logsumexp(1) - across.diagonal())
-    return (found[0] + found[1]).mean() / 2
+    x, y, s = features.image, features.text, features.scale
+    logits = s * x @ y.T  # (n, n)
+    images = own_match(torch.cat([logits, without_self(s * x @ x.T)], 1))  # of (n, 2n)
+    texts = own_match(torch.cat([logits.T, without_self(s * y @ y.T)], 1))
+    return (images.mean() + texts.mean()) / 2
 
 
 dual = Loss(CARD, _dual)

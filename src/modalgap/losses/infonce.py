@@ -1,31 +1,35 @@
-"""InfoNCE: each image picks its text among the batch's, and each text its image.
+"""InfoNCE: of all texts in the batch, find the image's own; and the other way round.
 
-Equation: −1/2n Σ_i [log softmax_j(S_ij/τ)_i + log softmax_j(S_ji/τ)_i], S_ij = ⟨x_i, y_j⟩.
-Source: Radford et al. 2021, section 2.3 (CLIP); van den Oord et al. 2018. Relations: ``dual`` adds
-negatives of the own modality, ``siglip`` decides each pair by itself.
-Fails when: several texts of a batch fit one image: they are pushed away all the same.
+Equation: ½ mean_i [−log softmax_j(s⟨x_i, y_j⟩)_i − log softmax_j(s⟨x_j, y_i⟩)_i], s = 1/τ.
+Source: Radford et al. 2021 (CLIP), section 2.3 and figure 3. Relations: the same number as the
+measure of this name; dual adds negatives of the own modality, correct_only drops rows.
+Fails when: pairs repeat in a batch, as then true matches are pushed apart. Under a learnable s
+the gap closes only like 1/log²t (Yaras et al., arXiv 2412.07909).
 """
 
 from __future__ import annotations
 
 from torch import Tensor
 
-from modalgap.losses.base import Features, Loss, LossCard, symmetric_cross_entropy
+from modalgap.losses.base import Features, Loss, LossCard
+from modalgap.losses.pairwise import own_match
 
 CARD = LossCard(
     name="infonce",
     title="InfoNCE",
-    idea="Each image must pick its text out of the batch's, and each text its image.",
-    equation=r"-\tfrac{1}{2n}\sum_i \log\tfrac{e^{S_{ii}/\tau}}{\sum_j e^{S_{ij}/\tau}}"
-    r"+\log\tfrac{e^{S_{ii}/\tau}}{\sum_j e^{S_{ji}/\tau}}",
-    source="Radford et al. 2021, section 2.3",
-    take_it="The loss of CLIP; the one to start from.",
-    beware="Texts that fit other images of the batch too are false negatives.",
+    idea="Each row must find its match among all rows of the other modality, by softmax.",
+    equation=r"-\tfrac{1}{2n} \sum_i \left[\log\frac{e^{s\langle x_i,y_i\rangle}}"
+    r"{\sum_j e^{s\langle x_i,y_j\rangle}} + \log\frac{e^{s\langle x_i,y_i\rangle}}"
+    r"{\sum_j e^{s\langle x_j,y_i\rangle}}\right]",
+    source="Radford et al. 2021 (CLIP), section 2.3",
+    take_it="Always, unless there is a reason: it is what CLIP was trained with.",
+    beware="It leaves the gap of the start almost as it was, and more so at a low temperature.",
 )
 
 
 def _infonce(features: Features) -> Tensor:
-    return symmetric_cross_entropy(features.scale * features.image @ features.text.T)
+    logits = features.scale * features.image @ features.text.T  # (n, n)
+    return (own_match(logits).mean() + own_match(logits.T).mean()) / 2
 
 
 infonce = Loss(CARD, _infonce)

@@ -1,39 +1,40 @@
-"""Intra-modal separation: images of different meaning are negatives of one another.
+"""Intra-modal separation: images apart from one another, the more the less their texts agree.
 
-Equation: cross-entropy of rows M_i·/τ with target i, M_ii = ⟨x_i, y_i⟩ and
-M_ij = ⟨x_i, x_j⟩ (1 − ⟨y_i, y_j⟩) elsewhere; the weight has no gradient.
-Source: AlignCLIP (Eslami & de Melo 2024, arXiv 2406.17639), section 4.2. The authors weigh by the
-similarity of a sentence encoder; here it is the text tower's own. Their shared tower is a matter of
-the architecture. Relations: ``dual``, unweighted.
-Fails when: texts are in a narrow cone: all are then alike, and the weight vanishes.
+Equation: mean_i −log softmax_j(s M_ij)_i, M_ii = ⟨x_i, y_i⟩ and M_ij = ⟨x_i, x_j⟩ (1 − ⟨y_i, y_j⟩)
+for j ≠ i, the second factor without gradient. Source: Eslami & de Melo 2024 (AlignCLIP), arXiv
+2406.17639; they take similarities of texts from a sentence encoder, here they are the text
+tower's own. Relations: AlignCLIP adds it to CLIP's loss with β = ½, with shared towers; their code
+sums both directions where infonce halves the sum, so that β is ¼ beside it. dual is the cousin
+that weighs all images alike.
+Fails when: the text tower is untrained: the weights then mean nothing.
 """
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
-from torch.nn import functional
 
 from modalgap.losses.base import Features, Loss, LossCard
+from modalgap.losses.pairwise import diagonal, own_match
 
 CARD = LossCard(
     name="intra_separation",
-    title="Separation within images",
-    idea="Images are pushed apart, the more the less their texts are alike.",
-    equation=r"-\log\tfrac{e^{\langle x_i, y_i\rangle/\tau}}{e^{\langle x_i, y_i\rangle/\tau} +"
-    r" \sum_{j \ne i} e^{\langle x_i, x_j\rangle (1 - \langle y_i, y_j\rangle)/\tau}}",
-    source="AlignCLIP (arXiv 2406.17639), section 4.2",
-    take_it="Beside infonce, so that images fill the space that texts leave.",
-    beware="Early on, texts in one cone make every weight small.",
+    title="Intra-modal separation",
+    idea="An image must be nearer to its text than to other images, unless their texts agree.",
+    equation=r"-\tfrac1n \sum_i \log\frac{e^{sM_{ii}}}{\sum_j e^{sM_{ij}}},\quad"
+    r" M_{ii} = \langle x_i,y_i\rangle,\;"
+    r" M_{ij} = \langle x_i,x_j\rangle (1 - \langle y_i,y_j\rangle)",
+    source="Eslami & de Melo 2024 (AlignCLIP), arXiv 2406.17639",
+    take_it="Beside infonce with weight ¼ (AlignCLIP's own ratio), to pull images out of their cone.",
+    beware="Separates images alone; trusts the text tower on which texts agree.",
 )
 
 
 def _intra_separation(features: Features) -> Tensor:
     x, y = features.image, features.text
-    apart = x @ x.T * (1 - (y @ y.T).detach())
-    own = torch.eye(len(x), dtype=torch.bool, device=x.device)
-    logits = torch.where(own, (x * y).sum(1, keepdim=True), apart) * features.scale
-    return functional.cross_entropy(logits, torch.arange(len(x), device=x.device))
+    differ = 1 - (y @ y.T).detach()  # (n, n)
+    images = x @ x.T * differ
+    logits = features.scale * (x @ y.T).where(diagonal(images), images)
+    return own_match(logits).mean()
 
 
 intra_separation = Loss(CARD, _intra_separation)

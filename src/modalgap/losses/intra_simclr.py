@@ -1,10 +1,10 @@
-"""SimCLR between two views of each image, as SLIP adds it to CLIP's loss.
+"""SimCLR within images: of all views in the batch, find the other view of the same image.
 
-Equation: −1/2n Σ_a log [e^{⟨v_a, v_a'⟩/τ'} / Σ_{b≠a} e^{⟨v_a, v_b⟩/τ'}] over all 2n views, a' the
-other view of the same image. Source: Mu et al. 2022, section 3 (SLIP); Chen et al. 2020, section
-2.1 (SimCLR). Here the views' features are those of CLIP's own head, where SLIP has a second one.
-Relations: ``dual``, whose own-modality negatives have no views.
-Fails when: views keep too little of the image to tell it.
+Equation: NT-Xent, mean over the 2n views v of −log of e^{⟨v,v'⟩/τ} / Σ_{u≠v} e^{⟨v,u⟩/τ}, v' the
+other view of v's image: 2n − 2 negatives. τ is an option and not the model's. Source: Chen et al.
+2020 (SimCLR), section 2.1; beside CLIP's loss Mu et al. 2022 (SLIP), section 3. Relations: SLIP
+is infonce plus this, both with weight 1; there the views have a head of their own.
+Fails when: views are too alike to tell anything, or too few images are in a batch.
 """
 
 from __future__ import annotations
@@ -13,30 +13,29 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from modalgap.losses.base import Features, Loss, LossCard
+from modalgap.checks import at_least
+from modalgap.losses.base import Features, Loss, LossCard, there
+from modalgap.losses.pairwise import without_self
 
 CARD = LossCard(
     name="intra_simclr",
-    title="SimCLR on images",
-    idea="Two views of one image must find one another among all views.",
-    equation=r"-\tfrac{1}{2n}\sum_a \log\tfrac{e^{\langle v_a, v_{a'}\rangle/\tau'}}"
-    r"{\sum_{b \ne a} e^{\langle v_a, v_b\rangle/\tau'}}",
-    source="Mu et al. 2022, section 3; Chen et al. 2020, section 2.1",
+    title="SimCLR within images",
+    idea="Two augmented views of an image must find one another among all views of the batch.",
+    equation=r"-\tfrac{1}{2n} \sum_v \log\frac{e^{\langle v,v'\rangle/\tau}}"
+    r"{\sum_{u\ne v} e^{\langle v,u\rangle/\tau}}",
+    source="Mu et al. 2022 (SLIP), section 3; Chen et al. 2020 (SimCLR), section 2.1",
     needs=("views",),
-    take_it="Beside infonce, for image-image similarity (SLIP).",
-    beware="Two more images a pair go through the image tower.",
+    take_it="Images are few or captions poor, and the image tower should learn from images too.",
+    beware="Three passes of the image tower a step in place of one; says nothing of texts.",
 )
 
 
 def _intra_simclr(features: Features, *, temperature: float = 0.1) -> Tensor:
-    """``temperature``: of this softmax alone."""
-    assert features.views is not None  # noqa: S101 - on the card
-    rows = torch.cat(features.views)
-    n = len(rows) // 2
-    logits = rows @ rows.T / temperature
-    itself = torch.eye(2 * n, dtype=torch.bool, device=rows.device)
-    logits = logits.masked_fill(itself, -torch.inf)
-    other = torch.arange(2 * n, device=rows.device).roll(n)
+    """``temperature``: τ of this loss, fixed."""
+    at_least("temperature", temperature, 1e-3)
+    views = torch.cat(there("intra_simclr", "views", features.views))  # (2n, d)
+    logits = without_self(views @ views.T / temperature)  # (2n, 2n)
+    other = torch.arange(len(views), device=views.device).roll(len(views) // 2)
     return functional.cross_entropy(logits, other)
 
 

@@ -1,4 +1,4 @@
-"""Objective: a weighted sum of losses, as a configuration writes it."""
+"""Objective: a weighted sum of losses."""
 
 from __future__ import annotations
 
@@ -6,59 +6,97 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from modalgap.checks import finite
 from modalgap.errors import OptionError
-from modalgap.losses.base import Features
+from modalgap.losses.base import Features, Loss
 from modalgap.losses.registry import LOSSES
 
 
 @dataclass(frozen=True)
-class Objective:
-    """A weighted sum of losses.
+class Term:
+    """One loss in the sum.
 
     Attributes:
-        weights: name to weight.
-        options: name to the options of that loss.
+        loss: of ``LOSSES``.
+        weight: its factor; with 0 the loss is watched, not trained.
+        options: of the loss.
     """
 
-    weights: Mapping[str, float]
-    options: Mapping[str, Mapping[str, Any]]
+    loss: Loss
+    weight: float
+    options: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Objective:
+    """What is trained on.
+
+    Attributes:
+        terms: in the order given.
+
+    Example::
+
+        objective = Objective.of({"infonce": 1, "uniformity": {"weight": 0.5, "t": 2}})
+        total, parts = objective(features)
+    """
+
+    terms: tuple[Term, ...]
 
     @classmethod
-    def of(cls, said: Mapping[str, Any]) -> Objective:
-        """From ``{"infonce": 1.0, "cyclip": {"weight": 0.5, "in_modal": 1.0}}``.
+    def of(cls, losses: Mapping[str, Any]) -> Objective:
+        """From the name of each loss to its weight, or to a mapping of weight and options.
+
+        Args:
+            losses: such as ``{"infonce": 1.0, "cyclip": {"weight": 1.0, "in_modal": 0.5}}``; a
+                mapping without ``weight`` has weight 1.
 
         Raises:
-            OptionError: no loss, or a loss, option or weight that nothing has.
+            OptionError: there is no such loss or option, a weight is not finite, or there is none.
         """
-        if not isinstance(said, Mapping) or not said:
-            raise OptionError(f"losses: must map names to weights; got {said!r}")
-        weights, options = {}, {}
-        for name, value in said.items():
-            if name not in LOSSES:
-                raise OptionError.unknown("loss", str(name), LOSSES)
-            own = dict(value) if isinstance(value, Mapping) else {"weight": value}
-            weights[name] = own.pop("weight", 1.0)
-            finite(f"losses.{name}: weight", weights[name])
-            for key, number in own.items():
-                if key not in LOSSES[name].options:
-                    raise OptionError.unknown(f"option of {name}", str(key), LOSSES[name].options)
-                finite(f"losses.{name}.{key}", number)
-            options[name] = own
-        return cls(weights, options)
+        if not isinstance(losses, Mapping) or not losses:
+            raise OptionError(f"losses must map at least one name to its weight; got {losses!r}")
+        return cls(tuple(_term(name, said) for name, said in losses.items()))
 
     @property
     def needs(self) -> set[str]:
-        """What the features must have."""
-        return {need for name in self.weights for need in LOSSES[name].card.needs}
+        """What the losses take beyond image, text and scale: "views", "bias"."""
+        return {need for term in self.terms for need in term.loss.card.needs}
 
     def __call__(self, features: Features) -> tuple[Tensor, dict[str, Tensor]]:
-        """The weighted sum (), and each loss by itself, without weight or gradient."""
-        parts = {name: LOSSES[name](features, **self.options[name]) for name in self.weights}
-        total = sum(
-            (self.weights[name] * part for name, part in parts.items()),
-            start=features.image.new_zeros((), dtype=features.wide.image.dtype),
-        )
-        return total, {name: part.detach() for name, part in parts.items()}
+        """The sum, and each loss by itself, unweighted and without gradient.
+
+        The sum has a gradient, if only of zeros, at all that is in the features: distributed
+        training waits forever for that of a weight which no loss has used.
+
+        Raises:
+            OptionError: the value of an option is not one that the loss can take.
+            NotApplicable: the features lack what a loss needs.
+        """
+        total = torch.zeros_like(features.scale.detach(), dtype=torch.float32)
+        for each in features.tensors:
+            if each.requires_grad:
+                total = total + 0.0 * each.to(torch.promote_types(each.dtype, torch.float32)).sum()
+        parts = {}
+        for term in self.terms:
+            with torch.set_grad_enabled(torch.is_grad_enabled() and term.weight != 0):
+                value = term.loss(features, **term.options)
+            parts[term.loss.name] = value.detach()
+            if term.weight != 0:
+                total = total + term.weight * value
+        return total, parts
+
+
+def _term(name: str, said: Any) -> Term:
+    if name not in LOSSES:
+        raise OptionError.unknown("loss", str(name), LOSSES)
+    options = dict(said) if isinstance(said, Mapping) else {"weight": said}
+    weight = options.pop("weight", 1.0)
+    finite(f"weight of {name}", weight)
+    for option in options:
+        if option not in LOSSES[name].options:
+            known = [*LOSSES[name].options, "weight"]
+            raise OptionError.unknown(f"option of {name}", str(option), known)
+    return Term(LOSSES[name], float(weight), options)

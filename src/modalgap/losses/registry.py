@@ -26,8 +26,8 @@ LOSSES: dict[str, Loss] = {
         uniformity,
         cross_uniformity,
         centroid_uniformity,
-        cyclip,
         intra_simclr,
         intra_separation,
+        cyclip,
     )
 }

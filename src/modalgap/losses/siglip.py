@@ -1,36 +1,38 @@
-"""SigLIP: every pair of the batch is a yes or a no of its own.
+"""SigLIP: is this text this image's? Asked of each of the n² pairs by itself.
 
-Equation: −1/n Σ_ij log σ(z_ij (S_ij/τ + b)), z_ij = 1 where i = j and −1 elsewhere.
-Source: Zhai et al. 2023, section 3.2. Relations: ``infonce``, which normalises over the batch.
-Fails when: the bias starts at 0: the many negatives swamp the first steps (the paper starts at
-−10, and 1/τ at 10).
+Equation: (1/n) Σ_i Σ_j −log σ(z_ij (s⟨x_i, y_j⟩ + b)), z = 1 for a match and −1 otherwise; as
+open_clip divides it, by n and not by n². Source: Zhai et al. 2023 (SigLIP), section 3.2.
+Relations: infonce with a sigmoid for each pair in place of the softmax over a row.
+Fails when: the bias starts at 0: n − 1 negatives a match then drown the start. The paper starts
+at b = −10 and s = 10.
 """
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 from torch.nn import functional
 
-from modalgap.losses.base import Features, Loss, LossCard
+from modalgap.losses.base import Features, Loss, LossCard, there
+from modalgap.losses.pairwise import diagonal
 
 CARD = LossCard(
     name="siglip",
     title="SigLIP",
-    idea="Each image-text pair of the batch is judged by itself: a match, or none.",
-    equation=r"-\tfrac1n \sum_{ij} \log \sigma(z_{ij} (S_{ij}/\tau + b))",
-    source="Zhai et al. 2023, section 3.2",
+    idea="Each pair of an image and a text is judged by itself, match or not, by a sigmoid.",
+    equation=r"-\tfrac{1}{n} \sum_i \sum_j \log \sigma"
+    r"\left(z_{ij} (s\langle x_i,y_j\rangle + b)\right)",
+    source="Zhai et al. 2023 (SigLIP), section 3.2",
     needs=("bias",),
-    take_it="Models with a bias, such as SigLIP's; small batches.",
-    beware="Without a strongly negative bias at the start it learns nothing for long.",
+    take_it="Batches are small, or a SigLIP model is trained further.",
+    beware="Its size is not infonce's: weights tuned for one do not carry over to the other.",
 )
 
 
 def _siglip(features: Features) -> Tensor:
-    assert features.bias is not None  # noqa: S101 - on the card
-    logits = features.scale * features.image @ features.text.T + features.bias
-    signs = 2 * torch.eye(len(logits), dtype=logits.dtype, device=logits.device) - 1
-    return -functional.logsigmoid(signs * logits).sum() / len(logits)
+    bias = there("siglip", "bias", features.bias)
+    logits = features.scale * features.image @ features.text.T + bias  # (n, n)
+    signed = logits.where(diagonal(logits), -logits)
+    return -functional.logsigmoid(signed).sum() / len(logits)
 
 
 siglip = Loss(CARD, _siglip)

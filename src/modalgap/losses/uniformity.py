@@ -1,35 +1,34 @@
-"""Uniformity: items of one modality spread over the sphere.
+"""Uniformity: rows of one modality spread over the sphere.
 
-Equation: mean over modalities of log mean_{i≠j} exp(−t ‖u_i − u_j‖²).
-Source: Wang & Isola 2020, section 4.1.2; beside CLIP's loss: Liang et al. 2022, section 4.
-Relations: ``cross_uniformity`` between modalities, ``centroid_uniformity`` of the pairs' middles.
-Fails when: taken alone: nothing then holds pairs together.
+Equation: ½ [log mean_{i≠j} e^{−t‖x_i − x_j‖²} + the same for texts]. Source: Wang & Isola 2020,
+section 4.1.2; added to CLIP's loss by Liang et al. 2022. Relations: cross_uniformity takes image
+and text, centroid_uniformity the middles of pairs; its size is at least −2t n/(n − 1).
+Fails when: taken alone: it knows nothing of matches.
 """
 
 from __future__ import annotations
 
 from torch import Tensor
 
-from modalgap.losses.base import Features, Loss, LossCard, log_mean_potential, others
+from modalgap.losses.base import Features, Loss, LossCard
+from modalgap.losses.pairwise import spread
 
 CARD = LossCard(
     name="uniformity",
     title="Uniformity",
-    idea="Images spread over the sphere, and so do texts.",
-    equation=r"\tfrac12 \sum_{u \in \{x, y\}} \log \operatorname{mean}_{i \ne j}"
-    r" e^{-t \lVert u_i - u_j \rVert^2}",
-    source="Wang & Isola 2020, section 4.1.2",
-    take_it="Against cones: beside a loss that matches pairs.",
-    beware="Equal captions in a batch cannot spread.",
+    idea="Rows of each modality push one another apart, over the whole sphere.",
+    equation=r"\tfrac12 \log \operatorname{mean}_{i\ne j} e^{-t\lVert x_i-x_j\rVert^2}"
+    r" + (x \leftrightarrow y)",
+    source="Wang & Isola 2020, section 4.1.2; Liang et al. 2022 with CLIP",
+    take_it="Beside infonce, to open the cones and leave the gap little room.",
+    beware="Alone it scatters matched pairs too; needs two pairs in a batch.",
 )
 
 
 def _uniformity(features: Features, *, t: float = 2.0) -> Tensor:
-    """``t``: how near counts as near."""
-    both = [
-        log_mean_potential(others(rows @ rows.T), t) for rows in (features.image, features.text)
-    ]
-    return (both[0] + both[1]) / 2
+    """``t``: how near rows must be to push one another; higher is nearer."""
+    image, text = features.image, features.text
+    return (spread(image, image, t) + spread(text, text, t)) / 2
 
 
 uniformity = Loss(CARD, _uniformity)

@@ -6,7 +6,7 @@ goes along, so that step s is the same after a kill, and whatever the number of 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -58,8 +58,8 @@ class HeldOut:
 
     images: Tensor
     texts: Sequence[str]
-    factors: dict[str, Sequence[str]]
-    prompts: dict[str, dict[str, Sequence[str]]]
+    factors: Mapping[str, Sequence[str]]
+    prompts: Mapping[str, Mapping[str, Sequence[str]]]
 
 
 class Batches(Protocol):

@@ -83,7 +83,7 @@ def save(
 
 def newest(folder: Path) -> tuple[Checkpoint | None, list[str]]:
     """The newest checkpoint that is whole, and what is wrong with newer ones."""
-    wrong = []
+    wrong: list[str] = []
     for path in sorted(folder.glob("step-*.safetensors"), reverse=True):
         try:
             return _read(path), wrong

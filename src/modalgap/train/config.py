@@ -289,7 +289,8 @@ def load_config(
         if not equals or not key.strip():
             raise OptionError(f"--set: must be key=value; got {each!r}")
         _put(found, key.strip().split("."), _typed(value))
-    return _make(Config, found, "")
+    made: Config = _make(Config, found, "")
+    return made
 
 
 def _read(what: str | Path, seen: tuple[str, ...], near: Path = Path()) -> dict[str, Any]:
@@ -358,7 +359,7 @@ def _make(kind: type[Any], values: object, where: str) -> Any:
         if key not in known:
             raise OptionError.unknown(f"key of {section or 'the configuration'}", str(key), known)
         if dataclasses.is_dataclass(types[key]):
-            made[key] = _make(types[key], {} if value is None else value, f"{where}{key}.")  # type: ignore[arg-type]
+            made[key] = _make(types[key], {} if value is None else value, f"{where}{key}.")
         else:
             made[key] = _fitting(types[key], value, f"{where}{key}")
     return kind(**made)

@@ -38,7 +38,7 @@ class Log:
         if tensorboard:
             from torch.utils.tensorboard import SummaryWriter
 
-            self._board = SummaryWriter(str(folder / "tensorboard"), purge_step=first)  # type: ignore[no-untyped-call]
+            self._board = SummaryWriter(str(folder / "tensorboard"), purge_step=first)
 
     def write(self, line: Mapping[str, Any]) -> None:
         """One line; nested values are named ``outer/inner`` in TensorBoard."""

@@ -205,7 +205,7 @@ class _Watch:
                 continue
             scale = parts.pop("scale")
             pairs = (step - self.at) * self.config.batch
-            line = {"step": step, "loss": value, "lr": rate}
+            line: dict[str, Any] = {"step": step, "loss": value, "lr": rate}
             line["temperature"] = float((-scale).exp())
             if len(parts) > 1:
                 line["losses"] = {name: float(each) for name, each in parts.items()}

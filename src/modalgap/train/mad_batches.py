@@ -6,15 +6,18 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
 from modalgap.data.mad import FACTORS, VARIANTS, Captions, Mad
 from modalgap.train.batches import DRAW, HELD_OUT, Batch, HeldOut, Ints, Share, hash_of
 from modalgap.train.captions import Transform
+from modalgap.train.prompts import all_prompts
+
+Bytes = NDArray[np.uint8]
 
 COLOURS = len(FACTORS["colour"])
-PROMPTS = 32  # captions whose mean stands for a value of a factor
 JITTER, SMALLEST, NOISE = 0.1, 0.6, 0.05  # of views: shift, share of the side, deviation
 
 
@@ -55,7 +58,9 @@ class MadBatches:
     def fingerprint(self) -> str:
         mad = self.mad
         looks = np.asarray(mad.images[:: max(1, len(mad.images) // 64)])
-        return hash_of(mad.name, str(mad.seed), mad.labels.tobytes(), mad.train.tobytes(), looks.tobytes())
+        return hash_of(
+            mad.name, str(mad.seed), mad.labels.tobytes(), mad.train.tobytes(), looks.tobytes()
+        )
 
     def steps(self, first: int, last: int) -> Iterator[Batch]:
         for step in range(first, last):
@@ -86,15 +91,9 @@ class MadBatches:
 
     def prompts(self) -> dict[str, dict[str, Sequence[str]]]:
         """For each factor that captions speak of, captions of each of its values."""
-        return {
-            "object" if name == self.captions.object else name: prompts(
-                self.captions, name, self.share.seed
-            )
-            for name in FACTORS
-            if speaks_of(self.captions, name)
-        }
+        return all_prompts(self.captions, self.share.seed)
 
-    def _looks(self, digits: Ints, rng: np.random.Generator) -> tuple[Ints, Ints]:
+    def _looks(self, digits: Ints, rng: np.random.Generator) -> tuple[Ints, Bytes]:
         """Codes (b, 6) and pixels (b, h, w, 3) of a random look of each digit."""
         variant = rng.integers(len(VARIANTS), size=len(digits))
         colour = rng.integers(COLOURS, size=len(digits))
@@ -118,7 +117,7 @@ class MadBatches:
             views = (_view(images, rng, len(digits), mine), _view(images, rng, len(digits), mine))
         return Batch(images, self.tokenizer(texts[mine]), views)
 
-    def _prepared(self, pixels: Ints) -> Tensor:
+    def _prepared(self, pixels: Bytes) -> Tensor:
         """(b, h, w, 3) bytes to what the tower takes, as its preprocessing would one by one."""
         images = torch.from_numpy(pixels).permute(0, 3, 1, 2).float()
         if images.shape[-1] != self.side:
@@ -127,29 +126,6 @@ class MadBatches:
             )
             images = images.round_().clamp_(0, 255)
         return images.div_(255).sub_(self.mean).div_(self.std)
-
-
-def speaks_of(captions: Captions, factor: str) -> bool:
-    """Whether captions can hold a word for ``factor``."""
-    if factor == captions.object or captions.presence is None:
-        return factor == captions.object or bool(captions.attributes)
-    return captions.presence.get(factor, 0.0) > 0
-
-
-def prompts(captions: Captions, factor: str, seed: int = 0) -> dict[str, Sequence[str]]:
-    """Captions for each value of ``factor``, the other factors drawn at random.
-
-    They are to a model trained on such captions what "a photo of a {}" is to CLIP.
-    """
-    rng = np.random.default_rng((seed, HELD_OUT, 1))
-    column = list(FACTORS).index(factor)
-    made: dict[str, Sequence[str]] = {}
-    sizes = [len(values) for values in FACTORS.values()]
-    for code, value in enumerate(FACTORS[factor]):
-        codes = np.stack([rng.integers(size, size=PROMPTS) for size in sizes], 1)
-        codes[:, column] = code
-        made[value] = sorted(set(captions.write(codes, rng, always=[factor])))
-    return made
 
 
 def _view(images: Tensor, rng: np.random.Generator, batch: int, mine: slice) -> Tensor:

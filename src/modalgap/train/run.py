@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 from lightning_fabric import Fabric
-from lightning_fabric.strategies import DDPStrategy
+from lightning_fabric.strategies.ddp import DDPStrategy
 
 from modalgap.atomic import replacing
 from modalgap.data.find import read
@@ -63,6 +63,7 @@ def _fabric(config: Config) -> Any:
     world = config.devices * config.nodes
     if config.batch % world:
         raise OptionError(f"batch: must be a multiple of the {world} processes; got {config.batch}")
+    precision: Any = PRECISIONS[config.precision]
     strategy: Any = DDPStrategy() if world > 1 else "auto"
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about processors, and GPUs that were not asked for
@@ -72,7 +73,7 @@ def _fabric(config: Config) -> Any:
                 devices=config.devices,
                 num_nodes=config.nodes,
                 strategy=strategy,
-                precision=PRECISIONS[config.precision],
+                precision=precision,
             )
         except Exception as error:  # Lightning has several kinds for a device that is not there
             reason = " ".join(str(error).split())[:160]

@@ -91,35 +91,36 @@ class Stepper:
             for part in parts:
                 states.append(torch.random.get_rng_state())
                 image, text, scale, bias = self._encode(part)
-                images.append(image.unflatten(0, (-1, len(part.ids))))  # (v, b, d)
+                images.append(_stacks(image, part))
                 texts.append(text)
-        image = torch.cat(images, 1).requires_grad_()
-        text = torch.cat(texts).requires_grad_()
-        scale = scale.requires_grad_()
-        bias = None if bias is None else bias.requires_grad_()
-        total, losses = self.objective(self._features(step, image.flatten(0, 1), text, scale, bias))
-        total.backward()  # type: ignore[no-untyped-call]
+        leaves = [torch.cat(images, 1), torch.cat(texts), scale]
+        leaves += [] if bias is None else [bias]
+        for leaf in leaves:
+            leaf.requires_grad_()
+        features = self._features(step, leaves[0].flatten(0, 1), leaves[1], scale, bias)
+        total, losses = self.objective(features)
+        grads = torch.autograd.grad(total, leaves, allow_unused=True, materialize_grads=True)
         start = 0
         for i, (part, state) in enumerate(zip(parts, states, strict=True)):
             torch.random.set_rng_state(state)
-            last = i == len(parts) - 1
+            rows, last = slice(start, start + len(part.ids)), i == len(parts) - 1
             with self.fabric.no_backward_sync(self.towers, enabled=not last):
-                found = self._encode(part)
-                stop = start + len(part.ids)
-                along = (
-                    found[0].unflatten(0, (-1, len(part.ids))) * _of(image)[:, start:stop]
-                ).sum()
-                along = along + (found[1] * _of(text)[start:stop]).sum()
-                own = found[2] * _of(scale) + (0.0 if bias is None else found[3] * _of(bias))
-                self.fabric.backward(along + (own if last else 0.0 * own))
-            start = stop
+                image, text, scale, bias = self._encode(part)
+                along = (_stacks(image, part) * grads[0][:, rows]).sum()
+                along = along + (text * grads[1][rows]).sum()
+                # the temperature and the bias are alike in all parts: their gradient counts once
+                along = along + scale * grads[2] * last
+                if bias is not None:
+                    along = along + bias * grads[3] * last
+                self.fabric.backward(along)
+            start = rows.stop
         return total.detach(), losses
 
     def _features(
         self, step: int, image: Tensor, text: Tensor, scale: Tensor, bias: Tensor | None
     ) -> Features:
         """Features of the whole batch, in the order of its pairs."""
-        stacks = image.unflatten(0, (-1, len(text)))  # (v, b, d)
+        stacks = image.view(-1, *text.shape)  # (v, b, d)
         whole, *views = (self._gathered(each) for each in stacks)
         x, y = self._swapped(step, whole, self._gathered(text))
         return Features(
@@ -147,9 +148,9 @@ class Stepper:
         return mixed
 
 
-def _of(leaf: Tensor) -> Tensor | float:
-    """The gradient that the loss left, or none where it does not depend on this."""
-    return 0.0 if leaf.grad is None else leaf.grad
+def _stacks(image: Tensor, part: Batch) -> Tensor:
+    """(v·b, d) rows of images and their views as (v, b, d)."""
+    return image.view(-1, len(part.ids), image.shape[1])
 
 
 def _parts(batch: Batch, count: int) -> list[Batch]:
@@ -157,13 +158,11 @@ def _parts(batch: Batch, count: int) -> list[Batch]:
         raise ModalgapError(
             f"accumulate: must be at most {len(batch.ids)}, the pairs of a process; got {count}"
         )
-    views = batch.views and [each.tensor_split(count) for each in batch.views]
-    return [
-        Batch(images, ids, views and (views[0][i], views[1][i]))
-        for i, (images, ids) in enumerate(
-            zip(batch.images.tensor_split(count), batch.ids.tensor_split(count), strict=True)
-        )
-    ]
+    images, ids = batch.images.tensor_split(count), batch.ids.tensor_split(count)
+    if batch.views is None:
+        return [Batch(image, text) for image, text in zip(images, ids, strict=True)]
+    views = zip(*(each.tensor_split(count) for each in batch.views), strict=True)
+    return [Batch(*each) for each in zip(images, ids, views, strict=True)]
 
 
 def _mixed(seed: int, step: int, rank: int) -> int:

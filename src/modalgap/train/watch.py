@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -29,7 +29,7 @@ def pair_of(towers: Towers, held_out: HeldOut, texts: Sequence[Tensor]) -> Pair:
         texts: their captions as tokens, in parts of rows.
     """
     device = next(towers.parameters()).device
-    images = [_images(towers, part.to(device)) for part in held_out.images.split(PART)]
+    images = [_images(towers, part.to(device)) for part in torch.split(held_out.images, PART)]
     features = [_texts(towers, part.to(device)) for part in texts]
     scale = str(float(towers.model.logit_scale.detach().exp()))
     sides = [
@@ -39,36 +39,61 @@ def pair_of(towers: Towers, held_out: HeldOut, texts: Sequence[Tensor]) -> Pair:
         )
         for rows, modality in ((images, "image"), (features, "text"))
     ]  # fmt: skip
-    return Pair(*sides)
+    return Pair(sides[0], sides[1])
+
+
+def right(
+    images: Tensor,
+    prompts: Mapping[str, Mapping[str, Sequence[str]]],
+    factors: Mapping[str, Sequence[str]],
+    embed: Callable[[list[str]], Tensor],
+) -> dict[str, Tensor]:
+    """Which images have, of all values of a factor, the true one as the nearest.
+
+    A value is the mean of the unit features of its prompts (Radford et al. 2021, section 3.1.4).
+
+    Args:
+        images: (n, d) unit rows.
+        prompts: factor to value to captions.
+        factors: factor to the value of each image.
+        embed: captions to unit rows.
+
+    Returns:
+        Factor to (n,) booleans.
+    """
+    found: dict[str, Tensor] = {}
+    for factor, values in prompts.items():
+        classes = torch.stack(
+            [functional.normalize(embed(list(each)).mean(0), dim=0) for each in values.values()]
+        )
+        names = list(values)
+        truth = torch.tensor([names.index(value) for value in factors[factor]])
+        found[factor] = (images @ classes.T).argmax(1) == truth
+    return found
 
 
 def accuracies(towers: Towers, pair: Pair, held_out: HeldOut, tokenizer: Any) -> dict[str, float]:
-    """Share of the images whose value of a factor is the one with the nearest prompts.
+    """Share of the images that ``right`` finds.
 
     Where there are no prompts: the share of images whose caption is nearest, as ``match``.
     """
     device = next(towers.parameters()).device
     images = pair.image.take(torch.arange(pair.image.n))
-    found = {}
-    for factor, values in held_out.prompts.items():
-        classes = []
-        for sentences in values.values():
-            rows = _texts(towers, tokenizer(list(sentences)).to(device)).cpu()
-            classes.append(functional.normalize(rows.mean(0), dim=0))
-        best = (images @ torch.stack(classes).T).argmax(1)
-        names = list(values)
-        truth = torch.tensor([names.index(value) for value in held_out.factors[factor]])
-        found[factor] = float((best == truth).double().mean())
+
+    def embed(sentences: list[str]) -> Tensor:
+        return _texts(towers, tokenizer(sentences).to(device)).cpu()
+
+    found = right(images, held_out.prompts, held_out.factors, embed)
     if not found:
         cosine = images @ pair.text.take(torch.arange(pair.text.n)).T
         own = cosine.diagonal().unsqueeze(1)
-        found["match"] = float(((cosine >= own).sum(1) == 1).double().mean())  # ties are wrong
-    return found
+        found["match"] = (cosine >= own).sum(1) == 1  # ties are wrong
+    return {factor: float(each.double().mean()) for factor, each in found.items()}
 
 
 def measured(pair: Pair, temperature: float) -> dict[str, float]:
     """The measures that apply, by name."""
-    found = {}
+    found: dict[str, float] = {}
     for name in (*MEASURED, *ENTROPY):
         options = {"temperature": temperature} if name in ENTROPY else {}
         try:

@@ -2,10 +2,9 @@
 
 The operations have the meaning of Morpho-MNIST (Castro et al. 2019, "Morpho-MNIST: quantitative
 assessment and diagnostics for representation learning"). They work on binary images of four times
-the side: the distance map is Euclidean and exact, the skeleton that of Zhang and Suen (1984), the
-mean thickness of a stroke twice the mean of the distance map on the skeleton. Here a whole batch
-goes through each step at once: maps of distances over one tall canvas, thinning eight images to a
-byte, points and windows gathered over all images.
+the side: distances are Euclidean and exact, the skeleton is that of Zhang and Suen (1984), the mean
+thickness of a stroke twice the mean distance from its skeleton to the background. A whole batch
+goes through each step at once; points and windows are gathered over all images.
 
 An image without strokes stays as it is. Needs ``pip install 'modalgap[train]'``.
 """
@@ -13,19 +12,26 @@ An image without strokes stays as it is. Needs ``pip install 'modalgap[train]'``
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterator
 from dataclasses import dataclass
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from modalgap.errors import InputError
+from modalgap.data.mad.packed import (
+    RING,
+    Bits,
+    Bytes,
+    Ints,
+    depth,
+    joined,
+    nearest,
+    opencv,
+    thinned,
+)
 
-Bytes = NDArray[np.uint8]
-Bits = NDArray[np.bool_]
 Floats = NDArray[np.float32]
-Ints = NDArray[np.int64]
 
 SIDE, ZOOM = 28, 4
 FINE = SIDE * ZOOM  # the side of the images worked on
@@ -35,7 +41,7 @@ FRACTURES, WIDTH, EXTENSION = 3, 1.5, 0.5  # how many; in pixels of the original
 PRUNE, WINDOW = 2, 2  # fractures keep away from tips and forks; half the window of the direction
 SMALL = 0.75
 DRAWN = 1 + FRACTURES + 2  # random numbers of one variant: swelling, fractures, place
-GROUP = 64  # images that are thinned together: their buffers stay in the cache
+GROUP = 64  # images worked on together: what is held of them stays in the cache
 
 
 @dataclass(frozen=True)
@@ -44,35 +50,17 @@ class Strokes:
 
     Args:
         binary: (n, 112, 112).
-        distance: (n, 112, 112) to the nearest pixel of the background, 0 there.
         skeleton: (n, 112, 112).
         thickness: (n,) mean of the strokes, in pixels of the fine image; 0 without strokes.
     """
 
     binary: Bits
-    distance: Floats
     skeleton: Bits
     thickness: Floats
 
     def __getitem__(self, rows: Any) -> Strokes:
         """Some of the images."""
-        return Strokes(
-            self.binary[rows], self.distance[rows], self.skeleton[rows], self.thickness[rows]
-        )
-
-
-def opencv() -> ModuleType:
-    """The library that the operations need.
-
-    Raises:
-        InputError: it is not installed.
-    """
-    try:
-        import cv2
-    except ImportError as error:
-        raise InputError("MAD needs opencv: pip install 'modalgap[train]'") from error
-    found: ModuleType = cv2
-    return found
+        return Strokes(self.binary[rows], self.skeleton[rows], self.thickness[rows])
 
 
 # between the two sizes --------------------------------------------------------------------------
@@ -133,99 +121,43 @@ def _area(images: Bytes, side: int) -> Bytes:
         )
         for a in range(0, n, step)
     ]
-    found: Bytes = np.concatenate(parts).reshape(n, side, side)
-    return found
+    return np.concatenate([np.empty((0, side), np.uint8), *parts]).reshape(n, side, side)
 
 
 # what strokes are -------------------------------------------------------------------------------
 
 
 def measure(binary: Bits) -> Strokes:
-    """Distance maps, skeletons and mean thickness of (n, 112, 112) binary images."""
-    distance, skeleton = _distances(binary, 1), skeletons(binary)
-    count = skeleton.sum((1, 2))
-    total = (distance * skeleton).sum((1, 2), dtype=np.float64)
-    thickness = (2 * total / np.maximum(count, 1)).astype(np.float32)
-    return Strokes(binary, distance, skeleton, thickness)
-
-
-def _distances(ink: Bits, margin: int) -> Floats:
-    """(n, s, s): from each pixel with ink to the nearest one without; ``margin`` has none."""
-    cv2, (n, s, _) = opencv(), ink.shape
-    canvas = np.zeros((n, s + margin, s + 2 * margin), np.uint8)
-    canvas[:, :s, margin:-margin] = ink
-    tall = np.pad(canvas.reshape(n * (s + margin), -1), ((margin, 0), (0, 0)))
-    found = cv2.distanceTransform(tall, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-    out: Floats = found[margin:].reshape(n, s + margin, -1)[:, :s, margin:-margin]
-    return out
+    """Skeletons and mean thickness of (n, 112, 112) binary images."""
+    skeleton = np.zeros_like(binary)
+    thickness = np.zeros(len(binary), np.float32)
+    for rows, box in _groups(binary):
+        part = binary[rows][box]
+        skeleton[rows][box] = lines = thinned(part)
+        thickness[rows] = 2 * depth(part, lines)
+    return Strokes(binary, skeleton, thickness)
 
 
 def skeletons(binary: Bits) -> Bits:
-    """Lines of one pixel in the middle of the strokes (Zhang and Suen 1984), (n, s, s)."""
+    """Lines of one pixel in the middle of the strokes, (n, 112, 112)."""
     out = np.zeros_like(binary)
-    for a in range(0, len(binary), GROUP):
-        part = binary[a : a + GROUP]
-        rows = np.flatnonzero(part.any((0, 2)))
-        columns = np.flatnonzero(part.any((0, 1)))
-        if len(rows):
-            box = (slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1))
-            out[(slice(a, a + GROUP), *box)] = _thinned(part[(slice(None), *box)])
+    for rows, box in _groups(binary):
+        out[rows][box] = thinned(binary[rows][box])
     return out
 
 
-def _thinned(binary: Bits) -> Bits:
-    """Zhang's and Suen's two passes until nothing changes, on (n, h, w).
-
-    A byte holds a pixel of eight images, so that one logical operation decides for all. A pixel
-    goes if its ring of eight neighbours holds one run of 2 to 6 set ones, and none on one of
-    three sides, which differ between the passes.
-    """
-    n, h, w = binary.shape
-    planes = -(-n // 8)
-    ink = np.zeros((planes, h + 2, w + 2), np.uint8)
-    for k in range(8):
-        part = binary[k * planes : (k + 1) * planes].view(np.uint8)
-        ink[: len(part), 1:-1, 1:-1] |= part << k
-    flat, width = ink.reshape(-1), w + 2
-    edge = width + 1
-    size = len(flat) - 2 * edge
-    ring = (-width, 1 - width, 1, width + 1, width, width - 1, -1, -width - 1)  # clockwise from N
-    near = [flat[edge + step : edge + step + size] for step in ring]
-    clear = np.empty_like(flat)
-    bare = [clear[edge + step : edge + step + size] for step in ring]
-    centre = flat[edge : edge + size]
-    once, twice, some, low, both = (np.empty(size, np.uint8) for _ in range(5))
-    changed = True
-    while changed:
-        changed = False
-        for turn in (0, 4):
-            np.invert(flat, out=clear)
-            np.bitwise_and(bare[7], near[0], out=once)  # a run begins
-            twice[:] = 0
-            np.bitwise_and(near[7], near[0], out=some)  # two set ones side by side
-            np.bitwise_and(bare[7], bare[0], out=low)  # two others side by side
-            for i in range(7):
-                np.bitwise_and(bare[i], near[i + 1], out=both)
-                twice |= once & both
-                once |= both
-                np.bitwise_and(near[i], near[i + 1], out=both)
-                some |= both
-                np.bitwise_and(bare[i], bare[i + 1], out=both)
-                low |= both
-            north, east, south, west = (bare[(i + turn) % 8] for i in (0, 2, 4, 6))
-            # first pass: N·E·S = 0 and E·S·W = 0; second: turned by half a circle
-            np.bitwise_and(north, west, out=both)
-            both |= east
-            both |= south
-            both &= once
-            both &= ~twice
-            both &= some
-            both &= low
-            both &= centre
-            if both.any():
-                changed = True
-                centre ^= both
-    return np.concatenate([(ink[:, 1:-1, 1:-1] >> k) & 1 for k in range(8)])[:n].view(np.bool_)
+def _groups(binary: Bits, margin: int = 0) -> Iterator[tuple[slice, tuple[slice, slice, slice]]]:
+    """Some images after another, and the box around all of their ink; none where none has ink."""
+    for a in range(0, len(binary), GROUP):
+        rows = slice(a, a + GROUP)
+        ink = np.bitwise_or.reduce(binary[rows], axis=0)
+        sides = []
+        for axis in (1, 0):
+            at = np.flatnonzero(ink.any(axis))
+            if len(at):
+                sides.append(slice(max(at[0] - margin, 0), at[-1] + 1 + margin))
+        if sides:
+            yield rows, (slice(None), sides[0], sides[1])
 
 
 # what is done to them ---------------------------------------------------------------------------
@@ -233,26 +165,20 @@ def _thinned(binary: Bits) -> Bits:
 
 def thin(strokes: Strokes, amount: float = AMOUNT) -> Bits:
     """Erode by a disc of ``amount`` of half the mean thickness; (n, 112, 112)."""
+    out = np.zeros_like(strokes.binary)
     radius = amount * strokes.thickness / 2
-    return np.asarray(strokes.binary & (strokes.distance > radius[:, None, None]))
+    for rows, box in _groups(strokes.binary):
+        out[rows][box] = joined(strokes.binary[rows][box], radius[rows], np.bitwise_and)
+    return out
 
 
 def thicken(strokes: Strokes, amount: float = AMOUNT) -> Bits:
     """Dilate by a disc of ``amount`` of half the mean thickness; (n, 112, 112)."""
+    out = np.zeros_like(strokes.binary)
     radius = amount * strokes.thickness / 2
-    some = strokes.thickness > 0
-    margin = int(np.ceil(radius.max(initial=0))) + 1
-    outside = np.zeros(strokes.binary.shape, np.float32)
-    n, s, _ = strokes.binary.shape
-    canvas = np.ones((n, s + margin, s + 2 * margin), np.bool_)
-    canvas[:, :s, margin:-margin] = ~strokes.binary
-    # beyond the canvas nothing is measured from, so that it holds one margin more above
-    cv2 = opencv()
-    tall = canvas.reshape(n * (s + margin), -1).view(np.uint8)
-    if some.any():
-        found = cv2.distanceTransform(tall, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-        outside = found.reshape(n, s + margin, -1)[:, :s, margin:-margin]
-    return np.asarray((outside <= radius[:, None, None]) & some[:, None, None])
+    for rows, box in _groups(strokes.binary, int(radius.max(initial=0))):
+        out[rows][box] = joined(strokes.binary[rows][box], radius[rows], np.bitwise_or)
+    return out
 
 
 def swell(strokes: Strokes, draw: Floats) -> Bits:
@@ -273,44 +199,49 @@ def swell(strokes: Strokes, draw: Floats) -> Bits:
     radius = RADIUS * np.sqrt(strokes.thickness[which] / ZOOM) / 2 * ZOOM
     reach = int(radius.max())
     span = np.arange(-reach, reach + 1, dtype=np.float32)
-    away = np.sqrt(span[:, None] ** 2 + span**2)  # (w, w)
-    for a in range(0, len(which), step := 32767 // max(s, len(span))):
-        image, middle, far = which[a : a + step], centre[a : a + step, 0], radius[a : a + step]
-        weight = (away / far[:, None, None]) ** np.float32(STRENGTH - 1)  # (b, w, w)
-        row = (middle[:, 0] + np.arange(len(image)) * s)[:, None, None] + weight * span[:, None]
-        column = middle[:, 1, None, None] + weight * span
+    square = span[:, None] ** 2 + span**2  # (w, w)
+    step = min(GROUP, 32767 // max(s, len(span)))  # the most rows that OpenCV takes
+    for a in range(0, len(which), step):
+        image, middle = which[a : a + step], centre[a : a + step, 0]
+        weight = square / radius[a : a + step, None, None] ** 2
+        if STRENGTH != 3:
+            weight **= (STRENGTH - 1) / 2
+        np.minimum(weight, 1, out=weight)
+        first = (middle[:, 0] + np.arange(len(image)) * s).astype(np.float32)
+        row = weight * span[:, None] + first[:, None, None]
+        column = weight * span + middle[:, 1, None, None].astype(np.float32)
         tall = strokes.binary[image].reshape(-1, s).view(np.uint8) * np.uint8(255)
         seen = cv2.remap(
-            tall,
-            column.reshape(-1, len(span)).astype(np.float32),
-            row.reshape(-1, len(span)).astype(np.float32),
-            cv2.INTER_LINEAR,
+            tall, column.reshape(-1, len(span)), row.reshape(-1, len(span)), cv2.INTER_LINEAR
         ).reshape(weight.shape)
-        rows = middle[:, :1] + span.astype(np.int64)
-        columns = middle[:, 1:] + span.astype(np.int64)
-        inside = (weight <= 1) & ((rows >= 0) & (rows < s))[:, :, None]
-        inside &= ((columns >= 0) & (columns < s))[:, None, :]
-        b, y, x = np.nonzero(inside)
-        out[image[b], rows[b, y], columns[b, x]] = seen[b, y, x] > 127
+        low = np.maximum(middle - reach, 0)
+        high = np.minimum(middle + reach + 1, s)
+        start, stop = (low - middle + reach).tolist(), (high - middle + reach).tolist()
+        ink = seen > 127
+        for i, k, (y0, x0), (y1, x1), (v0, u0), (v1, u1) in zip(
+            range(len(image)), image.tolist(), low.tolist(), high.tolist(), start, stop, strict=True
+        ):
+            out[k, y0:y1, x0:x1] = ink[i, v0:v1, u0:u1]
     return out
 
 
-def fracture(strokes: Strokes, draw: Floats) -> Bits:
+def fracture(binary: Bits, skeleton: Bits, draw: Floats) -> Bits:
     """Cut the strokes across, away from tips and forks where there is such a place.
 
     Args:
-        strokes: to be cut.
+        binary: (n, 112, 112) to be cut.
+        skeleton: (n, 112, 112).
         draw: (n, k) numbers of [0, 1) that choose k places an image.
     """
-    out = strokes.binary.copy()
-    which, places = _choose(_pruned(strokes.skeleton), draw)
+    out = binary.copy()
+    which, places = _choose(_pruned(skeleton), draw)
     if not len(which):
         return out
     cv2 = opencv()
     image = np.repeat(which, places.shape[1])
     place = places.reshape(-1, 2)
-    angle = _direction(strokes.skeleton, image, place)
-    length = strokes.distance[image, place[:, 0], place[:, 1]] + EXTENSION * ZOOM
+    angle = _direction(skeleton, image, place)
+    length = nearest(binary, image, place[:, 0], place[:, 1]) + EXTENSION * ZOOM
     across = length[:, None] * np.stack([np.cos(angle), -np.sin(angle)], 1)  # down, right
     first = np.rint(place + across)[:, ::-1].astype(int).tolist()
     last = np.rint(place - across)[:, ::-1].astype(int).tolist()
@@ -347,8 +278,9 @@ def _pruned(skeleton: Bits) -> Bits:
     padded = np.pad(skeleton, ((0, 0), (reach, reach), (reach, reach)))
     flat, width = padded.reshape(-1), padded.shape[2]
     points = np.flatnonzero(flat)
-    ring = (-width, 1 - width, 1, width + 1, width, width - 1, -1, -width - 1)
-    near = flat[points[:, None] + np.array(ring)]  # (p, 8)
+    near = flat[
+        points[:, None] + np.array([down * width + right for down, right in RING])
+    ]  # (p, 8)
     runs = (near & ~np.roll(near, 1, axis=1)).sum(1)
     odd = points[(runs >= 3) | ((runs == 1) & (near.sum(1) <= 2)) | (runs == 0)]
     span = np.arange(-reach, reach + 1)
@@ -392,43 +324,34 @@ def vary(images: Bytes, looks: NDArray[np.integer[Any]], draw: Floats) -> Bytes:
     Returns:
         (n, 28, 28) grey.
     """
+    parts = [
+        _vary(images[a : a + GROUP], looks[a : a + GROUP], draw[a : a + GROUP])
+        for a in range(0, len(images), GROUP)
+    ]
+    return np.concatenate(parts) if parts else images[:0]
+
+
+def _vary(images: Bytes, looks: NDArray[np.integer[Any]], draw: Floats) -> Bytes:
     strokes = measure(enlarge(images))
     thickness, swollen, broken, small = looks.T
     binary = strokes.binary.copy()
     for code, change in ((1, thicken), (2, thin)):
         rows = np.flatnonzero(thickness == code)
         binary[rows] = change(strokes[rows])
-    rows = np.flatnonzero(swollen)
-    binary[rows] = swell(_again(strokes, binary, rows, thickness > 0), draw[rows, 0])
+    # what has changed is measured anew, as far as the next step needs it
+    rows = np.flatnonzero((thickness == 0) & (swollen == 1))
+    binary[rows] = swell(strokes[rows], draw[rows, 0])
+    rows = np.flatnonzero((thickness > 0) & (swollen == 1))
+    binary[rows] = swell(measure(binary[rows]), draw[rows, 0])
+    skeleton = strokes.skeleton
+    rows = np.flatnonzero((broken == 1) & ((thickness > 0) | (swollen == 1)))
+    skeleton[rows] = skeletons(binary[rows])
     rows = np.flatnonzero(broken)
-    changed = (thickness > 0) | (swollen > 0)
-    cut = _again(strokes, binary, rows, changed)
-    binary[rows] = fracture(cut, draw[rows, 1 : 1 + FRACTURES])
+    binary[rows] = fracture(binary[rows], skeleton[rows], draw[rows, 1 : 1 + FRACTURES])
     out = reduce(binary)
     rows = np.flatnonzero(small)
     out[rows] = shrink(out[rows], draw[rows, -2:])
-    return _with_blank(out, images)
-
-
-def _again(strokes: Strokes, binary: Bits, rows: Ints, changed: Bits) -> Strokes:
-    """What ``rows`` are now; only those that have changed are measured anew."""
-    found = strokes[rows]
-    anew = np.flatnonzero(changed[rows])
-    if len(anew) == 0:
-        return found
-    fresh = measure(binary[rows[anew]])
-    for old, new in (
-        (found.binary, fresh.binary),
-        (found.distance, fresh.distance),
-        (found.skeleton, fresh.skeleton),
-        (found.thickness, fresh.thickness),
-    ):
-        old[anew] = new  # indexing by rows has made a copy
-    return found
-
-
-def _with_blank(out: Bytes, images: Bytes) -> Bytes:
-    return out if images.any((1, 2)).all() else out * images.any((1, 2))[:, None, None]
+    return out
 
 
 def vary_all(images: Bytes, draw: Floats) -> Bytes:
@@ -451,10 +374,12 @@ def vary_all(images: Bytes, draw: Floats) -> Bytes:
     for i, made in enumerate((plain.binary, thicken(plain), thin(plain))):
         strokes = measure(made) if i else plain
         for j in range(2):
+            binary, skeleton = strokes.binary, strokes.skeleton
             if j:
-                strokes = measure(swell(strokes, draws[:, i, 1, 0, 0, 0]))
-            broken = fracture(strokes, draws[:, i, j, 1, 0, 1 : 1 + FRACTURES])
-            for k, each in enumerate((strokes.binary, broken)):
+                binary = swell(strokes, draws[:, i, 1, 0, 0, 0])
+                skeleton = skeletons(binary)
+            broken = fracture(binary, skeleton, draws[:, i, j, 1, 0, 1 : 1 + FRACTURES])
+            for k, each in enumerate((binary, broken)):
                 out[:, i, j, k, 0] = reduce(each)
                 out[:, i, j, k, 1] = shrink(out[:, i, j, k, 0], draws[:, i, j, k, 1, -2:])
     return out.reshape(n, 24, SIDE, SIDE)

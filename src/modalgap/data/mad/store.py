@@ -33,6 +33,7 @@ from modalgap.data.mad import morphology
 from modalgap.data.mad.digits import CLASSES, Digits
 from modalgap.data.mad.digits import digits as embedded
 from modalgap.data.mad.factors import CHANNELS, FACTORS, VARIANTS
+from modalgap.data.mad.packed import opencv
 from modalgap.data.reading import load_json, reading
 from modalgap.data.source import check_seed
 from modalgap.errors import FileError, InputError, ModalgapError, OptionError, OutputError
@@ -136,7 +137,7 @@ def build(
     if digits is not None and not isinstance(digits, Digits):
         raise InputError(f"digits: must be Digits; got {type(digits).__name__}")
     digits = embedded() if digits is None else digits
-    morphology.opencv()
+    opencv()
     task = _Task(digits.images, seed)
     if folder is None:
         images = np.empty((len(digits), *SHAPE), np.uint8)
@@ -392,7 +393,7 @@ def _mapping(task: _Task, workers: int, starts: list[int]) -> Iterator[Iterator[
 @contextmanager
 def _without_threads() -> Iterator[None]:
     """OpenCV on one thread meanwhile: a process forked beside its others waits for ever."""
-    cv2 = morphology.opencv()
+    cv2 = opencv()
     before = cv2.getNumThreads()
     cv2.setNumThreads(1)
     try:

@@ -1,0 +1,167 @@
+"""The page of the demo: where a gap comes from, and what closing it does, on digits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from modalgap.embeddings import Pair
+from modalgap.measure import measure
+from modalgap.report.draw import PICTURES
+from modalgap.report.draw.base import HEIGHT, SMALL, WIDTH, apart, axes
+from modalgap.report.palette import LIGHT, STAND_IN, Palette, style
+from modalgap.report.sections import Drawn, Section, drawn, shown, write_page
+from modalgap.report.views import views
+from modalgap.result import Table
+
+NOISE = "noise_"
+CLOUDS = {
+    "short": "Short captions",
+    "full": "Full captions",
+    "closed": "Short captions, gap closed",
+}
+
+
+def story_page(
+    table: Table,
+    pairs: Mapping[str, Pair],
+    sheet: Any,
+    path: str | Path,
+    *,
+    overwrite: bool = False,
+) -> Path:
+    """Write the page.
+
+    Args:
+        table: of ``modalgap.study.story``: rows for short captions, full captions, and closed.
+        pairs: "short", "full" and "closed".
+        sheet: (h, w, 3) all looks of one digit.
+        path: of the HTML file.
+        overwrite: whether a file of that name may be replaced.
+
+    Raises:
+        OutputError: a file that is there already, or cannot be written.
+    """
+    short, full, closed = table.rows.values()
+    clouds = {name: _clouds(pairs[name], name) for name in CLOUDS}
+    return write_page(
+        path,
+        table,
+        [
+            Section(
+                head="The data",
+                words=[
+                    "Handwritten digits, each in 24 shapes and 7 colours. One caption names the"
+                    " digit and some of its five attributes: “three-red-thick”. How much of"
+                    " the image a caption leaves out is the one thing that changes below."
+                ],
+                pictures=[
+                    shown(sheet, "", "Every look of one digit: shapes across, colours down."
+                          if sheet.shape[1] > sheet.shape[0]
+                          else "Every look of one digit: colours across, shapes down.",
+                          "168 small pictures of one handwritten digit.")
+                ],
+            ),
+            Section(
+                head="What captions leave out opens the gap",
+                words=[
+                    "Two models of the same size, trained alike from the same start. One read the"
+                    " digit and one attribute, the other the digit and all five.",
+                    _compared(short, full),
+                ],
+                pictures=[clouds["short"], clouds["full"]],
+            ),
+            Section(
+                head="Closing it afterwards",
+                words=[_closing(short, closed)],
+                pictures=[clouds["closed"], _noise(table)],
+            ),
+            Section(head="The numbers", table=table),
+        ],
+        title="Where a modality gap comes from",
+        subtitle="Two small models trained on this machine, measured on digits they never saw",
+        columns=2,
+        overwrite=overwrite,
+    )  # fmt: skip
+
+
+def story_figure(pairs: Mapping[str, Pair]) -> Figure:
+    """Both models' clouds beside one another, in the colours of a paper."""
+    with style("story"):
+        figure = Figure(figsize=(2 * WIDTH, HEIGHT + 0.3), facecolor="none")
+        halves: Any = figure.subfigures(1, 2)
+        for part, name in zip(halves, ("short", "full"), strict=True):
+            part.set_facecolor("none")
+            PICTURES["pca"].draw(part, _views(pairs[name]), LIGHT)
+            part.axes[0].set_title(CLOUDS[name], fontsize=SMALL + 3, color=LIGHT.ink, pad=8)
+            box = part.axes[0].get_position()
+            part.axes[0].set_position((box.x0, box.y0, box.width, box.height - 0.02))
+    return figure
+
+
+def _views(pair: Pair) -> Any:
+    return views(pair, measure(pair, "l2m"))
+
+
+def _clouds(pair: Pair, name: str) -> Drawn:
+    found = _views(pair)
+    picture = PICTURES["pca"]
+    with style(name):
+        figure = picture.figure(found, STAND_IN)
+    caption = "Images and texts in their first two principal components; lines join pairs."
+    return drawn(figure, name, CLOUDS[name], caption, f"{CLOUDS[name]}. {picture.alt(found)}")
+
+
+def _compared(short: Mapping[str, Any], full: Mapping[str, Any]) -> str:
+    wider = short["rmg"].value > full["rmg"].value
+    more = short["moad_image"].value > full["moad_image"].value
+    return (
+        f"The relative modality gap is {short['rmg'].value:.2f} with short captions and"
+        f" {full['rmg'].value:.2f} with full ones"
+        f"{': what is left out opens the gap' if wider else ', against the expectation'}."
+        f" Object bias, how much more the images are sorted by digit than by attribute, is"
+        f" {short['moad_image'].value:.2f} against {full['moad_image'].value:.2f}"
+        f"{'' if more else ', against the expectation'}."
+    )
+
+
+def _closing(short: Mapping[str, Any], closed: Mapping[str, Any]) -> str:
+    before, after = short["accuracy_object"].value, closed["accuracy_object"].value
+    return (
+        f"Subtracting each modality's mean takes the distance between means from"
+        f" {short['l2m'].value:.2f} to {closed['l2m'].value:.2f}. Digits are still named right in"
+        f" {after:.1%} of the looks, {before:.1%} before."
+    )
+
+
+def _noise(table: Table) -> Drawn:
+    head = "Answers under noise"
+    with style("noise"):
+        figure = Figure(figsize=(WIDTH, HEIGHT), facecolor="none")
+        said = _noise_curves(figure, table, STAND_IN)
+    caption = "Share of digits named right when Gaussian noise falls on images and prompts."
+    return drawn(figure, "noise", head, caption, f"{head}. {said}")
+
+
+def _noise_curves(figure: Figure, table: Table, palette: Palette) -> str:
+    found = axes(figure, palette, title="digit accuracy", xlabel="σ of the noise", right=0.66)
+    sigmas = [name for name in table.heads if name.startswith(NOISE)]
+    at = [0.0, *(float(name.removeprefix(NOISE)) for name in sigmas)]
+    colours = (palette.text, palette.image, palette.matched)
+    ends, said = [], []
+    for (row, values), colour in zip(table.rows.items(), colours, strict=False):
+        y = [values[name].value for name in ("accuracy_object", *sigmas)]
+        found.plot(at, y, color=colour, linewidth=1.4, marker="o", markersize=3.5)
+        ends.append(y[-1])
+        said.append(f"{row}: {y[0]:.3f} without, {y[-1]:.3f} at {at[-1]:g}")
+    found.set_ylim(0, 1)
+    found.set_xticks(at, [f"{each:g}" for each in at])
+    for row, place, colour in zip(table.rows, apart(ends, 0.07), colours, strict=False):
+        found.annotate(
+            row, (at[-1], place), xytext=(7, 0), textcoords="offset points", va="center",
+            fontsize=SMALL, color=colour, annotation_clip=False,
+        )  # fmt: skip
+    return "; ".join(said)

@@ -1,0 +1,132 @@
+"""What studies share: tables that are kept, and models that are trained beside one another."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import sys
+import time
+from collections.abc import Mapping
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from modalgap.atomic import replacing
+from modalgap.errors import FileError, ModalgapError, OutputError
+from modalgap.progress import progress
+from modalgap.result import Table
+from modalgap.train import Config, Run, read_run, train
+from modalgap.train.log import read_log
+
+FILE = "study.json"
+LOOK = 0.5  # seconds between looks at how far the models are
+
+
+def keep(table: Table, folder: Path) -> Path:
+    """Write ``study.json``."""
+    with replacing(folder / FILE, overwrite=True) as file:
+        file.write(table.to_json().encode())
+    return folder / FILE
+
+
+def kept(folder: Path, settings: Mapping[str, Any]) -> Table | None:
+    """The study that lies there, if it is of these settings.
+
+    Raises:
+        FileError: the file is damaged.
+    """
+    path = folder / FILE
+    if not path.is_file():
+        return None
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        study = Table.from_dict(found)
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise FileError(f"{path}: is damaged; remove it to make the study anew") from error
+    return study if study.settings == json.loads(json.dumps(settings)) else None
+
+
+def train_all(
+    configs: Mapping[str, Config],
+    folder: Path,
+    *,
+    jobs: int | None = None,
+    overwrite: bool = False,
+) -> dict[str, Run]:
+    """Train several models, as many at once as there are processors for.
+
+    Args:
+        configs: name to configuration; runs go to ``folder / name``. Finished ones are read.
+        folder: is made.
+        jobs: processes; by default one for each two processors.
+        overwrite: begin runs of other settings anew.
+
+    Raises:
+        ModalgapError: a run could not be finished; the others are kept, and go on next time.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{folder}: cannot be made ({error.strerror})") from error
+    processors = len(os.sched_getaffinity(0))
+    jobs = min(jobs or max(1, processors // 2), len(configs))
+    if jobs == 1:
+        return {
+            name: train(config, folder / name, overwrite=overwrite)
+            for name, config in configs.items()
+        }
+    context = multiprocessing.get_context("spawn")  # each has threads of its own
+    threads = max(1, processors // jobs)
+    with ProcessPoolExecutor(jobs, context, initializer=_begin, initargs=(threads,)) as pool:
+        waiting = {
+            name: pool.submit(_train, config.plain(), str(folder / name), overwrite)
+            for name, config in configs.items()
+        }
+        try:
+            _watch(waiting, configs, folder)
+            for future in waiting.values():
+                future.result()
+        except BrokenProcessPool:
+            raise ModalgapError(
+                f"a training process died, perhaps for want of memory; with --jobs 1 there is one"
+                f" at a time, instead of {jobs}"
+            ) from None
+        finally:
+            for future in waiting.values():
+                future.cancel()
+    return {name: read_run(folder / name) for name in configs}
+
+
+def _begin(threads: int) -> None:
+    torch.set_num_threads(threads)
+    sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 - one bar is enough
+
+
+def _train(config: dict[str, Any], folder: str, overwrite: bool) -> None:
+    from modalgap.train import load_config
+
+    train(load_config(config), folder, overwrite=overwrite)
+
+
+def _watch(
+    waiting: Mapping[str, Future[None]], configs: Mapping[str, Config], folder: Path
+) -> None:
+    """A bar over all steps, until the last run ends or one fails."""
+    total = sum(config.steps or 0 for config in configs.values())
+    with progress("training", max(total, 1), "step") as advance:
+        seen = 0
+        while not all(future.done() for future in waiting.values()):
+            time.sleep(LOOK)
+            now = sum(_steps(folder / name) for name in configs)
+            advance(now - seen)
+            seen = now
+            if any(f.done() and f.exception() is not None for f in waiting.values()):
+                return
+
+
+def _steps(folder: Path) -> int:
+    return max((line["step"] for line in read_log(folder)), default=0)

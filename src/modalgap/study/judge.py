@@ -1,0 +1,98 @@
+"""What a model trained on MAD is like: measured on held-out digits, with intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from modalgap.data.mad import Captions, Mad, source
+from modalgap.embeddings import Embeddings, Pair
+from modalgap.encode import Encoder, Options, load_model
+from modalgap.encode import run as encode
+from modalgap.measure import measure
+from modalgap.measure.intervals import mean_interval
+from modalgap.result import Value
+from modalgap.train import Run
+from modalgap.train.prompts import all_prompts
+from modalgap.train.run import captions_of
+
+MEASURES = ("l2m", "l2i", "rmg", "matched_cosine", "cone", "moad", "logit_entropy_image",
+            "logit_entropy_text")  # fmt: skip
+LOOKS = 6  # of each held-out digit
+
+
+def judged_run(run: Run, mad: Mad) -> dict[str, Value]:
+    """``judge`` of a trained model."""
+    captions = captions_of(run.config.data.captions)
+    encoder = load_model(run.spec)
+    pair = embed(run, mad, captions)
+    return judge(pair, classified(pair, encoder, captions), temperature_of(encoder))
+
+
+def temperature_of(encoder: Encoder) -> float:
+    """τ."""
+    assert encoder.logit_scale is not None  # noqa: S101 - models of open_clip have one
+    return 1 / encoder.logit_scale
+
+
+def embed(run: Run, mad: Mad, captions: Captions, seed: int = 0) -> Pair:
+    """Held-out looks and their captions through the trained model; kept in the run's folder."""
+    found = source(mad, captions, looks=LOOKS, seed=seed)
+    options = Options(batch_size=256, workers=0, overwrite=True)
+    made = encode(found, run.spec, run.folder / "held_out.safetensors", options)
+    assert isinstance(made.data, Pair)  # noqa: S101 - the source has both sides
+    return made.data
+
+
+def judge(pair: Pair, classes: Mapping[str, Pair], temperature: float) -> dict[str, Value]:
+    """Measures, temperature, and the accuracy of each factor by its prompts, by name.
+
+    Args:
+        pair: what ``embed`` gave, closed or not.
+        classes: what ``classified`` gave, closed alike.
+        temperature: of the model.
+    """
+    found = dict(measure(pair, MEASURES, temperature=temperature).measures)
+    found["temperature"] = Value(temperature)
+    digits = np.array([int(name.partition("/")[0]) for name in pair.image.names or ()])
+    right = {
+        name: (each.image.unit() @ each.text.unit().T).argmax(1).numpy() == each.labels
+        for name, each in classes.items()
+    }
+    found |= {f"accuracy_{name}": _share(each, digits) for name, each in right.items()}
+    attributes = [each for name, each in right.items() if name != "object"]
+    if attributes:
+        found["accuracy_attributes"] = _share(np.mean(attributes, axis=0), digits)
+    return found
+
+
+def classified(pair: Pair, encoder: Encoder, captions: Captions, seed: int = 0) -> dict[str, Pair]:
+    """For each factor that captions speak of: the images, a row for each value, and the labels.
+
+    The row of a value is the mean of the unit features of its prompts.
+    """
+    found = {}
+    for name, values in all_prompts(captions, seed).items():
+        rows = [_features(encoder, list(each)).mean(0) for each in values.values()]
+        codes = {value: code for code, value in enumerate(values)}
+        labels = [codes[str(value)] for value in pair.image.factors[name]]
+        text = Embeddings(torch.stack(rows), "text", names=list(values))
+        found[name] = Pair(pair.image, text, labels=labels)
+    return found
+
+
+def _share(values: NDArray[Any], digits: NDArray[np.int64]) -> Value:
+    """A mean over looks; looks of one digit are not independent."""
+    values = values.astype(np.float64)
+    return Value(float(values.mean()), mean_interval(digits, values, 0.0, 1.0))
+
+
+@torch.inference_mode()
+def _features(encoder: Encoder, sentences: list[str]) -> Tensor:
+    return functional.normalize(encoder.encode_text(encoder.tokenize(sentences)).float(), dim=1)
