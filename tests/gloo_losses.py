@@ -5,10 +5,13 @@
 
 from __future__ import annotations
 
+import functools
+import importlib.util
 import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import torch
@@ -64,10 +67,23 @@ def ours(name: str) -> Callable[..., Tensor]:
     return loss
 
 
-def theirs(kind: str, rank: int, world: int, **options: Any) -> Callable[..., Tensor]:
-    import open_clip.loss
+@functools.cache
+def open_clip_loss() -> ModuleType:
+    """``open_clip.loss`` by itself: the package takes many seconds to import."""
+    package = importlib.util.find_spec("open_clip")
+    assert package is not None
+    assert package.submodule_search_locations is not None
+    path = Path(package.submodule_search_locations[0], "loss.py")
+    spec = importlib.util.spec_from_file_location("open_clip_loss", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
-    made = getattr(open_clip.loss, kind)(rank=rank, world_size=world, **options)
+
+def theirs(kind: str, rank: int, world: int, **options: Any) -> Callable[..., Tensor]:
+    made = getattr(open_clip_loss(), kind)(rank=rank, world_size=world, **options)
 
     def loss(image: Tensor, _: Tensor, __: Tensor, text: Tensor, s: Tensor, b: Tensor) -> Tensor:
         found: Tensor = made(image, text, s, *([b] if kind == "SigLipLoss" else []))

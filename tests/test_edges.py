@@ -74,7 +74,7 @@ def test_edges_give_a_number_or_a_reason(name: str, edge: str) -> None:
     try:
         found = mg.measure(pair, only=name)
     except (errors.NotApplicable, errors.InputError) as reason:
-        assert str(reason).startswith(name)  # noqa: PT017 - a number is as right
+        assert str(reason).startswith(name)
         return
     for each, value in found.items():
         sound(each, value)

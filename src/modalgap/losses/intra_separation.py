@@ -24,7 +24,7 @@ CARD = LossCard(
     r" M_{ii} = \langle x_i,y_i\rangle,\;"
     r" M_{ij} = \langle x_i,x_j\rangle (1 - \langle y_i,y_j\rangle)",
     source="Eslami & de Melo 2024 (AlignCLIP), arXiv 2406.17639",
-    take_it="Beside infonce with weight ¼ (AlignCLIP's own ratio), to pull images out of their cone.",
+    take_it="Beside infonce with weight ¼, as in AlignCLIP, to pull images out of their cone.",
     beware="Separates images alone; trusts the text tower on which texts agree.",
 )
 

@@ -6,18 +6,22 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import torch
 from matplotlib.figure import Figure
+from torch.nn import functional
 
+from modalgap.checks import sample
 from modalgap.embeddings import Pair
-from modalgap.measure import measure
-from modalgap.report.draw import PICTURES
 from modalgap.report.draw.base import HEIGHT, SMALL, WIDTH, apart, axes
+from modalgap.report.draw.clouds import scatter
 from modalgap.report.palette import LIGHT, STAND_IN, Palette, style
 from modalgap.report.sections import Drawn, Section, drawn, shown, write_page
-from modalgap.report.views import views
+from modalgap.report.views import LINES, POINTS, Plane
 from modalgap.result import Table
 
 NOISE = "noise_"
+REACH = 1.05  # of the axes: rows are unit
 CLOUDS = {
     "short": "Short captions",
     "full": "Full captions",
@@ -46,7 +50,7 @@ def story_page(
         OutputError: a file that is there already, or cannot be written.
     """
     short, full, closed = table.rows.values()
-    clouds = {name: _clouds(pairs[name], name) for name in CLOUDS}
+    clouds = {name: _clouds(pairs, name) for name in CLOUDS}
     return write_page(
         path,
         table,
@@ -91,28 +95,53 @@ def story_page(
 def story_figure(pairs: Mapping[str, Pair]) -> Figure:
     """Both models' clouds beside one another, in the colours of a paper."""
     with style("story"):
-        figure = Figure(figsize=(2 * WIDTH, HEIGHT + 0.3), facecolor="none")
+        figure = Figure(figsize=(2 * WIDTH, HEIGHT + 0.4), facecolor="none")
         halves: Any = figure.subfigures(1, 2)
         for part, name in zip(halves, ("short", "full"), strict=True):
             part.set_facecolor("none")
-            PICTURES["pca"].draw(part, _views(pairs[name]), LIGHT)
-            part.axes[0].set_title(CLOUDS[name], fontsize=SMALL + 3, color=LIGHT.ink, pad=8)
-            box = part.axes[0].get_position()
-            part.axes[0].set_position((box.x0, box.y0, box.width, box.height - 0.02))
+            _draw(part, _plane(pairs[name], pairs[name]), pairs[name], LIGHT)
+            part.axes[0].set_position((0.125, 0.14, 0.86, 0.7))
+            part.text(0.125, 0.985, CLOUDS[name], va="top", fontsize=SMALL + 3, color=LIGHT.ink)
     return figure
 
 
-def _views(pair: Pair) -> Any:
-    return views(pair, measure(pair, "l2m"))
+def _plane(pair: Pair, before: Pair) -> Plane:
+    """Items along the gap of ``before``, and in the first principal component across it."""
+    sides = [side.take(sample(side.n, POINTS, 0)).double() for side in pair.sides]
+    means = [side.unit().double().mean(0) for side in before.sides]
+    along = functional.normalize(means[1] - means[0], dim=0)
+    middle = torch.cat(sides).mean(0)
+    across = torch.cat(sides) - middle
+    across = across - (across @ along)[:, None] * along
+    first = torch.linalg.svd(across, full_matrices=False)[2][0]
+    first = first * first[first.abs().argmax()].sign()
+    points = tuple(
+        torch.stack([(side - middle) @ along, (side - middle) @ first], 1).numpy() for side in sides
+    )
+    lines = np.stack([points[0][:LINES], points[1][:LINES]], 1)
+    return Plane(points, lines, ("along the gap", "first component across the gap"))
 
 
-def _clouds(pair: Pair, name: str) -> Drawn:
-    found = _views(pair)
-    picture = PICTURES["pca"]
+def _draw(figure: Any, plane: Plane, pair: Pair, palette: Palette) -> None:
+    found = scatter(figure, plane, [side.modality for side in pair.sides], palette)
+    found.set_aspect("auto")
+    box = found.get_window_extent()
+    found.set_ylim(-REACH, REACH)  # the same for all, so that gaps can be compared
+    found.set_xlim(-REACH * box.width / box.height, REACH * box.width / box.height)
+
+
+def _clouds(pairs: Mapping[str, Pair], name: str) -> Drawn:
+    plane = _plane(pairs[name], pairs["short" if name == "closed" else name])
     with style(name):
-        figure = picture.figure(found, STAND_IN)
-    caption = "Images and texts in their first two principal components; lines join pairs."
-    return drawn(figure, name, CLOUDS[name], caption, f"{CLOUDS[name]}. {picture.alt(found)}")
+        figure = Figure(figsize=(WIDTH, HEIGHT), facecolor="none")
+        _draw(figure, plane, pairs[name], STAND_IN)
+    apart_ = plane.points[1][:, 0].mean() - plane.points[0][:, 0].mean()
+    alt = f"{CLOUDS[name]}: along the gap, texts lie {apart_:.2f} from images."
+    caption = (
+        "Images and texts along the line between their means, and in the component that varies"
+        " most across it; thin lines join pairs."
+    )
+    return drawn(figure, name, CLOUDS[name], caption, alt)
 
 
 def _compared(short: Mapping[str, Any], full: Mapping[str, Any]) -> str:

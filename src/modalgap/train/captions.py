@@ -85,12 +85,12 @@ def _one(name: str, objects: Sequence[str]) -> Transform:
     if kind in ("half", "quarter") and not colon:
         return part(0.5 if kind == "half" else 0.25)
     if kind == "word_dropout":
-        number = 0.5 if number is None else number
+        number = number if colon else 0.5
         if isinstance(number, bool) or not isinstance(number, int | float) or not 0 <= number <= 1:
             raise OptionError(f"data.transforms: {kind} takes a share of 0 to 1; got {said!r}")
         return word_dropout(number)
     if kind == "keep":
-        number = 1 if number is None else number
+        number = number if colon else 1
         if isinstance(number, bool) or not isinstance(number, int) or number < 0:
             raise OptionError(f"data.transforms: {kind} takes a whole number; got {said!r}")
         return keep(number, objects)

@@ -141,11 +141,11 @@ def _embedded() -> tuple[NDArray[np.uint8], Ints]:
 
     found = load_digits()
     out = np.empty((len(found.images), SIDE, SIDE), np.uint8)
-    for i, image in enumerate(found.images):
+    for i, image in enumerate(np.pad(found.images, ((0, 0), (2, 2), (2, 2)))):  # ink ends softly
         rows, columns = (np.flatnonzero(image.any(axis)) for axis in (1, 0))
         step = max(np.ptp(rows) + 1, np.ptp(columns) + 1) / BOX  # a pixel of MNIST, in its own
         weight = image**CONTRAST / (image**CONTRAST).sum()
-        centre = [weight.sum(1) @ np.arange(8), weight.sum(0) @ np.arange(8)]
+        centre = [weight.sum(1) @ np.arange(12), weight.sum(0) @ np.arange(12)]
         start = np.array(centre) - step * (SIDE - 1) / 2
         fine = affine_transform(image, [step, step], start, (SIDE, SIDE), order=3)
         out[i] = np.rint(255 * np.clip(fine / 16, 0, 1) ** CONTRAST)

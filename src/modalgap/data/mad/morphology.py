@@ -12,6 +12,7 @@ An image without strokes stays as it is. Needs ``pip install 'modalgap[train]'``
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -200,28 +201,24 @@ def swell(strokes: Strokes, draw: Floats) -> Bits:
     reach = int(radius.max())
     span = np.arange(-reach, reach + 1, dtype=np.float32)
     square = span[:, None] ** 2 + span**2  # (w, w)
-    step = min(GROUP, 32767 // max(s, len(span)))  # the most rows that OpenCV takes
-    for a in range(0, len(which), step):
-        image, middle = which[a : a + step], centre[a : a + step, 0]
-        weight = square / radius[a : a + step, None, None] ** 2
+    for a in range(0, len(which), GROUP):
+        image, middle = which[a : a + GROUP], centre[a : a + GROUP, 0]
+        weight = square / radius[a : a + GROUP, None, None] ** 2
         if STRENGTH != 3:
             weight **= (STRENGTH - 1) / 2
         np.minimum(weight, 1, out=weight)
-        first = (middle[:, 0] + np.arange(len(image)) * s).astype(np.float32)
-        row = weight * span[:, None] + first[:, None, None]
-        column = weight * span + middle[:, 1, None, None].astype(np.float32)
-        tall = strokes.binary[image].reshape(-1, s).view(np.uint8) * np.uint8(255)
-        seen = cv2.remap(
-            tall, column.reshape(-1, len(span)), row.reshape(-1, len(span)), cv2.INTER_LINEAR
-        ).reshape(weight.shape)
+        at = middle.astype(np.float32)
+        row = weight * span[:, None] + at[:, 0, None, None]
+        column = weight * span + at[:, 1, None, None]
         low = np.maximum(middle - reach, 0)
         high = np.minimum(middle + reach + 1, s)
         start, stop = (low - middle + reach).tolist(), (high - middle + reach).tolist()
-        ink = seen > 127
         for i, k, (y0, x0), (y1, x1), (v0, u0), (v1, u1) in zip(
             range(len(image)), image.tolist(), low.tolist(), high.tolist(), start, stop, strict=True
         ):
-            out[k, y0:y1, x0:x1] = ink[i, v0:v1, u0:u1]
+            old = strokes.binary[k].view(np.uint8) * np.uint8(255)
+            seen = cv2.remap(old, column[i], row[i], cv2.INTER_LINEAR)
+            out[k, y0:y1, x0:x1] = seen[v0:v1, u0:u1] > 127
     return out
 
 
@@ -233,23 +230,33 @@ def fracture(binary: Bits, skeleton: Bits, draw: Floats) -> Bits:
         skeleton: (n, 112, 112).
         draw: (n, k) numbers of [0, 1) that choose k places an image.
     """
-    out = binary.copy()
     which, places = _choose(_pruned(skeleton), draw)
     if not len(which):
-        return out
-    cv2 = opencv()
+        return binary.copy()
     image = np.repeat(which, places.shape[1])
     place = places.reshape(-1, 2)
     angle = _direction(skeleton, image, place)
     length = nearest(binary, image, place[:, 0], place[:, 1]) + EXTENSION * ZOOM
-    across = length[:, None] * np.stack([np.cos(angle), -np.sin(angle)], 1)  # down, right
-    first = np.rint(place + across)[:, ::-1].astype(int).tolist()
-    last = np.rint(place - across)[:, ::-1].astype(int).tolist()
-    thickness = 2 * int(np.ceil((WIDTH * ZOOM - 1) / 2)) + 1
-    canvas = out.view(np.uint8)
-    for i, start, stop in zip(image.tolist(), first, last, strict=True):
-        cv2.line(canvas[i], start, stop, 0, thickness)
-    return out
+    along = np.stack([np.cos(angle), -np.sin(angle)], 1)  # down, right; of the cut
+    reach = int(np.ceil(length.max()))
+    far = np.clip(np.arange(-reach, reach + 1), -length[:, None], length[:, None])  # (m, steps)
+    points = np.rint(place[:, None] + far[..., None] * along[:, None]).astype(np.int64)
+    brush = math.ceil((WIDTH * ZOOM - 1) / 2)
+    side = binary.shape[1]
+    canvas = np.pad(binary, ((0, 0), (brush, brush), (brush, brush)))
+    points = np.clip(points, 0, side - 1) + brush
+    at = (image[:, None] * (side + 2 * brush) + points[..., 0]) * (side + 2 * brush) + points[
+        ..., 1
+    ]
+    canvas.reshape(-1)[at[..., None] + _disc(brush, side + 2 * brush)] = False
+    return canvas[:, brush:-brush, brush:-brush]
+
+
+def _disc(reach: int, width: int) -> Ints:
+    """Steps to all pixels of a disc in flat images of that width."""
+    span = np.arange(-reach, reach + 1)
+    found: Ints = (span[:, None] * width + span)[span[:, None] ** 2 + span**2 <= reach**2]
+    return found
 
 
 def _choose(skeleton: Bits, draw: Floats) -> tuple[Ints, Ints]:
@@ -278,18 +285,15 @@ def _pruned(skeleton: Bits) -> Bits:
     padded = np.pad(skeleton, ((0, 0), (reach, reach), (reach, reach)))
     flat, width = padded.reshape(-1), padded.shape[2]
     points = np.flatnonzero(flat)
-    near = flat[
-        points[:, None] + np.array([down * width + right for down, right in RING])
-    ]  # (p, 8)
+    around = np.array([down * width + right for down, right in RING])
+    near = flat[points[:, None] + around]  # (p, 8)
     runs = (near & ~np.roll(near, 1, axis=1)).sum(1)
     odd = points[(runs >= 3) | ((runs == 1) & (near.sum(1) <= 2)) | (runs == 0)]
-    span = np.arange(-reach, reach + 1)
-    disc = (span[:, None] * width + span)[span[:, None] ** 2 + span**2 <= reach**2]
     left = flat.copy()
-    left[odd[:, None] + disc] = False
+    left[odd[:, None] + _disc(reach, width)] = False
     found = left.reshape(padded.shape)[:, reach:-reach, reach:-reach]
-    vanished = ~found.any((1, 2))
-    return np.where(vanished[:, None, None], skeleton, found)
+    some: Bits = np.asarray(found.any((1, 2)))
+    return np.where(some[:, None, None], found, skeleton)
 
 
 def _direction(skeleton: Bits, image: Ints, place: Ints) -> NDArray[np.float64]:

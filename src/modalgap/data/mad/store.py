@@ -231,7 +231,7 @@ def _finish(folder: Path, digits: Digits, work: Path, said: dict[str, Any]) -> N
         (folder / MANIFEST).unlink()
     with replacing(folder / "images.npy", overwrite=True) as file:
         shape = (len(digits), *SHAPE)
-        np.lib.format.write_array_header_1_0(  # type: ignore[no-untyped-call]
+        np.lib.format.write_array_header_1_0(
             file, {"descr": "|u1", "fortran_order": False, "shape": shape}
         )
         for first in range(0, len(digits), BLOCK):

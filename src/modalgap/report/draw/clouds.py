@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -12,7 +14,8 @@ from modalgap.report.say import plural
 from modalgap.report.views import Plane, Views
 
 
-def _scatter(figure: Figure, plane: Plane, views: Views, palette: Palette) -> None:
+def scatter(figure: Figure, plane: Plane, names: Sequence[str], palette: Palette) -> Axes:
+    """Points of both modalities on axes of equal scale, with lines between pairs, and names."""
     found = axes(figure, palette, title=plane.labels[1], xlabel=plane.labels[0])
     found.set_aspect("equal", adjustable="datalim")  # distances on paper are distances
     if len(plane.lines):
@@ -32,10 +35,11 @@ def _scatter(figure: Figure, plane: Plane, views: Views, palette: Palette) -> No
             alpha=0.6,
         )
     found.margins(0.06, 0.12)
-    _name_clouds(found, plane, views, palette)
+    _name_clouds(found, plane, names, palette)
+    return found
 
 
-def _name_clouds(found: Axes, plane: Plane, views: Views, palette: Palette) -> None:
+def _name_clouds(found: Axes, plane: Plane, names: Sequence[str], palette: Palette) -> None:
     """The name of each cloud above it, apart if the clouds lie over one another."""
     middles = [points.mean(0) for points in plane.points]
     tops = [float(points[:, 1].max()) for points in plane.points]
@@ -46,7 +50,7 @@ def _name_clouds(found: Axes, plane: Plane, views: Views, palette: Palette) -> N
     for which, (middle, top) in enumerate(zip(middles, tops, strict=True)):
         side = "center" if not over else ("right" if which == left else "left")
         found.annotate(
-            plural(views.names[which]),
+            plural(names[which]),
             (middle[0], max(tops) if over else top),
             xytext=({"center": 0, "right": -4, "left": 4}[side], 5),
             textcoords="offset points",
@@ -61,12 +65,12 @@ def _name_clouds(found: Axes, plane: Plane, views: Views, palette: Palette) -> N
 
 def _draw_pca(figure: Figure, views: Views, palette: Palette) -> None:
     if views.pca is not None:
-        _scatter(figure, views.pca, views, palette)
+        scatter(figure, views.pca, views.names, palette)
 
 
 def _draw_top(figure: Figure, views: Views, palette: Palette) -> None:
     if views.top is not None:
-        _scatter(figure, views.top, views, palette)
+        scatter(figure, views.top, views.names, palette)
 
 
 def _pca_caption(views: Views) -> str:
