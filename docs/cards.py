@@ -13,7 +13,9 @@ from modalgap.data import DATASETS
 from modalgap.data.dataset import Task
 from modalgap.encode import ENCODERS
 from modalgap.evaluate import TASKS
+from modalgap.losses import LOSSES
 from modalgap.measure import MEASURES, Measure
+from modalgap.train import ready
 
 BETTER = {"lower": "lower", "higher": "higher", "neither": "—"}
 
@@ -26,6 +28,8 @@ def write_pages(folder: Path) -> None:
     (folder / "models.inc.md").write_text("\n".join(_models()) + "\n", encoding="utf-8")
     (folder / "closers.inc.md").write_text("\n".join(_closers()) + "\n", encoding="utf-8")
     (folder / "tasks.inc.md").write_text("\n".join(_tasks()) + "\n", encoding="utf-8")
+    (folder / "losses.inc.md").write_text("\n".join(_losses()) + "\n", encoding="utf-8")
+    (folder / "configs.inc.md").write_text("\n".join(_configs()) + "\n", encoding="utf-8")
     (folder / "data.inc.md").write_text("\n".join(_data()) + "\n", encoding="utf-8")
 
 
@@ -107,6 +111,40 @@ def _tasks() -> list[str]:
         card = task.card
         options = ", ".join(f"`{name}={value!r}`" for name, value in task.options.items())
         lines.append(f"| `{card.name}` | {card.question} | {card.needs} | {options or '—'} |")
+    return lines
+
+
+def _losses() -> list[str]:
+    lines = ["| Loss | Take it for | Beware | Needs |", "|---|---|---|---|"]
+    for loss in LOSSES.values():
+        card = loss.card
+        lines.append(
+            f"| [`{card.name}`](#{card.name.replace('_', '-')}) | {card.take_it} | {card.beware}"
+            f" | {', '.join(card.needs) or '—'} |"
+        )
+    lines.append("")
+    for loss in LOSSES.values():
+        card = loss.card
+        options = ", ".join(f"`{name}={value!r}`" for name, value in loss.options.items())
+        lines += [
+            f"### {card.name}",
+            "",
+            f"**{card.title}.** {card.idea}",
+            "",
+            f"$${card.equation}$$",
+            "",
+            f"Source: {card.source}. Options: {options or 'none'}.",
+            "",
+        ]
+    return lines
+
+
+def _configs() -> list[str]:
+    lines = ["| Configuration | What it trains |", "|---|---|"]
+    for name, path in ready().items():
+        text = path.read_text(encoding="utf-8").splitlines()
+        about = " ".join(line.removeprefix("#").strip() for line in text if line.startswith("#"))
+        lines.append(f"| `{name}` | {about} |")
     return lines
 
 

@@ -1,6 +1,6 @@
 import modalgap as mg
 
-pair = mg.load("demo/free_points.safetensors")
+pair = mg.load("demo/short.safetensors")
 advice = mg.preflight(pair, "retrieval")
 print(advice)
 

@@ -1,6 +1,6 @@
 import modalgap as mg
 
-pair = mg.load("demo/free_points.safetensors")
+pair = mg.load("demo/short.safetensors")
 closing = mg.close.fit(pair, "center")
 closed = closing.apply(pair)
 print(mg.measure(closed, only=["l2m", "rmg", "matched_cosine"]))

@@ -1,5 +1,5 @@
 import modalgap as mg
 
-pair = mg.load("demo/free_points.safetensors")
+pair = mg.load("demo/short.safetensors")
 again = mg.load(mg.save(pair, "points.npz"))
 assert again.fingerprint == pair.fingerprint

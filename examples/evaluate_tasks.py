@@ -1,6 +1,6 @@
 import modalgap as mg
 
-pair = mg.load("demo/free_points.safetensors")
+pair = mg.load("demo/short.safetensors")
 result = mg.evaluate(pair, ["retrieval", "clustering"])
 print(result["retrieval.text_to_image_r1"])
 

@@ -1,6 +1,6 @@
 import modalgap as mg
 
-pair = mg.load("demo/free_points.safetensors")
+pair = mg.load("demo/short.safetensors")
 result = mg.measure(pair)
 print(result)
 print(result["l2m"].value, result["l2m"].interval)

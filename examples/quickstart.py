@@ -1,6 +1,6 @@
 import modalgap as mg
 
-pair = mg.load("demo/free_points.safetensors")
+pair = mg.load("demo/short.safetensors")
 result = mg.measure(pair)
 for name in ("l2m", "rmg", "matched_cosine", "cone_image", "itr"):
     print(f"{name:16}{result[name]}")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-content = Path("demo/free_points.safetensors").read_bytes()
+content = Path("demo/short.safetensors").read_bytes()
 length = int.from_bytes(content[:8], "little")
 header = json.loads(content[8 : 8 + length])
 about = header.pop("__metadata__")

@@ -38,5 +38,5 @@ def found(pair: mg.Pair, spec: str = "RaBitQ") -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    path = sys.argv[1] if sys.argv[1:] else "demo/free_points.safetensors"
+    path = sys.argv[1] if sys.argv[1:] else "demo/short.safetensors"
     print(found(mg.load(path), *sys.argv[2:]))

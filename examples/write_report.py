@@ -1,5 +1,5 @@
 import modalgap as mg
 
-pair = mg.load("demo/free_points.safetensors")
+pair = mg.load("demo/short.safetensors")
 page = mg.report(pair, "page.html", title="Free points", figures="figures", formats=("png", "pdf"))
 print(page)

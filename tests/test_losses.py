@@ -550,6 +550,7 @@ def close(one: dict[str, Any], other: dict[str, Any]) -> None:
         assert gradient == pytest.approx(other["gradients"][weight], rel=1e-6, abs=1e-9), weight
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rank", ["0", "1"])
 @every_loss
 def test_two_processes_are_as_one(processes: dict[str, Any], name: str, rank: str) -> None:
@@ -558,6 +559,7 @@ def test_two_processes_are_as_one(processes: dict[str, Any], name: str, rank: st
     close(processes[rank][f"{name}:ours"], alone)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("where", ["0", "1", "alone"])
 @pytest.mark.parametrize("name", ["infonce", "siglip"])
 def test_as_open_clip(processes: dict[str, Any], name: str, where: str) -> None:

@@ -20,7 +20,7 @@ CARD = LossCard(
     idea="Two images must be as alike as their texts, and x_i to y_j as x_j to y_i.",
     equation=r"\tfrac{a}{n} \lVert S_{xx} - S_{yy} \rVert_F^2 +"
     r" \tfrac{b}{n} \lVert S_{xy} - S_{xy}^\top \rVert_F^2",
-    source="Goel et al. 2022 (CyCLIP), section 3",
+    source="Goel et al. 2022 (CyCLIP)",
     take_it="Beside infonce, when the geometry within both modalities should agree.",
     beware="It grows with the batch; alone it collapses, as constant rows satisfy it.",
 )

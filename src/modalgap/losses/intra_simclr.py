@@ -23,7 +23,7 @@ CARD = LossCard(
     idea="Two augmented views of an image must find one another among all views of the batch.",
     equation=r"-\tfrac{1}{2n} \sum_v \log\frac{e^{\langle v,v'\rangle/\tau}}"
     r"{\sum_{u\ne v} e^{\langle v,u\rangle/\tau}}",
-    source="Mu et al. 2022 (SLIP), section 3; Chen et al. 2020 (SimCLR), section 2.1",
+    source="Mu et al. 2022 (SLIP); Chen et al. 2020 (SimCLR)",
     needs=("views",),
     take_it="Images are few or captions poor, and the image tower should learn from images too.",
     beware="Three passes of the image tower a step in place of one; says nothing of texts.",

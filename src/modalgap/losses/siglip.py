@@ -1,7 +1,7 @@
 """SigLIP: is this text this image's? Asked of each of the n² pairs by itself.
 
 Equation: (1/n) Σ_i Σ_j −log σ(z_ij (s⟨x_i, y_j⟩ + b)), z = 1 for a match and −1 otherwise; as
-open_clip divides it, by n and not by n². Source: Zhai et al. 2023 (SigLIP), section 3.2.
+open_clip divides it, by n and not by n². Source: Zhai et al. 2023 (SigLIP).
 Relations: infonce with a sigmoid for each pair in place of the softmax over a row.
 Fails when: the bias starts at 0: n − 1 negatives a match then drown the start. The paper starts
 at b = −10 and s = 10.
@@ -21,7 +21,7 @@ CARD = LossCard(
     idea="Each pair of an image and a text is judged by itself, match or not, by a sigmoid.",
     equation=r"-\tfrac{1}{n} \sum_i \sum_j \log \sigma"
     r"\left(z_{ij} (s\langle x_i,y_j\rangle + b)\right)",
-    source="Zhai et al. 2023 (SigLIP), section 3.2",
+    source="Zhai et al. 2023 (SigLIP)",
     needs=("bias",),
     take_it="Batches are small, or a SigLIP model is trained further.",
     beware="Its size is not infonce's: weights tuned for one do not carry over to the other.",

@@ -1,7 +1,7 @@
 """Imbalance: the more of an image its caption tells, the smaller the gap and the object bias.
 
 Models are trained on MAD with captions of the digit and k of five attributes, k = 0 … 5, and
-measured on looks of held-out digits. Source: Schrodi et al. 2025, section 5, figure 5.
+measured on looks of held-out digits. Source: Schrodi et al. 2025, section 5.
 Expected: for k = 1 … 5, ``rmg`` and both ``moad`` fall as k grows. k = 0 is another regime: its
 captions are class labels.
 """

@@ -29,7 +29,7 @@ class Model:
         architecture: a name of open_clip's, ``mad_cnn``, ``mad_vit``, the path of a JSON file, or
             its contents; used unless ``start`` is given.
         start: trained weights to go on from: ``open_clip:NAME/TAG`` or ``open_clip:/path``.
-        amended: turn the texts onto the images before the first step (Liang et al. 2022, app. D).
+        amended: turn the texts onto the images before the first step (Liang et al. 2022).
     """
 
     architecture: str | dict[str, Any] = "mad_cnn"
@@ -143,7 +143,7 @@ class Optimiser:
 
 @dataclass(frozen=True, kw_only=True)
 class Swap:
-    """Modality swapping (Yaras et al. 2024, section 5).
+    """Modality swapping (Yaras et al. 2024, arXiv 2412.07909).
 
     Attributes:
         share: of the pairs in a batch, whose two features change sides.

@@ -1,0 +1,10 @@
+from modalgap.data import mad
+
+digits = mad.digits(limit=200)  # of scikit-learn; or a folder of MNIST's files
+made = mad.build(digits)
+captions = mad.Captions(attributes=2)
+
+looks = mad.source(made, captions, looks=3)  # three random looks of each held-out digit
+print(looks)
+for name, caption in list(zip(looks.media.names, looks.texts, strict=True))[:3]:
+    print(name, "->", caption)
