@@ -19,8 +19,8 @@ help:  ## what each target does
 	VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/uv pip install --quiet --no-deps --no-build-isolation -e .
 	@touch $@
 
-demo: .venv/ready  ## a first run: a simulated gap, its table and its report
-	$(BIN)/modalgap demo -o demo --force
+demo: .venv/ready  ## a first run: two small models, their gaps, and a report (3 minutes)
+	$(BIN)/modalgap demo -o demo
 
 test: .venv/ready chromium  ## every test
 	$(BIN)/pytest

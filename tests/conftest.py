@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -50,6 +51,24 @@ def shared_data() -> Callable[[str], Path]:
 def coco() -> NDArray[np.float32]:
     """(2, 500, 512): CLIP ViT-B/16, images and texts of 500 COCO pairs."""
     return np.asarray(np.load(find_shared("clip_coco500.npy")))
+
+
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder that ``modalgap demo`` leaves: a real run, once for all tests."""
+    folder = tmp_path_factory.mktemp("demo") / "demo"
+    free = {k: v for k, v in os.environ.items() if not k.endswith("_NUM_THREADS")}
+    done = subprocess.run(
+        [sys.executable, "-m", "modalgap", "demo", "-o", str(folder)],
+        capture_output=True,
+        text=True,
+        env=free,
+        timeout=900,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    (folder / "stdout.txt").write_text(done.stdout)
+    return folder
 
 
 @pytest.fixture

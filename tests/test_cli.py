@@ -170,20 +170,6 @@ def test_list_measures(run: Run) -> None:
     assert found["rmg"]["source"]
 
 
-def test_demo_is_a_real_run(run: Run, tmp_path: Path) -> None:
-    code, out, _ = run("demo", "-o", tmp_path / "one")
-    assert code == 0
-    pair = mg.load(tmp_path / "one" / "free_points.safetensors")
-    assert f"{mg.measure(pair, only='l2m')['l2m'].value:.4f}" in out
-    assert str(tmp_path / "one" / "report.html") in out
-    other = tmp_path / "two"
-    run("demo", "-o", other, "--seed", "1")
-    assert mg.load(other / "free_points.safetensors").fingerprint != pair.fingerprint
-    code, _, err = run("demo", "-o", tmp_path / "one")
-    assert code == 2
-    assert "exists" in err
-
-
 def test_version(run: Run) -> None:
     assert run("--version") == (0, f"modalgap {mg.__version__}\n", "")
 

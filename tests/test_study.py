@@ -1,0 +1,238 @@
+"""Studies and the demo: the findings hold on real digits, and what is there is not made again.
+
+The small versions run in CI; ``MODALGAP_FULL=1`` runs them at full length.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from commands import Run
+from conftest import find_shared
+from trained import config
+
+import modalgap as mg
+from modalgap.embeddings import Pair
+from modalgap.errors import FileError, InputError, OptionError
+from modalgap.report.study import study_figure, study_page
+from modalgap.result import Table, Value
+from modalgap.study import STUDIES, imbalance, story
+from modalgap.train import train
+
+FULL = bool(os.environ.get("MODALGAP_FULL"))
+SMALL = ["steps=3", "batch=32", "data.limit=200", "watch.measure=0"]
+
+
+def of(table: Table, name: str) -> list[float]:
+    return [value.value for value in table.column(name)]
+
+
+# the findings -----------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_the_demo_tells_the_story(demo: Path) -> None:
+    """Short captions, full captions, the gap of the first closed: on the embedded digits."""
+    table = Table.from_dict(json.loads((demo / "study.json").read_text()))
+    assert list(table.rows) == ["short captions", "full captions", "short, gap closed"]
+    rmg, bias = of(table, "rmg"), of(table, "moad_image")
+    assert rmg[0] > rmg[1] + 0.1, "what captions leave out opens the gap"
+    assert bias[0] > bias[1] + 0.25, "and sorts the space by object"
+    gap = of(table, "l2m")
+    assert gap[0] > gap[1] + 0.1
+    assert gap[2] < gap[0] / 4
+    right = of(table, "accuracy_object")
+    assert right[0] > 0.8
+    assert right[2] > right[0] - 0.03, "closing costs nothing"
+    noisy = of(table, "noise_0.2")
+    assert noisy[2] > noisy[0] + 0.02, "and buys robustness"
+    for values in table.rows.values():
+        for name in table.heads:
+            low, high = values[name].interval or (0, 0)
+            assert low <= values[name].value <= high
+    pairs = {name: mg.load(demo / f"{name}.safetensors") for name in ("short", "full", "closed")}
+    for name, row in zip(("short", "full", "closed"), table.rows.values(), strict=True):
+        assert isinstance(pairs[name], Pair)
+        assert mg.measure(pairs[name], "rmg")["rmg"].value == pytest.approx(row["rmg"].value)
+    out = (demo / "stdout.txt").read_text()
+    assert "RMG" in out
+    assert str(demo / "report.html") in out
+
+
+@pytest.mark.slow
+def test_the_demo_once_more_is_instant(demo: Path, run: Run) -> None:
+    before = (demo / "study.json").read_bytes()
+    started = time.monotonic()
+    code, out, err = run("demo", "-o", demo)
+    assert code == 0, err
+    assert time.monotonic() - started < 20
+    assert "RMG" in out
+    assert (demo / "study.json").read_bytes() == before
+    code, _, err = run("demo", "-o", demo, "--set", "steps=9")
+    assert code == 2
+    assert "other settings (steps: 450, now 9" in err
+
+
+@pytest.mark.slow
+def test_imbalance_on_mnist(tmp_path: Path) -> None:
+    """MOAD and RMG fall as captions tell more; two models at once."""
+    steps, limit = (600, 10_000) if FULL else (150, 3000)
+    table = imbalance(
+        tmp_path / "study",
+        attributes=(1, 2, 3, 4, 5) if FULL else (1, 3, 5),
+        source=find_shared("mnist"),
+        jobs=2,
+        settings=[f"steps={steps}", f"data.limit={limit}", "watch.measure=0"],
+    )
+    for name, margin in (("rmg", 0.02), ("moad_image", 0.05), ("moad_text", 0.05)):
+        values = of(table, name)
+        steps_down = [a - b for a, b in itertools.pairwise(values)]
+        assert min(steps_down) > (0 if FULL else margin), (name, values)
+    assert of(table, "accuracy_object")[0] > 0.8
+
+
+@pytest.mark.slow
+def test_the_amended_start_begins_and_ends_with_a_smaller_gap(tmp_path: Path) -> None:
+    made = {
+        "model": {"architecture": "mad_vit"},
+        "data": {"limit": None},
+        "batch": 256,
+        "steps": 600 if FULL else 120,
+        "optimiser": {"lr": 2e-3, "warmup": 20},
+        "watch": {"measure": 0, "rows": 1500, "every": 50},
+    }
+    plain = train(config(**made), tmp_path / "plain")
+    amended = train(
+        config(**{**made, "model": {"architecture": "mad_vit", "amended": True}}),
+        tmp_path / "amended",
+    )
+    assert amended.first["l2m"] < plain.first["l2m"] / 3
+    assert amended.last["l2m"] < plain.last["l2m"] - 0.05
+
+
+@pytest.mark.slow
+def test_a_higher_frozen_temperature_ends_with_a_smaller_gap(tmp_path: Path) -> None:
+    found = []
+    for tau in (0.07, 0.3):
+        made = config(
+            model={"architecture": "mad_cnn"},
+            data={"limit": None},
+            batch=256,
+            steps=600 if FULL else 150,
+            optimiser={"lr": 6e-3, "warmup": 20},
+            temperature={"mode": "frozen", "initial": tau},
+            watch={"measure": 0, "rows": 1500, "every": 50},
+        )
+        run = train(made, tmp_path / str(tau))
+        assert run.last["temperature"] == pytest.approx(tau)
+        assert run.last["accuracy/object"] > 0.5
+        found.append(run.last["l2m"])
+    assert found[1] < found[0] - 0.1
+
+
+# how it works -----------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory: pytest.TempPathFactory) -> Table:
+    return imbalance(
+        tmp_path_factory.mktemp("study") / "one", attributes=(0, 2), seeds=2, settings=SMALL
+    )
+
+
+def test_a_table_of_two_seeds(table: Table) -> None:
+    assert list(table.rows) == ["0", "2"]
+    value = table.rows["2"]["rmg"]
+    runs = value.details["runs"]
+    assert len(runs) == 2
+    assert value.value == pytest.approx(sum(runs) / 2)
+    half = 12.7062 * abs(runs[0] - runs[1]) / 2  # Student's t of one degree of freedom
+    assert value.interval == pytest.approx((value.value - half, value.value + half), rel=1e-4)
+    assert "accuracy_attributes" not in table.rows["0"], "its captions name none"
+    assert "accuracy_attributes" in table.rows["2"]
+
+
+def test_a_table_in_every_form(table: Table, tmp_path: Path) -> None:
+    assert Table.from_dict(json.loads(table.to_json())) == table
+    lines = table.to_csv().splitlines()
+    assert lines[0].startswith("attributes,rmg,rmg_low,rmg_high,")
+    assert float(lines[2].split(",")[1]) == table.rows["2"]["rmg"].value
+    assert table.to_markdown().count("\n") == 4
+    page = study_page(table, tmp_path / "page.html").read_text()
+    assert "Object bias" in page
+    assert page.count("<svg") == 3
+    assert len(study_figure(table).axes) == 3
+
+
+def test_what_is_there_is_not_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = imbalance(tmp_path, attributes=(1,), settings=SMALL)
+    monkeypatch.setattr("modalgap.study.imbalance.train_all", None)
+    assert imbalance(tmp_path, attributes=(1,), settings=SMALL) == first
+    (tmp_path / "study.json").write_text("{")
+    with pytest.raises(FileError, match="is damaged"):
+        imbalance(tmp_path, attributes=(1,), settings=SMALL)
+
+
+def test_a_run_of_other_settings_is_refused_or_begun_anew(tmp_path: Path) -> None:
+    imbalance(tmp_path, attributes=(1,), settings=SMALL)
+    other = [*SMALL, "optimiser.lr=0.1"]
+    with pytest.raises(InputError, match="other settings"):
+        imbalance(tmp_path, attributes=(1,), settings=other)
+    found = imbalance(tmp_path, attributes=(1,), settings=other, overwrite=True)
+    assert found.settings["runs"]["k1_seed0"]["optimiser"]["lr"] == 0.1
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"attributes": (6,)}, "at most 5"),
+        ({"attributes": (1, 1)}, "different numbers"),
+        ({"attributes": ()}, "different numbers"),
+        ({"attributes": "many"}, "attributes must be"),
+        ({"seeds": 0}, "seeds must be"),
+        ({"settings": ["steps=x"]}, "steps: must be"),
+        ({"settings": ["sped=1"]}, "unknown key"),
+        ({"source": "nowhere"}, "nowhere"),
+    ],
+)
+def test_what_cannot_be_studied(options: dict[str, Any], said: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=said):
+        imbalance(tmp_path / "s", **options)
+
+
+def test_a_row_that_lacks_a_number() -> None:
+    table = Table(
+        name="t", source="s", vary="v", heads={"a": "A", "b": "B"}, settings={},
+        rows={"1": {"a": Value(1.0, (0.5, 1.5))}, "2": {"a": Value(2.0), "b": Value(3.0)}},
+    )  # fmt: skip
+    assert table.to_csv() == "v,a,a_low,a_high,b,b_low,b_high\n1,1.0,0.5,1.5,,,\n2,2.0,,,3.0,,\n"
+    assert "| 1 | 1.000 [0.500, 1.500] | – |" in table.to_markdown()
+
+
+def test_from_the_shell(run: Run, tmp_path: Path) -> None:
+    arguments = ["study", "imbalance", "-o", tmp_path / "s", "--attributes", "1,4"]
+    for each in SMALL:
+        arguments += ["--set", each]
+    code, out, err = run(*arguments)
+    assert code == 0, err
+    assert "MOAD, images" in out
+    for name in ("study.json", "table.csv", "table.md", "imbalance.png", "report.html"):
+        assert (tmp_path / "s" / name).is_file(), name
+    code, out, _ = run(*arguments, "--json")
+    assert list(json.loads(out)["rows"]) == ["1", "4"]
+    code, _, err = run("study", "imbalance", "-o", tmp_path / "x", "--attributes", "1,9")
+    assert code == 2
+    assert "at most 5" in err
+
+
+def test_the_list_of_studies() -> None:
+    assert STUDIES["imbalance"] is imbalance
+    assert callable(story)
+    with pytest.raises(OptionError):
+        story("x", settings=("nothing=1",))
