@@ -18,6 +18,7 @@ from bench.clock import Row, peak_growth, seconds
 from bench.closing import fits, leaderboard, maps, recall, within
 from bench.encoding import encode_captions, encode_images
 from bench.mad import mad_shapes
+from bench.training import training
 
 N, M, D = 5_000, 25_000, 512
 MB = 2**20
@@ -256,5 +257,6 @@ CASES: dict[str, Callable[[], list[Row]]] = {
     "captions": encode_captions,
     "images": encode_images,
     "mad": mad_shapes,
+    "training": training,
     "startup": startup,
 }

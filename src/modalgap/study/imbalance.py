@@ -31,7 +31,7 @@ HEADS = {
     "moad_text": "MOAD, texts",
     "accuracy_object": "digit accuracy",
     "accuracy_attributes": "attribute accuracy",
-    "temperature": "temperature",
+    "temperature": "τ",
     "logit_entropy_image": "entropy, image to text",
 }
 

@@ -317,47 +317,6 @@ def _direction(skeleton: Bits, image: Ints, place: Ints) -> NDArray[np.float64]:
 # all together -----------------------------------------------------------------------------------
 
 
-def vary(images: Bytes, looks: NDArray[np.integer[Any]], draw: Floats) -> Bytes:
-    """One variant of each image.
-
-    Args:
-        images: (n, 28, 28).
-        looks: (n, 4) codes of thickness, swelling, fracture, scale: rows of ``VARIANTS``.
-        draw: (n, 6) numbers of [0, 1) on which what is random depends.
-
-    Returns:
-        (n, 28, 28) grey.
-    """
-    parts = [
-        _vary(images[a : a + GROUP], looks[a : a + GROUP], draw[a : a + GROUP])
-        for a in range(0, len(images), GROUP)
-    ]
-    return np.concatenate(parts) if parts else images[:0]
-
-
-def _vary(images: Bytes, looks: NDArray[np.integer[Any]], draw: Floats) -> Bytes:
-    strokes = measure(enlarge(images))
-    thickness, swollen, broken, small = looks.T
-    binary = strokes.binary.copy()
-    for code, change in ((1, thicken), (2, thin)):
-        rows = np.flatnonzero(thickness == code)
-        binary[rows] = change(strokes[rows])
-    # what has changed is measured anew, as far as the next step needs it
-    rows = np.flatnonzero((thickness == 0) & (swollen == 1))
-    binary[rows] = swell(strokes[rows], draw[rows, 0])
-    rows = np.flatnonzero((thickness > 0) & (swollen == 1))
-    binary[rows] = swell(measure(binary[rows]), draw[rows, 0])
-    skeleton = strokes.skeleton
-    rows = np.flatnonzero((broken == 1) & ((thickness > 0) | (swollen == 1)))
-    skeleton[rows] = skeletons(binary[rows])
-    rows = np.flatnonzero(broken)
-    binary[rows] = fracture(binary[rows], skeleton[rows], draw[rows, 1 : 1 + FRACTURES])
-    out = reduce(binary)
-    rows = np.flatnonzero(small)
-    out[rows] = shrink(out[rows], draw[rows, -2:])
-    return out
-
-
 def vary_all(images: Bytes, draw: Floats) -> Bytes:
     """All variants of each image.
 
