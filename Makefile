@@ -19,7 +19,7 @@ help:  ## what each target does
 	VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/uv pip install --quiet --no-deps --no-build-isolation -e .
 	@touch $@
 
-demo: .venv/ready  ## a first run: two small models, their gaps, and a report (3 minutes)
+demo: .venv/ready  ## a first run: two small models, their gaps, and a report (2 minutes)
 	$(BIN)/modalgap demo -o demo
 
 test: .venv/ready chromium  ## every test

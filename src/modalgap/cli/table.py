@@ -62,7 +62,7 @@ def print_table(found: Values) -> None:
     """Print a table on its side: a column a row of it, with half the width of intervals."""
     console = Console(highlight=False)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column(escape(found.vary))
+    table.add_column(escape(found.vary), no_wrap=True)
     for row in found.rows:
         table.add_column(escape(row), justify="right")
     for name, head in found.heads.items():

@@ -36,7 +36,9 @@ def train(
     """Train a contrastive model. After a kill, the same command goes on."""
     from modalgap.train import train as work
 
-    say(work(config, output, settings=settings or (), overwrite=force))
+    run = work(config, output, settings=settings or (), overwrite=force)
+    if run.rank == 0:
+        say(run)
 
 
 def say(run: Run) -> None:

@@ -16,7 +16,7 @@ from modalgap.result import Table
 # panels: title, and the numbers drawn in it with their words
 Panels = Sequence[tuple[str, Mapping[str, str]]]
 IMBALANCE: Panels = (
-    ("The gap", {"rmg": "RMG", "l2m": "means"}),
+    ("The gap", {"rmg": "RMG", "l2m": "l2m"}),
     ("Object bias (MOAD)", {"moad_image": "images", "moad_text": "texts"}),
     ("Accuracy", {"accuracy_object": "digit", "accuracy_attributes": "attributes"}),
 )

@@ -101,6 +101,8 @@ class Temperature:
                 at_least(f"temperature.{name}", value, 1e-6)
         if (self.mode == "scheduled") != (self.final is not None):
             raise OptionError("temperature.final goes with temperature.mode: scheduled")
+        if self.mode == "scheduled" and self.initial is None:
+            raise OptionError("temperature.initial must be given with temperature.mode: scheduled")
         if self.highest is not None and self.highest <= self.lowest:
             raise OptionError(
                 f"temperature.highest must be above lowest, {self.lowest}; got {self.highest}"

@@ -6,8 +6,8 @@ import math
 import signal
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,6 +27,8 @@ from modalgap.train.watch import PART, accuracies, measured, pair_of
 
 if TYPE_CHECKING:
     from modalgap.encode.trainable import Trainable
+
+TOGETHER = 10  # steps between looks at whether another process was asked to stop
 
 
 @dataclass
@@ -82,7 +84,7 @@ class Loop:
         with (
             self._patient() as stopping,
             self._watch,
-            progress("training", self.steps, "step", first=first) as advance,
+            self._bar(first) as advance,
         ):
             for step, batch in zip(
                 range(first, self.steps), self.batches.steps(first, self.steps), strict=True
@@ -99,7 +101,7 @@ class Loop:
                 optimiser.set_temperature(self._scale, config.temperature, done, self.steps)
                 self._watch.loss(done, loss, parts, made.param_groups[0]["lr"], saved)
                 advance(1)
-                stop = stopping()
+                stop = stopping(done)
                 if done % config.checkpoint.every == 0 or done == self.steps or stop:
                     self._watch.flush(saved)  # nothing that is no number is kept
                     if fabric.global_rank == 0:
@@ -110,6 +112,11 @@ class Loop:
                 if stop and done < self.steps:
                     raise KeyboardInterrupt
         return remarks
+
+    def _bar(self, first: int) -> AbstractContextManager[Callable[[int], None]]:
+        if self.fabric.global_rank:
+            return nullcontext(lambda _: None)
+        return progress("training", self.steps, "step", first=first)
 
     @property
     def checkpoints(self) -> Path:
@@ -134,14 +141,16 @@ class Loop:
                 raise KeyboardInterrupt
             asked["signal"] = number
 
-        def stopping() -> bool:
+        def stopping(done: int) -> bool:
             if self.fabric.world_size == 1:
                 return bool(asked["signal"])
+            if done % TOGETHER and done < self.steps:  # processes stop at the same step
+                return False
             flag = torch.tensor(float(asked["signal"]), device=self.fabric.device)
             return bool(self.fabric.all_reduce(flag, reduce_op="sum") > 0)
 
         if threading.current_thread() is not threading.main_thread():
-            yield lambda: False
+            yield lambda _: False
             return
         before = {each: signal.signal(each, note) for each in (signal.SIGINT, signal.SIGTERM)}
         try:

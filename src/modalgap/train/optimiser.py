@@ -44,10 +44,11 @@ def set_temperature(logit_scale: Tensor, config: Temperature, step: int, steps: 
     """Put log 1/τ where ``config`` wants it before a step; called once more after the last."""
     with torch.no_grad():
         if config.mode == "scheduled":
-            assert config.final is not None  # noqa: S101 - checked with the configuration
-            first = 0.07 if config.initial is None else config.initial
+            first, last = config.initial, config.final
+            assert first is not None  # noqa: S101 - checked with the configuration
+            assert last is not None  # noqa: S101 - likewise
             done = min(step / max(1, steps - 1), 1.0)
-            logit_scale.fill_(-(1 - done) * math.log(first) - done * math.log(config.final))
+            logit_scale.fill_(-(1 - done) * math.log(first) - done * math.log(last))
         elif config.mode == "learnable":
             low = None if config.highest is None else -math.log(config.highest)
             logit_scale.clamp_(min=low, max=-math.log(config.lowest))

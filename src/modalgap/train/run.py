@@ -36,8 +36,8 @@ READING = ("split", "root", "image_column", "text_column", "limit")
 HASHED = {"pairs": "the images or captions have changed"}
 
 
-def run(config: Config, folder: Path, *, overwrite: bool) -> list[str]:
-    """Train; remarks on what was found in the folder. ``train`` says what is raised."""
+def run(config: Config, folder: Path, *, overwrite: bool) -> tuple[list[str], int]:
+    """Train; remarks on what was found in the folder, and the rank of this process."""
     objective = Objective.of(config.losses)
     fabric = _fabric(config)
     trainable, batches = _parts(config, fabric, objective)
@@ -55,7 +55,7 @@ def run(config: Config, folder: Path, *, overwrite: bool) -> list[str]:
         if fabric.global_rank == 0:
             trainable.save(folder / MODEL)
         fabric.barrier()
-    return remarks
+    return remarks, int(fabric.global_rank)
 
 
 def _fabric(config: Config) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ class Run:
         log: the lines of ``log.jsonl``: losses, and measurements on the held-out pairs.
         steps: how many.
         remarks: what was noticed: that it was resumed, that a checkpoint was damaged.
+        rank: of the process that answers, where several trained together.
     """
 
     folder: Path
@@ -34,6 +35,7 @@ class Run:
     log: Sequence[Mapping[str, Any]]
     steps: int
     remarks: tuple[str, ...] = ()
+    rank: int = 0
 
     @property
     def spec(self) -> str:
@@ -91,7 +93,8 @@ def train(
     except ImportError as error:
         name = error.name or "a library"
         raise InputError(f"training needs {name}: pip install 'modalgap[train]'") from error
-    return read_run(output, run(made, Path(output), overwrite=overwrite))
+    remarks, rank = run(made, Path(output), overwrite=overwrite)
+    return replace(read_run(output, remarks), rank=rank)
 
 
 def read_run(folder: str | Path, remarks: Sequence[str] = ()) -> Run:
