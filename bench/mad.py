@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -15,7 +13,7 @@ from skimage import morphology, transform
 from bench.clock import Row, seconds
 from modalgap.data.mad import FACTORS, VARIANTS, Captions, Mad, digits
 from modalgap.data.mad import morphology as ours
-from modalgap.data.mad.packed import opencv
+from modalgap.data.mad.packed import one_thread
 from modalgap.data.mad.store import draws
 
 Image = NDArray[Any]
@@ -119,25 +117,13 @@ def plain(image: Image, look: Image, numbers: Image) -> Image:
     return np.rint(shrunk(out, numbers[-2:]) if small else out).astype(np.uint8)
 
 
-@contextmanager
-def one_core() -> Iterator[None]:
-    """OpenCV on one thread: the reference has no more."""
-    cv2 = opencv()
-    before = cv2.getNumThreads()
-    cv2.setNumThreads(1)
-    try:
-        yield
-    finally:
-        cv2.setNumThreads(before)
-
-
 def mad_shapes() -> list[Row]:
     """All variants of each digit against the plain way, one image at a time, on one core."""
     images = digits(limit=COUNT).images
     number = draws(0, 0, COUNT)
     look = VARIANTS[np.random.default_rng(0).integers(len(VARIANTS), size=COUNT)]
     few = range(0, COUNT, 16)
-    with one_core():
+    with one_thread():  # the reference has no more
         taken, slow = seconds(
             lambda: ours.vary_all(images, number),
             lambda: [plain(images[i], look[i], number[i, 0]) for i in few],

@@ -6,8 +6,10 @@ so a method is described once, beside its code.
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 Direction = Literal["lower", "higher", "neither"]
 
@@ -42,3 +44,9 @@ class Card:
     needs: tuple[str, ...] = ()
     interval: str
     unit: str = ""
+
+
+def options_of(rule: Callable[..., Any]) -> dict[str, Any]:
+    """The options of a method and their defaults: all parameters of its rule but the first."""
+    parameters = list(inspect.signature(rule).parameters.values())[1:]
+    return {each.name: each.default for each in parameters}

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from modalgap.card import options_of
 from modalgap.close.affine import Steps
 from modalgap.close.known import Evidence
 from modalgap.embeddings import Pair
@@ -83,8 +83,7 @@ class Closer:
     def options(self) -> Mapping[str, Any]:
         """Options and their defaults."""
         rule = self.fit or self.transform
-        parameters = list(inspect.signature(rule).parameters.values())[1:] if rule else []
-        return {each.name: each.default for each in parameters}
+        return {} if rule is None else options_of(rule)
 
 
 Rule = Callable[[Evidence], Fitted]

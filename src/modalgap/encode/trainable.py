@@ -22,11 +22,9 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torchvision import transforms
 
-from modalgap.encode.base import describe, reading_weights
+from modalgap.encode.base import reading_weights
 from modalgap.encode.open_clip_model import (
     LOCAL,
-    PREPROCESSING,
-    OpenClipEncoder,
     _fetching,
 )
 from modalgap.encode.open_clip_model import load as load_encoder
@@ -36,7 +34,6 @@ from modalgap.errors import FileError, NotApplicable, OptionError, OutputError
 
 OWN = Path(__file__).parent / "architectures"
 CONFIG, WEIGHTS = "open_clip_config.json", "open_clip_model.safetensors"
-Towers = tuple[Tensor | None, Tensor | None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,14 +78,6 @@ class Trainable:
                 transforms.Normalize(like.mean, like.std),
             ]
         )
-        return found
-
-    def encoder(self, spec: str) -> OpenClipEncoder:
-        """The model as an ``Encoder``, sharing its weights; it is put into evaluation mode."""
-        grads = [each.requires_grad for each in self.model.parameters()]
-        found = OpenClipEncoder(self.model, self.tokenizer, spec, "in training")
-        for each, was in zip(self.model.parameters(), grads, strict=True):
-            each.requires_grad_(was)
         return found
 
     def turn_texts(self, turn: Tensor) -> None:
@@ -265,9 +254,3 @@ def _tokenizer(folder: Path) -> Callable[[Sequence[str]], Tensor]:
     with quiet():
         found: Callable[[Sequence[str]], Tensor] = open_clip.get_tokenizer(f"{LOCAL}{folder}")
     return found
-
-
-def said_preprocessing(trainable: Trainable) -> str:
-    """Preprocessing as one line."""
-    used = trainable.preprocessing
-    return describe({key: getattr(used, key) for key in PREPROCESSING})

@@ -6,7 +6,6 @@ paired differences are made once for all tasks: by the bootstrap over independen
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -15,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from modalgap.card import options_of
 from modalgap.embeddings import Pair
 
 Floats = NDArray[np.float64]
@@ -180,8 +180,7 @@ class Task:
     @property
     def options(self) -> Mapping[str, Any]:
         """Options and their defaults."""
-        parameters = list(inspect.signature(self.run).parameters.values())[1:]
-        return {each.name: each.default for each in parameters}
+        return options_of(self.run)
 
     def __call__(self, pair: Pair, **options: Any) -> Outcome:
         """Do the task on a pair."""

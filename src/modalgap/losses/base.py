@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -10,6 +9,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
+from modalgap.card import options_of
 from modalgap.errors import InputError, NotApplicable, OptionError
 
 Given = TypeVar("Given")
@@ -119,8 +119,7 @@ class Loss:
     @property
     def options(self) -> Mapping[str, Any]:
         """Options and their defaults."""
-        parameters = list(inspect.signature(self.compute).parameters.values())[1:]
-        return {each.name: each.default for each in parameters}
+        return options_of(self.compute)
 
     def __call__(self, features: Features, **options: Any) -> Tensor:
         """The loss, in float32 or, from float64 features, in float64; autocast is off inside.

@@ -7,7 +7,6 @@ when first asked.
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -17,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from modalgap.card import Card
+from modalgap.card import Card, options_of
 from modalgap.checks import at_least, needs, sample, whole
 from modalgap.embeddings import Embeddings, Moments, Pair, PairMoments, moments, pair_moments
 from modalgap.errors import InputError, OptionError
@@ -213,8 +212,7 @@ class Measure:
     @property
     def options(self) -> Mapping[str, Any]:
         """Options and their defaults."""
-        parameters = list(inspect.signature(self.compute).parameters.values())[1:]
-        return {each.name: each.default for each in parameters}
+        return options_of(self.compute)
 
     def names(self, modalities: tuple[str, ...]) -> tuple[str, ...]:
         """The names under which its values appear."""

@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from modalgap.atomic import check_target, replacing
-from modalgap.report.palette import DARK, LIGHT, style
+from modalgap.report.palette import DARK, LIGHT
 from modalgap.report.svg import inline
 from modalgap.result import Table
 
@@ -105,12 +105,6 @@ def write_page(
     with replacing(target, overwrite=overwrite) as file:
         file.write(page.encode("utf-8", "backslashreplace"))
     return target
-
-
-def blank(name: str, width: float, height: float) -> Figure:
-    """An empty figure in our style."""
-    with style(name):
-        return Figure(figsize=(width, height), facecolor="none")
 
 
 @cache

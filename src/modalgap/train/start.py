@@ -13,14 +13,13 @@ import torch
 from torch import Tensor
 
 from modalgap.train.batches import Batch
+from modalgap.train.step import Towers
 
 PAIRS = 2048
 
 
 def turn(model: torch.nn.Module, batch: Batch, part: int = 256) -> Tensor:
     """R (d, d), from features of ``batch`` under the model as it is."""
-    from modalgap.train.step import Towers
-
     towers = Towers(model)
     was = model.training
     model.eval()

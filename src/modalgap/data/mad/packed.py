@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import functools
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
 
@@ -224,3 +226,15 @@ def joined(binary: Bits, radius: NDArray[np.floating[Any]], join: np.ufunc) -> B
             )
             made |= (found.reshape(packed.planes, -1) & bits[:, None]).reshape(-1)
     return packed.unpacked(made)
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """OpenCV on one thread meanwhile: a process forked beside its others waits for ever."""
+    cv2 = opencv()
+    before = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    try:
+        yield
+    finally:
+        cv2.setNumThreads(before)

@@ -33,7 +33,7 @@ from modalgap.data.mad import morphology
 from modalgap.data.mad.digits import CLASSES, Digits
 from modalgap.data.mad.digits import digits as embedded
 from modalgap.data.mad.factors import CHANNELS, FACTORS, VARIANTS
-from modalgap.data.mad.packed import opencv
+from modalgap.data.mad.packed import one_thread, opencv
 from modalgap.data.reading import load_json, reading
 from modalgap.data.source import check_seed
 from modalgap.errors import FileError, InputError, ModalgapError, OptionError, OutputError
@@ -376,7 +376,7 @@ def _mapping(task: _Task, workers: int, starts: list[int]) -> Iterator[Iterator[
     if workers <= 1:
         yield map(task, starts)
         return
-    with warnings.catch_warnings(), _without_threads():
+    with warnings.catch_warnings(), one_thread():
         warnings.simplefilter("ignore")  # about threads beside forks
         pool = ProcessPoolExecutor(workers, initializer=_begin, initargs=(task,))
         try:
@@ -388,18 +388,6 @@ def _mapping(task: _Task, workers: int, starts: list[int]) -> Iterator[Iterator[
             ) from None
         finally:
             pool.shutdown(cancel_futures=True)
-
-
-@contextmanager
-def _without_threads() -> Iterator[None]:
-    """OpenCV on one thread meanwhile: a process forked beside its others waits for ever."""
-    cv2 = opencv()
-    before = cv2.getNumThreads()
-    cv2.setNumThreads(1)
-    try:
-        yield
-    finally:
-        cv2.setNumThreads(before)
 
 
 def _ahead(
