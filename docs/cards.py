@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 from modalgap.card import Card
 from modalgap.close import CLOSERS, CORRECTIONS
@@ -77,32 +77,27 @@ def _closers() -> list[str]:
         )
     lines += ["", "## Each closer", ""]
     for closer in CLOSERS.values():
-        card = closer.card
-        options = ", ".join(f"`{name}={value!r}`" for name, value in closer.options.items())
-        lines += [
-            f"### {card.name}",
-            "",
-            f"**{card.title}.** {card.idea}",
-            "",
-            f"$${card.equation}$$",
-            "",
-            f"Source: {card.source}. Options: {options or 'none'}.",
-            "",
-        ]
+        lines += _entry(closer)
     lines += ["## Corrections of scores", ""]
-    for name, rule in CORRECTIONS.items():
-        options = ", ".join(f"`{key}={value!r}`" for key, value in rule.options.items())
-        lines += [
-            f"### {name}",
-            "",
-            f"**{rule.card.title}.** {rule.card.idea}",
-            "",
-            f"$${rule.card.equation}$$",
-            "",
-            f"Source: {rule.card.source}. Options: {options}.",
-            "",
-        ]
+    for rule in CORRECTIONS.values():
+        lines += _entry(rule)
     return lines
+
+
+def _entry(method: Any) -> list[str]:
+    """A closer, a correction or a loss."""
+    card = method.card
+    options = ", ".join(f"`{name}={value!r}`" for name, value in method.options.items())
+    return [
+        f"### {card.name}",
+        "",
+        f"**{card.title}.** {card.idea}",
+        "",
+        f"$${card.equation}$$",
+        "",
+        f"Source: {card.source}. Options: {options or 'none'}.",
+        "",
+    ]
 
 
 def _tasks() -> list[str]:
@@ -124,18 +119,7 @@ def _losses() -> list[str]:
         )
     lines.append("")
     for loss in LOSSES.values():
-        card = loss.card
-        options = ", ".join(f"`{name}={value!r}`" for name, value in loss.options.items())
-        lines += [
-            f"### {card.name}",
-            "",
-            f"**{card.title}.** {card.idea}",
-            "",
-            f"$${card.equation}$$",
-            "",
-            f"Source: {card.source}. Options: {options or 'none'}.",
-            "",
-        ]
+        lines += _entry(loss)
     return lines
 
 
