@@ -193,7 +193,7 @@ def test_killed_it_goes_on_to_the_same_bytes(tmp_path: Path, workers: int) -> No
     time.sleep(0.2)
     many = digits(limit=160)
     before = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "m.parts").glob("0*")}
-    with pytest.raises(errors.InputError, match="unfinished run of other settings"):
+    with pytest.raises(errors.InputError, match="run of other settings"):
         build(many, folder, workers=1, seed=9)
     kept: list[int] = []
     real = store._finish

@@ -40,7 +40,7 @@ def of(table: Table, name: str) -> list[float]:
 def test_the_demo_tells_the_story(demo: Path) -> None:
     """Short captions, full captions, the gap of the first closed: on the embedded digits."""
     table = Table.from_dict(json.loads((demo / "study.json").read_text()))
-    assert list(table.rows) == ["short captions", "full captions", "short, gap closed"]
+    assert list(table.rows) == ["short captions", "full captions", "short, centred"]
     rmg, bias = of(table, "rmg"), of(table, "moad_image")
     assert rmg[0] > rmg[1] + 0.1, "what captions leave out opens the gap"
     assert bias[0] > bias[1] + 0.25, "and sorts the space by object"
@@ -198,6 +198,9 @@ def test_a_run_of_other_settings_is_refused_or_begun_anew(tmp_path: Path) -> Non
         ({"seeds": 0}, "seeds must be"),
         ({"settings": ["steps=x"]}, "steps: must be"),
         ({"settings": ["sped=1"]}, "unknown key"),
+        ({"settings": ["data.captions=object_only"]}, "what the study itself decides"),
+        ({"settings": ["seed=3"]}, "what the study itself decides"),
+        ({"jobs": -1}, "jobs must be"),
         ({"source": "nowhere"}, "nowhere"),
     ],
 )

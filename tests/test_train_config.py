@@ -55,7 +55,10 @@ def test_facts_of_the_papers() -> None:
         (["optimiser.learning_rate=1"], "unknown key of optimiser 'learning_rate'; known:"),
         (["optimiser.wamup=1"], "did you mean 'warmup'"),
         (["optimiser.lr=fast"], "optimiser.lr: must be a number; got 'fast'"),
-        (["optimiser.lr=-1"], "optimiser.lr must be a number of at least 0; got -1"),
+        (
+            ["optimiser.lr=-1"],
+            "optimiser.lr must be a number of at least 0 and at most 1e+30; got -1",
+        ),
         (["optimiser.lr=.nan"], "optimiser.lr must be"),
         (["optimiser.betas=[0.9]"], "optimiser.betas must be two numbers"),
         (["optimiser.betas=[0.9, 1]"], "optimiser.betas must be"),
@@ -72,6 +75,10 @@ def test_facts_of_the_papers() -> None:
         (["data.held_out=-1"], "data.held_out must be"),
         (["temperature.mode=learned"], "must be one of learnable, frozen, scheduled"),
         (["temperature.mode=scheduled"], "temperature.final goes with"),
+        (["temperature.mode=scheduled", "temperature.final=0.1"], "temperature.initial must be"),
+        (["optimiser.warmup=1.5"], "optimiser.warmup must be a share below 1"),
+        (["data.source=2020-13-45"], "--set: the value must be YAML"),
+        (["optimiser.lr=1" + "0" * 400], "a float holds"),
         (["temperature.final=0.1"], "temperature.final goes with"),
         (["temperature.initial=0"], "temperature.initial must be"),
         (["temperature.highest=0.001"], "temperature.highest must be above lowest"),
@@ -126,6 +133,15 @@ def test_a_file_that_is_none(tmp_path: Path, text: str) -> None:
         load_config(tmp_path / "bad.yaml")
 
 
+def test_what_is_no_configuration_at_all() -> None:
+    for what in (5, None, [1], "~nobodys_home/x.yaml", "x" * 5000 + ".yaml", "a\0b"):
+        with pytest.raises(InputError):
+            load_config(what)  # type: ignore[arg-type]
+    for settings in (None, "steps=1", 3):
+        with pytest.raises(OptionError):
+            load_config("mad", settings)  # type: ignore[arg-type]
+
+
 def test_a_name_that_nothing_has(tmp_path: Path) -> None:
     with pytest.raises(OptionError, match="did you mean 'mad_k2'"):
         load_config("mad_k_2")
@@ -147,6 +163,8 @@ def test_the_learning_rate_of_each_step() -> None:
     assert found[:4] == [0.5, 1.0, 1.5, 2.0]
     expected = [2 * (1 + np.cos(np.pi * (step - 4) / 16)) / 2 for step in range(4, 20)]
     np.testing.assert_allclose(found[4:], expected)
+    shared = Optimiser(lr=2.0, warmup=0.2)
+    assert [rate(shared, step, 20) for step in range(20)] == found
     assert {rate(Optimiser(lr=3.0, schedule="constant"), step, 9) for step in range(9)} == {3.0}
 
 

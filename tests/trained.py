@@ -47,6 +47,8 @@ def config(**changes: Any) -> dict[str, Any]:
     made = {
         key: dict(value) if isinstance(value, Mapping) else value for key, value in TINY.items()
     }
+    if "source" in changes.get("data", {}):  # captions and limit are for MAD
+        made["data"] = {}
     for key, value in changes.items():
         under = made.get(key)
         both = isinstance(value, Mapping) and isinstance(under, Mapping) and key != "losses"

@@ -83,7 +83,9 @@ def _agree(folder: Path, plan: Mapping[str, Any], said: Mapping[str, str], *, an
         try:
             old = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError, RecursionError) as error:
-            raise FileError(f"{path}: is damaged; remove {folder} to begin anew") from error
+            if not anew:
+                raise FileError(f"{path}: is damaged; remove {folder} to begin anew") from error
+            old = {"kind": new.get("kind")}
         if not isinstance(old, dict):
             raise FileError(f"{path}: is damaged; remove {folder} to begin anew")
         if old == new:
@@ -96,7 +98,7 @@ def _agree(folder: Path, plan: Mapping[str, Any], said: Mapping[str, str], *, an
                 said.get(k) or f"{k}: {_short(old.get(k))}, now {_short(new.get(k))}" for k in keys
             )
             raise InputError(
-                f"{folder}: holds an unfinished run of other settings ({other}); take those, or"
+                f"{folder}: holds a run of other settings ({other}); take those, or"
                 " begin anew with --force or overwrite=True"
             )
         for each in folder.glob("*.safetensors"):

@@ -30,7 +30,9 @@ def demo(
     from modalgap.report.export import save_figures
     from modalgap.report.story import story_figure, story_page
 
-    data.note("two models of MAD's digits, one with short captions, one with full ones ...")
+    data.note(
+        "two models of MAD's digits, one with short captions, one with full ones: two minutes ..."
+    )
     try:
         from modalgap.study import story
     except ImportError as error:
@@ -42,7 +44,7 @@ def demo(
         ) from error
     told = story(output, settings=tuple(settings or ()), overwrite=force)
     page = output / "report.html"
-    if told.fresh or not page.is_file():
+    if told.fresh or not page.is_file() or not (output / "demo.png").is_file():
         page = story_page(told.table, told.pairs, told.sheet, page, overwrite=True)
         figures = {"demo": story_figure(told.pairs)}
         save_figures(figures, output, ("png",), overwrite=True)

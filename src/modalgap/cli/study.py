@@ -54,12 +54,14 @@ def imbalance(
 
     Source: Schrodi et al. 2025, section 5. After a kill, the same command goes on.
     """
+    from modalgap.atomic import replacing
     from modalgap.checks import value_of
     from modalgap.cli.table import print_table
     from modalgap.report.export import save_figures
     from modalgap.report.study import study_figure, study_page
     from modalgap.study import imbalance as work
 
+    data.note(f"models go to {output}; on two cores each takes about a minute")
     counts = value_of(f"{attributes},")
     table = work(
         output,
@@ -70,8 +72,9 @@ def imbalance(
         settings=settings or (),
         overwrite=force,
     )
-    (output / "table.csv").write_text(table.to_csv(), encoding="utf-8")
-    (output / "table.md").write_text(table.to_markdown(), encoding="utf-8")
+    for name, text in (("table.csv", table.to_csv()), ("table.md", table.to_markdown())):
+        with replacing(output / name, overwrite=True) as file:
+            file.write(text.encode())
     save_figures({"imbalance": study_figure(table)}, output, ("png", "svg"), overwrite=True)
     page = study_page(table, output / "report.html", overwrite=True)
     if json:

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import ctypes
 import operator
-import os
-import signal
-import sys
 import warnings
 from collections import deque
 from collections.abc import Callable, Generator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -25,10 +20,9 @@ from torch import Tensor
 from modalgap.data import pixels, sound
 from modalgap.data.media import Media
 from modalgap.errors import FileError, ModalgapError
+from modalgap.workers import begin
 
-PR_SET_PDEATHSIG = 1  # of sys/prctl.h
 AHEAD = 2  # batches a worker prepares before they are asked for
-NICE = 10  # on the CPU the model comes first: workers fill the time that it leaves
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,12 +138,7 @@ def _begin(task: _Batches, polite: bool) -> None:
     global _task  # what a worker does is sent to it once, not with each batch
     _task = task
     torch.set_num_threads(1)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the run itself says that it was interrupted
-    if sys.platform == "linux":  # a worker whose run was killed would wait for it for ever
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    if polite:
-        with suppress(OSError, AttributeError):
-            os.nice(NICE)
+    begin(polite=polite)
 
 
 def _batch(number: int) -> Batch:

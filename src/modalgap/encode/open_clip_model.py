@@ -140,6 +140,8 @@ def load(rest: str, spec: str, seed: int) -> OpenClipEncoder:
         return _load_hub(rest, spec)
     if rest.startswith(LOCAL):
         return _load_folder(Path(rest.removeprefix(LOCAL)).expanduser(), spec)
+    if (Path(rest).expanduser() / "open_clip_config.json").is_file():
+        return _load_folder(Path(rest).expanduser(), spec)  # whatever "@" its name may hold
     name, at, path = rest.partition("@")
     if (at and not name) or (not at and Path(rest).expanduser().is_dir()):
         return _load_folder(Path(path or rest).expanduser(), spec)

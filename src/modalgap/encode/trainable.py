@@ -17,6 +17,7 @@ from typing import Any
 
 import open_clip
 import torch
+from open_clip.tokenizer import HFTokenizer
 from open_clip.transform import AugmentationCfg, PreprocessCfg, image_transform_v2
 from safetensors.torch import save_file
 from torch import Tensor, nn
@@ -146,17 +147,23 @@ def build(
     config, said = _config(architecture)
     model_cfg = config["model_cfg"]
     text = model_cfg.setdefault("text_cfg", {})
+    for key in ("vision_cfg", "text_cfg"):
+        if not isinstance(model_cfg.get(key), dict):
+            raise OptionError(f"architecture {said!r}: {key} must be a mapping")
     with tempfile.TemporaryDirectory(prefix="modalgap-") as made:
         folder = Path(made)
         wordy = text.get("hf_tokenizer_name") == "words"
         if wordy:
             if not words:
-                raise OptionError(f"architecture {said!r}: reads whole words; the data gives none")
+                raise OptionError(
+                    f"architecture {said!r}: reads whole words, and is for MAD alone; take"
+                    " small_vit, or an architecture of open_clip such as ViT-B-32"
+                )
             text["vocab_size"] = size_of(words)
             write_tokenizer(words, folder)
         elif "hf_tokenizer_name" in text:
             with _fetching(said, text["hf_tokenizer_name"], "fetch it where there is a network"):
-                open_clip.HFTokenizer(text["hf_tokenizer_name"]).save_pretrained(str(folder))
+                HFTokenizer(text["hf_tokenizer_name"]).save_pretrained(str(folder))
         files = _files(folder)
         (folder / CONFIG).write_text(json.dumps(config), encoding="utf-8")
         try:
@@ -171,6 +178,15 @@ def build(
                 error
             )
         tokenizer = _tokenizer(folder)
+        try:
+            with torch.inference_mode():
+                model.encode_text(tokenizer(["a"]))
+        except Exception as error:  # whatever a tower does to tokens that it has not
+            reason = " ".join(str(error).split())[:160]
+            raise OptionError(
+                f"architecture {said!r}: its text tower does not take its tokenizer's tokens"
+                f" ({reason})"
+            ) from error
     return Trainable(model, _whole(config, model), tokenizer, files)
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import math
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 from matplotlib.axes import Axes
@@ -22,10 +24,10 @@ IMBALANCE: Panels = (
 )
 XLABEL = "attributes in the caption"
 SAID = (
-    "Each model reads captions that name the digit and so many of five attributes. Captions that"
-    " leave more of the image out leave the two modalities less in common: the gap is wider, and"
-    " the space is sorted by object rather than by attribute. Without attributes the captions are"
-    " class labels, which is another regime."
+    "Each model reads captions that name the digit and so many of five attributes; all else is"
+    " alike. In the paper, captions that leave more of the image out come with a wider gap and a"
+    " space sorted by object rather than by attribute. Without attributes the captions are class"
+    " labels, which is another regime."
 )
 
 
@@ -55,13 +57,25 @@ def study_page(
         path,
         table,
         [
-            Section(head="What captions leave out", words=[SAID], pictures=pictures),
+            Section(head="What captions leave out", words=[SAID, _found(table)], pictures=pictures),
             Section(head="The numbers", table=table),
         ],
         title=title or "Information imbalance, gap and object bias",
         subtitle=f"{len(table.rows)} models trained on MAD",
         overwrite=overwrite,
     )
+
+
+def _found(table: Table) -> str:
+    """What these models show, in words."""
+    told = []
+    for name, head in (("rmg", "RMG"), ("moad_image", "MOAD of images"), ("moad_text", "of texts")):
+        values = [row[name].value for at, row in table.rows.items() if at != "0" and name in row]
+        if len(values) > 1:
+            falls = all(a > b for a, b in pairwise(values))
+            way = "falls with each step" if falls else "does not fall with each step"
+            told.append(f"{head} {way} ({values[0]:.3f} to {values[-1]:.3f})")
+    return f"Here, from the fewest attributes to the most: {', '.join(told)}." if told else ""
 
 
 def study_figure(table: Table) -> Figure:
@@ -92,13 +106,17 @@ def panel(
     names: Mapping[str, str],
     palette: Palette,
     xlabel: str = XLABEL,
-    place: Callable[[str], float] = float,
 ) -> str:
     """Curves of numbers over the rows of a table, with intervals; what they show, in words."""
     dress(found, palette)
-    colours = (palette.image, palette.text, palette.matched)
+    every = list(table.rows)
+    place = float if all(_is_number(row) for row in every) else every.index
     ends, labels, said = [], [], []
-    for (name, words), colour in zip(names.items(), colours, strict=False):
+    plain = iter((palette.ink, palette.matched))
+    own = {"_image": palette.image, "_text": palette.text}
+    for name, words in names.items():
+        side = next((end for end in own if name.endswith(end)), "")
+        colour = own[side] if side else next(plain)
         rows = [(place(row), values[name]) for row, values in table.rows.items() if name in values]
         x, y = [at for at, _ in rows], [value.value for _, value in rows]
         found.plot(x, y, color=colour, linewidth=1.4, marker="o", markersize=3.5)
@@ -120,3 +138,10 @@ def panel(
             fontsize=SMALL, color=colour, annotation_clip=False,
         )  # fmt: skip
     return "; ".join(said)
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return math.isfinite(float(text))
+    except ValueError:
+        return False

@@ -7,7 +7,7 @@ import multiprocessing
 import os
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
@@ -16,14 +16,28 @@ from typing import Any
 import torch
 
 from modalgap.atomic import replacing
-from modalgap.errors import FileError, ModalgapError, OutputError
+from modalgap.checks import whole
+from modalgap.errors import FileError, ModalgapError, NotApplicable, OptionError, OutputError
 from modalgap.progress import progress
 from modalgap.result import Table
 from modalgap.train import Config, Run, read_run, train
 from modalgap.train.log import read_log
+from modalgap.workers import begin
 
 FILE = "study.json"
 LOOK = 0.5  # seconds between looks at how far the models are
+
+
+def check_settings(settings: Sequence[str], own: Sequence[str]) -> None:
+    """Refuse settings that the study itself varies or decides.
+
+    Raises:
+        OptionError: one of ``own`` is set.
+    """
+    for each in settings:
+        key = str(each).partition("=")[0].strip()
+        if key in own or key.partition(".")[0] in own:
+            raise OptionError(f"--set {key}: is what the study itself decides")
 
 
 def keep(table: Table, folder: Path) -> Path:
@@ -45,7 +59,15 @@ def kept(folder: Path, settings: Mapping[str, Any]) -> Table | None:
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
         study = Table.from_dict(found)
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+    except (
+        OSError,
+        ValueError,
+        LookupError,
+        TypeError,
+        AttributeError,
+        RecursionError,
+        NotApplicable,
+    ) as error:
         raise FileError(f"{path}: is damaged; remove it to make the study anew") from error
     return study if study.settings == json.loads(json.dumps(settings)) else None
 
@@ -72,6 +94,8 @@ def train_all(
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f"{folder}: cannot be made ({error.strerror})") from error
+    if jobs is not None:
+        whole("jobs", jobs, 1, 1024)
     processors = len(os.sched_getaffinity(0))
     jobs = min(jobs or max(1, processors // 2), len(configs))
     if jobs == 1:
@@ -102,6 +126,7 @@ def train_all(
 
 
 def _begin(threads: int) -> None:
+    begin()
     torch.set_num_threads(threads)
     sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 - one bar is enough
 

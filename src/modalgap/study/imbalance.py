@@ -20,10 +20,11 @@ from modalgap.data.mad.captions import MOST
 from modalgap.errors import OptionError
 from modalgap.progress import progress
 from modalgap.result import Table, Value
-from modalgap.study.base import keep, kept, train_all
+from modalgap.study.base import check_settings, keep, kept, train_all
 from modalgap.study.judge import LOOKS, judged_run
 from modalgap.train import Config, load_config
 
+OWN = ("data.captions", "data.source", "data.digits", "seed")  # decided here
 HEADS = {
     "rmg": "RMG",
     "l2m": "distance of means",
@@ -70,6 +71,7 @@ def imbalance(
     if len(set(counts)) < len(counts) or not counts:
         raise OptionError(f"attributes: must be different numbers; got {list(counts)}")
     whole("seeds", seeds, 1, 1000)
+    check_settings(settings, OWN)
     folder = Path(output)
     own = [] if source is None else [f"data.digits={source}"]
     configs: dict[str, Config] = {}

@@ -19,8 +19,8 @@ from modalgap.measure import measure
 from modalgap.measure.intervals import mean_interval
 from modalgap.result import Value
 from modalgap.train import Run
+from modalgap.train.captions import captions_of
 from modalgap.train.prompts import all_prompts
-from modalgap.train.run import captions_of
 
 MEASURES = ("l2m", "l2i", "rmg", "matched_cosine", "cone", "moad", "logit_entropy_image",
             "logit_entropy_text")  # fmt: skip
@@ -45,7 +45,7 @@ def embed(run: Run, mad: Mad, captions: Captions, seed: int = 0) -> Pair:
     """Held-out looks and their captions through the trained model; kept in the run's folder."""
     found = source(mad, captions, looks=LOOKS, seed=seed)
     options = Options(batch_size=256, workers=0, overwrite=True)
-    made = encode(found, run.spec, run.folder / "held_out.safetensors", options)
+    made = encode(found, run.spec, run.folder / "looks.safetensors", options)
     assert isinstance(made.data, Pair)  # noqa: S101 - the source has both sides
     return made.data
 

@@ -18,18 +18,20 @@ from modalgap.data.mad import build, contact_sheet, digits
 from modalgap.embeddings import Embeddings, Pair
 from modalgap.embeddings.store import load, save
 from modalgap.encode import load_model
+from modalgap.errors import FileError
 from modalgap.evaluate import evaluate
 from modalgap.result import Table, Value
-from modalgap.study.base import keep, kept, train_all
+from modalgap.study.base import check_settings, keep, kept, train_all
 from modalgap.study.judge import classified, embed, judge, temperature_of
 from modalgap.train import load_config
-from modalgap.train.run import captions_of
+from modalgap.train.captions import captions_of
 
 CAPTIONS = {"short": "object_attribute_1", "full": "object_attribute_5"}
-ROWS = {"short": "short captions", "full": "full captions", "closed": "short, gap closed"}
+ROWS = {"short": "short captions", "full": "full captions", "closed": "short, centred"}
 SIGMAS = (0.05, 0.1, 0.2)
 METHOD = "center"
 DIGIT = 3  # whose looks are shown
+OWN = ("data.captions", "data.source")  # decided here
 SETTINGS = ("steps=450", "watch.measure=150", "watch.tensorboard=false")
 HEADS = {
     "rmg": "RMG",
@@ -79,6 +81,7 @@ def story(
     Raises:
         ModalgapError: something could not be made; what is there is kept.
     """
+    check_settings(settings, OWN)
     folder = Path(output)
     configs = {
         name: load_config("mad", [*SETTINGS, f"data.captions={said}", *settings])
@@ -95,8 +98,12 @@ def story(
     sheet = np.asarray(contact_sheet(mad, _example(mad.labels)))
     files = {name: folder / f"{name}.safetensors" for name in ROWS}
     if found is not None and all(path.is_file() for path in files.values()):
-        pairs = {name: load(path) for name, path in files.items()}
-        return Story(table=found, pairs=pairs, sheet=sheet, folder=folder, fresh=False)
+        try:
+            there = {name: load(path) for name, path in files.items()}
+        except FileError:  # damaged: made again
+            pass
+        else:
+            return Story(table=found, pairs=there, sheet=sheet, folder=folder, fresh=False)
     runs = train_all(configs, folder / "runs", jobs=jobs, overwrite=overwrite)
     rows: dict[str, dict[str, Value]] = {}
     pairs = {}
@@ -143,7 +150,8 @@ def story(
 
 
 def _example(labels: Any) -> int:
-    return int(np.flatnonzero(labels == DIGIT)[0])
+    """The first of that digit, or the first of all."""
+    return int((labels == DIGIT).argmax())
 
 
 def _under_noise(classes: Pair) -> dict[str, Value]:

@@ -1,15 +1,17 @@
-"""Caption transforms: what of a caption a model gets to read.
+"""Captions in training: which of MAD's, and what of a caption a model gets to read.
 
 Source: Schrodi et al. 2025, section 6 (random contiguous half, quarter, word dropout).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from modalgap.checks import value_of
+from modalgap.data.mad.captions import Captions
 from modalgap.errors import OptionError
 
 Rng = np.random.Generator
@@ -77,6 +79,21 @@ def chain(names: Sequence[str], objects: Sequence[str] = ()) -> Transform:
         return caption
 
     return transform
+
+
+def captions_of(said: str | Mapping[str, Any]) -> Captions:
+    """The captions that a configuration asks for.
+
+    Raises:
+        OptionError: no such captions.
+    """
+    if isinstance(said, str):
+        return Captions.named(said)
+    known = ("object", "attributes", "presence")
+    for key in said:
+        if key not in known:
+            raise OptionError.unknown("key of data.captions", str(key), known)
+    return Captions(**said)
 
 
 def _one(name: str, objects: Sequence[str]) -> Transform:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -76,17 +77,34 @@ def save(
             save_file(tensors, file.name, said)
     except SafetensorError as error:  # a full disk
         raise OutputError(f"{path}: cannot be written ({error})") from error
-    for old in sorted(folder.glob("step-*.safetensors"))[:-keep]:
-        old.unlink(missing_ok=True)
+    files = sorted(folder.glob("step-*.safetensors"))
+    here = files.index(path)
+    for other in (*files[: max(0, here + 1 - keep)], *files[here + 1 :]):  # later: damaged ones
+        with suppress(OSError):
+            other.unlink()
     return path
 
 
-def newest(folder: Path) -> tuple[Checkpoint | None, list[str]]:
-    """The newest checkpoint that is whole, and what is wrong with newer ones."""
+def steps_done(folder: Path) -> int:
+    """The step of the newest checkpoint, by name."""
+    found = (path.stem.removeprefix("step-") for path in folder.glob("step-*.safetensors"))
+    return max((int(step) for step in found if step.isdecimal()), default=0)
+
+
+def newest(folder: Path, mark: str) -> tuple[Checkpoint | None, list[str]]:
+    """The newest checkpoint of this run that is whole, and what is wrong with newer ones.
+
+    Args:
+        folder: where they lie.
+        mark: what the facts of this run's checkpoints hold as "run".
+    """
     wrong: list[str] = []
     for path in sorted(folder.glob("step-*.safetensors"), reverse=True):
         try:
-            return _read(path), wrong
+            found = _read(path)
+            if found.facts.get("run") != mark:
+                raise FileError(f"{path}: is of another run")
+            return found, wrong
         except FileError as error:
             wrong.append(str(error))
     return None, wrong

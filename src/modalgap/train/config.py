@@ -115,14 +115,14 @@ class Optimiser:
 
     Attributes:
         lr: learning rate after warm-up.
-        warmup: steps over which it rises from 0.
+        warmup: steps over which it rises from 0; below 1, a share of all steps.
         schedule: ``cosine`` to 0, or ``constant``.
         betas, eps, weight_decay: of AdamW.
         clip: longest gradient; None clips none.
     """
 
     lr: float = 1e-3
-    warmup: int = 0
+    warmup: float = 0
     schedule: str = "cosine"
     betas: list[float] = field(default_factory=lambda: [0.9, 0.98])
     eps: float = 1e-6
@@ -130,10 +130,14 @@ class Optimiser:
     clip: float | None = None
 
     def __post_init__(self) -> None:
-        at_least("optimiser.lr", self.lr, 0)
+        at_least("optimiser.lr", self.lr, 0, 1e30)
         at_least("optimiser.eps", self.eps, 1e-20)
         at_least("optimiser.weight_decay", self.weight_decay, 0)
-        whole("optimiser.warmup", self.warmup, 0)
+        at_least("optimiser.warmup", self.warmup, 0)
+        if self.warmup >= 1 and self.warmup != int(self.warmup):
+            raise OptionError(
+                f"optimiser.warmup must be a share below 1 or a whole number; got {self.warmup!r}"
+            )
         one_of("optimiser.schedule", self.schedule, ("cosine", "constant"))
         if len(self.betas) != 2:
             raise OptionError(f"optimiser.betas must be two numbers; got {self.betas!r}")
@@ -280,13 +284,17 @@ def load_config(
         FileError: not YAML.
         OptionError: a name, a key or a value that nothing has.
     """
+    if not isinstance(what, str | Path | Mapping | Config):
+        raise OptionError(f"config: must be a name, a path or a mapping; got {type(what).__name__}")
+    if isinstance(settings, str) or not isinstance(settings, Sequence):
+        raise OptionError(f"settings: must be a list of key=value; got {settings!r}"[:200])
     if isinstance(what, Config):
         found = what.plain()
     elif isinstance(what, Mapping):
         found = _based(dict(what), Path(), ())
     else:
         found = _read(what, ())
-    for each in settings:
+    for each in map(str, settings):
         key, equals, value = each.partition("=")
         if not equals or not key.strip():
             raise OptionError(f"--set: must be key=value; got {each!r}")
@@ -299,10 +307,14 @@ def _read(what: str | Path, seen: tuple[str, ...], near: Path = Path()) -> dict[
     import yaml
 
     known = ready()
-    path = known.get(str(what)) or near / Path(what).expanduser()
+    try:
+        path = known.get(str(what)) or (near / Path(what).expanduser()).resolve()
+        there = path.is_file()
+    except (OSError, RuntimeError, ValueError) as error:  # too long, nobody's home, a NUL
+        raise FileError(f"config: {str(what)[:80]!r} cannot be a path ({error})"[:200]) from error
     if str(path) in seen:
         raise FileError(f"{path}: is based on itself")
-    if not path.is_file():
+    if not there:
         if path.suffix in (".yaml", ".yml"):
             raise FileError(f"{path}: no such file")
         raise OptionError.unknown("configuration", str(what), known)
@@ -344,8 +356,8 @@ def _typed(text: str) -> Any:
 
     try:
         found = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise OptionError(f"--set: the value must be YAML; got {text!r}") from error
+    except (ValueError, RecursionError, yaml.YAMLError) as error:
+        raise OptionError(f"--set: the value must be YAML; got {text[:80]!r}") from error
     return value_of(found) if isinstance(found, str) and "," not in found else found  # 1e-3
 
 
@@ -382,6 +394,8 @@ def _fitting(wanted: Any, value: Any, name: str) -> Any:
     if isinstance(value, bool) and bool not in plain:
         value_kind: type = bool
     elif isinstance(value, int) and float in plain and int not in plain and bool not in plain:
+        if abs(value) > 2**1000:
+            raise OptionError(f"{name}: must be a number that a float holds; got one far larger")
         return float(value)
     elif any(each is type(value) for each in plain):
         if isinstance(value, Mapping):
@@ -392,7 +406,8 @@ def _fitting(wanted: Any, value: Any, name: str) -> Any:
     said = {str: "a string", int: "an integer", float: "a number", bool: "true or false"}
     said |= {list: "a list", dict: "a mapping", type(None): "null"}
     rule = " or ".join(said.get(each, str(each)) for each in plain)
-    raise OptionError(f"{name}: must be {rule}; got {value!r} ({said.get(value_kind, value_kind)})")
+    shown = repr(value) if len(repr(value)) <= 80 else f"{repr(value)[:77]}..."
+    raise OptionError(f"{name}: must be {rule}; got {shown} ({said.get(value_kind, value_kind)})")
 
 
 def _plain_mapping(value: Mapping[Any, Any], name: str) -> dict[str, Any]:

@@ -62,20 +62,32 @@ class Log:
 
 
 def read_log(folder: Path) -> list[dict[str, Any]]:
-    """The lines of a run's log; one that a kill cut short is left out."""
+    """The lines of a run's log; those that a kill or a hand has damaged are left out."""
     try:
-        text = (folder / "log.jsonl").read_text(encoding="utf-8")
-    except FileNotFoundError:
+        text = (folder / "log.jsonl").read_text(encoding="utf-8", errors="replace")
+    except OSError:
         return []
     lines = []
     for line in text.splitlines():
         try:
             found = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
-        if isinstance(found, dict) and isinstance(found.get("step"), int):
+        if _is_line(found):
             lines.append(found)
     return lines
+
+
+def _is_line(found: object) -> bool:
+    if not isinstance(found, dict) or not isinstance(found.get("step"), int) or found["step"] < 0:
+        return False
+    if "held_out" not in found:
+        return isinstance(found.get("loss"), float)
+    both = found["held_out"], found.get("accuracy")
+    return all(
+        isinstance(each, dict) and all(isinstance(value, float) for value in each.values())
+        for each in both
+    )
 
 
 def _flat(line: Mapping[str, Any], name: str = "") -> list[tuple[str, float]]:

@@ -8,13 +8,14 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
+from modalgap.embeddings.store import save
 from modalgap.errors import Diverged
 from modalgap.losses import Objective
 from modalgap.progress import progress
@@ -28,6 +29,7 @@ from modalgap.train.watch import PART, accuracies, measured, pair_of
 if TYPE_CHECKING:
     from modalgap.encode.trainable import Trainable
 
+HELD_OUT = "held_out.safetensors"
 TOGETHER = 10  # steps between looks at whether another process was asked to stop
 
 
@@ -43,6 +45,7 @@ class Loop:
         objective: the losses.
         folder: where checkpoints and the log go; written by the first process alone.
         steps: how many in all.
+        mark: a hash of everything that the numbers depend on.
     """
 
     fabric: Any
@@ -52,7 +55,7 @@ class Loop:
     objective: Objective
     folder: Path
     steps: int
-    _stopping: int = field(default=0, init=False)
+    mark: str
 
     def run(self) -> list[str]:
         """Train to the end, from the newest checkpoint; remarks on what was found there.
@@ -65,7 +68,7 @@ class Loop:
         optimiser.start_temperature(self._scale, config.temperature)
         made = optimiser.make(model, config.optimiser)
         towers, made = fabric.setup(Towers(model), made)
-        found, remarks = checkpoint.newest(self.checkpoints)
+        found, remarks = checkpoint.newest(self.checkpoints, self.mark)
         first, saved = 0, None
         if found is not None:
             first = saved = found.step
@@ -99,19 +102,40 @@ class Loop:
                 made.step()
                 done = step + 1
                 optimiser.set_temperature(self._scale, config.temperature, done, self.steps)
+                stop = stopping(done)
+                due = done % config.checkpoint.every == 0 or done == self.steps or stop
+                if due:  # nothing that is no number is kept
+                    self._watch.flush(saved)
+                    self._check(done, saved)
                 self._watch.loss(done, loss, parts, made.param_groups[0]["lr"], saved)
                 advance(1)
-                stop = stopping(done)
-                if done % config.checkpoint.every == 0 or done == self.steps or stop:
-                    self._watch.flush(saved)  # nothing that is no number is kept
+                if due:
+                    self._watch.flush(saved)
                     if fabric.global_rank == 0:
                         checkpoint.save(
-                            self.checkpoints, done, model, made, {}, config.checkpoint.keep
+                            self.checkpoints,
+                            done,
+                            model,
+                            made,
+                            {"run": self.mark},
+                            config.checkpoint.keep,
                         )
                     saved = done
                 if stop and done < self.steps:
                     raise KeyboardInterrupt
         return remarks
+
+    def _check(self, step: int, saved: int | None) -> None:
+        """Refuse a model whose features are no numbers: its loss may still have been one."""
+        model: Any = self.trainable.model
+        was = model.training
+        model.eval()
+        with torch.no_grad():
+            batch = self.batches.first_pairs(2).to(self.fabric.device)
+            rows = [model.encode_image(batch.images), model.encode_text(batch.ids)]
+        model.train(was)
+        if not all(bool(each.isfinite().all()) for each in rows):
+            raise Diverged(_diverged(f"after step {step} the features are no numbers", saved))
 
     def _bar(self, first: int) -> AbstractContextManager[Callable[[int], None]]:
         if self.fabric.global_rank:
@@ -205,11 +229,7 @@ class _Watch:
         for step, loss, parts, rate, when in self.waiting:
             value = float(loss)
             if not math.isfinite(value):
-                kept = "there is no checkpoint yet" if saved is None else f"step {saved} is kept"
-                raise Diverged(
-                    f"the loss of step {step} is {value}; {kept}; a lower optimiser.lr, a longer"
-                    " optimiser.warmup or optimiser.clip may help"
-                )
+                raise Diverged(_diverged(f"the loss of step {step} is {value}", saved))
             if self.log is None or (step % self.config.watch.every and step != self.loop.steps):
                 continue
             scale = parts.pop("scale")
@@ -238,4 +258,12 @@ class _Watch:
         line["accuracy"] = accuracies(towers, pair, self.held_out, loop.trainable.tokenizer)
         model.train()
         self.log.write(line)
+        if step == loop.steps:
+            save(pair, loop.folder / HELD_OUT, overwrite=True)
         self.started += time.monotonic() - began  # throughput is that of training
+
+
+def _diverged(what: str, saved: int | None) -> str:
+    kept = "there is no checkpoint yet" if saved is None else f"step {saved} is kept"
+    hint = "a lower optimiser.lr, a longer optimiser.warmup or optimiser.clip may help"
+    return f"{what}; {kept}; {hint}"

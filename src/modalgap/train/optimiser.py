@@ -30,13 +30,19 @@ def make(model: nn.Module, config: Optimiser) -> torch.optim.AdamW:
     )
 
 
+def rise(config: Optimiser, steps: int) -> int:
+    """Over how many steps the learning rate rises."""
+    return round(config.warmup * steps) if config.warmup < 1 else int(config.warmup)
+
+
 def rate(config: Optimiser, step: int, steps: int) -> float:
     """The learning rate of a step: a linear rise, then a half cosine to 0, or none."""
-    if step < config.warmup:
-        return config.lr * (step + 1) / config.warmup
+    warmup = rise(config, steps)
+    if step < warmup:
+        return config.lr * (step + 1) / warmup
     if config.schedule == "constant":
         return config.lr
-    done = (step - config.warmup) / max(1, steps - config.warmup)
+    done = (step - warmup) / max(1, steps - warmup)
     return config.lr * (1 + math.cos(math.pi * min(done, 1.0))) / 2
 
 

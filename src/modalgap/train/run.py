@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import logging
 import os
+import shutil
 import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -15,23 +19,22 @@ from lightning_fabric.strategies.ddp import DDPStrategy
 
 from modalgap.atomic import replacing
 from modalgap.data.find import read
-from modalgap.data.mad import FACTORS, WORDS, Captions, Mad, digits
+from modalgap.data.mad import FACTORS, WORDS, Mad, digits
 from modalgap.data.mad import build as build_mad
 from modalgap.data.mad import load as load_mad
 from modalgap.encode.trainable import Trainable, build, resume_from
-from modalgap.errors import OptionError, OutputError
+from modalgap.errors import ModalgapError, OptionError, OutputError
 from modalgap.losses import Objective
-from modalgap.train.batches import Batches, Share
-from modalgap.train.captions import chain
-from modalgap.train.config import PRECISIONS, Config
-from modalgap.train.loop import Loop
+from modalgap.train.batches import Batches, Share, hash_of
+from modalgap.train.captions import captions_of, chain
+from modalgap.train.config import PRECISIONS, Config, Data
+from modalgap.train.loop import HELD_OUT, Loop
 from modalgap.train.mad_batches import MadBatches
 from modalgap.train.source_batches import SourceBatches
 from modalgap.train.verb import CONFIG, MODEL
 from modalgap.unfinished import work_folder
 
 MOST_WORKERS = 8
-OWN_NAMES = (CONFIG, MODEL, "log.jsonl", "checkpoints", "tensorboard")
 READING = ("split", "root", "image_column", "text_column", "limit")
 HASHED = {"pairs": "the images or captions have changed"}
 
@@ -44,14 +47,23 @@ def run(config: Config, folder: Path, *, overwrite: bool) -> tuple[list[str], in
     steps = _steps(config, batches.pairs)
     plan = {"kind": "train", **_dotted(config.plan()), "pairs": batches.fingerprint}
     with ExitStack() as stack:
+        refusal = None
         if fabric.global_rank == 0:
-            _make_folder(folder)
-            work = work_folder(folder / "checkpoints", plan, anew=overwrite, said=HASHED)
-            stack.enter_context(work)
-            _write_config(config, folder)
-        fabric.barrier()
-        loop = Loop(fabric, config, trainable, batches, objective, folder, steps)
-        remarks = loop.run()
+            try:
+                _make_folder(folder)
+                work = work_folder(folder / "checkpoints", plan, anew=overwrite, said=HASHED)
+                stack.enter_context(work)
+                _begin(config, folder)
+            except ModalgapError as error:
+                refusal = error
+        refused = fabric.broadcast(refusal is not None)
+        if refusal is not None:
+            raise refusal
+        if refused:  # the first process says why
+            raise SystemExit(2)
+        mark = hash_of(json.dumps(plan, sort_keys=True))
+        loop = Loop(fabric, config, trainable, batches, objective, folder, steps, mark)
+        remarks = [*loop.run(), *_remarks(fabric, trainable)]
         if fabric.global_rank == 0:
             trainable.save(folder / MODEL)
         fabric.barrier()
@@ -65,6 +77,7 @@ def _fabric(config: Config) -> Any:
         raise OptionError(f"batch: must be a multiple of the {world} processes; got {config.batch}")
     precision: Any = PRECISIONS[config.precision]
     strategy: Any = DDPStrategy() if world > 1 else "auto"
+    logging.getLogger("lightning_fabric").setLevel(logging.ERROR)  # banners
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about processors, and GPUs that were not asked for
         try:
@@ -97,7 +110,7 @@ def _parts(config: Config, fabric: Any, objective: Objective) -> tuple[Trainable
         views="views" in objective.needs,
     )
     data = config.data
-    if data.source == "mad" or (Path(data.source).expanduser() / "mad.json").is_file():
+    if _is_mad(data.source):
         captions = captions_of(data.captions)
         objects = FACTORS[captions.object]
         transform = chain(data.transforms, objects) if data.transforms else None
@@ -112,6 +125,7 @@ def _parts(config: Config, fabric: Any, objective: Objective) -> tuple[Trainable
         transform = chain(data.transforms) if data.transforms else None
         options = {key: getattr(data, key) for key in READING}
         source = read(data.source, **options, seed=config.seed)
+        _only(data, (*READING, "source", "transforms", "held_out", "augment"), source.name)
         trainable = _model(config, words=None)
         found = SourceBatches(
             source,
@@ -132,25 +146,16 @@ def _parts(config: Config, fabric: Any, objective: Objective) -> tuple[Trainable
     return trainable, found
 
 
-def captions_of(said: str | Mapping[str, Any]) -> Captions:
-    """The captions that a configuration asks for.
-
-    Raises:
-        OptionError: no such captions.
-    """
-    if isinstance(said, str):
-        return Captions.named(said)
-    known = ("object", "attributes", "presence")
-    for key in said:
-        if key not in known:
-            raise OptionError.unknown("key of data.captions", str(key), known)
-    return Captions(**said)
+def _is_mad(source: str) -> bool:
+    return source == "mad" or (Path(source) / "mad.json").is_file()
 
 
 def _mad(config: Config) -> Mad:
     data = config.data
     if data.source != "mad":
+        _only(data, ("source", "captions", "transforms"), "a folder of MAD, which has its own")
         return load_mad(data.source)
+    _only(data, ("source", "captions", "transforms", "digits", "limit", "held_out"), "mad")
     if data.held_out >= 1:
         raise OptionError(f"data.held_out: of MAD is a share below 1; got {data.held_out}")
     drawn = digits(data.digits, held_out=data.held_out, limit=data.limit)
@@ -173,7 +178,7 @@ def _steps(config: Config, pairs: int) -> int:
     if config.optimiser.warmup > steps:
         raise OptionError(
             f"optimiser.warmup: must be at most the number of steps, {steps}; got"
-            f" {config.optimiser.warmup}"
+            f" {config.optimiser.warmup:g}"
         )
     return steps
 
@@ -194,17 +199,39 @@ def _dotted(values: Mapping[str, Any], name: str = "") -> dict[str, Any]:
 
 
 def _make_folder(folder: Path) -> None:
+    """Make the folder; nothing that is not of a run is ever written over."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"{folder}: cannot be made ({error.strerror})") from error
-    names = [each.name for each in folder.iterdir()]
-    others = [name for name in names if name not in OWN_NAMES and not name.startswith(".modalgap-")]
-    if others and "checkpoints" not in names:
+        names = {each.name for each in folder.iterdir() if not each.name.startswith(".modalgap-")}
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise OutputError(f"{folder}: cannot be made ({reason})") from error
+    others = sorted(names - {"checkpoints"})
+    if others and not (folder / "checkpoints" / "plan.json").is_file():
         raise OutputError(f"{folder}: must be missing, empty or of a run; found {others[0]}")
 
 
-def _write_config(config: Config, folder: Path) -> None:
+def _begin(config: Config, folder: Path) -> None:
+    """Write the configuration; where nothing is done yet, remove what another run left."""
+    if not any((folder / "checkpoints").glob("step-*")):
+        shutil.rmtree(folder / MODEL, ignore_errors=True)
+        for name in ("log.jsonl", HELD_OUT):
+            (folder / name).unlink(missing_ok=True)
     with replacing(folder / CONFIG, overwrite=True) as file:
         text = yaml.safe_dump(config.plain(), sort_keys=False, allow_unicode=True)
         file.write(text.encode())
+
+
+def _remarks(fabric: Any, trainable: Trainable) -> list[str]:
+    normed = any("BatchNorm" in type(each).__name__ for each in trainable.model.modules())
+    if fabric.world_size > 1 and normed:
+        return ["the model has batch normalisation: each process has statistics of its own"]
+    return []
+
+
+def _only(data: Data, keys: Sequence[str], why: str) -> None:
+    """Refuse settings of the data that would be ignored."""
+    plain = Data()
+    for each in fields(Data):
+        if each.name not in keys and getattr(data, each.name) != getattr(plain, each.name):
+            raise OptionError(f"data.{each.name}: is not for {why}")

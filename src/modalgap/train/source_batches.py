@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
-import os
-import signal
-import sys
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -25,6 +21,7 @@ from modalgap.data.source import Source
 from modalgap.errors import InputError, ModalgapError
 from modalgap.train.batches import DRAW, HELD_OUT, ITEM, Batch, HeldOut, Ints, Share, hash_of, split
 from modalgap.train.captions import Transform
+from modalgap.workers import begin
 
 AHEAD = 4  # parts a worker prepares before they are asked for
 PART = 16  # images that a worker prepares at once
@@ -254,11 +251,7 @@ def _begin(part: _Part) -> None:
     global _held  # the images are sent to it once, not with each part
     _held = part
     torch.set_num_threads(1)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the run itself says that it was interrupted
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    if sys.platform == "linux":  # a worker whose run was killed would wait for it for ever
-        ctypes.CDLL(None).prctl(1, signal.SIGKILL)
-    os.nice(10)
+    begin(polite=True)
 
 
 def _make(epoch: int, positions: list[int]) -> Any:

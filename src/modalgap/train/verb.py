@@ -9,6 +9,8 @@ from typing import Any
 
 from modalgap.errors import FileError, InputError
 from modalgap.losses import Objective
+from modalgap.train.captions import captions_of, chain
+from modalgap.train.checkpoint import steps_done
 from modalgap.train.config import Config, load_config
 from modalgap.train.log import read_log
 
@@ -87,7 +89,12 @@ def train(
         Diverged: the loss became no number; the checkpoints before it are kept.
     """
     made = load_config(config, settings)
-    Objective.of(made.losses)  # what is misspelt is said before libraries are loaded
+    if not isinstance(output, str | Path) or not str(output).isprintable():
+        raise InputError(f"output: must be the path of a folder; got {output!a}"[:200])
+    # what is misspelt is said before libraries are loaded
+    Objective.of(made.losses)
+    captions_of(made.data.captions)
+    chain(made.data.transforms)
     try:
         from modalgap.train.run import run
     except ImportError as error:
@@ -107,11 +114,13 @@ def read_run(folder: str | Path, remarks: Sequence[str] = ()) -> Run:
     if not (folder / CONFIG).is_file() or not (folder / MODEL).is_dir():
         raise FileError(f"{folder}: must hold a finished run: {CONFIG} and {MODEL}")
     log = read_log(folder)
+    if not any(line["step"] == steps_done(folder / "checkpoints") for line in log):
+        remarks = [*remarks, f"{folder / 'log.jsonl'} lacks its last lines"]
     return Run(
         folder=folder,
         model=folder / MODEL,
         config=load_config(folder / CONFIG),
         log=log,
-        steps=max((line["step"] for line in log), default=0),
+        steps=steps_done(folder / "checkpoints"),
         remarks=tuple(remarks),
     )

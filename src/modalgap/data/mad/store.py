@@ -7,11 +7,8 @@ the version of the format, factors, counts, seed, and a hash of the digits.
 
 from __future__ import annotations
 
-import ctypes
 import json
 import os
-import signal
-import sys
 import warnings
 from collections import deque
 from collections.abc import Iterator
@@ -38,6 +35,7 @@ from modalgap.data.reading import load_json, reading
 from modalgap.data.source import check_seed
 from modalgap.errors import FileError, InputError, ModalgapError, OptionError, OutputError
 from modalgap.progress import progress
+from modalgap.workers import begin
 
 Ints = NDArray[np.int64]
 
@@ -46,7 +44,6 @@ ARRAYS = ("images", "labels", "train", "test")
 FORMAT = 1
 BLOCK = 128  # digits a part
 SHAPE = (len(VARIANTS), morphology.SIDE, morphology.SIDE)
-PR_SET_PDEATHSIG = 1  # of sys/prctl.h
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,9 +151,14 @@ def _build_in(
     said = _manifest(digits, task.seed)
     work = folder.absolute().with_name(f"{folder.absolute().name}.parts")
     if _is_there(folder, said, work, overwrite=overwrite):
-        found = load(folder)
-        unfinished.remove(work) if is_work(work) else None
-        return found
+        try:
+            found = load(folder)
+        except FileError:
+            if not overwrite:
+                raise
+        else:
+            unfinished.remove(work) if is_work(work) else None
+            return found
     try:
         folder.mkdir(exist_ok=True)
     except OSError as error:
@@ -406,9 +408,7 @@ def _begin(task: _Task) -> None:
     """A worker's start."""
     global _task
     _task = task
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the run itself says that it was interrupted
-    if sys.platform == "linux":  # a worker whose run was killed would wait for it for ever
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    begin()
 
 
 def _block(first: int) -> NDArray[np.uint8]:
