@@ -83,9 +83,7 @@ def _agree(folder: Path, plan: Mapping[str, Any], said: Mapping[str, str], *, an
         try:
             old = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError, RecursionError) as error:
-            if not anew:
-                raise FileError(f"{path}: is damaged; remove {folder} to begin anew") from error
-            old = {"kind": new.get("kind")}
+            raise FileError(f"{path}: is damaged; remove {folder} to begin anew") from error
         if not isinstance(old, dict):
             raise FileError(f"{path}: is damaged; remove {folder} to begin anew")
         if old == new:
