@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from modalgap.embeddings.store import load, load_embeddings, save
     from modalgap.encode.verb import encode
     from modalgap.evaluate.verb import evaluate
+    from modalgap.invert.verb import invert
     from modalgap.measure.verb import measure
     from modalgap.report.page import report
     from modalgap.result import Result
@@ -44,6 +45,7 @@ _HOMES = {
     "data": "",
     "encode": "",
     "evaluate": "",
+    "invert": "",
     "measure": "",
     "preflight": "advise",
     "report": "",
@@ -64,6 +66,7 @@ __all__ = [
     "encode",
     "errors",
     "evaluate",
+    "invert",
     "load",
     "load_embeddings",
     "measure",

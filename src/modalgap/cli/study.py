@@ -82,3 +82,53 @@ def imbalance(
         return
     print_table(table)
     data.note(f"figure {output / 'imbalance.png'}, page {page}")
+
+
+@app.command()
+def inversion(
+    output: Annotated[Path, typer.Option("-o", "--output", help="Folder of runs and results.")],
+    attributes: Annotated[
+        str, typer.Option("--attributes", help="Numbers of attributes in captions.")
+    ] = "1,5",
+    digits: Annotated[
+        Path | None,
+        typer.Option(
+            "--digits",
+            help="Folder of MNIST's files (default: scikit-learn's digits).",
+            show_default=False,
+        ),
+    ] = None,
+    jobs: Annotated[
+        int | None,
+        typer.Option("--jobs", min=1, help="Models trained at once.", show_default=False),
+    ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="section.key=value of training.", show_default=False),
+    ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Begin runs of other settings anew.")
+    ] = False,
+    json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
+) -> None:
+    """Cross over to the other modality: what it buys within one, and what it costs.
+
+    Source: Mistretta et al. 2025. After a kill, the same command goes on.
+    """
+    from modalgap.atomic import replacing
+    from modalgap.checks import value_of
+    from modalgap.study import inversion as work
+
+    data.note(f"models go to {output}; on two cores each takes about three minutes")
+    table = work(
+        output,
+        attributes=value_of(f"{attributes},"),
+        source=digits,
+        jobs=jobs,
+        settings=settings or (),
+        overwrite=force,
+    )
+    for name, text in (("table.csv", table.to_csv()), ("table.md", table.to_markdown())):
+        with replacing(output / name, overwrite=True) as file:
+            file.write(text.encode())
+    typer.echo(table.to_json() if json else table.to_markdown())

@@ -58,6 +58,27 @@ def print_tasks(result: Result) -> None:
     _left_out(console, result)
 
 
+def print_search(result: Result, asked: str) -> None:
+    """Print what queries found in other embeddings: sizes, what was asked, and the numbers."""
+    console = Console(highlight=False, soft_wrap=False)
+    about = result.pair
+    (_, ours), (what, theirs) = about["modalities"].items()
+    console.print(
+        f"{about['n_queries']:,} queries ({ours}) and {about[f'n_{what}']:,} {what} ({theirs}),"
+        f" {about['dim']} dimensions",
+        markup=False,
+    )
+    console.print(asked, markup=False, style="dim")
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("number", no_wrap=True)
+    table.add_column("value", justify="right", no_wrap=True, min_width=6)
+    table.add_column("95 % interval", no_wrap=True, min_width=17)
+    for name, value in result.items():
+        low_high = "" if value.interval is None else "{} … {}".format(*map(number, value.interval))
+        table.add_row(name, number(value.value), low_high)
+    console.print(table)
+
+
 def print_table(found: Values) -> None:
     """Print a table on its side: a column a row of it, with half the width of intervals."""
     console = Console(highlight=False)

@@ -5,8 +5,9 @@ library is known by one file, which is imported only when a model of it is asked
 """
 
 from modalgap._lazy import callable_package
-from modalgap.encode.base import Encoder, TextTower, Tokens
+from modalgap.encode.base import Encoder, Tokens
 from modalgap.encode.callables import FunctionEncoder
+from modalgap.encode.inside import ImageTower, TextTower
 from modalgap.encode.registry import ENCODERS, Library, load_model
 from modalgap.encode.verb import Encoded, Options, encode, run
 
@@ -15,6 +16,7 @@ __all__ = [
     "Encoded",
     "Encoder",
     "FunctionEncoder",
+    "ImageTower",
     "Library",
     "Options",
     "TextTower",

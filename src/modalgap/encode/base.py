@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import torch
 import xxhash
@@ -13,6 +13,9 @@ from torch import Tensor, nn
 
 from modalgap.encode.quiet import quiet
 from modalgap.errors import FileError
+
+if TYPE_CHECKING:
+    from modalgap.encode.inside import ImageTower, TextTower
 
 SCALARS = ("logit_scale", "logit_bias")  # of one number, whether () or (1,)
 
@@ -45,18 +48,6 @@ class Tokens:
     def to(self, device: torch.device) -> Tokens:
         """The same on another device."""
         return Tokens(self.ids.to(device), self.lengths.to(device), self.cut)
-
-
-class TextTower(Protocol):
-    """The inside of a text tower, for what replaces tokens by vectors."""
-
-    token_embedding: nn.Module
-    context: int
-    causal: bool
-
-    def features(self, embedded: Tensor, tokens: Tokens) -> Tensor:
-        """From token embeddings (b, l, width), before positions are added, to features (b, d)."""
-        ...
 
 
 @runtime_checkable
@@ -122,6 +113,10 @@ class Encoder(Protocol):
 
     def text_tower(self) -> TextTower | None:
         """The inside of the text tower, or None where it cannot be entered."""
+        ...
+
+    def image_tower(self) -> ImageTower | None:
+        """The inside of the image tower, or None where there are no patches to enter by."""
         ...
 
 

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from modalgap._version import __version__
 from modalgap.data.media import Kind
-from modalgap.encode.base import TextTower, Tokens
+from modalgap.encode.base import Tokens
+from modalgap.encode.inside import ImageTower, TextTower
 from modalgap.errors import InputError
 
 
@@ -102,6 +103,10 @@ class FunctionEncoder:
         return None
 
     def text_tower(self) -> TextTower | None:
+        """None: there is no way in."""
+        return None
+
+    def image_tower(self) -> ImageTower | None:
         """None: there is no way in."""
         return None
 

@@ -21,8 +21,6 @@ class CausalTextTower:
         project: (b, width) to features (b, d).
     """
 
-    causal = True
-
     def __init__(
         self,
         token_embedding: nn.Module,
@@ -40,10 +38,7 @@ class CausalTextTower:
 
     def __call__(self, tokens: Tokens) -> Tensor:
         """Features (b, d) of tokens, whose ids may be cut after the longest text."""
-        return self.features(self.token_embedding(tokens.ids), tokens)
-
-    def features(self, embedded: Tensor, tokens: Tokens) -> Tensor:
-        """From token embeddings (b, l, width), before positions are added, to features (b, d)."""
+        embedded = self.token_embedding(tokens.ids)
         length = embedded.shape[1]
         x = embedded + self.positions[:length].to(embedded.dtype)
         mask = torch.full((length, length), -torch.inf, dtype=x.dtype, device=x.device).triu_(1)

@@ -19,11 +19,11 @@ from open_clip.convert import convert_state_dict
 from open_clip.factory import _find_checkpoint_in_dir, load_state_dict
 from open_clip.model import convert_to_custom_text_state_dict
 from open_clip.transform import PreprocessCfg, image_transform_v2
+from PIL import Image
 from torch import Tensor, nn
 
 from modalgap._version import __version__
 from modalgap.encode.base import (
-    TextTower,
     Tokens,
     check_weights,
     describe,
@@ -32,6 +32,8 @@ from modalgap.encode.base import (
     weights_hash,
 )
 from modalgap.encode.causal import CausalTextTower
+from modalgap.encode.inside import ImageTower, TextTower
+from modalgap.encode.open_clip_towers import image_tower, projected, text_tower
 from modalgap.encode.quiet import quiet
 from modalgap.errors import OptionError
 
@@ -112,7 +114,10 @@ class OpenClipEncoder:
         return found
 
     def text_tower(self) -> TextTower | None:
-        return self._tower
+        return text_tower(self.model, self.encode_text, self.tokenizer)
+
+    def image_tower(self) -> ImageTower | None:
+        return image_tower(self.model, self.prepare(Image.new("RGB", (8, 8)))[None])
 
     def _was_cut(self, texts: Sequence[str], ids: Tensor) -> Tensor:
         """Which texts lost their end: only those that fill the context are tokenised again."""
@@ -276,18 +281,13 @@ def _causal_tower(model: Any) -> CausalTextTower | None:
         or getattr(text, "use_pad_mask", False)
     ):
         return None
-    projection = text.text_projection
-    if projection is None or isinstance(projection, nn.Linear):
-        project = projection or nn.Identity()
-    else:
-        project = projection.__rmatmul__
     blocks = text.transformer
     return CausalTextTower(
         text.token_embedding,
         text.positional_embedding,
         lambda x, mask: blocks(x, attn_mask=mask),
         text.ln_final,
-        project,
+        projected(text.text_projection),
     )
 
 

@@ -12,6 +12,7 @@ import argparse
 import math
 import zipfile
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -21,12 +22,12 @@ import timm
 import torch
 from open_clip.transform import PreprocessCfg, image_transform_v2
 from open_clip.transformer import QuickGELU, TextTransformer
+from PIL import Image
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 
 from modalgap._version import __version__
 from modalgap.encode.base import (
-    TextTower,
     Tokens,
     check_weights,
     describe,
@@ -35,6 +36,9 @@ from modalgap.encode.base import (
     weights_hash,
 )
 from modalgap.encode.causal import CausalTextTower
+from modalgap.encode.inside import ImageTower, Stack, TextTower
+from modalgap.encode.open_clip_towers import layers, words_of
+from modalgap.encode.timm_towers import timm_stack
 from modalgap.errors import OptionError
 
 ARCHITECTURES: Mapping[str, Mapping[str, Any]] = {
@@ -127,7 +131,25 @@ class SlipEncoder:
         }
 
     def text_tower(self) -> TextTower | None:
-        return self._tower
+        text = self.towers
+        stack = Stack(
+            lambda embedded, start: (
+                embedded + text.positional_embedding[start : start + embedded.shape[1]]
+            ),
+            layers(text.transformer.resblocks) or (),
+            lambda read: text.ln_final(read)[:, 0] @ text.text_projection,
+            "end",
+            causal=True,
+        )
+        words = partial(words_of, self.tokenizer)
+        context = self._tower.context
+        return TextTower(text.token_embedding, self.encode_text, context, words, stack)
+
+    def image_tower(self) -> ImageTower | None:
+        trunk = self.towers.visual
+        blank = self.prepare(Image.new("RGB", (8, 8)))[None]
+        stack = timm_stack(trunk, self.towers.image_projection.__rmatmul__)
+        return ImageTower(trunk.patch_embed.proj, self.encode_media, blank, stack)
 
 
 def load(rest: str, spec: str, seed: int) -> SlipEncoder:

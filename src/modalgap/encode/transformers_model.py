@@ -28,7 +28,6 @@ from torch import Tensor
 
 from modalgap._version import __version__
 from modalgap.encode.base import (
-    TextTower,
     Tokens,
     describe,
     reading_weights,
@@ -36,7 +35,9 @@ from modalgap.encode.base import (
     weights_hash,
 )
 from modalgap.encode.causal import CausalTextTower
+from modalgap.encode.inside import ImageTower, TextTower
 from modalgap.encode.quiet import quiet
+from modalgap.encode.transformers_towers import PATCHED, image_tower, text_tower
 from modalgap.errors import InputError, OptionError
 
 hf: Any = transformers  # half of it has types, which is too little for a strict check
@@ -159,7 +160,13 @@ class TransformersEncoder:
         }
 
     def text_tower(self) -> TextTower | None:
-        return self._tower
+        return text_tower(self.model, self.encode_text, self._context, self.tokenizer)
+
+    def image_tower(self) -> ImageTower | None:
+        if self.kind not in PATCHED:
+            return None
+        blank = self.prepare(Image.new("RGB", (64, 64)))[None]
+        return image_tower(self.model, self.encode_media, blank)
 
     def _was_cut(self, texts: Sequence[str], real: Tensor) -> Tensor:
         """Which texts lost their end: only those that fill the context are tokenised again."""

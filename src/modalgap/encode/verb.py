@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 import xxhash
 
 from modalgap.data.find import read
@@ -23,6 +22,7 @@ from modalgap.data.source import Source, check_template
 from modalgap.embeddings.pair import Embeddings, Pair
 from modalgap.embeddings.store import load_any
 from modalgap.encode.base import Encoder
+from modalgap.encode.device import check_precision, device_of
 from modalgap.encode.engine import Engine, fault
 from modalgap.encode.output import (
     check_output,
@@ -37,8 +37,6 @@ from modalgap.encode.sides import Sides
 from modalgap.errors import FileError, InputError, OptionError
 from modalgap.unfinished import remove, work_folder
 
-DEVICES = ("cpu", "cuda", "mps")
-PRECISIONS = ("fp32", "bf16", "fp16")
 BATCH = {"cpu": 32}  # items a forward pass; elsewhere:
 BATCH_ELSEWHERE = 256
 MOST_WORKERS = 8  # unless more are asked for
@@ -283,11 +281,8 @@ def _check_kinds(source: Source, encoder: Encoder) -> None:
 
 def _checked(options: Options) -> dict[str, Any]:
     """What the engine needs of the options."""
-    device = _device(options.device)
-    if options.precision not in PRECISIONS:
-        raise OptionError.unknown("precision", str(options.precision), PRECISIONS)
-    if options.precision == "fp16" and device.type == "cpu":
-        raise OptionError("precision: fp16 needs a GPU; on the CPU take bf16 or fp32")
+    device = device_of(options.device)
+    check_precision(options.precision, device)
     size = options.batch_size
     if size is None:
         size = BATCH.get(device.type, BATCH_ELSEWHERE)
@@ -297,22 +292,6 @@ def _checked(options: Options) -> dict[str, Any]:
         "batch_size": _positive("batch_size", size),
         "workers": _workers(options.workers),
     }
-
-
-def _device(name: str) -> torch.device:
-    if isinstance(name, str) and name == "auto":
-        if torch.cuda.is_available():
-            return torch.device("cuda")
-        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-        if device.type not in DEVICES:
-            raise RuntimeError(f"it must be one of {', '.join(DEVICES)}")
-        torch.empty(1, device=device)
-    except (RuntimeError, AssertionError, TypeError, NotImplementedError) as error:
-        reason = str(error).partition("\n")[0]
-        raise OptionError(f"device: cannot use {name!r} ({reason})") from error
-    return device
 
 
 def _workers(asked: int | None) -> int:

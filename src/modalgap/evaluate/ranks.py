@@ -51,18 +51,24 @@ class Relevant:
         starts = np.concatenate([[0], np.cumsum(counts)])
         within = np.arange(starts[-1]) - np.repeat(starts[:-1], counts)
         items = order[np.repeat(low, counts) + within]
-        if itself:
-            owner = np.repeat(np.arange(len(queries)), counts)
-            kept = items != owner
-            items, owner = items[kept], owner[kept]
-            counts = np.bincount(owner, minlength=len(queries))
-            starts = np.concatenate([[0], np.cumsum(counts)])
-        return cls(starts.astype(np.int64), items.astype(np.int64))
+        found = cls(starts.astype(np.int64), items.astype(np.int64))
+        return found.without(np.arange(len(queries))) if itself else found
 
     @property
     def counts(self) -> Ints:
         """(n,) relevant items of each query."""
         return np.diff(self.starts)
+
+    def part(self, a: int, b: int) -> Relevant:
+        """Those of queries a … b."""
+        starts = self.starts[a : b + 1]
+        return Relevant(starts - starts[0], self.items[starts[0] : starts[-1]])
+
+    def without(self, own: Ints) -> Relevant:
+        """All but item ``own[q]`` for query q."""
+        kept = self.items != np.repeat(own, self.counts)
+        before = np.concatenate([[0], np.cumsum(kept)])
+        return Relevant(before[self.starts], self.items[kept])
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,6 +112,21 @@ class Ranks:
         among = self.ranks <= self._own(self.counts)
         return self._sum(np.where(among, self._order / self.ranks, 0.0)) / self.counts
 
+    def trapezoid_precision(self) -> Floats:
+        """(k,) average precision by trapezoids, as the revisited Oxford and Paris are judged.
+
+        At each relevant item: the mean of the precisions just before it and with it; just before
+        the first rank it is 1.
+        """
+        found, rank = self._order - 1, self.ranks - 1.0
+        before = np.where(rank > 0, found / np.maximum(rank, 1), 1.0)
+        return self._sum((before + self._order / self.ranks) / 2) / self.counts
+
+    def precision_at(self, k: int) -> Floats:
+        """(k,) precision among the first ``k``, or as far as the last relevant item, if nearer."""
+        last = np.minimum(self.ranks[self.starts[1:] - 1], k)
+        return self._sum((self.ranks <= self._own(last)).astype(np.float64)) / last
+
     def ndcg(self, k: int) -> Floats:
         """(k,) gain of the first ``k`` over that of the best possible order of all items."""
         gain = np.where(self.ranks <= k, 1 / np.log2(self.ranks + 1.0), 0.0)
@@ -131,6 +152,7 @@ def ranks(
     relevant: Relevant,
     *,
     itself: bool = False,
+    ignored: Relevant | None = None,
     correct: Callable[[Tensor], Tensor] | None = None,
     what: str = "ranking",
 ) -> Ranks:
@@ -141,6 +163,7 @@ def ranks(
         gallery: (m, d) rows; scores are inner products.
         relevant: which items count.
         itself: whether query q is item q, and is left out.
+        ignored: items that are left out, query by query; relevant ones stay.
         correct: scores (b, m) of a block of queries to corrected ones.
         what: said beside the progress bar.
     """
@@ -159,12 +182,12 @@ def ranks(
             if itself:
                 block[torch.arange(b - a), torch.arange(a, b)] = -torch.inf
             first, last = relevant.starts[a], relevant.starts[b]
-            out[first:last] = _ranks(block, relevant, a, b)
+            out[first:last] = _ranks(block, relevant, ignored, a, b)
             advance(b - a)
     return Ranks(some.astype(np.int64), starts.astype(np.int64), out)
 
 
-def _ranks(block: Tensor, relevant: Relevant, a: int, b: int) -> Ints:
+def _ranks(block: Tensor, relevant: Relevant, ignored: Relevant | None, a: int, b: int) -> Ints:
     """Ranks of the relevant items of queries a … b, one after the other."""
     counts = relevant.counts[a:b]
     width = int(counts.max(initial=0))
@@ -175,6 +198,10 @@ def _ranks(block: Tensor, relevant: Relevant, a: int, b: int) -> Ints:
     items = np.zeros((b - a, width), np.int64)
     items[there] = relevant.items[relevant.starts[a] : relevant.starts[b]]
     limits = block.gather(1, torch.from_numpy(items))
+    if ignored is not None:
+        out = ignored.part(a, b)
+        block[np.repeat(np.arange(b - a), out.counts), out.items] = -torch.inf
+        block[np.nonzero(there)[0], items[there]] = limits[torch.from_numpy(there)]
     limits[torch.from_numpy(~there)] = torch.inf
     above = _at_least(block, limits)
     # relevant items rank among themselves in the order of their scores, ties after one another

@@ -5,8 +5,9 @@ the folder already is not made again. ``STUDIES`` lists them.
 """
 
 from modalgap.study.imbalance import imbalance
+from modalgap.study.inversion import inversion
 from modalgap.study.story import Story, story
 
-STUDIES = {"imbalance": imbalance}
+STUDIES = {"imbalance": imbalance, "inversion": inversion}
 
-__all__ = ["STUDIES", "Story", "imbalance", "story"]
+__all__ = ["STUDIES", "Story", "imbalance", "inversion", "story"]

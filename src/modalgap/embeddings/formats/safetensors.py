@@ -45,9 +45,11 @@ def read(path: Path) -> Contents:
         return keys.decode(_File(path, size), str(path))
 
 
-def write(data: Pair | Embeddings, file: IO[bytes]) -> Iterator[int]:
-    """Write ``data`` chunk by chunk; yield the number of rows done."""
-    tensors = keys.encode(data)
+def write(
+    data: Pair | Embeddings, file: IO[bytes], more: Mapping[str, NDArray[Any]] | None = None
+) -> Iterator[int]:
+    """Write ``data`` chunk by chunk, and ``more`` by its keys; yield the number of rows done."""
+    tensors = keys.encode(data) | dict(more or {})
     # wide types first, so that every tensor starts at a multiple of its item size
     order = sorted(tensors, key=lambda key: (-_itemsize(tensors[key]), key))
     header: dict[str, Any] = {"__metadata__": keys.describe(data)}
@@ -126,5 +128,6 @@ def _itemsize(value: Rows | NDArray[Any]) -> int:
 
 def _dtype(value: Rows | NDArray[Any]) -> str:
     if isinstance(value, np.ndarray):
-        return {np.dtype(np.uint8): "U8", np.dtype(np.int64): "I64"}[value.dtype]
+        names = {np.uint8: "U8", np.int64: "I64", np.float32: "F32"}
+        return names[value.dtype.type]
     return _DTYPES[value.dtype]

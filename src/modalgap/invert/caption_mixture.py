@@ -1,0 +1,52 @@
+"""Caption mixture: the nearest captions of a bank, weighed by how near they are.
+
+Equation: x ↦ Σ_j softmax_j(x·y_j / τ) y_j over the k nearest y_j of the bank. Relations: with k = 1
+it is the nearest caption itself. Fails where the bank has no caption that fits.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from modalgap import checks
+from modalgap.errors import OptionError
+from modalgap.invert.base import Given, Inversion, InversionCard, Inverter
+from modalgap.invert.closed import Mapped, other_side
+
+CARD = InversionCard(
+    name="caption_mixture",
+    title="Mixture of the nearest captions",
+    idea="The nearest items of the other modality in a bank, weighed by a softmax of cosines.",
+    equation=r"x \mapsto \sum_{j \in k\text{NN}(x)} \mathrm{softmax}_j(x^\top y_j / \tau)\, y_j",
+    source="a baseline",
+    takes="either",
+    needs="a bank of the other modality",
+    take_it="a bank of captions like those that fit",
+    beware="it can say only what the bank says",
+)
+
+
+def _caption_mixture(given: Given, *, k: int = 16, temperature: float = 0.01) -> Inverter:
+    """The nearest items of a bank.
+
+    Args:
+        given: the bank.
+        k: how many.
+        temperature: τ of their weights.
+    """
+    checks.whole("k", k, 1)
+    checks.at_least("temperature", temperature, 1e-6)
+    bank = other_side(given).unit()
+    if k > len(bank):
+        raise OptionError(f"k must be at most the {len(bank)} items of the bank; got {k}")
+
+    def mixture(rows: Tensor) -> Tensor:
+        near, index = (rows @ bank.T).topk(k, dim=1)
+        weights = torch.softmax(near / temperature, dim=1)
+        return (weights[..., None] * bank[index]).sum(1)
+
+    return Mapped({"k": k, "temperature": temperature}, mixture)
+
+
+caption_mixture = Inversion(CARD, _caption_mixture)

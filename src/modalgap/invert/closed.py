@@ -1,0 +1,86 @@
+"""What ways without a search share: a map of rows, and the bank that it is made from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from torch import Tensor
+from torch.nn.functional import normalize
+
+from modalgap.embeddings import Embeddings, Pair
+from modalgap.errors import InputError
+from modalgap.invert.base import Advance, Done, Given
+
+
+class Mapped:
+    """An inverter that maps rows, all alike.
+
+    Args:
+        settings: every option.
+        rule: unit rows (b, d) to rows (b, d) of the other modality.
+    """
+
+    steps = 0
+
+    def __init__(self, settings: Mapping[str, Any], rule: Callable[[Tensor], Tensor]) -> None:
+        self.settings = settings
+        self.rule = rule
+
+    def room(self, budget: int) -> int:
+        """All of them: rows are small."""
+        return budget
+
+    def __call__(
+        self,
+        names: Sequence[str],  # noqa: ARG002 - of the protocol
+        rows: Tensor,
+        advance: Advance,
+        at: Sequence[int] = (),  # noqa: ARG002 - of the protocol
+    ) -> Done:
+        """Rows mapped and made unit."""
+        features = normalize(self.rule(rows), dim=1)
+        advance(len(rows))
+        return Done(features, (features * rows).sum(1))
+
+
+def pairs_of(given: Given) -> tuple[Embeddings, Embeddings, Pair]:
+    """Both sides of the bank: where features come from, and where they go.
+
+    Raises:
+        InputError: no pairs, of other modalities, or of another width.
+    """
+    bank = given.bank
+    if not isinstance(bank, Pair):
+        found = "nothing" if bank is None else f"{bank.modality}s only"
+        raise InputError(
+            f"bank: must hold pairs of {given.modality}s and {given.into}s; got {found}"
+        )
+    sides = {side.modality: side for side in bank.sides}
+    if set(sides) != {given.modality, given.into}:
+        raise InputError(
+            f"bank: must hold {given.modality}s and {given.into}s; got {' and '.join(sides)}"
+        )
+    _check(bank.dim, given)
+    return sides[given.modality], sides[given.into], bank
+
+
+def other_side(given: Given) -> Embeddings:
+    """The bank's embeddings of the modality that features go to.
+
+    Raises:
+        InputError: there are none, or they are of another width.
+    """
+    bank = given.bank
+    sides = bank.sides if isinstance(bank, Pair) else () if bank is None else (bank,)
+    found = [side for side in sides if side.modality == given.into]
+    if not found:
+        held = " and ".join(f"{side.modality}s" for side in sides) or "nothing"
+        raise InputError(f"bank: must hold {given.into}s; got {held}")
+    _check(found[0].dim, given)
+    return found[0]
+
+
+def _check(dim: int, given: Given) -> None:
+    if dim != given.dim:
+        raise InputError(f"bank: must have rows of width {given.dim}; got {dim}")

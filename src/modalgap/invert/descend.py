@@ -1,0 +1,212 @@
+"""The search: vectors whose features point where they should.
+
+Items that search together know nothing of one another: each starts from noise of its own name,
+has its own loss, and stops by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import xxhash
+from torch import Tensor
+from torch.nn.functional import normalize
+
+from modalgap import checks
+from modalgap.errors import Diverged, OptionError
+from modalgap.invert.base import Advance, Done, Given
+from modalgap.invert.rules import RULES
+
+Loss = Callable[[Tensor, Tensor], Tensor]
+LOSSES: Mapping[str, Loss] = {
+    "cosine": lambda features, targets: 1 - (features * targets).sum(1),
+    "angle": lambda features, targets: torch.acos(
+        (features * targets).sum(1).clamp(-1 + 1e-6, 1 - 1e-6)
+    ),
+}
+KEEP = ("last", "best")
+DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Search:
+    """How to search; ``oti`` and ``ovi`` say what each means."""
+
+    optimiser: str
+    steps: int
+    lr: float
+    weight_decay: float
+    std: float
+    wanted: float | None
+    keep: str
+    loss: str | Loss
+
+    def __post_init__(self) -> None:
+        checks.one_of("optimiser", self.optimiser, tuple(RULES))
+        checks.whole("steps", self.steps, 0, 1_000_000)
+        checks.at_least("lr", self.lr, 0, 1e6)
+        checks.at_least("weight_decay", self.weight_decay, 0, 1e6)
+        checks.at_least("std", self.std, 0, 1e6)
+        if self.wanted is not None:
+            checks.at_least("wanted", self.wanted, -1, 1)
+        checks.one_of("keep", self.keep, KEEP)
+        if not callable(self.loss) and self.loss not in LOSSES:
+            raise OptionError.unknown("loss", str(self.loss), LOSSES)
+
+    @property
+    def rule(self) -> Loss:
+        """(b, d) unit features and (b, d) unit targets to losses (b,)."""
+        return self.loss if callable(self.loss) else LOSSES[self.loss]
+
+    def said(self) -> dict[str, Any]:
+        """Plain JSON types."""
+        name = getattr(self.loss, "__qualname__", None) or str(self.loss)
+        return {
+            "optimiser": self.optimiser,
+            "steps": self.steps,
+            "lr": self.lr,
+            "weight_decay": self.weight_decay,
+            "std": self.std,
+            "wanted": self.wanted,
+            "keep": self.keep,
+            "loss": name,
+        }
+
+
+class Descender:
+    """An inverter that searches.
+
+    Args:
+        given: what is at hand.
+        objective: vectors (b, k, width) to features (b, d).
+        count: k.
+        width: of a vector.
+        search: how.
+        settings: what else shapes the result.
+    """
+
+    def __init__(
+        self,
+        given: Given,
+        objective: Callable[[Tensor], Tensor],
+        *,
+        count: int,
+        width: int,
+        search: Search,
+        settings: Mapping[str, Any],
+    ) -> None:
+        self.given = given
+        self.objective = torch.compile(objective) if given.compiled else objective
+        self.shape = (count, width)
+        self.search = search
+        self.settings = {**settings, **search.said()}
+        self.steps = search.steps
+
+    def room(self, budget: int) -> int:
+        """How many items fit into so many bytes, by what the pass of two items holds on to."""
+        held: dict[int, int] = {}
+
+        def seen(tensor: Tensor) -> Tensor:
+            storage = tensor.untyped_storage()
+            held[storage.data_ptr()] = storage.nbytes()
+            return tensor
+
+        sizes = []
+        for items in (1, 2):  # what both hold on to is of the model
+            held.clear()
+            start = torch.zeros(items, *self.shape, device=self.given.device, requires_grad=True)
+            with torch.autograd.graph.saved_tensors_hooks(seen, lambda tensor: tensor):
+                self._features(start)
+            sizes.append(sum(held.values()))
+        return max(1, budget // max(sizes[1] - sizes[0], 1))
+
+    def start(self, names: Sequence[str]) -> Tensor:
+        """Noise (b, k, width), of each name and the seed alone."""
+        made = torch.empty(len(names), *self.shape)
+        for row, name in enumerate(names):
+            digest = xxhash.xxh3_64_intdigest(f"{self.given.seed}|{name}".encode())
+            own = torch.Generator().manual_seed(digest % 2**63)
+            made[row] = torch.randn(self.shape, generator=own)
+        return (made * self.search.std).to(self.given.device)
+
+    def __call__(
+        self, names: Sequence[str], rows: Tensor, advance: Advance, at: Sequence[int] = ()
+    ) -> Done:
+        """Search for all items at once.
+
+        Raises:
+            Diverged: the feature of an item became no number.
+        """
+        search, device = self.search, self.given.device
+        targets = rows.to(device)
+        b, d = targets.shape
+        rule = RULES[search.optimiser](self.start(names), search.lr, search.weight_decay)
+        # L-BFGS looks at points that it then rejects: what it has is always the best
+        best = search.keep == "best" or search.optimiser == "lbfgs"
+        active = torch.arange(b, device=device)
+        vectors = rule.at.clone()
+        features = torch.zeros(b, d, device=device)
+        now = torch.full((b,), torch.inf, device=device)
+        losses = torch.zeros(b, search.steps + 1, device=device)
+        taken = torch.full((b,), search.steps, device=device)
+        looks: dict[int, Tensor] = {}
+        for step in range(search.steps + 1):
+            ends = step == search.steps
+            at_point = rule.at.detach().requires_grad_()
+            with torch.no_grad() if ends else nullcontext():
+                found = self._features(at_point)
+                loss = search.rule(found, targets[active])
+            gradient = None if ends else torch.autograd.grad(loss.sum(), at_point)[0]
+            with torch.no_grad():
+                better = loss < now[active] if best else torch.ones_like(loss, dtype=torch.bool)
+                rows_ = better[:, None]
+                now[active] = torch.where(better, loss, now[active])
+                features[active] = torch.where(rows_, found, features[active])
+                vectors[active] = torch.where(rows_[..., None], rule.at, vectors[active])
+                losses[:, step] = now
+                if step in at:
+                    looks[step] = features.cpu().clone()
+                advance(len(active))
+                if gradient is None:
+                    break
+                rule.observe(loss.detach(), gradient)
+                if search.wanted is not None:
+                    there = (features[active] * targets[active]).sum(1) >= search.wanted
+                    if bool(there.any()):
+                        taken[active[there]] = step
+                        advance(int(there.sum()) * (search.steps - step))
+                        rule.keep(torch.nonzero(~there).flatten())
+                        active = active[~there]
+                        if len(active) == 0:
+                            losses[:, step:] = now[:, None]
+                            break
+        for step in at:  # after everything had stopped
+            looks.setdefault(step, features.cpu().clone())
+        cosines = (features * targets).sum(1)
+        wrong = torch.nonzero(~cosines.isfinite() | ~vectors.isfinite().all(2).all(1)).flatten()
+        if len(wrong):
+            raise Diverged(
+                f"{names[int(wrong[0])]}: its feature became no number within {search.steps} steps"
+                f" of lr {search.lr:g}; take a smaller one"
+            )
+        return Done(features.cpu(), cosines.cpu(), vectors.cpu(), losses.cpu(), taken.cpu(), looks)
+
+    def _features(self, vectors: Tensor) -> Tensor:
+        """Unit features (b, d)."""
+        dtype = DTYPES.get(self.given.precision)
+        with (
+            nullcontext() if dtype is None else torch.autocast(self.given.device.type, dtype=dtype)
+        ):
+            features = self.objective(vectors)
+        return normalize(features.float(), dim=1)
+
+
+def said_steps(steps: int | None, optimiser: str, usual: Mapping[str, int]) -> int:
+    """The steps asked for, or those usual for an optimiser."""
+    if steps is not None:
+        return steps
+    return usual.get(optimiser, 0)  # an unknown one is refused by name

@@ -1,0 +1,46 @@
+"""Gap shift: a feature carried over by the gap vector, the difference of the modality means.
+
+Equation: x ↦ x − λ (μ_x − μ_y), made unit. Relations: ``close.shift``. What all rows share cannot
+change how rows of one modality stand to another query's, so that ranks within a modality change
+only by the norms. Fails where the gap is no constant vector.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from modalgap import checks
+from modalgap.invert.base import Given, Inversion, InversionCard, Inverter
+from modalgap.invert.closed import Mapped, pairs_of
+
+CARD = InversionCard(
+    name="gap_shift",
+    title="Shift by the gap",
+    idea="The difference of the means of both modalities, added.",
+    equation=r"x \mapsto x - \lambda (\mu_x - \mu_y)",
+    source="a baseline",
+    takes="either",
+    needs="a bank of pairs",
+    take_it="nothing but means at hand",
+    beware="it says nothing new of an item",
+)
+
+
+def _gap_shift(given: Given, *, amount: float = 1.0) -> Inverter:
+    """A shift.
+
+    Args:
+        given: the bank.
+        amount: λ; 1 carries one mean onto the other.
+    """
+    checks.finite("amount", amount)
+    source, target, _ = pairs_of(given)
+    gap = source.unit().double().mean(0) - target.unit().double().mean(0)
+
+    def shifted(rows: Tensor) -> Tensor:
+        return (rows.double() - amount * gap).float()
+
+    return Mapped({"amount": amount}, shifted)
+
+
+gap_shift = Inversion(CARD, _gap_shift)

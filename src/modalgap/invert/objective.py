@@ -1,0 +1,98 @@
+"""From pseudo-tokens or pseudo-patches to features: what inversion differentiates."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from modalgap.encode import ImageTower, TextTower
+from modalgap.encode.inside import Past, Stack
+from modalgap.invert.prompt import Prompt
+
+CLOSE = 1e-4  # to which both ways through a tower must agree, on unit features
+
+
+class FromTokens:
+    """Pseudo-tokens (b, k, width) in a prompt, to features (b, d).
+
+    What is constant is computed once: embeddings of the words and, in a causal tower, keys and
+    values of all that stands before the first place.
+    """
+
+    def __init__(self, tower: TextTower, prompt: Prompt, device: torch.device) -> None:
+        self.tower = tower
+        self.tokens = prompt.tokens.to(device)
+        self.repeats, self.count = prompt.places.shape
+        self.places = prompt.places.flatten().to(device)
+        with torch.no_grad():
+            self.embedded: Tensor = tower.embedding(self.tokens.ids)  # (1, l, width)
+        self.width = int(self.embedded.shape[2])
+        self.positions = int(self.embedded.shape[1])
+        self.pasts: tuple[Past, ...] = ()
+        self.start = 0
+        self.stack = self._usable(tower.stack)
+
+    def __call__(self, vectors: Tensor) -> Tensor:
+        """Features (b, d)."""
+        if self.stack is None:
+            embedded = self._filled(vectors, 0)
+            b = len(vectors)
+            tokens = type(self.tokens)(
+                self.tokens.ids.expand(b, -1), self.tokens.lengths.expand(b), self.tokens.cut
+            )
+            return self.tower.features(embedded, tokens)
+        return self.stack.features(self._filled(vectors, self.start), self.pasts)
+
+    def _filled(self, vectors: Tensor, start: int) -> Tensor:
+        """Embeddings (b, l - start, width) of the prompt from ``start``, its places filled."""
+        around = self.embedded[:, start:].expand(len(vectors), -1, -1)
+        filled: Tensor = around.index_copy(
+            1, self.places - start, vectors.repeat(1, self.repeats, 1)
+        )
+        return filled
+
+    def _usable(self, stack: Stack | None) -> Stack | None:
+        """The stack, if it gives what the tower itself gives."""
+        if stack is None:
+            return None
+        if stack.causal:
+            self.start = int(self.places[0])
+            self.pasts = stack.prefix(self.embedded[:, : self.start]) if self.start else ()
+        with torch.no_grad():
+            vectors = self.embedded[:, self.places[: self.count]]
+            ours = stack.features(self._filled(vectors, self.start), self.pasts)
+            theirs = self.tower.features(self.embedded, self.tokens)
+        return stack if _same(ours, theirs) else None
+
+
+class FromPatches:
+    """Pseudo-patches (b, k, width), spread over all patches, to features (b, d).
+
+    The nearest of k pseudo-patches stands in each place, in reading order: patch i of n takes
+    pseudo-patch ⌊i k / n⌋.
+    """
+
+    def __init__(self, tower: ImageTower, count: int, device: torch.device) -> None:
+        self.tower = tower
+        self.count = count
+        self.positions, self.width = tower.shape
+        self.nearest = torch.arange(self.positions, device=device) * count // self.positions
+        self.stack = self._usable(tower.stack)
+
+    def __call__(self, vectors: Tensor) -> Tensor:
+        """Features (b, d)."""
+        patches = vectors[:, self.nearest]
+        return self.tower.features(patches) if self.stack is None else self.stack.features(patches)
+
+    def _usable(self, stack: Stack | None) -> Stack | None:
+        if stack is None:
+            return None
+        with torch.no_grad():
+            patches = self.tower.patches(self.tower.blank.to(self.nearest.device))
+            same = _same(stack.features(patches), self.tower.features(patches))
+        return stack if same else None
+
+
+def _same(ours: Tensor, theirs: Tensor) -> bool:
+    ours, theirs = (torch.nn.functional.normalize(each.float(), dim=1) for each in (ours, theirs))
+    return bool((ours - theirs).abs().max() < CLOSE)

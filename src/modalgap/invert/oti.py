@@ -1,0 +1,92 @@
+"""OTI: an image feature as the feature of a text that holds vectors in the place of words.
+
+Vectors v_1 … v_k stand in a prompt; they are moved until its text feature points where the image
+feature points. What is then compared with images has crossed over to the text side, where the
+training made cosines mean something. Source: Mistretta et al. 2025 (see SCIENCE.md, section 5).
+Fails where the text tower cannot say what the image shows, and where it is taken for zero-shot
+classification, whose prompts are texts too: that becomes worse.
+"""
+
+from __future__ import annotations
+
+from modalgap import checks
+from modalgap.errors import InputError
+from modalgap.invert.base import Given, Inversion, InversionCard, Inverter
+from modalgap.invert.descend import Descender, Loss, Search, said_steps
+from modalgap.invert.objective import FromTokens
+from modalgap.invert.prompt import Prompt, text_tower_of
+from modalgap.invert.ready import template_of
+
+CARD = InversionCard(
+    name="oti",
+    title="Optimisation-based textual inversion",
+    idea="Pseudo-tokens in a prompt whose text feature is the image's.",
+    equation=r"\min_{v_1 \dots v_k} 1 - \cos\bigl(f_T(\text{a photo of } v_1 \dots v_k),\ x\bigr)",
+    source="Mistretta et al. 2025",
+    takes="media",
+    needs="a model",
+    take_it="image queries among images",
+    beware="zero-shot classification becomes worse; the best step may be an early one",
+)
+USUAL = {"adamw": 150, "lbfgs": 30}
+
+
+def _oti(
+    given: Given,
+    *,
+    template: str | None = None,
+    tokens: int = 1,
+    optimiser: str = "adamw",
+    steps: int | None = None,
+    lr: float = 0.02,
+    weight_decay: float = 0.01,
+    std: float = 0.02,
+    wanted: float | None = None,
+    keep: str = "last",
+    loss: str | Loss = "cosine",
+) -> Inverter:
+    """Pseudo-tokens for each image.
+
+    Args:
+        given: the model.
+        template: a sentence; every ``{}`` in it stands for all pseudo-tokens. By default "a photo
+            of {}", or "{}" where the tower has at most 16 positions.
+        tokens: how many pseudo-tokens an item has.
+        optimiser: "adamw", as the paper, or "lbfgs", which needs a fraction of the steps.
+        steps: how many; by default 150, the paper's, and 30 of L-BFGS.
+        lr: step size of AdamW.
+        weight_decay: of AdamW.
+        std: of the noise that vectors start from.
+        wanted: the cosine at which an item stops.
+        keep: "last" or "best", of AdamW's steps.
+        loss: "cosine", "angle", or a function of unit features and targets (b, d) to (b,).
+    """
+    assert given.encoder is not None  # noqa: S101 - the card says that it needs a model
+    checks.whole("tokens", tokens, 1, 10_000)
+    tower = text_tower_of(given.encoder)
+    said = template_of(tower.context) if template is None else template
+    prompt = Prompt.of(said, tokens, given.encoder)
+    search = Search(
+        optimiser=optimiser,
+        steps=said_steps(steps, optimiser, USUAL),
+        lr=lr,
+        weight_decay=weight_decay,
+        std=std,
+        wanted=wanted,
+        keep=keep,
+        loss=loss,
+    )
+    objective = FromTokens(tower, prompt, given.device)
+    if not bool(objective.embedded.isfinite().all()):
+        raise InputError(f"{given.encoder.spec}: embeds words as nan or infinity")
+    return Descender(
+        given,
+        objective,
+        count=tokens,
+        width=objective.width,
+        search=search,
+        settings={"template": said, "tokens": tokens},
+    )
+
+
+oti = Inversion(CARD, _oti)

@@ -1,0 +1,96 @@
+"""OVI: a text feature as the feature of an image that holds vectors in the place of patches.
+
+Vectors v_1 … v_k are spread over all places for patches; they are moved until the image feature
+points where the text feature points. Class token and positions stay as they are. Source: Mistretta
+et al. 2025 (see SCIENCE.md, section 5). Fails where the image tower has no patches, and where few
+vectors cannot say what the text says.
+"""
+
+from __future__ import annotations
+
+from modalgap import checks
+from modalgap.errors import NotApplicable, OptionError
+from modalgap.invert.base import Given, Inversion, InversionCard, Inverter
+from modalgap.invert.descend import Descender, Loss, Search, said_steps
+from modalgap.invert.objective import FromPatches
+from modalgap.invert.ready import patches_of
+
+CARD = InversionCard(
+    name="ovi",
+    title="Optimisation-based visual inversion",
+    idea="Pseudo-patches, spread over the places for patches, whose image feature is the text's.",
+    equation=r"\min_{v_1 \dots v_k} 1 - \cos\bigl(f_I(v_{\lfloor i k / n \rfloor},"
+    r"\ i = 0 \dots n - 1),\ y\bigr)",
+    source="Mistretta et al. 2025",
+    takes="text",
+    needs="a model whose image tower has patches",
+    take_it="text queries among texts",
+    beware="a pass costs as much as encoding an image, and again for its gradient",
+)
+USUAL = {"adamw": 1000, "lbfgs": 60}
+
+
+def _ovi(
+    given: Given,
+    *,
+    tokens: int | None = None,
+    optimiser: str = "lbfgs",
+    steps: int | None = None,
+    lr: float = 0.02,
+    weight_decay: float = 0.01,
+    std: float = 0.02,
+    wanted: float | None = None,
+    keep: str = "last",
+    loss: str | Loss = "cosine",
+) -> Inverter:
+    """Pseudo-patches for each text.
+
+    Args:
+        given: the model.
+        tokens: how many pseudo-patches an item has; by default what the paper found for the
+            backbone, and otherwise one.
+        optimiser: "lbfgs", or "adamw", as the paper, which needs many times the steps.
+        steps: how many; by default 60, and 1,000, the paper's, of AdamW.
+        lr: step size of AdamW.
+        weight_decay: of AdamW.
+        std: of the noise that vectors start from.
+        wanted: the cosine at which an item stops.
+        keep: "last" or "best", of AdamW's steps.
+        loss: "cosine", "angle", or a function of unit features and targets (b, d) to (b,).
+    """
+    encoder = given.encoder
+    assert encoder is not None  # noqa: S101 - the card says that it needs a model
+    tower = encoder.image_tower()
+    if tower is None:
+        raise NotApplicable(
+            f"{encoder.spec}: pseudo-patches need an image tower with patches, a vision"
+            f" transformer; it takes {encoder.modalities[0]}s through another kind"
+        )
+    count = patches_of(encoder.spec) if tokens is None else tokens
+    checks.whole("tokens", count, 1, 1_000_000)
+    if count > tower.shape[0]:
+        raise OptionError(
+            f"tokens: must be at most {tower.shape[0]}, the patches of {encoder.spec}; got {count}"
+        )
+    search = Search(
+        optimiser=optimiser,
+        steps=said_steps(steps, optimiser, USUAL),
+        lr=lr,
+        weight_decay=weight_decay,
+        std=std,
+        wanted=wanted,
+        keep=keep,
+        loss=loss,
+    )
+    objective = FromPatches(tower, count, given.device)
+    return Descender(
+        given,
+        objective,
+        count=count,
+        width=objective.width,
+        search=search,
+        settings={"tokens": count},
+    )
+
+
+ovi = Inversion(CARD, _ovi)

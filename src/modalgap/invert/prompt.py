@@ -1,0 +1,70 @@
+"""A sentence with places for pseudo-tokens, tokenised once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from modalgap.encode import Encoder, Tokens
+from modalgap.errors import NotApplicable, OptionError
+
+PLACE = "{}"
+# two of these are written into the places: where their tokens differ, the places are
+MARKERS = ("cat", "dog", "x", "y", "a", "b", "0", "1", "zero", "one")
+
+
+@dataclass(frozen=True, eq=False)
+class Prompt:
+    """A tokenised template.
+
+    Attributes:
+        tokens: one row; what stands in the places is of no account.
+        places: (p, k) positions of the k pseudo-tokens in each of p places.
+    """
+
+    tokens: Tokens
+    places: Tensor
+
+    @classmethod
+    def of(cls, template: str, count: int, encoder: Encoder) -> Prompt:
+        """A template in which every ``{}`` stands for all of ``count`` pseudo-tokens.
+
+        Raises:
+            OptionError: no place, too long with so many pseudo-tokens, or a place that does not
+                stand apart, so that the tokenizer joins it to its surroundings.
+        """
+        if not isinstance(template, str) or PLACE not in template:
+            raise OptionError(
+                f"template: must hold {PLACE} for the pseudo-tokens; got {template!r}"
+            )
+        wanted = template.count(PLACE) * count
+        longest: Tokens | None = None
+        for i, one in enumerate(MARKERS):
+            for other in MARKERS[i + 1 :]:
+                both = [template.replace(PLACE, " ".join([word] * count)) for word in (one, other)]
+                tokens = encoder.tokenize(both)
+                if bool(tokens.cut.any()):
+                    longest = tokens
+                    continue
+                found = torch.nonzero(tokens.ids[0] != tokens.ids[1]).flatten()
+                if len(found) == wanted and tokens.lengths[0] == tokens.lengths[1]:
+                    return cls(tokens.take(torch.tensor([0])), found.reshape(-1, count))
+        if longest is not None:
+            raise OptionError(
+                f"template: {template!r} with {count} pseudo-tokens in each {PLACE} must fit into"
+                f" the {longest.ids.shape[1]} positions of {encoder.spec}; it does not"
+            )
+        raise OptionError(
+            f"template: each {PLACE} must stand apart from words and signs, so that the tokenizer"
+            f" of {encoder.spec} keeps its place; got {template!r}"
+        )
+
+
+def text_tower_of(encoder: Encoder):  # type: ignore[no-untyped-def]
+    """The text tower, which pseudo-tokens must be able to enter."""
+    tower = encoder.text_tower()
+    if tower is None:
+        raise NotApplicable(f"{encoder.spec}: pseudo-tokens cannot enter its text tower")
+    return tower

@@ -1,0 +1,57 @@
+"""Ridge map: the linear map that takes one modality to the other, learnt from pairs.
+
+Equation: x ↦ μ_y + W (x − μ_x) with W = C_yx (C_xx + α t I)⁻¹, t being the mean of the diagonal of
+C_xx. Relations: ``close.ridge``, which closes both sides of a pair. Fails with fewer pairs than
+dimensions unless α is large, and beyond what its pairs show.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from modalgap import checks
+from modalgap.invert.base import Given, Inversion, InversionCard, Inverter
+from modalgap.invert.closed import Mapped, pairs_of
+
+CARD = InversionCard(
+    name="ridge_map",
+    title="Ridge map",
+    idea="The linear map from one modality to the other that pairs teach.",
+    equation=r"x \mapsto \mu_y + C_{yx} (C_{xx} + \alpha t I)^{-1} (x - \mu_x),\ "
+    r"t = \mathrm{tr}\, C_{xx} / d",
+    source="a baseline",
+    takes="either",
+    needs="a bank of pairs",
+    take_it="many pairs like what is inverted",
+    beware="fewer pairs than dimensions",
+)
+
+
+def _ridge_map(given: Given, *, alpha: float = 0.1) -> Inverter:
+    """A linear map.
+
+    Args:
+        given: the bank.
+        alpha: α, how strongly W is held back.
+    """
+    checks.at_least("alpha", alpha, 0)
+    source, target, bank = pairs_of(given)
+    first, second = bank.matches
+    if source is not bank.image:
+        first, second = second, first
+    x, y = source.take(first).double(), target.take(second).double()
+    mx, my = x.mean(0), y.mean(0)
+    x, y = x - mx, y - my
+    within = x.T @ x
+    within.diagonal().add_(max(alpha, 1e-9) * within.diagonal().mean())
+    weights: Tensor = torch.linalg.solve(within, x.T @ y)  # (d, d), rows times it
+
+    def mapped(rows: Tensor) -> Tensor:
+        centred = rows.double() - mx
+        return (centred @ weights + my).float()
+
+    return Mapped({"alpha": alpha}, mapped)
+
+
+ridge_map = Inversion(CARD, _ridge_map)

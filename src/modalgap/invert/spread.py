@@ -1,0 +1,145 @@
+"""Work on items spread over batches, and batches over processes or devices."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from modalgap.embeddings import Embeddings
+from modalgap.encode import load_model
+from modalgap.errors import ModalgapError
+from modalgap.invert.base import Done, Given, Inverter
+from modalgap.invert.parts import Span
+from modalgap.invert.registry import METHODS
+from modalgap.progress import progress
+from modalgap.workers import begin
+
+BUDGET = 2**28  # bytes that a batch holds on the CPU: more are no faster, and a kill costs them
+MOST = 1024  # items in a batch
+
+
+@dataclass(frozen=True, kw_only=True)
+class Work:
+    """What to do, in a form that goes to other processes.
+
+    Attributes:
+        method: of ``METHODS``.
+        options: of the method.
+        given: what the rule has at hand; its encoder stays behind where there are processes.
+        spec: of the model, if processes load it.
+    """
+
+    method: str
+    options: Mapping[str, Any]
+    given: Given
+    spec: str | None
+
+    def inverter(self) -> Inverter:
+        """The rule with these options."""
+        return METHODS[self.method].prepare(self.given, self.options)
+
+
+def batch_of(inverter: Inverter, device: torch.device) -> int:
+    """How many items are best inverted together."""
+    budget = BUDGET
+    if device.type == "cuda":
+        budget = torch.cuda.mem_get_info(device)[0] // 2
+    return min(inverter.room(budget), MOST)
+
+
+def alone(
+    inverter: Inverter, data: Embeddings, names: Sequence[str], todo: Sequence[Span], first: int
+) -> Iterator[tuple[Span, Done]]:
+    """Batch after batch, in this process."""
+    each = inverter.steps + 1
+    with progress("inverting", data.n * each, first=first * each) as advance:
+        for a, b in todo:
+            yield (a, b), inverter(names[a:b], data.unit(a, b), advance)
+
+
+def together(
+    work: Work,
+    data: Embeddings,
+    names: Sequence[str],
+    todo: Sequence[Span],
+    first: int,
+    places: Sequence[str],
+) -> Iterator[tuple[Span, Done]]:
+    """Batches in processes, one for each of ``places``: names of devices.
+
+    Raises:
+        ModalgapError: a process died.
+    """
+    context = multiprocessing.get_context("spawn")
+    queue = context.Queue()
+    for place in places:
+        queue.put(place)
+    threads = max(1, len(os.sched_getaffinity(0)) // len(places))
+    bare = replace(work, given=replace(work.given, encoder=None))
+    with (
+        progress("inverting", data.n, first=first) as advance,
+        ProcessPoolExecutor(
+            len(places), context, initializer=_begin, initargs=(bare, queue, threads)
+        ) as pool,
+    ):
+        left = iter(todo)
+        running: dict[Future[dict[str, Any]], Span] = {}
+
+        def submit() -> None:
+            if (span := next(left, None)) is not None:
+                a, b = span
+                future = pool.submit(_invert, list(names[a:b]), data.unit(a, b).numpy())
+                running[future] = span
+
+        try:
+            for _ in range(2 * len(places)):  # one at work and one that waits
+                submit()
+            while running:
+                for future in wait(running, return_when=FIRST_COMPLETED).done:
+                    span = running.pop(future)
+                    found = {key: torch.from_numpy(each) for key, each in future.result().items()}
+                    submit()
+                    advance(span[1] - span[0])
+                    yield span, Done.of(found)
+        except BrokenProcessPool:
+            raise ModalgapError(
+                "a process died: perhaps for want of memory, so take fewer jobs or a smaller batch;"
+                " or because the script that asks for processes lacks if __name__ == '__main__'"
+            ) from None
+        finally:
+            for future in running:
+                future.cancel()
+
+
+_inverter: Inverter | None = None  # of this process
+
+
+def _begin(work: Work, queue: Any, threads: int) -> None:
+    global _inverter
+    begin()
+    torch.set_num_threads(threads)
+    device = torch.device(queue.get())
+    encoder = None
+    if work.spec is not None:
+        encoder = load_model(work.spec, seed=work.given.seed)
+        encoder.to(device)
+    given = replace(work.given, encoder=encoder, device=device)
+    _inverter = replace(work, given=given).inverter()
+
+
+def _invert(names: list[str], rows: NDArray[np.float32]) -> dict[str, NDArray[Any]]:
+    assert _inverter is not None  # noqa: S101 - as begun
+    done = _inverter(names, torch.from_numpy(rows), _silent)
+    return {name: each.numpy() for name, each in done.tensors().items()}
+
+
+_silent: Callable[[int], None] = lambda _steps: None  # noqa: E731
