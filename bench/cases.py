@@ -17,6 +17,7 @@ import modalgap as mg
 from bench.clock import Row, peak_growth, seconds
 from bench.closing import fits, leaderboard, maps, recall, within
 from bench.encoding import encode_captions, encode_images
+from bench.inverting import inverting
 from bench.mad import mad_shapes
 from bench.training import training
 
@@ -258,5 +259,6 @@ CASES: dict[str, Callable[[], list[Row]]] = {
     "images": encode_images,
     "mad": mad_shapes,
     "training": training,
+    "inverting": inverting,
     "startup": startup,
 }

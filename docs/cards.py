@@ -13,6 +13,7 @@ from modalgap.data import DATASETS
 from modalgap.data.dataset import Task
 from modalgap.encode import ENCODERS
 from modalgap.evaluate import TASKS
+from modalgap.invert import BACKBONES, METHODS
 from modalgap.losses import LOSSES
 from modalgap.measure import MEASURES, Measure
 from modalgap.train import ready
@@ -29,6 +30,8 @@ def write_pages(folder: Path) -> None:
     (folder / "closers.inc.md").write_text("\n".join(_closers()) + "\n", encoding="utf-8")
     (folder / "tasks.inc.md").write_text("\n".join(_tasks()) + "\n", encoding="utf-8")
     (folder / "losses.inc.md").write_text("\n".join(_losses()) + "\n", encoding="utf-8")
+    (folder / "inversions.inc.md").write_text("\n".join(_inversions()) + "\n", encoding="utf-8")
+    (folder / "backbones.inc.md").write_text("\n".join(_backbones()) + "\n", encoding="utf-8")
     (folder / "configs.inc.md").write_text("\n".join(_configs()) + "\n", encoding="utf-8")
     (folder / "data.inc.md").write_text("\n".join(_data()) + "\n", encoding="utf-8")
 
@@ -107,6 +110,26 @@ def _tasks() -> list[str]:
         options = ", ".join(f"`{name}={value!r}`" for name, value in task.options.items())
         lines.append(f"| `{card.name}` | {card.question} | {card.needs} | {options or '—'} |")
     return lines
+
+
+def _inversions() -> list[str]:
+    lines = ["| Way | Takes | Take it for | Beware | Needs |", "|---|---|---|---|---|"]
+    for method in METHODS.values():
+        card = method.card
+        takes = {"media": "images", "text": "texts", "either": "either"}[card.takes]
+        lines.append(
+            f"| [`{card.name}`](#{card.name.replace('_', '-')}) | {takes} | {card.take_it}"
+            f" | {card.beware} | {card.needs} |"
+        )
+    lines.append("")
+    for method in METHODS.values():
+        lines += _entry(method)
+    return lines
+
+
+def _backbones() -> list[str]:
+    lines = ["| Backbone | pseudo-tokens (OTI) | pseudo-patches (OVI) |", "|---|---|---|"]
+    return [*lines, *(f"| {each.title} | 1 | {each.patches} |" for each in BACKBONES)]
 
 
 def _losses() -> list[str]:

@@ -19,6 +19,7 @@ class Listed(StrEnum):
     data = "data"
     losses = "losses"
     configs = "configs"
+    inversions = "inversions"
 
 
 Row = tuple[str, ...]
@@ -28,7 +29,7 @@ def listing(
     what: Annotated[Listed, typer.Argument(help="What to list.")],
     json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
 ) -> None:
-    """List what there is: measures, closers, tasks, models, data sets, losses, configurations."""
+    """List what there is: measures, closers, tasks, models, data sets, losses and more."""
     import json as jsonlib
 
     head, rows, cards = {
@@ -39,6 +40,7 @@ def listing(
         Listed.data: _data,
         Listed.losses: _losses,
         Listed.configs: _configs,
+        Listed.inversions: _inversions,
     }[what]()
     if json:
         typer.echo(jsonlib.dumps({what.value: cards}, indent=2, ensure_ascii=False))
@@ -170,3 +172,18 @@ def _data() -> Listing:
         rows.append((card.name, card.task, card.title, ", ".join(here)))
         cards[card.name] = dataclasses.asdict(card) | {"here": here}
     return ("name", "task", "data set", f"here, in {root}"), rows, cards
+
+
+def _inversions() -> Listing:
+    import dataclasses
+
+    from modalgap.invert import METHODS
+
+    takes = {"media": "images", "text": "texts", "either": "either"}
+    cards = [method.card for method in METHODS.values()]
+    rows = [(card.name, takes[card.takes], card.take_it, card.needs) for card in cards]
+    return (
+        ("name", "takes", "take it for", "needs"),
+        rows,
+        {card.name: dataclasses.asdict(card) for card in cards},
+    )

@@ -64,4 +64,5 @@ def _layers(blocks: Iterable[Any]) -> tuple[Layer, ...] | None:
 
 def _plain(attention: Any) -> bool:
     parts = (attention.q_norm, attention.k_norm, attention.norm)
-    return attention.gate is None and all(isinstance(part, nn.Identity) for part in parts)
+    ungated = getattr(attention, "gate", None) is None  # older versions have none
+    return ungated and all(isinstance(part, nn.Identity) for part in parts)

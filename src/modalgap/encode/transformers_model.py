@@ -9,11 +9,11 @@ know.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from math import gcd
 from pathlib import Path
 from typing import Any, Literal
 
@@ -94,6 +94,7 @@ class TransformersEncoder:
         self.kind: str = model.config.model_type
         self.modalities = ("audio" if self.kind == "clap" else "image", "text")
         self.prepare = _prepare(self.kind, processor)
+        self._processor = processor
         self._family = FAMILIES[self.kind]
         self._context = _context(model.config.text_config, tokenizer, self._family)
         self._tower = _causal_tower(model) if self._family.padding == "causal" else None
@@ -165,7 +166,7 @@ class TransformersEncoder:
     def image_tower(self) -> ImageTower | None:
         if self.kind not in PATCHED:
             return None
-        blank = self.prepare(Image.new("RGB", (64, 64)))[None]
+        blank = self.prepare(Image.new("RGB", _filling(self._processor)))[None]
         return image_tower(self.model, self.encode_media, blank)
 
     def _was_cut(self, texts: Sequence[str], real: Tensor) -> Tensor:
@@ -322,7 +323,7 @@ class _Sound:
     def __call__(self, sound: tuple[NDArray[np.float32], int]) -> Tensor:
         samples, rate = sound
         wanted = int(self.extractor.sampling_rate)
-        common = gcd(rate, wanted)
+        common = math.gcd(rate, wanted)
         samples = resample_poly(samples, wanted // common, rate // common)
         samples = samples[: int(self.extractor.nb_max_samples)]
         found = self.extractor(samples, sampling_rate=wanted, return_tensors="pt")
@@ -370,6 +371,15 @@ def _context(config: Any, tokenizer: Any, family: Family) -> int:
     if family.offset:
         positions -= config.pad_token_id + 1
     return int(min(positions, tokenizer.model_max_length, family.context))
+
+
+def _filling(processor: Any) -> tuple[int, int]:
+    """The size of an image that fills all places for patches, where their number is a limit."""
+    most = getattr(processor, "max_num_patches", None)
+    if most is None:
+        return 64, 64
+    rows = next(each for each in range(math.isqrt(most), 0, -1) if most % each == 0)
+    return most // rows * 64, rows * 64
 
 
 def _prepare(kind: str, processor: Any) -> Callable[[Any], Tensor]:

@@ -35,7 +35,11 @@ def text_tower(
     def words(ids: Sequence[int]) -> list[str]:
         return [tokenizer.decode([each]).strip() for each in ids]
 
-    return TextTower(text.get_input_embeddings(), encode, context, words, stack)
+    if kind in ("clip", "siglip", "siglip2"):  # which could not be asked up to version 4
+        embedding = text.embeddings.token_embedding
+    else:
+        embedding = text.get_input_embeddings()
+    return TextTower(embedding, encode, context, words, stack)
 
 
 def image_tower(model: Any, encode: Callable[[Tensor], Tensor], blank: Tensor) -> ImageTower | None:

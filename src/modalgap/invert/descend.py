@@ -29,6 +29,7 @@ LOSSES: Mapping[str, Loss] = {
     ),
 }
 KEEP = ("last", "best")
+TILE = 4  # items
 DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
@@ -107,7 +108,7 @@ class Descender:
         self.steps = search.steps
 
     def room(self, budget: int) -> int:
-        """How many items fit into so many bytes, by what the pass of two items holds on to."""
+        """How many items fit into so many bytes, by what passes of few items hold on to."""
         held: dict[int, int] = {}
 
         def seen(tensor: Tensor) -> Tensor:
@@ -116,13 +117,13 @@ class Descender:
             return tensor
 
         sizes = []
-        for items in (1, 2):  # what both hold on to is of the model
+        for items in (TILE, 2 * TILE):  # what both hold on to is of the model
             held.clear()
             start = torch.zeros(items, *self.shape, device=self.given.device, requires_grad=True)
             with torch.autograd.graph.saved_tensors_hooks(seen, lambda tensor: tensor):
                 self._features(start)
             sizes.append(sum(held.values()))
-        return max(1, budget // max(sizes[1] - sizes[0], 1))
+        return max(1, TILE * budget // max(sizes[1] - sizes[0], 1))
 
     def start(self, names: Sequence[str]) -> Tensor:
         """Noise (b, k, width), of each name and the seed alone."""
@@ -187,7 +188,8 @@ class Descender:
         for step in at:  # after everything had stopped
             looks.setdefault(step, features.cpu().clone())
         cosines = (features * targets).sum(1)
-        wrong = torch.nonzero(~cosines.isfinite() | ~vectors.isfinite().all(2).all(1)).flatten()
+        fine = now.isfinite() & cosines.isfinite() & vectors.isfinite().all(2).all(1)
+        wrong = torch.nonzero(~fine).flatten()
         if len(wrong):
             raise Diverged(
                 f"{names[int(wrong[0])]}: its feature became no number within {search.steps} steps"
@@ -196,13 +198,20 @@ class Descender:
         return Done(features.cpu(), cosines.cpu(), vectors.cpu(), losses.cpu(), taken.cpu(), looks)
 
     def _features(self, vectors: Tensor) -> Tensor:
-        """Unit features (b, d)."""
+        """Unit features (b, d).
+
+        On the CPU, products of matrices round rows of an incomplete tile in another way; whole
+        tiles make the rounding of an item its own affair.
+        """
+        b = len(vectors)
+        if self.given.device.type == "cpu" and (rest := -b % TILE):
+            vectors = torch.cat([vectors, vectors[-1:].detach().expand(rest, -1, -1)])
         dtype = DTYPES.get(self.given.precision)
         with (
             nullcontext() if dtype is None else torch.autocast(self.given.device.type, dtype=dtype)
         ):
             features = self.objective(vectors)
-        return normalize(features.float(), dim=1)
+        return normalize(features[:b].float(), dim=1)
 
 
 def said_steps(steps: int | None, optimiser: str, usual: Mapping[str, int]) -> int:

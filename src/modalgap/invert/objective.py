@@ -76,19 +76,26 @@ class FromPatches:
         self.tower = tower
         self.count = count
         self.positions, self.width = tower.shape
-        self.nearest = torch.arange(self.positions, device=device) * count // self.positions
+        self.device = device
+        nearest = torch.arange(self.positions) * count // self.positions
+        self.runs = torch.bincount(nearest, minlength=count).tolist()  # patches of each
         self.stack = self._usable(tower.stack)
 
     def __call__(self, vectors: Tensor) -> Tensor:
         """Features (b, d)."""
-        patches = vectors[:, self.nearest]
+        # a view for each: gradients are then summed in one order, which indexing does not promise
+        spread = [
+            each.expand(-1, run, -1)
+            for each, run in zip(vectors.unsqueeze(2).unbind(1), self.runs, strict=True)
+        ]
+        patches = torch.cat(spread, 1)
         return self.tower.features(patches) if self.stack is None else self.stack.features(patches)
 
     def _usable(self, stack: Stack | None) -> Stack | None:
         if stack is None:
             return None
         with torch.no_grad():
-            patches = self.tower.patches(self.tower.blank.to(self.nearest.device))
+            patches = self.tower.patches(self.tower.blank.to(self.device))
             same = _same(stack.features(patches), self.tower.features(patches))
         return stack if same else None
 

@@ -41,6 +41,7 @@ class Prompt:
             )
         wanted = template.count(PLACE) * count
         longest: Tokens | None = None
+        apart: Prompt | None = None
         for i, one in enumerate(MARKERS):
             for other in MARKERS[i + 1 :]:
                 both = [template.replace(PLACE, " ".join([word] * count)) for word in (one, other)]
@@ -49,8 +50,14 @@ class Prompt:
                     longest = tokens
                     continue
                 found = torch.nonzero(tokens.ids[0] != tokens.ids[1]).flatten()
-                if len(found) == wanted and tokens.lengths[0] == tokens.lengths[1]:
-                    return cls(tokens.take(torch.tensor([0])), found.reshape(-1, count))
+                if len(found) != wanted or tokens.lengths[0] != tokens.lengths[1]:
+                    continue
+                made = cls(tokens.take(torch.tensor([0])), found.reshape(-1, count))
+                if bool((made.places.diff(dim=1) == 1).all()):
+                    return made
+                apart = apart or made  # with a token for the space between, as some tokenizers have
+        if apart is not None:
+            return apart
         if longest is not None:
             raise OptionError(
                 f"template: {template!r} with {count} pseudo-tokens in each {PLACE} must fit into"

@@ -1,0 +1,10 @@
+import modalgap as mg
+
+pair = mg.load("demo/short.safetensors")  # digits, and the model that made their features
+model = "open_clip:demo/runs/short/model"
+found = mg.invert(pair, "oti", model)  # text features of the images
+print(found)
+
+for name, queries in (("as they are", pair.image), ("inverted", found.features)):
+    result = mg.evaluate.search(queries, pair, "self_removed", factor="object")
+    print(f"mAP of images among images, {name}: {result['map']}")
