@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from modalgap.cli import data
-from modalgap.cli.encode import BatchSize, Precision, Root, Split
+from modalgap.cli.encode import Precision, Root, Split
 from modalgap.errors import InputError, OutputError
 
 if TYPE_CHECKING:
@@ -45,16 +45,35 @@ Model = Annotated[
 ]
 Output = Annotated[Path, typer.Option("-o", "--output", help="What to write: .safetensors.")]
 Tokens = Annotated[
-    int | None, typer.Option("--tokens", help="Vectors an item.", show_default=False)
+    int | None,
+    typer.Option(
+        "--tokens", help="Vectors an item (oti: 1; ovi: the paper's).", show_default=False
+    ),
 ]
 Template = Annotated[
     str | None,
-    typer.Option("--template", help="A sentence with {} for the vectors.", show_default=False),
+    typer.Option(
+        "--template", help="A sentence with {} for the vectors (a photo of {}).", show_default=False
+    ),
 ]
 Optimiser = Annotated[
-    str | None, typer.Option("--optimiser", help="adamw or lbfgs.", show_default=False)
+    str | None,
+    typer.Option(
+        "--optimiser", help="adamw or lbfgs (oti: adamw; ovi: lbfgs).", show_default=False
+    ),
 ]
-Steps = Annotated[int | None, typer.Option("--steps", help="How many.", show_default=False)]
+Steps = Annotated[
+    int | None,
+    typer.Option(
+        "--steps",
+        help="How many (oti: 150, or 30 of lbfgs; ovi: 60, or 1000 of adamw).",
+        show_default=False,
+    ),
+]
+BatchSize = Annotated[
+    int | None,
+    typer.Option("--batch-size", help="Items at once (what memory allows).", show_default=False),
+]
 Rate = Annotated[
     float | None, typer.Option("--lr", help="Step size of AdamW (0.02).", show_default=False)
 ]

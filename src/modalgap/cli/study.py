@@ -117,6 +117,7 @@ def inversion(
     """
     from modalgap.atomic import replacing
     from modalgap.checks import value_of
+    from modalgap.cli.table import print_table
     from modalgap.study import inversion as work
 
     data.note(f"models go to {output}; on two cores each takes about three minutes")
@@ -131,4 +132,7 @@ def inversion(
     for name, text in (("table.csv", table.to_csv()), ("table.md", table.to_markdown())):
         with replacing(output / name, overwrite=True) as file:
             file.write(text.encode())
-    typer.echo(table.to_json() if json else table.to_markdown())
+    if json:
+        typer.echo(table.to_json())
+        return
+    print_table(table)

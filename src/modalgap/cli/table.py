@@ -8,8 +8,12 @@ from rich.markup import escape
 from rich.table import Table
 
 from modalgap.measure.registry import card_of
-from modalgap.result import Result
+from modalgap.result import Result, Value
 from modalgap.result import Table as Values
+
+FEW = 7  # rows that fit beside one another as columns
+SHORT = 16  # characters of their names
+WIDE = 150  # characters a line of a table with many columns
 
 
 def print_result(result: Result) -> None:
@@ -80,24 +84,36 @@ def print_search(result: Result, asked: str) -> None:
 
 
 def print_table(found: Values) -> None:
-    """Print a table on its side: a column a row of it, with half the width of intervals."""
+    """Print a table with half the width of intervals: on its side if it has few, short rows."""
     console = Console(highlight=False)
+    aside = len(found.rows) <= FEW and max(map(len, found.rows), default=0) <= SHORT
+    if not aside and not console.is_terminal:
+        console.width = WIDE  # nobody's window is too narrow for it
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column(escape(found.vary), no_wrap=True)
-    for row in found.rows:
-        table.add_column(escape(row), justify="right")
-    for name, head in found.heads.items():
-        cells = []
-        for values in found.rows.values():
-            value = values.get(name)
-            cells.append("–" if value is None else number(value.value))
-            if value is not None and value.interval is not None:
-                half = (value.interval[1] - value.interval[0]) / 2
-                cells[-1] += f" [dim]±{half:.3f}[/dim]"
-        table.add_row(escape(head), *cells)
+    if aside:
+        for row in found.rows:
+            table.add_column(escape(row), justify="right")
+        for name, head in found.heads.items():
+            cells = [_cell(values.get(name)) for values in found.rows.values()]
+            table.add_row(escape(head), *cells)
+    else:
+        for head in found.heads.values():
+            table.add_column(escape(head), justify="right")
+        for row, values in found.rows.items():
+            table.add_row(escape(row), *(_cell(values.get(name)) for name in found.heads))
     console.print(table)
     for note in found.notes:
         console.print(note, markup=False, style="dim")
+
+
+def _cell(value: Value | None) -> str:
+    if value is None:
+        return "–"
+    if value.interval is None:
+        return number(value.value)
+    half = (value.interval[1] - value.interval[0]) / 2
+    return f"{number(value.value)} [dim]±{half:.3f}[/dim]"
 
 
 def _begun(result: Result) -> Console:

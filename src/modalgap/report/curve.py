@@ -100,12 +100,13 @@ def _draw(
     found.minorticks_off()
     low = min(value[name].interval[0] if value[name].interval else value[name].value  # type: ignore[index]
               for value in rows.values() for name in there)  # fmt: skip
+    colours = [line.get_color() for line in found.lines if line.get_marker() == "o"]
     if NATIVE in table.rows:
-        for name in there:
+        for name, colour in zip(there, colours, strict=True):
             if name in table.rows[NATIVE]:
                 level = table.rows[NATIVE][name].value
                 low = min(low, level)
-                found.axhline(level, color=palette.muted, linewidth=0.9, linestyle=":")
+                found.axhline(level, color=colour, linewidth=0.9, linestyle=":")
                 said += f"; {there[name]} of native queries {level:.3f}"
     found.set_ylim(max(-1, low - 0.05), None)
     if head:

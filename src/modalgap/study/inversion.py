@@ -16,7 +16,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from modalgap.checks import several, whole
 from modalgap.data.mad import Mad, build, digits
@@ -26,7 +25,7 @@ from modalgap.embeddings import Embeddings, Pair
 from modalgap.encode import Encoder, Options, load_model
 from modalgap.encode import run as encode
 from modalgap.errors import OptionError
-from modalgap.evaluate.base import Scores
+from modalgap.evaluate.base import Floats, Ints, Scores
 from modalgap.evaluate.ranks import Relevant, ranks
 from modalgap.invert import invert
 from modalgap.progress import progress
@@ -35,8 +34,6 @@ from modalgap.study.base import check_settings, keep, kept, train_all
 from modalgap.study.judge import classified
 from modalgap.train import Config, Run, load_config
 from modalgap.train.captions import captions_of
-
-Ints = NDArray[np.int64]
 
 SEED = 0  # of the bootstrap
 OWN = ("data.captions", "data.source", "data.digits", "seed", "model.architecture")
@@ -224,17 +221,22 @@ def _judged(
         )
         asked, there = codes[: queries.n], codes[queries.n :]
         ranked = ranks(x, y, Relevant.same_class(asked, there, itself=False))
-        precision[factor] = ranked.average_precision()
+        precision[factor] = np.full(queries.n, np.nan)  # where nothing is relevant
+        precision[factor][ranked.queries] = ranked.average_precision()
     each = np.arange(queries.n)
-    found = {"map_object": Scores(precision["object"], each)}
+    found = {"map_object": _there(precision["object"])}
     if spoken:
-        attributes = np.mean([precision[name] for name in spoken], axis=0)
-        found["map_attributes"] = Scores(attributes, each)
+        found["map_attributes"] = _there(np.mean([precision[name] for name in spoken], axis=0))
     if prompts is not None:
         names = np.array(prompts.names or ())
         right = names[(x @ prompts.unit().T).argmax(1).numpy()] == queries.factors["object"]
         found["zero_shot"] = Scores(right.astype(np.float64), each)
     return found
+
+
+def _there(values: Floats) -> Scores:
+    rows = np.flatnonzero(np.isfinite(values))
+    return Scores(values[rows], rows)
 
 
 def _values(scores: Mapping[str, Scores], native: Mapping[str, Scores]) -> dict[str, Value]:
