@@ -26,9 +26,9 @@ from modalgap.invert.descend import Descender
 MODEL = "open_clip:ViT-B-32/random"
 QUERIES = 16
 STEPS = 4  # of OTI that are timed
-SEARCHED = 120  # steps of OVI's plain loop; the paper takes 1,000
+SEARCHED = 100  # steps of OVI's plain loop; the paper takes 1,000
 GB = 2**30
-SENTENCES = ("a cat on a mat", "two dogs run")
+SENTENCES = ("a cat on a mat", "two dogs run", "a red car in the rain", "people who dance")
 
 
 def inverting() -> list[Row]:

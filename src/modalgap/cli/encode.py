@@ -159,11 +159,12 @@ def run(
         ),
         **seeded,
     )
-    _remark(done)
+    remark(done)
     return done
 
 
-def _remark(done: Encoded) -> None:
+def remark(done: Encoded) -> None:
+    """Say on stderr what was encoded, how fast, and what was cut or skipped."""
     from modalgap.embeddings import Pair
 
     sides = done.data.sides if isinstance(done.data, Pair) else (done.data,)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -24,7 +24,9 @@ app = typer.Typer(
 
 File = Annotated[
     Path | None,
-    typer.Argument(help="Embeddings that the model made, with names.", show_default=False),
+    typer.Argument(
+        metavar="PATH", help="Embeddings that the model made, with names.", show_default=False
+    ),
 ]
 Data = Annotated[
     str | None,
@@ -228,7 +230,8 @@ def words(
     path: Annotated[Path, typer.Argument(help="What invert oti wrote.")],
     model: Model,
     k: Annotated[int, typer.Option("--k", help="Words a pseudo-token.")] = 5,
-    items: Annotated[int, typer.Option("--items", help="How many items to show.")] = 20,
+    items: Annotated[int, typer.Option("--items", min=0, help="How many items to show.")] = 20,
+    seed: data.Seed = None,
     json: Annotated[
         bool, typer.Option("--json", help="One JSON object on stdout: every item.")
     ] = False,
@@ -239,7 +242,7 @@ def words(
     from modalgap.invert import nearest_words, read
 
     found = read(path)
-    near = nearest_words(found, model, k=k)
+    near = nearest_words(found, model, k=k, **data.given(seed=seed))
     names = found.features.names or [str(i) for i in range(found.features.n)]
     if json:
         said = [
@@ -342,31 +345,68 @@ def _run(
         read: Any = path
     else:
         assert source is not None and model is not None  # noqa: S101, PT018 - as just seen
-        read = _encoded(source, model, output, asked, split=split, root=root)
+        _refuse(method, model, asked)
+        read = _encoded(source, model, output, asked, force, split=split, root=root)
     found = invert(read, method, model, output, overwrite=force, **asked)
     _say(found)
     typer.echo(output)
 
 
+RUNNING = ("device", "precision", "jobs", "batch_size", "seed", "compiled")
+
+
+def _refuse(method: str, model: str, asked: dict[str, Any]) -> None:
+    """Whatever options would be refused, before data are encoded."""
+    import torch
+
+    from modalgap.encode import load_model
+    from modalgap.invert import METHODS
+    from modalgap.invert.base import Given
+    from modalgap.invert.verb import check_running
+
+    running = {name: asked.get(name) for name in ("device", "precision", "jobs", "batch_size")}
+    seed = asked.get("seed", 0)
+    check_running(seed=seed, **running)  # type: ignore[arg-type] # they have defaults
+    encoder = load_model(model, seed=seed)
+    media, text = encoder.modalities
+    modality, into = (text, media) if METHODS[method].card.takes == "text" else (media, text)
+    given = Given(
+        encoder=encoder, device=torch.device("cpu"), dim=encoder.dim, modality=modality, into=into
+    )
+    own = {name: value for name, value in asked.items() if name not in RUNNING}
+    METHODS[method].prepare(given, own)
+
+
 def _encoded(
-    source: str, model: str, output: Path, asked: dict[str, Any], **reading: Any
+    source: str, model: str, output: Path, asked: dict[str, Any], force: bool, **reading: Any
 ) -> Embeddings | Pair:
     """The data's own features: those that lie beside the output, or made now."""
+    from modalgap.cli.encode import remark
     from modalgap.data import read
+    from modalgap.embeddings import Pair
     from modalgap.embeddings.store import load_any
     from modalgap.encode import Options
     from modalgap.encode import run as encode
+    from modalgap.encode.verb import state_of
 
     native = output.with_name(f"{output.stem}.native.safetensors")
     found = read(source, **data.given(**reading))
+    state = state_of(found)
     if native.is_file():
         there = load_any(native)
-        data.note(f"features are there already: {native}")
-        return there
-    device = str(asked.get("device", "auto")).partition(",")[0]
-    done = encode(
-        found, model, native, Options(device=device), **data.given(seed=asked.get("seed"))
-    )
+        side = there.sides[0] if isinstance(there, Pair) else there
+        if side.provenance.get("source_state") == state:
+            data.note(f"features are there already: {native}")
+            return there
+        if not force:
+            raise OutputError(
+                f"{native}: holds features of other data than {source} is now; move it away, or"
+                " replace it with --force"
+            )
+    options = Options(device=str(asked.get("device", "auto")).partition(",")[0], overwrite=force)
+    found = replace(found, provenance={**found.provenance, "source_state": state})
+    done = encode(found, model, native, options, **data.given(seed=asked.get("seed")))
+    remark(done)
     data.note(f"features of {source} are in {native}")
     return done.data
 
@@ -381,5 +421,3 @@ def _say(found: Inverted) -> None:
         f"{found.features.n:,} {name}s became {found.features.modality}s: cosine {mean:.3f} on"
         f" average, {low:.3f} at least{steps}"
     )
-    if not sys.stderr.isatty() and low < 0:
-        data.note("some cosines are below 0: those items were not inverted")

@@ -223,15 +223,26 @@ def _plan(source: Source, engine: Engine, templates: tuple[str, ...]) -> dict[st
         "kind": "encode",
         **encoder.provenance,
         "data": dict(source.provenance) | {"source": source.name},
+        **_hashes(source),
+        "templates": list(templates),
+        "device": engine.device.type,
+        "precision": engine.precision,
+        "batch_size": engine.batch_size,
+    }
+
+
+def state_of(source: Source) -> str:
+    """A hash that changes with the names, files, texts and matches of a source."""
+    return _hash(_hashes(source).values())
+
+
+def _hashes(source: Source) -> dict[str, str]:
+    return {
         "media": _hash(state(source.media) if source.media is not None else ()),
         "texts": _hash(source.texts or ()),
         "matches": _hash(
             map(str, np.asarray(_first(source.labels, source.text_to_image, [])).tolist())
         ),
-        "templates": list(templates),
-        "device": engine.device.type,
-        "precision": engine.precision,
-        "batch_size": engine.batch_size,
     }
 
 

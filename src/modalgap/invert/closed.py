@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
 from modalgap.embeddings import Embeddings, Pair
-from modalgap.errors import InputError
+from modalgap.errors import InputError, NotApplicable
 from modalgap.invert.base import Advance, Done, Given
 
 
@@ -33,13 +34,18 @@ class Mapped:
 
     def __call__(
         self,
-        names: Sequence[str],  # noqa: ARG002 - of the protocol
+        names: Sequence[str],
         rows: Tensor,
         advance: Advance,
         at: Sequence[int] = (),  # noqa: ARG002 - of the protocol
     ) -> Done:
         """Rows mapped and made unit."""
-        features = normalize(self.rule(rows), dim=1)
+        found = self.rule(rows)
+        lengths = torch.linalg.vector_norm(found, dim=1)
+        if not bool((lengths.isfinite() & (lengths > 0)).all()):
+            row = int(torch.nonzero(~(lengths.isfinite() & (lengths > 0)))[0])
+            raise NotApplicable(f"{names[row]}: becomes a row of zeros or of no numbers")
+        features = normalize(found, dim=1)
         advance(len(rows))
         return Done(features, (features * rows).sum(1))
 

@@ -85,9 +85,17 @@ def curve(
     )
     inverter = chosen.prepare(given, options)
     last = inverter.steps
-    steps = [*(step for step in AT if step < last), last] if at is None else sorted(set(at))
-    for step in steps:
-        checks.whole("at", step, 0, last)
+    steps = [*(step for step in AT if step < last), last]
+    if at is not None:
+        steps = checks.several("at", at)
+        for step in steps:
+            checks.whole("at", step, 0, last)
+        steps = sorted(set(steps))
+    if not steps:
+        raise OptionError("at: must name at least one step; got none")
+    asked: dict[str, Any] = {"protocol": protocol, "factor": factor, "seed": seed}
+    native = known_features(queries, rows, rows.rows, None)
+    made = {NATIVE: dict(search(native, gallery, **asked).measures)}
     names = item_names(rows)
     size = batch_of(inverter, place)
     found: dict[int, list[torch.Tensor]] = {step: [] for step in steps}
@@ -98,9 +106,6 @@ def curve(
             )
             for step in steps:
                 found[step].append(done.looks[step])
-    asked: dict[str, Any] = {"protocol": protocol, "factor": factor, "seed": seed}
-    native = known_features(queries, rows, rows.rows, None)
-    made = {NATIVE: dict(search(native, gallery, **asked).measures)}
     for step in steps:
         features = torch.cat(found[step])
         cosines = (features * rows.unit()).sum(1)

@@ -55,7 +55,7 @@ class Search:
         if self.wanted is not None:
             checks.at_least("wanted", self.wanted, -1, 1)
         checks.one_of("keep", self.keep, KEEP)
-        if not callable(self.loss) and self.loss not in LOSSES:
+        if not callable(self.loss) and not (isinstance(self.loss, str) and self.loss in LOSSES):
             raise OptionError.unknown("loss", str(self.loss), LOSSES)
 
     @property
@@ -160,7 +160,7 @@ class Descender:
             at_point = rule.at.detach().requires_grad_()
             with torch.no_grad() if ends else nullcontext():
                 found = self._features(at_point)
-                loss = search.rule(found, targets[active])
+                loss = self._loss(found, targets[active])
             gradient = None if ends else torch.autograd.grad(loss.sum(), at_point)[0]
             with torch.no_grad():
                 better = loss < now[active] if best else torch.ones_like(loss, dtype=torch.bool)
@@ -191,11 +191,26 @@ class Descender:
         fine = now.isfinite() & cosines.isfinite() & vectors.isfinite().all(2).all(1)
         wrong = torch.nonzero(~fine).flatten()
         if len(wrong):
+            hint = f" of lr {search.lr:g}; take a smaller one"
             raise Diverged(
                 f"{names[int(wrong[0])]}: its feature became no number within {search.steps} steps"
-                f" of lr {search.lr:g}; take a smaller one"
+                + (hint if search.optimiser == "adamw" else "")
             )
         return Done(features.cpu(), cosines.cpu(), vectors.cpu(), losses.cpu(), taken.cpu(), looks)
+
+    def _loss(self, found: Tensor, targets: Tensor) -> Tensor:
+        """Losses (b,).
+
+        Raises:
+            OptionError: the user's function gives something else, or nothing to differentiate.
+        """
+        loss: object = self.search.rule(found, targets)
+        if not isinstance(loss, Tensor) or loss.shape != found.shape[:1]:
+            what = tuple(loss.shape) if isinstance(loss, Tensor) else type(loss).__name__
+            raise OptionError(f"loss: must give a tensor of shape ({len(found)},); gave {what}")
+        if found.requires_grad and not loss.requires_grad:
+            raise OptionError("loss: must depend on the features by what torch differentiates")
+        return loss
 
     def _features(self, vectors: Tensor) -> Tensor:
         """Unit features (b, d).
@@ -218,4 +233,5 @@ def said_steps(steps: int | None, optimiser: str, usual: Mapping[str, int]) -> i
     """The steps asked for, or those usual for an optimiser."""
     if steps is not None:
         return steps
-    return usual.get(optimiser, 0)  # an unknown one is refused by name
+    checks.one_of("optimiser", optimiser, tuple(usual))
+    return usual[optimiser]

@@ -14,6 +14,7 @@ from modalgap.errors import FileError
 from modalgap.invert.base import Done
 
 NAME = re.compile(r"items-([0-9]+)-([0-9]+)\.safetensors")
+UNIT = 1e-3  # how far from 1 the norms of features may be
 Span = tuple[int, int]
 
 
@@ -47,16 +48,39 @@ def read(folder: Path, span: Span) -> Done:
         FileError: it is damaged.
     """
     path = _path(folder, span)
-    with parsing(path, "safetensors"):
-        found = safetensors.torch.load(path.read_bytes())
-        fits = all(len(each) == span[1] - span[0] for each in found.values())
-        if not {"features", "cosines"} <= found.keys() or not fits:
-            raise FileError(f"{path}: is damaged; remove {folder} to begin anew")
-        if not all(
-            each.isfinite().all() for each in found.values() if torch.is_floating_point(each)
-        ):
-            raise FileError(f"{path}: is damaged; remove {folder} to begin anew")
+    damaged = FileError(f"{path}: is damaged; remove {folder} to begin anew")
+    try:
+        with parsing(path, "safetensors"):
+            found = safetensors.torch.load(path.read_bytes())
+    except FileError as error:
+        raise damaged from error
+    count = span[1] - span[0]
+    floats = [each for name, each in found.items() if name != "steps"]
+    whole = (
+        {"features", "cosines"} <= found.keys()
+        and all(len(each) == count for each in found.values())
+        and all(each.dtype == torch.float32 and bool(each.isfinite().all()) for each in floats)
+        and bool(((found["features"].norm(dim=1) - 1).abs() < UNIT).all())
+    )
+    if not whole:
+        raise damaged
     return Done.of(found)
+
+
+def read_all(folder: Path) -> dict[Span, Done]:
+    """Every batch that was kept, in order.
+
+    Raises:
+        FileError: one is damaged, or they are not of one run.
+    """
+    found = {span: read(folder, span) for span in spans(folder)}
+    kinds = {
+        tuple((name, tuple(each.shape[1:])) for name, each in done.tensors().items())
+        for done in found.values()
+    }
+    if len(kinds) > 1:
+        raise FileError(f"{folder}: its parts do not fit together; remove it to begin anew")
+    return found
 
 
 def _path(folder: Path, span: Span) -> Path:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from modalgap.encode import Encoder, Tokens
+from modalgap.encode import Encoder, TextTower, Tokens
 from modalgap.errors import NotApplicable, OptionError
 
 PLACE = "{}"
+JOINED = re.compile(r"\w\{\}|\{\}\w|\{\}\{\}")  # what a tokenizer could make one word of
 # two of these are written into the places: where their tokens differ, the places are
 MARKERS = ("cat", "dog", "x", "y", "a", "b", "0", "1", "zero", "one")
+LOOKED = 2000  # tokens among which words are sought for tokenizers that know none of these
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,11 +42,14 @@ class Prompt:
             raise OptionError(
                 f"template: must hold {PLACE} for the pseudo-tokens; got {template!r}"
             )
+        apart_only = f"template: each {PLACE} must stand apart from words and from one another"
+        if JOINED.search(template):
+            raise OptionError(f"{apart_only}; got {template!r}")
         wanted = template.count(PLACE) * count
         longest: Tokens | None = None
         apart: Prompt | None = None
-        for i, one in enumerate(MARKERS):
-            for other in MARKERS[i + 1 :]:
+        for i, one in enumerate(markers := [*MARKERS, *_own_words(encoder)]):
+            for other in markers[i + 1 : i + 10]:
                 both = [template.replace(PLACE, " ".join([word] * count)) for word in (one, other)]
                 tokens = encoder.tokenize(both)
                 if bool(tokens.cut.any()):
@@ -64,12 +70,19 @@ class Prompt:
                 f" the {longest.ids.shape[1]} positions of {encoder.spec}; it does not"
             )
         raise OptionError(
-            f"template: each {PLACE} must stand apart from words and signs, so that the tokenizer"
-            f" of {encoder.spec} keeps its place; got {template!r}"
+            f"{apart_only}, so that the tokenizer of {encoder.spec} keeps its place; got"
+            f" {template!r}"
         )
 
 
-def text_tower_of(encoder: Encoder):  # type: ignore[no-untyped-def]
+def _own_words(encoder: Encoder) -> list[str]:
+    tower = text_tower_of(encoder)
+    size = len(next(tower.embedding.parameters()))
+    found = tower.words(range(min(size, LOOKED)))
+    return [word for word in found if word.isalnum()][:10]
+
+
+def text_tower_of(encoder: Encoder) -> TextTower:
     """The text tower, which pseudo-tokens must be able to enter."""
     tower = encoder.text_tower()
     if tower is None:

@@ -11,8 +11,11 @@ import torch
 from torch import Tensor
 
 from modalgap import checks
+from modalgap.errors import NotApplicable
 from modalgap.invert.base import Given, Inversion, InversionCard, Inverter
 from modalgap.invert.closed import Mapped, pairs_of
+
+LEAST = 1e-12  # variance a dimension, of unit rows
 
 CARD = InversionCard(
     name="ridge_map",
@@ -44,7 +47,10 @@ def _ridge_map(given: Given, *, alpha: float = 0.1) -> Inverter:
     mx, my = x.mean(0), y.mean(0)
     x, y = x - mx, y - my
     within = x.T @ x
-    within.diagonal().add_(max(alpha, 1e-9) * within.diagonal().mean())
+    spread = float(within.diagonal().mean())
+    if spread < LEAST * len(x):
+        raise NotApplicable(f"bank: must hold {given.modality}s that differ; these are all alike")
+    within.diagonal().add_(max(alpha, 1e-9) * spread)
     weights: Tensor = torch.linalg.solve(within, x.T @ y)  # (d, d), rows times it
 
     def mapped(rows: Tensor) -> Tensor:

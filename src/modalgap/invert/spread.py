@@ -56,6 +56,11 @@ def batch_of(inverter: Inverter, device: torch.device) -> int:
     return min(inverter.room(budget), MOST)
 
 
+def shared(size: int, n: int, places: int) -> int:
+    """A batch of at most ``size`` that leaves every process something of n items to do."""
+    return max(1, min(size, -(-n // places)))
+
+
 def alone(
     inverter: Inverter, data: Embeddings, names: Sequence[str], todo: Sequence[Span], first: int
 ) -> Iterator[tuple[Span, Done]]:

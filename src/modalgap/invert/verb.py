@@ -17,15 +17,16 @@ import xxhash
 from modalgap import checks
 from modalgap._version import __version__
 from modalgap.embeddings import Embeddings, Pair
+from modalgap.embeddings.formats.keys import factor_name
 from modalgap.embeddings.store import load_any
 from modalgap.encode import Encoder, load_model
 from modalgap.encode.device import check_precision, device_of
-from modalgap.errors import InputError, OptionError
+from modalgap.errors import InputError, ModalgapError, OptionError
 from modalgap.invert import parts
 from modalgap.invert.base import Given, Inversion
 from modalgap.invert.output import Inverted, check_output, joined, rows_of
 from modalgap.invert.registry import METHODS
-from modalgap.invert.spread import Work, alone, batch_of, together
+from modalgap.invert.spread import Work, alone, batch_of, shared, together
 from modalgap.unfinished import remove, work_folder
 
 MOST_JOBS = 1024
@@ -77,6 +78,8 @@ def invert(
         NotApplicable: a tower that cannot be entered.
         OutputError: the file cannot be written.
     """
+    if output is not None and not isinstance(output, str | Path):
+        raise InputError(f"output: must be a path; got {type(output).__name__}")
     target = None if output is None else Path(output)
     if target is not None:
         check_output(target, overwrite=overwrite)
@@ -84,13 +87,13 @@ def invert(
     chosen = _method(method, found)
     rows = side_of(found, chosen)
     names = item_names(rows)
-    places = _places(device, jobs)
-    check_precision(precision, torch.device(places[0]))
-    checks.whole("seed", seed, 0)
-    if batch_size is not None:
-        checks.whole("batch_size", batch_size, 1, 2**31 - 1)
+    places = check_running(
+        device=device, precision=precision, jobs=jobs, batch_size=batch_size, seed=seed
+    )
+    if target is not None:
+        _can_be_kept(rows, options)
     encoder = _encoder(chosen, model, rows, seed)
-    known = load_any(bank) if isinstance(bank, str | Path) else bank
+    known = _bank(chosen, bank, rows)
     given = Given(
         encoder=encoder,
         device=torch.device(places[0]),
@@ -107,6 +110,8 @@ def invert(
     spec = model if isinstance(model, str) else None
     if len(places) > 1 and encoder is not None and spec is None:
         raise OptionError("jobs: processes load the model themselves, so name it: LIBRARY:MODEL")
+    if len(places) > 1 and callable(options.get("loss")):
+        raise OptionError("loss: a function does not go to other processes; take jobs=1")
     work = Work(method=chosen.name, options=options, given=given, spec=spec)
     inverter = work.inverter()
     size = batch_size or batch_of(inverter, given.device)
@@ -118,17 +123,24 @@ def invert(
         else:
             folder = target.with_name(f"{target.name}.parts")
         stack.enter_context(work_folder(folder, plan, anew=overwrite, said=HASHED))
-        done = parts.spans(folder)
-        todo = parts.missing(done, rows.n, size)
-        first = rows.n - sum(b - a for a, b in todo)
+        done = parts.read_all(folder)
+        first = sum(b - a for a, b in done)
+        if batch_size is None:
+            size = shared(size, rows.n - first, len(places))
+        todo = parts.missing(list(done), rows.n, size)
         running = (
             alone(inverter, rows, names, todo, first)
             if len(places) == 1
             else together(work, rows, names, todo, first, places[: len(todo)] or places[:1])
         )
-        for span, each in running:
-            parts.write(folder, span, each)
-        every = [parts.read(folder, span) for span in parts.spans(folder)]
+        try:
+            for span, each in running:
+                parts.write(folder, span, each)
+        except ModalgapError:
+            if not parts.spans(folder):  # nothing to go on from, and other settings are welcome
+                remove(folder)
+            raise
+        every = list(parts.read_all(folder).values())
         made = joined(every, known_features(found, rows, rows_of(every), given, settings))
         if target is not None:
             made.save(target, overwrite=overwrite)
@@ -144,6 +156,22 @@ HASHED = {  # settings of which a plan holds hashes
 }
 
 
+def check_running(
+    *, device: str, precision: str, jobs: int, batch_size: int | None, seed: int
+) -> list[str]:
+    """A device for each process, once all that says how to run is in order.
+
+    Raises:
+        OptionError: something of it is not.
+    """
+    places = _places(device, jobs)
+    check_precision(precision, torch.device(places[0]))
+    checks.whole("seed", seed, 0)
+    if batch_size is not None:
+        checks.whole("batch_size", batch_size, 1, 2**31 - 1)
+    return places
+
+
 def side_of(data: Embeddings | Pair, method: Inversion) -> Embeddings:
     """The embeddings that a method takes; images of a pair where it takes either.
 
@@ -152,7 +180,8 @@ def side_of(data: Embeddings | Pair, method: Inversion) -> Embeddings:
     """
     takes = method.card.takes
     if isinstance(data, Pair):
-        return data.text if takes == "text" else data.image
+        data = data.text if takes == "text" else data.image
+        return _not_inverted(data)
     if not isinstance(data, Embeddings):
         raise InputError(f"data: must be embeddings, a pair or a path; got {type(data).__name__}")
     if takes != "either" and (data.modality == "text") != (takes == "text"):
@@ -161,6 +190,13 @@ def side_of(data: Embeddings | Pair, method: Inversion) -> Embeddings:
             f"{data.source}: {method.name} takes {'texts' if takes == 'text' else 'images'}; these"
             f" are {data.modality}s: see {other}"
         )
+    return _not_inverted(data)
+
+
+def _not_inverted(data: Embeddings) -> Embeddings:
+    if "inverted_from" in data.provenance:
+        before = data.provenance["inverted_from"]
+        raise InputError(f"{data.source}: must be native; is inverted already, from {before}s")
     return data
 
 
@@ -173,10 +209,6 @@ def check_model(data: Embeddings, encoder: Encoder) -> None:
     if data.dim != encoder.dim:
         raise InputError(
             f"{data.source}: must have the width of {encoder.spec}, {encoder.dim}; has {data.dim}"
-        )
-    if "inverted_from" in data.provenance:
-        raise InputError(
-            f"{data.source}: is inverted already, from {data.provenance['inverted_from']}s"
         )
     theirs, ours = data.provenance.get("weights_hash"), encoder.provenance.get("weights_hash")
     if theirs is not None and ours is not None and theirs != ours:
@@ -191,7 +223,7 @@ def _method(name: str | None, data: Any) -> Inversion:
     if name is None:
         texts = isinstance(data, Embeddings) and data.modality == "text"
         name = "ovi" if texts else "oti"
-    if name not in METHODS:
+    if not isinstance(name, str) or name not in METHODS:
         raise OptionError.unknown("way of inverting", str(name), METHODS)
     return METHODS[name]
 
@@ -211,6 +243,37 @@ def _encoder(
         takes = " and ".join(encoder.modalities)
         raise InputError(f"{rows.source}: holds {rows.modality}s; {encoder.spec} takes {takes}")
     return encoder
+
+
+def _bank(method: Inversion, bank: Any, rows: Embeddings) -> Pair | Embeddings | None:
+    """What a method learns from, of the same model as far as both say theirs."""
+    if bank is None:
+        return None
+    if method.card.needs.startswith("a model"):
+        raise OptionError(f"bank: {method.name} does without; it takes model=")
+    found = load_any(bank) if isinstance(bank, str | Path) else bank
+    if not isinstance(found, Pair | Embeddings):
+        raise InputError(f"bank: must be a pair, embeddings or a path; got {type(bank).__name__}")
+    ours = rows.provenance.get("weights_hash")
+    for side in found.sides if isinstance(found, Pair) else (found,):
+        theirs = side.provenance.get("weights_hash")
+        if ours and theirs and ours != theirs:
+            raise InputError(
+                f"bank: must be of the model that made the features, weights {ours[:12]}; has"
+                f" {theirs[:12]}"
+            )
+    return found
+
+
+def _can_be_kept(rows: Embeddings, options: Mapping[str, Any]) -> None:
+    """Refuse, before any work is done, what no file or plan can hold."""
+    for name in rows.factors:
+        factor_name(name)
+    if callable(options.get("loss")):
+        raise OptionError(
+            "loss: a run cannot be taken up again with a function; leave output, and save what"
+            " you get: .save(path)"
+        )
 
 
 def _into(rows: Embeddings, encoder: Encoder | None, bank: Any) -> str:

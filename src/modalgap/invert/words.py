@@ -16,7 +16,7 @@ ROWS = 256  # pseudo-tokens compared at once
 
 
 def nearest_words(
-    found: Inverted, model: str | Encoder, *, k: int = 5
+    found: Inverted, model: str | Encoder, *, k: int = 5, seed: int = 0
 ) -> list[list[list[tuple[str, float]]]]:
     """For each item and each of its pseudo-tokens, the k nearest words and their cosines.
 
@@ -28,6 +28,7 @@ def nearest_words(
         found: of OTI.
         model: that it was made with.
         k: how many words.
+        seed: of weights named ``random``.
 
     Raises:
         NotApplicable: there are no pseudo-tokens.
@@ -36,7 +37,7 @@ def nearest_words(
     vectors = found.vectors
     if vectors is None or found.features.modality != "text":
         raise NotApplicable("only pseudo-tokens, of oti, have words near them")
-    encoder = load_model(model)
+    encoder = load_model(model, seed=seed)
     tower = text_tower_of(encoder)
     table = next(tower.embedding.parameters()).detach().float().cpu()  # (words, width)
     own = encoder.provenance.get("weights_hash", "")
@@ -45,7 +46,10 @@ def nearest_words(
         or table.shape[1] != vectors.shape[2]
     ):
         by = found.features.provenance.get("model", "another")
-        raise InputError(f"model: must be the one of the pseudo-tokens, {by}; got {encoder.spec}")
+        raise InputError(
+            f"model: must have the weights that made the pseudo-tokens, of {by}; got other weights,"
+            f" of {encoder.spec}"
+        )
     checks.whole("k", k, 1, len(table))
     table = normalize(table, dim=1)
     near = [_top(each, table, k) for each in torch.split(vectors.flatten(0, 1), ROWS)]
