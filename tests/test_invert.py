@@ -356,7 +356,7 @@ def test_parts_that_do_not_fit_together(
     found = safetensors.torch.load(part.read_bytes())
     found[key] = found[key][..., :3].contiguous()
     part.write_bytes(safetensors.torch.save(found))
-    with pytest.raises(FileError, match="damaged|do not fit together"):
+    with pytest.raises(FileError, match=r"damaged|do not fit together"):
         oti(pair, model, output, **QUICK, batch_size=5)
 
 

@@ -15,6 +15,7 @@ from modalgap.report.study import panel
 from modalgap.result import Table
 
 NATIVE = "native"
+APART = 2.5  # a labelled step over the one before it
 PANELS: Sequence[tuple[str, Mapping[str, str]]] = (
     ("Cosine with the feature that is inverted", {"cosine": "cosine"}),
     ("Retrieval", {"map": "mAP", "r1": "R@1"}),
@@ -95,7 +96,10 @@ def _draw(
     found.set_xscale("symlog", linthresh=1)
     said = panel(found, replace(table, rows=rows), there, palette, "step")
     steps = [int(row) for row in rows]
-    shown = [step for i, step in enumerate(steps) if i % 2 == 0 or step == steps[-1]]
+    shown: list[int] = []
+    for step in reversed(steps):  # from the last down, those whose labels stand apart
+        if not shown or APART * step <= shown[-1]:
+            shown.append(step)
     found.set_xticks(shown, [f"{step:,}" for step in shown])
     found.minorticks_off()
     low = min(value[name].interval[0] if value[name].interval else value[name].value  # type: ignore[index]
