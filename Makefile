@@ -23,7 +23,7 @@ demo: .venv/ready  ## a first run: two small models, their gaps, and a report (2
 	$(BIN)/modalgap demo -o demo
 
 test: .venv/ready chromium  ## every test
-	$(BIN)/pytest
+	$(BIN)/pytest -n auto --dist loadfile
 
 check: .venv/ready  ## lint, format, strict types, import layers, docs (warnings are errors)
 	$(BIN)/ruff check .

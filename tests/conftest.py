@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import subprocess
 import sys
@@ -55,19 +56,26 @@ def coco() -> NDArray[np.float32]:
 
 @pytest.fixture(scope="session")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder that ``modalgap demo`` leaves: a real run, once for all tests."""
-    folder = tmp_path_factory.mktemp("demo") / "demo"
-    free = {k: v for k, v in os.environ.items() if not k.endswith("_NUM_THREADS")}
-    done = subprocess.run(
-        [sys.executable, "-m", "modalgap", "demo", "-o", str(folder)],
-        capture_output=True,
-        text=True,
-        env=free,
-        timeout=900,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    (folder / "stdout.txt").write_text(done.stdout)
+    """The folder that ``modalgap demo`` leaves: a real run, once for all tests and workers."""
+    root = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        root = root.parent
+    folder = root / "demo-of-all" / "demo"
+    folder.parent.mkdir(exist_ok=True)
+    with (root / "demo.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (folder / "stdout.txt").exists():
+            free = {k: v for k, v in os.environ.items() if not k.endswith("_NUM_THREADS")}
+            done = subprocess.run(
+                [sys.executable, "-m", "modalgap", "demo", "-o", str(folder)],
+                capture_output=True,
+                text=True,
+                env=free,
+                timeout=900,
+                check=False,
+            )
+            assert done.returncode == 0, done.stderr
+            (folder / "stdout.txt").write_text(done.stdout)
     return folder
 
 

@@ -120,7 +120,7 @@ def inversion(
     from modalgap.cli.table import print_table
     from modalgap.study import inversion as work
 
-    data.note(f"models go to {output}; on two cores each takes about three minutes")
+    data.note(f"models go to {output}; on two cores each takes about four minutes")
     table = work(
         output,
         attributes=value_of(f"{attributes},"),

@@ -1,8 +1,8 @@
 """Gap shift: a feature carried over by the gap vector, the difference of the modality means.
 
-Equation: x ↦ x − λ (μ_x − μ_y), made unit. Relations: ``close.shift``. What all rows share cannot
-change how rows of one modality stand to another query's, so that ranks within a modality change
-only by the norms. Fails where the gap is no constant vector.
+Equation: x ↦ x − λ (μ_x − μ_y), made unit. Relations: ``close.shift``. Searching a native gallery y
+with it takes λ (μ_x − μ_y)·y off every score: items far out along the gap sink, alike for every
+query. Fails where the gap is no constant vector.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ CARD = InversionCard(
     takes="either",
     needs="a bank of pairs",
     take_it="nothing but means at hand",
-    beware="it says nothing new of an item",
+    beware="what it changes of the scores is alike for every query",
 )
 
 
