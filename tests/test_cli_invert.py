@@ -599,11 +599,11 @@ from modalgap.cli import main
 
 real, calls = safetensors.torch.save, []
 
-def save(tensors):  # of a batch: its file is open
+def save(tensors, said=None):  # of a batch: its file is open
     calls.append(0)
     if len(calls) == 3:
         os.kill(os.getpid(), signal.SIGSTOP)
-    return real(tensors)
+    return real(tensors, said)
 
 safetensors.torch.save = save
 main()

@@ -18,6 +18,7 @@ import trained
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from safetensors import safe_open
 
 import modalgap as mg
 from modalgap.data.mad import Captions, build, digits, source
@@ -50,6 +51,7 @@ from modalgap.invert import (
 )
 from modalgap.invert.base import Given
 from modalgap.invert.descend import LOSSES, Descender
+from modalgap.invert.items import known_features
 from modalgap.invert.prompt import Prompt
 
 Floats = NDArray[np.float64]
@@ -217,7 +219,7 @@ def test_files_that_hold_no_inversion(pair: Pair, model: Encoder, tmp_path: Path
             read(path)
     made = oti(pair, model, steps=1)
     wrong = Inverted(made.features, made.cosines[1:], made.vectors)
-    with pytest.raises(FileError, match="cosines does not fit to 24 rows"):
+    with pytest.raises(FileError, match="cosines must fit to 24 rows"):
         read(wrong.save(tmp_path / "wrong.safetensors"))
 
 
@@ -317,7 +319,9 @@ def test_what_remains_of_spans() -> None:
     assert parts.missing([(0, 7)], 7, 3) == []
 
 
-@pytest.mark.parametrize("how", ["cut", "empty", "no number", "other lengths"])
+@pytest.mark.parametrize(
+    "how", ["cut", "empty", "no number", "other lengths", "not of this run", "of other items"]
+)
 def test_a_damaged_part(
     how: str, pair: Pair, model: Encoder, tmp_path: Path, broken_off: Any
 ) -> None:
@@ -331,11 +335,17 @@ def test_a_damaged_part(
     folder = tmp_path / "o.safetensors.parts"
     part = folder / "items-000000005-000000010.safetensors"
     found = safetensors.torch.load(part.read_bytes())
+    with safe_open(part, framework="pt") as file:
+        said = file.metadata()
     damaged = {
         "cut": part.read_bytes()[:200],
         "empty": b"",
-        "no number": safetensors.torch.save(found | {"cosines": found["cosines"] * torch.nan}),
-        "other lengths": safetensors.torch.save({k: v[1:].clone() for k, v in found.items()}),
+        "no number": safetensors.torch.save(
+            found | {"cosines": found["cosines"] * torch.nan}, said
+        ),
+        "other lengths": safetensors.torch.save({k: v[1:].clone() for k, v in found.items()}, said),
+        "not of this run": safetensors.torch.save(found, said | {"run": "another"}),
+        "of other items": safetensors.torch.save(found, said | {"span": "[0, 5]"}),
     }
     part.write_bytes(damaged[how])
     with pytest.raises(FileError, match=r"items-000000005-000000010\.safetensors: ") as error:
@@ -355,7 +365,9 @@ def test_parts_that_do_not_fit_together(
     part = tmp_path / "o.safetensors.parts" / "items-000000005-000000010.safetensors"
     found = safetensors.torch.load(part.read_bytes())
     found[key] = found[key][..., :3].contiguous()
-    part.write_bytes(safetensors.torch.save(found))
+    with safe_open(part, framework="pt") as file:
+        said = file.metadata()
+    part.write_bytes(safetensors.torch.save(found, said))
     with pytest.raises(FileError, match=r"damaged|do not fit together"):
         oti(pair, model, output, **QUICK, batch_size=5)
 
@@ -1092,3 +1104,42 @@ def fine(found: Inverted, native: Embeddings) -> None:
     assert bool((found.cosines.abs() <= 1 + 1e-6).all())
     assert found.features.names == native.names
     assert found.features.modality != native.modality
+
+
+@pytest.mark.parametrize("name", ["label", "row"])
+def test_the_pair_knows_best(name: str) -> None:
+    """A factor of the same name, of something else, must not take the place of the matches."""
+    random = np.random.default_rng(0)
+    rows = random.standard_normal((12, 4)).astype(np.float32)
+    stale = {name: (np.arange(12) * 7) % 5}
+    if name == "label":
+        classes = random.standard_normal((3, 4)).astype(np.float32)
+        pair = Pair(Embeddings(rows, "image", factors=stale), classes, labels=np.arange(12) % 3)
+        found, right = gap_shift(pair, bank=Pair(rows, rows)), np.arange(12) % 3
+        assert found.features.factors["label"].tolist() == right.tolist()
+        return
+    pair = Pair(rows, Embeddings(rows, "text", factors=stale))
+    found = known_features(pair, pair.text, rows, None)
+    assert found.factors["row"].tolist() == list(range(12))
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("pseudo_tokens", torch.full((4, 1, 8), torch.nan), "must be finite"),
+        ("pseudo_tokens", torch.zeros(4, 0, 8), "must fit to 4 rows"),
+        ("pseudo_tokens", torch.zeros(4, 1, 8, dtype=torch.float16), "must be of float32"),
+        ("cosines", torch.tensor([1, 1, 1, 1]), "must be of float32"),
+    ],
+)
+def test_files_that_hold_other_numbers(
+    key: str, value: torch.Tensor, said: str, tmp_path: Path
+) -> None:
+    rows = np.eye(4, dtype=np.float32)
+    features = Embeddings(rows, "text", provenance={"inverted_from": "image"})
+    path = Inverted(features, torch.ones(4), torch.ones(4, 1, 8)).save(tmp_path / "x.safetensors")
+    with safe_open(path, framework="pt") as file:
+        told, held = file.metadata(), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    path.write_bytes(safetensors.torch.save(held | {key: value}, told))
+    with pytest.raises(FileError, match=f"{key} {said}"):
+        read(path)

@@ -538,12 +538,13 @@ def slow(objective: Any) -> Any:
 
 @pytest.mark.parametrize("count", [1, 3])
 def test_textual_inversion_is_what_it_is_defined_as(text: Text, count: int) -> None:
-    made = inverter_of("oti", text.encoder, steps=STEPS, tokens=count, template=text.template)
+    steps = 4 if "mt5" in text.encoder.spec else STEPS  # its toy weights multiply rounding
+    made = inverter_of("oti", text.encoder, steps=steps, tokens=count, template=text.template)
     targets = targets_of(text.encoder)
     done = run(made, targets)
     start = noise(NAMES, count, text.embedding.weight.shape[1])  # type: ignore[union-attr, index]
     features, vectors = plain_descent(
-        partial(plain_tokens, text, text.template), targets, start, STEPS
+        partial(plain_tokens, text, text.template), targets, start, steps
     )
     near(done.features, features, 1e-4)
     assert done.vectors is not None

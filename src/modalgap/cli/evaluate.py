@@ -171,6 +171,11 @@ def _left_out(result: Result) -> None:
     """Notes on queries that were not asked, or in vain."""
     first = next(iter(result.values()))
     about = first.details
+    if first.params.get("all_in_gallery"):
+        data.note(
+            "every query's name is in the gallery too: if they are the same items, each finds"
+            " itself; --protocol self_removed leaves it out"
+        )
     if about["left_out"]:
         data.note(
             f"{about['left_out']:,} of {about['asked']:,} queries have nothing relevant in the"

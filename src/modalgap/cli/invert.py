@@ -97,6 +97,10 @@ Device = Annotated[
 ]
 Jobs = Annotated[int, typer.Option("--jobs", help="Processes on the CPU.")]
 Compiled = Annotated[bool, typer.Option("--compile", help="Compile passes through the model.")]
+Protocol = Annotated[
+    str,
+    typer.Option("--protocol", help="split, self_removed, first_caption, easy, medium or hard."),
+]
 Bank = Annotated[
     Path,
     typer.Option(
@@ -263,9 +267,12 @@ def curve(
     gallery: Annotated[Path, typer.Option("--gallery", help="Native features to search.")],
     model: Model,
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder of table, figure, page.")],
-    protocol: Annotated[str, typer.Option("--protocol", help="See: modalgap evaluate --help.")] = (
-        "split"
-    ),
+    protocol: Annotated[
+        str,
+        typer.Option(
+            "--protocol", help="split, self_removed, first_caption, easy, medium or hard."
+        ),
+    ] = ("split"),
     factor: Annotated[
         str | None, typer.Option("--factor", help="What makes classes.", show_default=False)
     ] = None,
@@ -273,11 +280,14 @@ def curve(
         str | None,
         typer.Option("--at", help="Steps, with commas, such as 0,5,50.", show_default=False),
     ] = None,
+    template: Template = None,
+    tokens: Tokens = None,
     optimiser: Optimiser = None,
     steps: Steps = None,
-    tokens: Tokens = None,
+    lr: Rate = None,
     seed: data.Seed = None,
     device: Device = "auto",
+    precision: Precision = "fp32",
     force: data.Force = False,
 ) -> None:
     """Cosine against steps, with the quality of retrieval at some of them."""
@@ -289,6 +299,7 @@ def curve(
     from modalgap.report.curve import curve_figure, curve_page
     from modalgap.report.export import save_figures
 
+    asked, searched = load_any(query), load_any(gallery)
     try:
         output.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -296,15 +307,18 @@ def curve(
     for name in ("table.csv", "table.md", "table.json", "curve.png", "curve.svg", "report.html"):
         check_target(output / name, overwrite=force)
     table = work(
-        load_any(query),
-        load_any(gallery),
+        asked,
+        searched,
         method,
         model,
         at=None if at is None else value_of(f"{at},"),
         protocol=protocol,
         factor=factor,
         device=device,
-        **data.given(optimiser=optimiser, steps=steps, tokens=tokens, seed=seed),
+        precision=precision,
+        **data.given(
+            template=template, tokens=tokens, optimiser=optimiser, steps=steps, lr=lr, seed=seed
+        ),
     )
     for name, text in (
         ("table.csv", table.to_csv()),
@@ -349,6 +363,8 @@ def _run(
         read = _encoded(source, model, output, asked, force, split=split, root=root)
     found = invert(read, method, model, output, overwrite=force, **asked)
     _say(found)
+    if "bank" in asked:
+        _overlap(found, asked["bank"])
     typer.echo(output)
 
 
@@ -409,6 +425,20 @@ def _encoded(
     remark(done)
     data.note(f"features of {source} are in {native}")
     return done.data
+
+
+def _overlap(found: Inverted, bank: Path) -> None:
+    """A bank that holds the items themselves has seen the answers."""
+    from modalgap.embeddings import Pair
+    from modalgap.embeddings.store import load_any
+
+    learnt = load_any(bank)
+    before = found.features.provenance["inverted_from"]
+    sides = learnt.sides if isinstance(learnt, Pair) else (learnt,)
+    known = {name for side in sides if side.modality == before for name in side.names or ()}
+    both = sum(name in known for name in found.features.names or ())
+    if both:
+        data.note(f"{both:,} of the items are in the bank too: what it gives them flatters it")
 
 
 def _say(found: Inverted) -> None:

@@ -71,6 +71,10 @@ def search(
         "left_out": left_out,
         "seed": seed,
     }
+    if protocol == "split" and queries.names is not None and asked.side.names is not None:
+        shared = set(queries.names) & set(asked.side.names)
+        if shared and len(shared) == len(set(queries.names)):
+            params["all_in_gallery"] = True
     details = {
         **asked.details,
         "asked": len(counts),

@@ -1,7 +1,7 @@
 """Cosine against steps, with the quality of retrieval at some of them.
 
 The vectors go on improving long after retrieval has stopped to: the best step is often an early
-one. Source: Mistretta et al. 2025 (see SCIENCE.md, section 5).
+one. Source: Mistretta et al. 2025.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from modalgap.encode.device import check_precision, device_of
 from modalgap.errors import OptionError
 from modalgap.evaluate import search
 from modalgap.invert.base import Given
+from modalgap.invert.items import check_model, item_names, known_features, side_of
 from modalgap.invert.registry import METHODS
 from modalgap.invert.spread import batch_of
-from modalgap.invert.verb import check_model, item_names, known_features, side_of
 from modalgap.progress import progress
 from modalgap.result import Table, Value
 

@@ -2,7 +2,7 @@
 
 Vectors v_1 … v_k stand in a prompt; they are moved until its text feature points where the image
 feature points. What is then compared with images has crossed over to the text side, where the
-training made cosines mean something. Source: Mistretta et al. 2025 (see SCIENCE.md, section 5).
+training made cosines mean something. Source: Mistretta et al. 2025.
 Fails where the text tower cannot say what the image shows, and where it is taken for zero-shot
 classification, whose prompts are texts too: that becomes worse.
 """

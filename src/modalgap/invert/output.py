@@ -96,8 +96,14 @@ def read(path: str | Path) -> Inverted:
         raise FileError(f"{path}: must be what modalgap invert wrote; it holds no inversion")
     for key, tensor in found.items():
         dims = {"cosines": 1, "steps": 1, "losses": 2, "pseudo_tokens": 3}[key]
-        if tensor.ndim != dims or len(tensor) != features.n:
-            raise FileError(f"{path}: {key} does not fit to {features.n} rows")
+        if tensor.ndim != dims or len(tensor) != features.n or 0 in tensor.shape:
+            raise FileError(
+                f"{path}: {key} must fit to {features.n} rows; is {tuple(tensor.shape)}"
+            )
+        if tensor.dtype != (torch.int64 if key == "steps" else torch.float32):
+            raise FileError(f"{path}: {key} must be of float32, steps of int64; is {tensor.dtype}")
+        if not bool(tensor.isfinite().all()):
+            raise FileError(f"{path}: {key} must be finite; holds nan or infinity")
     return Inverted(features, *(found.get(key) for key in KEYS))  # type: ignore[arg-type]
 
 

@@ -2,7 +2,7 @@
 
 Vectors v_1 … v_k are spread over all places for patches; they are moved until the image feature
 points where the text feature points. Class token and positions stay as they are. Source: Mistretta
-et al. 2025 (see SCIENCE.md, section 5). Fails where the image tower has no patches, and where few
+et al. 2025. Fails where the image tower has no patches, and where few
 vectors cannot say what the text says.
 """
 
@@ -64,7 +64,8 @@ def _ovi(
     if tower is None:
         raise NotApplicable(
             f"{encoder.spec}: pseudo-patches need an image tower with patches, a vision"
-            f" transformer; it takes {encoder.modalities[0]}s through another kind"
+            f" transformer; it takes {encoder.modalities[0]}s through another kind, such as a"
+            " convolutional net"
         )
     count = patches_of(encoder.spec) if tokens is None else tokens
     checks.whole("tokens", count, 1, 1_000_000)

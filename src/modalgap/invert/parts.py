@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
 import safetensors.torch
 import torch
+from safetensors import safe_open
 
 from modalgap.atomic import replacing
 from modalgap.embeddings.formats.files import parsing
@@ -34,51 +36,62 @@ def missing(done: list[Span], n: int, size: int) -> list[Span]:
     return left
 
 
-def write(folder: Path, span: Span, done: Done) -> None:
-    """Keep a batch."""
+def write(folder: Path, span: Span, done: Done, run: str) -> None:
+    """Keep a batch of a run."""
     kept = {name: each.contiguous() for name, each in done.tensors().items()}
+    said = {"run": run, "span": json.dumps(span)}
     with replacing(_path(folder, span), overwrite=True) as file:
-        file.write(safetensors.torch.save(kept))
+        file.write(safetensors.torch.save(kept, said))
 
 
-def read(folder: Path, span: Span) -> Done:
+def read(folder: Path, span: Span, run: str) -> Done:
     """A batch that was kept.
 
     Raises:
-        FileError: it is damaged.
+        FileError: it is damaged, or of another run.
     """
     path = _path(folder, span)
     damaged = FileError(f"{path}: is damaged; remove {folder} to begin anew")
     try:
-        with parsing(path, "safetensors"):
-            found = safetensors.torch.load(path.read_bytes())
+        with parsing(path, "safetensors"), safe_open(path, framework="pt") as file:
+            said = file.metadata() or {}
+            found = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except FileError as error:
         raise damaged from error
     count = span[1] - span[0]
-    floats = [each for name, each in found.items() if name != "steps"]
+    dims = {"features": 2, "cosines": 1, "vectors": 3, "losses": 2, "steps": 1}
     whole = (
-        {"features", "cosines"} <= found.keys()
-        and all(len(each) == count for each in found.values())
-        and all(each.dtype == torch.float32 and bool(each.isfinite().all()) for each in floats)
+        said.get("run") == run
+        and said.get("span") == json.dumps(span)
+        and {"features", "cosines"} <= found.keys() <= dims.keys()
+        and all(each.ndim == dims[name] and len(each) == count for name, each in found.items())
+        and all(
+            each.dtype == torch.float32 and bool(each.isfinite().all())
+            for name, each in found.items()
+            if name != "steps"
+        )
         and bool(((found["features"].norm(dim=1) - 1).abs() < UNIT).all())
+        and bool((found["cosines"].abs() < 1 + UNIT).all())
+        and ("steps" not in found or found["steps"].dtype == torch.int64)
     )
     if not whole:
         raise damaged
     return Done.of(found)
 
 
-def read_all(folder: Path) -> dict[Span, Done]:
-    """Every batch that was kept, in order.
+def read_all(folder: Path, n: int, run: str) -> dict[Span, Done]:
+    """Every batch of n items that was kept, in order.
 
     Raises:
         FileError: one is damaged, or they are not of one run.
     """
-    found = {span: read(folder, span) for span in spans(folder)}
+    found = {span: read(folder, span, run) for span in spans(folder)}
     kinds = {
         tuple((name, tuple(each.shape[1:])) for name, each in done.tensors().items())
         for done in found.values()
     }
-    if len(kinds) > 1:
+    edges = [edge for span in found for edge in span]
+    if len(kinds) > 1 or edges != sorted(edges) or max(edges, default=0) > n:
         raise FileError(f"{folder}: its parts do not fit together; remove it to begin anew")
     return found
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 import torch
 from torch import Tensor
@@ -42,15 +44,19 @@ class Prompt:
             raise OptionError(
                 f"template: must hold {PLACE} for the pseudo-tokens; got {template!r}"
             )
+        try:
+            template.encode()
+        except UnicodeEncodeError as error:
+            raise OptionError(f"template: must be valid Unicode; got {template!r}") from error
         apart_only = f"template: each {PLACE} must stand apart from words and from one another"
         if JOINED.search(template):
             raise OptionError(f"{apart_only}; got {template!r}")
         wanted = template.count(PLACE) * count
         longest: Tokens | None = None
         apart: Prompt | None = None
-        for i, one in enumerate(markers := [*MARKERS, *_own_words(encoder)]):
-            for other in markers[i + 1 : i + 10]:
-                both = [template.replace(PLACE, " ".join([word] * count)) for word in (one, other)]
+        for own in (False, True):
+            for pair in combinations(_own_words(encoder) if own else MARKERS, 2):
+                both = [template.replace(PLACE, " ".join([word] * count)) for word in pair]
                 tokens = encoder.tokenize(both)
                 if bool(tokens.cut.any()):
                     longest = tokens
@@ -61,9 +67,9 @@ class Prompt:
                 made = cls(tokens.take(torch.tensor([0])), found.reshape(-1, count))
                 if bool((made.places.diff(dim=1) == 1).all()):
                     return made
-                apart = apart or made  # with a token for the space between, as some tokenizers have
-        if apart is not None:
-            return apart
+                apart = apart or made  # a token for the space between, as some tokenizers have
+            if apart is not None:
+                return apart
         if longest is not None:
             raise OptionError(
                 f"template: {template!r} with {count} pseudo-tokens in each {PLACE} must fit into"
@@ -75,7 +81,8 @@ class Prompt:
         )
 
 
-def _own_words(encoder: Encoder) -> list[str]:
+def _own_words(encoder: Encoder) -> Sequence[str]:
+    """Words that the tokenizer knows for certain."""
     tower = text_tower_of(encoder)
     size = len(next(tower.embedding.parameters()))
     found = tower.words(range(min(size, LOOKED)))

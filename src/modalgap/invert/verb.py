@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 import xxhash
 
 from modalgap import checks
-from modalgap._version import __version__
 from modalgap.embeddings import Embeddings, Pair
 from modalgap.embeddings.formats.keys import factor_name
 from modalgap.embeddings.store import load_any
@@ -24,13 +21,13 @@ from modalgap.encode.device import check_precision, device_of
 from modalgap.errors import InputError, ModalgapError, OptionError
 from modalgap.invert import parts
 from modalgap.invert.base import Given, Inversion
+from modalgap.invert.items import check_model, item_names, known_features, side_of
 from modalgap.invert.output import Inverted, check_output, joined, rows_of
 from modalgap.invert.registry import METHODS
 from modalgap.invert.spread import Work, alone, batch_of, shared, together
 from modalgap.unfinished import remove, work_folder
 
 MOST_JOBS = 1024
-SAME = 1e-4  # cosine distance up to which two rows of one name are one item said twice
 
 
 def invert(
@@ -123,7 +120,8 @@ def invert(
         else:
             folder = target.with_name(f"{target.name}.parts")
         stack.enter_context(work_folder(folder, plan, anew=overwrite, said=HASHED))
-        done = parts.read_all(folder)
+        run = xxhash.xxh3_128_hexdigest(json.dumps(plan, sort_keys=True).encode())
+        done = parts.read_all(folder, rows.n, run)
         first = sum(b - a for a, b in done)
         if batch_size is None:
             size = shared(size, rows.n - first, len(places))
@@ -135,12 +133,12 @@ def invert(
         )
         try:
             for span, each in running:
-                parts.write(folder, span, each)
+                parts.write(folder, span, each, run)
         except ModalgapError:
             if not parts.spans(folder):  # nothing to go on from, and other settings are welcome
                 remove(folder)
             raise
-        every = list(parts.read_all(folder).values())
+        every = list(parts.read_all(folder, rows.n, run).values())
         made = joined(every, known_features(found, rows, rows_of(every), given, settings))
         if target is not None:
             made.save(target, overwrite=overwrite)
@@ -170,53 +168,6 @@ def check_running(
     if batch_size is not None:
         checks.whole("batch_size", batch_size, 1, 2**31 - 1)
     return places
-
-
-def side_of(data: Embeddings | Pair, method: Inversion) -> Embeddings:
-    """The embeddings that a method takes; images of a pair where it takes either.
-
-    Raises:
-        InputError: they are of the other modality.
-    """
-    takes = method.card.takes
-    if isinstance(data, Pair):
-        data = data.text if takes == "text" else data.image
-        return _not_inverted(data)
-    if not isinstance(data, Embeddings):
-        raise InputError(f"data: must be embeddings, a pair or a path; got {type(data).__name__}")
-    if takes != "either" and (data.modality == "text") != (takes == "text"):
-        other = "ovi" if takes == "media" else "oti"
-        raise InputError(
-            f"{data.source}: {method.name} takes {'texts' if takes == 'text' else 'images'}; these"
-            f" are {data.modality}s: see {other}"
-        )
-    return _not_inverted(data)
-
-
-def _not_inverted(data: Embeddings) -> Embeddings:
-    if "inverted_from" in data.provenance:
-        before = data.provenance["inverted_from"]
-        raise InputError(f"{data.source}: must be native; is inverted already, from {before}s")
-    return data
-
-
-def check_model(data: Embeddings, encoder: Encoder) -> None:
-    """Refuse embeddings that another model made.
-
-    Raises:
-        InputError: the provenance names other weights, or the width is another.
-    """
-    if data.dim != encoder.dim:
-        raise InputError(
-            f"{data.source}: must have the width of {encoder.spec}, {encoder.dim}; has {data.dim}"
-        )
-    theirs, ours = data.provenance.get("weights_hash"), encoder.provenance.get("weights_hash")
-    if theirs is not None and ours is not None and theirs != ours:
-        by = data.provenance.get("model", "another model")
-        raise InputError(
-            f"{data.source}: must come from {encoder.spec}; comes from {by} with weights"
-            f" {theirs[:12]}, where the model has {ours[:12]}"
-        )
 
 
 def _method(name: str | None, data: Any) -> Inversion:
@@ -300,29 +251,6 @@ def _places(device: str, jobs: int) -> list[str]:
     return found * jobs
 
 
-def item_names(rows: Embeddings) -> list[str]:
-    """What each item's noise depends on: its name, or the number of its row.
-
-    A name may be there twice only with the same row, as of a caption said of two images.
-    """
-    if rows.names is None:
-        return [str(i) for i in range(rows.n)]
-    twice = [name for name, count in Counter(rows.names).items() if count > 1]
-    if twice:
-        where: dict[str, list[int]] = {name: [] for name in twice}
-        for i, name in enumerate(rows.names):
-            if name in where:
-                where[name].append(i)
-        for name, index in where.items():
-            same = rows.take(index)
-            if float((same @ same[0]).min()) < 1 - SAME:
-                raise InputError(
-                    f"{rows.source}: names must be different for different rows, since the noise of"
-                    f" an item depends on its name; {name!r} is there {len(index)} times"
-                )
-    return list(rows.names)
-
-
 def _plan(
     settings: Mapping[str, Any], rows: Embeddings, names: Iterable[str], given: Given
 ) -> dict[str, Any]:
@@ -341,46 +269,3 @@ def _plan(
         "bank": bank,
         "device": given.device.type,
     }
-
-
-def known_features(
-    data: Embeddings | Pair,
-    rows: Embeddings,
-    made: Any,
-    given: Given | None,
-    settings: Mapping[str, Any] | None = None,
-) -> Embeddings:
-    """Rows with all that is known of the items, and how they were made.
-
-    Args:
-        data: what was given.
-        rows: the side of it that was taken.
-        made: (n, d) rows instead of them.
-        given: what made them; None for the same rows with what the pair knows of them.
-        settings: of the method.
-    """
-    factors: dict[str, Any] = dict(rows.factors)
-    if isinstance(data, Pair):  # what retrieval needs to know of the pair
-        if rows is data.text:
-            factors.setdefault("row", np.arange(rows.n))
-            if data.labels is None:
-                owner = data.text_to_image
-                factors.setdefault("image", np.arange(rows.n) if owner is None else owner)
-        elif data.labels is not None:
-            factors.setdefault("label", data.labels)
-    provenance = dict(rows.provenance)
-    if given is not None:
-        if (encoder := given.encoder) is not None:
-            provenance["model"] = encoder.spec
-            provenance["weights_hash"] = encoder.provenance.get("weights_hash", "")
-        provenance["inverted_from"] = given.modality
-        provenance["inversion"] = json.dumps(settings or {}, ensure_ascii=False)
-        provenance["inverted_with"] = f"modalgap {__version__}, torch {torch.__version__}"
-    return Embeddings(
-        made,
-        rows.modality if given is None else given.into,
-        names=rows.names,
-        factors=factors,
-        provenance=provenance,
-        source=rows.source if given is None else f"{rows.source}, inverted",
-    )

@@ -76,9 +76,13 @@ def best_step(table: Table) -> str:
     best = max(steps, key=lambda row: steps[row])
     native = table.rows[NATIVE]["map"].value
     last = list(steps)[-1]
+    ends = table.rows[best]["map"].interval, table.rows[last]["map"].interval
+    tie = ends[0] and ends[1] and ends[0][0] <= ends[1][1] and best != last
     return (
         f"Here mAP is highest at step {best}: {steps[best]:.3f}; at the last, {last}, it is"
         f" {steps[last]:.3f}; of the native queries it is {native:.3f}."
+        + (" The intervals of these two steps overlap." if tie else "")
+        + " A step chosen on the queries that it is judged on looks better than it is."
     )
 
 

@@ -1,10 +1,10 @@
 """Inversion: what crossing over to the other modality buys within one, and what it costs.
 
-A vision transformer is trained on MAD. Held-out looks, one of each digit, then ask for looks of
-other digits of the same class or attribute, and captions for captions: as they are, inverted by
-OTI and OVI, and carried across without a search. Source: Mistretta et al. 2025 (see SCIENCE.md,
-section 5). Expected there: retrieval within a modality improves by one to three points of mAP, and
-zero-shot classification with inverted features becomes worse.
+A vision transformer is trained on MAD. Held-out looks then ask for looks of other digits of the
+same class or attribute, and captions for captions: as they are, inverted by OTI and OVI, and
+carried across without a search. Source: Mistretta et al. 2025. Expected there: retrieval within a
+modality improves by one to three points of mAP, and zero-shot classification with inverted features
+becomes worse.
 """
 
 from __future__ import annotations
