@@ -29,6 +29,7 @@ def place(demo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "demo").mkdir()
     for path in demo.glob("*.safetensors"):
         (tmp_path / "demo" / path.name).symlink_to(path)
+    (tmp_path / "demo" / "runs").symlink_to(demo / "runs")
     (tmp_path / "photos").mkdir()
     for i, colour in enumerate(("red", "green", "blue")):
         Image.new("RGB", (40, 30), colour).save(tmp_path / "photos" / f"{i}.jpg")
