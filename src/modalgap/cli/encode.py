@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,7 +14,9 @@ from modalgap.cli import data
 if TYPE_CHECKING:
     from modalgap.encode import Encoded
 
-READING = ("split", "root", "image_column", "text_column", "limit")
+READING = (
+    "split", "root", "image_column", "text_column", "label_column", "factors", "captions", "limit",
+)  # fmt: skip
 
 Split = Annotated[
     str | None,
@@ -29,10 +32,43 @@ Root = Annotated[
 ]
 ImageColumn = Annotated[
     str | None,
-    typer.Option("--image-column", help="Of a table, when it is not found.", show_default=False),
+    typer.Option(
+        "--image-column",
+        help="Column of images or of their paths; none reads captions alone.",
+        show_default=False,
+    ),
 ]
 TextColumn = Annotated[
-    str | None, typer.Option("--text-column", help="Likewise.", show_default=False)
+    str | None,
+    typer.Option(
+        "--text-column",
+        help="Column of captions; none reads images without captions.",
+        show_default=False,
+    ),
+]
+LabelColumn = Annotated[
+    str | None,
+    typer.Option(
+        "--label-column",
+        help="Column of classes; none reads images without labels.",
+        show_default=False,
+    ),
+]
+Factors = Annotated[
+    str | None,
+    typer.Option(
+        "--factors",
+        help="Columns to keep as factors, comma-separated; auto keeps every column of few values.",
+        show_default=False,
+    ),
+]
+Captions = Annotated[
+    str | None,
+    typer.Option(
+        "--captions",
+        help="one or several: what a cell or a caption file holds (by default the data decide).",
+        show_default=False,
+    ),
 ]
 Template = Annotated[
     list[str] | None,
@@ -44,7 +80,7 @@ Template = Annotated[
 ]
 Limit = Annotated[
     int | None,
-    typer.Option("--limit", help="Encode a random sample of so many items.", show_default=False),
+    typer.Option("--limit", help="Encode a random sample of N items.", show_default=False),
 ]
 Device = Annotated[str, typer.Option("--device", help="cpu, cuda, cuda:1, mps or auto.")]
 Precision = Annotated[str, typer.Option("--precision", help="fp32, bf16 or fp16.")]
@@ -90,6 +126,9 @@ def encode(
     root: Root = None,
     image_column: ImageColumn = None,
     text_column: TextColumn = None,
+    label_column: LabelColumn = None,
+    factors: Factors = None,
+    captions: Captions = None,
     template: Template = None,
     limit: Limit = None,
     seed: data.Seed = None,
@@ -98,9 +137,12 @@ def encode(
     batch_size: BatchSize = None,
     workers: Workers = None,
     strict: Strict = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print what was read, written and left out as JSON.")
+    ] = False,
     force: data.Force = False,
 ) -> None:
-    """Turn images and captions into embeddings. After a kill, the same command goes on."""
+    """Turn images and captions into embeddings. Interrupted runs resume with the same command."""
     done = run(
         source,
         model,
@@ -109,6 +151,9 @@ def encode(
         root=root,
         image_column=image_column,
         text_column=text_column,
+        label_column=label_column,
+        factors=factors,
+        captions=captions,
         template=template,
         limit=limit,
         seed=seed,
@@ -119,6 +164,9 @@ def encode(
         strict=strict,
         force=force,
     )
+    if as_json:
+        typer.echo(json.dumps(done.to_dict(), indent=2, ensure_ascii=False))
+        return
     for path in done.files:
         typer.echo(path)
 
@@ -137,13 +185,14 @@ def run(
         options: those of ``data.read`` and of ``encode``, as given.
     """
     from modalgap.data import read
+    from modalgap.data.summary import summary
     from modalgap.encode import Options
     from modalgap.encode.output import check_output
     from modalgap.encode.verb import run as work
 
     check_output(output, overwrite=force)
     seeded = data.given(seed=seed)
-    reading = {name: options.pop(name) for name in READING}
+    reading = data.given(**{name: options.pop(name, None) for name in READING})
     template = options.pop("template")
     found = read(source, **reading, **seeded)
     if sys.stderr.isatty():
@@ -158,6 +207,7 @@ def run(
             **options,
         ),
         **seeded,
+        on_start=lambda source: data.note(summary(source)),
     )
     remark(done)
     return done
@@ -165,6 +215,7 @@ def run(
 
 def remark(done: Encoded) -> None:
     """Say on stderr what was encoded, how fast, and what was cut or skipped."""
+    from modalgap.data.summary import grouped
     from modalgap.embeddings import Pair
 
     sides = done.data.sides if isinstance(done.data, Pair) else (done.data,)
@@ -175,7 +226,6 @@ def remark(done: Encoded) -> None:
     data.note(f"encoded {what} in {done.seconds:.1f} s, {speed:,.0f} a second{again}")
     if done.cut:
         data.note(f"{done.cut:,} texts were longer than the model's context and lost their end")
-    if done.skipped:
-        name, why = done.skipped[0]
-        many = f"skipped {len(done.skipped):,}, listed in {done.listing}"
-        data.note(f"{many}; the first: {name}: {why}")
+    left = grouped("skipped", done.skipped)
+    if left:
+        data.note(f"{'; '.join(left)}; listed in {done.listing}")

@@ -72,8 +72,6 @@ def report(
             limit=limit,
             template=template,
             device=device,
-            image_column=None,
-            text_column=None,
             seed=seed,
             force=force,
         ).data

@@ -7,12 +7,14 @@ import glob
 import itertools
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from modalgap.data.classes import is_work
+from modalgap.data.columns import Captions as CaptionCells
+from modalgap.data.columns import Columns
 from modalgap.data.dataset import default_root
 from modalgap.data.mad.captions import Captions
 from modalgap.data.mad.source import SPLITS as MAD_SPLITS
@@ -46,6 +48,9 @@ def read(
     root: str | Path | None = None,
     image_column: str | None = None,
     text_column: str | None = None,
+    label_column: str | None = None,
+    factors: str | Sequence[str] = (),
+    captions: CaptionCells | None = None,
     limit: int | None = None,
     seed: int = 0,
 ) -> Source:
@@ -59,9 +64,15 @@ def read(
         split: of a data set; by default the one usually evaluated on.
         root: where data sets lie (by default ``$MODALGAP_DATA``, or ``data``); for a table or a
             COCO file, the folder of its images.
-        image_column: of a table, Parquet or Hugging Face data set.
-        text_column: likewise.
-        limit: take a random sample of so many items, with their texts, in their order.
+        image_column: the column of images or their paths, in a table, Parquet, JSON lines or a
+            Hugging Face data set; "none" reads the captions alone.
+        text_column: the column of captions; "none" reads the images alone.
+        label_column: the column of classes; "none" reads the images without labels.
+        factors: columns to keep as factors: a list of names, or "auto" for every column of few
+            values.
+        captions: "one" reads a cell or a caption file as one caption, "several" as a list or as
+            one caption per line; by default the data decide.
+        limit: take a random sample of this many items, with their texts, in their order.
         seed: of that sample.
 
     Raises:
@@ -72,14 +83,16 @@ def read(
     check_seed(seed)
     if root is not None and not isinstance(root, str | Path):
         raise OptionError(f"root: must be a path; got {type(root).__name__}")
-    texts = {"split": split, "image_column": image_column, "text_column": text_column}
-    for name, value in texts.items():
-        if value is not None and not isinstance(value, str):
-            raise OptionError(f"{name}: must be a string; got {type(value).__name__}")
-    if isinstance(what, Source):
-        found = what
-    else:
-        found = _read(what, split, root, image_column, text_column)
+    if split is not None and not isinstance(split, str):
+        raise OptionError(f"split: must be a string; got {type(split).__name__}")
+    columns = Columns(
+        image=image_column,
+        text=text_column,
+        label=label_column,
+        factors=factors,
+        captions=captions,
+    )
+    found = what if isinstance(what, Source) else _read(what, split, root, columns)
     return found if limit is None else found.limited(limit, seed)
 
 
@@ -87,18 +100,16 @@ def _read(
     what: str | Path,
     split: str | None,
     root: str | Path | None,
-    image_column: str | None,
-    text_column: str | None,
+    columns: Columns,
 ) -> Source:
     if not isinstance(what, str | Path):
         raise InputError(f"source: must be a path, a name or a Source; got {type(what).__name__}")
     text = str(what)
     check_unicode(text, "source")
     path = Path(text)
-    columns = {"image_column": image_column, "text_column": text_column}
     folder = None if root is None else Path(root)
     if text in DATASETS and not _is(path.exists):
-        _refuse(text, **columns)
+        columns.refuse(text)
         return DATASETS[text].source(folder or default_root(), split)
     if not _is(path.exists):
         return _pattern(text, split, folder, columns)
@@ -110,13 +121,13 @@ def _read(
     return replace(_file(path, text, folder, columns), files=(path,))
 
 
-def _file(path: Path, text: str, folder: Path | None, columns: dict[str, str | None]) -> Source:
+def _file(path: Path, text: str, folder: Path | None, columns: Columns) -> Source:
     ending = path.suffix.lower()
     if ending in (".csv", ".tsv"):
-        return read_table(path, folder, **columns)
+        return read_table(path, folder, columns)
     if ending == ".parquet":
-        return read_parquet([path], text, **columns)
-    _refuse(text, **columns)
+        return read_parquet([path], text, columns)
+    columns.refuse(text)
     if ending == ".json":
         return _json(path, folder)
     _refuse(text, root=folder)
@@ -136,15 +147,15 @@ def _file(path: Path, text: str, folder: Path | None, columns: dict[str, str | N
     )
 
 
-def _folder(path: Path, split: str | None, columns: dict[str, str | None]) -> Source:
+def _folder(path: Path, split: str | None, columns: Columns) -> Source:
     with reading(str(path)):
         inside = sorted(
             each for each in path.iterdir() if not each.name.startswith(".") and not is_work(each)
         )
     if is_saved(path):
-        return read_saved(path, split, **columns)
+        return read_saved(path, split, columns)
     if is_mad(path):
-        _refuse(str(path), **columns)
+        columns.refuse(str(path))
         return mad_source(load_mad(path), Captions(attributes=5), split=split or MAD_SPLITS[0])
     splits = [each.name for each in inside if each.is_dir() and each.name.lower() in SPLITS]
     if splits and len(splits) == sum(each.is_dir() for each in inside):
@@ -157,17 +168,15 @@ def _folder(path: Path, split: str | None, columns: dict[str, str | None]) -> So
     parquet = [each for each in inside if each.suffix.lower() == ".parquet"]
     shards = [each for each in inside if each.suffix.lower() == ".tar"]
     if shards:  # img2dataset puts a .parquet of statistics beside each
-        _refuse(str(path), **columns)
+        columns.refuse(str(path))
         return read_shards(shards, str(path))
     if parquet:
-        return read_parquet(parquet, str(path), **columns)
-    _refuse(str(path), **columns)
+        return read_parquet(parquet, str(path), columns)
+    columns.refuse(str(path))
     return read_folder(path)
 
 
-def _pattern(
-    text: str, split: str | None, root: Path | None, columns: dict[str, str | None]
-) -> Source:
+def _pattern(text: str, split: str | None, root: Path | None, columns: Columns) -> Source:
     """Files that a pattern matches: braces as webdataset has them, or a glob."""
     found = [Path(each) for each in expand(text)]
     if len(found) == 1 and glob.has_magic(text):
@@ -185,10 +194,10 @@ def _pattern(
     _refuse(text, split=split, root=root)
     kinds = {each.suffix.lower() for each in found}
     if kinds == {".tar"}:
-        _refuse(text, **columns)
+        columns.refuse(text)
         return read_shards(found, text)
     if kinds == {".parquet"}:
-        return read_parquet(found, text, **columns)
+        return read_parquet(found, text, columns)
     raise FileError(f"{text}: must match .tar or .parquet files; found {', '.join(sorted(kinds))}")
 
 

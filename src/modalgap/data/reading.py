@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from modalgap.data.columns import NONE
 from modalgap.errors import FileError, ModalgapError
 
 
@@ -96,11 +97,13 @@ def _rows(reader: csv.DictReader[str]) -> Iterator[dict[str, str]]:
 
 
 def column(names: Sequence[str], known: Sequence[str], asked: str | None, what: str) -> str | None:
-    """The column asked for, or the first of ``known`` that is there.
+    """The column asked for, or the first of ``known`` that is there; "none" asks for no column.
 
     Raises:
         FileError: the column asked for is not there.
     """
+    if asked == NONE and NONE not in names:
+        return None
     if asked is not None:
         if asked not in names:
             raise FileError(f"has no column {asked!r} for {what}; it has {', '.join(names)}")
@@ -132,7 +135,7 @@ def fitting(
     """
     odd = asked if asked in types and asked not in fit else None
     found = None if odd else column(fit, known, asked, what)
-    if found is None and asked is None:
+    if found is None and asked is None and odd is None:
         odd = column([name for name in types if name not in fit], certain, None, what)
     if odd is not None:
         raise FileError(f"column {odd!r} must hold {what}; it is {types[odd]}")

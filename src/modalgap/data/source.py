@@ -33,6 +33,10 @@ class Source:
         provenance: data set, split, revision ...: what to write beside the vectors.
         missing: items that the source lists and does not have, with the reason.
         files: what was read besides the media's own files: nothing may be written over them.
+        rule: how the source was read, in a few words, for instance "images beside .txt captions".
+        notes: what a reader guessed or joined, one short sentence each.
+        unused: files that were found beside the items and not read, with the reason.
+        unused_columns: columns that could be kept as factors and were not.
 
     With both sides and neither match, row i matches row i. Captions are put in the order of their
     images; their own order stays within an image.
@@ -55,6 +59,10 @@ class Source:
     provenance: Mapping[str, str] = field(default_factory=dict)
     missing: tuple[tuple[str, str], ...] = ()
     files: tuple[Path, ...] = ()
+    rule: str = ""
+    notes: tuple[str, ...] = ()
+    unused: tuple[tuple[str, str], ...] = ()
+    unused_columns: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         self._check_types()
@@ -110,11 +118,13 @@ class Source:
         if not _is_list(self.templates, arrays=False):
             found = type(self.templates).__name__
             raise InputError(f"{self.name}: templates must be a tuple; got {found}")
-        if not _is_list(self.missing) or not all(
-            isinstance(each, tuple) and len(each) == 2 and all(isinstance(s, str) for s in each)
-            for each in self.missing
-        ):
-            raise InputError(f"{self.name}: missing must be pairs of name and reason")
+        for what in ("missing", "unused"):
+            listed = getattr(self, what)
+            if not _is_list(listed) or not all(
+                isinstance(each, tuple) and len(each) == 2 and all(isinstance(s, str) for s in each)
+                for each in listed
+            ):
+                raise InputError(f"{self.name}: {what} must be pairs of name and reason")
 
     def __repr__(self) -> str:
         sides = [] if self.media is None else [f"{len(self.media)} {self.modality}s"]

@@ -32,15 +32,22 @@ def write(data: Pair | Embeddings, target: Path, *, overwrite: bool) -> tuple[Pa
     return tuple(path for path, _ in shards)
 
 
-def list_skipped(skipped: Sequence[tuple[str, str]], target: Path) -> Path | None:
-    """One JSON object a line, beside the output; an older list goes."""
+def list_skipped(
+    skipped: Sequence[tuple[str, str]], unused: Sequence[tuple[str, str]], target: Path
+) -> Path | None:
+    """List skipped items and unused files beside the output, one JSON object per line.
+
+    A list that an earlier run left there is replaced or removed.
+    """
     listing = _listing(target)
-    if not skipped:
+    if not skipped and not unused:
         listing.unlink(missing_ok=True)
         return None
     with replacing(listing, overwrite=True) as file:
-        for name, reason in skipped:
-            file.write(json.dumps({"name": name, "reason": reason}).encode() + b"\n")
+        for kind, items in (("skipped", skipped), ("not used", unused)):
+            for name, reason in items:
+                entry = {"name": name, "reason": reason, "kind": kind}
+                file.write(json.dumps(entry).encode() + b"\n")
     return listing
 
 

@@ -6,7 +6,7 @@ import os
 import tempfile
 import time
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +19,7 @@ from modalgap.data.find import read
 from modalgap.data.imagenet import templates as imagenet_templates
 from modalgap.data.media import state
 from modalgap.data.source import Source, check_template
+from modalgap.data.summary import facts, grouped
 from modalgap.embeddings.pair import Embeddings, Pair
 from modalgap.embeddings.store import load_any
 from modalgap.encode.base import Encoder
@@ -68,6 +69,7 @@ class Encoded:
         seconds: how long the run took, models loaded.
         resumed: how many items an earlier run had done.
         cut: how many texts were longer than the model's context.
+        source: what was read.
     """
 
     data: Pair | Embeddings
@@ -77,6 +79,21 @@ class Encoded:
     seconds: float
     resumed: int
     cut: int
+    source: Source
+
+    def to_dict(self) -> dict[str, Any]:
+        """What was read, written and left out, as plain JSON types."""
+        sides = self.data.sides if isinstance(self.data, Pair) else (self.data,)
+        return {
+            **facts(self.source),
+            "files": [str(path) for path in self.files],
+            "encoded": {f"{side.modality}s": side.n for side in sides},
+            "skipped": [{"name": name, "reason": reason} for name, reason in self.skipped],
+            "listing": None if self.listing is None else str(self.listing),
+            "cut": self.cut,
+            "resumed": self.resumed,
+            "seconds": round(self.seconds, 3),
+        }
 
 
 def encode(
@@ -129,10 +146,9 @@ def encode(
         overwrite=overwrite,
     )
     done = run(source, model, output, options)
-    if done.skipped:
-        name, why = done.skipped[0]
-        said = f"skipped {len(done.skipped)} items; the first is {name}: {why}"
-        warnings.warn(said, stacklevel=2)
+    left = [*grouped("skipped", done.skipped), *grouped("not used", done.source.unused)]
+    if left:
+        warnings.warn("; ".join(left), stacklevel=2)
     return done.data
 
 
@@ -143,6 +159,7 @@ def run(
     options: Options | None = None,
     *,
     seed: int = 0,
+    on_start: Callable[[Source], None] | None = None,
 ) -> Encoded:
     """As ``encode``, with what was skipped and how long it took.
 
@@ -152,6 +169,7 @@ def run(
         output: as there.
         options: as there.
         seed: of weights named ``random``.
+        on_start: called with the source when every option is checked and the work begins.
     """
     options = options or Options()
     if output is not None and not isinstance(output, str | Path):
@@ -180,6 +198,8 @@ def run(
         else:
             folder = work_of(target)
         work = stack.enter_context(work_folder(folder, plan, anew=options.overwrite, said=HASHED))
+        if on_start is not None:
+            on_start(found)
         sides = Sides(found, engine, sentences, work)
         try:
             data = sides.data()
@@ -195,7 +215,7 @@ def run(
             files = write(data, target, overwrite=options.overwrite)
     listing = None
     if target is not None:
-        listing = list_skipped(sides.skipped, target)
+        listing = list_skipped(sides.skipped, found.unused, target)
         data = load_any(list(files))
         remove(folder)
     return Encoded(
@@ -206,6 +226,7 @@ def run(
         seconds=time.monotonic() - started,
         resumed=sides.resumed,
         cut=sides.cut,
+        source=found,
     )
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from modalgap.data.classes import PLAIN, labelled_media, readable
+from modalgap.data.columns import FIND, Columns
 from modalgap.data.media import Cells, Kind, read_file
 from modalgap.data.reading import fitting, reading
 from modalgap.data.source import Source
@@ -26,8 +27,7 @@ def is_saved(folder: Path) -> bool:
 def read_saved(
     folder: Path,
     split: str | None = None,
-    image_column: str | None = None,
-    text_column: str | None = None,
+    columns: Columns = FIND,
 ) -> Source:
     """Images or sounds with captions (a string or a list of strings), or with class labels.
 
@@ -56,9 +56,9 @@ def read_saved(
             if isinstance(feature, datasets.Image | datasets.Audio)
         ]
         types = {key: repr(feature) for key, feature in features.items()}
-        images = fitting(types, media, (), image_column, "images or sounds", SEEN)
+        images = fitting(types, media, (), columns.image, "images or sounds", SEEN)
         images = images or next(iter(media), None)
-        texts = fitting(types, _texts(features), CAPTIONS, text_column, "captions", SAID)
+        texts = fitting(types, _texts(features), CAPTIONS, columns.text, "captions", SAID)
         if images is None and texts is None:
             raise FileError(f"must have images or texts; found {', '.join(features)}")
         said = [_list(value) for value in found[texts]] if texts is not None else None

@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from modalgap.data.columns import FIND, Columns
 from modalgap.data.media import Cells
 from modalgap.data.reading import column, fitting, reading
 from modalgap.data.source import Source
@@ -26,8 +27,7 @@ Stamp = tuple[int, int]  # nanoseconds, bytes
 def read_parquet(
     files: Sequence[Path],
     name: str,
-    image_column: str | None = None,
-    text_column: str | None = None,
+    columns: Columns = FIND,
 ) -> Source:
     """Rows of image bytes and a caption, or a list of captions.
 
@@ -45,8 +45,8 @@ def read_parquet(
         holders = [field.name for field in schema if _holds_bytes(field.type)]
         types = {field.name: str(field.type) for field in schema}
         said_in = [field.name for field in schema if _is_text(field.type, lists=True)]
-        texts = fitting(types, said_in, CAPTIONS, text_column, "captions", SAID)
-        images = fitting(types, holders, BYTES, image_column, "the bytes of images", SEEN)
+        texts = fitting(types, said_in, CAPTIONS, columns.text, "captions", SAID)
+        images = fitting(types, holders, BYTES, columns.image, "the bytes of images", SEEN)
         images = images or next(iter(holders), None)
         if images is None and texts is None:
             raise FileError(

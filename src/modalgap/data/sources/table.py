@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from modalgap.data.columns import FIND, Columns
 from modalgap.data.media import SOUNDS, Kind
 from modalgap.data.reading import column, reading, table
 from modalgap.data.source import Source
@@ -21,24 +22,22 @@ CAPTIONS = ("title", "caption", "captions", "text", "sentence", "raw", "comment"
 def read_table(
     path: Path,
     root: Path | None = None,
-    image_column: str | None = None,
-    text_column: str | None = None,
+    columns: Columns = FIND,
 ) -> Source:
     """Rows of a path and a caption; rows of the same path are captions of one image.
 
     Args:
         path: the table; its first row names the columns.
         root: where relative paths start; by default the table's folder.
-        image_column: by default the first known name.
-        text_column: likewise.
+        columns: which columns to read; by default the first of a known name.
 
     A table without a column of captions gives images alone, one without paths texts alone.
     """
     rows = table(path)
     names = [name for name in rows[0] if name is not None]
     with reading(str(path)):
-        images = column(names, PATHS, image_column, "the paths of images")
-        texts = column(names, CAPTIONS, text_column, "captions")
+        images = column(names, PATHS, columns.image, "the paths of images")
+        texts = column(names, CAPTIONS, columns.text, "captions")
     if images is None and texts is None:
         raise FileError(
             f"{path}: must have a column of paths or captions; found {', '.join(names)}: give"
