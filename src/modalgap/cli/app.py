@@ -22,6 +22,7 @@ from modalgap.cli.measure import measure
 from modalgap.cli.report import report
 from modalgap.cli.train import train
 from modalgap.errors import ModalgapError
+from modalgap.waiting import wait_passively
 
 app = typer.Typer(
     name="modalgap",
@@ -66,6 +67,7 @@ def main() -> None:
 
     Typer itself ends with 130 on Ctrl-C, and quietly when the reader of a pipe goes away.
     """
+    wait_passively()
     # a polite kill unwinds, so that files half written are removed
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     for stream in ("stdout", "stderr"):
