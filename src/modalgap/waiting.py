@@ -1,9 +1,9 @@
 """How idle CPU threads wait: asleep, so that other processes can use the processor.
 
-torch computes on OpenMP threads. By default these spin while they wait for one another. On a machine
-that also runs other processes, a spinning thread takes processor time from the thread that it waits
-for, and small operations become many times slower. With ``OMP_WAIT_POLICY=passive`` they sleep. GNU,
-LLVM and Intel OpenMP read this variable once, when torch is imported.
+torch computes on OpenMP threads. By default these spin while they wait for one another. On a
+machine that also runs other processes, a spinning thread takes processor time from the thread that
+it waits for, and small operations become many times slower. With ``OMP_WAIT_POLICY=passive`` they
+sleep. GNU, LLVM and Intel OpenMP read this variable once, when torch is imported.
 
 The command line sets it. In Python, call ``wait_passively`` before torch is imported.
 """
