@@ -10,9 +10,13 @@ import os
 import platform
 import sys
 
-import torch
+from modalgap.waiting import wait_passively
 
-from bench.cases import CASES
+wait_passively()  # as the command line does, before torch is imported
+
+import torch  # noqa: E402
+
+from bench.cases import CASES  # noqa: E402
 
 
 def main(names: list[str]) -> int:

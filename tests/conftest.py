@@ -9,9 +9,12 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-# small matrices on shared cores: threads that wait for one another cost more than they give
+from modalgap.waiting import wait_passively
+
+# One thread per test process: the matrices are small, and the processes share the processors.
 for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_name, "1")
+wait_passively()  # before torch is imported
 
 import numpy as np  # noqa: E402
 import pytest  # noqa: E402

@@ -35,6 +35,13 @@ def test_wilson_against_scipy(n: int) -> None:
         assert found[0] <= k / n <= found[1]
 
 
+def test_student_t_against_scipy() -> None:
+    for freedom in (*range(1, 80), 499, 500):
+        expected = stats.t.ppf(0.975, freedom)
+        assert intervals.student_t(freedom) == pytest.approx(expected, rel=1e-12)
+    assert pytest.approx(stats.norm.ppf(0.975), rel=1e-14) == intervals.Z
+
+
 def test_jackknife_of_a_mean_is_the_textbook_interval() -> None:
     values = np.random.default_rng(0).normal(size=61)
     left = (values.sum() - values) / 60

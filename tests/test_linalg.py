@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -163,3 +165,70 @@ def test_psd_eigh() -> None:
 )
 def test_top_directions(values: list[float], share: float, expected: int) -> None:
     assert linalg.top_directions(torch.tensor(values, dtype=torch.float64), share) == expected
+
+
+# decompositions ------------------------------------------------------------------------------
+
+SQUARE = np.random.default_rng(0).normal(size=(30, 30))
+DECOMPOSITIONS: dict[str, tuple[Any, Any]] = {
+    "eigh": (lambda m: linalg.eigh(m @ m.T)[0], lambda m: np.linalg.eigh(m @ m.T)[0]),
+    "eigenvalues": (lambda m: linalg.eigenvalues(m @ m.T), lambda m: np.linalg.eigvalsh(m @ m.T)),
+    "singular_values": (linalg.singular_values, lambda m: np.linalg.svd(m)[1]),
+    "solve": (lambda m: linalg.solve(m, m.T), lambda m: np.linalg.solve(m, m.T)),
+    "pseudo_inverse": (linalg.pseudo_inverse, np.linalg.pinv),
+    "svd": (lambda m: (lambda u, s, v: u * s @ v)(*linalg.svd(m)), lambda m: m),
+    "thin svd": (
+        lambda m: (lambda u, s, v: u * s @ v)(*linalg.svd(m[:, :7], full=False)),
+        lambda m: m[:, :7],
+    ),
+    "qr": (lambda m: (lambda q, r: q @ r)(*linalg.qr(m[:, :7])), lambda m: m[:, :7]),
+}
+
+
+@pytest.mark.parametrize("name", DECOMPOSITIONS)
+def test_decompositions_against_numpy(name: str) -> None:
+    ours, reference = DECOMPOSITIONS[name]
+    expected = reference(SQUARE)
+    fixed = SQUARE.copy()
+    fixed.flags.writeable = False
+    for matrix in (SQUARE, SQUARE.T.copy().T, SQUARE[::-1][::-1], fixed):
+        found = ours(matrix)
+        assert isinstance(found, np.ndarray)
+        np.testing.assert_allclose(found, expected, rtol=1e-8, atol=1e-10)
+    found = ours(torch.from_numpy(SQUARE))
+    assert isinstance(found, Tensor)
+    np.testing.assert_allclose(found.numpy(), expected, rtol=1e-8, atol=1e-10)
+
+
+def test_small_matrices_are_decomposed_on_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = torch.get_num_threads()
+    seen = []
+
+    def noted(matrix: Tensor) -> Tensor:
+        seen.append(torch.get_num_threads())
+        return matrix
+
+    monkeypatch.setattr(torch.linalg, "svdvals", noted)
+    try:
+        torch.set_num_threads(3)
+        linalg.singular_values(SQUARE)
+        monkeypatch.setattr(linalg, "SMALL", SQUARE.size - 1)
+        linalg.singular_values(SQUARE)  # large now
+        assert seen == [1, 3]
+        assert torch.get_num_threads() == 3
+        with pytest.raises(KeyError), linalg.one_thread():
+            raise KeyError
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_no_other_module_decomposes() -> None:
+    # a decomposition elsewhere would run on all threads
+    package = Path(linalg.__file__).parent
+    names = "svd|svdvals|eigh|eigvalsh|eig|qr|solve|lstsq|pinv|inv|cond|cholesky|matrix_rank"
+    pattern = re.compile(rf"\b(?:np|torch|scipy)\.linalg\.(?:{names})\b|from scipy\.linalg import")
+    assert pattern.search("torch.linalg.svd(x)")
+    for path in package.rglob("*.py"):
+        if path != Path(linalg.__file__):
+            assert not pattern.search(path.read_text()), path

@@ -8,15 +8,22 @@ from typing import Any
 
 import numpy as np
 import pytest
+import scipy.stats
+import torch
 from conftest import find_shared
 from numpy.typing import NDArray
 from reference import direct, pinned
 from reference.cases import RANDOM, REAL, Case, random_case, real_case
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GroupKFold
 
 import modalgap as mg
 from modalgap import errors
 from modalgap.embeddings import Embeddings, Pair
 from modalgap.measure import MEASURES
+from modalgap.measure.classifier import folds, logistic
+from modalgap.measure.kendall_tau import tau_b
+from modalgap.measure.principal_angles import principal_angles_of
 
 NEED_LABELS = {"prediction_gini", "prediction_entropy"}
 NEED_FACTORS = {"moad_image", "moad_text"}
@@ -293,3 +300,46 @@ def test_pinned_landscape() -> None:
         assert pinned.digits(loss, want_loss) == want_loss
         assert pinned.digits(distance, want_distance) == want_distance
     assert list(details["scale"]) == list(pinned.LANDSCAPE)
+
+
+# what measures compute themselves, against libraries ------------------------------------------
+
+
+@pytest.mark.parametrize("values", [3, 10, 1000])
+def test_tau_b_against_scipy(values: int) -> None:
+    for seed, m in enumerate((2, 3, 7, 60, 500)):
+        x, y = np.random.default_rng(seed).integers(0, values, (2, m)).astype(float)
+        expected = scipy.stats.kendalltau(x, y).statistic
+        assert tau_b(x, y) == pytest.approx(expected, abs=1e-14, nan_ok=True)
+        assert tau_b(x, x) == pytest.approx(1.0 if np.ptp(x) else np.nan, nan_ok=True)
+    assert np.isnan(tau_b(np.zeros(5), np.arange(5.0)))
+
+
+def test_folds_against_sklearn() -> None:
+    for seed in range(5):
+        groups = np.random.default_rng(seed).integers(0, 30, 100)
+        theirs = [test for _, test in GroupKFold(5).split(groups, groups=groups)]
+        ours = [np.flatnonzero(held_out) for held_out in folds(groups, 5)]
+        assert all(map(np.array_equal, ours, theirs))
+
+
+@pytest.mark.parametrize("apart", [0.0, 0.3, 30.0])
+@pytest.mark.parametrize(("n", "d"), [(40, 3), (300, 50), (30, 80)])
+def test_logistic_regression_against_sklearn(n: int, d: int, apart: float) -> None:
+    random = np.random.default_rng(n)
+    kind = np.arange(n) % 2
+    rows = random.normal(size=(n, d)) + apart * kind[:, None] * random.normal(size=d) + 2
+    found = logistic(torch.from_numpy(rows), torch.from_numpy(kind).double()).numpy()
+    theirs = LogisticRegression(tol=1e-10, max_iter=10_000).fit(rows, kind)
+    expected = theirs.decision_function(rows)
+    np.testing.assert_allclose(rows @ found[:-1] + found[-1], expected, atol=0.02)
+
+
+def test_small_and_large_principal_angles() -> None:
+    # arccos alone would give about 1e-8 for 1e-12
+    angles = np.array([1e-12, 1e-6, 0.3, 1.2, np.pi / 2])
+    u = np.eye(10)[:, :5]
+    v = u * np.cos(angles) + np.eye(10)[:, 5:] * np.sin(angles)
+    turned = [np.linalg.qr(np.random.default_rng(i).normal(size=(5, 5)))[0] for i in range(2)]
+    found = principal_angles_of(torch.from_numpy(u @ turned[0]), torch.from_numpy(v @ turned[1]))
+    np.testing.assert_allclose(found.numpy(), angles, rtol=1e-3, atol=1e-15)

@@ -202,6 +202,7 @@ def test_one_measure_a_file_or_one_family() -> None:
     helpers = {
         "__init__",
         "base",
+        "classifier",
         "first",
         "intervals",
         "neighbours",

@@ -6,13 +6,21 @@ Everything takes and gives torch tensors. Rows are (n, d). Sums that matter are 
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from typing import Any, TypeVar
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 # Working memory for one block of similarities, in bytes. Two blocks may live at once.
 BLOCK_BYTES = 64 * 2**20
+# Matrices with at most this many entries are decomposed on one thread.
+SMALL = 1024 * 1024
+
+Matrix = TypeVar("Matrix", Tensor, NDArray[np.float64])
 
 
 @functools.cache
@@ -76,8 +84,76 @@ def blocks(n: int, columns: int, budget: int = BLOCK_BYTES) -> Iterator[tuple[in
 
 def psd_eigh(matrix: Tensor) -> tuple[Tensor, Tensor]:
     """Eigenvalues (d,) descending and clipped at zero, and eigenvectors (d, d) in columns."""
-    values, vectors = torch.linalg.eigh(matrix)
+    values, vectors = eigh(matrix)
     return values.flip(0).clamp_min(0.0), vectors.flip(1)
+
+
+def eigh(matrix: Matrix) -> tuple[Matrix, Matrix]:
+    """Eigenvalues (d,) ascending, and eigenvectors (d, d) in columns, of a symmetric matrix."""
+    values, vectors = _decompose(torch.linalg.eigh, matrix)
+    return values, vectors
+
+
+def eigenvalues(matrix: Matrix) -> Matrix:
+    """Eigenvalues (d,), ascending, of a symmetric matrix."""
+    return _decompose(torch.linalg.eigvalsh, matrix)[0]
+
+
+def svd(matrix: Matrix, *, full: bool = True) -> tuple[Matrix, Matrix, Matrix]:
+    """U, singular values descending, and Vᵀ; with ``full``, U and Vᵀ are square."""
+    left, values, right = _decompose(torch.linalg.svd, matrix, full_matrices=full)
+    return left, values, right
+
+
+def singular_values(matrix: Matrix) -> Matrix:
+    """Singular values, descending."""
+    return _decompose(torch.linalg.svdvals, matrix)[0]
+
+
+def qr(matrix: Matrix) -> tuple[Matrix, Matrix]:
+    """Q (n, min(n, d)) with orthonormal columns and the upper triangular R."""
+    q, r = _decompose(torch.linalg.qr, matrix)
+    return q, r
+
+
+def solve(matrix: Matrix, right: Matrix) -> Matrix:
+    """The X (d, k) with ``matrix`` @ X = ``right``, for a square matrix of full rank."""
+    return _decompose(torch.linalg.solve, matrix, right)[0]
+
+
+def pseudo_inverse(matrix: Matrix) -> Matrix:
+    """The Moore-Penrose inverse (p, d) of a matrix (d, p)."""
+    return _decompose(torch.linalg.pinv, matrix)[0]
+
+
+def _decompose(
+    operation: Callable[..., Any], *matrices: Matrix, **options: Any
+) -> tuple[Matrix, ...]:
+    """The results of a decomposition, as arrays if it was given arrays, else as tensors."""
+    arrays = isinstance(matrices[0], np.ndarray)
+    tensors = [torch.from_numpy(np.array(m)) if isinstance(m, np.ndarray) else m for m in matrices]
+    with one_thread() if max(m.numel() for m in tensors) <= SMALL else nullcontext():
+        found = operation(*tensors, **options)
+    results = (found,) if isinstance(found, Tensor) else tuple(found)
+    return tuple(each.numpy() if arrays else each for each in results)
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Run the block on one CPU thread.
+
+    Decompositions of small matrices hand work to and fro between threads many thousands of times.
+    They gain nothing from a second thread, and beside other processes they wait for it each time.
+    """
+    before = torch.get_num_threads()
+    if before == 1:
+        yield
+        return
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def top_directions(values: Tensor, share: float) -> int:

@@ -84,7 +84,6 @@ def compare(
     from modalgap.advise import compare as run
     from modalgap.atomic import check_target, replacing
     from modalgap.errors import OutputError
-    from modalgap.report.comparison import comparison_page
     from modalgap.unfinished import remove
 
     if output is not None:
@@ -105,6 +104,8 @@ def compare(
     )
     data.remark(found, paths)
     if output is not None and output.suffix.lower() == ".html":
+        from modalgap.report.comparison import comparison_page
+
         comparison_page(result, output, overwrite=force)
     elif output is not None:
         with replacing(output, overwrite=force) as file:

@@ -17,15 +17,17 @@ from modalgap.cli.convert import convert
 from modalgap.cli.demo import demo
 from modalgap.cli.encode import encode
 from modalgap.cli.evaluate import evaluate
+from modalgap.cli.group import group
 from modalgap.cli.listing import listing
 from modalgap.cli.measure import measure
 from modalgap.cli.report import report
 from modalgap.cli.train import train
 from modalgap.errors import ModalgapError
+from modalgap.waiting import wait_passively
 
-app = typer.Typer(
-    name="modalgap",
-    help="Measure, close and understand the modality gap of CLIP-like embeddings.",
+app = group(
+    "modalgap",
+    "Measure, close and understand the modality gap of CLIP-like embeddings.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -66,6 +68,7 @@ def main() -> None:
 
     Typer itself ends with 130 on Ctrl-C, and quietly when the reader of a pipe goes away.
     """
+    wait_passively()
     # a polite kill unwinds, so that files half written are removed
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     for stream in ("stdout", "stderr"):

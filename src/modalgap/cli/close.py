@@ -9,11 +9,12 @@ from typing import Annotated, Any
 import typer
 
 from modalgap.cli import data
+from modalgap.cli.group import group
 from modalgap.errors import OptionError
 
-app = typer.Typer(
-    name="close",
-    help="Close the gap: fit a map on a sample, apply it anywhere.",
+app = group(
+    "close",
+    "Close the gap: fit a map on a sample, apply it anywhere.",
     no_args_is_help=True,
 )
 

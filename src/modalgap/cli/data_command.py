@@ -9,8 +9,9 @@ import typer
 
 from modalgap.cli import data
 from modalgap.cli.encode import Root, Split
+from modalgap.cli.group import group
 
-app = typer.Typer(name="data", help="Data sets: what is there, what is missing; MAD to make.")
+app = group("data", "Data sets: what is there, what is missing; MAD to make.")
 
 
 @app.callback()

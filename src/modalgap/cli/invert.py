@@ -10,15 +10,16 @@ import typer
 
 from modalgap.cli import data
 from modalgap.cli.encode import Precision, Root, Split
+from modalgap.cli.group import group
 from modalgap.errors import InputError, OutputError
 
 if TYPE_CHECKING:
     from modalgap.embeddings import Embeddings, Pair
     from modalgap.invert import Inverted
 
-app = typer.Typer(
-    name="invert",
-    help="Features of one modality as features of the other, to compare within a modality.",
+app = group(
+    "invert",
+    "Features of one modality as features of the other, to compare within a modality.",
     no_args_is_help=True,
 )
 

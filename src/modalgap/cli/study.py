@@ -8,8 +8,9 @@ from typing import Annotated
 import typer
 
 from modalgap.cli import data
+from modalgap.cli.group import group
 
-app = typer.Typer(name="study", help="Make figures and tables of papers again, from nothing.")
+app = group("study", "Make figures and tables of papers again, from nothing.")
 
 
 @app.callback()

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from modalgap import checks
+from modalgap import checks, linalg
 from modalgap.close.base import Closer, CloserCard, Fitted
 from modalgap.close.known import Evidence
 from modalgap.close.shrink import check_shrinkage, shrunk
@@ -62,7 +62,7 @@ def _fit(
         covariance, _ = shrunk(rows.T @ rows / (n - 1), n, shrinkage, known.role)
         roots[known.role] = inverse_root(covariance)
     cross = roots[image.role] @ (x.T @ y / (n - 1)) @ roots[text.role]
-    U, values, Vt = np.linalg.svd(cross)
+    U, values, Vt = linalg.svd(cross)
     if values[0] < 1e-12:
         raise NotApplicable("matched rows have nothing in common: their cross-covariance is zero")
     weight = ((values[:k] / values[0]) ** float(power))[:, None]  # a common factor is normalised

@@ -11,9 +11,7 @@ Fails when: the last layer is no plain projection (attention pooling, a bias).
 
 from __future__ import annotations
 
-import numpy as np
-
-from modalgap import checks
+from modalgap import checks, linalg
 from modalgap.close.base import Closer, CloserCard, Fitted
 from modalgap.close.known import Evidence
 from modalgap.close.step import Step
@@ -50,14 +48,14 @@ def _fit(evidence: Evidence, *, top: int = 150, bottom: int = 50) -> Fitted:
             f"weights: both must project to the same width; got {on_image.shape[0]} and"
             f" {on_text.shape[0]} (give them as (d, p), rows of the shared space)"
         )
-    U, values, Vt = np.linalg.svd(on_image.T @ on_text, full_matrices=False)
+    U, values, Vt = linalg.svd(on_image.T @ on_text, full=False)
     rank = int((values > 1e-9 * values[0]).sum())
     if top + bottom >= rank:
         raise OptionError(f"top + bottom must be below the rank, {rank}; got {top} + {bottom}")
     kept = slice(top, rank - bottom)
     U, V = U[:, kept], Vt[kept].T
     maps = {
-        role: weights @ kept @ kept.T @ np.linalg.pinv(weights)
+        role: weights @ kept @ kept.T @ linalg.pseudo_inverse(weights)
         for role, weights, kept in (("image", on_image, U), ("text", on_text, V))
     }
     return Fitted(

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from modalgap import checks
+from modalgap import checks, linalg
 from modalgap.close.base import Closer, CloserCard, Fitted
 from modalgap.close.known import Evidence
 from modalgap.close.step import Step
@@ -36,7 +36,7 @@ def _fit(evidence: Evidence, *, k: int | None = None) -> Fitted:
     image, text = evidence.two
     n = text.rows_behind_covariance
     second = text.covariance * (n - 1) / n + np.outer(text.mean, text.mean)
-    values, vectors = np.linalg.eigh(second)
+    values, vectors = linalg.eigh(second)
     values, vectors = values[::-1], vectors[:, ::-1]
     rank = int((values > 1e-12 * values[0]).sum())
     kept = min(k or max(1, text.dim // 2), rank)

@@ -8,8 +8,7 @@ Fails when: fewer pairs than columns: the turn is then arbitrary in the directio
 
 from __future__ import annotations
 
-import numpy as np
-
+from modalgap import linalg
 from modalgap.close.base import Closer, CloserCard, Fitted
 from modalgap.close.known import Evidence
 from modalgap.close.step import Step
@@ -33,7 +32,7 @@ def _fit(evidence: Evidence, *, seed: int = 0) -> Fitted:
     image, text = evidence.two
     x, y = (side.double().numpy() for side in evidence.matched(seed))
     mean_x, mean_y = x.mean(0), y.mean(0)
-    U, values, Vt = np.linalg.svd((x - mean_x).T @ (y - mean_y))
+    U, values, Vt = linalg.svd((x - mean_x).T @ (y - mean_y))
     if values[0] < 1e-12:
         raise NotApplicable("matched rows have nothing in common: their cross-covariance is zero")
     R = U @ Vt

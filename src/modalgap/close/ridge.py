@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from modalgap import checks
+from modalgap import checks, linalg
 from modalgap.close.base import Closer, CloserCard, Fitted
 from modalgap.close.known import Evidence
 from modalgap.close.step import Step
@@ -45,7 +45,7 @@ def _fit(evidence: Evidence, *, penalty: float = 1.0, seed: int = 0) -> Fitted:
     weight = penalty * float(np.trace(own)) / text.dim
     if weight <= 1e-12:
         raise NotApplicable(f"all rows of the {text.role}s are the same")
-    A = np.linalg.solve(own + weight * np.eye(text.dim), (y - mean_y).T @ (x - mean_x)).T
+    A = linalg.solve(own + weight * np.eye(text.dim), (y - mean_y).T @ (x - mean_x)).T
     return Fitted(
         {image.role: (), text.role: (Step(A, mean_x - A @ mean_y),)},
         {"pairs": len(x), "penalty_weight": weight},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from modalgap import linalg
 from modalgap.close.step import Floats
 from modalgap.errors import NotApplicable, OptionError
 
@@ -37,7 +38,7 @@ def shrunk(covariance: Floats, n: int, given: float | None, role: str) -> tuple[
         raise NotApplicable(f"all rows of the {role}s are the same")
     rho = oas(covariance, n) if given is None else float(given)
     found = (1 - rho) * covariance + rho * mean * np.eye(d)
-    if np.linalg.eigvalsh(found)[0] <= 1e-9 * mean:
+    if linalg.eigenvalues(found)[0] <= 1e-9 * mean:
         raise NotApplicable(
             f"the covariance of {n} {role} rows in {d} columns is singular; give shrinkage above 0"
         )

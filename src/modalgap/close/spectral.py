@@ -9,9 +9,7 @@ Transductive: new rows have no place. Reported to hurt retrieval.
 
 from __future__ import annotations
 
-import torch
-
-from modalgap import checks
+from modalgap import checks, linalg
 from modalgap.close.base import Closer, CloserCard
 from modalgap.close.moved import moved
 from modalgap.embeddings import Pair
@@ -39,9 +37,9 @@ def _transform(pair: Pair, *, k: int = 64) -> Pair:
         bool((degree_x > 1e-9).all() and (degree_y > 1e-9).all()),
         "a row is on average dissimilar to the other modality: the graph has negative degrees",
     )
-    qx, rx = torch.linalg.qr(x / degree_x.sqrt()[:, None])
-    qy, ry = torch.linalg.qr(y / degree_y.sqrt()[:, None])
-    U, values, Vt = torch.linalg.svd(rx @ ry.T)
+    qx, rx = linalg.qr(x / degree_x.sqrt()[:, None])
+    qy, ry = linalg.qr(y / degree_y.sqrt()[:, None])
+    U, values, Vt = linalg.svd(rx @ ry.T)
     rank = int((values > 1e-10 * values[0]).sum())
     checks.needs(rank > 1, "the similarity graph has one direction only")
     kept = slice(1, min(k + 1, rank))  # the first is constant

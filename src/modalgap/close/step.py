@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from modalgap import linalg
 from modalgap.errors import InputError
 
 Floats = NDArray[np.float64]
@@ -67,7 +68,7 @@ class Step:
             whole = bool((np.abs(self.matrix) > 1e-9 * np.abs(self.matrix).max()).all())
         elif self.matrix is not None:
             rows, columns = self.matrix.shape
-            whole = rows == columns and bool(np.linalg.cond(self.matrix) < 1e6)
+            whole = rows == columns and _invertible(self.matrix)
         else:
             whole = True
         if not whole or self.offset is None or not self.unit:
@@ -100,7 +101,13 @@ class Step:
         if self.matrix is None:
             return rows
         matrix = torch.from_numpy(self.matrix)
-        return rows / matrix if matrix.ndim == 1 else torch.linalg.solve(matrix, rows.T).T
+        return rows / matrix if matrix.ndim == 1 else linalg.solve(matrix, rows.T).T
+
+
+def _invertible(matrix: Floats) -> bool:
+    """Whether the condition number of a square matrix is below 10⁶."""
+    values = linalg.singular_values(matrix)
+    return bool(values[0] < 1e6 * values[-1])
 
 
 def lengths(rows: Tensor) -> Tensor:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from modalgap import linalg
 from modalgap.close.base import Closer, CloserCard, Fitted
 from modalgap.close.known import Evidence
 from modalgap.close.shrink import check_shrinkage, shrunk
@@ -43,7 +44,7 @@ def _fit(evidence: Evidence, *, shrinkage: float | None = None) -> Fitted:
 
 def inverse_root(matrix: Floats) -> Floats:
     """The symmetric M^(−½) of a positive definite matrix."""
-    values, vectors = np.linalg.eigh(matrix)
+    values, vectors = linalg.eigh(matrix)
     found: Floats = (vectors / np.sqrt(values)) @ vectors.T
     return found
 

@@ -16,10 +16,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import expit
-from sklearn.isotonic import IsotonicRegression
-from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import roc_auc_score
 
 from modalgap import checks
 from modalgap.embeddings import Pair
@@ -70,7 +66,7 @@ class Calibration:
             raise InputError(f"scores: must be numbers; got {error}") from error
         if how == "isotonic":
             return np.asarray(np.interp(given, self.scores, self.probabilities))
-        return np.asarray(expit(self.slope * given + self.intercept))
+        return np.exp(-np.logaddexp(0.0, -(self.slope * given + self.intercept)))
 
     def threshold(self, precision: float = 0.9) -> float:
         """The least score such that this share of what scores as high are matches.
@@ -261,6 +257,9 @@ def _within(codes: Ints, random: np.random.Generator) -> tuple[Ints, Ints]:
 
 
 def _fitted(kind: str, scores: Floats, match: NDArray[np.bool_], prior: float) -> Calibration:
+    from sklearn.isotonic import IsotonicRegression
+    from sklearn.linear_model import LogisticRegression
+
     weights = _weights(match, prior)
     isotonic = IsotonicRegression(y_min=0, y_max=1, out_of_bounds="clip")
     isotonic.fit(scores, match.astype(np.float64), weights)
@@ -290,6 +289,8 @@ def _prior(prior: float) -> float:
 
 
 def _auc(values: NDArray[np.float64], _weights: Floats) -> float:
+    from sklearn.metrics import roc_auc_score
+
     return float(roc_auc_score(values[:, 1], values[:, 0]))
 
 

@@ -12,7 +12,6 @@ import warnings
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.cluster import KMeans
 
 from modalgap import checks
 from modalgap.embeddings import Pair
@@ -57,6 +56,8 @@ def _clustering(
 def _score(
     rows: NDArray[np.float32], truth: NDArray[np.int64], k: int, seed: int, better: str
 ) -> Scores:
+    from sklearn.cluster import KMeans
+
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about rows that are all the same
         found = KMeans(k, n_init=4, random_state=seed % 2**32).fit_predict(rows)

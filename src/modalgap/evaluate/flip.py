@@ -12,8 +12,8 @@ Source: order statistics; the quantity is the robustness of Chowers et al. 2026,
 from __future__ import annotations
 
 import numpy as np
+import torch
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import log_ndtr
 
 from modalgap.errors import InputError, OptionError
 
@@ -54,6 +54,7 @@ def flip_probability(
         best = row.argmax()
         ahead = (row[best] - np.delete(row, best)) / spread[i]
         near = ahead[ahead < 12]  # farther ones never come near
-        stays = np.exp(log_ndtr(near[:, None] + z).sum(0)) @ weights
+        logs = torch.special.log_ndtr(torch.from_numpy(near[:, None] + z))
+        stays = logs.sum(0).exp().numpy() @ weights
         found[i] = 1 - stays
     return np.clip(found, 0.0, 1.0)

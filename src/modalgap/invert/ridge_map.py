@@ -7,10 +7,9 @@ dimensions unless α is large, and beyond what its pairs show.
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
-from modalgap import checks
+from modalgap import checks, linalg
 from modalgap.errors import NotApplicable
 from modalgap.invert.base import Given, Inversion, InversionCard, Inverter
 from modalgap.invert.closed import Mapped, pairs_of
@@ -51,7 +50,7 @@ def _ridge_map(given: Given, *, alpha: float = 0.1) -> Inverter:
     if spread < LEAST * len(x):
         raise NotApplicable(f"bank: must hold {given.modality}s that differ; these are all alike")
     within.diagonal().add_(max(alpha, 1e-9) * spread)
-    weights: Tensor = torch.linalg.solve(within, x.T @ y)  # (d, d), rows times it
+    weights: Tensor = linalg.solve(within, x.T @ y)  # (d, d), rows times it
 
     def mapped(rows: Tensor) -> Tensor:
         centred = rows.double() - mx

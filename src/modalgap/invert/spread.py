@@ -21,6 +21,7 @@ from modalgap.invert.base import Done, Given, Inverter
 from modalgap.invert.parts import Span
 from modalgap.invert.registry import METHODS
 from modalgap.progress import progress
+from modalgap.waiting import passive_children
 from modalgap.workers import begin
 
 BUDGET = 2**28  # bytes that a batch holds on the CPU: more are no faster, and a kill costs them
@@ -92,6 +93,7 @@ def together(
     bare = replace(work, given=replace(work.given, encoder=None))
     with (
         progress("inverting", data.n, first=first) as advance,
+        passive_children(),
         ProcessPoolExecutor(
             len(places), context, initializer=_begin, initargs=(bare, queue, threads)
         ) as pool,

@@ -10,9 +10,8 @@ Fails when: rows are not many more than dimensions: the second part is then bias
 
 from __future__ import annotations
 
-import torch
-
 from modalgap.card import Card
+from modalgap.linalg import singular_values
 from modalgap.measure.base import Evidence, Measure
 from modalgap.result import Value
 
@@ -66,7 +65,7 @@ def _parts(evidence: Evidence) -> tuple[float, float]:
     square = float(evidence.gap @ evidence.gap)
     (dx, ux), (dy, uy) = evidence.image.spectrum, evidence.text.spectrum
     cross = dx.sqrt()[:, None] * (ux.T @ uy) * dy.sqrt()
-    shape = dx.sum() + dy.sum() - 2 * torch.linalg.svdvals(cross).sum()
+    shape = dx.sum() + dy.sum() - 2 * singular_values(cross).sum()
     return square, max(0.0, float(shape))
 
 

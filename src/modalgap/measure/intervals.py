@@ -13,13 +13,16 @@ none: an interval around a biased number would look like knowledge.
 
 from __future__ import annotations
 
+import functools
+import math
 from collections.abc import Callable
+from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 LEVEL = 0.95
+Z = NormalDist().inv_cdf((1 + LEVEL) / 2)
 Interval = tuple[float, float] | None
 Floats = NDArray[np.float64]
 
@@ -40,7 +43,7 @@ def jackknife(values: Floats, low: float | None = None, high: float | None = Non
     if groups < 5 or not np.isfinite(values).all():
         return None
     error = np.sqrt((groups - 1) / groups * ((left - left.mean()) ** 2).sum())
-    return _cut(value, stats.t.ppf((1 + LEVEL) / 2, groups - 1) * error, low, high)
+    return _cut(value, student_t(groups - 1) * error, low, high)
 
 
 def jackknife_of_items(
@@ -51,14 +54,13 @@ def jackknife_of_items(
     if n < 5 or not np.isfinite(left).all():
         return None
     error = np.sqrt((n - 1) / n * ((left - left.mean()) ** 2).sum())
-    return _cut(value, stats.norm.ppf((1 + LEVEL) / 2) * error, low, high)
+    return _cut(value, Z * error, low, high)
 
 
 def wilson(share: float, n: int) -> Interval:
     """Wilson interval of a share of n independent items."""
-    z = float(stats.norm.ppf((1 + LEVEL) / 2))
-    middle = (share + z * z / (2 * n)) / (1 + z * z / n)
-    half = z / (1 + z * z / n) * np.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
+    middle = (share + Z * Z / (2 * n)) / (1 + Z * Z / n)
+    half = Z / (1 + Z * Z / n) * np.sqrt(share * (1 - share) / n + Z * Z / (4 * n * n))
     low = 0.0 if share == 0 else max(0.0, middle - half)  # exact at the ends, where rounding is not
     high = 1.0 if share == 1 else min(1.0, middle + half)
     return float(low), float(high)
@@ -101,8 +103,32 @@ def bootstrap_counts(
     n = int(counts.sum())
     random = np.random.default_rng(seed)
     found = [number(random.multinomial(n, counts / n).astype(np.float64)) for _ in range(draws)]
-    half = stats.norm.ppf((1 + LEVEL) / 2) * np.std(found)
+    half = Z * float(np.std(found))
     return _cut(number(counts.astype(np.float64)), half, 0.0, 1.0)
+
+
+@functools.cache
+def student_t(freedom: int) -> float:
+    """The t for which Student's distribution has ``LEVEL`` of its mass in −t … t.
+
+    With a whole number of degrees of freedom the mass is a finite sum in θ = arctan(t/√ν)
+    (Abramowitz & Stegun 26.7.3, 26.7.4), which is inverted by halving.
+    """
+    low, high = 0.0, math.pi / 2
+    for _ in range(60):
+        theta = (low + high) / 2
+        low, high = (theta, high) if _mass(theta, freedom) < LEVEL else (low, theta)
+    return math.sqrt(freedom) * math.tan((low + high) / 2)
+
+
+def _mass(theta: float, freedom: int) -> float:
+    cosine, odd = math.cos(theta), freedom % 2
+    term, total = (cosine, 0.0) if odd else (1.0, 0.0)
+    for i in range(1 + odd, freedom, 2):
+        total += term
+        term *= cosine**2 * i / (i + 1)
+    total *= math.sin(theta)
+    return 2 / math.pi * (theta + total) if odd else total
 
 
 def _cut(value: float, half: float, low: float | None, high: float | None) -> Interval:

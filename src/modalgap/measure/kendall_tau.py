@@ -10,9 +10,11 @@ returns about 0.46–0.49 almost whatever the data; this is the ordinary distanc
 
 from __future__ import annotations
 
+from bisect import bisect_right
+
 import numpy as np
 import torch
-from scipy.stats import kendalltau
+from numpy.typing import NDArray
 from torch import Tensor
 
 from modalgap.card import Card
@@ -71,10 +73,34 @@ def _kendall_tau(evidence: Evidence, *, cap: int = 500, seed: int = 0) -> Value:
     with progress("neighbourhood order", len(images)) as advance:
         for c in range(len(images)):
             others = np.arange(len(images)) != c
-            tau = kendalltau(inside_images[c, others], inside_texts[c, others]).statistic
+            tau = tau_b(inside_images[c, others], inside_texts[c, others])
             distances.append((1 - tau) / 2)
             advance(1)
     return Value(float(np.mean(distances)), params={"compared": len(images)})
+
+
+def tau_b(x: NDArray[np.float64], y: NDArray[np.float64]) -> float:
+    """Kendall's τ_b of two sequences (m,), in O(m log m); nan where one of them is constant."""
+    order = np.lexsort((y, x))
+    x, y_of_x, y = x[order], y[order], np.sort(y)
+    discordant, seen = 0, list[float]()
+    for i, value in enumerate(y_of_x.tolist()):
+        place = bisect_right(seen, value)
+        discordant += i - place
+        seen.insert(place, value)
+    same_x, same_y = x[1:] == x[:-1], y[1:] == y[:-1]
+    pairs = len(x) * (len(x) - 1) // 2
+    in_x, in_y = pairs - _tied(same_x), pairs - _tied(same_y)
+    in_both = in_x + in_y - pairs + _tied(same_x & (y_of_x[1:] == y_of_x[:-1]))
+    scale = float(in_x) * float(in_y)
+    return float((in_both - 2 * discordant) / scale**0.5) if scale else float("nan")
+
+
+def _tied(same: NDArray[np.bool_]) -> int:
+    """Pairs of equal values in a sorted sequence; ``same``: whether each equals the one before."""
+    ends = np.flatnonzero(~np.append(same, False))
+    sizes = np.diff(ends, prepend=-1)
+    return int((sizes * (sizes - 1) // 2).sum())
 
 
 def _class_means(side: Embeddings, labels: Tensor, found: Tensor, classes: int) -> Tensor:

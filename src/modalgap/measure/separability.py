@@ -16,6 +16,7 @@ import torch
 from modalgap.card import Card
 from modalgap.checks import needs, sample, whole
 from modalgap.measure.base import Evidence, Measure
+from modalgap.measure.classifier import folds, logistic
 from modalgap.measure.intervals import wilson
 from modalgap.result import Value
 
@@ -39,25 +40,20 @@ CARD = Card(
 
 def _separability(evidence: Evidence, *, cap: int = 1000, seed: int = 0) -> Value:
     """At most ``cap`` rows of each modality, drawn with ``seed``."""
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.model_selection import GroupKFold
-
     whole("cap", cap, FOLDS)
     number = min(cap, evidence.image.n, evidence.text.n)
     images, texts = sample(evidence.image.n, number, seed), sample(evidence.text.n, number, seed)
     groups = np.concatenate([evidence.image.clusters[images], evidence.text.clusters[texts]])
     needs(len(np.unique(groups)) >= FOLDS, f"it needs at least {FOLDS} items for its folds")
     rows = torch.cat([evidence.pair.image.take(images), evidence.pair.text.take(texts)])
-    rows = rows.double().numpy() * np.sqrt(
-        evidence.pair.dim
-    )  # unit variance, as the penalty expects
-    kind = np.repeat([0, 1], number)
-    right = np.zeros(len(kind))
-    for train, test in GroupKFold(FOLDS).split(rows, kind, groups):
-        if len(np.unique(kind[train])) < 2:
+    rows = rows.double() * evidence.pair.dim**0.5  # unit variance, as the penalty expects
+    kind = torch.arange(2, dtype=torch.float64).repeat_interleave(number)
+    right = torch.zeros(len(kind), dtype=torch.float64)
+    for held_out in map(torch.from_numpy, folds(groups, FOLDS)):
+        if kind[~held_out].min() == kind[~held_out].max():
             continue
-        fitted = LogisticRegression(max_iter=1000).fit(rows[train], kind[train])
-        right[test] = fitted.predict(rows[test]) == kind[test]
+        w = logistic(rows[~held_out], kind[~held_out])
+        right[held_out] = ((rows[held_out] @ w[:-1] + w[-1] > 0) == kind[held_out]).double()
     value = float(right.mean())
     return Value(value, wilson(value, len(np.unique(groups))))
 

@@ -11,6 +11,7 @@ import torch
 from matplotlib.figure import Figure
 from torch.nn import functional
 
+from modalgap import linalg
 from modalgap.checks import sample
 from modalgap.embeddings import Pair
 from modalgap.report.draw.base import HEIGHT, SMALL, WIDTH, apart, axes
@@ -113,7 +114,7 @@ def _plane(pair: Pair, before: Pair) -> Plane:
     middle = torch.cat(sides).mean(0)
     across = torch.cat(sides) - middle
     across = across - (across @ along)[:, None] * along
-    first = torch.linalg.svd(across, full_matrices=False)[2][0]
+    first = linalg.svd(across, full=False)[2][0]
     first = first * first[first.abs().argmax()].sign()
     points = tuple(
         torch.stack([(side - middle) @ along, (side - middle) @ first], 1).numpy() for side in sides

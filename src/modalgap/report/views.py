@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from modalgap import linalg
 from modalgap.checks import sample
 from modalgap.embeddings import Embeddings, Pair
 from modalgap.result import Result
@@ -142,7 +143,7 @@ def _pca(sides: tuple[Tensor, ...], lines: list[tuple[int, int]]) -> Plane | Non
         return None
     centred = pooled - pooled.mean(0)
     wide = centred.shape[1] > len(centred)
-    values, vectors = torch.linalg.eigh(centred @ centred.T if wide else centred.T @ centred)
+    values, vectors = linalg.eigh(centred @ centred.T if wide else centred.T @ centred)
     axes = centred.T @ vectors[:, -2:] if wide else vectors[:, -2:]
     axes = (axes / axes.norm(dim=0).clamp_min(1e-300)).flip(1)  # (d, 2)
     largest = axes.abs().argmax(0)

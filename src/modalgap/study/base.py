@@ -22,6 +22,7 @@ from modalgap.progress import progress
 from modalgap.result import Table
 from modalgap.train import Config, Run, read_run, train
 from modalgap.train.log import read_log
+from modalgap.waiting import passive_children
 from modalgap.workers import begin
 
 FILE = "study.json"
@@ -105,7 +106,10 @@ def train_all(
         }
     context = multiprocessing.get_context("spawn")  # each has threads of its own
     threads = max(1, processors // jobs)
-    with ProcessPoolExecutor(jobs, context, initializer=_begin, initargs=(threads,)) as pool:
+    with (
+        passive_children(),
+        ProcessPoolExecutor(jobs, context, initializer=_begin, initargs=(threads,)) as pool,
+    ):
         waiting = {
             name: pool.submit(_train, config.plain(), str(folder / name), overwrite)
             for name, config in configs.items()

@@ -12,12 +12,11 @@ import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from scipy import stats
-
 from modalgap.checks import several, whole
 from modalgap.data.mad import build, digits
 from modalgap.data.mad.captions import MOST
 from modalgap.errors import OptionError
+from modalgap.measure.intervals import student_t
 from modalgap.progress import progress
 from modalgap.result import Table, Value
 from modalgap.study.base import check_settings, keep, kept, train_all
@@ -126,10 +125,6 @@ def _over_seeds(found: Sequence[Mapping[str, Value]]) -> dict[str, Value]:
         if len(values) < len(found):
             continue
         middle = statistics.fmean(values)
-        half = (
-            float(stats.t.ppf(0.975, len(values) - 1))
-            * statistics.stdev(values)
-            / len(values) ** 0.5
-        )
+        half = student_t(len(values) - 1) * statistics.stdev(values) / len(values) ** 0.5
         made[name] = Value(middle, (middle - half, middle + half), details={"runs": values})
     return made

@@ -33,6 +33,7 @@ from modalgap.train.mad_batches import MadBatches
 from modalgap.train.source_batches import SourceBatches
 from modalgap.train.verb import CONFIG, MODEL
 from modalgap.unfinished import work_folder
+from modalgap.waiting import passive_children
 
 MOST_WORKERS = 8
 READING = ("split", "root", "image_column", "text_column", "limit")
@@ -96,7 +97,8 @@ def _fabric(config: Config) -> Any:
             ) from error
         if config.precision == "fp16" and fabric.device.type == "cpu":
             raise OptionError("precision: fp16 needs a GPU; on the CPU take bf16 or fp32")
-        fabric.launch()
+        with passive_children():
+            fabric.launch()
     return fabric
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from modalgap import linalg
 from modalgap.train.batches import Batch
 from modalgap.train.step import Towers
 
@@ -31,6 +32,6 @@ def turn(model: torch.nn.Module, batch: Batch, part: int = 256) -> Tensor:
             sums = product if sums is None else sums + product
     model.train(was)
     assert sums is not None  # noqa: S101 - a batch has pairs
-    U, _, Vt = torch.linalg.svd(sums)
+    U, _, Vt = linalg.svd(sums)
     found: Tensor = U @ Vt
     return found

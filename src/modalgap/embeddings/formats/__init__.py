@@ -6,19 +6,32 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO
 
-from modalgap.embeddings.formats import npy, npz, parquet, safetensors
+from modalgap.embeddings.formats import npy, npz, safetensors
 from modalgap.embeddings.formats.contents import Contents
 from modalgap.embeddings.pair import Embeddings, Pair
+
+
+def _read_parquet(path: Path) -> Contents:
+    from modalgap.embeddings.formats import parquet  # imports pyarrow, which few files need
+
+    return parquet.read(path)
+
+
+def _write_parquet(data: Pair | Embeddings, file: IO[bytes]) -> Iterator[int]:
+    from modalgap.embeddings.formats import parquet
+
+    return parquet.write(data, file)
+
 
 READERS: dict[str, Callable[[Path], Contents]] = {
     ".npy": npy.read,
     ".npz": npz.read,
-    ".parquet": parquet.read,
+    ".parquet": _read_parquet,
     ".safetensors": safetensors.read,
 }
 WRITERS: dict[str, Callable[[Pair | Embeddings, IO[bytes]], Iterator[int]]] = {
     ".npz": npz.write,
-    ".parquet": parquet.write,
+    ".parquet": _write_parquet,
     ".safetensors": safetensors.write,
 }
 

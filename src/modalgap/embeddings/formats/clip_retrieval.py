@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from modalgap.embeddings.formats import npy, parquet
+from modalgap.embeddings.formats import npy
 from modalgap.embeddings.formats.contents import Contents, Side
 from modalgap.embeddings.formats.files import natural
 from modalgap.embeddings.formats.shards import join
@@ -56,6 +56,8 @@ def _shard(paths: dict[str, Path], metadata: Path | None) -> Contents:
     sides = {side: _matrix(path) for side, path in paths.items()}
     counts = {str(paths[side]): found.rows.shape[0] for side, found in sides.items()}
     if metadata is not None:
+        from modalgap.embeddings.formats import parquet
+
         counts[str(metadata)], strings = parquet.read_strings(
             metadata, [_NAME_COLUMNS[side] for side in sides]
         )
