@@ -14,6 +14,7 @@ from pathlib import Path
 
 from scipy import stats
 
+from modalgap.arguments import checked
 from modalgap.checks import several, whole
 from modalgap.data.mad import build, digits
 from modalgap.data.mad.captions import MOST
@@ -37,6 +38,7 @@ HEADS = {
 }
 
 
+@checked
 def imbalance(
     output: str | Path,
     *,

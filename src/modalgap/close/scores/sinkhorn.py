@@ -16,7 +16,7 @@ from torch import Tensor
 
 from modalgap import checks
 from modalgap.close.scores.base import CorrectionCard, Rule
-from modalgap.errors import OptionError
+from modalgap.errors import OptionError, quoted
 
 CARD = CorrectionCard(
     name="sinkhorn",
@@ -34,7 +34,7 @@ def _learn(
     checks.at_least("temperature", temperature, 1e-3)
     checks.whole("steps", steps, 1)
     if not math.isfinite(temperature):
-        raise OptionError(f"temperature must be finite; got {temperature!r}")
+        raise OptionError(f"temperature must be finite; got {quoted(temperature)}")
     scores = (bank @ gallery.T).double() / temperature
     v = torch.zeros(len(gallery), dtype=torch.float64)
     for _ in range(steps):
