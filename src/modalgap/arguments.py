@@ -11,6 +11,7 @@ import builtins
 import collections.abc
 import functools
 import inspect
+import re
 import types
 import typing
 from collections.abc import Callable, Iterable, Mapping
@@ -91,7 +92,7 @@ def _function(function: Callable[..., Any]) -> Callable[..., Any]:
             value = bound.arguments[name] = plain(value)
             rule = rules.get(name)
             if rule is not None and not rule[0](value):
-                raise OptionError(f"{name}: must be {rule[1]}; got {described(value)}")
+                raise OptionError(f"{name} must be {rule[1]}; got {described(value)}")
         for name in spread & set(bound.arguments):
             given = bound.arguments[name]
             bound.arguments[name] = (
@@ -149,7 +150,7 @@ def _rule(annotation: Any) -> Rule | None:
     kind = origin or annotation
     if kind is collections.abc.Callable:
         return callable, "a function"
-    if not inspect.isclass(kind) or kind is object or isinstance(kind, TypeVar):
+    if not inspect.isclass(kind) or kind in (Any, object) or isinstance(kind, TypeVar):
         return None
     if getattr(kind, "_is_protocol", False):
         return None
@@ -157,8 +158,9 @@ def _rule(annotation: Any) -> Rule | None:
         return _mapping(inner)
     if kind in (collections.abc.Iterable, collections.abc.Sequence, list, tuple):
         return _several(kind, inner)
-    article = "an" if kind.__name__[0] in "AEIOU" else "a"
-    return (lambda value: isinstance(value, kind)), f"{article} {kind.__name__}"
+    name = kind.__name__
+    article = "" if name.endswith("s") else "an " if name[0] in "AEIOU" else "a "
+    return (lambda value: isinstance(value, kind)), f"{article}{name}"
 
 
 def _either(rules: list[Rule | None]) -> Rule | None:
@@ -172,6 +174,11 @@ def _either(rules: list[Rule | None]) -> Rule | None:
     *most, last = said
     words = f"{', '.join(most)} or {last}" if most else last
     return (lambda value: any(test(value) for test, _ in found)), words
+
+
+def _plural(words: str) -> str:
+    """ "a string or a Task" as "strings or Tasks"."""
+    return re.sub(r"\ban? (\w+)", r"\1s", words)
 
 
 def _mapping(inner: tuple[Any, ...]) -> Rule:
@@ -190,8 +197,7 @@ def _several(kind: Any, inner: tuple[Any, ...]) -> Rule:
     element = _rule(inner[0]) if inner and kind is not tuple else None
     if kind is tuple and len(inner) == 2 and inner[1] is Ellipsis:
         element = _rule(inner[0])
-    what = {"a string": "strings", "an integer": "integers", "a number": "numbers"}
-    words = "a list" if element is None else f"a list of {what.get(element[1], element[1])}"
+    words = "a list" if element is None else f"a list of {_plural(element[1])}"
 
     def passes(value: Any) -> bool:
         if isinstance(value, str | bytes | Mapping):

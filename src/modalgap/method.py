@@ -154,7 +154,7 @@ def pick(given: object, known: Mapping[str, Kind], kind: type[Kind], argument: s
         return given
     if not isinstance(given, str):
         raise OptionError(
-            f"{argument}: must be the name of a {kind.kind} or a {kind.__name__};"
+            f"{argument} must be the name of a {kind.kind} or a {kind.__name__};"
             f" got {quoted(given)}"
         )
     if given not in known:

@@ -24,7 +24,7 @@ from modalgap.atomic import replacing
 from modalgap.close.base import Closer
 from modalgap.close.registry import CLOSERS
 from modalgap.close.scores import CORRECTIONS
-from modalgap.close.scores.base import Rule
+from modalgap.close.scores.base import CorrectionRule
 from modalgap.embeddings import Pair, describe_input
 from modalgap.embeddings.arrays import takes_pair
 from modalgap.embeddings.formats.files import parsing
@@ -311,7 +311,7 @@ def _split(only: Only) -> tuple[list[str | Way], list[str | Task]]:
     for each in asked:
         if isinstance(each, Task) or (isinstance(each, str) and each in (*TASKS, "zeroshot")):
             tasks.append(each)
-        elif isinstance(each, Closer | Rule):
+        elif isinstance(each, Closer | CorrectionRule):
             closers.append(Way.by(each))
         elif isinstance(each, str) and each.partition(":")[0] in {*CLOSERS, *CORRECTIONS}:
             closers.append(each)

@@ -14,7 +14,7 @@ from modalgap.close.affine import AffineMap
 from modalgap.close.base import Closer
 from modalgap.close.registry import CLOSERS
 from modalgap.close.scores import CORRECTIONS, correct
-from modalgap.close.scores.base import Rule
+from modalgap.close.scores.base import CorrectionRule
 from modalgap.close.verb import Transductive, close, fit
 from modalgap.embeddings import Pair, pick_images
 from modalgap.errors import InputError, NotApplicable, OptionError, quoted
@@ -36,13 +36,13 @@ class Way:
     """
 
     name: str
-    method: Closer | Rule
+    method: Closer | CorrectionRule
     options: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def corrects(self) -> bool:
         """Whether it changes scores and no vectors."""
-        return isinstance(self.method, Rule)
+        return isinstance(self.method, CorrectionRule)
 
     @property
     def transductive(self) -> bool:
@@ -56,7 +56,7 @@ class Way:
         return self.method
 
     @classmethod
-    def by(cls, method: Closer | Rule) -> Way:
+    def by(cls, method: Closer | CorrectionRule) -> Way:
         """A closer or correction with its default options."""
         return cls(method.name, method)
 
@@ -136,7 +136,7 @@ class Closed:
             return outcome(task, self.judged, options)
         if task is not retrieval:
             raise NotApplicable(f"{self.way.name} corrects scores: it is for retrieval")
-        assert isinstance(self.way.method, Rule)  # noqa: S101 - it corrects
+        assert isinstance(self.way.method, CorrectionRule)  # noqa: S101 - it corrects
         corrections = []
         for gallery, bank in (
             (self.judged.text, self.fitted.image),

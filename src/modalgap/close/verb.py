@@ -37,9 +37,9 @@ def fit(data: Fittable, /, method: str | Closer = "center", **options: Any) -> A
 
     Args:
         data: a ``Pair``; two arrays: ``fit(x, y)``; ``PairMoments`` of a stream; one
-            ``Embeddings``; or a mapping of roles (any names: "image", "text", "query" …) to ``Embeddings``, arrays (n, d), ``Moments``,
-            or means (d,) that somebody published. For ``isoclip``, a mapping of "image" and "text"
-            to projection weights (d, p).
+            ``Embeddings``; or a mapping of roles (any names: "image", "text", "query" …) to
+            ``Embeddings``, arrays (n, d), ``Moments``, or means (d,) that somebody published. For
+            ``isoclip``, a mapping of "image" and "text" to projection weights (d, p).
         method: the name of a closer, ``modalgap.close.CLOSERS`` lists them; or one of your own.
         **options: the closer's own.
 

@@ -58,7 +58,7 @@ class Embeddings:
         self,
         vectors: ArrayLike | Tensor | Rows,
         modality: str = "image",
-        names: Sequence[str] | None = None,
+        names: Sequence[object] | None = None,
         factors: Mapping[str, ArrayLike] | None = None,
         provenance: Mapping[str, object] | None = None,
         source: str = "",

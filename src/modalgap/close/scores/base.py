@@ -38,7 +38,7 @@ class CorrectionCard:
 
 
 @dataclass(frozen=True, repr=False)
-class Rule(Method, Generic[Options]):
+class CorrectionRule(Method, Generic[Options]):
     """A card; how to look at gallery and bank; how to correct a block of scores.
 
     Attributes:
@@ -79,7 +79,7 @@ class Correction:
         used: its options, defaults included.
     """
 
-    rule: Rule
+    rule: CorrectionRule
     gallery: Tensor
     learnt: Mapping[str, Tensor]
     used: Mapping[str, Any]
@@ -99,7 +99,9 @@ class Correction:
 
 
 @checked
-def correct(gallery: Rows, bank: Rows, method: str | Rule = "nnn", **options: Any) -> Correction:
+def correct(
+    gallery: Rows, bank: Rows, method: str | CorrectionRule = "nnn", **options: Any
+) -> Correction:
     """Fit a correction of scores.
 
     Args:
@@ -115,7 +117,7 @@ def correct(gallery: Rows, bank: Rows, method: str | Rule = "nnn", **options: An
     """
     from modalgap.close.scores.registry import CORRECTIONS
 
-    rule = pick(method, CORRECTIONS, Rule, "method")
+    rule = pick(method, CORRECTIONS, CorrectionRule, "method")
     rule.check_options(options)
     used = {**rule.options, **options}
     learn: Callable[..., dict[str, Tensor]] = rule.learn

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from modalgap import checks
-from modalgap.close.scores.base import CorrectionCard, Rule
+from modalgap.close.scores.base import CorrectionCard, CorrectionRule
 from modalgap.errors import OptionError, quoted
 from modalgap.linalg import blocks
 
@@ -49,4 +49,4 @@ def _apply(scores: Tensor, learnt: Mapping[str, Tensor], _used: Mapping[str, Any
     return torch.where(caught[:, None], normalised, scores)
 
 
-qbnorm = Rule(CARD, _learn, _apply)
+qbnorm = CorrectionRule(CARD, _learn, _apply)

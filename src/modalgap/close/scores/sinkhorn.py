@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from modalgap import checks
-from modalgap.close.scores.base import CorrectionCard, Rule
+from modalgap.close.scores.base import CorrectionCard, CorrectionRule
 from modalgap.errors import OptionError, quoted
 
 CARD = CorrectionCard(
@@ -47,4 +47,4 @@ def _apply(scores: Tensor, learnt: Mapping[str, Tensor], _used: Mapping[str, Any
     return scores + learnt["bias"]
 
 
-sinkhorn = Rule(CARD, _learn, _apply)
+sinkhorn = CorrectionRule(CARD, _learn, _apply)
