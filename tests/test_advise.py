@@ -115,7 +115,7 @@ def test_a_map_never_sees_what_it_is_judged_on() -> None:
 
 def test_numbers_are_those_of_evaluate() -> None:
     pair = small(80)
-    board = mg.compare(pair, ["center", "nnn", "shift:alpha=0.5"], ["retrieval"], seed=1)
+    board = mg.compare(pair, ["center", "nnn", "shift:alpha=0.5", "retrieval"], seed=1)
     first, second = halves(pair, 0.5, seed=1)
     judged = mg.close.fit(first, "center").apply(second)
     found = mg.evaluate(judged, "retrieval", seed=1)
@@ -135,7 +135,7 @@ def test_numbers_are_those_of_evaluate() -> None:
 
 
 def test_paired_difference_by_hand() -> None:
-    board = mg.compare(small(80), ["center"], ["retrieval"], seed=4)
+    board = mg.compare(small(80), ["center", "retrieval"], seed=4)
     first, second = halves(small(80), 0.5, seed=4)
     name = "image_to_text_r1"
     before = mg.evaluate.retrieval(second).scores[name].values
@@ -149,7 +149,7 @@ def test_paired_difference_by_hand() -> None:
 
 def test_every_way_by_default(coco: Floats) -> None:
     pair = mg.Pair(coco[0, :120], coco[1, :120])
-    board = mg.compare(pair, tasks=["retrieval", "clustering"])
+    board = mg.compare(pair, only=["retrieval", "clustering"])
     known = {name.partition(":")[0] for name in board.entries} | set(board.failed)
     assert known == (set(mg.close.CLOSERS) - {"isoclip"}) | set(mg.close.CORRECTIONS)
     assert not board.failed
@@ -176,8 +176,8 @@ def test_labels() -> None:
 
 def test_a_run_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pair, work = small(80), tmp_path / "work"
-    closers = ["center", "standardize", "nnn"]
-    whole = mg.compare(pair, closers, ["retrieval"])
+    only = ["center", "standardize", "nnn", "retrieval"]
+    whole = mg.compare(pair, only)
     real = sys.modules["modalgap.advise.compare"]._Trials._run
     done: list[str] = []
 
@@ -190,10 +190,10 @@ def test_a_run_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
         patch.setattr(sys.modules["modalgap.advise.compare"]._Trials, "_run", some)
         with pytest.raises(KeyboardInterrupt):
-            mg.compare(pair, closers, ["retrieval"], work=work)
+            mg.compare(pair, only, work=work)
     assert done == ["none", "center"]
     with pytest.raises(errors.InputError, match="other settings"):
-        mg.compare(pair, closers, ["retrieval"], work=work, seed=1)
+        mg.compare(pair, only, work=work, seed=1)
     again: list[str] = []
 
     def noted(self: Any, way: Way) -> Any:
@@ -201,7 +201,7 @@ def test_a_run_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         return real(self, way)
 
     monkeypatch.setattr(sys.modules["modalgap.advise.compare"]._Trials, "_run", noted)
-    assert mg.compare(pair, closers, ["retrieval"], work=work).to_json() == whole.to_json()
+    assert mg.compare(pair, only, work=work).to_json() == whole.to_json()
     assert again == ["standardize", "nnn"]
     assert not work.exists()
 
@@ -210,7 +210,7 @@ def test_a_killed_command_goes_on(tmp_path: Path) -> None:
     mg.save(small(120, 32), tmp_path / "a.safetensors")
     command = [
         sys.executable, "-m", "modalgap", "compare", str(tmp_path / "a.safetensors"),
-        "--tasks", "retrieval,mixed", "-o",
+        "--only", "retrieval,mixed", "-o",
     ]  # fmt: skip
     whole = subprocess.run([*command, str(tmp_path / "w.json")], capture_output=True, check=False)
     assert whole.returncode == 0, whole.stderr
@@ -232,25 +232,26 @@ def test_a_killed_command_goes_on(tmp_path: Path) -> None:
 def test_wrong_arguments() -> None:
     pair = small()
     for arguments, said in (
-        ({"closers": ["centre"]}, "did you mean 'center'"),
-        ({"closers": ["shift:alfa=1"]}, "unknown option of shift"),
-        ({"closers": ["shift:alpha"]}, "NAME:OPTION=VALUE"),
-        ({"closers": ["shift:alpha=x"]}, "alpha must be"),
-        ({"closers": ["isoclip"]}, "weights"),
-        ({"closers": 3}, "names"),
-        ({"tasks": ["retrieve"]}, "unknown task"),
-        ({"tasks": []}, "at least one"),
+        ({"only": ["centre"]}, "did you mean 'center'"),
+        ({"only": ["shift:alfa=1"]}, "unknown option of shift"),
+        ({"only": ["shift:alpha"]}, "NAME:OPTION=VALUE"),
+        ({"only": ["shift:alpha=x"]}, "alpha must be"),
+        ({"only": ["isoclip"]}, "weights"),
+        ({"only": 3}, "only must be a string, a Method or a list"),
+        ({"only": [3]}, "only must be a string"),
+        ({"only": []}, "at least one"),
+        ({"only": ["retrieve"]}, "did you mean 'retrieval'"),
         ({"share": 1.0}, "between 0 and 1"),
-        ({"share": "half"}, "between 0 and 1"),
+        ({"share": "half"}, "share must be a number"),
         ({"seed": -1}, "seed"),
         ({"nothing": 1}, "unknown option"),
     ):
         with pytest.raises(errors.OptionError, match=said):
             mg.compare(pair, **arguments)  # type: ignore[arg-type]
     for arguments, said in (
-        ({"task": "zeroshots"}, "did you mean .zeroshot"),
-        ({"task": []}, "at least one"),
-        ({"task": 1}, "name"),
+        ({"only": "zeroshots"}, "did you mean .zeroshot"),
+        ({"only": []}, "at least one"),
+        ({"only": 1}, "only must be a string"),
         ({"nothing": 1}, "unknown option"),
     ):
         with pytest.raises(errors.OptionError, match=said):
@@ -260,7 +261,7 @@ def test_wrong_arguments() -> None:
     with pytest.raises(errors.NotApplicable, match="labels"):
         mg.preflight(pair, "zeroshot")
     with pytest.raises(errors.NotApplicable, match="no task applies"):
-        mg.compare(lopsided(), ["center"], ["retrieval"])
+        mg.compare(lopsided(), ["center", "retrieval"])
 
 
 # preflight --------------------------------------------------------------------------------------
@@ -307,12 +308,12 @@ def test_preflight_judges_every_image_once(coco: Floats) -> None:
 def test_commands(tmp_path: Path, run: Any) -> None:
     mg.save(small(80), tmp_path / "<b>.safetensors")
     source, page = tmp_path / "<b>.safetensors", tmp_path / "o.html"
-    code, out, _ = run("preflight", source, "--task", "retrieval")
+    code, out, _ = run("preflight", source, "--only", "retrieval")
     assert code == 0
     assert "retrieval:" in out
-    code, out, _ = run("preflight", source, "--task", "retrieval", "--json")
+    code, out, _ = run("preflight", source, "--only", "retrieval", "--json")
     assert json.loads(out)["verdicts"]["retrieval"]["task"] == "retrieval"
-    arguments = ("compare", source, "--closers", "center,shift", "--tasks", "retrieval")
+    arguments = ("compare", source, "--only", "center,shift,retrieval")
     code, out, _ = run(*arguments, "-o", page)
     assert code == 0
     assert "Cross-modal retrieval" in out
@@ -328,7 +329,7 @@ def test_commands(tmp_path: Path, run: Any) -> None:
         "retrieval.image_to_text_r1",
         "retrieval.text_to_image_r1",
     ]
-    for wrong in (("-o", tmp_path / "o.txt"), ("--share", "2"), ("--closers", "x")):
+    for wrong in (("-o", tmp_path / "o.txt"), ("--share", "2"), ("--only", "x")):
         code, _, err = run(*arguments[:2], *wrong)
         assert (code, err.count("\n")) == (2, 1), err
 
@@ -357,7 +358,7 @@ def test_other_modalities(tmp_path: Path) -> None:
     base = small(80)
     sound = mg.Embeddings(base.image.unit(), "audio")
     said = mg.Embeddings(base.text.unit(), "caption")
-    board = mg.compare(mg.Pair(sound, said), tasks=["retrieval", "calibration"])
+    board = mg.compare(mg.Pair(sound, said), only=["retrieval", "calibration"])
     assert set(board.failed) <= {"spectral"}  # of negative similarities
     assert "retrieval.audio_to_caption_r1" in board.columns
     page = comparison_page(board, tmp_path / "a.html").read_text(encoding="utf-8")
@@ -380,10 +381,10 @@ def test_other_tasks_are_other_settings(tmp_path: Path, monkeypatch: pytest.Monk
     with monkeypatch.context() as patch:
         patch.setattr(trials, "_run", one)
         with pytest.raises(KeyboardInterrupt):
-            mg.compare(small(), ["center"], ["retrieval"], work=tmp_path / "w")
+            mg.compare(small(), ["center", "retrieval"], work=tmp_path / "w")
     with pytest.raises(errors.InputError, match="tasks"):
-        mg.compare(small(), ["center"], ["retrieval", "mixed"], work=tmp_path / "w")
-    board = mg.compare(small(), ["center"], ["mixed"], work=tmp_path / "w", overwrite=True)
+        mg.compare(small(), ["center", "retrieval", "mixed"], work=tmp_path / "w")
+    board = mg.compare(small(), ["center", "mixed"], work=tmp_path / "w", overwrite=True)
     assert {column.partition(".")[0] for column in board.columns} == {"mixed"}
 
 
@@ -401,12 +402,12 @@ def test_a_damaged_part_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     with monkeypatch.context() as patch:
         patch.setattr(trials, "_run", one)
         with pytest.raises(KeyboardInterrupt):
-            mg.compare(small(), ["center"], ["retrieval"], work=work)
+            mg.compare(small(), ["center", "retrieval"], work=work)
     for found in ("[]", '{"values": {}}'):
         for part in work.glob("*.safetensors"):
             part.write_bytes(safetensors.numpy.save({}, {"found": found}))
         with pytest.raises(errors.FileError, match="is damaged; remove"):
-            mg.compare(small(), ["center"], ["retrieval"], work=work)
+            mg.compare(small(), ["center", "retrieval"], work=work)
 
 
 def test_closed_already_by_published_means() -> None:

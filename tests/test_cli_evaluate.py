@@ -97,7 +97,7 @@ def test_names_of_groups_leave_values_visible(
     run: Run, prompts: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "80")
-    code, out, _ = run("evaluate", prompts, "--tasks", "fairness", "--set", "harmful=thief")
+    code, out, _ = run("evaluate", prompts, "--only", "fairness", "--set", "harmful=thief")
     assert code == 0
     assert max(map(len, out.splitlines())) <= 80
     found = mg.evaluate(mg.load(prompts), "fairness", harmful="thief")
@@ -126,7 +126,7 @@ def test_json_is_one_object_and_nothing_else(run: Run, captions: Path) -> None:
 
 def test_coco_has_the_numbers_of_the_field(run: Run, shared_data: Callable[[str], Path]) -> None:
     found = found_by(
-        run, shared_data("clip_coco500.npy"), "--tasks", "retrieval,robustness",
+        run, shared_data("clip_coco500.npy"), "--only", "retrieval,robustness",
         "--set", "retrieved=text", "--set", "indexes=rabitq,sq4_uniform",
     )["measures"]  # fmt: skip
     expected = {
@@ -141,7 +141,7 @@ def test_coco_has_the_numbers_of_the_field(run: Run, shared_data: Callable[[str]
 
 
 def test_tasks_take_commas_and_repeats(run: Run, captions: Path) -> None:
-    found = found_by(run, captions, "--tasks", "retrieval, mixed", "--tasks", "clustering")
+    found = found_by(run, captions, "--only", "retrieval, mixed", "--only", "clustering")
     tasks = {name.partition(".")[0] for name in found["measures"]}
     assert tasks == {"retrieval", "mixed", "clustering"}
     assert found["skipped"] == {}
@@ -154,7 +154,7 @@ def test_image_and_text_files(run: Run, tmp_path: Path) -> None:
     np.save(tmp_path / "of.npy", of)
     found = found_by(
         run, "--image", tmp_path / "image.npy", "--text", tmp_path / "text.npy",
-        "--pairs", tmp_path / "of.npy", "--tasks", "retrieval",
+        "--pairs", tmp_path / "of.npy", "--only", "retrieval",
     )  # fmt: skip
     assert (found["pair"]["n_image"], found["pair"]["n_text"]) == (20, 40)
     assert "retrieval.text_to_image_r10" in found["measures"]
@@ -182,13 +182,13 @@ def test_options_of_tasks(
     run: Run, captions: Path, settings: list[str], name: str, option: str, value: Any
 ) -> None:
     arguments = [part for setting in settings for part in ("--set", setting)]
-    found = found_by(run, captions, "--tasks", name.partition(".")[0], *arguments)
+    found = found_by(run, captions, "--only", name.partition(".")[0], *arguments)
     assert found["measures"][name]["params"][option] == value
 
 
 @pytest.mark.parametrize("harmful", ["thief, an ape", "4,5", "5,thief"])
 def test_harmful_by_name_and_by_number(run: Run, prompts: Path, harmful: str) -> None:
-    found = found_by(run, prompts, "--tasks", "fairness", "--set", f"harmful={harmful}")
+    found = found_by(run, prompts, "--only", "fairness", "--set", f"harmful={harmful}")
     assert found["measures"]["fairness.largest_difference"]["params"]["group"] == "race"
     first = next(iter(found["measures"].values()))
     assert first["details"]["harmful"] == [4, 5]
@@ -202,12 +202,12 @@ def test_harmful_by_name_and_by_number(run: Run, prompts: Path, harmful: str) ->
     [
         ([], ["PATH", "neither"]),
         (["missing.npz"], ["missing.npz"]),
-        (["{captions}", "--tasks", "retreival"], ["retreival", "did you mean 'retrieval'"]),
-        (["{captions}", "--tasks", ","], ["at least one task"]),
-        (["{captions}", "--tasks", "zero_shot"], ["zero_shot: it needs labels"]),
-        (["{captions}", "--tasks", "fairness"], ["fairness: it needs the factor 'race'"]),
-        (["{prompts}", "--tasks", "fairness"], ["option harmful"]),
-        (["{prompts}", "--tasks", "retrieval"], ["class prompts are no captions"]),
+        (["{captions}", "--only", "retreival"], ["retreival", "did you mean 'retrieval'"]),
+        (["{captions}", "--only", ","], ["at least one task"]),
+        (["{captions}", "--only", "zero_shot"], ["zero_shot: it needs labels"]),
+        (["{captions}", "--only", "fairness"], ["fairness: it needs the factor 'race'"]),
+        (["{prompts}", "--only", "fairness"], ["option harmful"]),
+        (["{prompts}", "--only", "retrieval"], ["class prompts are no captions"]),
         (["{prompts}", "--set", "harmful=thife"], ["'thife'", "did you mean 'thief'"]),
         (["{prompts}", "--set", "harmful=6"], ["0 … 5", "got 6"]),
         (["{captions}", "--set", "sigma=0.1"], ["'sigma'", "did you mean 'sigmas'"]),
@@ -226,7 +226,7 @@ def test_harmful_by_name_and_by_number(run: Run, prompts: Path, harmful: str) ->
         (["{captions}", "--set", "prior=1"], ["prior must be", "got 1"]),
         (["{captions}", "--set", "precision=90"], ["precision must be", "got 90"]),
         (["{captions}", "--set", "cap=1"], ["cap must be", "got 1"]),
-        (["{captions}", "--tasks", "retrieval", "--set", "cap=9"], ["option 'cap' is one of"]),
+        (["{captions}", "--only", "retrieval", "--set", "cap=9"], ["option 'cap' is one of"]),
         (["{captions}", "--set", "other_text=none.npy"], ["text"]),
         (["{alone}"], ["two modalities"]),
         (["{captions}", "--image", "{alone}"], ["PATH", "both"]),
@@ -260,7 +260,7 @@ def test_usage_errors_exit_2(run: Run, captions: Path) -> None:
 def test_help_and_lists_name_the_tasks(run: Run) -> None:
     code, out, _ = run("evaluate", "--help")
     assert code == 0
-    assert "--tasks" in out
+    assert "--only" in out
     assert "--set" in out
     code, out, _ = run("list", "tasks")
     assert code == 0

@@ -177,7 +177,7 @@ def test_half_a_letter(path: Path) -> None:
 
 
 def test_names_of_corrections() -> None:
-    with pytest.raises(errors.OptionError, match="unknown correction"):
+    with pytest.raises(errors.OptionError, match="method must be a string or a CorrectionRule"):
         correct(X, Y, ["nnn"])  # type: ignore[arg-type]
 
 

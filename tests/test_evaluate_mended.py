@@ -114,7 +114,7 @@ def test_lengths_of_queries(lengths: Any) -> None:
 
 def test_names_of_the_verb_are_no_options(tmp_path: Path, run: Run) -> None:
     mg.save(pair(), tmp_path / "a.npz")
-    for setting in ("pair=3", "tasks=x", "seed=2", "data=1"):
+    for setting in ("pair=3", "only=x", "seed=2", "data=1"):
         code, _, err = run("evaluate", tmp_path / "a.npz", "--set", setting)
         assert (code, err.count("\n")) == (2, 1)
         assert "is no option of this kind" in err

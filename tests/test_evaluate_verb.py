@@ -309,11 +309,11 @@ def test_a_task_that_was_skipped_says_why() -> None:
         ("retrieval,mixed", "unknown task"),
         ([], "at least one"),
         ((), "at least one"),
-        (5, "names of tasks; got 5"),
-        (True, "names of tasks"),
-        ([None], "names of tasks"),
-        ([1], "names of tasks"),
-        ([["retrieval"]], "names of tasks"),
+        (5, "only must be a string, a Task"),
+        (True, "only must be a string, a Task"),
+        ([None], "only must be a string, a Task"),
+        ([1], "only must be a string, a Task"),
+        ([["retrieval"]], "only must be a string, a Task"),
     ],
 )
 def test_unknown_tasks(tasks: Any, words: str) -> None:

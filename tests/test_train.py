@@ -98,7 +98,7 @@ def test_the_model_is_one_like_any_other(finished: Run, tmp_path: Path) -> None:
     assert pair.image.provenance["logit_scale"] == repr(load_model(finished.spec).logit_scale)
     closed = mg.close(pair, "center")
     assert mg.measure(closed, "l2m")["l2m"].value < result["l2m"].value
-    found = mg.compare(pair, ["center"], tasks=["retrieval"])
+    found = mg.compare(pair, ["center", "retrieval"])
     assert "center" in found.entries
     model = open_clip.create_model(f"local-dir:{finished.model}")
     model.eval()

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from modalgap import errors
 from modalgap._version import __version__
-from modalgap.errors import ModalgapError
+from modalgap.errors import ModalgapError, quoted
 
 if TYPE_CHECKING:
     from modalgap import data, study
@@ -81,7 +81,7 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     home = _HOMES.get(name)
     if home is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        raise AttributeError(f"module {quoted(__name__)} has no attribute {quoted(name)}")
     if home == "":  # a verb: the package itself, which is callable
         return importlib.import_module(f"{__name__}.{name}")
     found = getattr(importlib.import_module(f"{__name__}.{home}"), name)

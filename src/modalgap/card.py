@@ -6,10 +6,8 @@ so a method is described once, beside its code.
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 Direction = Literal["lower", "higher", "neither"]
 
@@ -44,9 +42,3 @@ class Card:
     needs: tuple[str, ...] = ()
     interval: str
     unit: str = ""
-
-
-def options_of(rule: Callable[..., Any]) -> dict[str, Any]:
-    """The options of a method and their defaults: all parameters of its rule but the first."""
-    parameters = list(inspect.signature(rule).parameters.values())[1:]
-    return {each.name: each.default for each in parameters}

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from modalgap.errors import NotApplicable, OptionError
+from modalgap.errors import NotApplicable, OptionError, quoted
 
 LARGEST = 1e300  # above it arithmetic with numbers of ordinary size overflows
 
@@ -18,7 +18,7 @@ def finite(name: str, value: float) -> None:
     """Refuse an option that is not a finite number."""
     number = isinstance(value, int | float) and not isinstance(value, bool)
     if not number or not abs(value) <= LARGEST:
-        raise OptionError(f"{name} must be a finite number; got {value!r}")
+        raise OptionError(f"{name} must be a finite number; got {quoted(value)}")
 
 
 def sample(n: int, cap: int, seed: int) -> Tensor:
@@ -33,14 +33,14 @@ def at_least(name: str, value: float, low: float, high: float = LARGEST) -> None
     """Refuse an option below ``low``, above ``high``, or not a number."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
         most = "" if high == LARGEST else f" and at most {high:g}"
-        raise OptionError(f"{name} must be a number of at least {low:g}{most}; got {value!r}")
+        raise OptionError(f"{name} must be a number of at least {low:g}{most}; got {quoted(value)}")
 
 
 def whole(name: str, value: int, low: int, high: int = 2**63 - 1) -> None:
     """Refuse an option that is not an integer of at least ``low`` and at most ``high``."""
     if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
         most = "" if high == 2**63 - 1 else f" and at most {high}"
-        raise OptionError(f"{name} must be an integer of at least {low}{most}; got {value!r}")
+        raise OptionError(f"{name} must be an integer of at least {low}{most}; got {quoted(value)}")
 
 
 def needs(condition: bool, reason: str) -> None:
@@ -52,13 +52,13 @@ def needs(condition: bool, reason: str) -> None:
 def share(name: str, value: float) -> None:
     """Refuse an option that is not above 0 and up to 1."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= 1:
-        raise OptionError(f"{name} must be a number above 0 and up to 1; got {value!r}")
+        raise OptionError(f"{name} must be a number above 0 and up to 1; got {quoted(value)}")
 
 
 def one_of(name: str, value: object, known: tuple[str, ...]) -> None:
     """Refuse an option that is none of the names."""
     if not isinstance(value, str) or value not in known:
-        raise OptionError(f"{name} must be one of {', '.join(known)}; got {value!r}")
+        raise OptionError(f"{name} must be one of {', '.join(known)}; got {quoted(value)}")
 
 
 def several(name: str, values: object) -> list[Any]:
@@ -69,7 +69,7 @@ def several(name: str, values: object) -> list[Any]:
         values = values.tolist()
         return values if isinstance(values, list) else [values]
     if not isinstance(values, Sequence) or isinstance(values, bytes):
-        raise OptionError(f"{name} must be a list; got {values!r}")
+        raise OptionError(f"{name} must be a list; got {quoted(values)}")
     return [each.item() if isinstance(each, np.generic) else each for each in values]
 
 

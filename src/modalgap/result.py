@@ -6,12 +6,16 @@ import json
 import math
 import platform
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib import metadata
-from typing import Any
+from typing import Any, TypeVar, overload
 
 from modalgap._version import __version__
-from modalgap.errors import NotApplicable, OptionError
+from modalgap.arguments import checked
+from modalgap.errors import FileError, ModalgapError, NotApplicable, OptionError, quoted
+
+Other = TypeVar("Other")
 
 
 @dataclass(frozen=True)
@@ -23,12 +27,14 @@ class Value:
         interval: its 95 % interval (low, high), or None.
         params: every option that shaped it, defaults included.
         details: further numbers behind it, plain JSON types.
+        source: paper and section that define it.
     """
 
     value: float
     interval: tuple[float, float] | None = None
     params: Mapping[str, Any] = field(default_factory=dict)
     details: Mapping[str, Any] = field(default_factory=dict)
+    source: str = ""
 
     def __post_init__(self) -> None:
         if not math.isfinite(self.value):
@@ -44,7 +50,7 @@ class Value:
         return format(self.value, spec) if spec else str(self)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON types; ``details`` only where there are any."""
+        """Plain JSON types; ``details`` and ``source`` only where there are any."""
         found: dict[str, Any] = {
             "value": self.value,
             "interval": None if self.interval is None else list(self.interval),
@@ -52,9 +58,29 @@ class Value:
         }
         if self.details:
             found["details"] = dict(self.details)
+        if self.source:
+            found["source"] = self.source
         return found
 
+    @classmethod
+    def from_dict(cls, found: Mapping[str, Any]) -> Value:
+        """The value that ``to_dict`` wrote.
 
+        Raises:
+            FileError: it is not such a dictionary.
+        """
+        with reading("value"):
+            low_high = found["interval"]
+            return cls(
+                float(found["value"]),
+                None if low_high is None else (float(low_high[0]), float(low_high[1])),
+                dict(found["params"]),
+                dict(found.get("details", {})),
+                str(found.get("source", "")),
+            )
+
+
+@checked
 @dataclass(frozen=True)
 class Result(Mapping[str, Value]):
     """Named values measured on one input. A mapping: ``result["rmg"].value``.
@@ -62,7 +88,8 @@ class Result(Mapping[str, Value]):
     Attributes:
         measures: name to value.
         skipped: name to the reason why this measure does not apply.
-        pair: n_image, n_text, dim, fingerprint, matched_by, were_unit, provenance of the input.
+        pair: rows of each modality (n_image, n_text), dim, fingerprint, matched_by, were_unit,
+            provenance of the input.
         versions: of modalgap and of what computes.
     """
 
@@ -72,20 +99,28 @@ class Result(Mapping[str, Value]):
     versions: Mapping[str, str]
 
     def __getitem__(self, name: str) -> Value:
-        if name in self.measures:
+        if name in self:
             return self.measures[name]
-        if name in self.skipped:
+        if isinstance(name, str) and name in self.skipped:
             raise NotApplicable(f"{name} was not measured: {self.skipped[name]}")
-        raise OptionError.unknown("measure", name, self.measures)
+        raise OptionError.unknown("measure", str(name), self.measures)
 
     def __contains__(self, name: object) -> bool:
-        return name in self.measures
+        return isinstance(name, str) and name in self.measures
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.measures)
 
     def __len__(self) -> int:
         return len(self.measures)
+
+    @overload
+    def get(self, name: str, /) -> Value | None: ...
+    @overload
+    def get(self, name: str, /, default: Other) -> Value | Other: ...
+    def get(self, name: str, /, default: object = None) -> object:
+        """The value of a name; ``default`` for one that was skipped or is unknown."""
+        return self.measures[name] if name in self else default
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types."""
@@ -96,9 +131,33 @@ class Result(Mapping[str, Value]):
             "versions": dict(self.versions),
         }
 
+    @classmethod
+    def from_dict(cls, found: Mapping[str, Any]) -> Result:
+        """The result that ``to_dict`` wrote.
+
+        Raises:
+            FileError: it is not such a dictionary.
+        """
+        with reading("result"):
+            return cls(
+                {name: Value.from_dict(each) for name, each in found["measures"].items()},
+                {name: str(reason) for name, reason in found["skipped"].items()},
+                dict(found["pair"]),
+                {name: str(version) for name, version in found["versions"].items()},
+            )
+
     def to_json(self, indent: int | None = 2) -> str:
         """The result as one JSON object; standard JSON, without NaN or Infinity."""
         return json.dumps(self.to_dict(), indent=indent, allow_nan=False)
+
+    @classmethod
+    def from_json(cls, text: str) -> Result:
+        """The result that ``to_json`` wrote.
+
+        Raises:
+            FileError: the text is not JSON, or not that of a result.
+        """
+        return cls.from_dict(parsed(text, "result"))
 
     def __str__(self) -> str:
         width = max((len(name) for name in self.measures), default=0)
@@ -106,6 +165,7 @@ class Result(Mapping[str, Value]):
         return "\n".join(lines)
 
 
+@checked
 @dataclass(frozen=True, kw_only=True)
 class Table:
     """Values in rows and columns: what a study found.
@@ -152,20 +212,34 @@ class Table:
 
     @classmethod
     def from_dict(cls, found: Mapping[str, Any]) -> Table:
-        """The table that ``to_dict`` wrote."""
-        rows = {
-            row: {
-                name: Value(
-                    value["value"],
-                    None if value["interval"] is None else tuple(value["interval"]),
-                    value["params"],
-                    value.get("details", {}),
-                )
-                for name, value in values.items()
-            }
-            for row, values in found["rows"].items()
-        }
-        return cls(**{**found, "rows": rows})
+        """The table that ``to_dict`` wrote.
+
+        Raises:
+            FileError: it is not such a dictionary.
+        """
+        with reading("table"):
+            return cls(
+                name=str(found["name"]),
+                source=str(found["source"]),
+                vary=str(found["vary"]),
+                rows={
+                    row: {name: Value.from_dict(value) for name, value in values.items()}
+                    for row, values in found["rows"].items()
+                },
+                heads=dict(found["heads"]),
+                settings=dict(found["settings"]),
+                notes=list(found["notes"]),
+                versions=dict(found["versions"]),
+            )
+
+    @classmethod
+    def from_json(cls, text: str) -> Table:
+        """The table that ``to_json`` wrote.
+
+        Raises:
+            FileError: the text is not JSON, or not that of a table.
+        """
+        return cls.from_dict(parsed(text, "table"))
 
     def to_json(self, indent: int | None = 2) -> str:
         """One JSON object; standard JSON."""
@@ -192,6 +266,34 @@ class Table:
             cells = [_cell(values.get(name)) for name in self.heads]
             lines.append(f"| {row} | {' | '.join(cells)} |")
         return "\n".join(lines) + "\n"
+
+
+def parsed(text: str, what: str) -> Mapping[str, Any]:
+    """A JSON object.
+
+    Raises:
+        FileError: the text is none.
+    """
+    try:
+        found = json.loads(text)
+    except (ValueError, TypeError, RecursionError) as error:
+        raise FileError(f"{what}: must be JSON; {error}") from None
+    if not isinstance(found, dict):
+        raise FileError(f"{what}: must be a JSON object; got {quoted(found)}")
+    return found
+
+
+@contextmanager
+def reading(what: str) -> Iterator[None]:
+    """Errors of a dictionary that is not as ``to_dict`` wrote it."""
+    try:
+        yield
+    except ModalgapError:
+        raise
+    except KeyError as error:
+        raise FileError(f"{what}: must be as to_dict writes it; {error} is missing") from None
+    except (TypeError, ValueError, AttributeError, IndexError) as error:
+        raise FileError(f"{what}: must be as to_dict writes it; {error}") from None
 
 
 def _cell(value: Value | None) -> str:

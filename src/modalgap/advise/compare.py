@@ -21,14 +21,19 @@ from modalgap import checks
 from modalgap.advise.comparison import BASE, Comparison, Entry
 from modalgap.advise.trial import Closed, Way, halves
 from modalgap.atomic import replacing
+from modalgap.close.base import Closer
 from modalgap.close.registry import CLOSERS
 from modalgap.close.scores import CORRECTIONS
+from modalgap.close.scores.base import CorrectionRule
 from modalgap.embeddings import Pair, describe_input
+from modalgap.embeddings.arrays import takes_pair
 from modalgap.embeddings.formats.files import parsing
-from modalgap.errors import FileError, InputError, NotApplicable, OptionError
+from modalgap.errors import FileError, NotApplicable, OptionError, quoted
 from modalgap.evaluate.base import Floats, Task, percentiles
+from modalgap.evaluate.registry import TASKS
 from modalgap.evaluate.verb import check_options, chosen
 from modalgap.measure import measure
+from modalgap.method import Method
 from modalgap.progress import progress
 from modalgap.result import Value, versions
 from modalgap.unfinished import remove, work_folder
@@ -40,13 +45,15 @@ TASKS_BY_DEFAULT = (
 )  # fmt: skip
 
 
+Only = str | Method | Iterable[str | Method] | None
 SAID = {"pair": "the embeddings have changed", "versions": "modalgap or a library has changed"}
 
 
+@takes_pair
 def compare(
     pair: Pair,
-    closers: str | Iterable[str] | None = None,
-    tasks: str | Iterable[str] | None = None,
+    /,
+    only: Only = None,
     *,
     share: float = 0.5,
     seed: int = 0,
@@ -58,10 +65,11 @@ def compare(
     """Compare ways of closing at the tasks that embeddings are used for.
 
     Args:
-        pair: both modalities, not closed yet.
-        closers: names of closers or corrections, with options as in "shift:alpha=0.5"; by default
-            all that apply. "none" is always there.
-        tasks: names of tasks; by default all that apply.
+        pair: both modalities, not closed yet; or two arrays: ``modalgap.compare(x, y)``.
+        only: names of closers and corrections, with options as in "shift:alpha=0.5", and names of
+            tasks; or methods of your own of these kinds. Where a kind is not named, all of it that
+            apply: ``only=["center", "project"]`` compares these two at every task, and
+            ``only=["retrieval"]`` every closer at retrieval. "none" is always there.
         share: of the images, to fit on; the others are judged.
         seed: of the split and of everything random.
         work: a folder where finished trials are kept until the end, so that the same call after a
@@ -77,15 +85,12 @@ def compare(
         OptionError: an unknown closer, task or option.
         NotApplicable: too few images, or no task applies.
     """
-    if not isinstance(pair, Pair):
-        raise InputError(f"pair: must be a Pair; got {type(pair).__name__}")
     checks.whole("seed", seed, 0)
-    if work is not None and not isinstance(work, str | Path):
-        raise InputError(f"work: must be a path; got {type(work).__name__}")
     if isinstance(share, bool) or not isinstance(share, int | float) or not 0 < share < 1:
-        raise OptionError(f"share must be a number between 0 and 1; got {share!r}")
+        raise OptionError(f"share must be a number between 0 and 1; got {quoted(share)}")
+    closers, tasks = _split(only)
     ways = _ways(closers, pair)
-    wanted = chosen(TASKS_BY_DEFAULT if tasks is None else tasks)
+    wanted = chosen(tasks or TASKS_BY_DEFAULT)
     check_options(options, wanted)
     fitted, judged = halves(pair, share, seed)
     with ExitStack() as stack:
@@ -203,7 +208,7 @@ class _Trials:
 
     def run(self, way: Way) -> _Found:
         """One way at every task, or what an earlier run kept of it."""
-        name = xxhash.xxh3_64_hexdigest(way.name.encode())
+        name = xxhash.xxh3_64_hexdigest(f"{way.name} {_identity(way.method)}".encode())
         path = None if self.kept is None else self.kept / f"{name}.safetensors"
         if path is not None and path.exists():
             return _Found.load(path)
@@ -294,23 +299,44 @@ def _columns(tasks: list[Task], base: _Found) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _ways(closers: str | Iterable[str] | None, pair: Pair) -> list[Way]:
-    """What to try, "none" first."""
-    if closers is None:
+def _split(only: Only) -> tuple[list[str | Way], list[str | Task]]:
+    """The closers and the tasks that are named; the names of the two kinds differ."""
+    if only is None:
+        return [], []
+    closers: list[str | Way] = []
+    tasks: list[str | Task] = []
+    asked = [only] if isinstance(only, str | Method) else list(only)
+    if not asked:
+        raise OptionError("only: must name at least one closer or task; got none")
+    for each in asked:
+        if isinstance(each, Task) or (isinstance(each, str) and each in (*TASKS, "zeroshot")):
+            tasks.append(each)
+        elif isinstance(each, Closer | CorrectionRule):
+            closers.append(Way.by(each))
+        elif isinstance(each, str) and each.partition(":")[0] in {*CLOSERS, *CORRECTIONS}:
+            closers.append(each)
+        elif isinstance(each, str):
+            known = [*CLOSERS, *CORRECTIONS, *TASKS]
+            raise OptionError.unknown("closer, correction or task", each, known)
+        else:
+            raise OptionError(
+                f"only: must be names of closers, corrections and tasks; got {quoted(each)}"
+            )
+    return closers, tasks
+
+
+def _ways(closers: list[str | Way], pair: Pair) -> list[Way]:
+    """What to try, "none" first; everything that applies where nothing is named."""
+    named = list(closers)
+    if not named:
         names = [name for name, closer in CLOSERS.items() if closer.card.needs != "weights"]
         names.insert(names.index("project") + 1, f"project:retrieved={pair.text.modality}")
-        if pair.labels is None:
-            names += list(CORRECTIONS)
-    elif isinstance(closers, str):
-        names = [closers]
-    elif isinstance(closers, Iterable):
-        names = list(closers)
-    else:
-        raise OptionError(f"closers must be names; got {closers!r}")
-    ways = {name: Way.parse(name) for name in [BASE, *names]}
+        named = [*names, *(CORRECTIONS if pair.labels is None else ())]
+    found = [each if isinstance(each, Way) else Way.parse(each) for each in (BASE, *named)]
+    ways = {way.name: way for way in found}
     for way in ways.values():
-        if way.method == "isoclip":
-            raise OptionError("closers: isoclip needs weights, not rows; fit it by close.fit")
+        if way.method.name == "isoclip":
+            raise OptionError("only: isoclip needs weights, not rows; fit it by close.fit")
     return list(ways.values())
 
 
@@ -321,12 +347,22 @@ def _plan(
     return {
         "kind": "compare",
         "pair": pair.fingerprint,
-        "tasks": [task.name for task in tasks],
+        "tasks": [_identity(task) for task in tasks],
         "share": share,
         "seed": seed,
         "options": {name: _plain(value) for name, value in sorted(options.items())},
         "versions": versions(),
     }
+
+
+def _identity(method: Method) -> str:
+    """The name of a method; of one of the user's own, with the file and line that define it."""
+    known: Mapping[str, Method] = {**TASKS, **CLOSERS, **CORRECTIONS}
+    if known.get(method.name) is method:
+        return method.name
+    code = getattr(method.body, "__code__", None)
+    where = "" if code is None else f"{code.co_filename}:{code.co_firstlineno}:{code.co_code.hex()}"
+    return f"{method.name} {xxhash.xxh3_64_hexdigest(where.encode())}"
 
 
 def _plain(value: Any) -> Any:

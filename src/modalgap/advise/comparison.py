@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from modalgap.arguments import checked
 from modalgap.result import Value
 
 BASE = "none"
@@ -48,6 +49,7 @@ class Entry:
         return "better" if (low > 0) == (direction == "higher") else "worse"
 
 
+@checked
 @dataclass(frozen=True)
 class Comparison:
     """Closers against tasks, fitted on one part of the images and judged on the other.

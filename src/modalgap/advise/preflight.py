@@ -19,8 +19,10 @@ import numpy as np
 from modalgap import checks
 from modalgap.advise.comparison import label
 from modalgap.advise.trial import Closed, Way, halves
+from modalgap.arguments import checked
 from modalgap.embeddings import Pair, describe_input
-from modalgap.errors import InputError, NotApplicable, OptionError
+from modalgap.embeddings.arrays import takes_pair
+from modalgap.errors import NotApplicable, OptionError
 from modalgap.evaluate.base import Floats, Task, percentiles
 from modalgap.evaluate.registry import TASKS
 from modalgap.evaluate.verb import check_options
@@ -81,6 +83,7 @@ class Verdict:
     why: tuple[str, ...]
 
 
+@checked
 @dataclass(frozen=True)
 class Advice:
     """What ``preflight`` answers; ``print(advice)`` is the report.
@@ -133,14 +136,16 @@ def headline(verdict: Verdict) -> str:
     }[verdict.answer]
 
 
+@takes_pair
 def preflight(
-    pair: Pair, task: str | Iterable[str] | None = None, *, seed: int = 0, **options: Any
+    pair: Pair, /, only: str | Iterable[str] | None = None, *, seed: int = 0, **options: Any
 ) -> Advice:
     """Say whether closing the gap will help, do nothing or hurt, which closer to take, and why.
 
     Args:
-        pair: a sample of the embeddings in use, both modalities, matched; nothing is changed.
-        task: "retrieval", "zeroshot", "mixed" or "quantised", or several; by default all that
+        pair: a sample of the embeddings in use, both modalities, matched; nothing is changed. Two
+            arrays are a pair: ``modalgap.preflight(x, y)``.
+        only: "retrieval", "zeroshot", "mixed" or "quantised", or several; by default all that
             apply.
         seed: of the halves and of everything random.
         **options: options of the tasks, such as ``retrieved="text"``.
@@ -149,10 +154,8 @@ def preflight(
         OptionError: an unknown task or option.
         NotApplicable: too few images, or a task asked for does not apply.
     """
-    if not isinstance(pair, Pair):
-        raise InputError(f"pair: must be a Pair; got {type(pair).__name__}")
     checks.whole("seed", seed, 0)
-    jobs = _jobs(task)
+    jobs = _jobs(only)
     check_options(options, [TASKS[JOBS[job][0]] for job in jobs], FIXED)
     folds = halves(pair, 0.5, seed)
     measured = _measured(pair)
@@ -163,7 +166,7 @@ def preflight(
             try:
                 verdicts[job] = _verdict(job, folds, options, seed, measured)
             except NotApplicable as reason:
-                if task is not None:
+                if only is not None:
                     raise
                 skipped[job] = str(reason).removeprefix(f"{JOBS[job][0]}: ")
             advance(1)
@@ -174,18 +177,16 @@ def preflight(
     )
 
 
-def _jobs(task: str | Iterable[str] | None) -> list[str]:
-    if task is None:
+def _jobs(only: str | Iterable[str] | None) -> list[str]:
+    if only is None:
         return list(JOBS)
-    if not isinstance(task, Iterable):
-        raise OptionError(f"task must be a name; got {task!r}")
-    asked = [task] if isinstance(task, str) else list(task)
+    asked = [only] if isinstance(only, str) else list(only)
     asked = ["zeroshot" if name == "zero_shot" else name for name in asked]
     if not asked:
-        raise OptionError("task must name at least one; got none")
+        raise OptionError("only: must name at least one task; got none")
     for name in asked:
         if name not in JOBS:
-            raise OptionError.unknown("task", str(name), JOBS)
+            raise OptionError.unknown("task", name, JOBS)
     return [name for name in JOBS if name in asked]
 
 

@@ -11,11 +11,13 @@ import numpy as np
 
 from modalgap import checks
 from modalgap.close.affine import AffineMap
+from modalgap.close.base import Closer
 from modalgap.close.registry import CLOSERS
 from modalgap.close.scores import CORRECTIONS, correct
-from modalgap.close.verb import Transductive, close, find, fit
+from modalgap.close.scores.base import CorrectionRule
+from modalgap.close.verb import Transductive, close, fit
 from modalgap.embeddings import Pair, pick_images
-from modalgap.errors import InputError, NotApplicable, OptionError
+from modalgap.errors import InputError, NotApplicable, OptionError, quoted
 from modalgap.evaluate.base import Outcome, Task
 from modalgap.evaluate.retrieval import retrieval, retrieve
 from modalgap.evaluate.verb import outcome
@@ -28,42 +30,50 @@ class Way:
     """One way of closing: a closer with its options, or a correction of scores.
 
     Attributes:
-        name: as it was asked for: "center", "shift:alpha=0.5", "nnn".
-        method: the closer or correction.
+        name: as it was named: "center", "shift:alpha=0.5", "nnn".
+        method: the closer or correction itself.
         options: its options.
     """
 
     name: str
-    method: str
+    method: Closer | CorrectionRule
     options: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def corrects(self) -> bool:
         """Whether it changes scores and no vectors."""
-        return self.method in CORRECTIONS
+        return isinstance(self.method, CorrectionRule)
 
     @property
     def transductive(self) -> bool:
         """Whether it moves the judged rows themselves, seen beforehand."""
-        return not self.corrects and find(self.method).card.transductive
+        return isinstance(self.method, Closer) and self.method.fit is None
+
+    @property
+    def closer(self) -> Closer:
+        """The closer."""
+        assert isinstance(self.method, Closer)  # noqa: S101 - it corrects nothing
+        return self.method
+
+    @classmethod
+    def by(cls, method: Closer | CorrectionRule) -> Way:
+        """A closer or correction with its default options."""
+        return cls(method.name, method)
 
     @classmethod
     def parse(cls, text: str) -> Way:
         """From NAME or NAME:OPTION=VALUE:OPTION=VALUE."""
-        if not isinstance(text, str):
-            raise OptionError(f"closers must be names; got {text!r}")
-        method, *settings = text.split(":")
-        if method not in CLOSERS and method not in CORRECTIONS:
-            raise OptionError.unknown("closer or correction", method, [*CLOSERS, *CORRECTIONS])
+        name, *settings = text.split(":")
+        method = (CLOSERS | CORRECTIONS).get(name)
+        if method is None:
+            raise OptionError.unknown("closer or correction", name, [*CLOSERS, *CORRECTIONS])
         options: dict[str, Any] = {}
-        known = (CLOSERS.get(method) or CORRECTIONS[method]).options
         for each in settings:
-            name, equals, value = each.partition("=")
+            option, equals, value = each.partition("=")
             if not equals:
-                raise OptionError(f"closers: must be NAME:OPTION=VALUE; got {text!r}")
-            if name not in known:
-                raise OptionError.unknown(f"option of {method}", name, known)
-            options[name] = checks.value_of(value)
+                raise OptionError(f"only: must be NAME:OPTION=VALUE; got {quoted(text)}")
+            method.check_options({option: value})
+            options[option] = checks.value_of(value)
         return cls(text, method, options)
 
 
@@ -115,8 +125,8 @@ class Closed:
         if way.transductive:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", Transductive)
-                return cls(way, fitted, close(judged, way.method, **way.options), {})
-        map_: AffineMap = fit(fitted, way.method, **way.options)
+                return cls(way, fitted, close(judged, way.closer, **way.options), {})
+        map_: AffineMap = fit(fitted, way.closer, **way.options)
         return cls(way, fitted, map_.apply(judged), map_.facts)
 
     def do(self, task: Task, options: Mapping[str, Any]) -> Outcome:
@@ -125,7 +135,8 @@ class Closed:
         if not self.way.corrects:
             return outcome(task, self.judged, options)
         if task is not retrieval:
-            raise NotApplicable(f"{self.way.method} corrects scores: it is for retrieval")
+            raise NotApplicable(f"{self.way.name} corrects scores: it is for retrieval")
+        assert isinstance(self.way.method, CorrectionRule)  # noqa: S101 - it corrects
         corrections = []
         for gallery, bank in (
             (self.judged.text, self.fitted.image),

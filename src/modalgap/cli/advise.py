@@ -9,7 +9,8 @@ import typer
 
 from modalgap.cli import data
 from modalgap.cli.close import parse
-from modalgap.cli.evaluate import TaskOptions, Tasks
+from modalgap.cli.evaluate import TaskOptions
+from modalgap.errors import quoted
 
 if TYPE_CHECKING:
     from modalgap.advise import Advice, Comparison
@@ -23,11 +24,12 @@ def preflight(
     image: data.Image = None,
     text: data.Text = None,
     pairs: data.Pairs = None,
-    task: Annotated[
+    only: Annotated[
         list[str] | None,
         typer.Option(
-            "--task",
-            help="retrieval, zeroshot, mixed or quantised (default: all that apply).",
+            "--only",
+            help="Tasks, comma-separated: retrieval, zeroshot, mixed, quantised (default: all that"
+            " apply).",
             show_default=False,
         ),
     ] = None,
@@ -41,7 +43,7 @@ def preflight(
     found = _pair(paths, image, text, pairs)
     advice = run(
         found,
-        data.names(task),
+        data.names(only),
         **_options(options, seed),
     )
     data.remark(found, paths)
@@ -56,16 +58,15 @@ def compare(
     image: data.Image = None,
     text: data.Text = None,
     pairs: data.Pairs = None,
-    closers: Annotated[
+    only: Annotated[
         list[str] | None,
         typer.Option(
-            "--closers",
-            help="Closers and corrections, comma-separated, with options as in shift:alpha=0.5"
-            " (default: all); see: modalgap list closers.",
+            "--only",
+            help="Closers, corrections and tasks, comma-separated; a closer may have options, as in"
+            " shift:alpha=0.5 (default: all that apply); see: modalgap list closers, list tasks.",
             show_default=False,
         ),
     ] = None,
-    tasks: Tasks = None,
     options: TaskOptions = None,
     output: Annotated[
         Path | None,
@@ -88,14 +89,15 @@ def compare(
 
     if output is not None:
         if output.suffix.lower() not in (".html", ".json"):
-            raise OutputError(f"{output}: must end in .html or .json; found {output.suffix!r}")
+            raise OutputError(
+                f"{output}: must end in .html or .json; found {quoted(output.suffix)}"
+            )
         check_target(output, overwrite=force)
         data.not_an_input(output, *(paths or ()), image, text, pairs)
     found = _pair(paths, image, text, pairs)
     result = run(
         found,
-        data.names(closers),
-        data.names(tasks),
+        data.names(only),
         share=share,
         work=None if output is None else output.with_name(f"{output.name}.parts"),
         overwrite=force,
@@ -121,7 +123,7 @@ def compare(
 
 
 def _options(options: list[str] | None, seed: int | None) -> dict[str, Any]:
-    return parse(options, "task", "tasks", "closers", "share", "seed") | data.given(seed=seed)
+    return parse(options, "only", "share", "seed") | data.given(seed=seed)
 
 
 def _pair(

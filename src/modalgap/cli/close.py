@@ -10,7 +10,7 @@ import typer
 
 from modalgap.cli import data
 from modalgap.cli.group import group
-from modalgap.errors import OptionError
+from modalgap.errors import OptionError, quoted
 
 app = group(
     "close",
@@ -193,7 +193,7 @@ def parse(options: list[str] | None, *reserved: str) -> dict[str, Any]:
     for each in options or ():
         name, equals, value = each.partition("=")
         if not equals or not name:
-            raise OptionError(f"--set must be NAME=VALUE; got {each!r}")
+            raise OptionError(f"--set must be NAME=VALUE; got {quoted(each)}")
         if name.strip() in (*reserved, "pair", "data", "work", "overwrite"):
             raise OptionError(f"--set {name.strip()}: is no option of this kind; see --help")
         found[name.strip()] = checks.value_of(value.strip())

@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from modalgap.embeddings import Embeddings, Pair
     from modalgap.result import Result
 
-Tasks = Annotated[
+Only = Annotated[
     list[str] | None,
     typer.Option(
-        "--tasks", help="Tasks, comma-separated; see: modalgap list tasks.", show_default=False
+        "--only", help="Tasks, comma-separated; see: modalgap list tasks.", show_default=False
     ),
 ]
 TaskOptions = Annotated[
@@ -69,7 +69,8 @@ def evaluate(
     image: data.Image = None,
     text: data.Text = None,
     pairs: data.Pairs = None,
-    tasks: Tasks = None,
+    only: Only = None,
+    tasks: Annotated[list[str] | None, typer.Option("--tasks", hidden=True)] = None,
     options: TaskOptions = None,
     query: Query = None,
     gallery: Gallery = None,
@@ -81,8 +82,9 @@ def evaluate(
     ] = False,
 ) -> None:
     """Evaluate embeddings at retrieval, zero-shot, mixed search, robustness and more."""
+    only = [*(only or []), *tasks] if tasks else only  # --tasks is another word for --only
     if query is not None:
-        alone = {"--image": image, "--text": text, "--pairs": pairs, "--tasks": tasks}
+        alone = {"--image": image, "--text": text, "--pairs": pairs, "--only": only}
         for name, value in {**alone, "--set": options}.items():
             if value is not None:
                 raise InputError(f"{name} does not go with --query; give one of them")
@@ -93,7 +95,7 @@ def evaluate(
             if given is not None:
                 raise InputError(f"{name} goes with --query; that is not given")
         found = data.read(paths, image, text, pairs)
-        result, asked = _evaluated(found, tasks, options, data.given(seed=seed)), ""
+        result, asked = _evaluated(found, only, options, data.given(seed=seed)), ""
         data.remark(found, paths)
     if json:
         typer.echo(result.to_json())
@@ -108,7 +110,7 @@ def evaluate(
 
 def _evaluated(
     found: Pair | Embeddings,
-    tasks: list[str] | None,
+    only: list[str] | None,
     options: list[str] | None,
     seed: dict[str, int],
 ) -> Result:
@@ -118,7 +120,7 @@ def _evaluated(
 
     if not isinstance(found, Pair):
         raise InputError("evaluate needs two modalities; this is one")
-    return run(found, data.names(tasks), **seed, **parse(options, "tasks", "seed"))
+    return run(found, data.names(only), **seed, **parse(options, "only", "seed"))
 
 
 def _searched(

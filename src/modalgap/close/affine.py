@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from pathlib import Path
+from typing import Any, overload
 
 import numpy as np
 import torch
@@ -16,12 +17,13 @@ import xxhash
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
+from modalgap.arguments import checked
 from modalgap.close.mapped import MappedRows
 from modalgap.close.step import Step, lengths
 from modalgap.embeddings import Embeddings, Pair
 from modalgap.embeddings.pair import CHUNK
 from modalgap.embeddings.rows import numbers
-from modalgap.errors import InputError, NotApplicable, OptionError
+from modalgap.errors import InputError, NotApplicable, OptionError, quoted
 from modalgap.linalg import to_unit
 
 Floats = NDArray[np.float64]
@@ -31,6 +33,7 @@ IDENTITY_OF = ("model", "weights_hash", "closed")  # provenance that a map is bo
 Steps = tuple[Step, ...]
 
 
+@checked
 @dataclass(frozen=True, eq=False, kw_only=True)
 class AffineMap:
     """How each role is moved. Rows enter as unit rows.
@@ -141,7 +144,7 @@ class AffineMap:
             (n, e) float32 unit rows.
         """
         if isinstance(weight, bool) or not isinstance(weight, int | float) or not 0 <= weight <= 1:
-            raise OptionError(f"weight must be a number from 0 to 1; got {weight!r}")
+            raise OptionError(f"weight must be a number from 0 to 1; got {quoted(weight)}")
         sides = []
         for role, vectors in (("image", image), ("text", text)):
             self._known(role)
@@ -161,7 +164,11 @@ class AffineMap:
         _something_left(size, "the mixed documents", 0)
         return (mixed / size).numpy()
 
-    def apply(self, data: Pair | Embeddings, *, force: bool = False) -> Any:
+    @overload
+    def apply(self, data: Pair, *, force: bool = False) -> Pair: ...
+    @overload
+    def apply(self, data: Embeddings, *, force: bool = False) -> Embeddings: ...
+    def apply(self, data: Pair | Embeddings, *, force: bool = False) -> Pair | Embeddings:
         """Close a pair, or one modality.
 
         Args:
@@ -178,8 +185,6 @@ class AffineMap:
         if isinstance(data, Pair):
             image, text = (self._close(side, force=force) for side in data.sides)
             return Pair(image, text, data.text_to_image, data.labels)
-        if not isinstance(data, Embeddings):
-            raise InputError(f"data: must be a Pair or Embeddings; got {type(data).__name__}")
         return self._close(data, force=force)
 
     def _close(self, side: Embeddings, *, force: bool) -> Embeddings:
@@ -273,7 +278,7 @@ class AffineMap:
         for role in self.roles:
             if role not in after.roles or after.dims[role] != self.width(role):
                 raise InputError(
-                    f"then: the second map must take {role!r} of {self.width(role)} columns;"
+                    f"then: the second map must take {quoted(role)} of {self.width(role)} columns;"
                     f" found {after.dims.get(role, 'no such role')}"
                 )
         return AffineMap(
@@ -328,7 +333,7 @@ class AffineMap:
 
     # files --------------------------------------------------------------------------------------
 
-    def save(self, path: Any, *, overwrite: bool = False) -> Any:
+    def save(self, path: str | Path, *, overwrite: bool = False) -> Path:
         """Write the map as ``.safetensors``; see ``modalgap.close.load``."""
         from modalgap.close.files import save
 

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar, Concatenate, Generic
 
-from modalgap.card import options_of
+from numpy.typing import ArrayLike
+from torch import Tensor
+
 from modalgap.close.affine import Steps
 from modalgap.close.known import Evidence
 from modalgap.embeddings import Pair
+from modalgap.embeddings.arrays import Rows, pair_of
+from modalgap.errors import OptionError, quoted
+from modalgap.method import Method, Options
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,8 +55,8 @@ class Fitted:
     dims: Mapping[str, int] | None = None
 
 
-@dataclass(frozen=True)
-class Closer:
+@dataclass(frozen=True, repr=False)
+class Closer(Method, Generic[Options]):
     """A card and a rule.
 
     Attributes:
@@ -62,28 +67,50 @@ class Closer:
         sample: whether the pass must keep rows, for covariances.
     """
 
+    kind: ClassVar[str] = "closer"
     card: CloserCard
-    fit: Callable[..., Fitted] | None = None
-    transform: Callable[..., Pair] | None = None
+    fit: Callable[Concatenate[Evidence, Options], Fitted] | None = None
+    transform: Callable[Concatenate[Pair, Options], Pair] | None = None
     squares: bool = False
     sample: bool = False
-    __doc__: str = field(default="", init=False)
 
     def __post_init__(self) -> None:
-        rule = self.fit or self.transform
-        doc = f"{self.card.title}. {self.card.idea}\n\n{getattr(rule, '__doc__', '') or ''}"
-        object.__setattr__(self, "__doc__", doc)
+        if (self.fit is None) == (self.transform is None):
+            raise OptionError(f"{self.name}: a closer must have fit or transform, one of them")
+        super().__post_init__()
 
     @property
-    def name(self) -> str:
-        """The name on the card."""
-        return self.card.name
+    def body(self) -> Callable[..., Fitted] | Callable[..., Pair]:
+        """The function that fits it, or moves a pair."""
+        found = self.fit or self.transform
+        assert found is not None  # noqa: S101 - as __post_init__ checks
+        return found
 
-    @property
-    def options(self) -> Mapping[str, Any]:
-        """Options and their defaults."""
-        rule = self.fit or self.transform
-        return {} if rule is None else options_of(rule)
+    def __call__(
+        self,
+        pair: Pair | Rows,
+        text: Rows | None = None,
+        text_to_image: ArrayLike | Tensor | None = None,
+        labels: ArrayLike | Tensor | None = None,
+        *args: Options.args,
+        **options: Options.kwargs,
+    ) -> Pair:
+        """Close a pair by this closer, fitted on itself; as ``modalgap.close``.
 
+        Args:
+            pair: a ``Pair``, or rows (n, d) of the first modality.
+            text: rows (m, d) of the second modality.
+            text_to_image: (m,) the image of each text.
+            labels: (n,) the text of each image.
+            *args: none: options go by name.
+            **options: the closer's own.
 
-Rule = Callable[[Evidence], Fitted]
+        Returns:
+            The pair, closed.
+        """
+        from modalgap.close.verb import close
+
+        if args:
+            raise OptionError(f"options of {self.name} must be given by name; got {quoted(args)}")
+        data = pair_of(self.name, pair, text, text_to_image=text_to_image, labels=labels)
+        return close(data, self, **options)

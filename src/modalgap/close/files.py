@@ -16,10 +16,11 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save as to_bytes
 
 from modalgap._version import __version__
+from modalgap.arguments import checked
 from modalgap.atomic import check_target, replacing
 from modalgap.close.affine import AffineMap
 from modalgap.close.step import Step
-from modalgap.errors import FileError, InputError, OutputError
+from modalgap.errors import FileError, InputError, OutputError, quoted
 
 FORMAT, VERSION = "modalgap.map", 1
 
@@ -61,6 +62,7 @@ def save(map_: AffineMap, path: str | Path, *, overwrite: bool = False) -> Path:
     return path
 
 
+@checked
 def load(path: str | Path) -> AffineMap:
     """Read a map that ``AffineMap.save`` wrote.
 
@@ -78,7 +80,7 @@ def load(path: str | Path) -> AffineMap:
             if metadata.get("version") != str(VERSION):
                 raise FileError(
                     f"{path}: must be of map version {VERSION}; found"
-                    f" {str(metadata.get('version'))[:40]!r}"
+                    f" {quoted(str(metadata.get('version'))[:40])}"
                 )
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
     except FileError:
@@ -118,7 +120,9 @@ def _made(told: Any, tensors: dict[str, np.ndarray[Any, Any]]) -> AffineMap:
             steps.append(Step(parts.get("matrix"), parts.get("offset"), unit))
         roles[role] = tuple(steps)
     if used != set(tensors):
-        raise InputError(f"map: no step has the tensor {sorted(set(tensors) - used)[0][:80]!r}")
+        raise InputError(
+            f"map: no step has the tensor {quoted(sorted(set(tensors) - used)[0][:80])}"
+        )
     dims = told["dims"]
     if not all(isinstance(d, int) and not isinstance(d, bool) and d > 0 for d in dims.values()):
         raise TypeError(dims)

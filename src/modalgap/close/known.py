@@ -16,7 +16,7 @@ from torch import Tensor
 
 from modalgap import checks
 from modalgap.embeddings import Embeddings, Moments, Pair, PairMoments
-from modalgap.errors import InputError, NotApplicable
+from modalgap.errors import InputError, NotApplicable, quoted
 from modalgap.progress import progress
 
 Floats = NDArray[np.float64]
@@ -165,7 +165,9 @@ class Evidence:
         elif isinstance(data, Mapping):
             for role, value in data.items():
                 if not isinstance(role, str) or not role:
-                    raise InputError(f"data: roles must be names such as 'image'; got {role!r}")
+                    raise InputError(
+                        f"data: roles must be names such as 'image'; got {quoted(role)}"
+                    )
                 if weights:
                     self.weights[role] = _numbers(value, role, 2)
                 else:

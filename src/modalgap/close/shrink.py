@@ -6,14 +6,14 @@ import numpy as np
 
 from modalgap import linalg
 from modalgap.close.step import Floats
-from modalgap.errors import NotApplicable, OptionError
+from modalgap.errors import NotApplicable, OptionError, quoted
 
 
 def check_shrinkage(given: float | None) -> None:
     """Refuse a shrinkage that is not a number of 0 … 1."""
     wrong = isinstance(given, bool) or not isinstance(given, int | float) or not 0 <= given <= 1
     if given is not None and wrong:
-        raise OptionError(f"shrinkage must be a number from 0 to 1; got {given!r}")
+        raise OptionError(f"shrinkage must be a number from 0 to 1; got {quoted(given)}")
 
 
 def oas(covariance: Floats, n: int) -> float:

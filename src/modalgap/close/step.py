@@ -10,12 +10,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from modalgap import linalg
+from modalgap.arguments import checked
 from modalgap.errors import InputError
 
 Floats = NDArray[np.float64]
 LARGEST = float(np.finfo(np.float32).max)  # rows are closed in float32
 
 
+@checked
 @dataclass(frozen=True, eq=False)
 class Step:
     """x ↦ A x + b, then to unit length where ``unit``.

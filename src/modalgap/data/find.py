@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from modalgap.arguments import checked
 from modalgap.data.classes import is_work
 from modalgap.data.columns import Captions as CaptionCells
 from modalgap.data.columns import Columns
@@ -41,6 +42,7 @@ LONGEST_NUMBER = 18  # digits
 _BRACES = re.compile(r"\{(?:([0-9]+)\.\.([0-9]+)|([^{}]*,[^{}]*))\}")
 
 
+@checked
 def read(
     what: str | Path | Source,
     *,

@@ -18,6 +18,7 @@ import xxhash
 from numpy.typing import NDArray
 from PIL import Image
 
+from modalgap.arguments import checked
 from modalgap.errors import FileError, InputError
 
 Kind = Literal["image", "audio", "text"]
@@ -73,6 +74,7 @@ class Media(Protocol):
         ...
 
 
+@checked
 @dataclass(frozen=True, eq=False)
 class Files:
     """Files of images or sounds.
@@ -131,6 +133,7 @@ class Spans:
         return found
 
 
+@checked
 @dataclass(frozen=True, eq=False)
 class Pixels:
     """Images that are arrays: (n, h, w) or (n, h, w, 3) unsigned bytes.
@@ -162,6 +165,7 @@ class Pixels:
         return Image.fromarray(self.array[position])
 
 
+@checked
 @dataclass(frozen=True, eq=False)
 class Documents:
     """Texts on the first side of a pair, for instance the corpus that queries search."""

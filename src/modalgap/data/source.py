@@ -10,12 +10,14 @@ from typing import Any, get_args
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from modalgap.arguments import checked
 from modalgap.data.media import Chosen, Kind, Media
 from modalgap.errors import InputError, OptionError
 
 Ints = NDArray[np.int64]
 
 
+@checked
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Source:
     """Media, texts, and who matches whom: a ``Pair`` that is not encoded yet.

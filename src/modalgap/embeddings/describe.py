@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from modalgap.arguments import checked
 from modalgap.embeddings.pair import Embeddings, Pair
 
 
+@checked
 def describe_input(data: Pair | Embeddings) -> dict[str, Any]:
     """What a result says of its input; plain JSON types."""
     sides = data.sides if isinstance(data, Pair) else (data,)

@@ -21,6 +21,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from modalgap.arguments import checked
+from modalgap.embeddings.arrays import takes_pair
 from modalgap.embeddings.pair import CHUNK, Embeddings, Pair
 from modalgap.errors import InputError
 from modalgap.progress import progress
@@ -38,6 +40,7 @@ def _join(first: Floats, second: Floats) -> Floats:
     return joined
 
 
+@checked
 @dataclass(frozen=True, eq=False)
 class Moments:
     """Sums over the unit rows of one modality.
@@ -125,6 +128,7 @@ class MatchMoments:
         return leave(self.counts), leave(self.distance), leave(self.squared)
 
 
+@checked
 @dataclass(frozen=True, eq=False)
 class PairMoments:
     """Moments of both modalities and of their matched pairs."""
@@ -199,6 +203,7 @@ class _Sums:
         return Moments(counts, sums, (scatter + scatter.T) / 2)
 
 
+@checked
 def moments(side: Embeddings, *, scatter: bool = False) -> Moments:
     """Moments of one modality, in one pass.
 
@@ -215,6 +220,7 @@ def moments(side: Embeddings, *, scatter: bool = False) -> Moments:
     return sums.result()
 
 
+@takes_pair
 def pair_moments(pair: Pair, *, scatter: bool = False) -> PairMoments:
     """Moments of both modalities and of their matches, in one pass over each.
 

@@ -16,8 +16,9 @@ import xxhash
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
+from modalgap.arguments import checked
 from modalgap.embeddings.rows import Rows, as_rows, refuse_mask
-from modalgap.errors import InputError, NotApplicable
+from modalgap.errors import InputError, NotApplicable, quoted
 from modalgap.linalg import keep_freed_memory, to_unit
 
 CHUNK = 2048  # rows read at a time: a few MB, so that a chunk stays in cache through its sums
@@ -26,6 +27,7 @@ UNIT_TOLERANCE = 2e-3  # float16 rows of unit norm come back within about 1e-3
 Ints = NDArray[np.int64]
 
 
+@checked
 @dataclass(frozen=True, eq=False, init=False)
 class Embeddings:
     """Vectors of one modality, normalised at the door, with what is known about them.
@@ -56,13 +58,13 @@ class Embeddings:
         self,
         vectors: ArrayLike | Tensor | Rows,
         modality: str = "image",
-        names: Sequence[str] | None = None,
+        names: Sequence[object] | None = None,
         factors: Mapping[str, ArrayLike] | None = None,
         provenance: Mapping[str, object] | None = None,
         source: str = "",
     ) -> None:
         if not isinstance(modality, str) or not modality:
-            raise InputError(f"modality: must be a name such as 'image'; got {modality!r}")
+            raise InputError(f"modality: must be a name such as 'image'; got {quoted(modality)}")
         _unicode([modality], "modality")
         source = source or modality
         rows = as_rows(vectors, source)
@@ -73,7 +75,7 @@ class Embeddings:
                 raise InputError(f"{source}: names must be {n}, one a row; got {len(names)}")
             _unicode(names, f"{source}: names")
         known = {
-            str(name): _column(values, f"{source}: factor {name!r}", n)
+            str(name): _column(values, f"{source}: factor {quoted(name)}", n)
             for name, values in (factors or {}).items()
         }
         _unicode(known, f"{source}: factors")
@@ -163,7 +165,7 @@ class Embeddings:
         if name not in self.factors:
             known = ", ".join(sorted(self.factors)) or "none"
             raise NotApplicable(
-                f"the {self.modality} side needs the factor {name!r}; it has {known}"
+                f"the {self.modality} side needs the factor {quoted(name)}; it has {known}"
             )
         values, codes = np.unique(self.factors[name], return_inverse=True)
         return torch.from_numpy(codes.reshape(-1).astype(np.int64)), len(values)
@@ -185,6 +187,7 @@ class Embeddings:
         return unit, lengths
 
 
+@checked
 @dataclass(frozen=True, eq=False, init=False)
 class Pair:
     """Two modalities in one space, and who matches whom.
@@ -223,7 +226,9 @@ class Pair:
                 f" got {image.dim} and {text.dim}"
             )
         if image.modality == text.modality:
-            raise InputError(f"the two modalities must have two names; both are {image.modality!r}")
+            raise InputError(
+                f"the two modalities must have two names; both are {quoted(image.modality)}"
+            )
         if text_to_image is not None and labels is not None:
             raise InputError("text_to_image and labels: give one or neither, not both")
         if text_to_image is None and labels is None and image.n != text.n:

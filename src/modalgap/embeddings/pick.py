@@ -6,10 +6,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from modalgap.arguments import checked
 from modalgap.embeddings.pair import Embeddings, Pair
 from modalgap.embeddings.rows import MemoryRows, PickedRows, Rows
 
 
+@checked
 def pick(side: Embeddings, index: NDArray[np.int64]) -> Embeddings:
     """The rows at ``index`` (k,), with their names and factors."""
     where = torch.from_numpy(index)
@@ -26,6 +28,7 @@ def pick(side: Embeddings, index: NDArray[np.int64]) -> Embeddings:
     )
 
 
+@checked
 def pick_images(pair: Pair, index: NDArray[np.int64]) -> Pair:
     """The images at ``index`` (ascending), and the texts that match them.
 

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from modalgap.arguments import checked
 from modalgap.atomic import check_target, replacing
 from modalgap.embeddings.formats import WRITERS, files, npy
 from modalgap.embeddings.formats.contents import Contents, Side
@@ -21,6 +22,7 @@ from modalgap.progress import progress
 Entered = TypeVar("Entered", Pair, Embeddings)
 
 
+@checked
 def load(
     path: Paths | None = None,
     *,
@@ -55,6 +57,7 @@ def load(
     )
 
 
+@checked
 def load_embeddings(path: Paths, *, modality: str | None = None) -> Embeddings:
     """Read one modality.
 
@@ -117,6 +120,7 @@ def load_any(
     return _enter(Contents(source, sides.get("image"), sides.get("text"), **matches))
 
 
+@checked
 def save(data: Pair | Embeddings, path: str | Path, *, overwrite: bool = False) -> Path:
     """Write embeddings so that reading them gives the same: vectors, matches, names, provenance.
 

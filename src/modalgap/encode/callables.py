@@ -10,12 +10,14 @@ import torch
 from torch import Tensor
 
 from modalgap._version import __version__
+from modalgap.arguments import checked
 from modalgap.data.media import Kind
 from modalgap.encode.base import Tokens
 from modalgap.encode.inside import ImageTower, TextTower
 from modalgap.errors import InputError
 
 
+@checked
 class FunctionEncoder:
     """An encoder made of functions.
 

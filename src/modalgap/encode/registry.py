@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from modalgap.arguments import checked
 from modalgap.data.source import check_seed
 from modalgap.encode.base import Encoder
 from modalgap.errors import InputError, OptionError
@@ -52,6 +53,7 @@ ENCODERS: dict[str, Library] = {
 }
 
 
+@checked
 def load_model(spec: str | Encoder, *, seed: int = 0) -> Encoder:
     """The encoder that ``spec`` names.
 

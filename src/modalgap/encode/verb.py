@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import xxhash
 
+from modalgap.arguments import checked
 from modalgap.data.find import read
 from modalgap.data.imagenet import templates as imagenet_templates
 from modalgap.data.media import state
@@ -44,6 +45,7 @@ MOST_WORKERS = 8  # unless more are asked for
 MOST = {"batch_size": 2**31 - 1, "workers": 1024}
 
 
+@checked
 @dataclass(frozen=True, kw_only=True)
 class Options:
     """How to encode; ``encode`` says what each means."""
@@ -57,6 +59,7 @@ class Options:
     overwrite: bool = False
 
 
+@checked
 @dataclass(frozen=True, kw_only=True)
 class Encoded:
     """What a run gave.
@@ -96,6 +99,7 @@ class Encoded:
         }
 
 
+@checked
 def encode(
     source: str | Path | Source,
     model: str | Encoder,
@@ -152,6 +156,7 @@ def encode(
     return done.data
 
 
+@checked
 def run(
     source: str | Path | Source,
     model: str | Encoder,

@@ -9,13 +9,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any
+from typing import Any, ClassVar, Concatenate, Generic
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
 
-from modalgap.card import options_of
+from modalgap.arguments import checked
 from modalgap.embeddings import Pair
+from modalgap.embeddings.arrays import Rows, pair_of
+from modalgap.errors import OptionError, quoted
+from modalgap.method import Method, Options
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -36,6 +40,7 @@ def median(values: NDArray[Any], weights: Floats) -> float:
     return float(values[order][np.searchsorted(total, total[-1] / 2)])
 
 
+@checked
 @dataclass(frozen=True, eq=False)
 class Scores:
     """One number of a task, with its evidence.
@@ -124,6 +129,7 @@ def percentiles(draws: Floats | None, level: float = LEVEL) -> tuple[float, floa
     return float(low), float(high)
 
 
+@checked
 @dataclass(frozen=True, eq=False)
 class Outcome:
     """What a task found.
@@ -160,30 +166,50 @@ class TaskCard:
     main: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class Task:
-    """A card, and how to do it: (Pair, **options) to ``Outcome``."""
+@dataclass(frozen=True, repr=False)
+class Task(Method, Generic[Options]):
+    """A card, and how to do it.
 
+    Attributes:
+        card: what the task says of itself.
+        run: (Pair, **options) to ``Outcome``.
+    """
+
+    kind: ClassVar[str] = "task"
     card: TaskCard
-    run: Callable[..., Outcome]
-    __doc__: str = field(default="", init=False)
-
-    def __post_init__(self) -> None:
-        doc = f"{self.card.title}. {self.card.question}\n\n{self.run.__doc__ or ''}"
-        object.__setattr__(self, "__doc__", doc)
+    run: Callable[Concatenate[Pair, Options], Outcome]
 
     @property
-    def name(self) -> str:
-        """The name on the card."""
-        return self.card.name
+    def body(self) -> Callable[..., Outcome]:
+        """The function that does it."""
+        return self.run
 
-    @property
-    def options(self) -> Mapping[str, Any]:
-        """Options and their defaults."""
-        return options_of(self.run)
+    def __call__(
+        self,
+        data: Pair | Rows,
+        text: Rows | None = None,
+        text_to_image: ArrayLike | Tensor | None = None,
+        labels: ArrayLike | Tensor | None = None,
+        *args: Options.args,
+        **options: Options.kwargs,
+    ) -> Outcome:
+        """Do the task.
 
-    def __call__(self, pair: Pair, **options: Any) -> Outcome:
-        """Do the task on a pair."""
+        Args:
+            data: a ``Pair``, or rows (n, d) of the first modality.
+            text: rows (m, d) of the second modality.
+            text_to_image: (m,) the image of each text.
+            labels: (n,) the text of each image.
+            *args: none: options go by name.
+            **options: the task's own.
+
+        Raises:
+            OptionError: an unknown option, or a value that it cannot take.
+            NotApplicable: the pair lacks what the task needs.
+        """
         from modalgap.evaluate.verb import outcome
 
+        if args:
+            raise OptionError(f"options of {self.name} must be given by name; got {quoted(args)}")
+        pair = pair_of(self.name, data, text, text_to_image=text_to_image, labels=labels)
         return outcome(self, pair, options)

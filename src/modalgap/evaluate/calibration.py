@@ -18,8 +18,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from modalgap import checks
+from modalgap.arguments import checked
 from modalgap.embeddings import Pair
-from modalgap.errors import InputError, NotApplicable, OptionError
+from modalgap.embeddings.arrays import takes_pair
+from modalgap.errors import InputError, NotApplicable, OptionError, quoted
 from modalgap.evaluate.base import Floats, Ints, Outcome, Scores, Task, TaskCard
 from modalgap.evaluate.within import classes, count
 
@@ -37,6 +39,7 @@ CARD = TaskCard(
 )
 
 
+@checked
 @dataclass(frozen=True, eq=False)
 class Calibration:
     """Score to probability of a match, for one pair of modalities.
@@ -87,6 +90,7 @@ class Calibration:
         return float(scores[order][good[-1]])
 
 
+@takes_pair
 def calibrate(
     pair: Pair,
     kind: str = "image_text",
@@ -284,7 +288,7 @@ def _weights(match: NDArray[np.bool_], prior: float) -> Floats:
 
 def _prior(prior: float) -> float:
     if isinstance(prior, bool) or not isinstance(prior, int | float) or not 0 < prior < 1:
-        raise OptionError(f"prior must be a number between 0 and 1; got {prior!r}")
+        raise OptionError(f"prior must be a number between 0 and 1; got {quoted(prior)}")
     return float(prior)
 
 

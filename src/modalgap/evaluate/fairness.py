@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from modalgap import checks
 from modalgap.embeddings import Pair
-from modalgap.errors import OptionError
+from modalgap.errors import OptionError, quoted
 from modalgap.evaluate.base import Floats, Outcome, Scores, Task, TaskCard
 from modalgap.evaluate.perturb import exact
 
@@ -39,10 +39,10 @@ def _fairness(
     number.
     """
     if not isinstance(group, str):
-        raise OptionError(f"group must be a name; got {group!r}")
+        raise OptionError(f"group must be a name; got {quoted(group)}")
     checks.needs(
         group in pair.image.factors,
-        f"it needs the factor {group!r} of the images (option group); there is"
+        f"it needs the factor {quoted(group)} of the images (option group); there is"
         f" {', '.join(sorted(pair.image.factors)) or 'none'}",
     )
     asked = [] if harmful is None else checks.several("harmful", harmful)

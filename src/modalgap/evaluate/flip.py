@@ -15,11 +15,13 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
-from modalgap.errors import InputError, OptionError
+from modalgap.arguments import checked
+from modalgap.errors import InputError, OptionError, quoted
 
 NODES = 32
 
 
+@checked
 def flip_probability(
     scores: ArrayLike, sigma: float, lengths: ArrayLike | float = 1.0
 ) -> NDArray[np.float64]:
@@ -43,7 +45,7 @@ def flip_probability(
     if s.ndim != 2 or s.shape[1] < 2 or not np.isfinite(s).all():
         raise InputError(f"scores: must be finite, (n, m) with m of at least 2; got {s.shape}")
     if isinstance(sigma, bool) or not isinstance(sigma, int | float) or not 0 < sigma < np.inf:
-        raise OptionError(f"sigma must be a number above 0; got {sigma!r}")
+        raise OptionError(f"sigma must be a number above 0; got {quoted(sigma)}")
     if not ((spread > 0) & (spread < np.inf)).all():
         raise InputError("lengths: must be finite and above 0")
     z, weights = np.polynomial.hermite_e.hermegauss(NODES)

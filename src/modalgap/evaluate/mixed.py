@@ -22,7 +22,7 @@ from torch import Tensor
 
 from modalgap import checks
 from modalgap.embeddings import Pair
-from modalgap.errors import OptionError
+from modalgap.errors import OptionError, quoted
 from modalgap.evaluate.base import Floats, Ints, Outcome, Scores, Task, TaskCard
 from modalgap.evaluate.ranks import TIE
 from modalgap.linalg import blocks
@@ -203,7 +203,7 @@ def _ratios(given: Sequence[float]) -> list[float]:
     found = checks.several("ratios", given)
     for ratio in found:
         if isinstance(ratio, bool) or not isinstance(ratio, int | float) or not 0 <= ratio <= 1:
-            raise OptionError(f"ratios must be numbers from 0 to 1; got {ratio!r}")
+            raise OptionError(f"ratios must be numbers from 0 to 1; got {quoted(ratio)}")
     return found
 
 
@@ -215,7 +215,8 @@ def _shares(given: Sequence[float]) -> Floats:
     )
     if not numbers or len(found) != 3 or not sum(found) > 0:
         raise OptionError(
-            f"shares must be three numbers, of images, texts and fused documents; got {given!r}"
+            f"shares must be three numbers, of images, texts and fused documents; got"
+            f" {quoted(given)}"
         )
     shares: Floats = np.asarray(found, np.float64) / sum(found)
     return shares

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from modalgap import checks
 from modalgap.embeddings import Embeddings, Pair
-from modalgap.errors import InputError, NotApplicable, OptionError
+from modalgap.errors import InputError, NotApplicable, OptionError, quoted
 from modalgap.evaluate.base import Floats, Ints
 from modalgap.evaluate.ranks import Ranks, Relevant
 
@@ -125,7 +125,7 @@ def places(names: Sequence[str], what: str, wanted: Iterable[str] | None = None)
         for row, name in enumerate(names):
             if found[name] != row and (asked is None or name in asked):
                 raise InputError(
-                    f"{what}: names must differ from one another; {name!r} is there twice"
+                    f"{what}: names must differ from one another; {quoted(name)} is there twice"
                 )
     return found
 
@@ -199,13 +199,13 @@ def _classes(
         theirs[LABEL] = labels
     by = _common(ours, theirs) if factor is None else factor
     for known, what in ((ours, "the queries need"), (theirs, "the gallery needs")):
-        checks.needs(by in known, f"{what} the factor {by!r}; there is {have(known)}")
+        checks.needs(by in known, f"{what} the factor {quoted(by)}; there is {have(known)}")
     columns = [known[by] for known in (ours, theirs)]
     strings = [column.dtype.kind == "U" for column in columns]
     if strings[0] != strings[1]:
         kinds = ["strings" if each else "integers" for each in strings]
         raise InputError(
-            f"factor {by!r}: must be integers on both sides or strings on both; queries have"
+            f"factor {quoted(by)}: must be integers on both sides or strings on both; queries have"
             f" {kinds[0]}, gallery has {kinds[1]}"
         )
     codes = np.unique(np.concatenate(columns), return_inverse=True)[1].reshape(-1)
@@ -243,7 +243,7 @@ def _searched(queries: Embeddings, gallery: Embeddings | Pair) -> Embeddings:
         sides = {each.modality: each for each in side.sides}
         if wanted not in sides:
             raise InputError(
-                f"gallery: must have a side of modality {wanted!r}, as the queries have;"
+                f"gallery: must have a side of modality {quoted(wanted)}, as the queries have;"
                 f" has {' and '.join(sides)}"
             )
         side = sides[wanted]
@@ -262,19 +262,19 @@ def _found(names: Sequence[str], where: Mapping[str, int]) -> Ints:
     """Rows of the gallery of these names."""
     lost = next((name for name in names if name not in where), None)
     if lost is not None:
-        raise InputError(f"queries: names must be in the gallery; {lost!r} is not")
+        raise InputError(f"queries: names must be in the gallery; {quoted(lost)} is not")
     return np.array([where[name] for name in names], np.int64)
 
 
 def _own(queries: Embeddings, side: Embeddings) -> Ints:
     """The row of the gallery that each query was made of: by its factor, or by its name."""
     if ROW not in queries.factors:
-        asked = _names(queries, f"queries, without a factor {ROW!r},")
-        what = f"gallery, where queries have no factor {ROW!r}"
+        asked = _names(queries, f"queries, without a factor {quoted(ROW)},")
+        what = f"gallery, where queries have no factor {quoted(ROW)}"
         return _found(asked, places(_names(side, "gallery"), what, asked))
     rows = queries.factors[ROW]
     if rows.dtype.kind != "i":
-        raise InputError(f"queries: factor {ROW!r} must hold integers; holds strings")
+        raise InputError(f"queries: factor {quoted(ROW)} must hold integers; holds strings")
     in_range(rows, side.n, ROW, "rows of the gallery")
     return rows
 
@@ -284,7 +284,7 @@ def in_range(values: Ints, limit: int, factor: str, what: str) -> None:
     wrong = np.flatnonzero((values < 0) | (values >= limit))
     if len(wrong):
         raise InputError(
-            f"queries: factor {factor!r} must lie in 0 … {limit - 1} (the {what});"
+            f"queries: factor {quoted(factor)} must lie in 0 … {limit - 1} (the {what});"
             f" row {wrong[0]} holds {values[wrong[0]]}"
         )
 
@@ -350,7 +350,7 @@ def _of_role(side: Embeddings, role: str, what: str) -> Ints | None:
     rows = np.flatnonzero(side.factors[ROLE] == role)
     if not len(rows):
         there = ", ".join(sorted(set(map(str, side.factors[ROLE]))))
-        raise InputError(f"{what}: must hold rows of role {role!r}; there is {there}")
+        raise InputError(f"{what}: must hold rows of role {quoted(role)}; there is {there}")
     return rows
 
 
@@ -369,7 +369,7 @@ def _judgements(queries: Embeddings, asking: Ints | None) -> list[dict[str, list
             twice = next(name for name in names if names.count(name) > 1)
             raise InputError(
                 f"queries: {', '.join(JUDGED)} must name each image once; row {row} names"
-                f" {twice!r} twice"
+                f" {quoted(twice)} twice"
             )
     return found
 
@@ -381,8 +381,8 @@ def _parsed(column: NDArray[Any], key: str, row: int) -> list[str]:
         names = None
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise InputError(
-            f"queries: factor {key!r} must hold JSON lists of names; row {row} holds"
-            f" {str(column[row])[:40]!r}"
+            f"queries: factor {quoted(key)} must hold JSON lists of names; row {row} holds"
+            f" {quoted(str(column[row])[:40])}"
         )
     return names
 

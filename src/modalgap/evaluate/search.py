@@ -14,8 +14,9 @@ import torch
 import xxhash
 
 from modalgap import checks
+from modalgap.arguments import checked
 from modalgap.embeddings import Embeddings, Pair, describe_input
-from modalgap.errors import InputError, NotApplicable, OptionError
+from modalgap.errors import InputError, NotApplicable, OptionError, quoted
 from modalgap.evaluate.base import Floats, Ints, Scores
 from modalgap.evaluate.protocols import LABEL, ROW, Asked, ask, have, in_range, places, same_space
 from modalgap.evaluate.ranks import ranks
@@ -26,6 +27,7 @@ AT_ONCE = 2**22  # relevant items that are ranked together: some 100 MB
 CLASSIFIED = ("top1", "top5", "mean_per_class")
 
 
+@checked
 def search(
     queries: Embeddings,
     gallery: Embeddings | Pair,
@@ -88,6 +90,7 @@ def search(
     return _result(scores, params, details, _described(queries, gallery, asked.side, "gallery"))
 
 
+@checked
 def classify(
     queries: Embeddings,
     prompts: Embeddings | Pair,
@@ -143,7 +146,7 @@ def _check(queries: object, other: object, what: str, factor: object, seed: int)
     if not isinstance(other, Embeddings | Pair):
         raise InputError(f"{what}: must be Embeddings or a Pair; got {type(other).__name__}")
     if factor is not None and not isinstance(factor, str):
-        raise OptionError(f"factor must be a name; got {factor!r}")
+        raise OptionError(f"factor must be a name; got {quoted(factor)}")
     checks.whole("seed", seed, 0)
 
 
@@ -182,7 +185,7 @@ def _targets(
     if by is None:
         by = LABEL if LABEL in known else next(iter(known)) if len(known) == 1 else None
     if by is None or by not in known:
-        wanted = "a factor that names their class" if by is None else f"the factor {by!r}"
+        wanted = "a factor that names their class" if by is None else f"the factor {quoted(by)}"
         raise NotApplicable(f"the queries need {wanted}; there is {have(known)}")
     values = known[by]
     counted = isinstance(prompts, Pair) and prompts.labels is not None and by == LABEL
@@ -190,12 +193,16 @@ def _targets(
         in_range(values, side.n, by, "prompts")
         return values, by
     if side.names is None:
-        raise NotApplicable(f"the prompts must have names, to be found by {by!r}; there are none")
+        raise NotApplicable(
+            f"the prompts must have names, to be found by {quoted(by)}; there are none"
+        )
     where = places(side.names, "prompts")
     asked, codes = np.unique(values, return_inverse=True)
     lost = next((str(value) for value in asked if str(value) not in where), None)
     if lost is not None:
-        raise InputError(f"queries: factor {by!r} must name prompts; no prompt is named {lost!r}")
+        raise InputError(
+            f"queries: factor {quoted(by)} must name prompts; no prompt is named {quoted(lost)}"
+        )
     rows = np.array([where[str(value)] for value in asked], np.int64)
     return rows[codes.reshape(-1)], by
 

@@ -3,27 +3,32 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
 
 from modalgap import checks
+from modalgap.arguments import plain
 from modalgap.embeddings import Pair, describe_input
-from modalgap.errors import InputError, NotApplicable, OptionError
+from modalgap.embeddings.arrays import takes_pair
+from modalgap.errors import NotApplicable, OptionError, quoted
 from modalgap.evaluate.base import Outcome, Task
 from modalgap.evaluate.registry import TASKS
+from modalgap.method import pick
 from modalgap.result import Result, Value, versions
 
+Only = str | Task | Iterable[str | Task] | None
 
-def evaluate(
-    pair: Pair, tasks: str | Iterable[str] | None = None, *, seed: int = 0, **options: Any
-) -> Result:
+
+@takes_pair
+def evaluate(pair: Pair, /, only: Only = None, *, seed: int = 0, **options: Any) -> Result:
     """Evaluate embeddings at the tasks that they are used for.
 
     Args:
-        pair: what ``modalgap.load`` gave, or one made from arrays; closed or not.
-        tasks: names of tasks; by default all that apply.
+        pair: a ``Pair``, closed or not; or two arrays: ``modalgap.evaluate(x, y)``, with
+            ``text_to_image`` or ``labels`` where row i does not match row i.
+        only: names of tasks, or tasks of your own; by default all that apply.
         seed: of everything random, bootstrap included.
         **options: options of tasks (``retrieved``, ``ks``, ``sigmas`` …), given to each that has
             them.
@@ -36,10 +41,8 @@ def evaluate(
         OptionError: an unknown task or option.
         NotApplicable: a task asked for lacks what it needs.
     """
-    if not isinstance(pair, Pair):
-        raise InputError(f"pair: must be a Pair; got {type(pair).__name__}")
     checks.whole("seed", seed, 0)
-    wanted = chosen(tasks)
+    wanted = chosen(only)
     check_options(options, wanted)
     values: dict[str, Value] = {}
     skipped: dict[str, str] = {}
@@ -48,7 +51,7 @@ def evaluate(
         try:
             found = outcome(task, pair, {**own, "seed": seed})
         except NotApplicable as reason:
-            if tasks is not None:
+            if only is not None:
                 raise
             skipped[task.name] = str(reason).removeprefix(f"{task.name}: ")
             continue
@@ -71,7 +74,7 @@ def check_options(
         owners = [task.name for task in TASKS.values() if name in task.options]
         if name not in known and owners and name not in fixed:
             raise OptionError(
-                f"option {name!r} is one of {', '.join(owners)}; none of these was asked for"
+                f"option {quoted(name)} is one of {', '.join(owners)}; none of these was asked for"
             )
         if name not in known:
             raise OptionError.unknown("option", name, known)
@@ -79,14 +82,11 @@ def check_options(
 
 def outcome(task: Task, pair: Pair, options: Mapping[str, Any]) -> Outcome:
     """Do one task; its reasons carry its name."""
-    if not isinstance(pair, Pair):
-        raise InputError(f"pair: must be a Pair; got {type(pair).__name__}")
-    for name in options:
-        if name not in task.options and name != "seed":
-            raise OptionError.unknown(f"option of {task.name}", name, task.options)
-    own = {name: value for name, value in options.items() if name in task.options}
+    task.check_options(options, "seed")
+    own = {name: plain(value) for name, value in options.items() if name in task.options}
+    run: Callable[..., Outcome] = task.run
     try:
-        return task.run(pair, **own)
+        return run(pair, **own)
     except NotApplicable as reason:
         raise NotApplicable(f"{task.name}: {reason}") from None
 
@@ -95,13 +95,17 @@ def as_values(
     task: Task, found: Outcome, options: Mapping[str, Any], seed: int
 ) -> dict[str, Value]:
     """Values with intervals, named ``task.number``; the details go with the first."""
-    plain = {name: _plain(value) for name, value in options.items() if name != "other_text"}
-    plain["seed"] = seed
+    params = {name: _plain(value) for name, value in options.items() if name != "other_text"}
+    params["seed"] = seed
     values = {}
     details = dict(found.details)
     for name, scores in found.scores.items():
         values[f"{task.name}.{name}"] = Value(
-            scores.value, scores.interval(seed), {**plain, "better": scores.better}, details
+            scores.value,
+            scores.interval(seed),
+            {**params, "better": scores.better},
+            details,
+            task.card.source,
         )
         details = {}
     return values
@@ -117,18 +121,17 @@ def _plain(value: Any) -> Any:
     return value if finite and isinstance(value, str | int | float | None) else repr(value)
 
 
-def chosen(tasks: str | Iterable[str] | None) -> list[Task]:
-    """The tasks of these names, in the order of the registry."""
-    if tasks is None:
+def chosen(only: Only) -> list[Task]:
+    """The tasks of these names, in the order of the registry; the user's own after them."""
+    if only is None:
         return list(TASKS.values())
-    if not isinstance(tasks, Iterable):
-        raise OptionError(f"tasks must be names of tasks; got {tasks!r}")
-    asked = [tasks] if isinstance(tasks, str) else list(tasks)
-    asked = ["zero_shot" if name == "zeroshot" else name for name in asked]
+    asked = [only] if isinstance(only, str | Task) else list(only)
     if not asked:
-        raise OptionError("tasks must name at least one task; got none")
-    if not all(isinstance(name, str) for name in asked):
-        raise OptionError(f"tasks must be names of tasks; got {tasks!r}")
-    for name in sorted(set(asked) - set(TASKS)):
-        raise OptionError.unknown("task", name, TASKS)
-    return [task for name, task in TASKS.items() if name in asked]
+        raise OptionError("only: must name at least one task; got none")
+    found: dict[str, Task] = {}
+    for each in asked:
+        task = pick("zero_shot" if each == "zeroshot" else each, TASKS, Task, "only")
+        if found.setdefault(task.name, task) is not task:
+            raise OptionError(f"only: two tasks have the name {quoted(task.name)}")
+    order = {name: i for i, name in enumerate(TASKS)}
+    return sorted(found.values(), key=lambda task: order.get(task.name, len(order)))

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from modalgap.embeddings import Embeddings, Pair
-from modalgap.errors import NotApplicable, OptionError
+from modalgap.errors import NotApplicable, OptionError, quoted
 from modalgap.evaluate.base import Ints, Outcome, Scores, Task, TaskCard
 from modalgap.evaluate.ranks import Relevant, ranks
 
@@ -60,7 +60,7 @@ def classes(pair: Pair, side: Embeddings, factor: str | None) -> Ints | None:
     """Class of each row of a side, or None."""
     if factor is not None:
         if not isinstance(factor, str):
-            raise OptionError(f"factor must be a name; got {factor!r}")
+            raise OptionError(f"factor must be a name; got {quoted(factor)}")
         return side.factor(factor)[0].numpy() if factor in side.factors else None
     if side is pair.image:
         return pair.labels

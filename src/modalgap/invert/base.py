@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
 import torch
 from torch import Tensor
 
-from modalgap.card import options_of
+from modalgap.arguments import plain
 from modalgap.embeddings import Embeddings, Pair
 from modalgap.encode import Encoder
-from modalgap.errors import OptionError
+from modalgap.method import Method
+
+if TYPE_CHECKING:
+    from modalgap.invert.output import Inverted
 
 Advance = Callable[[int], None]
 PARTS = ("features", "cosines", "vectors", "losses", "steps")  # of ``Done``
@@ -127,8 +131,8 @@ class Inverter(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class Inversion:
+@dataclass(frozen=True, repr=False)
+class Inversion(Method):
     """A card and a rule.
 
     Attributes:
@@ -136,37 +140,39 @@ class Inversion:
         rule: (Given, **options) to an ``Inverter``.
     """
 
+    kind: ClassVar[str] = "inversion"
     card: InversionCard
     rule: Callable[..., Inverter]
-    __doc__: str = field(default="", init=False)
-
-    def __post_init__(self) -> None:
-        doc = f"{self.card.title}. {self.card.idea}\n\n{self.rule.__doc__ or ''}"
-        object.__setattr__(self, "__doc__", doc)
 
     @property
-    def name(self) -> str:
-        """The name on the card."""
-        return self.card.name
+    def body(self) -> Callable[..., Inverter]:
+        """The function that makes the inverter."""
+        return self.rule
 
-    @property
-    def options(self) -> Mapping[str, Any]:
-        """Options and their defaults."""
-        return options_of(self.rule)
+    def __call__(
+        self,
+        data: Embeddings | Pair | str | Path,
+        model: str | Encoder | None = None,
+        output: str | Path | None = None,
+        **options: Any,
+    ) -> Inverted:
+        """As ``modalgap.invert`` with this method.
 
-    def __call__(self, data: Any, model: Any = None, output: Any = None, **options: Any) -> Any:
-        """As ``modalgap.invert`` with this method."""
+        Args:
+            data: embeddings, a pair, or a file of either.
+            model: LIBRARY:MODEL or an ``Encoder``, for methods that need one.
+            output: the .safetensors to write.
+            **options: of ``modalgap.invert`` and of this method.
+        """
         from modalgap.invert.verb import invert
 
-        return invert(data, self.name, model, output, **options)
+        return invert(data, self, model, output, **options)
 
     def prepare(self, given: Given, options: Mapping[str, Any]) -> Inverter:
         """The inverter of these options.
 
         Raises:
-            OptionError: an option that this way does not have.
+            OptionError: an option that this method does not have.
         """
-        for name in options:
-            if name not in self.options:
-                raise OptionError.unknown(f"option of {self.name}", name, self.options)
-        return self.rule(given, **options)
+        self.check_options(options)
+        return self.rule(given, **{name: plain(value) for name, value in options.items()})

@@ -12,10 +12,11 @@ from typing import Any
 import torch
 
 from modalgap import checks
+from modalgap.arguments import checked
 from modalgap.embeddings import Embeddings, Pair
 from modalgap.encode import Encoder, load_model
 from modalgap.encode.device import check_precision, device_of
-from modalgap.errors import OptionError
+from modalgap.errors import OptionError, quoted
 from modalgap.evaluate import search
 from modalgap.invert.base import Given
 from modalgap.invert.items import check_model, item_names, known_features, side_of
@@ -28,6 +29,7 @@ AT = (0, 1, 2, 5, 10, 20, 50, 100, 150, 300, 1000)
 NATIVE = "native"
 
 
+@checked
 def curve(
     queries: Embeddings | Pair,
     gallery: Embeddings | Pair,
@@ -65,7 +67,7 @@ def curve(
         OptionError: a method that does not search, or steps that it does not take.
     """
     if method not in METHODS or METHODS[method].card.takes == "either":
-        raise OptionError(f"method: must be oti or ovi; got {method!r}")
+        raise OptionError(f"method: must be oti or ovi; got {quoted(method)}")
     chosen = METHODS[method]
     rows = side_of(queries, chosen)
     encoder = load_model(model, seed=seed)

@@ -13,7 +13,7 @@ import torch
 from modalgap._version import __version__
 from modalgap.embeddings import Embeddings, Pair
 from modalgap.encode import Encoder
-from modalgap.errors import InputError
+from modalgap.errors import InputError, quoted
 from modalgap.invert.base import Given, Inversion
 
 SAME = 1e-4  # cosine distance up to which two rows of one name are one item said twice
@@ -77,7 +77,7 @@ def item_names(rows: Embeddings) -> list[str]:
             if float((same @ same[0]).min()) < 1 - SAME:
                 raise InputError(
                     f"{rows.source}: names must be different for different rows, since the noise of"
-                    f" an item depends on its name; {name!r} is there {len(index)} times"
+                    f" an item depends on its name; {quoted(name)} is there {len(index)} times"
                 )
     return list(rows.names)
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from safetensors import safe_open
 from torch import Tensor
 
+from modalgap.arguments import checked
 from modalgap.atomic import check_target, replacing
 from modalgap.embeddings import Embeddings
 from modalgap.embeddings.formats import safetensors
@@ -25,6 +26,7 @@ SUFFIX = ".safetensors"
 KEYS = ("cosines", "pseudo_tokens", "losses", "steps")
 
 
+@checked
 @dataclass(frozen=True, eq=False)
 class Inverted:
     """Inverted features, and what they were made from.
@@ -79,6 +81,7 @@ def check_output(path: Path, *, overwrite: bool) -> None:
     check_target(path, overwrite=overwrite)
 
 
+@checked
 def read(path: str | Path) -> Inverted:
     """The file that ``Inverted.save`` wrote.
 

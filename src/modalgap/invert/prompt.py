@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from modalgap.encode import Encoder, TextTower, Tokens
-from modalgap.errors import NotApplicable, OptionError
+from modalgap.errors import NotApplicable, OptionError, quoted
 
 PLACE = "{}"
 JOINED = re.compile(r"\w\{\}|\{\}\w|\{\}\{\}")  # what a tokenizer could make one word of
@@ -42,15 +42,15 @@ class Prompt:
         """
         if not isinstance(template, str) or PLACE not in template:
             raise OptionError(
-                f"template: must hold {PLACE} for the pseudo-tokens; got {template!r}"
+                f"template: must hold {PLACE} for the pseudo-tokens; got {quoted(template)}"
             )
         try:
             template.encode()
         except UnicodeEncodeError as error:
-            raise OptionError(f"template: must be valid Unicode; got {template!r}") from error
+            raise OptionError(f"template: must be valid Unicode; got {quoted(template)}") from error
         apart_only = f"template: each {PLACE} must stand apart from words and from one another"
         if JOINED.search(template):
-            raise OptionError(f"{apart_only}; got {template!r}")
+            raise OptionError(f"{apart_only}; got {quoted(template)}")
         wanted = template.count(PLACE) * count
         longest: Tokens | None = None
         apart: Prompt | None = None
@@ -72,12 +72,13 @@ class Prompt:
                 return apart
         if longest is not None:
             raise OptionError(
-                f"template: {template!r} with {count} pseudo-tokens in each {PLACE} must fit into"
+                f"template: {quoted(template)} with {count} pseudo-tokens in each {PLACE}"
+                f" must fit into"
                 f" the {longest.ids.shape[1]} positions of {encoder.spec}; it does not"
             )
         raise OptionError(
             f"{apart_only}, so that the tokenizer of {encoder.spec} keeps its place; got"
-            f" {template!r}"
+            f" {quoted(template)}"
         )
 
 

@@ -17,9 +17,8 @@ from numpy.typing import NDArray
 from modalgap.embeddings import Embeddings
 from modalgap.encode import load_model
 from modalgap.errors import ModalgapError
-from modalgap.invert.base import Done, Given, Inverter
+from modalgap.invert.base import Done, Given, Inversion, Inverter
 from modalgap.invert.parts import Span
-from modalgap.invert.registry import METHODS
 from modalgap.progress import progress
 from modalgap.waiting import passive_children
 from modalgap.workers import begin
@@ -33,20 +32,20 @@ class Work:
     """What to do, in a form that goes to other processes.
 
     Attributes:
-        method: of ``METHODS``.
+        method: the inversion.
         options: of the method.
         given: what the rule has at hand; its encoder stays behind where there are processes.
         spec: of the model, if processes load it.
     """
 
-    method: str
+    method: Inversion
     options: Mapping[str, Any]
     given: Given
     spec: str | None
 
     def inverter(self) -> Inverter:
         """The rule with these options."""
-        return METHODS[self.method].prepare(self.given, self.options)
+        return self.method.prepare(self.given, self.options)
 
 
 def batch_of(inverter: Inverter, device: torch.device) -> int:

@@ -13,26 +13,29 @@ import torch
 import xxhash
 
 from modalgap import checks
+from modalgap.arguments import checked
 from modalgap.embeddings import Embeddings, Pair
 from modalgap.embeddings.formats.keys import factor_name
 from modalgap.embeddings.store import load_any
 from modalgap.encode import Encoder, load_model
 from modalgap.encode.device import check_precision, device_of
-from modalgap.errors import InputError, ModalgapError, OptionError
+from modalgap.errors import InputError, ModalgapError, OptionError, quoted
 from modalgap.invert import parts
 from modalgap.invert.base import Given, Inversion
 from modalgap.invert.items import check_model, item_names, known_features, side_of
 from modalgap.invert.output import Inverted, check_output, joined, rows_of
 from modalgap.invert.registry import METHODS
 from modalgap.invert.spread import Work, alone, batch_of, shared, together
+from modalgap.method import pick
 from modalgap.unfinished import remove, work_folder
 
 MOST_JOBS = 1024
 
 
+@checked
 def invert(
     data: Embeddings | Pair | str | Path,
-    method: str | None = None,
+    method: str | Inversion | None = None,
     model: str | Encoder | None = None,
     output: str | Path | None = None,
     *,
@@ -51,7 +54,8 @@ def invert(
     Args:
         data: embeddings, or a pair of which the side that the method takes is meant, or a file of
             either. They must come from the model.
-        method: of ``METHODS``; by default "oti" for images and "ovi" for texts.
+        method: the name of an inversion, ``modalgap.invert.METHODS`` lists them; or one of your
+            own. By default "oti" for images and "ovi" for texts.
         model: LIBRARY:MODEL or an ``Encoder``: what ``data`` were encoded with.
         output: the .safetensors to write. Work in progress lies beside it, and the same call after
             a kill goes on from there.
@@ -75,8 +79,6 @@ def invert(
         NotApplicable: a tower that cannot be entered.
         OutputError: the file cannot be written.
     """
-    if output is not None and not isinstance(output, str | Path):
-        raise InputError(f"output: must be a path; got {type(output).__name__}")
     target = None if output is None else Path(output)
     if target is not None:
         check_output(target, overwrite=overwrite)
@@ -107,9 +109,11 @@ def invert(
     spec = model if isinstance(model, str) else None
     if len(places) > 1 and encoder is not None and spec is None:
         raise OptionError("jobs: processes load the model themselves, so name it: LIBRARY:MODEL")
+    if len(places) > 1 and METHODS.get(chosen.name) is not chosen:
+        raise OptionError("method: one of your own does not go to other processes; take jobs=1")
     if len(places) > 1 and callable(options.get("loss")):
         raise OptionError("loss: a function does not go to other processes; take jobs=1")
-    work = Work(method=chosen.name, options=options, given=given, spec=spec)
+    work = Work(method=chosen, options=options, given=given, spec=spec)
     inverter = work.inverter()
     size = batch_size or batch_of(inverter, given.device)
     settings = {"method": chosen.name, **inverter.settings, "seed": seed, "precision": precision}
@@ -170,13 +174,11 @@ def check_running(
     return places
 
 
-def _method(name: str | None, data: Any) -> Inversion:
-    if name is None:
+def _method(given: str | Inversion | None, data: Any) -> Inversion:
+    if given is None:
         texts = isinstance(data, Embeddings) and data.modality == "text"
-        name = "ovi" if texts else "oti"
-    if not isinstance(name, str) or name not in METHODS:
-        raise OptionError.unknown("way of inverting", str(name), METHODS)
-    return METHODS[name]
+        given = "ovi" if texts else "oti"
+    return pick(given, METHODS, Inversion, "method")
 
 
 def _encoder(
@@ -246,7 +248,7 @@ def _places(device: str, jobs: int) -> list[str]:
     if jobs > 1 and (len(found) > 1 or not found[0].startswith("cpu")):
         raise OptionError(
             "jobs: is for the CPU; for processes on several devices name these, such as"
-            f" cuda:0,cuda:1; got device={device!r} and jobs={jobs}"
+            f" cuda:0,cuda:1; got device={quoted(device)} and jobs={jobs}"
         )
     return found * jobs
 

@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from modalgap import checks
+from modalgap.arguments import checked
 from modalgap.encode import Encoder, load_model
 from modalgap.errors import InputError, NotApplicable
 from modalgap.invert.output import Inverted
@@ -15,6 +16,7 @@ from modalgap.invert.prompt import text_tower_of
 ROWS = 256  # pseudo-tokens compared at once
 
 
+@checked
 def nearest_words(
     found: Inverted, model: str | Encoder, *, k: int = 5, seed: int = 0
 ) -> list[list[list[tuple[str, float]]]]:

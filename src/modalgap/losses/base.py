@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar, Concatenate, Generic, TypeVar
 
 import torch
 from torch import Tensor
 
-from modalgap.card import options_of
-from modalgap.errors import InputError, NotApplicable, OptionError
+from modalgap.arguments import checked, described, plain
+from modalgap.checks import at_least, finite
+from modalgap.embeddings import Embeddings, Pair
+from modalgap.embeddings.arrays import Rows
+from modalgap.embeddings.rows import numbers
+from modalgap.errors import InputError, NotApplicable, OptionError, quoted
+from modalgap.method import Method, Options
 
 Given = TypeVar("Given")
 
 
+@checked
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Features:
     """A batch as both towers see it, gathered over processes, with gradients.
@@ -93,8 +99,8 @@ class LossCard:
     beware: str
 
 
-@dataclass(frozen=True)
-class Loss:
+@dataclass(frozen=True, repr=False)
+class Loss(Method, Generic[Options]):
     """A card and a rule.
 
     Attributes:
@@ -103,38 +109,111 @@ class Loss:
             sees to precision and to errors.
     """
 
+    kind: ClassVar[str] = "loss"
     card: LossCard
-    compute: Callable[..., Tensor]
-    __doc__: str = field(default="", init=False)
-
-    def __post_init__(self) -> None:
-        doc = f"{self.card.title}. {self.card.idea}\n\n{self.compute.__doc__ or ''}"
-        object.__setattr__(self, "__doc__", doc)
+    compute: Callable[Concatenate[Features, Options], Tensor]
 
     @property
-    def name(self) -> str:
-        """The name on the card."""
-        return self.card.name
+    def body(self) -> Callable[..., Tensor]:
+        """The function that computes it."""
+        return self.compute
 
-    @property
-    def options(self) -> Mapping[str, Any]:
-        """Options and their defaults."""
-        return options_of(self.compute)
-
-    def __call__(self, features: Features, **options: Any) -> Tensor:
+    def __call__(
+        self,
+        image: Features | Pair | Rows,
+        text: Rows | None = None,
+        temperature: float | None = None,
+        bias: float | None = None,
+        views: tuple[Rows, Rows] | None = None,
+        *args: Options.args,
+        **options: Options.kwargs,
+    ) -> Tensor:
         """The loss, in float32 or, from float64 features, in float64; autocast is off inside.
+
+        Args:
+            image: ``Features`` of a batch; or rows (n, d), made unit here, whose gradients are
+                kept; or a ``Pair`` matched row by row.
+            text: rows (n, d); row i matches row i of ``image``.
+            temperature: τ of the softmax, of arrays; 0.01 by default, as of the measures.
+            bias: added to the logits of SigLIP, of arrays.
+            views: two augmented views of the images, (n, d) each, of arrays.
+            *args: none: options go by name.
+            **options: the loss's own.
+
+        Returns:
+            A () tensor.
 
         Raises:
             OptionError: an option that this loss has not, or a value it cannot take.
             NotApplicable: the features lack what it needs.
+            InputError: features and arrays at once, or a wrong shape.
         """
-        for name in options:
-            if name not in self.options:
-                raise OptionError.unknown(f"option of {self.name}", name, self.options)
+        if args:
+            raise OptionError(f"options of {self.name} must be given by name; got {quoted(args)}")
+        self.check_options(options)
+        if not isinstance(image, Features):
+            features = features_of(self.name, image, text, temperature, bias, views)
+        elif any(value is not None for value in (text, temperature, bias, views)):
+            raise InputError(f"{self.name}: Features hold all that is needed; give them alone")
+        else:
+            features = image
         for need in self.card.needs:
             there(self.name, need, getattr(features, need))
+        compute: Callable[..., Tensor] = self.compute
         with torch.autocast(features.image.device.type, enabled=False):
-            return self.compute(features.precise, **options)
+            return compute(
+                features.precise, **{name: plain(each) for name, each in options.items()}
+            )
+
+
+def features_of(
+    what: str,
+    image: Pair | Rows,
+    text: Rows | None,
+    temperature: float | None,
+    bias: float | None,
+    views: tuple[Rows, Rows] | None,
+) -> Features:
+    """Features of arrays, as unit rows; gradients of tensors are kept."""
+    if isinstance(image, Pair):
+        if text is not None or image.text_to_image is not None or image.labels is not None:
+            raise InputError(f"{what}: a Pair must be matched row by row, and be given alone")
+        pair = image
+        image, text = pair.image.unit(), pair.text.unit()
+    tau = 0.01 if temperature is None else plain(temperature)
+    at_least("temperature", tau, 1e-6)
+    if bias is not None:
+        finite("bias", plain(bias))
+    if views is not None and (not isinstance(views, tuple | list) or len(views) != 2):
+        raise InputError(f"views: must be two arrays (n, d); got {described(views)}")
+    rows = [
+        _unit(each, name)
+        for name, each in (("image", image), ("text", text), *(("views", v) for v in views or ()))
+    ]
+    like = rows[0]
+    return Features(
+        image=rows[0],
+        text=rows[1],
+        scale=torch.tensor(1 / tau, dtype=like.dtype, device=like.device),
+        bias=None if bias is None else torch.tensor(float(bias)).to(like),
+        views=None if views is None else (rows[2], rows[3]),
+    )
+
+
+def _unit(rows: object, name: str) -> Tensor:
+    """Unit rows (n, d); a tensor keeps its gradient and its device."""
+    if rows is None:
+        raise InputError(f"{name}: must be an array (n, d), or all of it Features; got None")
+    if isinstance(rows, Embeddings):
+        return rows.unit()
+    found = rows if isinstance(rows, Tensor) else numbers(rows, name)
+    if not found.is_floating_point() or found.ndim != 2:
+        raise InputError(f"{name}: must be floats (n, d); got {found.dtype} {tuple(found.shape)}")
+    lengths = torch.linalg.vector_norm(found, dim=1, keepdim=True)
+    if not bool((lengths.isfinite() & (lengths > 0)).all()):
+        raise InputError(f"{name}: every row must be finite and not zero")
+    unit: Tensor = found / lengths
+    return unit
 
 
 def there(loss: str, need: str, value: Given | None) -> Given:

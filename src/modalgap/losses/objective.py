@@ -9,10 +9,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from modalgap.arguments import checked, plain
 from modalgap.checks import finite
 from modalgap.errors import OptionError
 from modalgap.losses.base import Features, Loss
 from modalgap.losses.registry import LOSSES
+from modalgap.method import pick
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,7 @@ class Term:
     options: Mapping[str, Any]
 
 
+@checked
 @dataclass(frozen=True)
 class Objective:
     """What is trained on.
@@ -46,8 +49,8 @@ class Objective:
     terms: tuple[Term, ...]
 
     @classmethod
-    def of(cls, losses: Mapping[str, Any]) -> Objective:
-        """From the name of each loss to its weight, or to a mapping of weight and options.
+    def of(cls, losses: Mapping[str | Loss, Any] | Mapping[str, Any]) -> Objective:
+        """From each loss, by name or of your own, to its weight, or to weight and options.
 
         Args:
             losses: such as ``{"infonce": 1.0, "cyclip": {"weight": 1.0, "in_modal": 0.5}}``; a
@@ -56,8 +59,8 @@ class Objective:
         Raises:
             OptionError: there is no such loss or option, a weight is not finite, or there is none.
         """
-        if not isinstance(losses, Mapping) or not losses:
-            raise OptionError(f"losses must map at least one name to its weight; got {losses!r}")
+        if not losses:
+            raise OptionError("losses: must have at least one loss; got none")
         return cls(tuple(_term(name, said) for name, said in losses.items()))
 
     @property
@@ -89,14 +92,10 @@ class Objective:
         return total, parts
 
 
-def _term(name: str, said: Any) -> Term:
-    if name not in LOSSES:
-        raise OptionError.unknown("loss", str(name), LOSSES)
+def _term(given: str | Loss, said: Any) -> Term:
+    loss = pick(given, LOSSES, Loss, "losses")
     options = dict(said) if isinstance(said, Mapping) else {"weight": said}
-    weight = options.pop("weight", 1.0)
-    finite(f"weight of {name}", weight)
-    for option in options:
-        if option not in LOSSES[name].options:
-            known = [*LOSSES[name].options, "weight"]
-            raise OptionError.unknown(f"option of {name}", str(option), known)
-    return Term(LOSSES[name], float(weight), options)
+    weight = plain(options.pop("weight", 1.0))
+    finite(f"weight of {loss.name}", weight)
+    loss.check_options(options, "weight")
+    return Term(loss, float(weight), {name: plain(value) for name, value in options.items()})

@@ -5,6 +5,7 @@ arrays: ``modalgap.measure.rmg(images, texts)``. One measure a file; ``MEASURES`
 """
 
 from modalgap._lazy import callable_package
+from modalgap.card import Card
 from modalgap.measure.alignment import alignment
 from modalgap.measure.base import Measure
 from modalgap.measure.class_bias_spread import class_bias_spread
@@ -16,8 +17,12 @@ from modalgap.measure.infonce import infonce, loss_landscape
 from modalgap.measure.kendall_tau import kendall_tau
 from modalgap.measure.l2i import l2i
 from modalgap.measure.l2m import l2m
-from modalgap.measure.leakage import leakage_image, leakage_text
-from modalgap.measure.logit_entropy import logit_entropy_image, logit_entropy_text
+from modalgap.measure.leakage import leakage, leakage_image, leakage_text
+from modalgap.measure.logit_entropy import (
+    logit_entropy,
+    logit_entropy_image,
+    logit_entropy_text,
+)
 from modalgap.measure.matched_cosine import matched_cosine
 from modalgap.measure.mixing import imr, itr, tir, tmr
 from modalgap.measure.moad import moad
@@ -34,6 +39,7 @@ from modalgap.measure.verb import measure
 
 __all__ = [
     "MEASURES",
+    "Card",
     "Measure",
     "alignment",
     "centroid_share",
@@ -50,8 +56,10 @@ __all__ = [
     "kendall_tau",
     "l2i",
     "l2m",
+    "leakage",
     "leakage_image",
     "leakage_text",
+    "logit_entropy",
     "logit_entropy_image",
     "logit_entropy_text",
     "loss_landscape",

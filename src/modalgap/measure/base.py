@@ -8,19 +8,23 @@ when first asked.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar, Concatenate, Generic
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from torch import Tensor
 
-from modalgap.card import Card, options_of
+from modalgap.arguments import plain
+from modalgap.card import Card
 from modalgap.checks import at_least, needs, sample, whole
 from modalgap.embeddings import Embeddings, Moments, Pair, PairMoments, moments, pair_moments
-from modalgap.errors import InputError, OptionError
+from modalgap.embeddings.arrays import Rows, pair_of
+from modalgap.errors import InputError, OptionError, quoted
 from modalgap.measure.neighbours import best_across, nearest, within, within_and_above
+from modalgap.method import Method, Options
 from modalgap.result import Value
 
 UNRESOLVED = 1e-5  # spread of unit rows below which float32 cosines are mostly rounding
@@ -115,8 +119,12 @@ class Evidence:
 
     @property
     def sides(self) -> tuple[Side, Side]:
-        """Image, then text."""
+        """The first modality, then the second."""
         return (self.image, self.text)
+
+    def side(self, modality: str) -> Side:
+        """The side of this modality."""
+        return next(side for side in self.sides if side.modality == modality)
 
     @cached_property
     def moments(self) -> PairMoments:
@@ -184,35 +192,40 @@ class Evidence:
 
 
 @dataclass(frozen=True)
-class Measure:
+class Seen:
+    """A pair, and the modality of it that is measured."""
+
+    evidence: Evidence
+    side: Side
+
+
+@dataclass(frozen=True, repr=False)
+class Measure(Method, Generic[Options]):
     """A card, and the function that computes it. Call it with arrays, Embeddings or a Pair.
 
     Attributes:
         card: what the measure says of itself.
-        compute: (Evidence, **options) to Value, or (Side, **options) where ``per_modality``.
-        per_modality: whether it is a number of one modality; its results carry "_image" or "_text".
+        compute: (Evidence, **options) to Value; (Side, **options) where ``per_modality``; (Seen,
+            **options) where that needs the other modality too.
+        per_modality: whether it is a number of one modality; its results carry the modality as a
+            suffix: "_image", "_text", "_audio".
         scatter: whether it needs second moments.
+        between: whether it is a number of one modality that needs the other too.
+        modality: the one that a call measures, of a measure that is ``between``; see ``of``.
     """
 
+    kind: ClassVar[str] = "measure"
     card: Card
-    compute: Callable[..., Value]
+    compute: Callable[Concatenate[Any, Options], Value]
     per_modality: bool = False
     scatter: bool = False
-    __doc__: str = field(default="", init=False)
-
-    def __post_init__(self) -> None:
-        doc = f"{self.card.title}. {self.card.idea}\n\n{self.compute.__doc__ or ''}"
-        object.__setattr__(self, "__doc__", doc)
+    between: bool = False
+    modality: str | None = None
 
     @property
-    def name(self) -> str:
-        """The name on the card."""
-        return self.card.name
-
-    @property
-    def options(self) -> Mapping[str, Any]:
-        """Options and their defaults."""
-        return options_of(self.compute)
+    def body(self) -> Callable[..., Value]:
+        """The function that computes it."""
+        return self.compute
 
     def names(self, modalities: tuple[str, ...]) -> tuple[str, ...]:
         """The names under which its values appear."""
@@ -220,24 +233,33 @@ class Measure:
             return (self.name,)
         return tuple(f"{self.name}_{modality}" for modality in modalities)
 
-    def run(self, evidence: Evidence | Side, options: Mapping[str, Any]) -> Value:
+    def of(self, modality: str) -> Measure[Options]:
+        """This measure, of one modality of a pair: ``leakage.of("text")(pair)``."""
+        if not self.between:
+            raise OptionError(f"{self.name}: has no choice of modality")
+        return replace(self, modality=modality)
+
+    def run(self, target: Evidence | Side | Seen, options: Mapping[str, Any]) -> Value:
         """Compute with those of the options that are this measure's own."""
         own = {**self.options, **{key: options[key] for key in options if key in self.options}}
+        own = {key: plain(value) for key, value in own.items()}
         if "seed" in own:
             whole("seed", own["seed"], 0)
+        compute: Callable[..., Value] = self.compute
         with np.errstate(divide="ignore", invalid="ignore"):  # Value refuses what is undefined
-            value = self.compute(evidence, **own)
-        return Value(value.value, value.interval, {**own, **value.params}, value.details)
+            value = compute(target, **own)
+        params = {**own, **value.params}
+        return Value(value.value, value.interval, params, value.details, self.card.source)
 
     def __call__(
         self,
-        image: Any,
-        text: Any = None,
-        *,
-        text_to_image: Any = None,
-        labels: Any = None,
+        image: Rows | Pair,
+        text: Rows | None = None,
+        text_to_image: ArrayLike | Tensor | None = None,
+        labels: ArrayLike | Tensor | None = None,
         factors: Mapping[str, Any] | None = None,
-        **options: Any,
+        *args: Options.args,
+        **options: Options.kwargs,
     ) -> Value:
         """Measure arrays.
 
@@ -248,41 +270,39 @@ class Measure:
             text_to_image: (m,) image of each text.
             labels: (n,) text of each image.
             factors: name to (n,) values known of each row (measures of one modality).
+            *args: none: options go by name.
             **options: the measure's own.
 
         Returns:
             The value; ``float(value)`` is the number.
         """
-        for name in options:
-            if name not in self.options:
-                raise OptionError.unknown(f"option of {self.name}", name, self.options)
-        evidence: Evidence | Side
-        if self.per_modality:
+        if args:
+            raise OptionError(f"options of {self.name} must be given by name; got {quoted(args)}")
+        self.check_options(options)
+        if self.per_modality and not self.between:
             if isinstance(image, Pair) or _given(text, text_to_image, labels):
                 raise InputError(f"{self.name} is a number of one modality; give it one array")
             if isinstance(image, Embeddings) and factors is not None:
                 raise InputError("factors: Embeddings hold their own; give them there")
-            side = (
-                image if isinstance(image, Embeddings) else Embeddings(image, factors=factors or {})
+            side = image if isinstance(image, Embeddings) else Embeddings(image, factors=factors)
+            return self.run(Side(side, scatter=self.scatter), options)
+        if factors is not None:
+            raise InputError(f"factors: {self.name} has no use for them")
+        pair = pair_of(self.name, image, text, text_to_image=text_to_image, labels=labels)
+        evidence = Evidence(pair, scatter=self.scatter)
+        if not self.between:
+            return self.run(evidence, options)
+        known = [side.modality for side in pair.sides]
+        if self.modality not in known:
+            wanted = "a choice" if self.modality is None else quoted(self.modality)
+            raise OptionError(
+                f"{self.name}: is a number of one modality; this pair has {' and '.join(known)},"
+                f" so take {self.name}.of({quoted(known[0])}) or"
+                f" {self.name}.of({quoted(known[1])});"
+                f" got {wanted}"
             )
-            evidence = Side(side, scatter=self.scatter)
-        else:
-            if factors is not None:
-                raise InputError(f"{self.name} has no use for factors")
-            pair = _pair(self.name, image, text, text_to_image, labels)
-            evidence = Evidence(pair, scatter=self.scatter)
-        return self.run(evidence, options)
+        return self.run(Seen(evidence, evidence.side(str(self.modality))), options)
 
 
 def _given(*values: Any) -> bool:
     return any(value is not None for value in values)
-
-
-def _pair(name: str, image: Any, text: Any, text_to_image: Any, labels: Any) -> Pair:
-    if isinstance(image, Pair):
-        if _given(text, text_to_image, labels):
-            raise InputError(f"{name}: a Pair holds its texts and matches; give it alone")
-        return image
-    if text is None:
-        raise InputError(f"{name} compares two modalities; give it image and text")
-    return Pair(image, text, text_to_image, labels)

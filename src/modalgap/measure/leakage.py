@@ -14,31 +14,30 @@ from modalgap import checks
 from modalgap.card import Card
 from modalgap.checks import needs
 from modalgap.linalg import top_directions
-from modalgap.measure.base import Evidence, Measure, Side
+from modalgap.measure.base import Measure, Seen
 from modalgap.result import Value
 
-
-def _card(modality: str) -> Card:
-    return Card(
-        name=f"leakage_{modality}",
-        title=f"Leakage ({modality}s retrieved)",
-        question=f"Is it safe to close the gap when {modality}s are retrieved?",
-        idea=(
-            f"The part of the gap vector inside the principal directions of the {modality}s; 0 "
-            f"means orthogonal to content."
-        ),
-        equation=r"\lVert V V^\top g \rVert / \lVert g \rVert",
-        source="Chowers et al. 2026, section 3.5",
-        direction="lower",
-        low=0.0,
-        high=1.0,
-        interval="none: it depends on where the principal directions are cut",
-    )
+CARD = Card(
+    name="leakage",
+    title="Leakage",
+    question="Is it safe to close the gap when this modality is retrieved?",
+    idea=(
+        "The part of the gap vector inside the principal directions of the retrieved modality; 0 "
+        "means orthogonal to content."
+    ),
+    equation=r"\lVert V V^\top g \rVert / \lVert g \rVert",
+    source="Chowers et al. 2026, section 3.5",
+    direction="lower",
+    low=0.0,
+    high=1.0,
+    interval="none: it depends on where the principal directions are cut",
+)
 
 
-def _leakage(evidence: Evidence, side: Side, share: float) -> Value:
+def _leakage(seen: Seen, *, share: float = 0.9) -> Value:
+    """``share``: of the variance of the retrieved modality that V must hold."""
     checks.share("share", share)
-    gap = evidence.gap
+    gap, side = seen.evidence.gap, seen.side
     values, vectors = side.spectrum
     k = top_directions(values, share)
     needs(k > 0, "all rows of the retrieved modality are the same")
@@ -50,15 +49,5 @@ def _leakage(evidence: Evidence, side: Side, share: float) -> Value:
     )
 
 
-def _leakage_image(evidence: Evidence, *, share: float = 0.9) -> Value:
-    """``share``: of the images' variance that V must hold."""
-    return _leakage(evidence, evidence.image, share)
-
-
-def _leakage_text(evidence: Evidence, *, share: float = 0.9) -> Value:
-    """``share``: of the texts' variance that V must hold."""
-    return _leakage(evidence, evidence.text, share)
-
-
-leakage_image = Measure(_card("image"), _leakage_image, scatter=True)
-leakage_text = Measure(_card("text"), _leakage_text, scatter=True)
+leakage = Measure(CARD, _leakage, per_modality=True, scatter=True, between=True)
+leakage_image, leakage_text = leakage.of("image"), leakage.of("text")

@@ -19,53 +19,56 @@ from torch import Tensor
 from modalgap.card import Card
 from modalgap.checks import whole
 from modalgap.linalg import blocks
-from modalgap.measure.base import Evidence, Measure
+from modalgap.measure.base import Measure, Seen
 from modalgap.measure.intervals import mean_interval
 from modalgap.progress import progress
 from modalgap.result import Value
 
-
-def _card(query: str, other: str) -> Card:
-    return Card(
-        name=f"logit_entropy_{query}",
-        title=f"Entropy of {query}-to-{other} logits",
-        question=f"How sure is the model which {other} fits one {query}?",
-        idea=(
-            f"The entropy of the softmax over all {other}s, averaged over {query}s, at the "
-            f"temperature given."
-        ),
-        equation=(
-            r"\operatorname{mean}_i H(\operatorname{softmax}(\langle x_i, y_\cdot \rangle / \tau))"
-        ),
-        source="Schrodi et al. 2025, section 6.2",
-        direction="neither",
-        low=0.0,
-        interval="jackknife over images, for these candidates",
-    )
+CARD = Card(
+    name="logit_entropy",
+    title="Entropy of logits",
+    question="How sure is the model which row of the other modality fits a query?",
+    idea=(
+        "The entropy of the softmax over all rows of the other modality, averaged over the queries "
+        "of this one, at the temperature given."
+    ),
+    equation=(
+        r"\operatorname{mean}_i H(\operatorname{softmax}(\langle x_i, y_\cdot \rangle / \tau))"
+    ),
+    source="Schrodi et al. 2025, section 6.2",
+    direction="neither",
+    low=0.0,
+    interval="jackknife over rows of the first modality, for these candidates",
+)
 
 
-IMAGE, TEXT = _card("image", "text"), _card("text", "image")
-
-
-def _entropy(
-    evidence: Evidence, side: int, temperature: float | None, cap: int, seed: int
+def _logit_entropy(
+    seen: Seen,
+    *,
+    temperature: float | None = None,
+    cap: int = 10_000,
+    seed: int = 0,
 ) -> Value:
+    """``temperature``.
+
+    By default the model's, if the file tells, else 0.01. At most ``cap`` rows of each, drawn
+    with ``seed``.
+    """
     whole("cap", cap, 2)
+    evidence, side = seen.evidence, seen.side
     tau = evidence.temperature(temperature)
-    queries, others = evidence.sides[side], evidence.sides[1 - side]
-    chosen = queries.sample(cap, seed)
-    x, y = queries.embeddings.take(chosen), others.embeddings.take(others.sample(cap, seed))
+    others = evidence.text if side is evidence.image else evidence.image
+    chosen = side.sample(cap, seed)
+    x, y = side.embeddings.take(chosen), others.embeddings.take(others.sample(cap, seed))
     found = torch.empty(len(x), dtype=torch.float64)
     with progress("logit entropy", len(x)) as advance:
         for a, b in blocks(len(x), len(y)):
             found[a:b] = softmax_entropy((x[a:b] @ y.T).div_(tau))
             advance(b - a)
     highest = math.log(len(y))
-    card = TEXT if side else IMAGE
-    interval = mean_interval(queries.clusters[chosen].numpy(), found.numpy(), card.low, highest)
     return Value(
         float(found.mean()),
-        interval,
+        mean_interval(side.clusters[chosen].numpy(), found.numpy(), CARD.low, highest),
         {"temperature": tau},
         {"candidates": len(y), "highest": highest},
     )
@@ -80,27 +83,5 @@ def softmax_entropy(logits: Tensor) -> Tensor:
     return total.log() - expected
 
 
-def _logit_entropy_image(
-    evidence: Evidence, *, temperature: float | None = None, cap: int = 10_000, seed: int = 0
-) -> Value:
-    """``temperature``.
-
-    By default the model's, if the file tells, else 0.01. At most ``cap`` rows of each, drawn
-    with ``seed``.
-    """
-    return _entropy(evidence, 0, temperature, cap, seed)
-
-
-def _logit_entropy_text(
-    evidence: Evidence, *, temperature: float | None = None, cap: int = 10_000, seed: int = 0
-) -> Value:
-    """``temperature``.
-
-    By default the model's, if the file tells, else 0.01. At most ``cap`` rows of each, drawn
-    with ``seed``.
-    """
-    return _entropy(evidence, 1, temperature, cap, seed)
-
-
-logit_entropy_image = Measure(IMAGE, _logit_entropy_image)
-logit_entropy_text = Measure(TEXT, _logit_entropy_text)
+logit_entropy = Measure(CARD, _logit_entropy, per_modality=True, between=True)
+logit_entropy_image, logit_entropy_text = logit_entropy.of("image"), logit_entropy.of("text")

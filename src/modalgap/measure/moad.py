@@ -16,7 +16,7 @@ import numpy as np
 from modalgap.card import Card
 from modalgap.checks import needs
 from modalgap.embeddings.moments import GROUPS, Floats, class_sums
-from modalgap.errors import OptionError
+from modalgap.errors import OptionError, quoted
 from modalgap.measure.base import Measure, Side
 from modalgap.measure.intervals import jackknife
 from modalgap.result import Value
@@ -44,15 +44,17 @@ CARD = Card(
 def _moad(side: Side, *, object_factor: str = "object") -> Value:
     """``object_factor``: the factor that names the object; all other factors are attributes."""
     if not isinstance(object_factor, str):
-        raise OptionError(f"object_factor must be the name of a factor; got {object_factor!r}")
+        raise OptionError(
+            f"object_factor must be the name of a factor; got {quoted(object_factor)}"
+        )
     factors = side.embeddings.factors
     needs(bool(factors), "it needs factors of each row: an object and at least one attribute")
     needs(
         object_factor in factors,
-        f"it needs the factor {object_factor!r}; there are {', '.join(sorted(factors))}",
+        f"it needs the factor {quoted(object_factor)}; there are {', '.join(sorted(factors))}",
     )
     attributes = sorted(set(factors) - {object_factor})
-    needs(bool(attributes), f"it needs at least one attribute beside {object_factor!r}")
+    needs(bool(attributes), f"it needs at least one attribute beside {quoted(object_factor)}")
     widest = max(side.embeddings.factor(name)[1] for name in factors)
     groups = min(GROUPS, side.n, max(1, MOST_CELLS // (widest * side.dim)))
     parts = {name: _contrast(side, name, groups) for name in (object_factor, *attributes)}
@@ -69,7 +71,7 @@ def _contrast(side: Side, name: str, groups: int) -> Floats:
     codes, classes = side.embeddings.factor(name)
     needs(
         1 < classes < side.n,
-        f"factor {name!r} must have at least two values, some of them repeated",
+        f"factor {quoted(name)} must have at least two values, some of them repeated",
     )
     counts, sums = class_sums(side.embeddings, codes, classes, groups)
     count = np.concatenate([counts.sum(0)[None], counts.sum(0) - counts])  # (B, classes)

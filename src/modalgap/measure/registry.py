@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from modalgap.card import Card
+from modalgap.errors import OptionError
 from modalgap.measure.alignment import alignment
 from modalgap.measure.base import Measure
 from modalgap.measure.class_bias_spread import class_bias_spread
@@ -14,8 +15,8 @@ from modalgap.measure.infonce import infonce, loss_landscape
 from modalgap.measure.kendall_tau import kendall_tau
 from modalgap.measure.l2i import l2i
 from modalgap.measure.l2m import l2m
-from modalgap.measure.leakage import leakage_image, leakage_text
-from modalgap.measure.logit_entropy import logit_entropy_image, logit_entropy_text
+from modalgap.measure.leakage import leakage
+from modalgap.measure.logit_entropy import logit_entropy
 from modalgap.measure.matched_cosine import matched_cosine
 from modalgap.measure.mixing import imr, itr, tir, tmr
 from modalgap.measure.moad import moad
@@ -47,8 +48,7 @@ MEASURES: dict[str, Measure] = {
         separability,
         effective_rank,
         principal_angles,
-        leakage_image,
-        leakage_text,
+        leakage,
         class_bias_spread,
         kendall_tau,
         itr,  # before nas and hubness: its sweep finds their neighbours on the way
@@ -57,8 +57,7 @@ MEASURES: dict[str, Measure] = {
         imr,
         nas,
         hubness,
-        logit_entropy_image,
-        logit_entropy_text,
+        logit_entropy,
         prediction_gini,
         prediction_entropy,
         moad,
@@ -68,8 +67,21 @@ MEASURES: dict[str, Measure] = {
 }
 
 
+def measure_of(name: str) -> Measure | None:
+    """The measure behind a name as it stands in a result: "cone_text" is of the measure "cone"."""
+    if name in MEASURES:
+        return MEASURES[name]
+    fitting = [each for each in MEASURES.values() if each.per_modality]
+    return next((each for each in fitting if name.startswith(f"{each.name}_")), None)
+
+
 def card_of(name: str) -> Card:
-    """The card behind a name as it stands in a result: "cone_text" is of the card "cone"."""
-    if name not in MEASURES:
-        name = name.rpartition("_")[0]
-    return MEASURES[name].card
+    """The card behind a name as it stands in a result.
+
+    Raises:
+        OptionError: no measure has such a name.
+    """
+    found = measure_of(name)
+    if found is None:
+        raise OptionError.unknown("measure", name, MEASURES)
+    return found.card

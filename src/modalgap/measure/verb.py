@@ -6,25 +6,32 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from modalgap.embeddings import Embeddings, Pair, describe_input
-from modalgap.errors import InputError, NotApplicable, OptionError
-from modalgap.measure.base import Evidence, Measure, Side
-from modalgap.measure.registry import MEASURES
+from modalgap.embeddings.arrays import takes_pair
+from modalgap.errors import InputError, NotApplicable, OptionError, quoted
+from modalgap.measure.base import Evidence, Measure, Seen, Side
+from modalgap.measure.registry import MEASURES, measure_of
+from modalgap.method import pick
 from modalgap.result import Result, Value, versions
 
+Only = str | Measure | Iterable[str | Measure] | None
 
-def measure(
-    data: Pair | Embeddings, only: str | Iterable[str] | None = None, **options: Any
-) -> Result:
+
+@takes_pair
+def measure(data: Pair | Embeddings, /, only: Only = None, **options: Any) -> Result:
     """Measure the modality gap of a pair, or what can be said of one modality alone.
 
     Args:
-        data: what ``modalgap.load`` gave, or one made from arrays.
-        only: names of measures, "cone" or "cone_image"; by default all that apply.
+        data: a ``Pair`` from ``modalgap.load`` or of arrays, or one ``Embeddings``; or two arrays
+            (n, d) and (m, d): ``modalgap.measure(x, y)``, with ``text_to_image`` or ``labels``
+            where row i does not match row i.
+        only: names of measures, "cone" or "cone_image", or measures of your own; by default all
+            that apply.
         **options: options of measures (``temperature``, ``k``, ``seed``, ``cap`` …), given to each
-        that has them.
+            that has them.
 
-    Returns: A ``Result``. Measures that do not apply are in ``skipped`` with the reason; a measure
-        asked for by name that does not apply is an error.
+    Returns:
+        A ``Result``. Measures that do not apply are in ``skipped`` with the reason; a measure asked
+        for by name that does not apply is an error.
 
     Raises:
         OptionError: an unknown measure or option.
@@ -33,8 +40,8 @@ def measure(
     """
     if not isinstance(data, Pair | Embeddings):
         raise InputError(
-            f"data must be a Pair or Embeddings; got {type(data).__name__}"
-            " (modalgap.load reads files, modalgap.Pair takes arrays)"
+            f"data: must be a Pair or Embeddings, or two arrays; got {type(data).__name__}"
+            " (modalgap.load reads files)"
         )
     modalities = (
         tuple(side.modality for side in data.sides) if isinstance(data, Pair) else (data.modality,)
@@ -55,10 +62,13 @@ def measure(
     skipped: dict[str, str] = {}
     for each, names in wanted:
         for name in names:
-            target: Evidence | Side | None = evidence
-            if each.per_modality:
-                target = next(side for side in sides if name == f"{each.name}_{side.modality}")
+            side = next((s for s in sides if name == f"{each.name}_{s.modality}"), None)
             try:
+                target: Evidence | Side | Seen | None = evidence
+                if each.per_modality and side is not None:
+                    target = side
+                    if each.between:
+                        target = None if evidence is None else Seen(evidence, side)
                 if target is None:
                     raise NotApplicable("it compares two modalities; there is one")
                 values[name] = each.run(target, options)
@@ -69,27 +79,35 @@ def measure(
     return Result(values, skipped, describe_input(data), versions())
 
 
-def _wanted(
-    only: str | Iterable[str] | None, modalities: tuple[str, ...]
-) -> list[tuple[Measure, tuple[str, ...]]]:
-    """Measures and the names to report, in registry order."""
+def _wanted(only: Only, modalities: tuple[str, ...]) -> list[tuple[Measure, tuple[str, ...]]]:
+    """Measures and the names to report, in registry order; measures of the user's own after."""
     if only is None:
         return [(each, each.names(modalities)) for each in MEASURES.values()]
-    if not isinstance(only, Iterable):
-        raise OptionError(f"only must be names of measures; got {only!r}")
-    asked = {only} if isinstance(only, str) else set(only)
+    asked = [only] if isinstance(only, str | Measure) else list(only)
     if not asked:
-        raise OptionError("only must name at least one measure; got none")
-    found, known = [], set(MEASURES)
-    for each in MEASURES.values():
-        names = each.names(modalities)
-        known |= set(names)
-        chosen = names if each.name in asked else tuple(name for name in names if name in asked)
-        if chosen:
-            found.append((each, chosen))
-    for name in sorted(asked - known):
-        raise OptionError.unknown("measure", str(name), known)
-    return found
+        raise OptionError("only: must name at least one measure; got none")
+    found: dict[str, tuple[Measure, tuple[str, ...]]] = {}
+    for each in asked:
+        method = each if isinstance(each, Measure) else _named(each, modalities)
+        names = method.names(modalities)
+        chosen = names if isinstance(each, Measure) or each == method.name else (each,)
+        if isinstance(each, Measure) and each.modality is not None:
+            chosen = tuple(name for name in names if name == f"{each.name}_{each.modality}")
+        before = found.get(method.name, (method, ()))
+        if before[0].compute is not method.compute:
+            raise OptionError(f"only: two measures have the name {quoted(method.name)}")
+        found[method.name] = (method, tuple(n for n in names if n in {*before[1], *chosen}))
+    order = {name: i for i, name in enumerate(MEASURES)}
+    return sorted(found.values(), key=lambda entry: order.get(entry[0].name, len(order)))
+
+
+def _named(name: object, modalities: tuple[str, ...]) -> Measure:
+    """The measure of a name, which may end in a modality of the data."""
+    method = measure_of(name) if isinstance(name, str) else None
+    if method is not None and name in (method.name, *method.names(modalities)):
+        return method
+    known = {each for method in MEASURES.values() for each in method.names(modalities)}
+    return pick(name, dict.fromkeys({*known, *MEASURES} - {name}), Measure, "only")  # type: ignore[arg-type]
 
 
 def _check_options(options: dict[str, Any], wanted: list[Measure]) -> None:
@@ -98,7 +116,7 @@ def _check_options(options: dict[str, Any], wanted: list[Measure]) -> None:
         owners = [each.name for each in MEASURES.values() if name in each.options]
         if name not in known and owners:
             raise OptionError(
-                f"option {name!r} is one of {', '.join(owners)}; none of these was asked for"
+                f"option {quoted(name)} is one of {', '.join(owners)}; none of these was asked for"
             )
         if name not in known:
             raise OptionError.unknown("option", name, known)

@@ -9,8 +9,10 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
+from modalgap.arguments import checked
 from modalgap.atomic import check_target, replacing
 from modalgap.embeddings import Embeddings, Pair
+from modalgap.embeddings.arrays import takes_pair
 from modalgap.errors import OptionError, OutputError
 from modalgap.report.draw import PICTURES
 from modalgap.report.palette import LIGHT, style
@@ -26,6 +28,7 @@ FORMATS = {
 }
 
 
+@takes_pair
 def figures(data: Pair | Embeddings, result: Result, *, seed: int = 0) -> dict[str, Figure]:
     """Draw every picture that applies.
 
@@ -50,6 +53,7 @@ def draw_all(shown: Views) -> dict[str, Figure]:
     return found
 
 
+@checked
 def save_figures(
     figures: Mapping[str, Figure],
     folder: str | Path,

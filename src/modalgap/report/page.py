@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from modalgap.atomic import check_target, replacing
 from modalgap.embeddings import Embeddings, Pair
+from modalgap.embeddings.arrays import takes_pair
 from modalgap.errors import InputError, OptionError
 from modalgap.measure.verb import measure
 from modalgap.report import export, table
@@ -25,8 +26,10 @@ if TYPE_CHECKING:
     from jinja2 import Template
 
 
+@takes_pair
 def report(
     data: Pair | Embeddings,
+    /,
     path: str | Path,
     *,
     result: Result | None = None,
@@ -40,7 +43,8 @@ def report(
     """Write a report of the modality gap as one HTML file that needs nothing else.
 
     Args:
-        data: what to report on; of one modality alone, only what applies.
+        data: what to report on; of one modality alone, only what applies. Two arrays are a pair:
+            ``modalgap.report(x, y, "report.html")``.
         path: of the HTML file.
         result: what ``modalgap.measure(data)`` answered; measured here if not given.
         title: of the page.
@@ -58,8 +62,6 @@ def report(
         OptionError: an unknown option, or options beside a result that is measured already.
         InputError: a result of other data.
     """
-    if not isinstance(data, Pair | Embeddings):
-        raise InputError(f"data must be a Pair or Embeddings; got {type(data).__name__}")
     target = Path(path)
     check_target(target, overwrite=overwrite)  # before work that takes long
     if figures is not None:

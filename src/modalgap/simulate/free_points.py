@@ -13,13 +13,15 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy, normalize
 
+from modalgap.arguments import checked
 from modalgap.embeddings import Embeddings, Pair
-from modalgap.errors import OptionError
+from modalgap.errors import OptionError, quoted
 from modalgap.progress import progress
 
 CONE = 0.5  # mean cosine inside each cone at the start, about CLIP's
 
 
+@checked
 def free_points(
     n: int = 500,
     dim: int = 64,
@@ -55,12 +57,12 @@ def free_points(
         ("batch", batch, 2),
     ):
         if not isinstance(value, int) or value < least:
-            raise OptionError(f"{name} must be an integer of at least {least}; got {value!r}")
+            raise OptionError(f"{name} must be an integer of at least {least}; got {quoted(value)}")
     for name, number in (("temperature", temperature), ("learning_rate", learning_rate)):
         if not isinstance(number, int | float) or not 1e-6 <= number <= 1e6:
-            raise OptionError(f"{name} must be a number from 1e-6 to 1e6; got {number!r}")
+            raise OptionError(f"{name} must be a number from 1e-6 to 1e6; got {quoted(number)}")
     if not isinstance(seed, int) or not 0 <= seed < 2**63:
-        raise OptionError(f"seed must be an integer from 0 to 2**63 - 1; got {seed!r}")
+        raise OptionError(f"seed must be an integer from 0 to 2**63 - 1; got {quoted(seed)}")
     random = torch.Generator().manual_seed(seed)
     points = torch.stack([_cone(n, dim, random), _cone(n, dim, random)]).requires_grad_()
     before = _state(points, temperature)

@@ -12,6 +12,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from modalgap.arguments import checked
 from modalgap.checks import several, whole
 from modalgap.data.mad import build, digits
 from modalgap.data.mad.captions import MOST
@@ -36,6 +37,7 @@ HEADS = {
 }
 
 
+@checked
 def imbalance(
     output: str | Path,
     *,

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from modalgap.arguments import checked
 from modalgap.checks import several, whole
 from modalgap.data.mad import Mad, build, digits
 from modalgap.data.mad import source as looks_of
@@ -64,6 +65,7 @@ HEADS = {
 }
 
 
+@checked
 def inversion(
     output: str | Path,
     *,

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from modalgap.arguments import checked
 from modalgap.close import fit
 from modalgap.data.mad import build, contact_sheet, digits
 from modalgap.embeddings import Embeddings, Pair
@@ -44,6 +45,7 @@ HEADS = {
 }
 
 
+@checked
 @dataclass(frozen=True, kw_only=True)
 class Story:
     """What the demo tells.
@@ -63,6 +65,7 @@ class Story:
     fresh: bool
 
 
+@checked
 def story(
     output: str | Path,
     *,

@@ -12,7 +12,7 @@ import numpy as np
 
 from modalgap.checks import value_of
 from modalgap.data.mad.captions import Captions
-from modalgap.errors import OptionError
+from modalgap.errors import OptionError, quoted
 
 Rng = np.random.Generator
 Transform = Callable[[str, Rng], str]
@@ -104,15 +104,17 @@ def _one(name: str, objects: Sequence[str]) -> Transform:
     if kind == "word_dropout":
         number = number if colon else 0.5
         if isinstance(number, bool) or not isinstance(number, int | float) or not 0 <= number <= 1:
-            raise OptionError(f"data.transforms: {kind} takes a share of 0 to 1; got {said!r}")
+            raise OptionError(
+                f"data.transforms: {kind} takes a share of 0 to 1; got {quoted(said)}"
+            )
         return word_dropout(number)
     if kind == "keep":
         number = number if colon else 1
         if isinstance(number, bool) or not isinstance(number, int) or number < 0:
-            raise OptionError(f"data.transforms: {kind} takes a whole number; got {said!r}")
+            raise OptionError(f"data.transforms: {kind} takes a whole number; got {quoted(said)}")
         return keep(number, objects)
     if kind in ("half", "quarter"):
-        raise OptionError(f"data.transforms: {kind} takes no number; got {name!r}")
+        raise OptionError(f"data.transforms: {kind} takes no number; got {quoted(name)}")
     raise OptionError.unknown(
         "caption transform", kind, ("half", "quarter", "word_dropout", "keep")
     )

@@ -13,8 +13,9 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from modalgap.arguments import checked
 from modalgap.checks import at_least, one_of, value_of, whole
-from modalgap.errors import FileError, InputError, OptionError
+from modalgap.errors import FileError, InputError, OptionError, quoted
 
 READY = Path(__file__).parent / "configs"
 PRECISIONS = {"fp32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
@@ -73,7 +74,8 @@ class Data:
         at_least("data.held_out", self.held_out, 0)
         if self.held_out >= 1 and self.held_out != int(self.held_out):
             raise OptionError(
-                f"data.held_out must be a share below 1 or a whole number; got {self.held_out!r}"
+                f"data.held_out must be a share below 1 or a whole number; got"
+                f" {quoted(self.held_out)}"
             )
 
 
@@ -136,11 +138,12 @@ class Optimiser:
         at_least("optimiser.warmup", self.warmup, 0)
         if self.warmup >= 1 and self.warmup != int(self.warmup):
             raise OptionError(
-                f"optimiser.warmup must be a share below 1 or a whole number; got {self.warmup!r}"
+                f"optimiser.warmup must be a share below 1 or a whole number; got"
+                f" {quoted(self.warmup)}"
             )
         one_of("optimiser.schedule", self.schedule, ("cosine", "constant"))
         if len(self.betas) != 2:
-            raise OptionError(f"optimiser.betas must be two numbers; got {self.betas!r}")
+            raise OptionError(f"optimiser.betas must be two numbers; got {quoted(self.betas)}")
         for beta in self.betas:
             at_least("optimiser.betas", beta, 0, 0.999999)
         if self.clip is not None:
@@ -203,6 +206,7 @@ class Checkpoint:
         whole("checkpoint.keep", self.keep, 1)
 
 
+@checked
 @dataclass(frozen=True, kw_only=True)
 class Config:
     """One training run.
@@ -271,6 +275,7 @@ def ready() -> dict[str, Path]:
     return {path.stem: path for path in sorted(READY.glob("*.yaml"))}
 
 
+@checked
 def load_config(
     what: str | Path | Mapping[str, Any] | Config, settings: Sequence[str] = ()
 ) -> Config:
@@ -287,7 +292,7 @@ def load_config(
     if not isinstance(what, str | Path | Mapping | Config):
         raise OptionError(f"config: must be a name, a path or a mapping; got {type(what).__name__}")
     if isinstance(settings, str) or not isinstance(settings, Sequence):
-        raise OptionError(f"settings: must be a list of key=value; got {settings!r}"[:200])
+        raise OptionError(f"settings: must be a list of key=value; got {quoted(settings)}"[:200])
     if isinstance(what, Config):
         found = what.plain()
     elif isinstance(what, Mapping):
@@ -297,7 +302,7 @@ def load_config(
     for each in map(str, settings):
         key, equals, value = each.partition("=")
         if not equals or not key.strip():
-            raise OptionError(f"--set: must be key=value; got {each!r}")
+            raise OptionError(f"--set: must be key=value; got {quoted(each)}")
         _put(found, key.strip().split("."), _typed(value))
     made: Config = _make(Config, found, "")
     return made
@@ -311,7 +316,9 @@ def _read(what: str | Path, seen: tuple[str, ...], near: Path = Path()) -> dict[
         path = known.get(str(what)) or (near / Path(what).expanduser()).resolve()
         there = path.is_file()
     except (OSError, RuntimeError, ValueError) as error:  # too long, nobody's home, a NUL
-        raise FileError(f"config: {str(what)[:80]!r} cannot be a path ({error})"[:200]) from error
+        raise FileError(
+            f"config: {quoted(str(what)[:80])} cannot be a path ({error})"[:200]
+        ) from error
     if str(path) in seen:
         raise FileError(f"{path}: is based on itself")
     if not there:
@@ -357,7 +364,7 @@ def _typed(text: str) -> Any:
     try:
         found = yaml.safe_load(text)
     except (ValueError, RecursionError, yaml.YAMLError) as error:
-        raise OptionError(f"--set: the value must be YAML; got {text[:80]!r}") from error
+        raise OptionError(f"--set: the value must be YAML; got {quoted(text[:80])}") from error
     return value_of(found) if isinstance(found, str) and "," not in found else found  # 1e-3
 
 
@@ -365,7 +372,7 @@ def _make(kind: type[Any], values: object, where: str) -> Any:
     """The dataclass ``kind`` from a mapping; ``where`` is the section, with a dot."""
     section = where.rstrip(".")
     if not isinstance(values, Mapping):
-        raise OptionError(f"{section}: must hold keys and values; got {values!r}")
+        raise OptionError(f"{section}: must hold keys and values; got {quoted(values)}")
     types = typing.get_type_hints(kind)
     known = [each.name for each in fields(kind)]
     made = {}

@@ -23,7 +23,7 @@ from modalgap.data.mad import FACTORS, WORDS, Mad, digits
 from modalgap.data.mad import build as build_mad
 from modalgap.data.mad import load as load_mad
 from modalgap.encode.trainable import Trainable, build, resume_from
-from modalgap.errors import ModalgapError, OptionError, OutputError
+from modalgap.errors import ModalgapError, OptionError, OutputError, quoted
 from modalgap.losses import Objective
 from modalgap.train.batches import Batches, Share, hash_of
 from modalgap.train.captions import captions_of, chain
@@ -92,7 +92,8 @@ def _fabric(config: Config) -> Any:
         except Exception as error:  # Lightning has several kinds for a device that is not there
             reason = " ".join(str(error).split())[:160]
             raise OptionError(
-                f"accelerator: cannot use {config.accelerator!r} with {config.devices} devices"
+                f"accelerator: cannot use {quoted(config.accelerator)} with"
+                f" {config.devices} devices"
                 f" ({reason})"
             ) from error
         if config.precision == "fp16" and fabric.device.type == "cpu":

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from modalgap.arguments import checked
 from modalgap.errors import FileError, InputError
 from modalgap.losses import Objective
 from modalgap.train.captions import captions_of, chain
@@ -17,6 +18,7 @@ from modalgap.train.log import read_log
 CONFIG, MODEL = "config.yaml", "model"
 
 
+@checked
 @dataclass(frozen=True, kw_only=True)
 class Run:
     """A finished run.
@@ -62,6 +64,7 @@ def flat(line: Mapping[str, Any]) -> dict[str, float]:
     return {**line["held_out"], **{f"accuracy/{k}": v for k, v in line["accuracy"].items()}}
 
 
+@checked
 def train(
     config: str | Path | Mapping[str, Any] | Config,
     output: str | Path,
@@ -104,6 +107,7 @@ def train(
     return replace(read_run(output, remarks), rank=rank)
 
 
+@checked
 def read_run(folder: str | Path, remarks: Sequence[str] = ()) -> Run:
     """A finished run, from its folder.
 

@@ -13,11 +13,13 @@ from typing import Any
 
 import numpy as np
 
+from modalgap.arguments import checked
 from modalgap.close.affine import AffineMap
 from modalgap.close.step import Step
 from modalgap.errors import InputError, NotApplicable
 
 
+@checked
 def faiss_views(map_: AffineMap, index: Any) -> dict[str, Any]:
     """Role to an ``IndexPreTransform`` over ``index``; needs faiss.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from modalgap._version import __version__
+from modalgap.arguments import checked
 from modalgap.close.affine import AffineMap
 
 RECIPE = [
@@ -15,6 +16,7 @@ RECIPE = [
 ]
 
 
+@checked
 def to_json(map_: AffineMap) -> str:
     """All roles as one JSON object: ``{"recipe", "method", "roles": {role: {"dim", "steps"}}}``.
 

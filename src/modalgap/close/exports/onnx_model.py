@@ -11,6 +11,7 @@ import importlib
 from pathlib import Path
 from typing import Any
 
+from modalgap.arguments import checked
 from modalgap.atomic import check_target, replacing
 from modalgap.close.affine import AffineMap
 from modalgap.errors import NotApplicable, OptionError, OutputError
@@ -18,6 +19,7 @@ from modalgap.errors import NotApplicable, OptionError, OutputError
 OPSET = 17
 
 
+@checked
 def to_onnx(map_: AffineMap, path: str | Path, role: str, *, overwrite: bool = False) -> Path:
     """Write one role of a map: input ``rows`` (n, d) float32, output ``closed`` (n, e) float32.
 

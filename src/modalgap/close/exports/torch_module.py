@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from modalgap.arguments import checked
 from modalgap.close.affine import AffineMap
 from modalgap.errors import OptionError
 
@@ -40,6 +41,7 @@ class RoleModule(nn.Module):
         return rows
 
 
+@checked
 def to_torch(map_: AffineMap, role: str) -> RoleModule:
     """One role of a map as a module.
 

@@ -5,7 +5,7 @@
 ``correction(queries)`` then gives corrected scores.
 """
 
-from modalgap.close.scores.base import Correction, CorrectionCard, correct
+from modalgap.close.scores.base import Correction, CorrectionCard, CorrectionRule, correct
 from modalgap.close.scores.registry import CORRECTIONS
 
-__all__ = ["CORRECTIONS", "Correction", "CorrectionCard", "correct"]
+__all__ = ["CORRECTIONS", "Correction", "CorrectionCard", "CorrectionRule", "correct"]

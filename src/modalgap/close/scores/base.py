@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar, Concatenate, Generic
 
 import torch
-from numpy.typing import ArrayLike
 from torch import Tensor
 
+from modalgap.arguments import checked
 from modalgap.embeddings import Embeddings
+from modalgap.embeddings.arrays import Rows
 from modalgap.embeddings.rows import numbers
-from modalgap.errors import InputError, OptionError
+from modalgap.errors import InputError, OptionError, quoted
 from modalgap.linalg import blocks
+from modalgap.method import Method, Options, pick
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,8 +37,8 @@ class CorrectionCard:
     source: str
 
 
-@dataclass(frozen=True)
-class Rule:
+@dataclass(frozen=True, repr=False)
+class CorrectionRule(Method, Generic[Options]):
     """A card; how to look at gallery and bank; how to correct a block of scores.
 
     Attributes:
@@ -46,17 +47,27 @@ class Rule:
         apply: (scores (n, m), learnt, options) to corrected scores (n, m).
     """
 
+    kind: ClassVar[str] = "correction"
+    skip: ClassVar[int] = 2
     card: CorrectionCard
-    learn: Callable[..., dict[str, Tensor]]
+    learn: Callable[Concatenate[Tensor, Tensor, Options], dict[str, Tensor]]
     apply: Callable[[Tensor, Mapping[str, Tensor], Mapping[str, Any]], Tensor]
 
     @property
-    def options(self) -> Mapping[str, Any]:
-        """Options and their defaults."""
-        parameters = list(inspect.signature(self.learn).parameters.values())[2:]
-        return {each.name: each.default for each in parameters}
+    def body(self) -> Callable[..., dict[str, Tensor]]:
+        """The function that looks at gallery and bank."""
+        return self.learn
+
+    def __call__(
+        self, gallery: Rows, bank: Rows, *args: Options.args, **options: Options.kwargs
+    ) -> Correction:
+        """Fit this correction; as ``modalgap.close.correct``."""
+        if args:
+            raise OptionError(f"options of {self.name} must be given by name; got {quoted(args)}")
+        return correct(gallery, bank, self, **options)
 
 
+@checked
 @dataclass(frozen=True, eq=False)
 class Correction:
     """A fitted correction: queries (n, d) to corrected scores (n, m).
@@ -68,7 +79,7 @@ class Correction:
         used: its options, defaults included.
     """
 
-    rule: Rule
+    rule: CorrectionRule
     gallery: Tensor
     learnt: Mapping[str, Tensor]
     used: Mapping[str, Any]
@@ -87,18 +98,17 @@ class Correction:
         return self.rule.apply(queries @ self.gallery.T, self.learnt, self.used)
 
 
+@checked
 def correct(
-    gallery: Embeddings | ArrayLike | Tensor,
-    bank: Embeddings | ArrayLike | Tensor,
-    method: str = "nnn",
-    **options: Any,
+    gallery: Rows, bank: Rows, method: str | CorrectionRule = "nnn", **options: Any
 ) -> Correction:
     """Fit a correction of scores.
 
     Args:
         gallery: (m, d) what is searched.
         bank: (b, d) queries of the kind that will come.
-        method: the name of a correction; ``modalgap.close.CORRECTIONS`` lists them.
+        method: the name of a correction, ``modalgap.close.CORRECTIONS`` lists them; or one of your
+            own.
         **options: the correction's own.
 
     Raises:
@@ -107,19 +117,16 @@ def correct(
     """
     from modalgap.close.scores.registry import CORRECTIONS
 
-    if not isinstance(method, str) or method not in CORRECTIONS:
-        raise OptionError.unknown("correction", str(method), CORRECTIONS)
-    rule = CORRECTIONS[method]
-    for name in options:
-        if name not in rule.options:
-            raise OptionError.unknown(f"option of {method}", name, rule.options)
+    rule = pick(method, CORRECTIONS, CorrectionRule, "method")
+    rule.check_options(options)
     used = {**rule.options, **options}
+    learn: Callable[..., dict[str, Tensor]] = rule.learn
     rows, asked = _unit(gallery, "gallery"), _unit(bank, "bank")
     if rows.shape[1] != asked.shape[1]:
         raise InputError(
             f"gallery and bank: must have the same width; got {rows.shape[1]} and {asked.shape[1]}"
         )
-    return Correction(rule, rows, rule.learn(rows, asked, **used), used)
+    return Correction(rule, rows, learn(rows, asked, **used), used)
 
 
 def _unit(rows: Any, source: str) -> Tensor:

@@ -12,7 +12,7 @@ from typing import Any
 from torch import Tensor
 
 from modalgap import checks
-from modalgap.close.scores.base import CorrectionCard, Rule, mean_of_nearest
+from modalgap.close.scores.base import CorrectionCard, CorrectionRule, mean_of_nearest
 
 CARD = CorrectionCard(
     name="csls",
@@ -34,4 +34,4 @@ def _apply(scores: Tensor, learnt: Mapping[str, Tensor], used: Mapping[str, Any]
     return 2 * scores - own - learnt["r"]
 
 
-csls = Rule(CARD, _learn, _apply)
+csls = CorrectionRule(CARD, _learn, _apply)

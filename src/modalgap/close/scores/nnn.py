@@ -12,7 +12,7 @@ from typing import Any
 from torch import Tensor
 
 from modalgap import checks
-from modalgap.close.scores.base import CorrectionCard, Rule, mean_of_nearest
+from modalgap.close.scores.base import CorrectionCard, CorrectionRule, mean_of_nearest
 
 CARD = CorrectionCard(
     name="nnn",
@@ -36,4 +36,4 @@ def _apply(scores: Tensor, learnt: Mapping[str, Tensor], _used: Mapping[str, Any
     return scores - learnt["bias"]
 
 
-nnn = Rule(CARD, _learn, _apply)
+nnn = CorrectionRule(CARD, _learn, _apply)

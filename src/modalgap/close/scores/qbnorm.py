@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 
 from modalgap import checks
-from modalgap.close.scores.base import CorrectionCard, Rule
-from modalgap.errors import OptionError
+from modalgap.close.scores.base import CorrectionCard, CorrectionRule
+from modalgap.errors import OptionError, quoted
 from modalgap.linalg import blocks
 
 CARD = CorrectionCard(
@@ -32,7 +32,7 @@ def _learn(gallery: Tensor, bank: Tensor, *, beta: float = 20.0) -> dict[str, Te
     """``beta``: inverse temperature."""
     checks.at_least("beta", beta, 0.0)
     if not math.isfinite(beta) or beta == 0:
-        raise OptionError(f"beta must be above 0; got {beta!r}")
+        raise OptionError(f"beta must be above 0; got {quoted(beta)}")
     asked = torch.full((len(gallery),), -torch.inf, dtype=torch.float64)
     hub = torch.zeros(len(gallery), dtype=torch.bool)
     for a, b in blocks(len(bank), len(gallery)):
@@ -49,4 +49,4 @@ def _apply(scores: Tensor, learnt: Mapping[str, Tensor], _used: Mapping[str, Any
     return torch.where(caught[:, None], normalised, scores)
 
 
-qbnorm = Rule(CARD, _learn, _apply)
+qbnorm = CorrectionRule(CARD, _learn, _apply)

@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 
 from modalgap import checks
-from modalgap.close.scores.base import CorrectionCard, Rule
-from modalgap.errors import OptionError
+from modalgap.close.scores.base import CorrectionCard, CorrectionRule
+from modalgap.errors import OptionError, quoted
 
 CARD = CorrectionCard(
     name="sinkhorn",
@@ -34,7 +34,7 @@ def _learn(
     checks.at_least("temperature", temperature, 1e-3)
     checks.whole("steps", steps, 1)
     if not math.isfinite(temperature):
-        raise OptionError(f"temperature must be finite; got {temperature!r}")
+        raise OptionError(f"temperature must be finite; got {quoted(temperature)}")
     scores = (bank @ gallery.T).double() / temperature
     v = torch.zeros(len(gallery), dtype=torch.float64)
     for _ in range(steps):
@@ -47,4 +47,4 @@ def _apply(scores: Tensor, learnt: Mapping[str, Tensor], _used: Mapping[str, Any
     return scores + learnt["bias"]
 
 
-sinkhorn = Rule(CARD, _learn, _apply)
+sinkhorn = CorrectionRule(CARD, _learn, _apply)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from modalgap.embeddings.formats.contents import SIDES, Contents, Side
 from modalgap.embeddings.pair import Embeddings, Pair
 from modalgap.embeddings.rows import Rows
-from modalgap.errors import FileError, InputError
+from modalgap.errors import FileError, InputError, quoted
 
 FORMAT, VERSION = "modalgap", "1"
 ALIASES = {
@@ -117,11 +117,11 @@ def own(metadata: Mapping[str, str], source: str) -> Mapping[str, str]:
     version = metadata.get("version", "")
     major = version.split(".")[0]
     if not (major.isascii() and major.isdigit()):
-        raise FileError(f"{source}: must give its format version; found {version[:40]!r}")
+        raise FileError(f"{source}: must give its format version; found {quoted(version[:40])}")
     if len(major) > 9 or int(major) > int(VERSION):
         raise FileError(
             f"{source}: must be of format version {VERSION}, the newest that this modalgap reads;"
-            f" found {version[:40]!r}"
+            f" found {quoted(version[:40])}"
         )
     return metadata
 
@@ -176,7 +176,7 @@ def factor_name(name: str) -> str:
     if not name.isprintable() or len(name) > 200 or name.endswith((".bytes", ".offsets")):
         raise InputError(
             "a factor that is to be saved must have a printable name of at most 200 characters"
-            f" that ends in neither .bytes nor .offsets; got {name[:60]!r}"
+            f" that ends in neither .bytes nor .offsets; got {quoted(name[:60])}"
         )
     return name
 
@@ -194,11 +194,11 @@ def _strings(tensors: Tensors, key: str, source: str) -> list[str] | None:
     """Strings under ``key``: bytes and offsets, or a plain array of strings."""
     names = tensors.names()
     if key in names:
-        return plain_strings(tensors.array(key), f"{source}: {key!r}")
+        return plain_strings(tensors.array(key), f"{source}: {quoted(key)}")
     has = [part for part in ("bytes", "offsets") if f"{key}.{part}" in names]
     if not has:
         return None
-    where = f"{source}: {key[:80]!r}"
+    where = f"{source}: {quoted(key[:80])}"
     if len(has) == 1:
         raise FileError(f"{where} must have both .bytes and .offsets; found .{has[0]} only")
     data, offsets = (tensors.array(f"{key}.{part}") for part in has)

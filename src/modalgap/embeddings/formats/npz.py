@@ -24,7 +24,7 @@ from modalgap.embeddings.formats.npy import Header, check_header, parse_header, 
 from modalgap.embeddings.formats.stream import arrays
 from modalgap.embeddings.pair import Embeddings, Pair
 from modalgap.embeddings.rows import FileRows, MemoryRows, Rows, torch_dtype
-from modalgap.errors import FileError, InputError
+from modalgap.errors import FileError, InputError, quoted
 
 METADATA = "modalgap"
 _RATIO = 200  # no real vectors deflate this well
@@ -69,7 +69,7 @@ class _Archive:
         for info in archive.infolist():
             key = info.filename.removesuffix(".npy")
             if key in self.members:
-                raise FileError(f"{path}: must hold each key once; found {key[:80]!r} twice")
+                raise FileError(f"{path}: must hold each key once; found {quoted(key[:80])} twice")
             self.members[key] = info
         self.claimed = 0  # bytes of memory given to members so far
 
@@ -79,7 +79,9 @@ class _Archive:
             return {}
         found = json.loads(self.array(METADATA).tobytes())
         if not isinstance(found, dict) or not all(isinstance(v, str) for v in found.values()):
-            raise FileError(f"{self.path}: {METADATA!r} must map strings to strings; it does not")
+            raise FileError(
+                f"{self.path}: {quoted(METADATA)} must map strings to strings; it does not"
+            )
         return found
 
     def names(self) -> Collection[str]:
@@ -131,7 +133,7 @@ class _Archive:
             return parse_header(member)
 
     def _where(self, key: str) -> str:
-        return f"{self.path}: {key[:80]!r}"
+        return f"{self.path}: {quoted(key[:80])}"
 
     def _data_offset(self, info: zipfile.ZipInfo) -> int:
         """Where the bytes of a stored member begin: after its own copy of its name."""

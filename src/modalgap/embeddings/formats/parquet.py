@@ -21,7 +21,7 @@ from modalgap.embeddings.formats.contents import SIDES, Contents, Side
 from modalgap.embeddings.formats.files import check_memory, parsing, regular_file
 from modalgap.embeddings.pair import CHUNK, Embeddings, Pair
 from modalgap.embeddings.rows import MemoryRows
-from modalgap.errors import FileError, InputError
+from modalgap.errors import FileError, InputError, quoted
 
 PREFIX = "modalgap."
 _BATCH = 8192
@@ -40,7 +40,7 @@ def read_strings(path: Path, columns: Sequence[str]) -> tuple[int, dict[str, lis
     regular_file(path)
     with parsing(path, "parquet"), pq.ParquetFile(path) as file:
         found = {
-            name: _strings(_read_column(path, file, name), f"{path}: {name!r}")
+            name: _strings(_read_column(path, file, name), f"{path}: {quoted(name)}")
             for name in columns
             if name in file.schema_arrow.names
         }
@@ -199,7 +199,7 @@ class _Table:
         return np.array(_strings(column, self._where(name), n), dtype=str)
 
     def _where(self, name: str) -> str:
-        return f"{self.path}: {name[:80]!r}"
+        return f"{self.path}: {quoted(name[:80])}"
 
 
 def _read_column(path: Path, file: pq.ParquetFile, name: str) -> pa.ChunkedArray:

@@ -22,7 +22,7 @@ from modalgap.embeddings.formats.files import parsing, regular_file
 from modalgap.embeddings.formats.stream import arrays
 from modalgap.embeddings.pair import Embeddings, Pair
 from modalgap.embeddings.rows import FileRows, Rows
-from modalgap.errors import FileError, InputError
+from modalgap.errors import FileError, InputError, quoted
 
 LONGEST_HEADER = 16 * 2**20
 _FLOATS = {
@@ -105,7 +105,7 @@ class _File:
         shape = tuple(entry["shape"])
         if entry["dtype"] not in _FLOATS or len(shape) != 2:
             raise FileError(
-                f"{self.path}: {key!r} must be float16, bfloat16, float32 or float64 of two"
+                f"{self.path}: {quoted(key)} must be float16, bfloat16, float32 or float64 of two"
                 f" dimensions; found {entry['dtype']} of shape {shape}"
             )
         kind, dtype = _FLOATS[entry["dtype"]]
@@ -115,7 +115,9 @@ class _File:
     def array(self, key: str) -> NDArray[Any]:
         entry = self.entries[key]
         if entry["dtype"] not in _NUMBERS:
-            raise FileError(f"{self.path}: {key[:80]!r} must be numbers; found {entry['dtype']}")
+            raise FileError(
+                f"{self.path}: {quoted(key[:80])} must be numbers; found {entry['dtype']}"
+            )
         kind = np.dtype(_NUMBERS[entry["dtype"]])
         begin = self.start + entry["data_offsets"][0]
         flat = np.fromfile(self.path, kind, math.prod(entry["shape"]), offset=begin)

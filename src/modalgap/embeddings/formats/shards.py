@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from modalgap.embeddings.formats.contents import SIDES, Contents, Side
 from modalgap.embeddings.pair import CHUNK
 from modalgap.embeddings.rows import Rows, concatenate
-from modalgap.errors import FileError, InputError
+from modalgap.errors import FileError, InputError, quoted
 
 
 def join(parts: Sequence[Contents]) -> Contents:
@@ -145,7 +145,9 @@ def _join_side(parts: Sequence[Contents], key: str, source: str) -> Side:
         rows,
         names=None if first.names is None else [n for side in sides for n in side.names or ()],
         factors={
-            name: _column([side.factors[name] for side in sides], f"{source}: factor {name!r}")
+            name: _column(
+                [side.factors[name] for side in sides], f"{source}: factor {quoted(name)}"
+            )
             for name in first.factors
         },
         provenance={  # what holds for every shard
@@ -163,7 +165,9 @@ def _lengths(source: str, key: str, side: Side) -> None:
     columns = {"names": side.names, **side.factors}
     for name, values in columns.items():
         if values is not None and len(values) != n:
-            raise FileError(f"{source}: {key} {name!r} must have {n} values; found {len(values)}")
+            raise FileError(
+                f"{source}: {key} {quoted(name)} must have {n} values; found {len(values)}"
+            )
 
 
 def _column(parts: Sequence[Any], where: str) -> NDArray[Any]:

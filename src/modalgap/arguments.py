@@ -1,0 +1,214 @@
+"""Arguments of public functions: NumPy scalars become Python's, wrong types are refused.
+
+``checked`` reads the annotations of a function, so that types are written once, in the signature.
+An annotation that it does not know (arrays, ``Any``, protocols) accepts everything; such arguments
+are checked where they are used.
+"""
+
+from __future__ import annotations
+
+import builtins
+import collections.abc
+import functools
+import inspect
+import re
+import types
+import typing
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar, Union
+
+import numpy as np
+
+from modalgap.errors import OptionError, quoted
+
+Target = TypeVar("Target", bound=Callable[..., Any])
+Rule = tuple[Callable[[Any], bool], str]  # a test, and the words for what passes it
+
+MOST = 1000  # elements of a list that are looked at
+_PLAIN: dict[Any, Rule] = {
+    None: (lambda value: value is None, "None"),
+    bool: (lambda value: isinstance(value, bool), "True or False"),
+    int: (lambda value: isinstance(value, int) and not isinstance(value, bool), "an integer"),
+    float: (
+        lambda value: isinstance(value, int | float) and not isinstance(value, bool),
+        "a number",
+    ),
+    str: (lambda value: isinstance(value, str), "a string"),
+    bytes: (lambda value: isinstance(value, bytes), "bytes"),
+    Path: (lambda value: isinstance(value, Path), "a path"),
+}
+_PLAIN[type(None)] = _PLAIN[None]
+
+
+def checked(target: Target) -> Target:
+    """Check the arguments of a function, or of the constructor and public methods of a class.
+
+    Raises:
+        OptionError: on a call with an argument of a type that its annotation does not allow.
+    """
+    if not inspect.isclass(target):
+        return _function(target)  # type: ignore[return-value]
+    for name, member in list(vars(target).items()):
+        if name.startswith("_") and name not in ("__init__", "__call__"):
+            continue
+        if isinstance(member, classmethod | staticmethod):
+            setattr(target, name, type(member)(_function(member.__func__)))
+        elif inspect.isfunction(member):
+            setattr(target, name, _function(member))
+    return target
+
+
+def plain(value: Any) -> Any:
+    """A NumPy scalar or array of no dimensions as Python's own; anything else as it is."""
+    if isinstance(value, np.generic) or (isinstance(value, np.ndarray) and value.ndim == 0):
+        return value.item()
+    return value
+
+
+def _function(function: Callable[..., Any]) -> Callable[..., Any]:
+    signature = inspect.signature(function)
+    spread = {
+        each.name
+        for each in signature.parameters.values()
+        if each.kind in (each.VAR_KEYWORD, each.VAR_POSITIONAL)
+    }
+    rules: dict[str, Rule] = {}
+    ready = False
+
+    @functools.wraps(function)
+    def call(*args: Any, **options: Any) -> Any:
+        nonlocal ready
+        try:
+            bound = signature.bind(*args, **options)
+        except TypeError:
+            return function(*args, **options)  # Python says which argument is missing or too many
+        if not ready:
+            rules.update(_rules(function, spread))
+            ready = True
+        for name, value in bound.arguments.items():
+            if name in spread:
+                continue
+            value = bound.arguments[name] = plain(value)
+            rule = rules.get(name)
+            if rule is not None and not rule[0](value):
+                raise OptionError(f"{name} must be {rule[1]}; got {described(value)}")
+        for name in spread & set(bound.arguments):
+            given = bound.arguments[name]
+            bound.arguments[name] = (
+                {key: plain(value) for key, value in given.items()}
+                if isinstance(given, dict)
+                else tuple(map(plain, given))
+            )
+        return function(*bound.args, **bound.kwargs)
+
+    return call
+
+
+def described(value: object) -> str:
+    """What an error says of a value of a wrong type: the value if it is short, or its type."""
+    if value is None or isinstance(value, bool | int | float | str | bytes):
+        return quoted(value)
+    text = quoted(value) if isinstance(value, list | tuple | dict | set) else ""
+    return text if text and len(text) <= 60 else f"{type(value).__name__}"
+
+
+def _rules(function: Callable[..., Any], spread: set[str]) -> dict[str, Rule]:
+    """Name to rule, of the annotations that have one."""
+    scope = {**vars(builtins), **getattr(inspect.unwrap(function), "__globals__", {})}
+    found = {}
+    for name, annotation in inspect.signature(function).parameters.items():
+        if name not in spread and annotation.annotation is not inspect.Parameter.empty:
+            rule = _rule(_evaluated(annotation.annotation, scope))
+            if rule is not None:
+                found[name] = rule
+    return found
+
+
+def _evaluated(annotation: Any, scope: dict[str, Any]) -> Any:
+    if not isinstance(annotation, str):
+        return annotation
+    try:
+        return eval(annotation, scope)  # noqa: S307 - an annotation in our own source
+    except (NameError, AttributeError, TypeError):  # names that only type checkers import
+        return Any
+
+
+def _rule(annotation: Any) -> Rule | None:
+    """The rule of an annotation; None where everything passes."""
+    if isinstance(annotation, str):
+        return None
+    if annotation in _PLAIN:
+        return _PLAIN[annotation]
+    origin, inner = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin in (Union, types.UnionType):
+        return _either([_rule(each) for each in inner])
+    if origin is typing.Literal:
+        return (lambda value: value in inner), f"one of {', '.join(map(str, inner))}"
+    if origin is typing.Annotated:
+        return _rule(inner[0])
+    kind = origin or annotation
+    if kind is collections.abc.Callable:
+        return callable, "a function"
+    if not inspect.isclass(kind) or kind in (Any, object) or isinstance(kind, TypeVar):
+        return None
+    if getattr(kind, "_is_protocol", False):
+        return None
+    if issubclass(kind, collections.abc.Mapping):
+        return _mapping(inner)
+    if kind in (collections.abc.Iterable, collections.abc.Sequence, list, tuple):
+        return _several(kind, inner)
+    name = kind.__name__
+    article = "" if name.endswith("s") else "an " if name[0] in "AEIOU" else "a "
+    return (lambda value: isinstance(value, kind)), f"{article}{name}"
+
+
+def _either(rules: list[Rule | None]) -> Rule | None:
+    found = [rule for rule in rules if rule is not None]
+    if len(found) < len(rules):
+        return None
+    # one word is enough for a path, which may be written as a string
+    said = dict.fromkeys(words for _, words in found)
+    if "a path" in said:
+        said.pop("a string", None)
+    *most, last = said
+    words = f"{', '.join(most)} or {last}" if most else last
+    return (lambda value: any(test(value) for test, _ in found)), words
+
+
+def _plural(words: str) -> str:
+    """ "a string or a Task" as "strings or Tasks"."""
+    return re.sub(r"\ban? (\w+)", r"\1s", words)
+
+
+def _mapping(inner: tuple[Any, ...]) -> Rule:
+    key = _rule(inner[0]) if inner else None
+
+    def passes(value: Any) -> bool:
+        if not isinstance(value, Mapping):
+            return False
+        return key is None or all(map(key[0], value))
+
+    return passes, "a mapping"
+
+
+def _several(kind: Any, inner: tuple[Any, ...]) -> Rule:
+    """A list of values; a NumPy array is one, a string is not."""
+    element = _rule(inner[0]) if inner and kind is not tuple else None
+    if kind is tuple and len(inner) == 2 and inner[1] is Ellipsis:
+        element = _rule(inner[0])
+    words = "a list" if element is None else f"a list of {_plural(element[1])}"
+
+    def passes(value: Any) -> bool:
+        if isinstance(value, str | bytes | Mapping):
+            return False
+        if isinstance(value, np.ndarray):
+            return value.ndim > 0
+        wanted = Iterable if kind is collections.abc.Iterable else collections.abc.Sequence
+        if not isinstance(value, wanted):
+            return False
+        if element is None or not isinstance(value, collections.abc.Collection):
+            return True
+        return all(element[0](plain(each)) for _, each in zip(range(MOST), value, strict=False))
+
+    return passes, words

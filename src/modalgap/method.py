@@ -1,0 +1,162 @@
+"""Method: what measures, closers, tasks, losses, corrections and inversions have in common.
+
+A method is a card (what it says of itself) and a rule (the function that does it). It is called
+like a function, ``help`` shows its definition, and its object is accepted wherever its name is.
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, TypeVar
+
+from modalgap.errors import OptionError, quoted
+
+if TYPE_CHECKING:
+    from typing_extensions import ParamSpec
+
+    Options = ParamSpec("Options", default=...)
+else:
+    from typing import ParamSpec
+
+    Options = ParamSpec("Options")
+
+
+class Titled(Protocol):
+    """What every card says."""
+
+    @property
+    def name(self) -> str: ...  # noqa: D102
+    @property
+    def title(self) -> str: ...  # noqa: D102
+    @property
+    def idea(self) -> str: ...  # noqa: D102
+    @property
+    def source(self) -> str: ...  # noqa: D102
+
+
+class Method:
+    """A card and a rule; the base of every kind of method.
+
+    Attributes:
+        card: what the method says of itself.
+        kind: the word for this kind of method.
+    """
+
+    kind: ClassVar[str]
+    skip: ClassVar[int] = 1  # parameters of the rule that are no options
+    card: Any
+
+    def __post_init__(self) -> None:
+        for name, value in (
+            ("__doc__", document(self)),
+            ("__name__", self.name),
+            ("__qualname__", self.name),
+            ("__module__", self.body.__module__),
+            ("__signature__", self._called()),
+        ):
+            object.__setattr__(self, name, value)
+
+    def __repr__(self) -> str:
+        return f"<{self.kind} {self.name}>"
+
+    def __get__(self, instance: object, owner: type | None = None) -> Self:
+        """Itself: ``help`` takes what has this for a function, and shows signature and text."""
+        return self
+
+    @property
+    def name(self) -> str:
+        """The name on the card."""
+        return str(self.card.name)
+
+    @property
+    def body(self) -> Callable[..., Any]:
+        """The function that does it."""
+        raise NotImplementedError
+
+    @property
+    def options(self) -> Mapping[str, Any]:
+        """Options and their defaults."""
+        parameters = list(inspect.signature(self.body).parameters.values())[self.skip :]
+        return {each.name: each.default for each in parameters}
+
+    def check_options(self, options: Mapping[str, Any], *more: str) -> None:
+        """Refuse options that this method does not have.
+
+        Args:
+            options: as passed.
+            more: further names that are allowed.
+        """
+        for name in options:
+            if name not in self.options and name not in more:
+                known = [*self.options, *more]
+                raise OptionError.unknown(f"option of {self.name}", str(name), known)
+
+    def _called(self) -> inspect.Signature:
+        """The signature of a call: the arguments, and the options of this method by name."""
+        own = list(inspect.signature(type(self).__call__).parameters.values())[1:]
+        arguments = [each for each in own if each.kind not in (each.VAR_POSITIONAL,)]
+        rest = [each for each in arguments if each.kind is each.VAR_KEYWORD]
+        arguments = [each for each in arguments if each.kind is not each.VAR_KEYWORD]
+        taken = {each.name for each in arguments}
+        options = list(inspect.signature(self.body).parameters.values())[self.skip :]
+        named = [
+            each.replace(kind=inspect.Parameter.KEYWORD_ONLY)
+            for each in options
+            if each.name not in taken
+        ]
+        return inspect.Signature(arguments + named if rest else arguments)
+
+
+def document(method: Method) -> str:
+    """The text that ``help`` shows: what it does, equation, source, notes and options."""
+    card = method.card
+    parts = [f"{card.title}. {getattr(card, 'question', '')}".strip(), card.idea]
+    equation = getattr(card, "equation", "")
+    if equation:
+        parts.append(f"Equation (LaTeX): {equation}")
+    parts.append(f"Source: {card.source}")
+    told = definition(method)
+    if told:
+        parts.append(f"Definition\n----------\n{told}")
+    if method.options:
+        listed = "\n".join(f"    {name} = {value!r}" for name, value in method.options.items())
+        parts.append(f"Options and their defaults:\n{listed}")
+    doc = inspect.getdoc(method.body)
+    if doc:
+        parts.append(doc)
+    return "\n\n".join(parts)
+
+
+def definition(method: Method) -> str:
+    """The text at the top of the file that defines the method."""
+    module = sys.modules.get(method.body.__module__)
+    return inspect.cleandoc(module.__doc__) if module is not None and module.__doc__ else ""
+
+
+Kind = TypeVar("Kind", bound=Method)
+
+
+def pick(given: object, known: Mapping[str, Kind], kind: type[Kind], argument: str) -> Kind:
+    """The method of a name, or a method object of the user's own.
+
+    Args:
+        given: a name or a method.
+        known: the registry of the names.
+        kind: the class of methods that is accepted.
+        argument: what an error calls the argument.
+
+    Raises:
+        OptionError: an unknown name, or neither a name nor such a method.
+    """
+    if isinstance(given, kind):
+        return given
+    if not isinstance(given, str):
+        raise OptionError(
+            f"{argument} must be the name of a {kind.kind} or a {kind.__name__};"
+            f" got {quoted(given)}"
+        )
+    if given not in known:
+        raise OptionError.unknown(kind.kind, given, known)
+    return known[given]
