@@ -1,6 +1,16 @@
 """``python -m modalgap``."""
 
-from modalgap.cli import main
+from modalgap.ending import end_with_launcher, guard
+
+
+def main() -> None:
+    """Run the command line in a process that ends soon after a signal, and with its launcher."""
+    guard()
+    end_with_launcher()
+    from modalgap.cli import main
+
+    main()
+
 
 if __name__ == "__main__":
     main()

@@ -69,7 +69,7 @@ def main() -> None:
     Typer itself ends with 130 on Ctrl-C, and quietly when the reader of a pipe goes away.
     """
     wait_passively()
-    # a polite kill unwinds, so that files half written are removed
+    # SIGTERM unwinds, so that files half written are removed
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     for stream in ("stdout", "stderr"):
         if getattr(sys, stream) is None:  # closed by the caller

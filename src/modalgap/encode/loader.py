@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import operator
-import warnings
 from collections import deque
 from collections.abc import Callable, Generator
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -19,8 +16,8 @@ from torch import Tensor
 
 from modalgap.data import pixels, sound
 from modalgap.data.media import Media
-from modalgap.errors import FileError, ModalgapError
-from modalgap.workers import begin
+from modalgap.errors import FileError
+from modalgap.workers import Pool
 
 AHEAD = 2  # batches a worker prepares before they are asked for
 
@@ -116,29 +113,22 @@ def batches(
     if not workers:
         yield from map(task.batch, numbers)
         return
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # about threads beside forks
-        pool = ProcessPoolExecutor(workers, initializer=_begin, initargs=(task, polite))
-        try:
-            ahead = deque(pool.submit(_batch, b) for b in islice(numbers, AHEAD * workers))
-            while ahead:
-                yield ahead.popleft().result()
-                ahead.extend(pool.submit(_batch, b) for b in islice(numbers, 1))
-        except BrokenProcessPool:
-            raise ModalgapError(
-                "a worker died, perhaps for want of memory; what is encoded is kept: run the same"
-                f" command again, with fewer than {workers} --workers"
-            ) from None
-        finally:
-            pool.shutdown(cancel_futures=True)
+    died = (
+        "a worker died, perhaps for want of memory; what is encoded is kept: run the same"
+        f" command again, with fewer than {workers} --workers"
+    )
+    with Pool(workers, _begin, (task,), died, polite=polite) as pool:
+        ahead = deque(pool.submit(_batch, b) for b in islice(numbers, AHEAD * workers))
+        while ahead:
+            yield ahead.popleft().result()
+            ahead.extend(pool.submit(_batch, b) for b in islice(numbers, 1))
 
 
-def _begin(task: _Batches, polite: bool) -> None:
+def _begin(task: _Batches) -> None:
     """A worker's start."""
     global _task  # what a worker does is sent to it once, not with each batch
     _task = task
     torch.set_num_threads(1)
-    begin(polite=polite)
 
 
 def _batch(number: int) -> Batch:

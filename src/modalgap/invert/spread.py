@@ -5,8 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,12 +15,10 @@ from numpy.typing import NDArray
 
 from modalgap.embeddings import Embeddings
 from modalgap.encode import load_model
-from modalgap.errors import ModalgapError
 from modalgap.invert.base import Done, Given, Inversion, Inverter
 from modalgap.invert.parts import Span
 from modalgap.progress import progress
-from modalgap.waiting import passive_children
-from modalgap.workers import begin
+from modalgap.workers import Pool
 
 BUDGET = 2**28  # bytes that a batch holds on the CPU: more are no faster, and a kill costs them
 MOST = 1024  # items in a batch
@@ -84,18 +81,18 @@ def together(
     Raises:
         ModalgapError: a process died.
     """
-    context = multiprocessing.get_context("spawn")
-    queue = context.Queue()
-    for place in places:
-        queue.put(place)
     threads = max(1, len(os.sched_getaffinity(0)) // len(places))
     bare = replace(work, given=replace(work.given, encoder=None))
+    died = (
+        "a process died: perhaps for want of memory, so take fewer jobs or a smaller batch;"
+        " or because the script that asks for processes lacks if __name__ == '__main__'"
+    )
+    queue = multiprocessing.get_context("spawn").SimpleQueue()
+    for place in places:
+        queue.put(place)
     with (
         progress("inverting", data.n, first=first) as advance,
-        passive_children(),
-        ProcessPoolExecutor(
-            len(places), context, initializer=_begin, initargs=(bare, queue, threads)
-        ) as pool,
+        Pool(len(places), _begin, (bare, queue, threads), died, fresh=True) as pool,
     ):
         left = iter(todo)
         running: dict[Future[dict[str, Any]], Span] = {}
@@ -106,24 +103,15 @@ def together(
                 future = pool.submit(_invert, list(names[a:b]), data.unit(a, b).numpy())
                 running[future] = span
 
-        try:
-            for _ in range(2 * len(places)):  # one at work and one that waits
+        for _ in range(2 * len(places)):  # one at work and one that waits
+            submit()
+        while running:
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                span = running.pop(future)
+                found = {key: torch.from_numpy(each) for key, each in future.result().items()}
                 submit()
-            while running:
-                for future in wait(running, return_when=FIRST_COMPLETED).done:
-                    span = running.pop(future)
-                    found = {key: torch.from_numpy(each) for key, each in future.result().items()}
-                    submit()
-                    advance(span[1] - span[0])
-                    yield span, Done.of(found)
-        except BrokenProcessPool:
-            raise ModalgapError(
-                "a process died: perhaps for want of memory, so take fewer jobs or a smaller batch;"
-                " or because the script that asks for processes lacks if __name__ == '__main__'"
-            ) from None
-        finally:
-            for future in running:
-                future.cancel()
+                advance(span[1] - span[0])
+                yield span, Done.of(found)
 
 
 _inverter: Inverter | None = None  # of this process
@@ -131,7 +119,6 @@ _inverter: Inverter | None = None  # of this process
 
 def _begin(work: Work, queue: Any, threads: int) -> None:
     global _inverter
-    begin()
     torch.set_num_threads(threads)
     device = torch.device(queue.get())
     encoder = None

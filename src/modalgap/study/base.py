@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
 import os
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +15,12 @@ import torch
 
 from modalgap.atomic import replacing
 from modalgap.checks import whole
-from modalgap.errors import FileError, ModalgapError, NotApplicable, OptionError, OutputError
+from modalgap.errors import FileError, NotApplicable, OptionError, OutputError
 from modalgap.progress import progress
 from modalgap.result import Table
 from modalgap.train import Config, Run, read_run, train
 from modalgap.train.log import read_log
-from modalgap.waiting import passive_children
-from modalgap.workers import begin
+from modalgap.workers import Pool
 
 FILE = "study.json"
 LOOK = 0.5  # seconds between looks at how far the models are
@@ -104,33 +101,23 @@ def train_all(
             name: train(config, folder / name, overwrite=overwrite)
             for name, config in configs.items()
         }
-    context = multiprocessing.get_context("spawn")  # each has threads of its own
+    died = (
+        "a training process died, perhaps for want of memory; with --jobs 1 there is one at a"
+        f" time, instead of {jobs}"
+    )
     threads = max(1, processors // jobs)
-    with (
-        passive_children(),
-        ProcessPoolExecutor(jobs, context, initializer=_begin, initargs=(threads,)) as pool,
-    ):
+    with Pool(jobs, _begin, (threads,), died, fresh=True) as pool:
         waiting = {
             name: pool.submit(_train, config.plain(), str(folder / name), overwrite)
             for name, config in configs.items()
         }
-        try:
-            _watch(waiting, configs, folder)
-            for future in waiting.values():
-                future.result()
-        except BrokenProcessPool:
-            raise ModalgapError(
-                f"a training process died, perhaps for want of memory; with --jobs 1 there is one"
-                f" at a time, instead of {jobs}"
-            ) from None
-        finally:
-            for future in waiting.values():
-                future.cancel()
+        _watch(waiting, configs, folder)
+        for future in waiting.values():
+            future.result()
     return {name: read_run(folder / name) for name in configs}
 
 
 def _begin(threads: int) -> None:
-    begin()
     torch.set_num_threads(threads)
     sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 - one bar is enough
 

@@ -6,7 +6,7 @@ goes along, so that step s is the same after a kill, and whatever the number of 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -75,7 +75,7 @@ class Batches(Protocol):
         """A hash of what the pairs are."""
         ...
 
-    def steps(self, first: int, last: int) -> Iterator[Batch]:
+    def steps(self, first: int, last: int) -> Generator[Batch, None, None]:
         """This process's part of the batches of steps ``first`` … ``last`` - 1."""
         ...
 

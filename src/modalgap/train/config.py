@@ -6,20 +6,26 @@ settings first. A key that nothing has is an error that names the nearest one.
 
 from __future__ import annotations
 
-import dataclasses
-import typing
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from modalgap.arguments import checked
 from modalgap.checks import at_least, one_of, value_of, whole
-from modalgap.errors import FileError, InputError, OptionError, quoted
+from modalgap.errors import FileError, OptionError, quoted
+from modalgap.train.fields import make
 
 READY = Path(__file__).parent / "configs"
 PRECISIONS = {"fp32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
-NEVER = ("devices", "nodes", "accelerator", "workers", "checkpoint")  # do not change the numbers
+NEVER = (
+    "devices",
+    "nodes",
+    "accelerator",
+    "workers",
+    "timeout",
+    "checkpoint",
+)  # do not change the numbers
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -219,6 +225,8 @@ class Config:
         precision: ``fp32``, ``bf16`` or ``fp16``.
         accelerator, devices, nodes: as of Lightning Fabric; torchrun's settings are found.
         workers: processes that decode images; None is one a processor, at most 8.
+        timeout: seconds that one process waits for the others within a step. Then it says which
+            process is missing, and ends.
         seed: of weights, order, looks and captions.
     """
 
@@ -239,6 +247,7 @@ class Config:
     devices: int = 1
     nodes: int = 1
     workers: int | None = None
+    timeout: float = 600.0
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -249,6 +258,7 @@ class Config:
         whole("seed", self.seed, 0, 2**31 - 1)
         if self.workers is not None:
             whole("workers", self.workers, 0)
+        at_least("timeout", self.timeout, 1, 1e6)
         one_of("precision", self.precision, tuple(PRECISIONS))
         one_of("accelerator", self.accelerator, ("auto", "cpu", "cuda", "mps"))
         if (self.steps is None) == (self.epochs is None):
@@ -304,7 +314,7 @@ def load_config(
         if not equals or not key.strip():
             raise OptionError(f"--set: must be key=value; got {quoted(each)}")
         _put(found, key.strip().split("."), _typed(value))
-    made: Config = _make(Config, found, "")
+    made: Config = make(Config, found, "")
     return made
 
 
@@ -366,62 +376,3 @@ def _typed(text: str) -> Any:
     except (ValueError, RecursionError, yaml.YAMLError) as error:
         raise OptionError(f"--set: the value must be YAML; got {quoted(text[:80])}") from error
     return value_of(found) if isinstance(found, str) and "," not in found else found  # 1e-3
-
-
-def _make(kind: type[Any], values: object, where: str) -> Any:
-    """The dataclass ``kind`` from a mapping; ``where`` is the section, with a dot."""
-    section = where.rstrip(".")
-    if not isinstance(values, Mapping):
-        raise OptionError(f"{section}: must hold keys and values; got {quoted(values)}")
-    types = typing.get_type_hints(kind)
-    known = [each.name for each in fields(kind)]
-    made = {}
-    for key, value in values.items():
-        if key not in known:
-            raise OptionError.unknown(f"key of {section or 'the configuration'}", str(key), known)
-        if dataclasses.is_dataclass(types[key]):
-            made[key] = _make(types[key], {} if value is None else value, f"{where}{key}.")
-        else:
-            made[key] = _fitting(types[key], value, f"{where}{key}")
-    return kind(**made)
-
-
-def _fitting(wanted: Any, value: Any, name: str) -> Any:
-    """``value`` if it is of a type that the field takes; YAML reads 1e-3 as a string."""
-    options = typing.get_args(wanted) if typing.get_origin(wanted) not in (list, dict) else ()
-    options = options or (wanted,)
-    plain = [typing.get_origin(each) or each for each in options]
-    if isinstance(value, str) and str not in plain and (float in plain or int in plain):
-        value = value_of(value)
-    if list in plain and isinstance(value, str):
-        value = [value]
-    if list in plain and isinstance(value, list):
-        (inner,) = typing.get_args(options[plain.index(list)])
-        return [_fitting(inner, each, name) for each in value]
-    if isinstance(value, bool) and bool not in plain:
-        value_kind: type = bool
-    elif isinstance(value, int) and float in plain and int not in plain and bool not in plain:
-        if abs(value) > 2**1000:
-            raise OptionError(f"{name}: must be a number that a float holds; got one far larger")
-        return float(value)
-    elif any(each is type(value) for each in plain):
-        if isinstance(value, Mapping):
-            return _plain_mapping(value, name)
-        return value
-    else:
-        value_kind = type(value)
-    said = {str: "a string", int: "an integer", float: "a number", bool: "true or false"}
-    said |= {list: "a list", dict: "a mapping", type(None): "null"}
-    rule = " or ".join(said.get(each, str(each)) for each in plain)
-    shown = repr(value) if len(repr(value)) <= 80 else f"{repr(value)[:77]}..."
-    raise OptionError(f"{name}: must be {rule}; got {shown} ({said.get(value_kind, value_kind)})")
-
-
-def _plain_mapping(value: Mapping[Any, Any], name: str) -> dict[str, Any]:
-    import json
-
-    try:
-        found: dict[str, Any] = json.loads(json.dumps(value))
-    except (TypeError, ValueError) as error:
-        raise InputError(f"{name}: must hold plain values ({error})") from error
-    return found

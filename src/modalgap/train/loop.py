@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import math
-import signal
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +14,7 @@ import torch
 from torch import Tensor
 
 from modalgap.embeddings.store import save
+from modalgap.ending import Patience
 from modalgap.errors import Diverged
 from modalgap.losses import Objective
 from modalgap.progress import progress
@@ -23,6 +22,7 @@ from modalgap.train import checkpoint, optimiser, start
 from modalgap.train.batches import Batch, Batches
 from modalgap.train.config import Config
 from modalgap.train.log import Log
+from modalgap.train.peers import Peers
 from modalgap.train.step import Stepper, Towers
 from modalgap.train.watch import PART, accuracies, measured, pair_of
 
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from modalgap.encode.trainable import Trainable
 
 HELD_OUT = "held_out.safetensors"
-TOGETHER = 10  # steps between looks at whether another process was asked to stop
 
 
 @dataclass
@@ -46,6 +45,7 @@ class Loop:
         folder: where checkpoints and the log go; written by the first process alone.
         steps: how many in all.
         mark: a hash of everything that the numbers depend on.
+        peers: the other processes, if there are any.
     """
 
     fabric: Any
@@ -56,6 +56,7 @@ class Loop:
     folder: Path
     steps: int
     mark: str
+    peers: Peers | None = None
 
     def run(self) -> list[str]:
         """Train to the end, from the newest checkpoint; remarks on what was found there.
@@ -81,17 +82,18 @@ class Loop:
             fabric, towers, self.objective, config.swap, config.accumulate, config.seed
         )
         self._watch = _Watch(self, first)
+        self._asked: Tensor | None = None
         model.train()
         if first == 0:
             self._watch.measure(0)
         with (
-            self._patient() as stopping,
+            Patience() as patience,
             self._watch,
             self._bar(first) as advance,
+            closing(self.batches.steps(first, self.steps)) as batches,
         ):
-            for step, batch in zip(
-                range(first, self.steps), self.batches.steps(first, self.steps), strict=True
-            ):
+            for step, batch in zip(range(first, self.steps), batches, strict=True):
+                self._at(step)
                 optimiser.set_temperature(self._scale, config.temperature, step, self.steps)
                 for group in made.param_groups:
                     group["lr"] = optimiser.rate(config.optimiser, step, self.steps)
@@ -102,7 +104,8 @@ class Loop:
                 made.step()
                 done = step + 1
                 optimiser.set_temperature(self._scale, config.temperature, done, self.steps)
-                stop = stopping(done)
+                stop = self._stopping(patience)
+                self._at(None)
                 due = done % config.checkpoint.every == 0 or done == self.steps or stop
                 if due:  # nothing that is no number is kept
                     self._watch.flush(saved)
@@ -122,8 +125,13 @@ class Loop:
                         )
                     saved = done
                 if stop and done < self.steps:
+                    fabric.barrier()  # all wait for the checkpoint
                     raise KeyboardInterrupt
         return remarks
+
+    def _at(self, step: int | None) -> None:
+        if self.peers is not None:
+            self.peers.step = step
 
     def _check(self, step: int, saved: int | None) -> None:
         """Refuse a model whose features are no numbers: its loss may still have been one."""
@@ -155,33 +163,19 @@ class Loop:
     def _on_device(self, batch: Batch) -> Batch:
         return batch.to(self.fabric.device)
 
-    @contextmanager
-    def _patient(self) -> Iterator[Any]:
-        """Ctrl-C and a polite kill wait for the end of the step; a second one does not."""
-        asked = {"signal": 0}
+    def _stopping(self, patience: Patience) -> bool:
+        """Whether to stop after this step: all processes at the same one.
 
-        def note(number: int, _frame: object) -> None:
-            if asked["signal"]:
-                raise KeyboardInterrupt
-            asked["signal"] = number
-
-        def stopping(done: int) -> bool:
-            if self.fabric.world_size == 1:
-                return bool(asked["signal"])
-            if done % TOGETHER and done < self.steps:  # processes stop at the same step
-                return False
-            flag = torch.tensor(float(asked["signal"]), device=self.fabric.device)
-            return bool(self.fabric.all_reduce(flag, reduce_op="sum") > 0)
-
-        if threading.current_thread() is not threading.main_thread():
-            yield lambda _: False
-            return
-        before = {each: signal.signal(each, note) for each in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            yield stopping
-        finally:
-            for each, handler in before.items():
-                signal.signal(each, handler)
+        What they agree on is read one step later, so that no GPU is waited for.
+        """
+        stop = patience.asked
+        if self.fabric.world_size > 1:
+            asked = torch.full((), float(stop), device=self.fabric.device)
+            before, self._asked = self._asked, self.fabric.all_reduce(asked, reduce_op="sum")
+            stop = before is not None and bool(before > 0)
+        if stop:
+            patience.hold()
+        return stop
 
 
 class _Watch:

@@ -10,9 +10,11 @@ import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import fields
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import torch
 import yaml
 from lightning_fabric import Fabric
 from lightning_fabric.strategies.ddp import DDPStrategy
@@ -23,6 +25,7 @@ from modalgap.data.mad import FACTORS, WORDS, Mad, digits
 from modalgap.data.mad import build as build_mad
 from modalgap.data.mad import load as load_mad
 from modalgap.encode.trainable import Trainable, build, resume_from
+from modalgap.ending import end_with_launcher, guarded, launching
 from modalgap.errors import ModalgapError, OptionError, OutputError, quoted
 from modalgap.losses import Objective
 from modalgap.train.batches import Batches, Share, hash_of
@@ -30,12 +33,14 @@ from modalgap.train.captions import captions_of, chain
 from modalgap.train.config import PRECISIONS, Config, Data
 from modalgap.train.loop import HELD_OUT, Loop
 from modalgap.train.mad_batches import MadBatches
+from modalgap.train.peers import Peers, explained
 from modalgap.train.source_batches import SourceBatches
 from modalgap.train.verb import CONFIG, MODEL
 from modalgap.unfinished import work_folder
 from modalgap.waiting import passive_children
 
 MOST_WORKERS = 8
+MARGIN = 60.0  # seconds after which a collective ends by itself
 READING = ("split", "root", "image_column", "text_column", "limit")
 HASHED = {"pairs": "the images or captions have changed"}
 
@@ -43,7 +48,24 @@ HASHED = {"pairs": "the images or captions have changed"}
 def run(config: Config, folder: Path, *, overwrite: bool) -> tuple[list[str], int]:
     """Train; remarks on what was found in the folder, and the rank of this process."""
     objective = Objective.of(config.losses)
-    fabric = _fabric(config)
+    if config.devices * config.nodes == 1:
+        return _run(config, folder, objective, _fabric(config), None, overwrite=overwrite)
+    end_with_launcher()
+    with guarded():
+        fabric = _fabric(config)
+        with Peers(fabric, config.timeout) as peers, explained(peers):
+            return _run(config, folder, objective, fabric, peers, overwrite=overwrite)
+
+
+def _run(
+    config: Config,
+    folder: Path,
+    objective: Objective,
+    fabric: Any,
+    peers: Peers | None,
+    *,
+    overwrite: bool,
+) -> tuple[list[str], int]:
     trainable, batches = _parts(config, fabric, objective)
     steps = _steps(config, batches.pairs)
     plan = {"kind": "train", **_dotted(config.plan()), "pairs": batches.fingerprint}
@@ -63,7 +85,7 @@ def run(config: Config, folder: Path, *, overwrite: bool) -> tuple[list[str], in
         if refused:  # the first process says why
             raise SystemExit(2)
         mark = hash_of(json.dumps(plan, sort_keys=True))
-        loop = Loop(fabric, config, trainable, batches, objective, folder, steps, mark)
+        loop = Loop(fabric, config, trainable, batches, objective, folder, steps, mark, peers)
         remarks = [*loop.run(), *_remarks(fabric, trainable)]
         if fabric.global_rank == 0:
             trainable.save(folder / MODEL)
@@ -77,7 +99,8 @@ def _fabric(config: Config) -> Any:
     if config.batch % world:
         raise OptionError(f"batch: must be a multiple of the {world} processes; got {config.batch}")
     precision: Any = PRECISIONS[config.precision]
-    strategy: Any = DDPStrategy() if world > 1 else "auto"
+    limit = timedelta(seconds=config.timeout + MARGIN)
+    strategy: Any = DDPStrategy(timeout=limit) if world > 1 else "auto"
     logging.getLogger("lightning_fabric").setLevel(logging.ERROR)  # banners
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about processors, and GPUs that were not asked for
@@ -98,8 +121,14 @@ def _fabric(config: Config) -> Any:
             ) from error
         if config.precision == "fp16" and fabric.device.type == "cpu":
             raise OptionError("precision: fp16 needs a GPU; on the CPU take bf16 or fp32")
-        with passive_children():
-            fabric.launch()
+        try:
+            with launching(), passive_children():
+                fabric.launch()
+        except torch.distributed.DistStoreError as error:
+            reason = " ".join(str(error).split())[:160]
+            raise ModalgapError(
+                f"the {world} processes did not find one another ({reason})"
+            ) from error
     return fabric
 
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import warnings
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -18,10 +16,10 @@ from torch import Tensor
 from modalgap.data.media import Media, state
 from modalgap.data.pixels import decode
 from modalgap.data.source import Source
-from modalgap.errors import InputError, ModalgapError
+from modalgap.errors import InputError
 from modalgap.train.batches import DRAW, HELD_OUT, ITEM, Batch, HeldOut, Ints, Share, hash_of, split
 from modalgap.train.captions import Transform
-from modalgap.workers import begin
+from modalgap.workers import Pool
 
 AHEAD = 4  # parts a worker prepares before they are asked for
 PART = 16  # images that a worker prepares at once
@@ -112,9 +110,9 @@ class SourceBatches:
     def fingerprint(self) -> str:
         return hash_of(*state(self.media), *self.texts, *map(str, self.of_image))
 
-    def steps(self, first: int, last: int) -> Iterator[Batch]:
+    def steps(self, first: int, last: int) -> Generator[Batch, None, None]:
         parts = self._parts(first, last)
-        with _pool(self.workers, self.part) as make:
+        with _making(self.workers, self.part) as make:
             ahead: deque[tuple[int, int, Any]] = deque()
             waiting = iter(parts)
             for step, epoch, positions in islice(waiting, AHEAD * max(self.workers, 1)):
@@ -204,43 +202,21 @@ def _captions_of(source: Source) -> list[Ints]:
     return np.split(np.arange(len(owner)), np.searchsorted(owner, np.arange(1, n)))
 
 
-class _pool:  # noqa: N801 - a context manager that reads as a verb
-    """make(epoch, positions) gives a function that waits for the part."""
+Make = Callable[[int, list[int]], Callable[[], Any]]
 
-    def __init__(self, workers: int, part: _Part) -> None:
-        self.workers, self.part = workers, part
-        self.executor: ProcessPoolExecutor | None = None
 
-    def __enter__(self) -> Callable[[int, list[int]], Callable[[], Any]]:
-        if not self.workers:
-            return lambda epoch, positions: lambda: _seeded(self.part, epoch, positions)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about threads beside forks
-            self.executor = ProcessPoolExecutor(
-                self.workers, initializer=_begin, initargs=(self.part,)
-            )
-        return self._submit
-
-    def _submit(self, epoch: int, positions: list[int]) -> Callable[[], Any]:
-        assert self.executor is not None  # noqa: S101 - entered
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            future = self.executor.submit(_make, epoch, positions)
-
-        def wait() -> Any:
-            try:
-                return future.result()
-            except BrokenProcessPool:
-                raise ModalgapError(
-                    "a worker died, perhaps for want of memory; the checkpoints are kept: run the"
-                    f" same command again, with fewer than {self.workers} workers"
-                ) from None
-
-        return wait
-
-    def __exit__(self, *_: object) -> None:
-        if self.executor is not None:
-            self.executor.shutdown(cancel_futures=True)
+@contextmanager
+def _making(workers: int, part: _Part) -> Iterator[Make]:
+    """Yield make(epoch, positions), which gives a function that waits for the part."""
+    if not workers:
+        yield lambda epoch, positions: lambda: _seeded(part, epoch, positions)
+        return
+    died = (
+        "a worker died, perhaps for want of memory; the checkpoints are kept: run the same"
+        f" command again, with fewer than {workers} workers"
+    )
+    with Pool(workers, _begin, (part,), died, polite=True) as pool:
+        yield lambda epoch, positions: pool.submit(_make, epoch, positions).result
 
 
 _held: _Part
@@ -251,7 +227,6 @@ def _begin(part: _Part) -> None:
     global _held  # the images are sent to it once, not with each part
     _held = part
     torch.set_num_threads(1)
-    begin(polite=True)
 
 
 def _make(epoch: int, positions: list[int]) -> Any:

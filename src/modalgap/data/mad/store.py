@@ -9,11 +9,8 @@ from __future__ import annotations
 
 import json
 import os
-import warnings
 from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import islice
@@ -33,9 +30,9 @@ from modalgap.data.mad.factors import CHANNELS, FACTORS, VARIANTS
 from modalgap.data.mad.packed import one_thread, opencv
 from modalgap.data.reading import load_json, reading
 from modalgap.data.source import check_seed
-from modalgap.errors import FileError, InputError, ModalgapError, OptionError, OutputError
+from modalgap.errors import FileError, InputError, OptionError, OutputError
 from modalgap.progress import progress
-from modalgap.workers import begin
+from modalgap.workers import Pool
 
 Ints = NDArray[np.int64]
 
@@ -378,23 +375,15 @@ def _mapping(task: _Task, workers: int, starts: list[int]) -> Iterator[Iterator[
     if workers <= 1:
         yield map(task, starts)
         return
-    with warnings.catch_warnings(), one_thread():
-        warnings.simplefilter("ignore")  # about threads beside forks
-        pool = ProcessPoolExecutor(workers, initializer=_begin, initargs=(task,))
-        try:
-            yield _ahead(pool, iter(starts), 2 * workers)
-        except BrokenProcessPool:
-            raise ModalgapError(
-                "a worker died, perhaps for want of memory; what is made is kept: run the same"
-                f" again, with fewer than {workers} workers"
-            ) from None
-        finally:
-            pool.shutdown(cancel_futures=True)
+    died = (
+        "a worker died, perhaps for want of memory; what is made is kept: run the same"
+        f" again, with fewer than {workers} workers"
+    )
+    with one_thread(), Pool(workers, _begin, (task,), died) as pool:
+        yield _ahead(pool, iter(starts), 2 * workers)
 
 
-def _ahead(
-    pool: ProcessPoolExecutor, starts: Iterator[int], count: int
-) -> Iterator[NDArray[np.uint8]]:
+def _ahead(pool: Pool, starts: Iterator[int], count: int) -> Iterator[NDArray[np.uint8]]:
     waiting = deque(pool.submit(_block, first) for first in islice(starts, count))
     while waiting:
         yield waiting.popleft().result()
@@ -408,7 +397,6 @@ def _begin(task: _Task) -> None:
     """A worker's start."""
     global _task
     _task = task
-    begin()
 
 
 def _block(first: int) -> NDArray[np.uint8]:

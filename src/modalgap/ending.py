@@ -1,0 +1,185 @@
+"""How a process ends: soon after SIGINT or SIGTERM wherever it waits, and with its launcher.
+
+Python runs a signal handler only between two instructions of the main thread. A process that waits
+inside a library, such as in a collective for another process, never runs it. ``guarded`` therefore
+reads the signals in a thread, and ends the process if it is still there after ``LIMIT`` seconds.
+Files are replaced as a whole, so what was finished before is kept.
+"""
+
+from __future__ import annotations
+
+import _thread
+import ctypes
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+
+GRACE = 4.0  # seconds that the current step may take to end
+LIMIT = 7.0  # seconds after which the process ends, wherever it is
+POLL = 0.5  # seconds between two checks of the launcher, where the system does not tell
+PR_SET_PDEATHSIG = 1  # of sys/prctl.h
+ENDING = (signal.SIGINT, signal.SIGTERM)
+LAUNCHER = "MODALGAP_LAUNCHER"  # environment: the process that started this one
+
+_guarded = False
+
+
+def guard() -> Callable[[], None]:
+    """From now on, end this process ``LIMIT`` seconds after SIGINT or SIGTERM if it still runs.
+
+    Does nothing outside the main thread, where a guard is active, or where the program reads
+    signals itself (asyncio).
+
+    Returns:
+        A function that ends the guard.
+    """
+    global _guarded
+    if _guarded or threading.current_thread() is not threading.main_thread():
+        return lambda: None
+    read, write = os.pipe()
+    os.set_blocking(write, False)
+    before = signal.set_wakeup_fd(write, warn_on_full_buffer=False)
+    if before != -1:
+        signal.set_wakeup_fd(before)
+        os.close(read)
+        os.close(write)
+        return lambda: None
+    left = threading.Event()
+    threading.Thread(target=_watch, args=(read, left), name="signals", daemon=True).start()
+    _guarded = True
+
+    def end() -> None:
+        global _guarded
+        _guarded = False
+        left.set()
+        signal.set_wakeup_fd(-1)
+        os.close(write)  # ends the thread
+
+    return end
+
+
+@contextmanager
+def guarded() -> Iterator[None]:
+    """``guard`` the block."""
+    end = guard()
+    try:
+        yield
+    finally:
+        end()
+
+
+def _watch(read: int, left: threading.Event) -> None:
+    while number := next(iter(os.read(read, 1)), 0):
+        if number in ENDING and not left.wait(LIMIT):
+            name = signal.Signals(number).name
+            leave(f"did not stop within {LIMIT:g} s of {name}; ended", 128 + number)
+    os.close(read)
+
+
+def leave(message: str, code: int) -> None:
+    """End this process at once, from any thread, with one line on stderr."""
+    with suppress(OSError):
+        os.write(2, f"modalgap: {message}\n".encode(errors="replace"))
+    os._exit(code)
+
+
+class Patience:
+    """Lets the current step end after SIGINT or SIGTERM: a context manager.
+
+    The block reads ``asked`` after each step. A step that takes more than ``GRACE`` seconds, and
+    a second SIGINT, raise KeyboardInterrupt. An ignored signal stays ignored. Outside the main
+    thread it does nothing.
+
+    Attributes:
+        asked: whether a signal came.
+    """
+
+    def __init__(self) -> None:
+        self.asked = self._late = False
+        self._timer: threading.Timer | None = None
+        self._before: dict[signal.Signals, object] = {}
+
+    def __enter__(self) -> Patience:
+        if threading.current_thread() is threading.main_thread():
+            for each in ENDING:
+                if signal.getsignal(each) != signal.SIG_IGN:
+                    self._before[each] = signal.signal(each, self._note)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.hold()
+        for each, handler in self._before.items():
+            signal.signal(each, handler)  # type: ignore[arg-type]
+
+    def hold(self) -> None:
+        """Set no further limit: the step has ended, and saving may take the time that it needs."""
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _note(self, number: int, _frame: object) -> None:
+        if self.asked and (self._late or number == signal.SIGINT):
+            raise KeyboardInterrupt
+        if not self.asked:  # a launcher may send SIGTERM after the terminal's SIGINT
+            self.asked = True
+            self._timer = threading.Timer(GRACE, self._interrupt, (signal.Signals(number),))
+            self._timer.daemon = True
+            self._timer.start()
+
+    def _interrupt(self, number: signal.Signals) -> None:
+        self._late = True
+        _thread.interrupt_main(number)
+
+
+@contextmanager
+def delayed() -> Iterator[None]:
+    """Hold SIGINT and SIGTERM back; a process that is started in the block does so too."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def end_with(parent: int, number: signal.Signals) -> None:
+    """End this process by ``number`` as soon as ``parent``, which started it, is gone."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, int(number))
+    else:
+        threading.Thread(target=_follow, args=(parent, number), daemon=True).start()
+    if os.getppid() != parent:  # it ended before this line
+        os.kill(os.getpid(), number)
+
+
+def _follow(parent: int, number: signal.Signals) -> None:
+    while os.getppid() == parent:
+        time.sleep(POLL)
+    os.kill(os.getpid(), number)
+
+
+def end_with_launcher() -> None:
+    """End when the process that launched this one, or torchrun, is gone."""
+    launcher = os.environ.pop(LAUNCHER, None)
+    if launcher is not None:  # it writes the checkpoints: without it there is nothing to save
+        end_with(int(launcher), signal.SIGKILL)
+    elif "TORCHELASTIC_RUN_ID" in os.environ:
+        end_with(os.getppid(), signal.SIGTERM)
+    else:
+        return
+    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # no stack traces of lost connections
+
+
+@contextmanager
+def launching() -> Iterator[None]:
+    """Processes started in the block end with this one if they call ``end_with_launcher``."""
+    os.environ[LAUNCHER] = str(os.getpid())
+    try:
+        yield
+    finally:
+        os.environ.pop(LAUNCHER, None)
