@@ -29,8 +29,10 @@ from modalgap.data.source import Source, check_seed, check_unicode
 from modalgap.data.sources.coco import is_coco, read_coco
 from modalgap.data.sources.folder import read_folder
 from modalgap.data.sources.hugging_face import is_saved, read_saved
+from modalgap.data.sources.img2dataset import is_downloaded, read_downloaded
 from modalgap.data.sources.lines import read_lines
 from modalgap.data.sources.parquet import read_parquet
+from modalgap.data.sources.shard_folder import read_shard_folder
 from modalgap.data.sources.table import read_table
 from modalgap.data.sources.webdataset import read_shards
 from modalgap.errors import FileError, InputError, OptionError
@@ -129,12 +131,13 @@ def _file(path: Path, text: str, folder: Path | None, columns: Columns) -> Sourc
         return read_table(path, folder, columns)
     if ending == ".parquet":
         return read_parquet([path], text, columns)
+    if ending == ".tar":
+        _refuse(text, root=folder)
+        return read_shards([path], text, columns)
     columns.refuse(text)
     if ending == ".json":
         return _json(path, folder)
     _refuse(text, root=folder)
-    if ending == ".tar":
-        return read_shards([path], text)
     if ending == ".txt":
         return read_lines(path)
     if ending in IMAGES | SOUNDS:
@@ -159,6 +162,12 @@ def _folder(path: Path, split: str | None, columns: Columns) -> Source:
     if is_mad(path):
         columns.refuse(str(path))
         return mad_source(load_mad(path), Captions(attributes=5), split=split or MAD_SPLITS[0])
+    if is_downloaded(path):
+        _refuse(str(path), split=split)
+        return read_downloaded(path, columns)
+    found = read_shard_folder(path, split, columns)
+    if found is not None:
+        return found
     splits = [each.name for each in inside if each.is_dir() and each.name.lower() in SPLITS]
     if splits and len(splits) == sum(each.is_dir() for each in inside):
         if split is None:
@@ -167,13 +176,6 @@ def _folder(path: Path, split: str | None, columns: Columns) -> Source:
             raise OptionError.unknown(f"split of {path}", split, splits)
         return _folder(path / split, None, columns)
     _refuse(str(path), split=split)
-    parquet = [each for each in inside if each.suffix.lower() == ".parquet"]
-    shards = [each for each in inside if each.suffix.lower() == ".tar"]
-    if shards:  # img2dataset puts a .parquet of statistics beside each
-        columns.refuse(str(path))
-        return read_shards(shards, str(path))
-    if parquet:
-        return read_parquet(parquet, str(path), columns)
     columns.refuse(str(path))
     return read_folder(path)
 
@@ -196,8 +198,7 @@ def _pattern(text: str, split: str | None, root: Path | None, columns: Columns) 
     _refuse(text, split=split, root=root)
     kinds = {each.suffix.lower() for each in found}
     if kinds == {".tar"}:
-        columns.refuse(text)
-        return read_shards(found, text)
+        return read_shards(found, text, columns)
     if kinds == {".parquet"}:
         return read_parquet(found, text, columns)
     raise FileError(f"{text}: must match .tar or .parquet files; found {', '.join(sorted(kinds))}")

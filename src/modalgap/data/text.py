@@ -1,8 +1,25 @@
-"""Text from data, short and printable, for messages of one line."""
+"""Text from data: lines, blanks, and what fits into a message of one line."""
 
 from __future__ import annotations
 
+import re
+
 LONGEST = 120
+BLANKS = " \t\r\n"  # Python's own strip also removes separators that captions may hold
+_LINE_END = re.compile("\r\n|\n|\r")  # str.splitlines also splits at U+2028, form feeds and others
+
+
+def split_lines(text: str) -> list[str]:
+    r"""The lines of ``text`` without their ends; lines end at ``\\n``, ``\\r\\n`` and ``\\r`` only."""
+    found = _LINE_END.split(text)
+    if not found[-1]:
+        found.pop()
+    return found
+
+
+def full_lines(text: str) -> list[str]:
+    """The lines that hold more than white space, without blanks at their ends."""
+    return [line.strip(BLANKS) for line in split_lines(text) if line.strip()]
 
 
 def shown(text: str, longest: int = LONGEST) -> str:

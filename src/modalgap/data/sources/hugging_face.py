@@ -1,107 +1,150 @@
-"""A Hugging Face data set on the disk, as ``save_to_disk`` writes it."""
+"""A Hugging Face data set on the disk: as ``save_to_disk`` writes it, or Arrow files alone."""
 
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
 
-from modalgap.data.classes import PLAIN, labelled_media, readable
 from modalgap.data.columns import FIND, Columns
-from modalgap.data.media import Cells, Kind, read_file
-from modalgap.data.reading import fitting, reading
+from modalgap.data.media import Cells, Kind, Media
+from modalgap.data.reading import reading
 from modalgap.data.source import Source
-from modalgap.data.sources.parquet import SEEN
-from modalgap.data.sources.table import CAPTIONS, SAID
+from modalgap.data.sources.arrow import read_typed
+from modalgap.data.sources.parquet import item_bytes
+from modalgap.data.sources.shards import absent, check_whole
+from modalgap.data.sources.typed import Fits, features_of
 from modalgap.errors import FileError, InputError, OptionError
+
+BATCH = 1000  # rows of which the nulls are looked up at once
 
 
 def is_saved(folder: Path) -> bool:
-    """Whether the folder holds a data set, or one per split."""
-    return any((folder / name).is_file() for name in ("dataset_info.json", "dataset_dict.json"))
+    """Whether the folder holds a saved data set, or one per split."""
+    return (folder / "dataset_dict.json").is_file() or (
+        (folder / "dataset_info.json").is_file() and (folder / "state.json").is_file()
+    )
 
 
-def read_saved(
-    folder: Path,
-    split: str | None = None,
-    columns: Columns = FIND,
-) -> Source:
-    """Images or sounds with captions (a string or a list of strings), or with class labels.
+def read_saved(folder: Path, split: str | None = None, columns: Columns = FIND) -> Source:
+    """Images or sounds with captions, or with class labels.
 
     Raises:
         OptionError: no such split.
-        FileError: no column of images, sounds or texts.
+        FileError: no column of images, sounds or texts, or a file of the data set is missing.
         InputError: ``datasets`` is not installed.
     """
+    datasets = _library()
+    with reading(str(folder)):
+        found: Any = datasets.load_from_disk(str(folder))
+        notes: tuple[str, ...] = ()
+        if isinstance(found, datasets.DatasetDict):
+            if split is None and len(found) > 1:
+                raise OptionError(f"--split: {folder} holds {', '.join(found)}; say which")
+            names = [split or next(iter(found))]
+            if split is not None and split not in found:
+                names = split.split("+")
+            for name in names:
+                if name not in found:
+                    raise OptionError.unknown("split", name, found)
+            if split is None:
+                notes = (f"split {names[0]} is the only one",)
+            parts = [found[name] for name in names]
+            found = parts[0] if len(parts) == 1 else datasets.concatenate_datasets(parts)
+            provenance = {"split": split or names[0]}
+        elif split is not None:
+            raise OptionError(f"--split: {folder} has none; got {split!r}")
+        else:
+            provenance = {}
+        made = read_typed(_Saved(found, str(folder)), columns, "saved Hugging Face data set")
+        return replace(made, notes=(*notes, *made.notes), provenance=provenance)
+
+
+def read_arrow(files: Sequence[Path], name: str, columns: Columns = FIND) -> Source:
+    """Arrow files as ``datasets`` keeps them in its cache, as one table.
+
+    Raises:
+        FileError: a file is not whole, or what ``read_saved`` refuses.
+        InputError: ``datasets`` is not installed.
+    """
+    datasets = _library()
+    with reading(name):
+        check_whole(files)
+        parts = []
+        for path in files:
+            with reading(str(path)):
+                parts.append(datasets.Dataset.from_file(str(path)))
+        found = parts[0] if len(parts) == 1 else datasets.concatenate_datasets(parts)
+        made = read_typed(_Saved(found, name), columns, "Arrow")
+        lost, notes = absent(files) if len(files) > 1 else ([], [])
+        return replace(made, missing=(*lost, *made.missing), notes=(*notes, *made.notes))
+
+
+def _library() -> Any:
     try:
         import datasets
     except ImportError as error:
         raise InputError("this folder needs datasets: pip install 'modalgap[models]'") from error
-    with reading(str(folder)):
-        found: Any = datasets.load_from_disk(str(folder))
-        if isinstance(found, datasets.DatasetDict):
-            if split is None and len(found) > 1:
-                raise OptionError(f"split: this data set has {', '.join(found)}; say which")
-            name = split or next(iter(found))
-            if name not in found:
-                raise OptionError.unknown("split", name, found)
-            found = found[name]
-        features = found.features
-        media = [
-            key
-            for key, feature in features.items()
-            if isinstance(feature, datasets.Image | datasets.Audio)
+    return datasets
+
+
+class _Saved:
+    """A data set of the library as a table of typed columns."""
+
+    def __init__(self, data: Any, name: str) -> None:
+        self.data, self.name = data.with_format("arrow"), name
+        schema = data.features.arrow_schema
+        self.types = {field.name: field.type for field in schema}
+        self.features = features_of(schema.metadata)
+        self.files = [Path(each["filename"]) for each in data.cache_files]
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def values(self, column: str) -> list[Any]:
+        found: list[Any] = []
+        for table in self.data.select_columns([column]).iter(BATCH):
+            found += table.column(column).to_pylist()
+        return found
+
+    def cells(self, column: str, names: Sequence[str], kind: Kind) -> Media:
+        read = functools.partial(_cell, self.data.select_columns([column]), column, self._folder())
+        return Cells(read, names, kind, self.files)
+
+    def nulls(self, column: str) -> NDArray[np.int64]:
+        masks = [
+            _null(chunk)
+            for table in self.data.select_columns([column]).iter(BATCH)
+            for chunk in table.column(column).chunks
         ]
-        types = {key: repr(feature) for key, feature in features.items()}
-        images = fitting(types, media, (), columns.image, "images or sounds", SEEN)
-        images = images or next(iter(media), None)
-        texts = fitting(types, _texts(features), CAPTIONS, columns.text, "captions", SAID)
-        if images is None and texts is None:
-            raise FileError(f"must have images or texts; found {', '.join(features)}")
-        said = [_list(value) for value in found[texts]] if texts is not None else None
-        if images is None:
-            return Source(name=str(folder), texts=[text for each in said or () for text in each])
-        kind: Kind = "audio" if isinstance(features[images], datasets.Audio) else "image"
-        raw = found.cast_column(images, type(features[images])(decode=False))
-        names = [f"row {i}" for i in range(len(raw))]
-        files = [Path(each["filename"]) for each in found.cache_files]
-        cells = Cells(functools.partial(_cell, raw, images), names, kind, files)
-        if said is not None:
-            return Source(
-                name=str(folder),
-                media=cells,
-                texts=[text for each in said for text in each],
-                text_to_image=np.repeat(np.arange(len(raw)), [len(each) for each in said]),
-                modality=kind,
-            )
-        label = next((k for k, v in features.items() if isinstance(v, datasets.ClassLabel)), None)
-        if label is None:
-            return Source(name=str(folder), media=cells, modality=kind)
-        classes = [readable(each) for each in features[label].names]
-        made = labelled_media(cells, list(found[label]), classes)
-        return replace(made, name=str(folder), templates=PLAIN, modality=kind)
+        return np.flatnonzero(np.concatenate(masks)) if masks else np.empty(0, np.int64)
+
+    def check(self, column: str, fits: Fits, what: str) -> None:
+        kind = self.types[column]
+        if not pa.types.is_null(kind) and not fits(kind):
+            raise FileError(f"column {column!r} must hold {what}; it is {kind}")
+
+    def _folder(self) -> Path:
+        return self.files[0].parent if self.files else Path()
 
 
-def _texts(features: Any) -> list[str]:
-    def is_text(feature: Any) -> bool:
-        inner = feature[0] if isinstance(feature, list) else getattr(feature, "feature", feature)
-        return getattr(inner, "dtype", None) in ("string", "large_string")
+def _null(chunk: pa.Array) -> NDArray[np.bool_]:
+    """Which cells hold neither bytes nor a path; only the bits of validity are read."""
+    missing: NDArray[np.bool_] = chunk.is_null().to_numpy(zero_copy_only=False)
+    if pa.types.is_struct(chunk.type):
+        inside = np.ones(len(chunk), bool)
+        for name in ("bytes", "path"):
+            if chunk.type.get_field_index(name) >= 0:
+                inside &= chunk.field(name).is_null().to_numpy(zero_copy_only=False)
+        missing = missing | inside
+    return missing
 
-    return [name for name, feature in features.items() if is_text(feature)]
 
-
-def _list(value: Any) -> list[str]:
-    several = value if isinstance(value, list) else [value]
-    return [str(each) for each in several if each is not None]
-
-
-def _cell(found: Any, name: str, position: int) -> bytes:
-    value = found[position][name]
-    if value.get("bytes") is not None:
-        return bytes(value["bytes"])
-    if value.get("path"):
-        return read_file(Path(value["path"]))
-    raise FileError("holds neither bytes nor a path")
+def _cell(data: Any, name: str, folder: Path, position: int) -> bytes:
+    return item_bytes(data[position].column(name)[0].as_py(), folder)

@@ -1,122 +1,128 @@
-"""Parquet with images as bytes: img2dataset's output, and Hugging Face's image columns."""
+"""Parquet with images as bytes: img2dataset's output, and the Hugging Face hub's shards."""
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from modalgap.data.columns import FIND, Columns
-from modalgap.data.media import Cells
-from modalgap.data.reading import column, fitting, reading
+from modalgap.data.media import Cells, Kind, Media, read_file
+from modalgap.data.reading import reading
 from modalgap.data.source import Source
-from modalgap.data.sources.table import CAPTIONS, SAID
+from modalgap.data.sources.arrow import read_typed
+from modalgap.data.sources.shards import absent, check_whole
+from modalgap.data.sources.typed import Fits, features_of
 from modalgap.errors import FileError
 
-BYTES = ("jpg", "jpeg", "png", "webp", "image", "img", "bytes", "image_bytes", "audio", "images")
-SEEN = ("jpg", "jpeg", "png", "webp", "image", "images", "img", "image_bytes", "audio")
-KEYS = ("key", "id", "__key__", "name", "filename", "url", "uid")
 Stamp = tuple[int, int]  # nanoseconds, bytes
 
 
-def read_parquet(
-    files: Sequence[Path],
-    name: str,
-    columns: Columns = FIND,
-) -> Source:
-    """Rows of image bytes and a caption, or a list of captions.
+def read_parquet(files: Sequence[Path], name: str, columns: Columns = FIND) -> Source:
+    """Rows of image bytes with captions or classes, or of captions alone.
+
+    Args:
+        files: shards; they need to agree in the columns that are read.
+        name: what to call them together.
+        columns: which columns to read.
 
     Raises:
-        FileError: no column of bytes and none of captions, one of a type that cannot be read, or
-            files with other columns.
+        FileError: a file is not whole, no column of bytes and none of captions, or a column of a
+            type that cannot be read.
     """
     with reading(name):
-        stamps = [_stamp(path) for path in files]
-        opened = [pq.ParquetFile(path) for path in files]
-        schema = opened[0].schema_arrow
-        for path, each in zip(files, opened, strict=True):
-            if not each.schema_arrow.equals(schema):
-                raise FileError(f"{path}: must have the columns of {files[0]}")
-        holders = [field.name for field in schema if _holds_bytes(field.type)]
-        types = {field.name: str(field.type) for field in schema}
-        said_in = [field.name for field in schema if _is_text(field.type, lists=True)]
-        texts = fitting(types, said_in, CAPTIONS, columns.text, "captions", SAID)
-        images = fitting(types, holders, BYTES, columns.image, "the bytes of images", SEEN)
-        images = images or next(iter(holders), None)
-        if images is None and texts is None:
-            raise FileError(
-                f"must have a column of image bytes or captions; found {', '.join(schema.names)}"
-            )
-        said = _read(files, texts) if texts is not None else None
-        if images is None:
-            flat = [text for each in said or () for text in each]
-            return Source(name=name, texts=flat, files=tuple(files))
-        plain = [field.name for field in schema if _is_text(field.type)]
-        keys = column(plain, KEYS, None, "keys")
-        named = [each[0] if each else "" for each in _read(files, keys)] if keys else []
-        starts = _starts(opened)
-        reader = functools.partial(_cell, tuple(zip(files, stamps, strict=True)), starts, images)
-        total = int(starts[-1][2])
-        names = [f"{named[i]} (row {i})" if named else f"row {i}" for i in range(total)]
-        media = Cells(reader, names, files=tuple(files))
-        if said is None:
-            return Source(name=name, media=media)
-        return Source(
-            name=name,
-            media=media,
-            texts=[text for each in said for text in each],
-            text_to_image=np.repeat(np.arange(total), [len(each) for each in said]),
-        )
+        check_whole(files)
+        found = read_typed(ParquetTable(files, name), columns, "Parquet")
+        lost, notes = absent(files) if len(files) > 1 else ([], [])
+    return replace(found, missing=(*lost, *found.missing), notes=(*notes, *found.notes))
 
 
-def _holds_bytes(kind: pa.DataType) -> bool:
-    if pa.types.is_dictionary(kind):
-        kind = kind.value_type
-    if pa.types.is_struct(kind):  # Hugging Face: {"bytes", "path"}
-        return any(field.name == "bytes" and _holds_bytes(field.type) for field in kind)
-    kinds = (
-        pa.types.is_binary,
-        pa.types.is_large_binary,
-        pa.types.is_binary_view,
-        pa.types.is_fixed_size_binary,
-    )
-    return any(is_of(kind) for is_of in kinds)
+class ParquetTable:
+    """Parquet files as one table; a column is read when it is asked for.
 
+    Args:
+        files: the shards; those without rows are left out.
+        name: what to call them together.
 
-def _is_text(kind: pa.DataType, *, lists: bool = False) -> bool:
-    """Whether values are strings or, where ``lists``, lists of strings; not lists of lists."""
-    several = (pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list)
-    if lists and any(is_of(kind) for is_of in several):
-        return _is_text(kind.value_type)
-    if pa.types.is_dictionary(kind):
-        kind = kind.value_type
-    strings = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view)
-    return any(is_of(kind) for is_of in strings)
+    Raises:
+        FileError: a file is not Parquet, or is cut short.
+    """
 
+    def __init__(self, files: Sequence[Path], name: str) -> None:
+        self.name, self.files = name, list(files)
+        self.shards: list[Path] = []
+        self.starts: list[tuple[int, int, int]] = []  # shard, row group, first row
+        self.schemas: list[pa.Schema] = []
+        self.types: dict[str, pa.DataType] = {}
+        self.features: dict[str, dict[str, Any]] = {}
+        self.rows = 0
+        for path in files:
+            self._add(path)
+        self.starts.append((len(self.shards), 0, self.rows))
+        self.stamps = [_stamp(path) for path in self.shards]
 
-def _read(files: Sequence[Path], name: str) -> list[list[str]]:
-    """A column of strings, or of lists of strings, as lists."""
-    found: list[list[str]] = []
-    for path in files:
-        for value in pq.read_table(path, columns=[name]).column(name).to_pylist():
-            several = value if isinstance(value, list) else [value]
-            found.append([str(each) for each in several if each is not None])
-    return found
+    def _add(self, path: Path) -> None:
+        try:
+            with pq.ParquetFile(path) as file:
+                schema, metadata = file.schema_arrow, file.metadata
+        except (pa.ArrowException, OSError) as error:
+            said = " ".join(str(error).split())[:160]
+            raise FileError(f"{path}: must be a whole Parquet file ({said})") from error
+        for field in schema:
+            if field.name not in self.types or pa.types.is_null(self.types[field.name]):
+                self.types[field.name] = field.type
+        self.features = features_of(schema.metadata) | self.features
+        if not metadata.num_rows:
+            return
+        for group in range(metadata.num_row_groups):
+            self.starts.append((len(self.shards), group, self.rows))
+            self.rows += metadata.row_group(group).num_rows
+        self.shards.append(path)
+        self.schemas.append(schema)
 
+    def __len__(self) -> int:
+        return self.rows
 
-def _starts(opened: Sequence[pq.ParquetFile]) -> list[tuple[int, int, int]]:
-    """(file, row group, first row), and at the end (., ., number of rows)."""
-    starts, row = [], 0
-    for number, file in enumerate(opened):
-        for group in range(file.num_row_groups):
-            starts.append((number, group, row))
-            row += file.metadata.row_group(group).num_rows
-    return [*starts, (len(opened), 0, row)]
+    def values(self, column: str) -> list[Any]:
+        """The values of a column as Python objects, one per row."""
+        found: list[Any] = []
+        for path in self.shards:
+            with pq.ParquetFile(path) as file:
+                found += file.read(columns=[column]).column(column).to_pylist()
+        return found
+
+    def cells(self, column: str, names: Sequence[str], kind: Kind) -> Media:
+        """The items of a column of bytes; a row group is read when one of its rows is needed."""
+        stamped = tuple(zip(self.shards, self.stamps, strict=True))
+        read = functools.partial(_cell, stamped, self.starts, column)
+        return Cells(read, names, kind, self.files)
+
+    def nulls(self, column: str) -> NDArray[np.int64]:  # noqa: ARG002
+        """No rows: Parquet tells them only when the items are read, and the encoder skips them."""
+        return np.empty(0, np.int64)
+
+    def check(self, column: str, fits: Fits, what: str) -> None:
+        """Refuse the column if a file lacks it or has it with a type that does not fit.
+
+        Raises:
+            FileError: names that file.
+        """
+        for path, schema in zip(self.shards, self.schemas, strict=True):
+            if column not in schema.names:
+                owner = next(
+                    p for p, s in zip(self.shards, self.schemas, strict=True) if column in s.names
+                )
+                raise FileError(f"{path}: must have the column {column!r}, as {owner.name} has")
+            kind = schema.field(column).type
+            if not pa.types.is_null(kind) and not fits(kind):
+                raise FileError(f"{path}: column {column!r} must hold {what}; it is {kind}")
 
 
 def _stamp(path: Path) -> Stamp:
@@ -124,11 +130,12 @@ def _stamp(path: Path) -> Stamp:
     return found.st_mtime_ns, found.st_size
 
 
-@functools.lru_cache(maxsize=2)  # rows are asked for in order: a group is read once a worker
+@functools.lru_cache(maxsize=2)  # rows are asked for in order: a group is read once per worker
 def _group(path: Path, stamp: Stamp, group: int, name: str) -> Any:
     if _stamp(path) != stamp:  # its captions may be others
         raise FileError(f"{path} has changed since it was listed")
-    return pq.ParquetFile(path).read_row_group(group, columns=[name]).column(name)
+    with pq.ParquetFile(path) as file:
+        return file.read_row_group(group, columns=[name]).column(name)
 
 
 def _cell(
@@ -144,7 +151,24 @@ def _cell(
         value = _group(*files[number], group, name)[position - first].as_py()
     except (OSError, pa.ArrowException) as error:
         raise FileError(f"cannot be read ({error})") from error
-    found = value.get("bytes") if isinstance(value, dict) else value
-    if not isinstance(found, bytes):
-        raise FileError("holds no bytes")
-    return found
+    return item_bytes(value, files[number][0].parent)
+
+
+def item_bytes(value: Any, folder: Path) -> bytes:
+    """The bytes of a cell: its own, or those of the file that it names.
+
+    Args:
+        value: bytes, or a mapping of ``bytes`` and ``path`` as ``datasets`` has it.
+        folder: where relative paths start.
+
+    Raises:
+        FileError: neither is there, or the file cannot be read.
+    """
+    path = None
+    if isinstance(value, dict):
+        value, path = value.get("bytes"), value.get("path")
+    if isinstance(value, bytes):
+        return value
+    if value is None and isinstance(path, str) and path:
+        return read_file(folder / path)
+    raise FileError("no image: the cell holds no bytes")

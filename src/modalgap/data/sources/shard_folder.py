@@ -1,0 +1,143 @@
+"""Folders of shards: tar, Parquet or Arrow files in it or in the folders in it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from modalgap.data.columns import Columns
+from modalgap.data.reading import reading
+from modalgap.data.source import Source
+from modalgap.data.sources import hub
+from modalgap.data.sources.benchmark import CLASSES, NUMBER, TEMPLATES, TYPE, check_number
+from modalgap.data.sources.hugging_face import read_arrow
+from modalgap.data.sources.img2dataset import Metadata, failed, is_metadata
+from modalgap.data.sources.parquet import read_parquet
+from modalgap.data.sources.shards import number_of
+from modalgap.data.sources.typed import holds_bytes
+from modalgap.data.sources.webdataset import read_members
+from modalgap.errors import FileError
+
+BENCHMARK = (TYPE, CLASSES, TEMPLATES, NUMBER)
+CARD = "README.md"
+
+
+def read_shard_folder(folder: Path, split: str | None, columns: Columns) -> Source | None:
+    """The shards of a folder, or None if it holds none, or images of which they are metadata.
+
+    Args:
+        folder: a folder of shards, a snapshot of the Hugging Face hub, or one in its cache.
+        split: SPLIT or CONFIG/SPLIT, or several joined by "+".
+        columns: which columns to read.
+
+    Raises:
+        OptionError: there are several splits or configs and none is named.
+        FileError: what the readers of the shards refuse.
+    """
+    root = hub.snapshot(folder)
+    tree = hub.walk(root)
+    shards, spare = _kind(root, tree)
+    if not shards:
+        if tree.lost and not tree.media:
+            name = tree.lost[0].relative_to(root)
+            raise FileError(f"{root}: needs {name}; it is a link to a file that is not there")
+        return None
+    with reading(str(folder)):
+        chosen = hub.choose(root, shards, tree, split)
+        ending = shards[0].suffix.lower()
+        used = [path for path in tree.other if path == root / CARD]
+        partners: list[Path] = []
+        if ending == ".tar":
+            folders = {path.parent for path in chosen.files}
+            used += check_number([path for path in shards if path.parent in folders])
+            used += [path for path in tree.other if path.name in BENCHMARK]
+            partners = [path for path in spare if path.parent in folders and is_metadata(path)]
+        unused = [
+            (str(path.relative_to(root)), "Parquet beside tar shards")
+            for path in spare
+            if path not in partners and path.suffix.lower() == ".parquet"
+        ]
+        unused += [
+            (str(path.relative_to(root)), "a cache of datasets")
+            for path in spare
+            if path.suffix.lower() == ".arrow"
+        ]
+    if ending == ".tar":
+        found = _tar(chosen.files, partners, str(folder), columns)
+    elif ending == ".parquet":
+        found = read_parquet(chosen.files, str(folder), columns)
+    else:
+        found = read_arrow(chosen.files, str(folder), columns)
+    provenance = {"split": chosen.split} if chosen.split else {}
+    return replace(
+        found,
+        files=(*found.files, *chosen.files, *used),
+        notes=(*chosen.notes, *found.notes),
+        missing=(*chosen.missing, *found.missing),
+        unused=(*chosen.unused, *unused, *hub.beside(root, tree, used), *found.unused),
+        provenance={**found.provenance, **provenance},
+    )
+
+
+def _kind(root: Path, tree: hub.Tree) -> tuple[list[Path], list[Path]]:
+    """The shards to read, all of one kind, and the other files that could be shards."""
+    tars = [path for path in tree.shards if path.suffix.lower() == ".tar"]
+    parquet = [path for path in tree.shards if path.suffix.lower() == ".parquet"]
+    arrow = [path for path in tree.shards if path.suffix.lower() == ".arrow"]
+    caches = [path for path in arrow if path.name.startswith("cache-")]
+    if tree.media:
+        near = [path for path in (*tars, *parquet) if path.parent in (root, root / "data")]
+        if not near or not (tars or _any_bytes(parquet)):
+            return [], []
+    if tars:
+        with_bytes = [path for path in parquet if _any_bytes([path])]
+        if with_bytes:
+            first, second = tars[0].relative_to(root), with_bytes[0].relative_to(root)
+            raise FileError(
+                f"{root}: must hold tar shards or Parquet with images; found {first} and {second}:"
+                " give a pattern of one of them"
+            )
+        return tars, [*parquet, *arrow]
+    if parquet:
+        return parquet, arrow
+    return [path for path in arrow if path not in caches], caches
+
+
+def _any_bytes(paths: Sequence[Path]) -> bool:
+    """Whether one of the files has a column of bytes."""
+    for path in paths:
+        try:
+            if any(holds_bytes(kind) for kind in pq.read_schema(path).types):
+                return True
+        except (OSError, pa.ArrowException):
+            continue
+    return False
+
+
+def _tar(shards: Sequence[Path], partners: Sequence[Path], name: str, columns: Columns) -> Source:
+    """Tar shards, with the rows that img2dataset's Parquet beside them lists as failed."""
+    found, keys = read_members(shards, name, columns)
+    if not partners:
+        return found
+    with reading(name):
+        numbers = {(path.parent, number_of(path)) for path in shards}
+        beside = {(path.parent, number_of(path)) for path in partners}
+        missing = [
+            (path.name, f"no {path.stem}.tar beside it")
+            for path in partners
+            if (path.parent, number_of(path)) not in numbers
+        ]
+        alone = [path.name for path in shards if (path.parent, number_of(path)) not in beside]
+        there = {key.rpartition("/")[2] for each in keys.values() for key in each}
+        missing += failed(Metadata(partners), there)
+    notes = [f"no Parquet of metadata beside {', '.join(alone[:3])}"] if alone else []
+    return replace(
+        found,
+        missing=(*found.missing, *missing),
+        notes=(*found.notes, *notes),
+        files=(*found.files, *partners),
+    )
