@@ -226,6 +226,10 @@ def remark(done: Encoded) -> None:
     data.note(f"encoded {what} in {done.seconds:.1f} s, {speed:,.0f} a second{again}")
     if done.cut:
         data.note(f"{done.cut:,} texts were longer than the model's context and lost their end")
-    left = grouped("skipped", done.skipped)
+    new = done.skipped[len(done.source.missing) :]  # the others were named when the run began
+    left = grouped("skipped", new)
+    if done.listing is not None:
+        total = len(done.skipped) + len(done.source.unused)
+        left.append(f"{done.listing} lists all {total:,} that were left out or not used")
     if left:
-        data.note(f"{'; '.join(left)}; listed in {done.listing}")
+        data.note("; ".join(left))
