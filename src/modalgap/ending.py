@@ -8,7 +8,6 @@ Files are replaced as a whole, so what was finished before is kept.
 
 from __future__ import annotations
 
-import _thread
 import ctypes
 import os
 import signal
@@ -17,6 +16,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from typing import Any
 
 GRACE = 4.0  # seconds that the current step may take to end
 LIMIT = 7.0  # seconds after which the process ends, wherever it is
@@ -101,7 +101,7 @@ class Patience:
     def __init__(self) -> None:
         self.asked = self._late = False
         self._timer: threading.Timer | None = None
-        self._before: dict[signal.Signals, object] = {}
+        self._before: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> Patience:
         if threading.current_thread() is threading.main_thread():
@@ -113,7 +113,7 @@ class Patience:
     def __exit__(self, *_: object) -> None:
         self.hold()
         for each, handler in self._before.items():
-            signal.signal(each, handler)  # type: ignore[arg-type]
+            signal.signal(each, handler)
 
     def hold(self) -> None:
         """Set no further limit: the step has ended, and saving may take the time that it needs."""
@@ -131,20 +131,35 @@ class Patience:
 
     def _interrupt(self, number: signal.Signals) -> None:
         self._late = True
-        _thread.interrupt_main(number)
+        # a signal, which ends waiting for a lock; _thread.interrupt_main would not
+        signal.pthread_kill(threading.main_thread().ident or 0, number)
 
 
 @contextmanager
 def delayed() -> Iterator[None]:
-    """Hold SIGINT and SIGTERM back; a process that is started in the block does so too."""
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
+    """Hold SIGINT and SIGTERM back until the block ends.
+
+    A process that is started in the block has them blocked. In this process blocking is not
+    enough: another thread may take the signal, and its handler runs in the main thread.
+    """
+    came: list[int] = []
+    before: dict[signal.Signals, Any] = {}
+    mask = None
+    if hasattr(signal, "pthread_sigmask"):
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
     try:
+        if threading.current_thread() is threading.main_thread():
+            for each in ENDING:
+                if callable(signal.getsignal(each)):
+                    before[each] = signal.signal(each, lambda number, _: came.append(number))
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        for each, handler in before.items():
+            signal.signal(each, handler)
+        if mask is not None:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+    for number in came:
+        signal.raise_signal(number)
 
 
 def end_with(parent: int, number: signal.Signals) -> None:

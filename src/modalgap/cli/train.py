@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -35,8 +36,15 @@ def train(
 ) -> None:
     """Train a contrastive model. After a kill, the same command goes on."""
     from modalgap.train import train as work
+    from modalgap.train.checkpoint import steps_done
 
-    run = work(config, output, settings=settings or (), overwrite=force)
+    try:
+        run = work(config, output, settings=settings or (), overwrite=force)
+    except KeyboardInterrupt:
+        if os.environ.get("LOCAL_RANK", "0") == "0":
+            step = steps_done(output / "checkpoints")
+            data.note(f"interrupted: the same command resumes after step {step}")
+        raise
     if run.rank == 0:
         say(run)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, replace
 from typing import Any
@@ -60,7 +60,7 @@ def shared(size: int, n: int, places: int) -> int:
 
 def alone(
     inverter: Inverter, data: Embeddings, names: Sequence[str], todo: Sequence[Span], first: int
-) -> Iterator[tuple[Span, Done]]:
+) -> Generator[tuple[Span, Done]]:
     """Batch after batch, in this process."""
     each = inverter.steps + 1
     with progress("inverting", data.n * each, first=first * each) as advance:
@@ -75,7 +75,7 @@ def together(
     todo: Sequence[Span],
     first: int,
     places: Sequence[str],
-) -> Iterator[tuple[Span, Done]]:
+) -> Generator[tuple[Span, Done]]:
     """Batches in processes, one for each of ``places``: names of devices.
 
     Raises:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Iterable, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
@@ -136,8 +136,9 @@ def invert(
             else together(work, rows, names, todo, first, places[: len(todo)] or places[:1])
         )
         try:
-            for span, each in running:
-                parts.write(folder, span, each, run)
+            with closing(running):
+                for span, each in running:
+                    parts.write(folder, span, each, run)
         except ModalgapError:
             if not parts.spans(folder):  # nothing to go on from, and other settings are welcome
                 remove(folder)

@@ -75,7 +75,7 @@ class Batches(Protocol):
         """A hash of what the pairs are."""
         ...
 
-    def steps(self, first: int, last: int) -> Generator[Batch, None, None]:
+    def steps(self, first: int, last: int) -> Generator[Batch]:
         """This process's part of the batches of steps ``first`` … ``last`` - 1."""
         ...
 

@@ -62,7 +62,7 @@ class MadBatches:
             mad.name, str(mad.seed), mad.labels.tobytes(), mad.train.tobytes(), looks.tobytes()
         )
 
-    def steps(self, first: int, last: int) -> Generator[Batch, None, None]:
+    def steps(self, first: int, last: int) -> Generator[Batch]:
         for step in range(first, last):
             _, rows = self.share.rows(step, self.pairs)
             yield self._batch(self.mad.train[rows], self.share.rng(DRAW, step), self.share.mine)

@@ -110,7 +110,7 @@ class SourceBatches:
     def fingerprint(self) -> str:
         return hash_of(*state(self.media), *self.texts, *map(str, self.of_image))
 
-    def steps(self, first: int, last: int) -> Generator[Batch, None, None]:
+    def steps(self, first: int, last: int) -> Generator[Batch]:
         parts = self._parts(first, last)
         with _making(self.workers, self.part) as make:
             ahead: deque[tuple[int, int, Any]] = deque()

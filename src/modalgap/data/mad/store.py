@@ -10,8 +10,8 @@ from __future__ import annotations
 import json
 import os
 from collections import deque
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Generator, Iterator
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -135,8 +135,9 @@ def build(
     task = _Task(digits.images, seed)
     if folder is None:
         images = np.empty((len(digits), *SHAPE), np.uint8)
-        for first, block in _blocks(task, range(0, len(digits), BLOCK), workers):
-            images[first : first + len(block)] = block
+        with closing(_blocks(task, range(0, len(digits), BLOCK), workers)) as blocks:
+            for first, block in blocks:
+                images[first : first + len(block)] = block
         train = np.setdiff1d(np.arange(len(digits)), digits.held_out)
         return Mad(images, digits.labels, train, digits.held_out, digits.name, seed)
     return _build_in(Path(folder), digits, task, workers, overwrite=overwrite)
@@ -167,11 +168,12 @@ def _build_in(
             for first in range(0, len(digits), BLOCK)
             if _part(work, first, min(BLOCK, len(digits) - first)) is None
         ]
-        for first, block in _blocks(task, todo, workers):
-            with replacing(work / f"{first:09d}.safetensors", overwrite=True) as file:
-                from safetensors.numpy import save
+        with closing(_blocks(task, todo, workers)) as blocks:
+            for first, block in blocks:
+                with replacing(work / f"{first:09d}.safetensors", overwrite=True) as file:
+                    from safetensors.numpy import save
 
-                file.write(save({"images": block}))
+                    file.write(save({"images": block}))
         _finish(folder, digits, work, said)
         unfinished.remove(work)
     return load(folder)
@@ -357,7 +359,7 @@ def draws(seed: int, first: int, count: int) -> NDArray[np.float32]:
 
 def _blocks(
     task: _Task, starts: Any, workers: int | None
-) -> Iterator[tuple[int, NDArray[np.uint8]]]:
+) -> Generator[tuple[int, NDArray[np.uint8]]]:
     """The first position of each block, and its variants, in order."""
     starts = list(starts)
     if workers is None:
