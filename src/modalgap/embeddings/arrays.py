@@ -63,6 +63,7 @@ def takes_pair(
             )
         return inner(data, *others, **options)
 
+    call.takes_pair = True  # type: ignore[attr-defined]
     call.__signature__ = _signature(first, rest)  # type: ignore[attr-defined]
     return call
 
