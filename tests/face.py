@@ -18,9 +18,7 @@ from typing import Any
 
 VERBS = ("close", "encode", "evaluate", "invert", "measure", "report", "train")
 STUB = Path(__file__).parents[1] / "src" / "modalgap" / "_face.pyi"
-HEAD = '''"""What type checkers see of the packages that are verbs. Written by tests/face.py: do not edit."""
-
-'''
+HEAD = '"""What type checkers see of the verbs. Written by tests/face.py: do not edit."""\n\n'
 
 
 def stub() -> str:
@@ -35,7 +33,7 @@ def _verb(name: str, imports: set[str]) -> str:
     verb = getattr(package, name)
     imports.add(f"import modalgap.{name} as _{name}")
     summary = (package.__doc__ or "").partition("\n")[0]
-    lines = [f"class {name}:  # noqa: N801", f'    """{summary}"""', ""]
+    lines = [f"class {name}:", f'    """{summary}"""', ""]
     lines += _constructors(name, verb, imports)
     lines.append("")
     for each in package.__all__:

@@ -1,4 +1,4 @@
-"""What type checkers see of the packages that are verbs. Written by tests/face.py: do not edit."""
+"""What type checkers see of the verbs. Written by tests/face.py: do not edit."""
 
 from collections.abc import Mapping as _Mapping
 from collections.abc import Sequence as _Sequence
@@ -26,7 +26,7 @@ import modalgap.measure as _measure
 import modalgap.report as _report
 import modalgap.train as _train
 
-class close:  # noqa: N801
+class close:
     """Close: move the two modalities onto one another, by a map that is fitted once."""
 
     @_overload
@@ -59,7 +59,6 @@ class close:  # noqa: N801
     from modalgap.close import Fitted as Fitted
     from modalgap.close import Step as Step
     from modalgap.close import Transductive as Transductive
-
     cca = _close.cca
     center = _close.center
     close = _close.close
@@ -89,7 +88,7 @@ class close:  # noqa: N801
     transport = _close.transport
     whiten = _close.whiten
 
-class encode:  # noqa: N801
+class encode:
     """Encode: from pixels and captions to embeddings, with any CLIP-like model."""
 
     def __new__(  # type: ignore[misc]
@@ -116,12 +115,11 @@ class encode:  # noqa: N801
     from modalgap.encode import Options as Options
     from modalgap.encode import TextTower as TextTower
     from modalgap.encode import Tokens as Tokens
-
     encode = staticmethod(_encode.encode)
     load_model = staticmethod(_encode.load_model)
     run = staticmethod(_encode.run)
 
-class evaluate:  # noqa: N801
+class evaluate:
     """Evaluate: what the gap, or closing it, does to the tasks that embeddings are used for."""
 
     @_overload
@@ -153,7 +151,6 @@ class evaluate:  # noqa: N801
     from modalgap.evaluate import Scores as Scores
     from modalgap.evaluate import Task as Task
     from modalgap.evaluate import TaskCard as TaskCard
-
     calibrate = _evaluate.calibrate
     calibration = _evaluate.calibration
     classify = staticmethod(_evaluate.classify)
@@ -168,7 +165,7 @@ class evaluate:  # noqa: N801
     within = _evaluate.within
     zero_shot = _evaluate.zero_shot
 
-class invert:  # noqa: N801
+class invert:
     """Invert: features of one modality as features of the other, to compare within a modality."""
 
     def __new__(  # type: ignore[misc]
@@ -195,7 +192,6 @@ class invert:  # noqa: N801
     from modalgap.invert import Inversion as Inversion
     from modalgap.invert import InversionCard as InversionCard
     from modalgap.invert import Inverted as Inverted
-
     caption_mixture = _invert.caption_mixture
     curve = staticmethod(_invert.curve)
     gap_shift = _invert.gap_shift
@@ -206,7 +202,7 @@ class invert:  # noqa: N801
     read = staticmethod(_invert.read)
     ridge_map = _invert.ridge_map
 
-class measure:  # noqa: N801
+class measure:
     """Measure: how large is the gap, what is it made of, what does it do?"""
 
     @_overload
@@ -230,7 +226,6 @@ class measure:  # noqa: N801
     MEASURES = _measure.MEASURES
     from modalgap.measure import Card as Card
     from modalgap.measure import Measure as Measure
-
     alignment = _measure.alignment
     centroid_share = _measure.centroid_share
     class_bias_spread = _measure.class_bias_spread
@@ -268,7 +263,7 @@ class measure:  # noqa: N801
     trace_ratio = _measure.trace_ratio
     uniformity = _measure.uniformity
 
-class report:  # noqa: N801
+class report:
     """Report: one page that shows a gap in words, numbers and pictures."""
 
     @_overload
@@ -307,7 +302,7 @@ class report:  # noqa: N801
     report = _report.report
     save_figures = staticmethod(_report.save_figures)
 
-class train:  # noqa: N801
+class train:
     """Train: contrastive models of two towers, small enough for a laptop or large, by configuration."""
 
     def __new__(  # type: ignore[misc]
@@ -321,7 +316,6 @@ class train:  # noqa: N801
 
     from modalgap.train import Config as Config
     from modalgap.train import Run as Run
-
     load_config = staticmethod(_train.load_config)
     read_run = staticmethod(_train.read_run)
     ready = staticmethod(_train.ready)

@@ -17,6 +17,7 @@ from modalgap.cli.convert import convert
 from modalgap.cli.demo import demo
 from modalgap.cli.encode import encode
 from modalgap.cli.evaluate import evaluate
+from modalgap.cli.explain import explain
 from modalgap.cli.listing import listing
 from modalgap.cli.measure import measure
 from modalgap.cli.report import report
@@ -39,6 +40,7 @@ app.command()(preflight)
 app.command()(compare)
 app.command()(convert)
 app.command("list")(listing)
+app.command()(explain)
 app.command()(demo)
 app.add_typer(close.app)
 app.add_typer(invert.app)
