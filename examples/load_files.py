@@ -24,7 +24,7 @@ mg.save(named, "part_1.safetensors")
 
 # shards, one after the other
 both = mg.load("part_*.safetensors")
-print(both.image.n, both.text.n, both.image.names[:2], both.image.provenance["model"])
+print(both.image.n, both.text.n, (both.image.names or ())[:2], both.image.provenance["model"])
 
 # one modality
 print(mg.load_embeddings("texts.npy", modality="text"))

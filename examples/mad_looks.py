@@ -6,5 +6,6 @@ captions = mad.Captions(attributes=2)
 
 looks = mad.source(made, captions, looks=3)  # three random looks of each held-out digit
 print(looks)
-for name, caption in list(zip(looks.media.names, looks.texts, strict=True))[:3]:
+names, texts = looks.media.names if looks.media else [], looks.texts or []
+for name, caption in list(zip(names, texts, strict=True))[:3]:
     print(name, "->", caption)

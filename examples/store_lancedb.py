@@ -3,6 +3,7 @@
 import sys
 import tempfile
 import warnings
+from typing import Any
 
 import lancedb
 import numpy as np
@@ -34,7 +35,8 @@ def found(pair: mg.Pair) -> dict[str, float]:
             hits = []
             for i, as_image in enumerate(kept_as_image):
                 query = text[i] if as_image else image[i]  # asked in the other modality
-                answer = table.search(query).distance_type("cosine").nprobes(1).limit(10).to_list()
+                asked: Any = table.search(query)
+                answer = asked.distance_type("cosine").nprobes(1).limit(10).to_list()
                 hits.append(i in [row["item"] for row in answer])
         shares[name] = float(np.mean(hits))
     return shares

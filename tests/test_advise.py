@@ -237,7 +237,7 @@ def test_wrong_arguments() -> None:
         ({"only": ["shift:alpha"]}, "NAME:OPTION=VALUE"),
         ({"only": ["shift:alpha=x"]}, "alpha must be"),
         ({"only": ["isoclip"]}, "weights"),
-        ({"only": 3}, "only must be a string, a Method or a list"),
+        ({"only": 3}, "only must be a string, a Method, a list of"),
         ({"only": [3]}, "only must be a string"),
         ({"only": []}, "at least one"),
         ({"only": ["retrieve"]}, "did you mean 'retrieval'"),

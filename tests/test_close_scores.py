@@ -296,9 +296,7 @@ def test_unknown_names_come_with_a_hint() -> None:
         correct(gallery, bank, "x")
     with pytest.raises(errors.OptionError, match="option of nnn 'alpa'; did you mean 'alpha'"):
         correct(gallery, bank, "nnn", alpa=1)
-    with pytest.raises(
-        errors.OptionError, match="method must be a string or a CorrectionRule; got None"
-    ):
+    with pytest.raises(errors.OptionError, match="method must be a string or a Correction"):
         correct(gallery, bank, None)  # type: ignore[arg-type]
 
 

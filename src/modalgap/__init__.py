@@ -20,19 +20,13 @@ from modalgap._version import __version__
 from modalgap.errors import ModalgapError, quoted
 
 if TYPE_CHECKING:
-    from modalgap import data, study
+    from modalgap import data, losses, simulate, study
+    from modalgap._face import close, encode, evaluate, invert, measure, report, train
     from modalgap.advise.compare import compare
     from modalgap.advise.preflight import preflight
-    from modalgap.close.verb import close
     from modalgap.embeddings.pair import Embeddings, Pair
     from modalgap.embeddings.store import load, load_embeddings, save
-    from modalgap.encode.verb import encode
-    from modalgap.evaluate.verb import evaluate
-    from modalgap.invert.verb import invert
-    from modalgap.measure.verb import measure
-    from modalgap.report.page import report
-    from modalgap.result import Result
-    from modalgap.train.verb import train
+    from modalgap.result import Result, Table, Value
 
 _HOMES = {
     "Embeddings": "embeddings",
@@ -46,12 +40,16 @@ _HOMES = {
     "encode": "",
     "evaluate": "",
     "invert": "",
+    "losses": "",
     "measure": "",
     "preflight": "advise",
     "report": "",
+    "simulate": "",
     "study": "",
     "train": "",
     "Result": "result",
+    "Table": "result",
+    "Value": "result",
 }
 
 __all__ = [
@@ -59,6 +57,8 @@ __all__ = [
     "ModalgapError",
     "Pair",
     "Result",
+    "Table",
+    "Value",
     "__version__",
     "close",
     "compare",
@@ -69,10 +69,12 @@ __all__ = [
     "invert",
     "load",
     "load_embeddings",
+    "losses",
     "measure",
     "preflight",
     "report",
     "save",
+    "simulate",
     "study",
     "train",
 ]

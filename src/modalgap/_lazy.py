@@ -7,6 +7,7 @@ both.
 
 from __future__ import annotations
 
+import inspect
 import sys
 from collections.abc import Callable
 from types import ModuleType
@@ -19,7 +20,32 @@ class _Verb(ModuleType):
 
 
 def callable_package(name: str, verb: Callable[..., Any]) -> None:
-    """Let the package ``name`` be called as ``verb``; its signature is the verb's."""
+    """Let the package ``name`` be called as ``verb``; ``help`` shows the verb's arguments."""
     module = sys.modules[name]
     module.__class__ = _Verb
     module.__dict__["__wrapped__"] = verb
+    call = f"{name}{readable(inspect.signature(verb))}"
+    module.__doc__ = f"{module.__doc__}\n{call}\n\n{inspect.getdoc(verb)}\n"
+
+
+class _Bare(str):
+    """An annotation that is shown without quotes."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
+def readable(signature: inspect.Signature) -> inspect.Signature:
+    """The same signature, its annotations shown as they are written."""
+
+    def bare(annotation: Any) -> Any:
+        return _Bare(annotation) if isinstance(annotation, str) else annotation
+
+    return signature.replace(
+        parameters=[
+            each.replace(annotation=bare(each.annotation)) for each in signature.parameters.values()
+        ],
+        return_annotation=bare(signature.return_annotation),
+    )

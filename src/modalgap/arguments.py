@@ -177,7 +177,7 @@ def _either(rules: list[Rule | None]) -> Rule | None:
 
 
 def _plural(words: str) -> str:
-    """ "a string or a Task" as "strings or Tasks"."""
+    """Words in the plural: "a string or a Task" is "strings or Tasks"."""
     return re.sub(r"\ban? (\w+)", r"\1s", words)
 
 

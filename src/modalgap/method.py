@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, TypeVar
 
+from modalgap._lazy import readable
 from modalgap.errors import OptionError, quoted
 
 if TYPE_CHECKING:
@@ -106,7 +107,7 @@ class Method:
             for each in options
             if each.name not in taken
         ]
-        return inspect.Signature(arguments + named if rest else arguments)
+        return readable(inspect.Signature(arguments + named if rest else arguments))
 
 
 def document(method: Method) -> str:
@@ -123,10 +124,15 @@ def document(method: Method) -> str:
     if method.options:
         listed = "\n".join(f"    {name} = {value!r}" for name, value in method.options.items())
         parts.append(f"Options and their defaults:\n{listed}")
-    doc = inspect.getdoc(method.body)
-    if doc:
-        parts.append(doc)
+    notes = option_notes(method)
+    if notes:
+        parts.append(notes)
     return "\n\n".join(parts)
+
+
+def option_notes(method: Method) -> str:
+    """What the rule says of its options."""
+    return inspect.getdoc(method.body) or ""
 
 
 def definition(method: Method) -> str:

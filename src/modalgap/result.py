@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib import metadata
-from typing import Any, TypeVar, overload
+from typing import Any, Self, TypeVar, overload
 
 from modalgap._version import __version__
 from modalgap.arguments import checked
@@ -69,7 +69,7 @@ class Value:
         Raises:
             FileError: it is not such a dictionary.
         """
-        with reading("value"):
+        with reading("Value"):
             low_high = found["interval"]
             return cls(
                 float(found["value"]),
@@ -81,8 +81,39 @@ class Value:
 
 
 @checked
+class Answer:
+    """What a verb answers with: written as JSON, and read back."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON types."""
+        raise NotImplementedError
+
+    @classmethod
+    def from_dict(cls, found: Mapping[str, Any]) -> Self:
+        """The answer that ``to_dict`` wrote.
+
+        Raises:
+            FileError: it is not such a dictionary.
+        """
+        raise NotImplementedError
+
+    def to_json(self, indent: int | None = 2) -> str:
+        """One JSON object; standard JSON, without NaN or Infinity."""
+        return json.dumps(self.to_dict(), indent=indent, allow_nan=False)
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """The answer that ``to_json`` wrote.
+
+        Raises:
+            FileError: the text is not JSON, or not that of such an answer.
+        """
+        return cls.from_dict(parsed(text, cls.__name__))
+
+
+@checked
 @dataclass(frozen=True)
-class Result(Mapping[str, Value]):
+class Result(Answer, Mapping[str, Value]):
     """Named values measured on one input. A mapping: ``result["rmg"].value``.
 
     Attributes:
@@ -132,32 +163,19 @@ class Result(Mapping[str, Value]):
         }
 
     @classmethod
-    def from_dict(cls, found: Mapping[str, Any]) -> Result:
+    def from_dict(cls, found: Mapping[str, Any]) -> Self:
         """The result that ``to_dict`` wrote.
 
         Raises:
             FileError: it is not such a dictionary.
         """
-        with reading("result"):
+        with reading("Result"):
             return cls(
                 {name: Value.from_dict(each) for name, each in found["measures"].items()},
                 {name: str(reason) for name, reason in found["skipped"].items()},
                 dict(found["pair"]),
                 {name: str(version) for name, version in found["versions"].items()},
             )
-
-    def to_json(self, indent: int | None = 2) -> str:
-        """The result as one JSON object; standard JSON, without NaN or Infinity."""
-        return json.dumps(self.to_dict(), indent=indent, allow_nan=False)
-
-    @classmethod
-    def from_json(cls, text: str) -> Result:
-        """The result that ``to_json`` wrote.
-
-        Raises:
-            FileError: the text is not JSON, or not that of a result.
-        """
-        return cls.from_dict(parsed(text, "result"))
 
     def __str__(self) -> str:
         width = max((len(name) for name in self.measures), default=0)
@@ -167,7 +185,7 @@ class Result(Mapping[str, Value]):
 
 @checked
 @dataclass(frozen=True, kw_only=True)
-class Table:
+class Table(Answer):
     """Values in rows and columns: what a study found.
 
     Attributes:
@@ -211,13 +229,13 @@ class Table:
         }
 
     @classmethod
-    def from_dict(cls, found: Mapping[str, Any]) -> Table:
+    def from_dict(cls, found: Mapping[str, Any]) -> Self:
         """The table that ``to_dict`` wrote.
 
         Raises:
             FileError: it is not such a dictionary.
         """
-        with reading("table"):
+        with reading("Table"):
             return cls(
                 name=str(found["name"]),
                 source=str(found["source"]),
@@ -231,19 +249,6 @@ class Table:
                 notes=list(found["notes"]),
                 versions=dict(found["versions"]),
             )
-
-    @classmethod
-    def from_json(cls, text: str) -> Table:
-        """The table that ``to_json`` wrote.
-
-        Raises:
-            FileError: the text is not JSON, or not that of a table.
-        """
-        return cls.from_dict(parsed(text, "table"))
-
-    def to_json(self, indent: int | None = 2) -> str:
-        """One JSON object; standard JSON."""
-        return json.dumps(self.to_dict(), indent=indent, allow_nan=False)
 
     def to_csv(self) -> str:
         """One line a row: each number with the ends of its interval."""

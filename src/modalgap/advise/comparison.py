@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 from modalgap.arguments import checked
-from modalgap.result import Value
+from modalgap.result import Answer, Value, reading
 
 BASE = "none"
 
@@ -51,7 +50,7 @@ class Entry:
 
 @checked
 @dataclass(frozen=True)
-class Comparison:
+class Comparison(Answer):
     """Closers against tasks, fitted on one part of the images and judged on the other.
 
     Attributes:
@@ -105,9 +104,23 @@ class Comparison:
             "versions": dict(self.versions),
         }
 
-    def to_json(self, indent: int | None = 2) -> str:
-        """The comparison as one JSON object; standard JSON, without NaN or Infinity."""
-        return json.dumps(self.to_dict(), indent=indent, allow_nan=False)
+    @classmethod
+    def from_dict(cls, found: Mapping[str, Any]) -> Self:
+        """The comparison that ``to_dict`` wrote.
+
+        Raises:
+            FileError: it is not such a dictionary.
+        """
+        with reading("Comparison"):
+            return cls(
+                entries={name: _entry(name, each) for name, each in found["entries"].items()},
+                columns=tuple(map(str, found["columns"])),
+                failed={name: str(reason) for name, reason in found["failed"].items()},
+                curves={name: list(points) for name, points in found["curves"].items()},
+                split=dict(found["split"]),
+                pair=dict(found["pair"]),
+                versions={name: str(version) for name, version in found["versions"].items()},
+            )
 
     def __str__(self) -> str:
         width = max(len(name) for name in self.entries)
@@ -122,6 +135,24 @@ class Comparison:
                 cells.append(f"{said:>{size}}")
             lines.append(" ".join([f"{name:<{width}}", *cells]))
         return "\n".join(lines)
+
+
+def _entry(name: str, found: Mapping[str, Any]) -> Entry:
+    numbers = found["numbers"]
+    return Entry(
+        name=name,
+        transductive=bool(found["transductive"]),
+        gap=dict(found["gap"]),
+        values={key: Value.from_dict(each) for key, each in numbers.items()},
+        differences={
+            key: Value.from_dict(each["difference"])
+            for key, each in numbers.items()
+            if each["difference"] is not None
+        },
+        better={key: str(each["better"]) for key, each in numbers.items()},
+        skipped=dict(found["skipped"]),
+        facts=dict(found["facts"]),
+    )
 
 
 def label(number: str) -> str:

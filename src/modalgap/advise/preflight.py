@@ -9,10 +9,9 @@ which most people would take, lies below. Measures say why.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -28,7 +27,7 @@ from modalgap.evaluate.registry import TASKS
 from modalgap.evaluate.verb import check_options
 from modalgap.measure import measure
 from modalgap.progress import progress
-from modalgap.result import versions
+from modalgap.result import Answer, reading, versions
 
 JOBS: dict[str, tuple[str, tuple[str, ...]]] = {
     "retrieval": ("retrieval", ("{0}_to_{1}_r1", "{1}_to_{0}_r1")),
@@ -85,7 +84,7 @@ class Verdict:
 
 @checked
 @dataclass(frozen=True)
-class Advice:
+class Advice(Answer):
     """What ``preflight`` answers; ``print(advice)`` is the report.
 
     Attributes:
@@ -115,9 +114,22 @@ class Advice:
             "versions": dict(self.versions),
         }
 
-    def to_json(self, indent: int | None = 2) -> str:
-        """One JSON object, without NaN or Infinity."""
-        return json.dumps(self.to_dict(), indent=indent, allow_nan=False)
+    @classmethod
+    def from_dict(cls, found: Mapping[str, Any]) -> Self:
+        """The advice that ``to_dict`` wrote.
+
+        Raises:
+            FileError: it is not such a dictionary.
+        """
+        with reading("Advice"):
+            return cls(
+                {name: _verdict_of(each) for name, each in found["verdicts"].items()},
+                tuple(map(str, found["diagnosis"])),
+                {name: float(value) for name, value in found["measured"].items()},
+                {name: str(reason) for name, reason in found["skipped"].items()},
+                dict(found["pair"]),
+                {name: str(version) for name, version in found["versions"].items()},
+            )
 
     def __str__(self) -> str:
         lines = list(self.diagnosis)
@@ -125,6 +137,18 @@ class Advice:
             lines += ["", f"{verdict.task}: {headline(verdict)}"]
             lines += [f"  {sentence}" for sentence in verdict.why]
         return "\n".join(lines)
+
+
+def _verdict_of(found: Mapping[str, Any]) -> Verdict:
+    differences = {
+        way: (float(apart), float(low), float(high))
+        for way, (apart, low, high) in found["differences"].items()
+    }
+    after = {way: float(value) for way, value in found["after"].items()}
+    return Verdict(
+        str(found["task"]), str(found["answer"]), str(found["closer"]), float(found["before"]),
+        after, differences, tuple(map(str, found["why"])),
+    )  # fmt: skip
 
 
 def headline(verdict: Verdict) -> str:

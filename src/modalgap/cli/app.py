@@ -17,6 +17,7 @@ from modalgap.cli.convert import convert
 from modalgap.cli.demo import demo
 from modalgap.cli.encode import encode
 from modalgap.cli.evaluate import evaluate
+from modalgap.cli.explain import explain
 from modalgap.cli.group import group
 from modalgap.cli.listing import listing
 from modalgap.cli.measure import measure
@@ -41,6 +42,7 @@ app.command()(preflight)
 app.command()(compare)
 app.command()(convert)
 app.command("list")(listing)
+app.command()(explain)
 app.command()(demo)
 app.add_typer(close.app)
 app.add_typer(invert.app)

@@ -1,8 +1,8 @@
 """Close: move the two modalities onto one another, by a map that is fitted once.
 
 ``m = modalgap.close.fit(pair, "center")`` fits, ``m.apply(pair)`` closes, ``m.save(path)`` keeps
-it; ``modalgap.close(pair, "center")`` does both at once, and so does ``modalgap.close.center(pair)``.
-One closer per file; ``CLOSERS`` lists them.
+it; ``modalgap.close(pair, "center")`` does both at once, and so does
+``modalgap.close.center(pair)``. One closer per file; ``CLOSERS`` lists them.
 """
 
 from modalgap._lazy import callable_package

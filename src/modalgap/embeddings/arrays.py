@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from modalgap._lazy import readable
 from modalgap.arguments import checked, described
 from modalgap.embeddings.pair import Embeddings, Pair
 from modalgap.errors import InputError
@@ -43,7 +44,7 @@ def takes_pair(
 ) -> TakesPair[Data, Answer, Rest]:
     """Let a verb whose first argument is a pair also take two arrays; its arguments are checked."""
     inner = checked(verb)
-    first, *rest = inspect.signature(verb).parameters.values()
+    first = next(iter(inspect.signature(verb).parameters.values()))
 
     @functools.wraps(verb)
     def call(*args: Any, **options: Any) -> Answer:
@@ -63,7 +64,8 @@ def takes_pair(
             )
         return inner(data, *others, **options)
 
-    call.__signature__ = _signature(first, rest)  # type: ignore[attr-defined]
+    call.takes_pair = True  # type: ignore[attr-defined]
+    call.__signature__ = _signature(inspect.signature(verb))  # type: ignore[attr-defined]
     return call
 
 
@@ -102,8 +104,9 @@ def is_rows(value: object) -> bool:
     return hasattr(value, "__array__") and not isinstance(value, np.generic | type)
 
 
-def _signature(first: inspect.Parameter, rest: list[inspect.Parameter]) -> inspect.Signature:
+def _signature(signature: inspect.Signature) -> inspect.Signature:
     """What ``help`` shows: the verb's own signature, and the matches."""
+    first, *rest = signature.parameters.values()
     own = [each for each in rest if each.kind is not each.VAR_KEYWORD]
     spread = [each for each in rest if each.kind is each.VAR_KEYWORD]
     named = [
@@ -111,4 +114,4 @@ def _signature(first: inspect.Parameter, rest: list[inspect.Parameter]) -> inspe
         for name in MATCHES
         if name not in {each.name for each in own}
     ]
-    return inspect.Signature([first, *own, *named, *spread])
+    return readable(signature.replace(parameters=[first, *own, *named, *spread]))

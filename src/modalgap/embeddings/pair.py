@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 import xxhash
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike, DTypeLike, NDArray
 from torch import Tensor
 
 from modalgap.arguments import checked
@@ -99,6 +99,13 @@ class Embeddings:
 
     def __len__(self) -> int:
         return self.n
+
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
+        """Unit rows (n, d), float32: ``np.asarray(pair.image)``; always a copy."""
+        if copy is False:
+            raise ValueError("Embeddings make their unit rows anew: copy=False cannot be kept")
+        rows = self.unit().numpy()
+        return rows if dtype is None else rows.astype(dtype)
 
     @property
     def n(self) -> int:

@@ -1,0 +1,322 @@
+"""What type checkers see of the verbs. Written by tests/face.py: do not edit."""
+
+from collections.abc import Mapping as _Mapping
+from collections.abc import Sequence as _Sequence
+from modalgap.close.base import Closer as _Closer
+from modalgap.data.source import Source as _Source
+from modalgap.embeddings.arrays import Rows as _Rows
+from modalgap.embeddings.pair import Embeddings as _Embeddings
+from modalgap.embeddings.pair import Pair as _Pair
+from modalgap.encode.base import Encoder as _Encoder
+from modalgap.evaluate.verb import Only as _evaluate_Only
+from modalgap.invert.base import Inversion as _Inversion
+from modalgap.invert.output import Inverted as _Inverted
+from modalgap.measure.verb import Only as _measure_Only
+from modalgap.result import Result as _Result
+from modalgap.train.config import Config as _Config
+from modalgap.train.verb import Run as _Run
+from pathlib import Path as _Path
+from typing import Any as _Any
+from typing import overload as _overload
+import modalgap.close as _close
+import modalgap.encode as _encode
+import modalgap.evaluate as _evaluate
+import modalgap.invert as _invert
+import modalgap.measure as _measure
+import modalgap.report as _report
+import modalgap.train as _train
+
+class close:
+    """Close: move the two modalities onto one another, by a map that is fitted once."""
+
+    @_overload
+    def __new__(  # type: ignore[misc]
+        cls,
+        pair: _Pair,
+        /,
+        method: str | _Closer = ...,
+        **options: _Any,
+    ) -> _Pair: ...
+    @_overload
+    def __new__(  # type: ignore[misc]
+        cls,
+        image: _Rows,
+        text: _Rows,
+        /,
+        method: str | _Closer = ...,
+        **options: _Any,
+    ) -> _Pair: ...
+
+    CLOSERS = _close.CLOSERS
+    CORRECTIONS = _close.CORRECTIONS
+    from modalgap.close import AffineMap as AffineMap
+    from modalgap.close import Closer as Closer
+    from modalgap.close import CloserCard as CloserCard
+    from modalgap.close import Correction as Correction
+    from modalgap.close import CorrectionCard as CorrectionCard
+    from modalgap.close import CorrectionRule as CorrectionRule
+    from modalgap.close import Evidence as Evidence
+    from modalgap.close import Fitted as Fitted
+    from modalgap.close import Step as Step
+    from modalgap.close import Transductive as Transductive
+    cca = _close.cca
+    center = _close.center
+    close = _close.close
+    correct = staticmethod(_close.correct)
+    csls = _close.csls
+    drop_dims = _close.drop_dims
+    faiss_views = staticmethod(_close.faiss_views)
+    fit = _close.fit
+    isoclip = _close.isoclip
+    load = staticmethod(_close.load)
+    nnn = _close.nnn
+    noise = _close.noise
+    none = _close.none
+    pca_text = _close.pca_text
+    procrustes = _close.procrustes
+    project = _close.project
+    qbnorm = _close.qbnorm
+    realign = _close.realign
+    ridge = _close.ridge
+    shift = _close.shift
+    sinkhorn = _close.sinkhorn
+    spectral = _close.spectral
+    standardize = _close.standardize
+    to_json = staticmethod(_close.to_json)
+    to_onnx = staticmethod(_close.to_onnx)
+    to_torch = staticmethod(_close.to_torch)
+    transport = _close.transport
+    whiten = _close.whiten
+
+class encode:
+    """Encode: from pixels and captions to embeddings, with any CLIP-like model."""
+
+    def __new__(  # type: ignore[misc]
+        cls,
+        source: str | _Path | _Source,
+        model: str | _Encoder,
+        output: str | _Path | None = ...,
+        *,
+        template: str | _Sequence[str] | None = ...,
+        device: str = ...,
+        precision: str = ...,
+        batch_size: int | None = ...,
+        workers: int | None = ...,
+        strict: bool = ...,
+        overwrite: bool = ...,
+    ) -> _Pair | _Embeddings: ...
+
+    ENCODERS = _encode.ENCODERS
+    from modalgap.encode import Encoded as Encoded
+    from modalgap.encode import Encoder as Encoder
+    from modalgap.encode import FunctionEncoder as FunctionEncoder
+    from modalgap.encode import ImageTower as ImageTower
+    from modalgap.encode import Library as Library
+    from modalgap.encode import Options as Options
+    from modalgap.encode import TextTower as TextTower
+    from modalgap.encode import Tokens as Tokens
+    encode = staticmethod(_encode.encode)
+    load_model = staticmethod(_encode.load_model)
+    run = staticmethod(_encode.run)
+
+class evaluate:
+    """Evaluate: what the gap, or closing it, does to the tasks that embeddings are used for."""
+
+    @_overload
+    def __new__(  # type: ignore[misc]
+        cls,
+        pair: _Pair,
+        /,
+        only: _evaluate_Only = ...,
+        *,
+        seed: int = ...,
+        **options: _Any,
+    ) -> _Result: ...
+    @_overload
+    def __new__(  # type: ignore[misc]
+        cls,
+        image: _Rows,
+        text: _Rows,
+        /,
+        only: _evaluate_Only = ...,
+        *,
+        seed: int = ...,
+        **options: _Any,
+    ) -> _Result: ...
+
+    PROTOCOLS = _evaluate.PROTOCOLS
+    TASKS = _evaluate.TASKS
+    from modalgap.evaluate import Calibration as Calibration
+    from modalgap.evaluate import Outcome as Outcome
+    from modalgap.evaluate import Scores as Scores
+    from modalgap.evaluate import Task as Task
+    from modalgap.evaluate import TaskCard as TaskCard
+    calibrate = _evaluate.calibrate
+    calibration = _evaluate.calibration
+    classify = staticmethod(_evaluate.classify)
+    clustering = _evaluate.clustering
+    evaluate = _evaluate.evaluate
+    fairness = _evaluate.fairness
+    flip_probability = staticmethod(_evaluate.flip_probability)
+    mixed = _evaluate.mixed
+    retrieval = _evaluate.retrieval
+    robustness = _evaluate.robustness
+    search = staticmethod(_evaluate.search)
+    within = _evaluate.within
+    zero_shot = _evaluate.zero_shot
+
+class invert:
+    """Invert: features of one modality as features of the other, to compare within a modality."""
+
+    def __new__(  # type: ignore[misc]
+        cls,
+        data: _Embeddings | _Pair | str | _Path,
+        method: str | _Inversion | None = ...,
+        model: str | _Encoder | None = ...,
+        output: str | _Path | None = ...,
+        *,
+        bank: _Pair | _Embeddings | str | _Path | None = ...,
+        seed: int = ...,
+        device: str = ...,
+        precision: str = ...,
+        batch_size: int | None = ...,
+        jobs: int = ...,
+        compiled: bool = ...,
+        overwrite: bool = ...,
+        **options: _Any,
+    ) -> _Inverted: ...
+
+    BACKBONES = _invert.BACKBONES
+    METHODS = _invert.METHODS
+    from modalgap.invert import Backbone as Backbone
+    from modalgap.invert import Inversion as Inversion
+    from modalgap.invert import InversionCard as InversionCard
+    from modalgap.invert import Inverted as Inverted
+    caption_mixture = _invert.caption_mixture
+    curve = staticmethod(_invert.curve)
+    gap_shift = _invert.gap_shift
+    invert = staticmethod(_invert.invert)
+    nearest_words = staticmethod(_invert.nearest_words)
+    oti = _invert.oti
+    ovi = _invert.ovi
+    read = staticmethod(_invert.read)
+    ridge_map = _invert.ridge_map
+
+class measure:
+    """Measure: how large is the gap, what is it made of, what does it do?"""
+
+    @_overload
+    def __new__(  # type: ignore[misc]
+        cls,
+        data: _Pair | _Embeddings,
+        /,
+        only: _measure_Only = ...,
+        **options: _Any,
+    ) -> _Result: ...
+    @_overload
+    def __new__(  # type: ignore[misc]
+        cls,
+        image: _Rows,
+        text: _Rows,
+        /,
+        only: _measure_Only = ...,
+        **options: _Any,
+    ) -> _Result: ...
+
+    MEASURES = _measure.MEASURES
+    from modalgap.measure import Card as Card
+    from modalgap.measure import Measure as Measure
+    alignment = _measure.alignment
+    centroid_share = _measure.centroid_share
+    class_bias_spread = _measure.class_bias_spread
+    cone = _measure.cone
+    distribution_gap = _measure.distribution_gap
+    effective_rank = _measure.effective_rank
+    frechet = _measure.frechet
+    gap_concentration = _measure.gap_concentration
+    hubness = _measure.hubness
+    imr = _measure.imr
+    infonce = _measure.infonce
+    itr = _measure.itr
+    kendall_tau = _measure.kendall_tau
+    l2i = _measure.l2i
+    l2m = _measure.l2m
+    leakage = _measure.leakage
+    leakage_image = _measure.leakage_image
+    leakage_text = _measure.leakage_text
+    logit_entropy = _measure.logit_entropy
+    logit_entropy_image = _measure.logit_entropy_image
+    logit_entropy_text = _measure.logit_entropy_text
+    loss_landscape = _measure.loss_landscape
+    matched_cosine = _measure.matched_cosine
+    measure = _measure.measure
+    moad = _measure.moad
+    nas = _measure.nas
+    per_dimension_gap = _measure.per_dimension_gap
+    prediction_entropy = _measure.prediction_entropy
+    prediction_gini = _measure.prediction_gini
+    principal_angles = _measure.principal_angles
+    rmg = _measure.rmg
+    separability = _measure.separability
+    tir = _measure.tir
+    tmr = _measure.tmr
+    trace_ratio = _measure.trace_ratio
+    uniformity = _measure.uniformity
+
+class report:
+    """Report: one page that shows a gap in words, numbers and pictures."""
+
+    @_overload
+    def __new__(  # type: ignore[misc]
+        cls,
+        data: _Pair | _Embeddings,
+        /,
+        path: str | _Path,
+        *,
+        result: _Result | None = ...,
+        title: str | None = ...,
+        figures: str | _Path | None = ...,
+        formats: _Sequence[str] = ...,
+        overwrite: bool = ...,
+        seed: int = ...,
+        **options: _Any,
+    ) -> _Path: ...
+    @_overload
+    def __new__(  # type: ignore[misc]
+        cls,
+        image: _Rows,
+        text: _Rows,
+        /,
+        path: str | _Path,
+        *,
+        result: _Result | None = ...,
+        title: str | None = ...,
+        figures: str | _Path | None = ...,
+        formats: _Sequence[str] = ...,
+        overwrite: bool = ...,
+        seed: int = ...,
+        **options: _Any,
+    ) -> _Path: ...
+
+    figures = _report.figures
+    report = _report.report
+    save_figures = staticmethod(_report.save_figures)
+
+class train:
+    """Train: contrastive models of two towers, small enough for a laptop or large, by configuration."""
+
+    def __new__(  # type: ignore[misc]
+        cls,
+        config: str | _Path | _Mapping[str, _Any] | _Config,
+        output: str | _Path,
+        *,
+        settings: _Sequence[str] = ...,
+        overwrite: bool = ...,
+    ) -> _Run: ...
+
+    from modalgap.train import Config as Config
+    from modalgap.train import Run as Run
+    load_config = staticmethod(_train.load_config)
+    read_run = staticmethod(_train.read_run)
+    ready = staticmethod(_train.ready)
+    train = staticmethod(_train.train)
