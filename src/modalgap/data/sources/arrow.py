@@ -69,9 +69,9 @@ def read_typed(table: Typed, columns: Columns, what: str) -> Source:
         names = shown(", ".join(table.types), 300) or "none"
         raise FileError(f"must have a column of image bytes or captions; found {names}")
     rows = _Rows(table, choice)
+    rows.drop_failed()
     if choice.image is not None:
         table.check(choice.image, holds_bytes, "the bytes of images")
-        rows.drop_failed()
         for row in table.nulls(choice.image):
             rows.drop(int(row), "no image: the cell is null")
     labels = rows.labels() if choice.label is not None else None

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from modalgap.data.classes import is_work
 from modalgap.data.media import IMAGES, SOUNDS
-from modalgap.data.reading import reading
 from modalgap.data.sources.card import matches, read_configs
 from modalgap.data.sources.shards import MARKERS, UNFINISHED, natural
 from modalgap.data.text import shown
+from modalgap.data.walk import ending_of, walk
 from modalgap.errors import FileError, OptionError
 
+ALL = "all"
 KINDS = (".tar", ".parquet", ".arrow")
-DEPTH = 4
 WORDS = {
     "train": ("train", "training"),
     "validation": ("validation", "valid", "val", "dev"),
@@ -31,12 +29,13 @@ Key = tuple[str, str]  # config, split
 
 @dataclass
 class Tree:
-    """What lies in a folder and, to some depth, in the folders in it; paths sorted by number."""
+    """What lies under a folder; shards are sorted by the numbers in their names."""
 
     shards: list[Path] = field(default_factory=list)
     media: list[Path] = field(default_factory=list)
     other: list[Path] = field(default_factory=list)
-    lost: list[Path] = field(default_factory=list)  # links to nothing
+    lost: list[tuple[str, str]] = field(default_factory=list)  # name and reason
+    unused: list[tuple[str, str]] = field(default_factory=list)
 
 
 @dataclass
@@ -78,42 +77,20 @@ def snapshot(folder: Path) -> Path:
     return found[0]
 
 
-def walk(folder: Path) -> Tree:
-    """The files of a folder; hidden ones and unfinished runs are left out."""
-    found = Tree()
-    seen: set[tuple[int, int]] = set()
-    with reading(str(folder)):
-        _walk(folder, DEPTH, found, seen)
+def shelve(folder: Path) -> Tree:
+    """The files under a folder by kind; links are followed, hidden ones are left out."""
+    all_files = walk(folder)
+    found = Tree(lost=list(all_files.lost), unused=list(all_files.unused))
+    for name in all_files.files:
+        ending = ending_of(name)
+        if ending in KINDS:
+            found.shards.append(folder / name)
+        elif ending in IMAGES or ending in SOUNDS:
+            found.media.append(folder / name)
+        else:
+            found.other.append(folder / name)
     found.shards.sort(key=lambda path: (path.suffix.lower(), natural(path)))
-    for each in (found.media, found.other, found.lost):
-        each.sort()
     return found
-
-
-def _walk(folder: Path, depth: int, found: Tree, seen: set[tuple[int, int]]) -> None:
-    status = folder.stat()
-    if (status.st_dev, status.st_ino) in seen:  # a loop of links
-        return
-    seen.add((status.st_dev, status.st_ino))
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            path = folder / entry.name
-            ending = path.suffix.lower()
-            if entry.name.startswith("."):
-                if ending == ".crc":
-                    found.other.append(path)
-            elif entry.is_dir():
-                if depth > 1 and not is_work(path):
-                    _walk(path, depth - 1, found, seen)
-            elif not entry.is_file():
-                if entry.is_symlink() and ending in KINDS:
-                    found.lost.append(path)
-            elif ending in KINDS:
-                found.shards.append(path)
-            elif ending in IMAGES or ending in SOUNDS:
-                found.media.append(path)
-            else:
-                found.other.append(path)
 
 
 def choose(folder: Path, shards: Sequence[Path], tree: Tree, split: str | None) -> Chosen:
@@ -123,7 +100,7 @@ def choose(folder: Path, shards: Sequence[Path], tree: Tree, split: str | None) 
         folder: the folder.
         shards: of one kind, anywhere in it.
         tree: what else there is.
-        split: SPLIT, CONFIG/SPLIT, or several joined by "+".
+        split: SPLIT, CONFIG/SPLIT, several joined by "+" or ",", or "all".
 
     Raises:
         OptionError: there are several splits or configs and none is named, or no such split.
@@ -155,10 +132,7 @@ def choose(folder: Path, shards: Sequence[Path], tree: Tree, split: str | None) 
         joined = f"splits {' and '.join(shown_keys)} together"
         what = joined if len(chosen) > 1 else f"split {shown_keys[0]}"
         notes.append(f"{what}; others: {shown(', '.join(rest))}" if rest else what)
-    lost = [
-        (str(path.relative_to(folder)), "a link to a file that is not there") for path in tree.lost
-    ]
-    return Chosen(files, "+".join(shown_keys), notes, lost, unused)
+    return Chosen(files, "+".join(shown_keys), notes, tree.lost, unused)
 
 
 def beside(folder: Path, tree: Tree, used: Sequence[Path]) -> list[tuple[str, str]]:
@@ -166,13 +140,12 @@ def beside(folder: Path, tree: Tree, used: Sequence[Path]) -> list[tuple[str, st
     taken = set(used)
     found = [(path, _reason(path)) for path in tree.other if path not in taken]
     found += [(path, "an image or sound beside shards") for path in tree.media if path not in taken]
-    return [(str(path.relative_to(folder)), reason) for path, reason in found if reason]
+    listed = [(str(path.relative_to(folder)), reason) for path, reason in found]
+    return [*listed, *tree.unused]
 
 
 def _reason(path: Path) -> str:
     name = path.name.lower()
-    if name.endswith(".crc"):
-        return "a checksum"
     if name in MARKERS:
         return "a marker of the program that wrote the shards"
     if any(name.endswith(each) for each in UNFINISHED):
@@ -220,15 +193,17 @@ def _chosen(folder: Path, groups: dict[Key, list[Path]], split: str | None) -> l
         else:
             first = [label for label in labels if label][:2]
             raise OptionError(
-                f"--split: {folder} holds {listed}; say which ({'+'.join(first)} reads both)"
+                f"--split: {folder} holds {listed}; say which, or {'+'.join(first)}, or {ALL}"
             )
     elif not listed:
         raise OptionError(f"--split: {folder} has none; got {shown(split)!r}")
     elif split in labels:
         found = [labels[split]]
+    elif split == ALL:
+        found = [key for key in groups if groups[key]]
     else:
         found = []
-        for part in split.split("+"):
+        for part in re.split(r"[+,]", split):
             key = _named(part.strip(), groups, labels)
             if key is None:
                 raise OptionError.unknown(f"split of {folder}", shown(part), list(labels))

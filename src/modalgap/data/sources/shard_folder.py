@@ -39,12 +39,12 @@ def read_shard_folder(folder: Path, split: str | None, columns: Columns) -> Sour
         FileError: what the readers of the shards refuse.
     """
     root = hub.snapshot(folder)
-    tree = hub.walk(root)
+    tree = hub.shelve(root)
     shards, spare = _kind(root, tree)
     if not shards:
-        if tree.lost and not tree.media:
-            name = tree.lost[0].relative_to(root)
-            raise FileError(f"{root}: needs {name}; it is a link to a file that is not there")
+        gone = [each for each in tree.lost if Path(each[0]).suffix.lower() in hub.KINDS]
+        if gone and not tree.media:
+            raise FileError(f"{root}: needs {gone[0][0]}: it is {gone[0][1]}")
         return None
     with reading(str(folder)):
         chosen = hub.choose(root, shards, tree, split)
@@ -89,10 +89,8 @@ def _kind(root: Path, tree: hub.Tree) -> tuple[list[Path], list[Path]]:
     parquet = [path for path in tree.shards if path.suffix.lower() == ".parquet"]
     arrow = [path for path in tree.shards if path.suffix.lower() == ".arrow"]
     caches = [path for path in arrow if path.name.startswith("cache-")]
-    if tree.media:
-        near = [path for path in (*tars, *parquet) if path.parent in (root, root / "data")]
-        if not near or not (tars or _any_bytes(parquet)):
-            return [], []
+    if tree.media and not _shards_win(root, tree, tars, parquet):
+        return [], []
     if tars:
         with_bytes = [path for path in parquet if _any_bytes([path])]
         if with_bytes:
@@ -105,6 +103,19 @@ def _kind(root: Path, tree: hub.Tree) -> tuple[list[Path], list[Path]]:
     if parquet:
         return parquet, arrow
     return [path for path in arrow if path not in caches], caches
+
+
+def _shards_win(
+    root: Path, tree: hub.Tree, tars: Sequence[Path], parquet: Sequence[Path]
+) -> bool:
+    """Whether images in the tree only decorate shards: shards hold images, and lie elsewhere."""
+    if not tars and not _any_bytes(parquet):
+        return False
+    with_images = {folder for path in tree.media for folder in path.parents}
+    return any(
+        path.parent in (root, root / "data") or path.parent not in with_images
+        for path in (*tars, *parquet)
+    )
 
 
 def _any_bytes(paths: Sequence[Path]) -> bool:
