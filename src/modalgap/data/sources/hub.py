@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from modalgap.data.classes import is_work
 from modalgap.data.media import IMAGES, SOUNDS
 from modalgap.data.reading import reading
 from modalgap.data.sources.card import matches, read_configs
 from modalgap.data.sources.shards import MARKERS, UNFINISHED, natural
 from modalgap.data.text import shown
+from modalgap.data.walk import is_work
 from modalgap.errors import FileError, OptionError
 
 KINDS = (".tar", ".parquet", ".arrow")
