@@ -11,6 +11,7 @@ import numpy as np
 from modalgap.data.media import IMAGES, Files, Media
 from modalgap.data.reading import load_json, reading
 from modalgap.data.source import Source
+from modalgap.data.walk import ending_of, is_work, walk
 from modalgap.errors import FileError
 
 PLAIN = ("a photo of a {}.",)
@@ -85,28 +86,15 @@ def class_folders(
 
 
 def files_under(folder: Path, endings: frozenset[str] = IMAGES) -> list[Path]:
-    """Files with one of ``endings`` anywhere under ``folder``, sorted.
+    """Files with one of ``endings`` anywhere under ``folder``, links followed, sorted.
 
-    Hidden ones are left out, and what lies in the folder of an unfinished run.
+    Hidden ones are left out, and what lies in the folder of an unfinished run. A folder that is not
+    there has none.
     """
-    return sorted(
-        path
-        for path in folder.rglob("*")
-        if path.suffix.lower() in endings and not _left_out(folder, path.relative_to(folder).parts)
-    )
-
-
-def _left_out(folder: Path, parts: tuple[str, ...]) -> bool:
-    return any(
-        part.startswith(".")
-        or (part.endswith(".parts") and is_work(folder.joinpath(*parts[: i + 1])))
-        for i, part in enumerate(parts)
-    )
-
-
-def is_work(folder: Path) -> bool:
-    """Whether this is the folder of an unfinished run of ``encode``."""
-    return folder.name.endswith(".parts") and (folder / "plan.json").is_file()
+    if not folder.is_dir():
+        return []
+    names = walk(folder).files
+    return [folder / name for name in names if ending_of(name) in endings]
 
 
 def zhou_file(folder: Path) -> Path | None:

@@ -24,6 +24,7 @@ class Columns:
         factors: columns to keep as factors, or ("auto",) for every column of few values.
         captions: "one" reads a cell or a caption file as one caption, "several" as a list, or as
             one caption per line.
+        separator: between the cells of a text file: one character, or its name.
 
     Raises:
         OptionError: a value of another type, or an unknown value of ``captions``.
@@ -34,6 +35,7 @@ class Columns:
     label: str | None = None
     factors: Sequence[str] = ()
     captions: Captions | None = None
+    separator: str | None = None
 
     def __post_init__(self) -> None:
         for name in ("image", "text", "label"):
@@ -41,6 +43,9 @@ class Columns:
             if value is not None and not isinstance(value, str):
                 found = type(value).__name__
                 raise OptionError(f"{name}_column: must be a string; got {found}")
+        if self.separator is not None and not isinstance(self.separator, str):
+            found = type(self.separator).__name__
+            raise OptionError(f"separator: must be a string; got {found}")
         factors = self.factors
         if isinstance(factors, str):
             factors = [each.strip() for each in factors.split(",")]

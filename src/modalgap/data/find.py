@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 from modalgap.arguments import checked
-from modalgap.data.classes import is_work
 from modalgap.data.columns import Captions as CaptionCells
 from modalgap.data.columns import Columns
 from modalgap.data.dataset import default_root
@@ -30,15 +29,20 @@ from modalgap.data.sources.coco import is_coco, read_coco
 from modalgap.data.sources.folder import read_folder
 from modalgap.data.sources.hugging_face import is_saved, read_saved
 from modalgap.data.sources.img2dataset import is_downloaded, read_downloaded
-from modalgap.data.sources.lines import read_lines
+from modalgap.data.sources.karpathy import is_karpathy, read_karpathy
+from modalgap.data.sources.lines import read_text_file
 from modalgap.data.sources.parquet import read_parquet
 from modalgap.data.sources.shard_folder import read_shard_folder
 from modalgap.data.sources.table import read_table
 from modalgap.data.sources.webdataset import read_shards
+from modalgap.data.splits import SPLITS
+from modalgap.data.tables import ENDINGS as TABLES
+from modalgap.data.tables import listed_records
+from modalgap.data.walk import is_work
 from modalgap.errors import FileError, InputError, OptionError
 
+TYPED = ("image", "text", "label", "factors", "captions")  # options of tables with types
 EMBEDDINGS = (".npy", ".npz", ".safetensors")
-SPLITS = ("train", "training", "val", "valid", "validation", "dev", "test", "testing")
 MOST_FILES = 10**6
 LONGEST_NUMBER = 18  # digits
 _BRACES = re.compile(r"\{(?:([0-9]+)\.\.([0-9]+)|([^{}]*,[^{}]*))\}")
@@ -55,6 +59,7 @@ def read(
     label_column: str | None = None,
     factors: str | Sequence[str] = (),
     captions: CaptionCells | None = None,
+    separator: str | None = None,
     limit: int | None = None,
     seed: int = 0,
 ) -> Source:
@@ -76,6 +81,8 @@ def read(
             values.
         captions: "one" reads a cell or a caption file as one caption, "several" as a list or as
             one caption per line; by default the data decide.
+        separator: between the cells of a table in a text file: one character, or "comma", "tab",
+            "bar" or "semicolon"; by default found.
         limit: take a random sample of this many items, with their texts, in their order.
         seed: of that sample.
 
@@ -95,6 +102,7 @@ def read(
         label=label_column,
         factors=factors,
         captions=captions,
+        separator=separator,
     )
     found = what if isinstance(what, Source) else _read(what, split, root, columns)
     return found if limit is None else found.limited(limit, seed)
@@ -121,25 +129,29 @@ def _read(
         return _folder(path, split, columns)
     if not path.is_file():
         raise FileError(f"{path}: must be a folder or a regular file")
-    _refuse(text, split=split)
-    return replace(_file(path, text, folder, columns), files=(path,))
+    return replace(_file(path, text, folder, columns, split), files=(path,))
 
 
-def _file(path: Path, text: str, folder: Path | None, columns: Columns) -> Source:
+def _file(
+    path: Path, text: str, folder: Path | None, columns: Columns, split: str | None
+) -> Source:
     ending = path.suffix.lower()
-    if ending in (".csv", ".tsv"):
-        return read_table(path, folder, columns)
+    if ending in TABLES:
+        return read_table(path, folder, columns, split)
+    if ending == ".txt":
+        return read_text_file(path, folder, columns, split)
+    if ending == ".json":
+        return _json(path, folder, columns, split)
+    _refuse(text, split=split)
     if ending == ".parquet":
+        columns.refuse(text, *TYPED)
         return read_parquet([path], text, columns)
     if ending == ".tar":
+        columns.refuse(text, *TYPED)
         _refuse(text, root=folder)
         return read_shards([path], text, columns)
     columns.refuse(text)
-    if ending == ".json":
-        return _json(path, folder)
     _refuse(text, root=folder)
-    if ending == ".txt":
-        return read_lines(path)
     if ending in IMAGES | SOUNDS:
         return Source(
             name=text, media=Files([path], [path.name], "image" if ending in IMAGES else "audio")
@@ -147,7 +159,7 @@ def _file(path: Path, text: str, folder: Path | None, columns: Columns) -> Sourc
     if ending in EMBEDDINGS:
         raise FileError(f"{path}: holds embeddings already; measure and report take it as it is")
     raise FileError(
-        f"{path}: must be a folder, .csv, .tsv, .json, .tar, .parquet or .txt; found"
+        f"{path}: must be a folder, .csv, .tsv, .json, .jsonl, .tar, .parquet or .txt; found"
         f" {ending or 'no extension'}"
     )
 
@@ -158,26 +170,32 @@ def _folder(path: Path, split: str | None, columns: Columns) -> Source:
             each for each in path.iterdir() if not each.name.startswith(".") and not is_work(each)
         )
     if is_saved(path):
+        columns.refuse(str(path), *TYPED)
         return read_saved(path, split, columns)
     if is_mad(path):
         columns.refuse(str(path))
         return mad_source(load_mad(path), Captions(attributes=5), split=split or MAD_SPLITS[0])
     if is_downloaded(path):
+        columns.refuse(str(path), *TYPED)
         _refuse(str(path), split=split)
         return read_downloaded(path, columns)
     found = read_shard_folder(path, split, columns)
     if found is not None:
+        columns.refuse(str(path), *TYPED)
         return found
-    splits = [each.name for each in inside if each.is_dir() and each.name.lower() in SPLITS]
-    if splits and len(splits) == sum(each.is_dir() for each in inside):
+    splits = [each.name for each in inside if each.name.lower() in SPLITS and _is_made(each)]
+    if splits:
         if split is None:
             raise OptionError(f"--split: {path} holds {', '.join(splits)}; say which")
         if split not in splits:
             raise OptionError.unknown(f"split of {path}", split, splits)
         return _folder(path / split, None, columns)
-    _refuse(str(path), split=split)
-    columns.refuse(str(path))
-    return read_folder(path)
+    return read_folder(path, columns, split)
+
+
+def _is_made(folder: Path) -> bool:
+    """Whether a library or MAD wrote this folder, rather than a user who sorted files."""
+    return folder.is_dir() and (is_saved(folder) or is_mad(folder) or is_downloaded(folder))
 
 
 def _pattern(text: str, split: str | None, root: Path | None, columns: Columns) -> Source:
@@ -198,8 +216,10 @@ def _pattern(text: str, split: str | None, root: Path | None, columns: Columns) 
     _refuse(text, split=split, root=root)
     kinds = {each.suffix.lower() for each in found}
     if kinds == {".tar"}:
+        columns.refuse(text, *TYPED)
         return read_shards(found, text, columns)
     if kinds == {".parquet"}:
+        columns.refuse(text, *TYPED)
         return read_parquet(found, text, columns)
     raise FileError(f"{text}: must match .tar or .parquet files; found {', '.join(sorted(kinds))}")
 
@@ -236,11 +256,21 @@ def _short(text: str) -> str:
     return text if len(text) <= 200 else f"{text[:200]}..."
 
 
-def _json(path: Path, root: Path | None) -> Source:
+def _json(path: Path, root: Path | None, columns: Columns, split: str | None) -> Source:
     content = load_json(path)
     if is_coco(content):
+        columns.refuse(str(path))
+        _refuse(str(path), split=split)
         return read_coco(path, root)
-    raise FileError(f"{path}: must be a COCO captions file, with 'images' and 'annotations'")
+    if is_karpathy(content):
+        columns.refuse(str(path), "factors")
+        return read_karpathy(path, root, columns, split)
+    if listed_records(content) is None:
+        raise FileError(
+            f"{path}: must be a COCO captions file, with 'images' and 'annotations', one of"
+            " Karpathy's, or a list of records"
+        )
+    return read_table(path, root, columns, split)
 
 
 def _refuse(what: str, **options: Any) -> None:

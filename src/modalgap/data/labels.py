@@ -120,3 +120,26 @@ def _joined(names: Sequence[str], what: str) -> tuple[list[str], NDArray[np.int6
         more = ", ..." if len(twice) > 3 else ""
         notes.append(f"{what}: classes of one name are one class ({shared}{more})")
     return list(number), np.asarray(moved, np.int64), notes
+
+
+def plain(values: Sequence[Any]) -> list[Any]:
+    """Classes in a table of text: numbers as integers; None for what is empty or -1."""
+    return [_plain(value) for value in values]
+
+
+def numbers(values: Sequence[Any]) -> bool:
+    """Whether all classes are numbers, as far as there are any; False if there are none."""
+    found = [value for value in plain(values) if value is not None]
+    return bool(found) and all(isinstance(value, int) for value in found)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, str):
+        value = value.strip()
+        value = int(value) if value.lstrip("-").isdecimal() and value.isascii() else value
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    missing = value is None or value == "" or (isinstance(value, float) and value != value)
+    return None if missing or (isinstance(value, int) and value < 0) else value

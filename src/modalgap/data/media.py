@@ -42,8 +42,14 @@ IMAGES = frozenset(
         ".pbm",
         ".jp2",
         ".avif",
+        ".heic",
+        ".heif",
+        ".hif",
+        ".jxl",
     ]
 )
+"""Endings of images; ``plugins`` says which of them need more than Pillow."""
+
 SOUNDS = frozenset([".wav", ".flac", ".ogg", ".mp3", ".aif", ".aiff", ".opus"])
 
 

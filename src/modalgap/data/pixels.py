@@ -8,6 +8,7 @@ import warnings
 import numpy as np
 from PIL import Image, ImageOps
 
+from modalgap.data.plugins import prepare
 from modalgap.errors import FileError
 
 MOST_PIXELS = 178_956_970  # Pillow's own limit for what it calls a decompression bomb
@@ -15,23 +16,45 @@ MOST_STRETCHED = 100  # models resize the shorter side to a fixed length: the ot
 WIDE_GREY = ("I;16", "I;16L", "I;16B", "I;16N", "I")
 
 
+PNG = b"\x89PNG\r\n\x1a\n"
+REMARKS = (b"tEXt", b"zTXt", b"iTXt", b"iCCP", b"tIME", b"hIST", b"sPLT", b"pHYs")
+
+
 def decode(found: bytes | Image.Image) -> Image.Image:
     """An RGB image, upright, from the bytes of any format that Pillow reads.
 
     The orientation that a camera notes is applied; transparency is laid on white; 16-bit grey
     keeps its 8 highest bits (Pillow's own conversion would clip it to white); CMYK, palettes and
-    grey become RGB; of an animation the first frame counts.
+    grey become RGB; of an animation the first frame counts. Text and other remarks in a PNG that
+    are damaged or too long are left out.
 
     Raises:
-        FileError: not an image, cut short, too many pixels, or too narrow.
+        FileError: not an image, cut short, too many pixels, or too narrow; or of a format whose
+            plug-in is not installed.
     """
+    try:
+        return _decode(found)
+    except FileError as error:
+        if not isinstance(found, bytes):
+            raise
+        if lacks := prepare(found):
+            raise FileError(lacks) from error
+        plain = _without_remarks(found)
+        if plain is None:
+            raise
+    return _decode(plain)
+
+
+def _decode(found: bytes | Image.Image) -> Image.Image:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about metadata; what matters is checked here
+            if isinstance(found, bytes):
+                prepare(found)
             image = Image.open(io.BytesIO(found)) if isinstance(found, bytes) else found
             _check_shape(*image.size)
             image.load()
-            return _rgb(ImageOps.exif_transpose(image))
+            return _rgb(_upright(image))
     except FileError:
         raise
     except MemoryError as error:
@@ -40,6 +63,33 @@ def decode(found: bytes | Image.Image) -> Image.Image:
         said = " ".join(str(error).split())
         reason = said if said and "BytesIO" not in said else "not an image that Pillow reads"
         raise FileError(reason[:160]) from error
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    """The image as a camera says that it was held; as it is where what it says is damaged."""
+    try:
+        return ImageOps.exif_transpose(image)
+    except MemoryError:
+        raise
+    except Exception:  # whatever damaged metadata causes; the pixels are read already
+        return image
+
+
+def _without_remarks(found: bytes) -> bytes | None:
+    """A PNG without the chunks that no pixel depends on; None if it has none, or is no PNG."""
+    if not found.startswith(PNG):
+        return None
+    kept, at, left = [PNG], len(PNG), False
+    while at + 12 <= len(found):
+        end = at + 12 + int.from_bytes(found[at : at + 4], "big")
+        if end > len(found):
+            break
+        if found[at + 4 : at + 8] in REMARKS:
+            left = True
+        else:
+            kept.append(found[at:end])
+        at = end
+    return b"".join([*kept, found[at:]]) if left else None
 
 
 def _check_shape(width: int, height: int) -> None:

@@ -1,8 +1,8 @@
-"""Reading of files that describe data: lists, tables, JSON, and errors as one line."""
+"""Reading of files that describe data: text, JSON, columns, and errors as one line."""
 
 from __future__ import annotations
 
-import csv
+import codecs
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from modalgap.data.columns import NONE
+from modalgap.data.text import full_lines, split_lines
 from modalgap.errors import FileError, ModalgapError
 
 
@@ -36,64 +37,64 @@ def reading(what: str) -> Iterator[None]:
         raise FileError(f"{what}: is not what it should be ({said[:160]})") from error
 
 
+def read_text(path: Path) -> str:
+    """The text of a file: UTF-8, or UTF-16 with a byte order mark; line ends as they are.
+
+    Raises:
+        FileError: another encoding, or a NUL; the message names the line.
+    """
+    with reading(str(path)):
+        return decode(path.read_bytes())
+
+
+def decode(found: bytes) -> str:
+    """As ``read_text``, of bytes."""
+    wide = found.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    try:
+        text = found.decode("utf-16" if wide else "utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = found[: error.start].count(b"\n") + 1
+        raise FileError(
+            f"line {line} must be UTF-8 text; byte {error.start} is not (convert the file, for"
+            " instance with iconv -f WINDOWS-1252 -t UTF-8)"
+        ) from error
+    if "\0" in text:
+        line = text[: text.index("\0")].count("\n") + 1
+        raise FileError(f"line {line} must be text; it holds a NUL")
+    return text
+
+
 def lines(path: Path) -> list[str]:
     """The lines of a text file that are not empty, without their ends."""
-    with reading(str(path)):
-        text = path.read_text(encoding="utf-8-sig")
-        return [line.strip() for line in text.splitlines() if line.strip()]
+    return full_lines(read_text(path))
 
 
 def load_json(path: Path) -> Any:
     """The value in a JSON file."""
-    with reading(str(path)), path.open(encoding="utf-8-sig") as file:
-        return json.load(file)
+    with reading(str(path)):
+        return json.loads(read_text(path))
 
 
 def json_lines(path: Path) -> list[Any]:
     """The values in a JSON-lines file."""
     with reading(str(path)):
-        return [json.loads(line) for line in lines(path)]
+        return [value for _, value in numbered_json(path)]
 
 
-def table(path: Path, separator: str | None = None) -> list[dict[str, str]]:
-    """The rows of a CSV or TSV file by the names in its first row.
-
-    Args:
-        path: the file.
-        separator: between cells; by default what its first row holds most of: tab or comma.
+def numbered_json(path: Path) -> Iterator[tuple[int, Any]]:
+    """Number of the line and value, of a JSON-lines file; empty lines hold none.
 
     Raises:
-        FileError: no rows, a row that is longer or shorter than the first, or an open quote.
+        FileError: a line is not JSON.
     """
-    with reading(str(path)), path.open(encoding="utf-8-sig", newline="") as file:
-        first = file.readline()
-        file.seek(0)
-        if separator is None:
-            separator = "\t" if first.count("\t") >= max(first.count(","), 1) else ","
-        reader = csv.DictReader(file, delimiter=separator, strict=True)
-        head = [name.strip().lower() for name in reader.fieldnames or ()]
-        twice = sorted({name for name in head if head.count(name) > 1})
-        if twice:
-            raise FileError(f"columns must have names of their own; {twice[0]!r} is there twice")
-        rows = list(_rows(reader))
-        for number, row in enumerate(rows, 2):
-            if None in row or None in row.values():
-                raise FileError(f"row {number} must have as many cells as the first row")
-        if not rows:
-            raise FileError("must have a row of names and rows of values; found none")
-        return rows
-
-
-def _rows(reader: csv.DictReader[str]) -> Iterator[dict[str, str]]:
-    line = 0
-    while True:
+    for number, line in enumerate(split_lines(read_text(path)), 1):
+        if not line.strip():
+            continue
         try:
-            line = reader.reader.line_num + 1
-            yield next(reader)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            raise FileError(f"the row that begins in line {line}: {error}") from error
+            yield number, json.loads(line)
+        except (ValueError, RecursionError) as error:
+            said = "nested too deeply" if isinstance(error, RecursionError) else str(error)
+            raise FileError(f"{path}: line {number} must be JSON ({said[:100]})") from error
 
 
 def column(names: Sequence[str], known: Sequence[str], asked: str | None, what: str) -> str | None:

@@ -10,7 +10,7 @@ _LINE_END = re.compile("\r\n|\n|\r")  # str.splitlines also splits at U+2028, fo
 
 
 def split_lines(text: str) -> list[str]:
-    r"""The lines of ``text`` without their ends; lines end at ``\\n``, ``\\r\\n`` and ``\\r`` only."""
+    r"""The lines of ``text`` without their ends, which are ``\n``, ``\r\n`` and ``\r`` only."""
     found = _LINE_END.split(text)
     if not found[-1]:
         found.pop()

@@ -22,7 +22,6 @@ from numpy.typing import NDArray
 
 from modalgap import unfinished
 from modalgap.atomic import replacing
-from modalgap.data.classes import is_work
 from modalgap.data.mad import morphology
 from modalgap.data.mad.digits import CLASSES, Digits
 from modalgap.data.mad.digits import digits as embedded
@@ -30,6 +29,7 @@ from modalgap.data.mad.factors import CHANNELS, FACTORS, VARIANTS
 from modalgap.data.mad.packed import one_thread, opencv
 from modalgap.data.reading import load_json, reading
 from modalgap.data.source import check_seed
+from modalgap.data.walk import is_work
 from modalgap.errors import FileError, InputError, OptionError, OutputError
 from modalgap.progress import progress
 from modalgap.workers import Pool

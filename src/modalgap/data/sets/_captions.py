@@ -6,11 +6,11 @@ import csv
 import re
 from collections.abc import Collection
 from pathlib import Path
-from typing import Any
 
 from modalgap.data.reading import load_json, reading
 from modalgap.data.source import Source
 from modalgap.data.sources.gather import gather
+from modalgap.data.sources.karpathy import FILE, SENTENCES, SPLIT, karpathy_table
 from modalgap.errors import FileError
 
 KARPATHY = {
@@ -30,23 +30,14 @@ def karpathy(path: Path, images: Path, splits: Collection[str]) -> Source:
     Raises:
         FileError: an image is there twice, or has sentences that say they are another's.
     """
-    content = load_json(path)
     with reading(str(path)):
+        found = karpathy_table(load_json(path))
         rows: dict[str, list[str]] = {}
-        ids: set[Any] = set()
-        for image in content["images"]:
-            parts = (image.get("filepath"), image["filename"])
-            name = "/".join(str(part) for part in parts if part)
-            said = [text(each["raw"], name) for each in image["sentences"]]
-            for each in image["sentences"]:
-                if each.get("imgid", image["imgid"]) != image["imgid"]:
-                    raise FileError(f"{name}: has a sentence of image {each['imgid']}")
-            if len(image.get("sentids", said)) != len(said):
-                raise FileError(f"{name}: must have as many sentences as sentence ids; has not")
-            if image["imgid"] in ids:
-                raise FileError(f"{name}: its id {image['imgid']} is there twice")
-            ids.add(image["imgid"])
-            if image["split"] in splits:
+        columns = (found.columns[key] for key in (FILE, SENTENCES, SPLIT))
+        for name, said, split in zip(*columns, strict=True):
+            for each in said:
+                text(each, name)
+            if split in splits:
                 if name in rows:
                     raise FileError(f"{name}: is there twice")
                 rows[name] = said

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from modalgap.data.classes import labelled
 from modalgap.data.dataset import DataCard, Dataset
-from modalgap.data.reading import table
 from modalgap.data.source import Source
+from modalgap.data.tables import table
 from modalgap.errors import FileError
 
 RACES = {  # as in the files, and in a prompt

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+from modalgap.data.names import image_folder
 from modalgap.data.reading import load_json, reading
 from modalgap.data.source import Source
 from modalgap.data.sources.gather import gather
@@ -23,7 +27,8 @@ def read_coco(annotations: Path, images: Path | None = None) -> Source:
         images: the folder of images; by default the file's own, or the one whose name ends the
             file's (``val2017``) or that is called ``images``, beside the file or its folder.
 
-    Captions of images that the file does not list, and images listed twice, go to ``missing``.
+    Ids are the same as numbers and as text. Captions of images that the file does not list, images
+    listed twice and nulls go to ``missing``.
 
     Raises:
         FileError: not such a file, or no folder of images.
@@ -32,43 +37,60 @@ def read_coco(annotations: Path, images: Path | None = None) -> Source:
     if not is_coco(content):
         raise FileError(f"{annotations}: must hold 'images' and 'annotations'")
     missing: list[tuple[str, str]] = []
-    captions: dict[object, list[str]] = {}
+    captions: dict[str, list[str]] = {}
     with reading(str(annotations)):
-        files: dict[object, str] = {}
+        files: dict[str, str] = {}
+        plain = _plain_ids(content["images"])
         for image in content["images"]:
-            name = str(image["file_name"])
-            if image["id"] in files:
+            name, key = image["file_name"], _id(image["id"], plain=plain)
+            if not isinstance(name, str) or not name.strip():
+                missing.append((f"image {image['id']}", "no path"))
+            elif key in files:
                 missing.append((name, f"its id {image['id']} is there twice"))
-                continue
-            files[image["id"]] = name
+            else:
+                files[key] = name
         for note in content["annotations"]:
-            owner = note["image_id"]
+            owner, called = _id(note["image_id"], plain=plain), f"caption {note.get('id')}"
+            said = note["caption"]
             if owner not in files:
-                missing.append((f"caption {note.get('id')}", f"of image {owner}, which is missing"))
-                continue
-            if not isinstance(note["caption"], str):
-                missing.append((f"caption {note.get('id')}", "is not a text"))
-                continue
-            captions.setdefault(owner, []).append(note["caption"])
-    if images is not None and not images.is_dir():
-        raise FileError(f"{annotations}: --root must be a folder; found no {images}")
-    folder = images or _image_folder(annotations, list(files.values())[:20])
-    rows = [(name, captions.get(id_, [])) for id_, name in files.items()]
-    return gather(str(annotations), folder, rows, missing=missing)
+                missing.append((called, f"of image {note['image_id']}, which is missing"))
+            elif not isinstance(said, str):
+                missing.append((called, "is not a text"))
+            else:
+                captions.setdefault(owner, []).append(said)
+        folder, where = _folder(annotations, images, list(files.values()))
+        rows = [(name, captions.get(key, [])) for key, name in files.items()]
+        found = gather(str(annotations), folder, rows, missing=missing)
+    return replace(found, rule="COCO captions", notes=(where,) if where else ())
 
 
-def _image_folder(annotations: Path, names: list[str]) -> Path:
-    """The first folder that holds one of the images ``names``, or that is there at all."""
+def _plain_ids(images: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether ids stay different when "7", "007", 7 and 7.0 are the same."""
+    ids = [image.get("id") for image in images]
+    return len({_id(each, plain=True) for each in ids}) == len({str(each) for each in ids})
+
+
+def _id(value: Any, *, plain: bool) -> str:
+    text = str(value).strip()
+    if not plain:
+        return text
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return text.lstrip("0") or "0" if text.isdecimal() else text
+
+
+def _folder(annotations: Path, images: Path | None, names: list[str]) -> tuple[Path, str]:
+    """The folder of the images, and a note where it was found by their names."""
+    if images is not None:
+        if not images.is_dir():
+            raise FileError(f"--root must be a folder; found no {images}")
+        return images, ""
     ending = annotations.stem.rpartition("_")[2]
-    around = (annotations.parent, annotations.parent.parent)
-    named = [each / name for each in around for name in (ending, "images")]
-    with reading(str(annotations)):
-        for folder in (annotations.parent, *named):
-            if any((folder / name).is_file() for name in names):
-                return folder
-        for folder in named:
-            if folder.is_dir():
-                return folder
-    raise FileError(
-        f"{annotations}: needs the folder of its images, {ending} or images, beside it; give --root"
-    )
+    around = [annotations.parent, annotations.absolute().parent.parent]
+    found, note = image_folder(around, names, (ending,))
+    if found is not None:
+        return found, note
+    for folder in (each / name for each in around for name in (ending, "images")):
+        if folder.is_dir():
+            return folder, f"none of the first files is in {folder.name}/"
+    raise FileError(f"needs the folder of its images, {ending} or images, beside it; give --root")

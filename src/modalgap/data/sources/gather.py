@@ -1,14 +1,25 @@
-"""Rows of (image, caption) gathered into a source: each image once, its captions beside it."""
+"""Rows of a file and its captions, or of a file and its class, gathered into a source."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from modalgap.data.media import Files, Kind
+from modalgap.data.classes import PLAIN, labelled_media
+from modalgap.data.labels import numbers, plain, read_labels, words
+from modalgap.data.media import SOUNDS, Files, Kind
+from modalgap.data.names import Names
+from modalgap.data.plugins import lacking
 from modalgap.data.source import Source
+from modalgap.data.walk import ending_of
+from modalgap.errors import FileError
+
+Lost = tuple[str, str]
+Factors = Mapping[str, Sequence[Any]]
 
 
 def gather(
@@ -16,8 +27,9 @@ def gather(
     folder: Path,
     rows: Iterable[tuple[str, Sequence[str]]],
     *,
-    kind: Kind = "image",
-    missing: Sequence[tuple[str, str]] = (),
+    kind: Kind | None = None,
+    missing: Sequence[Lost] = (),
+    factors: Factors | None = None,
 ) -> Source:
     """A source of files and their captions; rows of one file are one image with all its captions.
 
@@ -25,26 +37,172 @@ def gather(
         name: what to call the source.
         folder: where relative paths start.
         rows: (path, captions); a file may have none.
-        kind: what the files hold.
+        kind: what the files hold; by default sounds if all their names end so.
         missing: what was left out already.
+        factors: name to one value per row. A factor that is constant over the rows of every image
+            is one of the images, any other is one of the captions.
 
     Files that are not on the disk stay in: the encoder skips them by name, with their captions.
+
+    Raises:
+        FileError: images and sounds, or a factor that differs between rows of an image that has no
+            captions.
     """
-    position: dict[str, int] = {}
+    files = _Files(folder)
     texts: list[str] = []
     owner: list[int] = []
-    for path, captions in rows:
-        image = position.setdefault(path, len(position))
+    text_row: list[int] = []
+    image_of: list[int | None] = []
+    for number, (path, captions) in enumerate(rows):
+        image = files.position(path)
+        image_of.append(image)
+        if image is None:
+            continue
         texts += captions
         owner += [image] * len(captions)
-    media = Files.under(folder, list(position), kind)
-    if not texts:
-        return Source(name=name, media=media, modality=kind, missing=tuple(missing))
-    return Source(
+        text_row += [number] * len(captions)
+    found = Source(
         name=name,
-        media=media,
-        texts=texts,
-        text_to_image=np.asarray(owner, np.int64),
-        modality=kind,
-        missing=tuple(missing),
+        media=files.media(kind),
+        texts=texts or None,
+        text_to_image=np.asarray(owner, np.int64) if texts else None,
+        modality=files.kind(kind),
+        missing=(*missing, *files.lost),
     )
+    of_image, of_text = _split(factors or {}, image_of, len(files), text_row)
+    if not of_image and not of_text:
+        return found
+    order = np.argsort(np.asarray(owner, np.int64), kind="stable")  # as the source orders texts
+    return replace(
+        found,
+        factors=of_image,
+        text_factors={key: [values[i] for i in order] for key, values in of_text.items()},
+    )
+
+
+def gather_classes(
+    name: str,
+    folder: Path,
+    rows: Sequence[tuple[str, Any]],
+    *,
+    names: Sequence[str] | None = None,
+    kind: Kind | None = None,
+    missing: Sequence[Lost] = (),
+    factors: Factors | None = None,
+) -> Source:
+    """As ``gather``, of files and the class of each.
+
+    Args:
+        name: as there.
+        folder: as there.
+        rows: (path, class); rows without a class are left out and listed.
+        names: of the classes, where the rows hold numbers; without them a number is a name.
+        kind: as there.
+        missing: as there.
+        factors: as there; of the images.
+
+    Raises:
+        FileError: as there, or two classes for one file.
+    """
+    values = plain([value for _, value in rows])
+    if names is None and (numbers(values) or any(isinstance(each, int) for each in values)):
+        values = [None if each is None else str(each) for each in values]
+    read = read_labels(values, names, "classes")
+    labels: list[int | None] = [None] * len(rows)
+    for row, label in zip(read.kept.tolist(), read.labels.tolist(), strict=True):
+        labels[row] = label
+    classes = words(read.classes)
+    files = _Files(folder)
+    kept: list[int] = []
+    image_of: list[int | None] = []
+    for (path, _), label in zip(rows, labels, strict=True):
+        image = files.position(path) if label is not None else None
+        image_of.append(image)
+        if image is None or label is None:
+            continue
+        if image == len(kept):
+            kept.append(label)
+        elif kept[image] != label:
+            both = f"{classes[kept[image]]} and {classes[label]}"
+            raise FileError(f"{name}: {path[:200]} has two classes, {both}")
+    if not kept:
+        raise FileError(f"{name}: must have a class for one file at least; found none")
+    found = labelled_media(files.media(kind), kept, classes)
+    of_image, _ = _split(factors or {}, image_of, len(files), [])
+    return replace(
+        found,
+        name=name,
+        factors=of_image,
+        templates=PLAIN,
+        modality=files.kind(kind),
+        missing=(*missing, *((rows[row][0], why) for row, why in read.missing), *files.lost),
+        notes=tuple(read.notes),
+    )
+
+
+class _Files:
+    """Files by position, each once; those that need a plug-in are left out and listed."""
+
+    def __init__(self, folder: Path) -> None:
+        self._names = Names(folder)
+        self._paths: dict[Path, int] = {}
+        self._called: list[str] = []
+        self._seen: dict[str, int | None] = {}
+        self.lost: list[Lost] = []
+
+    def __len__(self) -> int:
+        return len(self._called)
+
+    def position(self, name: str) -> int | None:
+        if name in self._seen:
+            return self._seen[name]
+        found = self._position(name)
+        self._seen[name] = found
+        return found
+
+    def _position(self, name: str) -> int | None:
+        if lacks := lacking(ending_of(name)):
+            self.lost.append((name, lacks))
+            return None
+        path = self._names.path(name)
+        if path not in self._paths:
+            self._paths[path] = len(self._called)
+            self._called.append(name)
+        return self._paths[path]
+
+    def kind(self, kind: Kind | None) -> Kind:
+        if kind is not None:
+            return kind
+        sounds = sum(ending_of(name) in SOUNDS for name in self._called)
+        if 0 < sounds < len(self._called):
+            other = len(self._called) - sounds
+            raise FileError(f"must list images or sounds; found {other} and {sounds}")
+        return "audio" if sounds else "image"
+
+    def media(self, kind: Kind | None) -> Files:
+        return Files(list(self._paths), self._called, self.kind(kind))
+
+
+def _split(
+    factors: Factors, image_of: Sequence[int | None], n: int, text_row: Sequence[int]
+) -> tuple[dict[str, list[Any]], dict[str, list[Any]]]:
+    """Factors of images and factors of captions."""
+    of_image: dict[str, list[Any]] = {}
+    of_text: dict[str, list[Any]] = {}
+    for key, values in factors.items():
+        first: dict[int, Any] = {}
+        constant = True
+        for image, value in zip(image_of, values, strict=True):
+            if image is not None and first.setdefault(image, value) != value:
+                constant = False
+                break
+        if constant:
+            of_image[key] = [first[image] for image in range(n)]
+        elif text_row:
+            of_text[key] = [values[row] for row in text_row]
+        else:
+            raise FileError(
+                f"--factors: column {key[:100]!r} differs between rows of one image, and there are"
+                " no captions that it could belong to"
+            )
+    return of_image, of_text

@@ -105,9 +105,7 @@ def _kind(root: Path, tree: hub.Tree) -> tuple[list[Path], list[Path]]:
     return [path for path in arrow if path not in caches], caches
 
 
-def _shards_win(
-    root: Path, tree: hub.Tree, tars: Sequence[Path], parquet: Sequence[Path]
-) -> bool:
+def _shards_win(root: Path, tree: hub.Tree, tars: Sequence[Path], parquet: Sequence[Path]) -> bool:
     """Whether images in the tree only decorate shards: shards hold images, and lie elsewhere."""
     if not tars and not _any_bytes(parquet):
         return False

@@ -1,58 +1,231 @@
-"""CSV and TSV with a column of paths and a column of captions: open_clip's, img2dataset's, any."""
+"""Tables of paths and captions or classes: CSV and its kin, JSON lines, JSON records."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
-from modalgap.data.columns import FIND, Columns
-from modalgap.data.media import SOUNDS, Kind
-from modalgap.data.reading import column, reading, table
+from modalgap.data.cells import Cells, read_cells
+from modalgap.data.columns import FIND, NONE, Columns
+from modalgap.data.factors import factors_of
+from modalgap.data.labels import numbers
+from modalgap.data.names import image_folder
+from modalgap.data.reading import column, lines, reading
 from modalgap.data.source import Source
-from modalgap.data.sources.gather import gather
-from modalgap.errors import FileError
+from modalgap.data.sources import names as known
+from modalgap.data.sources.gather import gather, gather_classes
+from modalgap.data.splits import SPLIT_COLUMN, rows_of_split
+from modalgap.data.tables import Table, read_table_file
+from modalgap.errors import FileError, OptionError
 
 PATHS = (
     "filepath", "file_path", "image_path", "img_path", "path", "file_name", "filename", "file",
-    "image", "img", "audio", "audio_path", "images",
+    "image_file_name", "image_filename", "image_file", "image_name", "img_name", "image", "img",
+    "audio_path", "audio_file_name", "audio_filename", "audio_file", "audio", "images",
 )  # fmt: skip
-SAID = ("caption", "captions", "text")
-CAPTIONS = ("title", "caption", "captions", "text", "sentence", "raw", "comment", "description")
+CLASS_NAMES = "classnames.txt"
+ADDRESS = ("http://", "https://", "s3://", "gs://")
+Place = Callable[[Sequence[str]], tuple[Path, str]]
+
+
+@dataclass(frozen=True)
+class Roles:
+    """Which column of a table is which; None where it has none."""
+
+    image: str | None
+    text: str | None
+    label: str | None
+    notes: tuple[str, ...] = ()
 
 
 def read_table(
     path: Path,
     root: Path | None = None,
     columns: Columns = FIND,
+    split: str | None = None,
 ) -> Source:
-    """Rows of a path and a caption; rows of the same path are captions of one image.
+    """Rows of a path and a caption or a class; rows of the same path are one image.
 
     Args:
-        path: the table; its first row names the columns.
-        root: where relative paths start; by default the table's folder.
+        path: the table: .csv, .tsv, .jsonl, .ndjson, .json, or .txt with a row of names.
+        root: where relative paths start; by default the table's folder, or one in it that holds
+            the files.
         columns: which columns to read; by default the first of a known name.
+        split: of a table with a column of that name.
 
-    A table without a column of captions gives images alone, one without paths texts alone.
+    A table without a column of captions or classes gives images alone, one without paths texts
+    alone.
+
+    Raises:
+        FileError: no such columns, or a table that cannot be read.
+        OptionError: several splits and none chosen, or one that is not there.
     """
-    rows = table(path)
-    names = [name for name in rows[0] if name is not None]
+    found = read_table_file(path, columns.separator)
+
+    def place(names: Sequence[str]) -> tuple[Path, str]:
+        if root is not None:
+            if not root.is_dir():
+                raise FileError(f"--root must be a folder; found no {root}")
+            return root, ""
+        folder, note = image_folder([path.parent], names)
+        if folder is None:
+            return path.parent, "none of the first files is there (--root says where they lie)"
+        return folder, note
+
     with reading(str(path)):
-        images = column(names, PATHS, columns.image, "the paths of images")
-        texts = column(names, CAPTIONS, columns.text, "captions")
-    if images is None and texts is None:
+        return source_of(str(path), found, columns, split, place, class_names(path.parent))
+
+
+def source_of(
+    name: str,
+    table: Table,
+    columns: Columns,
+    split: str | None,
+    place: Place,
+    classes: Sequence[str] | None = None,
+) -> Source:
+    """The source that a table describes.
+
+    Args:
+        name: what to call it.
+        table: its rows.
+        columns: which columns to read.
+        split: the rows to read, where a column says which split each is of.
+        place: the folder where paths start, and a note, from the paths.
+        classes: their names, where the column of classes holds numbers.
+
+    Raises:
+        FileError: no column of paths, captions or classes, or one that cannot be read.
+        OptionError: several splits and none chosen, or one that is not there.
+    """
+    index, split_note = rows_of_split(table.columns, split, name)
+    if index is not None:
+        table = table.chosen(index)
+    roles = roles_of(table.columns, columns, classes)
+    if roles.image is None and roles.text is None:
         raise FileError(
-            f"{path}: must have a column of paths or captions; found {', '.join(names)}: give"
+            f"must have a column of paths or captions; found {', '.join(table.columns)[:300]}: give"
             " --image-column and --text-column"
         )
-    if images is None:
-        return Source(name=str(path), texts=[row[texts or ""] for row in rows])
-    missing = [(f"row {i}", "no path") for i, row in enumerate(rows, 2) if not row[images].strip()]
-    found = [
-        (row[images].strip(), [row[texts]] if texts is not None else [])
-        for row in rows
-        if row[images].strip()
-    ]
-    sounds = [Path(name).suffix.lower() in SOUNDS for name, _ in found]
-    kind: Kind = "audio" if found and all(sounds) else "image"
-    if root is not None and not root.is_dir():
-        raise FileError(f"{path}: --root must be a folder; found no {root}")
-    return gather(str(path), root or path.parent, found, kind=kind, missing=missing)
+    used = [roles.image, roles.text, roles.label]
+    used += [each for each in table.columns if split_note and each.lower() == SPLIT_COLUMN]
+    factors, unused = factors_of(table.columns, columns, used)
+    cells = Cells([[] for _ in table.rows])
+    if roles.text is not None:
+        cells = read_cells(table.columns[roles.text], columns.captions, table.rows)
+    missing = [*table.missing, *((table.rows[row], why) for row, why in cells.lost)]
+    notes = [*table.notes, *roles.notes, cells.note, split_note]
+    paths = None
+    if roles.image is not None:
+        paths = [path_of(value) for value in table.columns[roles.image]]
+        missing += [(table.rows[i], "no path") for i, each in enumerate(paths) if not each]
+    if paths is None:
+        found = _texts(name, cells, factors)
+    else:
+        kept = [i for i, each in enumerate(paths) if each]
+        folder, where = place([paths[i] for i in kept])
+        notes.append(where)
+        chosen = {key: [values[i] for i in kept] for key, values in factors.items()}
+        if roles.label is not None:
+            labels = table.columns[roles.label]
+            pairs = [(paths[i], labels[i]) for i in kept]
+            found = gather_classes(name, folder, pairs, names=classes, factors=chosen)
+        else:
+            rows = [(paths[i], cells.texts[i]) for i in kept]
+            found = gather(name, folder, rows, factors=chosen)
+    return replace(
+        found,
+        missing=(*missing, *found.missing),
+        rule=_rule(roles, cells),
+        notes=tuple(note for note in notes if note),
+        unused_columns=unused,
+        provenance={"split": split} if split else {},
+    )
+
+
+def roles_of(
+    table: Mapping[str, Sequence[Any]], columns: Columns, classes: Sequence[str] | None = None
+) -> Roles:
+    """Which columns hold paths, captions and classes.
+
+    Raises:
+        FileError: a column that was asked for is not there.
+        OptionError: captions and classes are both asked for.
+    """
+    names = list(table)
+    local = [each for each in names if not _is_address(table[each])]
+    image = column(local if columns.image not in names else names, PATHS, columns.image, "paths")
+    if image is None and columns.image is None:
+        remote = column(names, PATHS, None, "paths")
+        if remote is not None:
+            raise FileError(
+                f"column {remote!r} must hold paths of files; it holds addresses (download them"
+                " first, or read the captions alone: --image-column none)"
+            )
+    label_asked = columns.label not in (None, NONE)
+    if label_asked and columns.text not in (None, NONE):
+        raise OptionError(
+            "--label-column: a source has captions or classes; to keep both, give the classes to"
+            " --factors"
+        )
+    text = None if label_asked else column(names, known.CAPTIONS, columns.text, "captions")
+    notes: tuple[str, ...] = ()
+    label = (
+        column(names, known.LABELS, columns.label, "classes") if label_asked or not text else None
+    )
+    if image is None and label is not None:
+        if label_asked:
+            raise FileError("--label-column: classes need a column of paths; found none")
+        label = None
+    if label is not None and classes is None and numbers(table[label]):
+        if label_asked:
+            notes = (f"classes are called by their numbers ({CLASS_NAMES} can name them)",)
+        else:
+            notes = (f"column {label!r} holds numbers (--label-column {label}: as classes)",)
+            label = None
+    return Roles(image, text, label, notes)
+
+
+def class_names(folder: Path) -> list[str] | None:
+    """The names of classes, by number, that lie in a folder or the one above it."""
+    for each in (folder, folder.absolute().parent):
+        path = each / CLASS_NAMES
+        if path.is_file():
+            return lines(path)
+    return None
+
+
+def path_of(value: Any) -> str:
+    """A path in a cell; empty if there is none."""
+    if isinstance(value, Mapping):
+        value = value.get("path") or value.get("file_name")
+    return value.strip() if isinstance(value, str) else ""
+
+
+def _is_address(values: Sequence[Any]) -> bool:
+    """Whether a column holds addresses in the web."""
+    full = [value for value in values if isinstance(value, str) and value.strip()]
+    return bool(full) and all(value.strip().lower().startswith(ADDRESS) for value in full)
+
+
+def _texts(name: str, cells: Cells, factors: Mapping[str, Sequence[Any]]) -> Source:
+    rows = [row for row, texts in enumerate(cells.texts) for _ in texts]
+    return Source(
+        name=name,
+        texts=[text for texts in cells.texts for text in texts],
+        text_factors={key: [values[row] for row in rows] for key, values in factors.items()},
+    )
+
+
+def _rule(roles: Roles, cells: Cells) -> str:
+    parts = []
+    if roles.image is not None:
+        parts.append(f"paths in {roles.image!r}")
+    if roles.text is not None:
+        lists = "lists of captions" if cells.several else "captions"
+        parts.append(f"{lists} in {roles.text!r}")
+    if roles.label is not None:
+        parts.append(f"classes in {roles.label!r}")
+    return f"table, {', '.join(parts)}"

@@ -1,0 +1,75 @@
+"""Files in a folder of images that are not read: what they are, and how they could be read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from modalgap.data.sources.names import CAPTIONS
+from modalgap.data.sources.table import CLASS_NAMES, PATHS
+from modalgap.data.tables import ENDINGS as TABLES
+from modalgap.data.tables import header_of
+from modalgap.data.walk import ending_of
+
+SOURCES = (*TABLES, ".parquet", ".tar")
+
+
+@dataclass
+class Leftover:
+    """Files that were not read: name and reason.
+
+    Attributes:
+        lost: captions and classes of files that are not there.
+        unused: everything else.
+    """
+
+    lost: list[tuple[str, str]] = field(default_factory=list)
+    unused: list[tuple[str, str]] = field(default_factory=list)
+
+
+def leftover(names: Sequence[str], folder: Path, *, captioned: bool, classes: bool) -> Leftover:
+    """The files ``names`` of ``folder``, by what they are.
+
+    Args:
+        names: relative to ``folder``.
+        folder: what was read.
+        captioned: whether other images have captions in files beside them.
+        classes: whether images have classes in .cls files.
+    """
+    found = Leftover()
+    tables = [name for name in names if _is_table(folder, name)]
+    for name in names:
+        ending = ending_of(name)
+        if name in tables:
+            why = f"a table or archive; to read it: modalgap encode {folder / tables[0]}"
+            found.unused.append((name, why))
+        elif name == CLASS_NAMES:
+            if not classes:
+                found.unused.append((name, "names of classes without .cls files"))
+        elif ending == ".cls" and classes:
+            found.lost.append((name, "a class without a file"))
+        elif ending in (".txt", ".caption") and captioned:
+            found.lost.append((name, "a caption without a file"))
+        elif ending in (".txt", ".caption", ".json", ".cls"):
+            why = f"a {ending} that stands beside no file of its name"
+            if ending == ".json":
+                why += " (if it lists captions, give it as SOURCE)"
+            found.unused.append((name, why))
+        else:
+            why = f"not an image, a sound or a caption ({ending or 'no extension'})"
+            found.unused.append((name, why))
+    return found
+
+
+def _is_table(folder: Path, name: str) -> bool:
+    ending = ending_of(name)
+    if ending != ".txt":
+        return ending in SOURCES
+    try:
+        with (folder / name).open("rb") as file:
+            head = header_of(file.read(4096).decode("utf-8-sig", errors="replace"))
+    except OSError:
+        return False
+    small = {each.lower() for each in head}
+    return bool(small & {*PATHS}) and bool(small & {*CAPTIONS})

@@ -1,0 +1,135 @@
+"""Splits: rows of a table and folders that are named as a split is; never mixed unasked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from modalgap.data.cells import is_null
+from modalgap.errors import OptionError
+
+SPLITS = ("train", "training", "val", "valid", "validation", "dev", "test", "testing")
+ALSO = ("restval", "trainval", "minival", "all")  # in columns
+SPLIT_COLUMN = "split"
+
+
+def has_column(table: Mapping[str, Sequence[Any]]) -> bool:
+    """Whether a table says which split each row is of."""
+    return any(each.lower() == SPLIT_COLUMN for each in table)
+
+
+def rows_of_split(
+    table: Mapping[str, Sequence[Any]], split: str | None, name: str
+) -> tuple[list[int] | None, str]:
+    """The rows of one split, or of several that are joined with "+".
+
+    Args:
+        table: name to one value per row.
+        split: what to read; None if the user did not say.
+        name: of the table, for messages.
+
+    Returns:
+        The rows, None for all of them; and a note on what was chosen.
+
+    Raises:
+        OptionError: the table has several splits and none is chosen, or has not the one that is.
+    """
+    column = next((each for each in table if each.lower() == SPLIT_COLUMN), None)
+    if column is None:
+        if split is not None:
+            raise OptionError(f"--split: {name} has none; got {split[:100]!r}")
+        return None, ""
+    values = ["" if is_null(value) else str(value).strip() for value in table[column]]
+    there = list(dict.fromkeys(value for value in values if value))
+    named = bool(there) and all(each.lower() in (*SPLITS, *ALSO) for each in there)
+    if split is None and (len(there) < 2 or not named):
+        return None, f"all rows are of split {there[0]!r}" if named else ""
+    wanted = _wanted(split, there, name)
+    rows = [row for row, value in enumerate(values) if value in wanted]
+    return rows, f"split {split}: {len(rows):,} of {len(values):,} rows"
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """What of a folder belongs to the split that is read.
+
+    Attributes:
+        outside: names of the files in folders of other splits.
+        base: the folder of the split, with a slash at its end; "" where splits lie in several.
+        note: what was chosen; "" where no folders are splits.
+    """
+
+    outside: set[str] = field(default_factory=set)
+    base: str = ""
+    note: str = ""
+
+
+def choose(names: Sequence[str], media: Sequence[str], split: str | None, folder: str) -> Chosen:
+    """The files of one split, or of several that are joined with "+".
+
+    Folders are splits where two or more in one folder are named so and hold media, such as
+    ``x/train`` and ``x/val``; one such folder is a split if there is nothing else.
+
+    Args:
+        names: of files, relative to ``folder``.
+        media: those that hold images or sounds.
+        split: what to read; None if the user did not say.
+        folder: for messages.
+
+    Raises:
+        OptionError: there are several splits and none is chosen, or not the one that is.
+    """
+    found: dict[str, list[str]] = {}
+    for name in media:
+        parts = name.split("/")[:-1]
+        for depth, part in enumerate(parts):
+            if part.lower() in SPLITS:
+                inside = found.setdefault("/".join([*parts[:depth], ""]), [])
+                if part not in inside:
+                    inside.append(part)
+    places = {place: inside for place, inside in found.items() if len(inside) > 1}
+    there = list(dict.fromkeys(each for inside in places.values() for each in inside))
+    if not there:
+        only = found.get("", [""])[0]
+        alone = bool(only) and all(name.startswith(f"{only}/") for name in media)
+        if not alone:
+            return Chosen()
+        if split is not None:
+            _wanted(split, [only], folder)
+        return Chosen(base=f"{only}/", note=f"split {only} is the only one")
+    wanted = _wanted(split, there, folder, next(iter(places)))
+    others = tuple(
+        f"{place}{each}/"
+        for place, inside in places.items()
+        for each in inside
+        if each not in wanted
+    )
+    outside = {name for name in names if others and name.startswith(others)}
+    base = f"{next(iter(places))}{wanted[0]}/" if len(places) == len(wanted) == 1 else ""
+    return Chosen(outside, base, f"split {split}; others: {', '.join(_rest(there, wanted))}")
+
+
+def _rest(there: Sequence[str], wanted: Sequence[str]) -> list[str]:
+    return [each for each in there if each not in wanted] or ["none"]
+
+
+def _wanted(split: str | None, there: Sequence[str], name: str, place: str = "") -> list[str]:
+    """The splits that the user chose.
+
+    Raises:
+        OptionError: none was chosen, or one that is not there.
+    """
+    if split is None:
+        where = f" in {place}" if place else ""
+        raise OptionError(
+            f"--split: {name} holds {', '.join(there)}{where}; say which"
+            f" ({'+'.join(there[:2])} reads both)"
+        )
+    if split in there:
+        return [split]
+    wanted = [each.strip() for each in split.split("+")]
+    for each in wanted:
+        if each not in there:
+            raise OptionError.unknown(f"split of {name}", each[:100], there)
+    return wanted

@@ -1,0 +1,267 @@
+"""Tables in files: CSV and its kin, JSON lines, JSON records and Parquet, as columns by name."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from modalgap.data.reading import load_json, numbered_json, read_text, reading
+from modalgap.data.text import split_lines
+from modalgap.errors import FileError, OptionError
+
+SEPARATORS = {",": "comma", "\t": "tab", "|": "bar", ";": "semicolon"}
+UNQUOTED = ("\t", "|")  # files with these often hold quotes that quote nothing
+JSON_LINES = (".jsonl", ".ndjson")
+ENDINGS = (".csv", ".tsv", *JSON_LINES)
+FEW = 100  # of so many rows one may have too few or too many cells and is left out
+
+
+@dataclass(frozen=True)
+class Table:
+    """Columns of equal length.
+
+    Attributes:
+        columns: name to one value per row.
+        rows: what to call each row, for messages.
+        notes: what was guessed.
+        missing: rows that were left out, with the reason.
+    """
+
+    columns: dict[str, list[Any]]
+    rows: list[str]
+    notes: tuple[str, ...] = ()
+    missing: tuple[tuple[str, str], ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def chosen(self, index: Sequence[int]) -> Table:
+        """The rows at ``index``."""
+        return replace(
+            self,
+            columns={name: [values[i] for i in index] for name, values in self.columns.items()},
+            rows=[self.rows[i] for i in index],
+        )
+
+
+def read_table_file(path: Path, separator: str | None = None) -> Table:
+    """The table in a file whose ending says what it is.
+
+    Args:
+        path: .csv, .tsv or .txt (text with a row of names), .jsonl, .ndjson, .json or .parquet.
+        separator: between the cells of a text file; by default found.
+
+    Raises:
+        FileError: not such a file, no rows, or rows that do not fit the first.
+    """
+    ending = path.suffix.lower()
+    with reading(str(path)):
+        if ending in JSON_LINES:
+            return records(((f"line {i}", value) for i, value in numbered_json(path)))
+        if ending == ".json":
+            found = listed_records(load_json(path))
+            if found is None:
+                raise FileError("must hold a list of records; it does not")
+            return records((f"record {i}", value) for i, value in enumerate(found, 1))
+        if ending == ".parquet":
+            import pyarrow.parquet as pq
+
+            whole = pq.read_table(path)
+            columns = {name: whole.column(name).to_pylist() for name in whole.column_names}
+            return Table(columns, [f"row {i}" for i in range(whole.num_rows)])
+        return _separated(read_text(path), separator, tab_first=ending == ".tsv")
+
+
+def table(path: Path, separator: str | None = None) -> list[dict[str, str]]:
+    """The rows of a CSV or TSV file by the names in its first row, in small letters.
+
+    Raises:
+        FileError: as ``read_table_file``, or any row that does not fit the first.
+    """
+    found = read_table_file(path, separator)
+    for row, reason in found.missing:
+        raise FileError(f"{path}: {row} {reason}")
+    names = [name.lower() for name in found.columns]
+    return [dict(zip(names, row, strict=True)) for row in zip(*found.columns.values(), strict=True)]
+
+
+def records(rows: Iterable[tuple[str, Any]]) -> Table:
+    """A table of mappings; a field that a row lacks is None.
+
+    Raises:
+        FileError: no rows, or one that is no mapping.
+    """
+    columns: dict[str, list[Any]] = {}
+    names: list[str] = []
+    for name, row in rows:
+        if not isinstance(row, Mapping):
+            raise FileError(f"{name} must be an object with fields; it is {type(row).__name__}")
+        for key, value in row.items():
+            columns.setdefault(str(key), [None] * len(names)).append(value)
+        names.append(name)
+        for values in columns.values():
+            if len(values) < len(names):
+                values.append(None)
+    if not names:
+        raise FileError("must hold records; found none")
+    return Table(columns, names)
+
+
+def listed_records(value: Any) -> list[Any] | None:
+    """The records in a JSON value: a list of objects, or an object of names and captions.
+
+    An object may also hold such a list as its only list of objects.
+    """
+    if isinstance(value, list):
+        return value if value and all(isinstance(each, dict) for each in value) else None
+    if not isinstance(value, dict) or not value:
+        return None
+    if all(_is_caption(each) for each in value.values()):
+        return [{"file_name": name, "captions": said} for name, said in value.items()]
+    lists = [
+        each
+        for each in value.values()
+        if isinstance(each, list) and each and all(isinstance(row, dict) for row in each)
+    ]
+    return lists[0] if len(lists) == 1 else None
+
+
+def header_of(text: str) -> list[str]:
+    """The names in the first row of a text, by the separator that it holds most of."""
+    first = next(iter(split_lines(text[:10_000])), "")
+    best = max(SEPARATORS, key=first.count)
+    return [name.strip().strip('"') for name in first.split(best)]
+
+
+def _is_caption(value: Any) -> bool:
+    if isinstance(value, list):
+        return bool(value) and all(isinstance(each, str) for each in value)
+    return isinstance(value, str)
+
+
+def checked_separator(separator: str) -> str:
+    """A separator as one character; its name is taken as well.
+
+    Raises:
+        OptionError: neither.
+    """
+    names = {name: each for each, name in SEPARATORS.items()} | {"\\t": "\t"}
+    found = names.get(separator, separator)
+    if len(found) != 1 or found in "\"'\r\n\0" or found.isalnum():
+        known = ", ".join(SEPARATORS.values())
+        raise OptionError(f"--separator: must be one character, or {known}; got {separator[:50]!r}")
+    return found
+
+
+@dataclass(frozen=True)
+class _Parsed:
+    head: list[str]
+    rows: list[tuple[int, list[str]]]
+    separator: str
+    quoted: bool
+
+    @property
+    def ragged(self) -> list[tuple[int, list[str]]]:
+        return [(number, row) for number, row in self.rows if len(row) != len(self.head)]
+
+
+def _separated(text: str, separator: str | None, *, tab_first: bool) -> Table:
+    """The table in a text, by the separator with which most rows fit the first row."""
+    given = None if separator is None else checked_separator(separator)
+    best: _Parsed | None = None
+    refusal: FileError | None = None
+    for each in [given] if given else _candidates(text, tab_first):
+        for quoted in (True, False) if each in UNQUOTED and '"' in text else (True,):
+            try:
+                found = _parse(text, each, quoted)
+            except FileError as error:
+                refusal = refusal or error
+                continue
+            bad = len(found.ragged)
+            # a quoted cell of several lines that are whole rows by themselves is no cell
+            swallowed = (
+                best is not None and best.separator == each and len(best.rows) < len(found.rows)
+            )
+            if best is None or bad < len(best.ragged) or (swallowed and not bad):
+                best = found
+        if best is not None and not best.ragged:
+            break
+    if best is None:
+        raise refusal or FileError("must have a row of names and rows of values; found none")
+    return _table(best, said=given is not None)
+
+
+def _table(found: _Parsed, *, said: bool) -> Table:
+    head = _names(found.head)
+    bad = found.ragged
+    if len(bad) > len(found.rows) // FEW:
+        number, row = bad[0]
+        raise FileError(
+            f"row {number} must have as many cells as the first row, {len(head)} between"
+            f" {SEPARATORS.get(found.separator, found.separator)}s; it has {len(row)} (put cells"
+            " that hold the separator in quotes, or give --separator)"
+        )
+    rows = [(number, row) for number, row in found.rows if len(row) == len(head)]
+    if not rows:
+        raise FileError("must have a row of names and rows of values; found none")
+    notes = []
+    if found.separator not in ",\t" and not said:
+        notes.append(f"cells end at {SEPARATORS[found.separator]}s")
+    if not found.quoted and any('"' in cell for _, row in rows for cell in row):
+        notes.append("quotes are read as text")
+    return Table(
+        {name: [row[i] for _, row in rows] for i, name in enumerate(head)},
+        [f"row {number}" for number, _ in rows],
+        tuple(notes),
+        tuple((f"row {number}", f"has {len(row)} cells, not {len(head)}") for number, row in bad),
+    )
+
+
+def _names(head: list[str]) -> list[str]:
+    names = [name or f"column {i}" for i, name in enumerate(head, 1)]
+    small = [name.lower() for name in names]
+    twice = next((name for name in small if small.count(name) > 1), None)
+    if twice is not None:
+        raise FileError(f"columns must have names of their own; {twice!r} is there twice")
+    return names
+
+
+def _candidates(text: str, tab_first: bool) -> list[str]:
+    """Separators that the first row holds, most frequent first; a comma if it holds none."""
+    first = next(iter(split_lines(text[:100_000])), "")
+    held = [each for each in SEPARATORS if each in first]
+    held.sort(key=lambda each: (tab_first and each == "\t", first.count(each)), reverse=True)
+    return held or [","]
+
+
+def _parse(text: str, separator: str, quoted: bool) -> _Parsed:
+    """Every row that is not blank, and its number.
+
+    Raises:
+        FileError: an open quote, or no rows at all.
+    """
+    options: dict[str, Any] = {"strict": True} if quoted else {"quoting": csv.QUOTE_NONE}
+    spaced = separator in "|;"  # often written with a space behind
+    reader = csv.reader(
+        io.StringIO(text, newline=""), delimiter=separator, skipinitialspace=spaced, **options
+    )
+    rows = [(number, row) for number, row in enumerate(_rows(reader), 1) if row]
+    if not rows:
+        raise FileError("must have a row of names and rows of values; found none")
+    return _Parsed([name.strip() for name in rows[0][1]], rows[1:], separator, quoted)
+
+
+def _rows(reader: Any) -> Iterator[list[str]]:
+    line = 0
+    while True:
+        try:
+            line = reader.line_num + 1
+            yield next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            raise FileError(f"the row that begins in line {line}: {error}") from error
