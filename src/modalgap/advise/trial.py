@@ -78,17 +78,23 @@ class Way:
 
 
 def halves(pair: Pair, share: float, seed: int) -> tuple[Pair, Pair]:
-    """Two parts without a common image: to fit on, and to judge on.
+    """Two parts without a common image or caption: to fit on, and to judge on.
 
-    Captions go with their images. Class prompts are in both: they are known beforehand.
+    Captions go with their images, and images that share captions stay together. Class prompts are
+    in both: they are known beforehand.
 
     Raises:
         NotApplicable: too few images.
     """
-    order = np.random.default_rng(seed).permutation(pair.image.n)
-    cut = round(share * pair.image.n)
+    clusters = pair.clusters[0]
+    sizes = np.bincount(clusters)
+    order = np.random.default_rng(seed).permutation(len(sizes))
+    wanted = round(share * pair.image.n)
+    taken = order[: int(np.searchsorted(np.cumsum(sizes[order]), wanted, "right"))]
+    fitted = np.isin(clusters, taken)
+    cut = int(fitted.sum())
     parts: list[Pair] = []
-    for index in (np.sort(order[:cut]), np.sort(order[cut:])):
+    for index in (np.flatnonzero(fitted), np.flatnonzero(~fitted)):
         if len(index) < FEWEST:
             raise NotApplicable(
                 f"a trial needs {FEWEST} images in each part; {pair.image.n} images give"

@@ -184,7 +184,7 @@ class AffineMap:
         """
         if isinstance(data, Pair):
             image, text = (self._close(side, force=force) for side in data.sides)
-            return Pair(image, text, data.text_to_image, data.labels)
+            return data.over(image, text)
         return self._close(data, force=force)
 
     def _close(self, side: Embeddings, *, force: bool) -> Embeddings:

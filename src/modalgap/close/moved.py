@@ -16,4 +16,4 @@ def moved(pair: Pair, image: Tensor, text: Tensor, how: str) -> Pair:
         sides.append(
             Embeddings(rows.float(), side.modality, side.names, side.factors, told, side.source)
         )
-    return Pair(sides[0], sides[1], pair.text_to_image, pair.labels)
+    return pair.over(sides[0], sides[1])

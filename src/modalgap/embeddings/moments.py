@@ -6,7 +6,8 @@ it. Matched pairs give the sums of their distances. All of it merges across shar
 LeVeque 1979) and is held in float64; products of at most one chunk of rows are done in float32.
 
 Row i of the images is in group i mod 61; a caption is in the group of its image, so that deleting a
-group deletes whole images. Class prompts are a fixed set: they are in no group and are never
+group deletes whole images. Where texts describe several images, all items that are connected by
+matches are in one group. Class prompts are a fixed set: they are in no group and are never
 deleted. 61 is prime, so that no regular layout of classes or batches in the file lines up with the
 groups.
 """
@@ -14,7 +15,7 @@ groups.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -229,6 +230,8 @@ def pair_moments(pair: Pair, *, scatter: bool = False) -> PairMoments:
         scatter: also the (d, d) scatter matrices.
     """
     groups = min(GROUPS, pair.image.n)
+    if pair.pairs is not None:
+        groups = min(groups, 1 + max(int(each.max()) for each in pair.clusters))
     image = _Sums(pair.dim, groups, scatter)
     text = _Sums(pair.dim, groups, scatter)
     matched = torch.zeros(3, groups + 1, dtype=torch.float64)
@@ -236,7 +239,10 @@ def pair_moments(pair: Pair, *, scatter: bool = False) -> PairMoments:
     with progress("reading image and text", pair.image.n + pair.text.n) as advance:
         for chunk in _aligned(pair, groups, each) if each else _scattered(pair, groups):
             if chunk.image is not None:
-                image.add_interleaved(chunk.image, chunk.start)
+                if chunk.image_groups is None:
+                    image.add_interleaved(chunk.image, chunk.start)
+                else:
+                    image.add(chunk.image, chunk.image_groups)
                 advance(len(chunk.image))
             if chunk.text is not None:
                 if each:
@@ -281,14 +287,18 @@ def class_sums(side: Embeddings, codes: Tensor, classes: int, groups: int) -> tu
 
 @dataclass(frozen=True, eq=False)
 class _Chunk:
-    """A stretch of a pair: rows to add, and distances (k,) of matches with their groups (k,)."""
+    """Part of a pair: rows to add, and distances (k,) of matches with their groups (k,).
+
+    Without ``image_groups`` the groups of the images run 0, 1, … in the order of their rows.
+    """
 
     start: int
-    image: Tensor | None
-    text: Tensor | None
-    text_groups: Tensor | None
-    distance: Tensor | None
-    groups: Tensor
+    image: Tensor | None = None
+    text: Tensor | None = None
+    text_groups: Tensor | None = None
+    distance: Tensor | None = None
+    groups: Tensor = field(default_factory=lambda: torch.empty(0, dtype=torch.int64))
+    image_groups: Tensor | None = None
 
 
 def _chunk(groups: int, rows: int = CHUNK) -> int:
@@ -313,26 +323,35 @@ def _aligned(pair: Pair, groups: int, each: int) -> Iterator[_Chunk]:
         _, text = next(texts)
         apart = _distance(image[:, None], text.view(len(image), each, -1))
         group = torch.arange(start, start + len(image)) % groups
-        yield _Chunk(start, image, text, None, apart, group.repeat_interleave(each))
+        groups_of_texts = group.repeat_interleave(each)
+        yield _Chunk(start, image, text, distance=apart, groups=groups_of_texts)
     next(texts, None)  # let the pass over the texts see its end
 
 
 def _scattered(pair: Pair, groups: int) -> Iterator[_Chunk]:
     """Any other matching: each side in order, the other side's rows fetched."""
     images, texts = pair.matches
+    of_image, of_text = (torch.from_numpy(each) % groups for each in pair.clusters)
     by_label = pair.labels is not None
-    none = torch.empty(0, dtype=torch.int64)
     for start, rows in pair.image.chunks(_chunk(groups)):
-        group = torch.arange(start, start + len(rows)) % groups
-        apart = (
-            _distance(rows, pair.text.take(texts[start : start + len(rows)])) if by_label else None
-        )
-        yield _Chunk(start, rows, None, None, apart, group if by_label else none)
+        stop = start + len(rows)
+        group = of_image[start:stop]
+        own = group if pair.pairs is not None else None
+        if by_label:
+            apart = _distance(rows, pair.text.take(texts[start:stop]))
+            yield _Chunk(start, rows, distance=apart, groups=group)
+        else:
+            yield _Chunk(start, rows, image_groups=own)
+    texts, order = texts.sort(stable=True)
+    images = images[order]
     for start, rows in pair.text.chunks():
         if by_label:
-            yield _Chunk(start, None, rows, None, None, none)
+            yield _Chunk(start, text=rows)
             continue
-        of = images[start : start + len(rows)]
-        yield _Chunk(
-            start, None, rows, of % groups, _distance(rows, pair.image.take(of)), of % groups
-        )
+        stop = start + len(rows)
+        yield _Chunk(start, text=rows, text_groups=of_text[start:stop])
+        first, last = torch.searchsorted(texts, torch.tensor([start, stop])).tolist()
+        for a in range(first, last, CHUNK):
+            b = min(a + CHUNK, last)
+            apart = _distance(rows[texts[a:b] - start], pair.image.take(images[a:b]))
+            yield _Chunk(start, distance=apart, groups=of_image[images[a:b]])

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -17,14 +18,14 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from torch import Tensor
 
 from modalgap.arguments import checked
-from modalgap.embeddings.rows import Rows, as_rows, refuse_mask
+from modalgap.embeddings import matching
+from modalgap.embeddings.matching import Ints, array
+from modalgap.embeddings.rows import Rows, as_rows
 from modalgap.errors import InputError, NotApplicable, quoted
 from modalgap.linalg import keep_freed_memory, to_unit
 
 CHUNK = 2048  # rows read at a time: a few MB, so that a chunk stays in cache through its sums
 UNIT_TOLERANCE = 2e-3  # float16 rows of unit norm come back within about 1e-3
-
-Ints = NDArray[np.int64]
 
 
 @checked
@@ -204,17 +205,21 @@ class Pair:
         text: m rows.
         text_to_image: (m,) the image that each text describes: captions, several per image allowed.
         labels: (n,) the text that describes each image: class prompts, one text per class.
+        pairs: (k, 2) an image and a text that match, in any order: for texts that describe several
+            images. Items without a match are allowed. Where each text has one image, this is kept
+            as ``text_to_image``.
 
-    With neither, n must equal m and row i matches row i.
+    With none of the three, n must equal m and row i matches row i.
 
     Raises:
-        InputError: different widths, both kinds of match, or matches of a wrong length or range.
+        InputError: different widths, two kinds of match, or matches of a wrong shape or range.
     """
 
     image: Embeddings
     text: Embeddings
     text_to_image: Ints | None
     labels: Ints | None
+    pairs: Ints | None
 
     def __init__(
         self,
@@ -222,6 +227,8 @@ class Pair:
         text: Embeddings | ArrayLike | Tensor,
         text_to_image: ArrayLike | Tensor | None = None,
         labels: ArrayLike | Tensor | None = None,
+        *,
+        pairs: ArrayLike | Tensor | None = None,
     ) -> None:
         if not isinstance(image, Embeddings):
             image = Embeddings(image, "image")
@@ -236,22 +243,25 @@ class Pair:
             raise InputError(
                 f"the two modalities must have two names; both are {quoted(image.modality)}"
             )
-        if text_to_image is not None and labels is not None:
-            raise InputError("text_to_image and labels: give one or neither, not both")
-        if text_to_image is None and labels is None and image.n != text.n:
+        kinds = {"text_to_image": text_to_image, "labels": labels, "pairs": pairs}
+        given = {name: value for name, value in kinds.items() if value is not None}
+        if len(given) > 1:
+            raise InputError(f"{' and '.join(given)}: give one or neither, not both")
+        if not given and image.n != text.n:
             raise InputError(
-                f"{image.source} and {text.source}: without text_to_image or labels, row i matches"
-                f" row i, so both need the same number of rows; got {image.n} and {text.n}"
+                f"{image.source} and {text.source}: without text_to_image, labels or pairs, row i"
+                " matches row i, so both need the same number of rows;"
+                f" got {image.n} and {text.n}"
             )
-        if text_to_image is not None:
-            what = "text_to_image"
-            text_to_image = _matches(text_to_image, what, text.n, image.n, "texts", "images")
-        if labels is not None:
-            labels = _matches(labels, "labels", image.n, text.n, "images", "texts")
-        _freeze(self, image=image, text=text, text_to_image=text_to_image, labels=labels)
+        found = matching.matches_of(given, image.n, text.n)
+        _freeze(self, image=image, text=text, **{name: found.get(name) for name in kinds})
 
     def __repr__(self) -> str:
         return f"Pair({self.image!r}, {self.text!r}, matched by {self.matched_by})"
+
+    def over(self, image: Embeddings, text: Embeddings) -> Pair:
+        """The same matches over other embeddings, of n and m rows."""
+        return Pair(image, text, self.text_to_image, self.labels, pairs=self.pairs)
 
     @property
     def dim(self) -> int:
@@ -260,7 +270,9 @@ class Pair:
 
     @property
     def matched_by(self) -> str:
-        """How the sides match: "rows", "text_to_image" or "labels"."""
+        """How the sides match: "rows", "text_to_image", "labels" or "pairs"."""
+        if self.pairs is not None:
+            return "pairs"
         if self.labels is not None:
             return "labels"
         return "rows" if self.text_to_image is None else "text_to_image"
@@ -273,7 +285,7 @@ class Pair:
     @property
     def captions_per_image(self) -> int | None:
         """C when texts come in order, c to an image; None otherwise."""
-        if self.labels is not None:
+        if self.labels is not None or self.pairs is not None:
             return None
         if self.text_to_image is None:
             return 1
@@ -284,7 +296,13 @@ class Pair:
 
     @property
     def matches(self) -> tuple[Tensor, Tensor]:
-        """Indices (image, text), each (k,), of every matched pair, ordered as the longer side."""
+        """Indices (image, text), each (k,), of every match.
+
+        Ordered by text; by image, then text, where ``labels`` or ``pairs`` say who matches whom.
+        """
+        if self.pairs is not None:
+            image, text = np.ascontiguousarray(self.pairs.T)
+            return torch.from_numpy(image), torch.from_numpy(text)
         if self.labels is not None:
             return torch.arange(self.image.n), torch.from_numpy(self.labels)
         if self.text_to_image is not None:
@@ -293,12 +311,40 @@ class Pair:
 
     @property
     def first_matches(self) -> tuple[Tensor, Tensor]:
-        """``matches`` with each image once: its first caption. Images without one are left out."""
+        """``matches`` with each image once: its first text. Images without one are left out.
+
+        With ``labels`` or ``pairs`` a text may be there several times; see ``distinct_matches``.
+        """
         image, text = self.matches
-        if self.text_to_image is None:
+        if self.text_to_image is None and self.pairs is None:
             return image, text
-        found, first = np.unique(self.text_to_image, return_index=True)
-        return torch.from_numpy(found), torch.from_numpy(first.astype(np.int64))
+        found, first = np.unique(image.numpy(), return_index=True)
+        return torch.from_numpy(found), text[torch.from_numpy(first.astype(np.int64))]
+
+    @property
+    def distinct_matches(self) -> tuple[Tensor, Tensor]:
+        """Matches (image, text) of which no image matches the text of another.
+
+        Of captions: each image with its first. For what compares items one by one, such as
+        InfoNCE, where a second right answer would count as a wrong one.
+        """
+        if self.pairs is None:
+            return self.first_matches
+        chosen = matching.distinct(self.pairs, self.image.n, self.text.n)
+        image, text = self.matches
+        return image[chosen], text[chosen]
+
+    @cached_property
+    def clusters(self) -> tuple[Ints, Ints]:
+        """Items that depend on one another have one number: of images (n,), and of texts (m,).
+
+        Captions have the number of their image. With ``pairs``, all items that are connected by
+        matches have one number. Class prompts are a fixed set, so each item has its own.
+        """
+        if self.pairs is not None:
+            return matching.components(self.pairs, self.image.n, self.text.n)
+        texts = np.arange(self.text.n) if self.text_to_image is None else self.text_to_image
+        return np.arange(self.image.n), texts
 
     @property
     def fingerprint(self) -> str:
@@ -307,7 +353,9 @@ class Pair:
         digest.update(f"{self.image.fingerprint}|{self.text.fingerprint}|".encode())
         if self.captions_per_image != 1:
             digest.update(self.matched_by.encode())
-            who = self.labels if self.text_to_image is None else self.text_to_image
+            who = next(
+                each for each in (self.labels, self.text_to_image, self.pairs) if each is not None
+            )
             digest.update(np.ascontiguousarray(who).data)
         return digest.hexdigest()
 
@@ -341,14 +389,6 @@ class _Seen:
         self.side._cache["fingerprint"] = self.digest.hexdigest()
 
 
-def _array(values: object, what: str) -> NDArray[Any]:
-    refuse_mask(values, what)
-    try:
-        return values.numpy(force=True) if isinstance(values, Tensor) else np.asarray(values)
-    except (ValueError, TypeError) as error:  # ragged, or a dtype that numpy lacks
-        raise InputError(f"{what}: must be one flat array; numpy says: {error}") from None
-
-
 def _unicode(values: Iterable[str], what: str) -> None:
     """Text that no file and no page could hold is refused here, not where it is written."""
     try:
@@ -359,7 +399,7 @@ def _unicode(values: Iterable[str], what: str) -> None:
 
 def _column(values: object, what: str, n: int) -> NDArray[Any]:
     """A factor: (n,) integers or strings."""
-    column = _array(values, what)
+    column = array(values, what)
     if column.dtype.kind not in "iuUb":
         raise InputError(f"{what}: must hold integers or strings; got {column.dtype}")
     if column.shape != (n,):
@@ -368,21 +408,3 @@ def _column(values: object, what: str, n: int) -> NDArray[Any]:
         return column.astype(np.int64)
     _unicode(map(str, column.flat), what)
     return column.astype(str)
-
-
-def _matches(values: object, what: str, length: int, limit: int, own: str, other: str) -> Ints:
-    """Indices (length,) into ``limit`` rows."""
-    index = _array(values, what)
-    if index.dtype.kind not in "iu":
-        raise InputError(f"{what}: must hold integers; got {index.dtype}")
-    if index.shape != (length,):
-        raise InputError(
-            f"{what}: must have shape ({length},), one for each of the {own}; got {index.shape}"
-        )
-    wrong = np.nonzero((index < 0) | (index >= limit))[0]
-    if len(wrong):
-        row = int(wrong[0])
-        raise InputError(
-            f"{what}: must lie in 0 … {limit - 1} (the {other}); row {row} holds {index[row]}"
-        )
-    return index.astype(np.int64)

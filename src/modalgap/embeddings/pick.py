@@ -37,6 +37,11 @@ def pick_images(pair: Pair, index: NDArray[np.int64]) -> Pair:
     image = pick(pair.image, index)
     if pair.labels is not None:
         return Pair(image, pair.text, labels=pair.labels[index])
+    if pair.pairs is not None:
+        kept = pair.pairs[np.isin(pair.pairs[:, 0], index)]
+        theirs, text = np.unique(kept[:, 1], return_inverse=True)
+        rows = np.stack([np.searchsorted(index, kept[:, 0]), text.reshape(-1)], 1)
+        return Pair(image, pick(pair.text, theirs), pairs=rows)
     if pair.text_to_image is None:
         return Pair(image, pick(pair.text, index))
     theirs = np.flatnonzero(np.isin(pair.text_to_image, index))

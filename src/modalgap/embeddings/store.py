@@ -7,8 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-import numpy as np
-
 from modalgap.arguments import checked
 from modalgap.atomic import check_target, replacing
 from modalgap.embeddings.formats import WRITERS, files, npy
@@ -39,7 +37,7 @@ def load(
         image: instead of ``path``: the files of the first modality, typically an (n, d) .npy.
         text: with ``image``: the files of the second modality.
         pairs: with ``image`` and ``text``: an integer .npy, either (m,) the image of each text, or
-            (m, 2) rows of image and text in which each text is found once.
+            (k, 2) an image and a text that match, any number for each.
 
     Returns:
         The pair. Files above 64 MB stay on disk and are read as they are needed.
@@ -108,13 +106,12 @@ def load_any(
         if paths is not None:
             contents = read(paths)
             sides[role] = _only_side(contents, role)
-            found = {"text_to_image": contents.text_to_image, "labels": contents.labels}
-            matches |= {key: value for key, value in found.items() if value is not None}
+            matches |= contents.matches
     if pairs is not None:
         if len(sides) < 2 or matches:
             other = " and ".join(matches) or "one modality"
             raise InputError(f"pairs: needs image= and text= without matches; got {other}")
-        matches = {"text_to_image": _read_pairs(Path(pairs))}
+        matches = _read_pairs(Path(pairs))
     given = (image, text, pairs)
     source = " and ".join(called(paths) for paths in given if paths is not None)
     return _enter(Contents(source, sides.get("image"), sides.get("text"), **matches))
@@ -179,24 +176,18 @@ def _only_side(contents: Contents, role: str) -> Side:
     return replace(side, modality=named)
 
 
-def _read_pairs(path: Path) -> Any:
-    """``text_to_image`` from (m,) images, or from (m, 2) rows of image and text."""
+def _read_pairs(path: Path) -> dict[str, Any]:
+    """``text_to_image`` (m,), or ``pairs`` (k, 2) of image and text, by the shape of the array."""
     if path.suffix.lower() != ".npy":
         raise FileError(f"{path}: pairs must end in .npy; found {path.suffix or 'no extension'}")
     found = npy.read_array(path)
     if found.dtype.kind not in "iu":
         raise FileError(f"{path}: pairs must be integers; found {found.dtype}")
     if found.ndim == 2 and found.shape[1] == 2:
-        image, text = found[:, 0], found[:, 1]
-        if not np.array_equal(np.sort(text), np.arange(len(text))):
-            raise FileError(
-                f"{path}: pairs of (image, text) must name each text 0 … {len(text) - 1} once;"
-                " found a text missing or twice"
-            )
-        return image[np.argsort(text)]
+        return {"pairs": found}
     if found.ndim != 1:
-        raise FileError(f"{path}: pairs must have shape (m,) or (m, 2); found {found.shape}")
-    return found
+        raise FileError(f"{path}: pairs must have shape (m,) or (k, 2); found {found.shape}")
+    return {"text_to_image": found}
 
 
 def _enter(contents: Contents) -> Pair | Embeddings:
@@ -207,8 +198,8 @@ def _enter(contents: Contents) -> Pair | Embeddings:
     }
     if len(sides) == 1:
         return next(iter(sides.values()))
-    matches = (contents.text_to_image, contents.labels)
-    return _named(contents.source, lambda: Pair(sides["image"], sides["text"], *matches))
+    matches = contents.matches
+    return _named(contents.source, lambda: Pair(sides["image"], sides["text"], **matches))
 
 
 def _embeddings(contents: Contents, side: Side, modality: str) -> Embeddings:

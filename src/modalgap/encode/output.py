@@ -102,7 +102,7 @@ def in_memory(data: Pair | Embeddings) -> Pair | Embeddings:
 
     if isinstance(data, Embeddings):
         return held(data)
-    return Pair(held(data.image), held(data.text), data.text_to_image, data.labels)
+    return data.over(held(data.image), held(data.text))
 
 
 def check_output(target: Path, *, overwrite: bool) -> None:

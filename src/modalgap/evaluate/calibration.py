@@ -217,7 +217,7 @@ def _candidates(
         known = asked * np.int64(pair.text.n) + found
         wrong = ~np.isin(asked[:, None] * np.int64(pair.text.n) + others, known)
         sides = (pair.image, pair.text)
-        owner = None
+        owner: Ints | None = pair.clusters[0]
     else:
         side = pair.image if kind == kinds[1] else pair.text
         codes = classes(pair, side, factor)

@@ -44,7 +44,8 @@ def _clustering(
     pooled = np.concatenate([x, y])
     modality = np.repeat([0, 1], [len(x), len(y)])
     scores = {"modality_v": _score(pooled, modality, 2, seed, "lower")}
-    codes = classes(pair, pair.image, factor)
+    by_caption = factor is None and pair.pairs is not None  # as many clusters as captions
+    codes = None if by_caption else classes(pair, pair.image, factor)
     if codes is not None:
         kept = codes[picks[0].numpy()]
         k = count(kept)

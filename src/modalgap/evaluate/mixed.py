@@ -1,13 +1,15 @@
 """Mixed search: one index of images, texts and documents of both; does the right one come first?
 
 Each item i is stored once, as its image, its text, or the two fused (their mean, a unit row again),
-drawn by ``shares``. Query q asks for item q and nothing else. A document that holds the query
-itself would be found for nothing, so item q is stored for query q in a form that does not: as text
-for image queries, as image for text queries, unless images have a second caption, which then
-stands in the text and fused forms. All other items stay as drawn. Numbers: NDCG@10 (the ideal is
-over all documents, not over those retrieved) and R@1, by text and by image queries (and by both
-fused, with two captions), at 1:1:1 and over the ratios from all texts to all images; and split and
-merge, where each form is searched alone and lists merge by reciprocal rank (Cormack et al. 2009).
+drawn by ``shares``. A text query asks for the items whose image it describes, an image query for
+the items whose text describes it: one item, or several where images share captions. A document
+that holds the query itself would come first whatever the model, so a right item is then stored in
+another form for this query: as text for image queries, as image for text queries, unless images
+have a second caption, which then stands in the text and fused forms. All other items stay as drawn.
+Numbers: NDCG@10 (the ideal is over all documents, not over those retrieved) and R@1, by text and by
+image queries (and by both fused, with two captions), at 1:1:1 and over the ratios from all texts to
+all images; and split and merge, where each form is searched alone and lists merge by reciprocal
+rank (Cormack et al. 2009).
 Source: MixBench (arXiv 2507.19054), whose public code takes the ideal from the retrieved only.
 """
 
@@ -17,14 +19,13 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from modalgap import checks
 from modalgap.embeddings import Pair
 from modalgap.errors import OptionError, quoted
 from modalgap.evaluate.base import Floats, Ints, Outcome, Scores, Task, TaskCard
-from modalgap.evaluate.ranks import TIE
+from modalgap.evaluate.ranks import Ranks, Relevant, block_ranks
 from modalgap.linalg import blocks
 from modalgap.progress import progress
 
@@ -69,20 +70,26 @@ def _mixed(
     order = random.permutation(forms.n)
     stored = np.empty(forms.n, np.int64)
     stored[order] = np.searchsorted(np.cumsum(parts), (np.arange(forms.n) + 0.5) / forms.n)
+    drawn = {"": stored}
+    for ratio in ratios:
+        kinds = np.full(forms.n, TEXT)
+        kinds[order[: round(ratio * forms.n)]] = IMAGE
+        drawn[f"_{round(100 * ratio)}pct_images"] = kinds
     scores: dict[str, Scores] = {}
-    for name, queries, own in forms.asking():
-        found = forms.ranked(queries, own, stored, name)
-        scores[f"{name}_ndcg{k}"] = Scores(_gain(found, k), np.arange(forms.n))
-        scores[f"{name}_r1"] = Scores((found <= 1).astype(np.float64), np.arange(forms.n))
-        if np.isin(forms.own_form(stored, own), stored).all():  # nobody is alone in a list
-            merged = forms.merged(queries, own, stored)
-            scores[f"{name}_ndcg{k}_rrf"] = Scores(_gain(merged, k), np.arange(forms.n))
-        for ratio in ratios:
-            kinds = np.full(forms.n, TEXT)
-            kinds[order[: round(ratio * forms.n)]] = IMAGE
-            at = forms.ranked(queries, own, kinds, f"{name}, {ratio:.0%} images")
-            key = f"{name}_ndcg{k}_{round(100 * ratio)}pct_images"
-            scores[key] = Scores(_gain(at, k), np.arange(forms.n))
+    for name, queries, relevant in forms.asking():
+        indexes = {end: _Index(forms, name, relevant, kinds) for end, kinds in drawn.items()}
+        lists = None
+        if np.isin(indexes[""].form, stored).all():  # nobody is alone in a list
+            lists = _Lists(forms, name, relevant, stored)
+        every = [*indexes.values()] if lists is None else [*indexes.values(), lists]
+        forms.search(name, queries, every)
+        found = {end: index.ranks() for end, index in indexes.items()}
+        scores[f"{name}_ndcg{k}"] = Scores(found[""].ndcg(k), forms.clusters)
+        scores[f"{name}_r1"] = Scores(found.pop("").within(1), forms.clusters)
+        if lists is not None:
+            scores[f"{name}_ndcg{k}_rrf"] = Scores(lists.ndcg(k), forms.clusters)
+        for end, ranked in found.items():
+            scores[f"{name}_ndcg{k}{end}"] = Scores(ranked.ndcg(k), forms.clusters)
     return Outcome(
         scores,
         {
@@ -99,14 +106,20 @@ class _Forms:
     """Every item in every form: image, text to store, text to ask with.
 
     Args:
-        image, text, ask: (n, d) unit rows.
-        second: whether the text that is stored is another than the one that asks.
+        pair: where the items come from.
+        image, text, ask: (n,) rows of the image, of the text that is stored, and of the text that
+            asks.
     """
 
-    def __init__(self, image: Tensor, text: Tensor, ask: Tensor, *, second: bool) -> None:
-        self.n, self.second = len(image), second
-        self.ask = ask
-        self.documents = torch.stack([image, text, fuse(image, text)])
+    def __init__(self, pair: Pair, image: Ints, text: Ints, ask: Ints) -> None:
+        self.pair, self.image, self.text, self.ask = pair, image, text, ask
+        self.n, self.second = len(image), not np.array_equal(text, ask)
+        rows = pair.image.take(torch.from_numpy(image))
+        asking = pair.text.take(torch.from_numpy(ask))
+        texts = pair.text.take(torch.from_numpy(text)) if self.second else asking
+        self.asking_rows = asking
+        self.documents = torch.stack([rows, texts, fuse(rows, texts)])
+        self.clusters = pair.clusters[0][image]
 
     @classmethod
     def of(cls, pair: Pair, chosen: Tensor) -> _Forms:
@@ -118,85 +131,136 @@ class _Forms:
         kept = np.flatnonzero(last > first)
         several = bool((last - first >= 2)[kept].all())
         checks.needs(len(kept) >= 2, "fewer than two images have a caption")
-        ask = torch.from_numpy(texts[first[kept]])
-        stored = torch.from_numpy(texts[first[kept] + int(several)])
-        image = pair.image.take(chosen[torch.from_numpy(kept)])
-        asking = pair.text.take(ask)
-        return cls(image, pair.text.take(stored) if several else asking, asking, second=several)
+        ask = texts[first[kept]]
+        return cls(pair, chosen.numpy()[kept], texts[first[kept] + int(several)], ask)
 
-    def asking(self) -> list[tuple[str, Tensor, tuple[int, ...]]]:
-        """Name, queries (n, d), and the forms in which item q may be stored for query q."""
+    def asking(self) -> list[tuple[str, Tensor, Relevant]]:
+        """Name, queries (n, d), and the items that are right for each."""
         image = self.documents[IMAGE]
-        any_form = (IMAGE, TEXT, FUSED)
-        found: list[tuple[str, Tensor, tuple[int, ...]]] = [
-            ("text", self.ask, any_form if self.second else (IMAGE,)),
-            ("image", image, (TEXT,)),
-        ]
+        images, texts = (index.numpy() for index in self.pair.matches)
+        here = np.isin(images, self.image)
+        images, texts = images[here], texts[here]
+        position = np.empty(self.pair.image.n, np.int64)
+        position[self.image] = np.arange(self.n)
+        found = Relevant.same_class(self.ask, texts, itself=False)
+        by_text = Relevant.of(found.queries, position[images[found.items]], self.n)
+        found = Relevant.same_class(self.image, images, itself=False)
+        of_text = Relevant.same_class(texts[found.items], self.text, itself=False)
+        by_image = Relevant.of(found.queries[of_text.queries], of_text.items, self.n)
+        asking = [("text", self.asking_rows, by_text), ("image", image, by_image)]
         if self.second:
-            found.append(("fused", fuse(image, self.ask), (TEXT,)))
+            both = [(each.queries, each.items) for each in (by_text, by_image)]
+            queries, items = np.unique(np.concatenate(both, 1), axis=1)
+            fused = Relevant.of(queries, items, self.n)
+            asking.append(("fused", fuse(image, self.asking_rows), fused))
+        return asking
+
+    def form_of(self, name: str, relevant: Relevant, stored: Ints) -> Ints:
+        """(k,) the form of each right item: as drawn, unless this holds the query itself."""
+        queries, items = relevant.queries, relevant.items
+        drawn = stored[items]
+        same_text = self.text[items] == self.ask[queries]
+        text_holds = (drawn != IMAGE) & same_text & (name != "image")
+        image_holds = (drawn != TEXT) & (items == queries) & (name != "text")
+        other = np.where(same_text & (name != "image"), IMAGE, TEXT)
+        found: Ints = np.where(text_holds | image_holds, other, drawn)
         return found
 
-    def own_form(self, stored: Ints, allowed: tuple[int, ...]) -> Ints:
-        """(n,) the form of item q for query q."""
-        return np.where(np.isin(stored, allowed), stored, allowed[0])
+    def search(self, name: str, queries: Tensor, indexes: Sequence[_Index]) -> None:
+        """Ask every index; scores of a query and an item in one form are made once for all."""
+        with progress(f"mixed search, {name}", self.n) as advance:
+            for a, b in blocks(self.n, 4 * self.n):
+                every = torch.stack([queries[a:b] @ rows.T for rows in self.documents])
+                for index in indexes:
+                    index.add(every, a, b)
+                advance(b - a)
 
-    def gallery(self, stored: Ints) -> Tensor:
-        """(n, d) the items as they are stored."""
-        return self.documents[torch.from_numpy(stored), torch.arange(self.n)]
 
-    def ranked(self, queries: Tensor, allowed: tuple[int, ...], stored: Ints, what: str) -> Ints:
-        """(n,) rank of item q for query q."""
-        above, _ = self._above(queries, allowed, stored, what, split=False)
-        return above + 1
+class _Index:
+    """The items as they are stored, and where the right ones rank.
 
-    def merged(self, queries: Tensor, allowed: tuple[int, ...], stored: Ints) -> Floats:
-        """The same when each form is searched alone and lists merge by 1 / (60 + rank).
+    Args:
+        forms: the items.
+        name: what asks: "text", "image" or "fused".
+        relevant: the items that are right for each query.
+        stored: (n,) the form of each item.
+
+    Attributes:
+        form: (k,) the form of each right item: as stored, unless that holds the query itself.
+    """
+
+    def __init__(self, forms: _Forms, name: str, relevant: Relevant, stored: Ints) -> None:
+        self.n, self.relevant, self.stored = forms.n, relevant, stored
+        self.form = forms.form_of(name, relevant, stored)
+        self._columns = torch.from_numpy(stored)[None, None]
+        self._queries, self._form = relevant.queries, torch.from_numpy(self.form)
+        self._found: list[Ints] = []
+
+    def add(self, every: Tensor, a: int, b: int) -> None:
+        """Take the scores (3, b - a, n) of queries a … b and the items in each form."""
+        self._found.append(block_ranks(self._scores(every, a, b), self.relevant, None, a, b))
+
+    def ranks(self) -> Ranks:
+        """Ranks of the right items in the whole index."""
+        return Ranks(np.arange(self.n), self.relevant.starts, np.concatenate(self._found))
+
+    def _scores(self, every: Tensor, a: int, b: int) -> Tensor:
+        """(b - a, n) scores of each item in its form."""
+        scores = every.gather(0, self._columns.expand(1, b - a, -1))[0]
+        rows, items, form = self._right(a, b)
+        scores[rows, items] = every[form, rows, items]
+        return scores
+
+    def _right(self, a: int, b: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Rows, items and forms of what is right for queries a … b."""
+        part = slice(self.relevant.starts[a], self.relevant.starts[b])
+        rows = torch.from_numpy(self._queries[part] - a)
+        return rows, torch.from_numpy(self.relevant.items[part]), self._form[part]
+
+
+class _Lists(_Index):
+    """The same with a list for each form; lists merge by 1 / (60 + rank)."""
+
+    def __init__(self, forms: _Forms, name: str, relevant: Relevant, stored: Ints) -> None:
+        super().__init__(forms, name, relevant, stored)
+        self._parts = [relevant.where(self.form == form) for form in (IMAGE, TEXT, FUSED)]
+        self._ranks: list[list[Ints]] = [[], [], []]
+
+    def add(self, every: Tensor, a: int, b: int) -> None:
+        """Rank within each list."""
+        rows, items, form = self._right(a, b)
+        for each, part in enumerate(self._parts):
+            scores = every[each].masked_fill(torch.from_numpy(self.stored != each), -torch.inf)
+            right = torch.where(form == each, every[each, rows, items], -torch.inf)
+            scores[rows, items] = right
+            self._ranks[each].append(block_ranks(scores, part, None, a, b))
+
+    def ndcg(self, k: int) -> Floats:
+        """(n,) NDCG@k of the merged list.
 
         Of the documents of one rank in their lists half, on average, come first.
         """
-        _, above = self._above(queries, allowed, stored, "split and merge", split=True)
-        own = self.own_form(stored, allowed)
-        rank = np.take_along_axis(above, own[:, None], 1)[:, 0] + 1.0  # in its own list
-        found: Floats = rank.astype(np.float64)
-        for form in (IMAGE, TEXT, FUSED):
-            size = (stored == form).sum() - (stored == form)  # without item q
-            other = own != form
-            before = np.minimum(size, rank - 1) + 0.5 * (size >= rank)
-            found[other] += before[other]
+        size = []  # (n,) documents of each list, for each query
+        for each, part in enumerate(self._parts):
+            moved = self._queries[self.stored[self.relevant.items] == each]
+            left = (self.stored == each).sum() - np.bincount(moved, minlength=self.n)
+            size.append(left + part.counts)
+        gain = np.zeros(self.n)
+        for each, part in enumerate(self._parts):
+            rank, asking = np.concatenate(self._ranks[each]).astype(np.float64), part.queries
+            at = rank.copy()
+            for other in {IMAGE, TEXT, FUSED} - {each}:
+                there = size[other][asking]
+                at += np.minimum(there, rank - 1) + 0.5 * (there >= rank)
+            gain += np.bincount(asking, np.where(at <= k, 1 / np.log2(at + 1), 0.0), self.n)
+        ideal = np.cumsum(1 / np.log2(np.arange(2, k + 2)))
+        found: Floats = gain / ideal[np.minimum(self.relevant.counts, k) - 1]
         return found
-
-    def _above(
-        self, queries: Tensor, allowed: tuple[int, ...], stored: Ints, what: str, *, split: bool
-    ) -> tuple[Ints, Ints]:
-        """How many documents score at least as high as item q: of all (n,), of each form (n, 3)."""
-        gallery = self.gallery(stored)
-        own = self.gallery(self.own_form(stored, allowed))
-        every = np.zeros(self.n, np.int64)
-        of_form = np.zeros((self.n, 3), np.int64)
-        masks = [torch.from_numpy(stored == form).float() for form in (IMAGE, TEXT, FUSED)]
-        with progress(f"mixed search, {what}", self.n) as advance:
-            for a, b in blocks(self.n, self.n):
-                scores = queries[a:b] @ gallery.T
-                limit = (queries[a:b] * own[a:b]).sum(1)
-                scores[torch.arange(b - a), torch.arange(a, b)] = -torch.inf
-                higher = torch.ge(scores, limit[:, None] - TIE).float()
-                every[a:b] = higher.sum(1).long().numpy()
-                if split:
-                    for form, mask in enumerate(masks):
-                        of_form[a:b, form] = (higher @ mask).long().numpy()
-                advance(b - a)
-        return every, of_form
 
 
 def fuse(image: Tensor, text: Tensor) -> Tensor:
     """Unit rows half way between."""
     return torch.nn.functional.normalize(image + text, dim=1)
-
-
-def _gain(ranked: NDArray[np.float64] | Ints, k: int) -> Floats:
-    """NDCG@k of one relevant document at these ranks; its ideal is 1."""
-    found: Floats = np.where(ranked <= k, 1 / np.log2(ranked + 1.0), 0.0)
-    return found
 
 
 def _ratios(given: Sequence[float]) -> list[float]:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from modalgap import checks
 from modalgap.embeddings import Embeddings, Pair
+from modalgap.embeddings.matching import only_match
 from modalgap.errors import InputError, NotApplicable, OptionError, quoted
 from modalgap.evaluate.base import Floats, Ints
 from modalgap.evaluate.ranks import Ranks, Relevant
@@ -299,8 +300,14 @@ def _groups(side: Embeddings, gallery: Embeddings | Pair, factor: str | None) ->
             f" {have(side.factors)}"
         )
     checks.needs(gallery.labels is None, "class prompts are no captions")
-    of = gallery.text_to_image
-    return np.arange(side.n) if of is None else of, gallery.matched_by
+    images, texts = (index.numpy() for index in gallery.matches)
+    of = only_match(texts, images, side.n)
+    if of is None:
+        raise NotApplicable(
+            "a text describes several images: factor must name the one that says which captions"
+            f" belong together; gallery has {have(side.factors)}"
+        )
+    return of, gallery.matched_by
 
 
 def _model(side: Embeddings, key: str) -> str:

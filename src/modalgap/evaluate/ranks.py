@@ -59,6 +59,16 @@ class Relevant:
         """(n,) relevant items of each query."""
         return np.diff(self.starts)
 
+    @property
+    def queries(self) -> Ints:
+        """(k,) the query of each of ``items``."""
+        return np.repeat(np.arange(len(self.starts) - 1), self.counts)
+
+    def where(self, kept: NDArray[np.bool_]) -> Relevant:
+        """Those of ``items`` that are ``kept`` (k,)."""
+        before = np.concatenate([[0], np.cumsum(kept)])
+        return Relevant(before[self.starts], self.items[kept])
+
     def part(self, a: int, b: int) -> Relevant:
         """Those of queries a … b."""
         starts = self.starts[a : b + 1]
@@ -66,9 +76,7 @@ class Relevant:
 
     def without(self, own: Ints) -> Relevant:
         """All but item ``own[q]`` for query q."""
-        kept = self.items != np.repeat(own, self.counts)
-        before = np.concatenate([[0], np.cumsum(kept)])
-        return Relevant(before[self.starts], self.items[kept])
+        return self.where(self.items != np.repeat(own, self.counts))
 
 
 @dataclass(frozen=True, eq=False)
@@ -182,13 +190,23 @@ def ranks(
             if itself:
                 block[torch.arange(b - a), torch.arange(a, b)] = -torch.inf
             first, last = relevant.starts[a], relevant.starts[b]
-            out[first:last] = _ranks(block, relevant, ignored, a, b)
+            out[first:last] = block_ranks(block, relevant, ignored, a, b)
             advance(b - a)
     return Ranks(some.astype(np.int64), starts.astype(np.int64), out)
 
 
-def _ranks(block: Tensor, relevant: Relevant, ignored: Relevant | None, a: int, b: int) -> Ints:
-    """Ranks of the relevant items of queries a … b, one after the other."""
+def block_ranks(
+    block: Tensor, relevant: Relevant, ignored: Relevant | None, a: int, b: int
+) -> Ints:
+    """Ranks of the relevant items of queries a … b, one query after the other, ascending.
+
+    Args:
+        block: (b - a, m) scores, which ``ignored`` overwrites.
+        relevant: which items count, for all queries.
+        ignored: items that are left out, query by query; relevant ones stay.
+        a: the first query of the block.
+        b: the query after its last.
+    """
     counts = relevant.counts[a:b]
     width = int(counts.max(initial=0))
     if width == 0:

@@ -54,8 +54,8 @@ def retrieve(
         relevant = Relevant.of(asked, found, len(queries))
         what = direction.replace("_", " ")
         ranked = ranks(queries, gallery, relevant, correct=correct, what=what)
-        # the captions of one image stand or fall together
-        clusters = ranked.queries if queries is x else images[ranked.queries]
+        # the captions of one image, and all that shares captions, are resampled together
+        clusters = pair.clusters[0 if queries is x else 1][ranked.queries]
         scores |= _numbers(direction, ranked, clusters, ks)
     return Outcome(scores)
 

@@ -121,11 +121,7 @@ class _Asked:
         self.chosen = known[checks.sample(len(known), cap, seed)]
         self.queries, self.stored = side.take(self.chosen), other.unit()
         self.correct = set(zip(asking.tolist(), found.tolist(), strict=True))
-        captions = pair.text_to_image is not None and not by_text
-        who = self.chosen.numpy()
-        self.clusters: Ints = (
-            pair.text_to_image[who] if captions and (pair.text_to_image is not None) else who
-        )
+        self.clusters: Ints = pair.clusters[0 if by_text else 1][self.chosen.numpy()]
 
     def right(self, answers: list[Ints]) -> Scores:
         """Share of queries answered with an item that matches."""
@@ -151,7 +147,7 @@ class _Asked:
                 f"other_text: must have shape ({text.n}, {text.dim}), one row for each text;"
                 f" got ({given.n}, {given.dim})"
             )
-        pair = Pair(self.pair.image, given, self.pair.text_to_image, self.pair.labels)
+        pair = self.pair.over(self.pair.image, given)
         return _Asked(pair, self.retrieved, self.cap, self.seed)
 
 

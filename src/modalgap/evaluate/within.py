@@ -2,7 +2,8 @@
 
 Numbers, per modality, each row asking for the others and itself left out: mean average precision,
 mAP@R (Musgrave et al. 2020), R-precision and R@1. Classes are labels, a factor, or, for captions,
-the image that they describe. Source: Mistretta et al. 2025, section 4.
+the image that they describe; for images that share captions, the caption. Source: Mistretta et al.
+2025, section 4.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from modalgap.embeddings import Embeddings, Pair
+from modalgap.embeddings.matching import only_match
 from modalgap.errors import NotApplicable, OptionError, quoted
 from modalgap.evaluate.base import Ints, Outcome, Scores, Task, TaskCard
 from modalgap.evaluate.ranks import Relevant, ranks
@@ -20,7 +22,7 @@ CARD = TaskCard(
     question="Do images find images of their class, and texts texts of theirs?",
     idea="mAP, mAP@R, R-precision and R@1 of each row among the others of its modality.",
     source="Mistretta et al. 2025, section 4; mAP@R: Musgrave et al. 2020",
-    needs="labels, a factor, or several captions an image",
+    needs="labels, a factor, several captions per image, or images that share captions",
     main=("map",),
 )
 
@@ -40,9 +42,8 @@ def _within(pair: Pair, *, factor: str | None = None) -> Outcome:
             reasons.append(f"no two {side.modality}s share a class")
             continue
         ranked = ranks(rows, rows, relevant, itself=True, what=f"among {side.modality}s")
-        # captions of one image are judged together; images one by one
-        of = pair.text_to_image if side is pair.text else None
-        clusters = ranked.queries if of is None else of[ranked.queries]
+        # captions of one image are resampled together; images of a class one by one
+        clusters = pair.clusters[0 if side is pair.image else 1][ranked.queries]
         for name, values in (
             ("map", ranked.average_precision()),
             ("map_at_r", ranked.average_precision_at_r()),
@@ -57,14 +58,21 @@ def _within(pair: Pair, *, factor: str | None = None) -> Outcome:
 
 
 def classes(pair: Pair, side: Embeddings, factor: str | None) -> Ints | None:
-    """Class of each row of a side, or None."""
+    """Class of each row of a side, or None.
+
+    By default labels. Of captions the image that they describe; of images that share captions
+    their caption, where each has one only.
+    """
     if factor is not None:
         if not isinstance(factor, str):
             raise OptionError(f"factor must be a name; got {quoted(factor)}")
         return side.factor(factor)[0].numpy() if factor in side.factors else None
-    if side is pair.image:
-        return pair.labels
-    return pair.text_to_image if pair.captions_per_image != 1 else None
+    if pair.labels is not None or pair.captions_per_image == 1:
+        return pair.labels if side is pair.image else None
+    images, texts = (index.numpy() for index in pair.matches)
+    if side is pair.text:
+        return only_match(texts, images, side.n)
+    return None if pair.pairs is None else only_match(images, texts, side.n)
 
 
 within = Task(CARD, _within)

@@ -12,6 +12,7 @@ import torch
 
 from modalgap._version import __version__
 from modalgap.embeddings import Embeddings, Pair
+from modalgap.embeddings.matching import only_match
 from modalgap.encode import Encoder
 from modalgap.errors import InputError, quoted
 from modalgap.invert.base import Given, Inversion
@@ -103,8 +104,10 @@ def known_features(
         if rows is data.text:
             factors["row"] = np.arange(rows.n)
             if data.labels is None:
-                owner = data.text_to_image
-                factors["image"] = np.arange(rows.n) if owner is None else owner
+                images, texts = (index.numpy() for index in data.matches)
+                owner = only_match(texts, images, rows.n)
+                if owner is not None:  # a factor has one value per row
+                    factors["image"] = owner
         elif data.labels is not None:
             factors["label"] = data.labels
     provenance = dict(rows.provenance)

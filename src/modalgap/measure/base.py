@@ -111,9 +111,9 @@ class Evidence:
     def __init__(self, pair: Pair, *, scatter: bool) -> None:
         self.pair = pair
         self._scatter = scatter
-        captions = None if pair.text_to_image is None else pair.matches[0]
-        self.image = Side(pair.image, scatter=scatter)
-        self.text = Side(pair.text, scatter=scatter, clusters=captions)
+        clusters = [torch.from_numpy(each) for each in pair.clusters]
+        self.image = Side(pair.image, scatter=scatter, clusters=clusters[0])
+        self.text = Side(pair.text, scatter=scatter, clusters=clusters[1])
         self._once: dict[str, Any] = {}
         self._mixed: dict[tuple[int, int, int], tuple[Tensor, Tensor]] = {}
 

@@ -57,7 +57,7 @@ def _batches(evidence: Evidence, batch: int, cap: int, seed: int) -> tuple[Tenso
     """Matched rows (B, batch, d) of both sides, in order, each image with its first text."""
     whole("batch", batch, 2)
     whole("cap", cap, 2)
-    image, text = evidence.pair.first_matches
+    image, text = evidence.pair.distinct_matches
     needs(
         evidence.pair.labels is None,
         "class prompts are shared, so a batch would hold false negatives",

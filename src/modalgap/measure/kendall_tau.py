@@ -58,7 +58,7 @@ def _kendall_tau(evidence: Evidence, *, cap: int = 500, seed: int = 0) -> Value:
             pair.text.take(found).double(),
         )
     else:
-        image, text = pair.first_matches
+        image, text = pair.distinct_matches
         chosen = sample(len(image), cap, seed)
         images, texts = (
             pair.image.take(image[chosen]).double(),

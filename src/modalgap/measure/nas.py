@@ -43,7 +43,7 @@ def _nas(evidence: Evidence, *, k: int = 10, cap: int = 30_000, seed: int = 0) -
     pair = evidence.pair
     evidence.resolved()
     needs(pair.labels is None, "class prompts have no items of their own to be neighbours of")
-    image, text = pair.first_matches
+    image, text = pair.distinct_matches
     needs(len(image) > k, f"it needs more than k={k} matched items; found {len(image)}")
     if k >= cap:
         needs(False, f"it needs more than k={k} items; cap allows {cap}")

@@ -35,6 +35,9 @@ CARD = Card(
 )
 
 
+LARGE = 64  # rows of a cluster from which a matrix product is faster
+
+
 def _uniformity(side: Side, *, cap: int = 10_000, seed: int = 0) -> Value:
     """At most ``cap`` rows, drawn with ``seed``: cost grows with their square."""
     whole("cap", cap, 2)
@@ -75,7 +78,13 @@ def _kernel_inside(
     inside = np.zeros(clusters)
     order = np.argsort(codes, kind="stable")
     ordered, sorted_codes = rows[torch.from_numpy(order)], codes[order]
-    for apart in range(1, int(np.bincount(codes).max())):
+    sizes = np.bincount(codes)
+    ends = np.cumsum(sizes)
+    for code in np.flatnonzero(sizes > LARGE):
+        inside[code] = _kernel_row_sums(ordered[ends[code] - sizes[code] : ends[code]]).sum()
+    small = sizes[codes[order]] <= LARGE
+    ordered, sorted_codes = ordered[torch.from_numpy(small)], sorted_codes[small]
+    for apart in range(1, int(np.where(sizes > LARGE, 0, sizes).max())):
         same = np.nonzero(sorted_codes[apart:] == sorted_codes[:-apart])[0]
         first = torch.from_numpy(same)
         cosine = (ordered[first] * ordered[first + apart]).sum(1).double()

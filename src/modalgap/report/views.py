@@ -205,6 +205,11 @@ def _matched(
     matched = across[torch.arange(len(own)), own]
     theirs = torch.zeros_like(across, dtype=torch.bool)
     theirs[torch.arange(len(own)), own] = True
+    if pair.pairs is not None:  # an image may match the first text of another
+        all_images, all_texts = pair.matches
+        kept = torch.isin(all_images, image) & torch.isin(all_texts, texts)
+        rows = torch.searchsorted(image, all_images[kept])
+        theirs[rows, torch.searchsorted(texts, all_texts[kept])] = True
     unmatched = across[~theirs]
     order = None
     if len(unmatched):

@@ -9,6 +9,7 @@ from typing import Any
 from modalgap.embeddings.rows import Rows
 
 SIDES = ("image", "text")
+MATCHES = ("text_to_image", "labels", "pairs")
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +40,7 @@ class Contents:
     text: Side | None = None
     text_to_image: Any = None
     labels: Any = None
+    pairs: Any = None
 
     @property
     def sides(self) -> dict[str, Side]:
@@ -49,6 +51,10 @@ class Contents:
     @property
     def matched_by(self) -> str:
         """Which kind of match the file gives, for messages."""
-        if self.text_to_image is not None:
-            return "text_to_image"
-        return "labels" if self.labels is not None else "rows"
+        return next((key for key in MATCHES if getattr(self, key) is not None), "rows")
+
+    @property
+    def matches(self) -> dict[str, Any]:
+        """The kinds of match that the file gives, by name."""
+        found = {key: getattr(self, key) for key in MATCHES}
+        return {key: value for key, value in found.items() if value is not None}

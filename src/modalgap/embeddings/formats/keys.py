@@ -13,12 +13,13 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from modalgap.embeddings.formats.contents import SIDES, Contents, Side
+from modalgap.embeddings.formats.contents import MATCHES, SIDES, Contents, Side
 from modalgap.embeddings.pair import Embeddings, Pair
 from modalgap.embeddings.rows import Rows
 from modalgap.errors import FileError, InputError, quoted
 
-FORMAT, VERSION = "modalgap", "1"
+FORMAT, VERSION = "modalgap", "2"  # the newest that is read
+WITH_PAIRS = "2"  # what a reader of version 1 would take as row i matching row i
 ALIASES = {
     "image": (
         "image", "images", "img", "img_emb", "image_emb", "image_embeds",
@@ -78,10 +79,7 @@ def decode(tensors: Tensors, source: str) -> Contents:
     }
     if not sides:
         raise nothing_found(source, sorted(tensors.names()))
-    matches = {
-        key: tensors.array(key) if key in tensors.names() else None
-        for key in ("text_to_image", "labels")
-    }
+    matches = {key: tensors.array(key) if key in tensors.names() else None for key in MATCHES}
     return Contents(source, sides.get("image"), sides.get("text"), **matches)
 
 
@@ -136,7 +134,8 @@ def provenance(metadata: Mapping[str, str], side: str) -> dict[str, str]:
 
 def describe(data: Pair | Embeddings) -> dict[str, str]:
     """The metadata of a file of ours."""
-    found = {"format": FORMAT, "version": VERSION}
+    pairs = isinstance(data, Pair) and data.pairs is not None
+    found = {"format": FORMAT, "version": WITH_PAIRS if pairs else "1"}
     for side, embeddings in sides_of(data).items():
         found[f"{side}_modality"] = embeddings.modality
         found |= {f"{side}.{key}": value for key, value in embeddings.provenance.items()}
@@ -149,10 +148,7 @@ def encode(data: Pair | Embeddings) -> dict[str, Rows | NDArray[Any]]:
     sides = sides_of(data)
     for side, embeddings in sides.items():
         found[side] = embeddings.rows
-    if isinstance(data, Pair) and data.text_to_image is not None:
-        found["text_to_image"] = data.text_to_image
-    if isinstance(data, Pair) and data.labels is not None:
-        found["labels"] = data.labels
+    found |= matches_of(data)
     for side, embeddings in sides.items():
         if embeddings.names is not None:
             found |= _encode_strings(f"{side}_names", embeddings.names)
@@ -162,6 +158,12 @@ def encode(data: Pair | Embeddings) -> dict[str, Rows | NDArray[Any]]:
                 _encode_strings(key, values.tolist()) if values.dtype.kind == "U" else {key: values}
             )
     return found
+
+
+def matches_of(data: Pair | Embeddings) -> dict[str, NDArray[np.int64]]:
+    """The matches of a pair by key; nothing where row i matches row i."""
+    kinds = {key: getattr(data, key) for key in MATCHES} if isinstance(data, Pair) else {}
+    return {key: value for key, value in kinds.items() if value is not None}
 
 
 def sides_of(data: Pair | Embeddings) -> dict[str, Embeddings]:

@@ -55,7 +55,7 @@ def write(data: Pair | Embeddings, file: IO[bytes]) -> Iterator[int]:
         [
             *((side, pa.list_(_value_type(found))) for side, found in sides.items()),
             *(
-                (name, pa.int64() if values.dtype.kind == "i" else pa.string())
+                (name, pa.list_(pa.int64()) if name == "pairs" else _column_type(values))
                 for name, values in columns.items()
             ),
         ],
@@ -113,6 +113,7 @@ class _Table:
             sides.get("text"),
             text_to_image=self._numbers("text_to_image"),
             labels=self._numbers("labels"),
+            pairs=self._pairs(),
         )
 
     def _side(self, side: str, key: str) -> Side:
@@ -187,6 +188,22 @@ class _Table:
         values: NDArray[Any] = column[:there].to_numpy()
         return values
 
+    def _pairs(self) -> NDArray[np.int64] | None:
+        """(k, 2) image and text, from the list of images of each text."""
+        column = self._column("pairs")
+        if column is None:
+            return None
+        where, there = self._where("pairs"), len(column) - column.null_count
+        kind = column.type
+        if not any(test(kind) for test in _LISTS) or not pa.types.is_integer(kind.value_type):
+            raise FileError(f"{where} must be lists of integers; found {kind}")
+        column = column[:there]
+        images = column.combine_chunks().flatten()
+        if column.null_count or images.null_count:
+            raise FileError(f"{where} must have its nulls at the end; found others")
+        counts = pc.list_value_length(column).to_numpy()
+        return np.stack([images.to_numpy(), np.repeat(np.arange(there), counts)], 1)
+
     def _factor(self, name: str, n: int) -> NDArray[Any]:
         column = self._column(name)
         if column is None or column[:n].null_count or len(column) - n != column.null_count:
@@ -219,17 +236,27 @@ def _strings(column: pa.ChunkedArray, where: str, n: int | None = None) -> list[
 
 def _columns(data: Pair | Embeddings) -> dict[str, NDArray[Any]]:
     """Everything but the vectors: one value a row of its side."""
-    found: dict[str, NDArray[Any]] = {}
-    if isinstance(data, Pair) and data.text_to_image is not None:
-        found["text_to_image"] = data.text_to_image
-    if isinstance(data, Pair) and data.labels is not None:
-        found["labels"] = data.labels
+    found: dict[str, NDArray[Any]] = dict(keys.matches_of(data))
+    if isinstance(data, Pair) and data.pairs is not None:
+        found["pairs"] = _images_of_texts(data.pairs, data.text.n)
     for side, embeddings in keys.sides_of(data).items():
         if embeddings.names is not None:
             found[f"{side}_name"] = np.array(embeddings.names, dtype=object)
         for name, values in embeddings.factors.items():
             found[f"{side}_factor_{keys.factor_name(name)}"] = values
     return found
+
+
+def _images_of_texts(pairs: NDArray[np.int64], m: int) -> NDArray[Any]:
+    """(m,) the images that match each text, as lists."""
+    order = np.argsort(pairs[:, 1], kind="stable")
+    found = np.empty(m, dtype=object)
+    found[:] = np.split(pairs[order, 0], np.searchsorted(pairs[order, 1], np.arange(1, m)))
+    return found
+
+
+def _column_type(values: NDArray[Any]) -> pa.DataType:
+    return pa.int64() if values.dtype.kind == "i" else pa.string()
 
 
 def _value_type(side: Embeddings) -> pa.DataType:

@@ -18,8 +18,8 @@ from modalgap.errors import FileError, InputError, quoted
 def join(parts: Sequence[Contents]) -> Contents:
     """One after the other, in the order given.
 
-    Rows, names and factors follow one another; ``text_to_image`` counts on through the images.
-    Shards that are matched by labels share one set of class prompts.
+    Rows, names and factors follow one another; row numbers in ``text_to_image`` and ``pairs``
+    count on through the shards. Shards that are matched by labels share one set of class prompts.
 
     Raises:
         FileError: shards that do not fit together, named.
@@ -30,15 +30,28 @@ def join(parts: Sequence[Contents]) -> Contents:
     source = f"{first.source} … {parts[-1].source}"
     for part in parts[1:]:
         _agree(first, part, "modalities", " and ".join(first.sides), " and ".join(part.sides))
-        _agree(first, part, "kind of match", first.matched_by, part.matched_by)
-    if first.matched_by == "labels":
+    kinds = {part.matched_by for part in parts}
+    for part in parts:
+        if len(part.sides) < 2 and part.matched_by != "rows":
+            raise FileError(
+                f"{part.source}: {part.matched_by} needs images and texts; found one of them"
+            )
+    several = "pairs" in kinds and "labels" not in kinds  # of pairs, the others are special cases
+    for part in parts[1:]:
+        if not several:
+            _agree(first, part, "kind of match", first.matched_by, part.matched_by)
+    if "labels" in kinds:
         return _join_labelled(parts, source)
-    if first.matched_by == "rows" and len(first.sides) == 2:
-        for part in parts:
+    for part in parts:
+        if part.matched_by == "rows" and len(first.sides) == 2:
             _same_length(part)
     sides = {side: _join_side(parts, side, source) for side in SIDES if side in first.sides}
-    matches = _count_on(parts) if first.text_to_image is not None else None
-    return Contents(source, sides.get("image"), sides.get("text"), text_to_image=matches)
+    matches: dict[str, Any] = {}
+    if several:
+        matches["pairs"] = _pairs_of_all(parts)
+    elif first.text_to_image is not None:
+        matches["text_to_image"] = _count_on(parts)
+    return Contents(source, sides.get("image"), sides.get("text"), **matches)
 
 
 def integers(values: Any, where: str, limit: int) -> NDArray[np.int64]:
@@ -75,30 +88,53 @@ def _same_length(part: Contents) -> None:
 def _count_on(parts: Sequence[Contents]) -> NDArray[np.int64]:
     before, found = 0, []
     for part in parts:
+        found.append(_owners(part) + before)
+        before += part.sides["image"].rows.shape[0]
+    return np.concatenate(found)
+
+
+def _owners(part: Contents) -> NDArray[np.int64]:
+    """(m,) the image of each text of a shard."""
+    n, m = part.sides["image"].rows.shape[0], part.sides["text"].rows.shape[0]
+    where = f"{part.source}: 'text_to_image'"
+    index = integers(part.text_to_image, where, n)
+    if len(index) != m:
+        raise FileError(f"{where} must have {m} values, one per text; found {len(index)}")
+    return index
+
+
+def _pairs_of_all(parts: Sequence[Contents]) -> NDArray[np.int64]:
+    """(k, 2) image and text, counted through all shards."""
+    before, found = np.zeros(2, np.int64), []
+    for part in parts:
         n, m = part.sides["image"].rows.shape[0], part.sides["text"].rows.shape[0]
-        where = f"{part.source}: 'text_to_image'"
-        index = integers(part.text_to_image, where, n)
-        if len(index) != m:
-            raise FileError(f"{where} must have {m} values, one a text; found {len(index)}")
-        found.append(index + before)
-        before += n
+        if part.matched_by == "rows":
+            rows = np.stack([np.arange(n)] * 2, 1)
+        elif part.matched_by == "text_to_image":
+            rows = np.stack([_owners(part), np.arange(m)], 1)
+        else:
+            where = f"{part.source}: 'pairs'"
+            given = np.asarray(part.pairs)
+            if given.ndim != 2 or given.shape[1] != 2:
+                raise FileError(f"{where} must have shape (k, 2); found {given.shape}")
+            rows = np.stack([integers(given[:, 0], where, n), integers(given[:, 1], where, m)], 1)
+        found.append(rows + before)
+        before += (n, m)
     return np.concatenate(found)
 
 
 def _join_labelled(parts: Sequence[Contents], source: str) -> Contents:
     first, labels = parts[0], []
-    prompts = first.text
+    prompts = first.sides["text"]
     for part in parts:
-        if part.image is None or part.text is None or prompts is None:
-            raise FileError(f"{part.source}: labels need images and texts; found one of them")
-        if not _same(prompts.rows, part.text.rows):
+        if not _same(prompts.rows, part.sides["text"].rows):
             raise FileError(
                 f"{first.source} and {part.source}: shards with labels must hold the same class"
                 " prompts; found others"
             )
         where = f"{part.source}: 'labels'"
-        index = integers(part.labels, where, part.text.rows.shape[0])
-        n = part.image.rows.shape[0]
+        index = integers(part.labels, where, prompts.rows.shape[0])
+        n = part.sides["image"].rows.shape[0]
         if len(index) != n:
             raise FileError(f"{where} must have {n} values, one an image; found {len(index)}")
         labels.append(index)

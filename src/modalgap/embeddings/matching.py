@@ -1,0 +1,204 @@
+"""Matching: which image matches which text, as arrays of row numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from modalgap.embeddings.rows import refuse_mask
+from modalgap.errors import InputError
+
+Ints = NDArray[np.int64]
+
+
+def array(values: object, what: str) -> NDArray[Any]:
+    """A numpy array of whatever the caller holds.
+
+    Raises:
+        InputError: rows of several lengths, a mask, or a dtype that numpy lacks.
+    """
+    refuse_mask(values, what)
+    try:
+        return values.numpy(force=True) if isinstance(values, Tensor) else np.asarray(values)
+    except (ValueError, TypeError) as error:  # ragged, or a dtype that numpy lacks
+        raise InputError(f"{what}: must be one flat array; numpy says: {error}") from None
+
+
+def matches_of(given: Mapping[str, object], n: int, m: int) -> dict[str, Ints]:
+    """Matches as a ``Pair`` keeps them: checked, and in the simplest of the equivalent forms.
+
+    Args:
+        given: at most one of ``text_to_image``, ``labels`` and ``pairs``.
+        n: number of images.
+        m: number of texts.
+
+    Returns:
+        ``text_to_image`` (m,), ``labels`` (n,) or ``pairs`` (k, 2); nothing where row i matches
+        row i. Pairs that give each text one image become ``text_to_image``.
+
+    Raises:
+        InputError: a wrong dtype or shape, no match at all, or a number out of range.
+    """
+    found: dict[str, Ints] = {}
+    if "text_to_image" in given:
+        what = "text_to_image"
+        found[what] = index_of(given[what], what, m, n, "texts", "images")
+    if "labels" in given:
+        found["labels"] = index_of(given["labels"], "labels", n, m, "images", "texts")
+    if "pairs" in given:
+        pairs = pairs_of(given["pairs"], "pairs", n, m)
+        owner = image_of_each(pairs, m)
+        if owner is None:
+            found["pairs"] = pairs
+        elif n != m or not np.array_equal(owner, np.arange(n)):
+            found["text_to_image"] = owner
+    return found
+
+
+def index_of(values: object, what: str, length: int, limit: int, own: str, other: str) -> Ints:
+    """One row number for each item of a side: (length,) integers in 0 … limit - 1.
+
+    Args:
+        values: the row numbers.
+        what: the name of the argument, for messages.
+        length: number of items of this side.
+        limit: number of rows of the other side.
+        own: what the items of this side are called in messages.
+        other: the same of the other side.
+
+    Raises:
+        InputError: a wrong dtype or shape, or a number out of range.
+    """
+    index = array(values, what)
+    if index.dtype.kind not in "iu":
+        raise InputError(f"{what}: must hold integers; got {index.dtype}")
+    if index.shape != (length,):
+        raise InputError(
+            f"{what}: must have shape ({length},), one for each of the {own}; got {index.shape}"
+        )
+    wrong = np.nonzero((index < 0) | (index >= limit))[0]
+    if len(wrong):
+        row = int(wrong[0])
+        raise InputError(
+            f"{what}: must lie in 0 … {limit - 1} (the {other}); row {row} holds {index[row]}"
+        )
+    return index.astype(np.int64)
+
+
+def pairs_of(values: object, what: str, n: int, m: int) -> Ints:
+    """Matches (k, 2) of an image and a text each, sorted by image, then text, each once.
+
+    Args:
+        values: (k, 2) row numbers, in any order; a match may be repeated.
+        what: the name of the argument, for messages.
+        n: number of images.
+        m: number of texts.
+
+    Raises:
+        InputError: a wrong dtype or shape, no match at all, or a number out of range.
+    """
+    found = array(values, what)
+    if found.ndim != 2 or found.shape[1] != 2:
+        raise InputError(f"{what}: must have shape (k, 2), image and text; got {found.shape}")
+    if not len(found):
+        raise InputError(f"{what}: must hold at least one match; got none")
+    if found.dtype.kind not in "iu":
+        raise InputError(f"{what}: must hold integers; got {found.dtype}")
+    for column, (limit, side) in enumerate(((n, "images"), (m, "texts"))):
+        wrong = np.flatnonzero((found[:, column] < 0) | (found[:, column] >= limit))
+        if len(wrong):
+            row = int(wrong[0])
+            raise InputError(
+                f"{what}: column {column} must lie in 0 … {limit - 1} (the {side}); row {row}"
+                f" holds {found[row, column]}"
+            )
+    flat = np.unique(found[:, 0].astype(np.int64) * m + found[:, 1].astype(np.int64))
+    return np.stack(np.divmod(flat, m), 1)
+
+
+def image_of_each(pairs: Ints, m: int) -> Ints | None:
+    """(m,) the image of each text, or None where a text has no image, or several."""
+    order = np.argsort(pairs[:, 1], kind="stable")
+    if not np.array_equal(pairs[order, 1], np.arange(m)):
+        return None
+    owner: Ints = pairs[order, 0]
+    return owner
+
+
+def only_match(own: Ints, other: Ints, size: int) -> Ints | None:
+    """The one match of each item of a side, or None where an item has several.
+
+    Args:
+        own: (k,) row of this side in each match.
+        other: (k,) row of the other side.
+        size: rows of this side.
+
+    Returns:
+        (size,) rows of the other side; items without a match have numbers beyond all of these.
+    """
+    if len(np.unique(own)) < len(own):
+        return None
+    found = np.arange(size) + int(other.max()) + 1
+    found[own] = other
+    return found
+
+
+def components(pairs: Ints, n: int, m: int) -> tuple[Ints, Ints]:
+    """Groups of items that share no match with items of another group.
+
+    An image and a text are in one group if they match, directly or through other items. An item
+    without a match is a group of its own.
+
+    Args:
+        pairs: (k, 2) image and text of each match.
+        n: number of images.
+        m: number of texts.
+
+    Returns:
+        The group of each image (n,) and of each text (m,), numbered by their first image.
+    """
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    edges = (pairs[:, 0], pairs[:, 1] + n)
+    graph = coo_array((np.ones(len(pairs), np.int8), edges), shape=(n + m, n + m))
+    _, found = connected_components(graph, directed=False)
+    _, first, codes = np.unique(found, return_index=True, return_inverse=True)
+    number = np.empty(len(first), np.int64)
+    number[np.argsort(first)] = np.arange(len(first))
+    groups = number[codes.reshape(-1)]
+    return groups[:n], groups[n:]
+
+
+def distinct(pairs: Ints, n: int, m: int) -> Ints:
+    """Rows of ``pairs`` such that no chosen image matches the text of another chosen row.
+
+    Images are taken in order, each with its first text that is still free.
+
+    Args:
+        pairs: (k, 2) image and text of each match, sorted by image, then text.
+        n: number of images.
+        m: number of texts.
+    """
+    starts = np.searchsorted(pairs[:, 0], np.arange(n + 1)).tolist()
+    order = np.argsort(pairs[:, 1], kind="stable")
+    images = pairs[order, 0].tolist()
+    ends = np.searchsorted(pairs[order, 1], np.arange(m + 1)).tolist()
+    texts = pairs[:, 1].tolist()
+    free_image, free_text = [True] * n, [True] * m
+    chosen = []
+    for image in range(n):
+        rows = range(starts[image], starts[image + 1])
+        row = next((i for i in rows if free_text[texts[i]]), None) if free_image[image] else None
+        if row is None:
+            continue
+        chosen.append(row)
+        for i in rows:
+            free_text[texts[i]] = False
+        for i in range(ends[texts[row]], ends[texts[row] + 1]):
+            free_image[images[i]] = False
+    return np.array(chosen, np.int64)
