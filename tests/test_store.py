@@ -131,14 +131,17 @@ class TestTwoFiles:
             ({"image": "a.npy", "text": "b.npy", "pairs": "t2i.npy"}, r"\(6,\).*got \(9,\)"),
             ({"image": "a.npy", "text": "long.npy", "pairs": "p.csv"}, r"p\.csv.*\.npy.*\.csv"),
             ({"image": "a.npy", "text": "long.npy", "pairs": "out.npy"}, "0 … 5.*row 8 holds 6"),
-            ({"image": "a.npy", "text": "long.npy", "pairs": "twice.npy"}, "each text 0 … 8 once"),
-            ({"image": "a.npy", "text": "long.npy", "pairs": "cube.npy"}, r"\(m, 2\).*\(1, 1, 1\)"),
+            (
+                {"image": "a.npy", "text": "long.npy", "pairs": "far.npy"},
+                "0 … 8.*row 0 holds 9",
+            ),
+            ({"image": "a.npy", "text": "long.npy", "pairs": "cube.npy"}, r"\(k, 2\).*\(1, 1, 1\)"),
         ],
     )
     def test_what_does_not_fit(self, arguments: dict[str, str], message: str) -> None:
         np.save("two.npy", np.stack([rows(), rows()]))
         np.save("out.npy", np.array([0, 1, 2, 3, 4, 5, 0, 0, 6]))
-        np.save("twice.npy", np.zeros((M, 2), int))
+        np.save("far.npy", np.array([[0, 9], [0, 0]]))
         np.save("cube.npy", np.zeros((1, 1, 1), int))
         with pytest.raises(errors.InputError, match=message):
             mg.load(**arguments)  # type: ignore[arg-type]

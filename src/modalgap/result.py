@@ -180,6 +180,8 @@ class Result(Answer, Mapping[str, Value]):
     def __str__(self) -> str:
         width = max((len(name) for name in self.measures), default=0)
         lines = [f"{name:<{width}}  {describe(value)}" for name, value in self.measures.items()]
+        if "repeats" in self.pair:
+            lines.append(f"note: {self.pair['repeats']['note']}")
         return "\n".join(lines)
 
 

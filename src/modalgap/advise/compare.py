@@ -25,7 +25,7 @@ from modalgap.close.base import Closer
 from modalgap.close.registry import CLOSERS
 from modalgap.close.scores import CORRECTIONS
 from modalgap.close.scores.base import CorrectionRule
-from modalgap.embeddings import Pair, describe_input
+from modalgap.embeddings import Pair, describe_input, joined
 from modalgap.embeddings.arrays import takes_pair
 from modalgap.embeddings.formats.files import parsing
 from modalgap.errors import FileError, NotApplicable, OptionError, quoted
@@ -65,7 +65,8 @@ def compare(
     """Compare ways of closing at the tasks that embeddings are used for.
 
     Args:
-        pair: both modalities, not closed yet; or two arrays: ``modalgap.compare(x, y)``.
+        pair: both modalities, not closed yet; or two arrays: ``modalgap.compare(x, y)``. Items that
+            repeat (same name, same vector) count as the same answer, as in ``evaluate``.
         only: names of closers and corrections, with options as in "shift:alpha=0.5", and names of
             tasks; or methods of your own of these kinds. Where a kind is not named, all of it that
             apply: ``only=["center", "project"]`` compares these two at every task, and
@@ -92,7 +93,8 @@ def compare(
     ways = _ways(closers, pair)
     wanted = chosen(tasks or TASKS_BY_DEFAULT)
     check_options(options, wanted)
-    fitted, judged = halves(pair, share, seed)
+    found = joined(pair)
+    fitted, judged = halves(found.pair, share, seed)
     with ExitStack() as stack:
         kept = None
         if work is not None:
@@ -129,7 +131,7 @@ def compare(
             "judged_images": judged.image.n,
             "judged_texts": judged.text.n,
         },
-        pair=describe_input(pair),
+        pair=describe_input(pair) | found.about(),
         versions=versions(),
     )
     if work is not None and not keep:

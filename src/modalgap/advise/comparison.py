@@ -134,6 +134,8 @@ class Comparison(Answer):
                 said = "–" if value is None else f"{value.value:.3f}{mark(entry.verdict(column))}"
                 cells.append(f"{said:>{size}}")
             lines.append(" ".join([f"{name:<{width}}", *cells]))
+        if "repeats" in self.pair:
+            lines.append(f"note: {self.pair['repeats']['note']}")
         return "\n".join(lines)
 
 

@@ -19,7 +19,7 @@ from modalgap import checks
 from modalgap.advise.comparison import label
 from modalgap.advise.trial import Closed, Way, halves
 from modalgap.arguments import checked
-from modalgap.embeddings import Pair, describe_input
+from modalgap.embeddings import Pair, describe_input, joined
 from modalgap.embeddings.arrays import takes_pair
 from modalgap.errors import NotApplicable, OptionError
 from modalgap.evaluate.base import Floats, Task, percentiles
@@ -168,7 +168,8 @@ def preflight(
 
     Args:
         pair: a sample of the embeddings in use, both modalities, matched; nothing is changed. Two
-            arrays are a pair: ``modalgap.preflight(x, y)``.
+            arrays are a pair: ``modalgap.preflight(x, y)``. Items that repeat (same name, same
+            vector) count as the same answer, as in ``evaluate``.
         only: "retrieval", "zeroshot", "mixed" or "quantised", or several; by default all that
             apply.
         seed: of the halves and of everything random.
@@ -181,7 +182,8 @@ def preflight(
     checks.whole("seed", seed, 0)
     jobs = _jobs(only)
     check_options(options, [TASKS[JOBS[job][0]] for job in jobs], FIXED)
-    folds = halves(pair, 0.5, seed)
+    found = joined(pair)
+    folds = halves(found.pair, 0.5, seed)
     measured = _measured(pair)
     verdicts: dict[str, Verdict] = {}
     skipped: dict[str, str] = {}
@@ -196,9 +198,11 @@ def preflight(
             advance(1)
     if not verdicts:
         raise NotApplicable("; ".join(f"{name}: {why}" for name, why in skipped.items()))
-    return Advice(
-        verdicts, _diagnosis(pair, measured), measured, skipped, describe_input(pair), versions()
-    )
+    diagnosis = _diagnosis(pair, measured)
+    if found.note:
+        diagnosis = (*diagnosis, f"{found.note[0].upper()}{found.note[1:]}.")
+    about = describe_input(pair) | found.about()
+    return Advice(verdicts, diagnosis, measured, skipped, about, versions())
 
 
 def _jobs(only: str | Iterable[str] | None) -> list[str]:

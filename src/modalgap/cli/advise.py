@@ -105,6 +105,7 @@ def compare(
         **_options(options, seed),
     )
     data.remark(found, paths)
+    data.repeats(result.pair)
     if output is not None and output.suffix.lower() == ".html":
         from modalgap.report.comparison import comparison_page
 

@@ -8,15 +8,37 @@ from typing import Annotated
 import typer
 
 from modalgap.cli import data
+from modalgap.errors import InputError
 
 
 def convert(
     source: Annotated[Path, typer.Argument(help="What to read: anything that measure reads.")],
     target: Annotated[Path, typer.Argument(help="What to write: .safetensors, .npz or .parquet.")],
+    join: Annotated[
+        bool,
+        typer.Option(
+            "--join-repeats",
+            help="Store items that repeat (same name, same vector) once, with all their matches.",
+        ),
+    ] = False,
     force: data.Force = False,
 ) -> None:
     """Rewrite embeddings in another format; values, matches and names stay as they are."""
+    from modalgap.embeddings import Pair, joined
     from modalgap.embeddings.store import load_any, save
 
     data.not_an_input(target, source)
-    typer.echo(save(load_any([source]), target, overwrite=force))
+    found = load_any([source])
+    if join:
+        if not isinstance(found, Pair):
+            raise InputError("--join-repeats needs two modalities; this is one")
+        done = joined(found)
+        said = [
+            f"{done.before[modality]:,} {modality}s joined to {len(rows):,}"
+            for modality, rows in done.rows.items()
+        ]
+        data.note("; ".join(said) or "no item repeats (same name, same vector)")
+        if done.dropped:
+            data.note(f"factors that differ within one text left out: {', '.join(done.dropped)}")
+        found = done.pair
+    typer.echo(save(found, target, overwrite=force))

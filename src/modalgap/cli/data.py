@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -32,7 +33,7 @@ Pairs = Annotated[
     Path | None,
     typer.Option(
         "--pairs",
-        help="The image of each text: integers (m,), or (m, 2) of image and text; .npy.",
+        help="Who matches whom, .npy: the image of each text (m,), or image and text (k, 2).",
         show_default=False,
     ),
 ]
@@ -82,7 +83,9 @@ def read(
             "give either PATH, or --image and --text; got " + ("both" if paths else "neither")
         )
     if pairs is not None and not (image and text):
-        raise InputError("--pairs goes with --image and --text; in a file it is text_to_image")
+        raise InputError(
+            "--pairs goes with --image and --text; in a file it is text_to_image or pairs"
+        )
     return load_any(paths or None, image=image, text=text, pairs=pairs)
 
 
@@ -95,10 +98,29 @@ def remark(found: Pair | Embeddings, paths: list[Path] | None) -> None:
         files = str(paths[0]) if len(paths) == 1 else f"{len(paths)} files, joined,"
         what = "holds" if len(paths) == 1 else "hold"
         note(f"{files} {what} one modality; taken as {sides[0].modality}s (see --image, --text)")
+    if isinstance(found, Pair) and (lost := _unmatched(found)):
+        note(f"without a match: {lost}")
     for side in sides:
         if not side.were_unit:
             low, high = side.norm_range
             note(f"{side.modality} rows were not unit (norms {low:.4g} to {high:.4g}); normalised")
+
+
+def _unmatched(pair: Pair) -> str:
+    """How many images and texts have no match; empty for none."""
+    if pair.labels is not None:  # a class without images is no item that is left out
+        return ""
+    counts = {
+        side.modality: side.n - len(set(index.tolist()))
+        for side, index in zip(pair.sides, pair.matches, strict=True)
+    }
+    return " and ".join(f"{count:,} {modality}s" for modality, count in counts.items() if count)
+
+
+def repeats(about: Mapping[str, Any]) -> None:
+    """A note on items that repeat, from what a result says of its input."""
+    if "repeats" in about:
+        note(about["repeats"]["note"])
 
 
 def not_an_input(output: Path, *inputs: Path | None) -> None:

@@ -97,6 +97,7 @@ def evaluate(
         found = data.read(paths, image, text, pairs)
         result, asked = _evaluated(found, only, options, data.given(seed=seed)), ""
         data.remark(found, paths)
+        data.repeats(result.pair)
     if json:
         typer.echo(result.to_json())
         return

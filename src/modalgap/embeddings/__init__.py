@@ -11,6 +11,7 @@ from modalgap.embeddings.moments import (
 )
 from modalgap.embeddings.pair import Embeddings, Pair
 from modalgap.embeddings.pick import pick, pick_images
+from modalgap.embeddings.repeats import join_repeats, joined
 
 __all__ = [
     "GROUPS",
@@ -20,6 +21,8 @@ __all__ = [
     "Pair",
     "PairMoments",
     "describe_input",
+    "join_repeats",
+    "joined",
     "moments",
     "pair_moments",
     "pick",

@@ -195,6 +195,8 @@ class Task(Method, Generic[Options]):
     ) -> Outcome:
         """Do the task.
 
+        Items that repeat count as the same answer, as in ``evaluate``.
+
         Args:
             data: a ``Pair``, or rows (n, d) of the first modality.
             text: rows (m, d) of the second modality.
@@ -207,9 +209,11 @@ class Task(Method, Generic[Options]):
             OptionError: an unknown option, or a value that it cannot take.
             NotApplicable: the pair lacks what the task needs.
         """
-        from modalgap.evaluate.verb import outcome
+        from modalgap.evaluate.verb import outcome, without_repeats
 
         if args:
             raise OptionError(f"options of {self.name} must be given by name; got {quoted(args)}")
         pair = pair_of(self.name, data, text, text_to_image=text_to_image, labels=labels)
-        return outcome(self, pair, options)
+        distinct, own, repeats = without_repeats(pair, options)
+        found = outcome(self, distinct, own)
+        return Outcome(found.scores, {**found.details, **repeats})

@@ -10,8 +10,9 @@ import numpy as np
 
 from modalgap import checks
 from modalgap.arguments import plain
-from modalgap.embeddings import Pair, describe_input
+from modalgap.embeddings import Embeddings, Pair, describe_input, joined
 from modalgap.embeddings.arrays import takes_pair
+from modalgap.embeddings.pick import pick as rows_at
 from modalgap.errors import NotApplicable, OptionError, quoted
 from modalgap.evaluate.base import Outcome, Task
 from modalgap.evaluate.registry import TASKS
@@ -33,6 +34,9 @@ def evaluate(pair: Pair, /, only: Only = None, *, seed: int = 0, **options: Any)
         **options: options of tasks (``retrieved``, ``ks``, ``sigmas`` …), given to each that has
             them.
 
+    Items that repeat (same name, same vector) count as the same answer, as if the pair had gone
+    through ``join_repeats``; ``result.pair["repeats"]`` says how many there are.
+
     Returns:
         A ``Result`` of values named ``task.number``, with 95 % bootstrap intervals over images.
         Tasks that do not apply are in ``skipped``; one asked for by name is an error.
@@ -46,17 +50,33 @@ def evaluate(pair: Pair, /, only: Only = None, *, seed: int = 0, **options: Any)
     check_options(options, wanted)
     values: dict[str, Value] = {}
     skipped: dict[str, str] = {}
+    distinct, options, repeats = without_repeats(pair, options)
     for task in wanted:
         own = {name: value for name, value in options.items() if name in task.options}
         try:
-            found = outcome(task, pair, {**own, "seed": seed})
+            found = outcome(task, distinct, {**own, "seed": seed})
         except NotApplicable as reason:
             if only is not None:
                 raise
             skipped[task.name] = str(reason).removeprefix(f"{task.name}: ")
             continue
         values |= as_values(task, found, {**task.options, **own}, seed)
-    return Result(values, skipped, describe_input(pair), versions())
+    return Result(values, skipped, describe_input(pair) | repeats, versions())
+
+
+def without_repeats(
+    pair: Pair, options: Mapping[str, Any]
+) -> tuple[Pair, dict[str, Any], dict[str, Any]]:
+    """The pair with each item once, options that fit it, and what a result says of it."""
+    found = joined(pair)
+    options = dict(options)
+    rows = found.rows.get(pair.text.modality)
+    if rows is not None and options.get("other_text") is not None:
+        other = options["other_text"]
+        other = other if isinstance(other, Embeddings) else Embeddings(other, pair.text.modality)
+        if other.n == pair.text.n:  # else the task says what it must be
+            options["other_text"] = rows_at(other, rows)
+    return found.pair, options, found.about()
 
 
 def check_options(

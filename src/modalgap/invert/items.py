@@ -13,11 +13,10 @@ import torch
 from modalgap._version import __version__
 from modalgap.embeddings import Embeddings, Pair
 from modalgap.embeddings.matching import only_match
+from modalgap.embeddings.repeats import SAME
 from modalgap.encode import Encoder
 from modalgap.errors import InputError, quoted
 from modalgap.invert.base import Given, Inversion
-
-SAME = 1e-4  # cosine distance up to which two rows of one name are one item said twice
 
 
 def side_of(data: Embeddings | Pair, method: Inversion) -> Embeddings:

@@ -1,0 +1,204 @@
+"""Items that repeat: one caption, or one image, that is stored in several rows.
+
+Two rows are one item if they have the same name and the same vector: exactly, or up to a cosine
+distance of ``SAME``, since a model gives one text slightly different features in different batches.
+Names alone are no proof, as two files may be called ``1.jpg``; nor are vectors alone, as a model
+that has collapsed gives every item the same. Images of other factors are other items. A text is the
+same text whatever its factors; those that differ among its rows are left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from modalgap.embeddings.matching import Ints
+from modalgap.embeddings.pair import CHUNK, Embeddings, Pair
+from modalgap.embeddings.pick import pick
+from modalgap.errors import InputError
+
+SAME = 1e-4  # cosine distance up to which two rows of one name are one item
+
+
+@dataclass(frozen=True, eq=False)
+class Joined:
+    """A pair with each item once.
+
+    Attributes:
+        pair: the pair.
+        rows: modality to the row (k,) of the original that each of its rows was; only where rows
+            were joined.
+        unnamed: modality to the number of rows that have no name and the vector of an earlier row;
+            these are not joined.
+        dropped: factors of texts that differ among the rows of one text, and are left out.
+        before: modality to its number of rows in the original.
+    """
+
+    pair: Pair
+    rows: Mapping[str, Ints]
+    unnamed: Mapping[str, int]
+    before: Mapping[str, int]
+    dropped: Sequence[str] = ()
+
+    @property
+    def note(self) -> str:
+        """One sentence for people; empty where nothing repeats."""
+        said = [
+            f"{self.before[modality]:,} {modality}s are {len(rows):,} distinct ones"
+            for modality, rows in self.rows.items()
+        ]
+        parts = []
+        if said:
+            parts.append(
+                f"{' and '.join(said)} (same name, same vector): repeated items count as the same"
+                " answer (modalgap convert --join-repeats stores each once)"
+            )
+        if self.dropped:
+            parts.append(
+                f"factors that differ among the rows of one text are left out:"
+                f" {', '.join(self.dropped)}"
+            )
+        parts += [
+            f"{count:,} of {self.before[modality]:,} {modality}s have the vector of an earlier one"
+            " and no names: they count as different items; add names, or matches (pairs), if they"
+            " are the same"
+            for modality, count in self.unnamed.items()
+        ]
+        return "; ".join(parts)
+
+    def about(self) -> dict[str, Any]:
+        """What a result says of it; plain JSON types. Empty where nothing repeats."""
+        if not self.note:
+            return {}
+        distinct = {modality: len(rows) for modality, rows in self.rows.items()}
+        counts = {"distinct": distinct, "unnamed": dict(self.unnamed)}
+        return {"repeats": {**counts, "dropped": list(self.dropped), "note": self.note}}
+
+
+def join_repeats(pair: Pair) -> Pair:
+    """The pair with each item once: rows that repeat an item are joined, with all their matches.
+
+    Args:
+        pair: n images and m texts. Class prompts and what they classify are left as they are.
+
+    Returns:
+        The pair itself where no item repeats. Else a pair of the distinct items, in the order of
+        their first rows, which match as ``pairs`` say.
+    """
+    return joined(pair).pair
+
+
+def joined(pair: Pair) -> Joined:
+    """The same, with what was joined."""
+    before = {side.modality: side.n for side in pair.sides}
+    if pair.labels is not None:
+        return Joined(pair, {}, {}, before)
+    first = [_first_rows(pair.image, by_factors=True), _first_rows(pair.text, by_factors=False)]
+    unnamed = {
+        side.modality: count
+        for side in pair.sides
+        if side.names is None and (count := _alike(side))
+    }
+    if all(each is None for each in first):
+        return Joined(pair, {}, unnamed, before)
+    sides, places, rows, dropped = [], [], {}, []
+    for side, each in zip(pair.sides, first, strict=True):
+        if each is None:
+            sides.append(side)
+            places.append(np.arange(side.n))
+            continue
+        kept, place = np.unique(each, return_inverse=True)
+        if len(kept) < 2:
+            raise InputError(
+                f"{side.source}: must hold at least two different items; all {side.n} rows are one"
+                f" {side.modality}"
+            )
+        sides.append(_distinct(side, kept, place.reshape(-1)))
+        dropped += sorted(set(side.factors) - set(sides[-1].factors))
+        places.append(place.reshape(-1))
+        rows[side.modality] = kept
+    image, text = (index.numpy() for index in pair.matches)
+    pairs = np.stack([places[0][image], places[1][text]], 1)
+    return Joined(Pair(sides[0], sides[1], pairs=pairs), rows, unnamed, before, dropped)
+
+
+def _distinct(side: Embeddings, kept: Ints, place: Ints) -> Embeddings:
+    """The rows ``kept`` (k,), where row i of the side is now row ``place[i]``."""
+    found = pick(side, kept)
+    factors = {
+        name: values
+        for name, values in found.factors.items()
+        if np.array_equal(values[place], side.factors[name])
+    }
+    return Embeddings(found.rows, side.modality, found.names, factors, side.provenance, side.source)
+
+
+def _first_rows(side: Embeddings, *, by_factors: bool) -> Ints | None:
+    """(n,) the first row of the same item; None where every row is another item."""
+    if side.names is None or len(set(side.names)) == side.n:
+        return None
+    factors = side.factors.values() if by_factors else ()
+    codes = _codes([np.array(side.names, dtype=object), *factors])
+    several = np.flatnonzero(np.bincount(codes)[codes] > 1)
+    first = np.arange(side.n)
+    if not len(several):
+        return None
+    exact = _codes([codes[several], _hashes(side, several)])
+    first[several] = _join(side, several, exact, bits=True)
+    left = several[first[several] == several]  # distinct vectors of one name
+    first[left] = _join(side, left, codes[left], bits=False)
+    first = first[first]  # what was joined to a row that was itself joined
+    return None if np.array_equal(first, np.arange(side.n)) else first
+
+
+def _join(side: Embeddings, rows: Ints, codes: Ints, *, bits: bool) -> Ints:
+    """(k,) of rows (k,): the first row of the same code if its vector is the same, else itself."""
+    _, where, back = np.unique(codes, return_index=True, return_inverse=True)
+    first = rows[where[back.reshape(-1)]]
+    found = rows.copy()
+    others = np.flatnonzero(first != rows)
+    for a in range(0, len(others), CHUNK):
+        part = others[a : a + CHUNK]
+        ours, theirs = torch.from_numpy(rows[part]), torch.from_numpy(first[part])
+        if bits:
+            same = (side.rows.take(ours) == side.rows.take(theirs)).all(1)
+        else:
+            cosine = torch.linalg.vecdot(side.take(ours).double(), side.take(theirs).double())
+            same = cosine >= 1 - SAME
+        kept = part[same.numpy()]
+        found[kept] = first[kept]
+    return found
+
+
+def _alike(side: Embeddings) -> int:
+    """How many rows have exactly the vector of an earlier row."""
+    rows = np.arange(side.n)
+    first = _join(side, rows, _codes([_hashes(side, rows)]), bits=True)
+    return int((first != rows).sum())
+
+
+def _hashes(side: Embeddings, rows: Ints) -> NDArray[np.uint64]:
+    """(k,) a hash of the bytes of each row, to find equal rows among many."""
+    odd = np.random.default_rng(0).integers(0, 2**63, 2 * side.dim, np.uint64) * 2 + 1
+    found = np.empty(len(rows), np.uint64)
+    for a in range(0, len(rows), CHUNK):
+        part = side.rows.take(torch.from_numpy(rows[a : a + CHUNK])).contiguous()
+        words = part.view(torch.int16 if part.element_size() == 2 else torch.int32).numpy()
+        unsigned = words.astype(np.int64).astype(np.uint64)
+        found[a : a + len(part)] = (unsigned * odd[: unsigned.shape[1]]).sum(1, dtype=np.uint64)
+    return found
+
+
+def _codes(columns: list[NDArray[Any]]) -> Ints:
+    """(n,) one number for each combination of values."""
+    code = np.zeros(len(columns[0]), np.int64)
+    for column in columns:
+        values, each = np.unique(column, return_inverse=True)
+        code = code * len(values) + each.reshape(-1)
+        code = np.unique(code, return_inverse=True)[1].reshape(-1)
+    return code
