@@ -11,7 +11,7 @@ from modalgap.arguments import checked
 from modalgap.atomic import check_target, replacing
 from modalgap.embeddings.formats import WRITERS, files, npy
 from modalgap.embeddings.formats.contents import Contents, Side
-from modalgap.embeddings.formats.find import Paths, called, read
+from modalgap.embeddings.formats.find import Paths, called, read, read_two
 from modalgap.embeddings.pair import Embeddings, Pair
 from modalgap.embeddings.rows import FileRows, MemoryRows, Rows, check_shape
 from modalgap.errors import FileError, InputError, OutputError
@@ -102,11 +102,14 @@ def load_any(
         raise InputError("path: must name a file, or image= and text= must; got nothing")
     sides = {}
     matches: dict[str, Any] = {}
-    for role, paths in (("image", image), ("text", text)):
-        if paths is not None:
-            contents = read(paths)
-            sides[role] = _only_side(contents, role)
-            matches |= contents.matches
+    named = {role: paths for role, paths in (("image", image), ("text", text)) if paths is not None}
+    if image is not None and text is not None and pairs is None:
+        whole = dict(zip(named, read_two(image, text), strict=True))
+    else:
+        whole = {role: read(paths) for role, paths in named.items()}
+    for role, contents in whole.items():
+        sides[role] = _only_side(contents, role)
+        matches |= contents.matches
     if pairs is not None:
         if len(sides) < 2 or matches:
             other = " and ".join(matches) or "one modality"

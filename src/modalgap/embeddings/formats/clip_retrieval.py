@@ -1,8 +1,9 @@
 """The output folder of clip-retrieval: numbered shards of images, texts and their metadata.
 
 ``img_emb/img_emb_0.npy``, ``text_emb/text_emb_0.npy`` and ``metadata/metadata_0.parquet``, with row
-i of one about row i of the others. Any of the three folders may be missing, but not both of the
-first two.
+i of one about row i of the others; or the same files in one folder. Any of the three kinds may be
+missing, but not both of the first two. Files are paired by their numbers. Shards without rows are
+left out.
 """
 
 from __future__ import annotations
@@ -11,53 +12,77 @@ from pathlib import Path
 
 from modalgap.embeddings.formats import npy
 from modalgap.embeddings.formats.contents import Contents, Side
-from modalgap.embeddings.formats.files import natural
-from modalgap.embeddings.formats.shards import join
+from modalgap.embeddings.formats.numbers import by_number, check_partners, refuse_unfinished
 from modalgap.errors import FileError
 
-_FOLDERS = {
-    "image": ("img_emb", "img_emb_*.npy"),
-    "text": ("text_emb", "text_emb_*.npy"),
-    "metadata": ("metadata", "*.parquet"),
+_KINDS = {  # folder, and the ending of its files
+    "image": ("img_emb", ".npy"),
+    "text": ("text_emb", ".npy"),
+    "metadata": ("metadata", ".parquet"),
 }
 _NAME_COLUMNS = {"image": "image_path", "text": "caption"}
 
 
 def is_one(folder: Path) -> bool:
-    """Whether ``folder`` looks like the output of clip-retrieval."""
-    return any((folder / _FOLDERS[side][0]).is_dir() for side in ("image", "text"))
+    """Whether ``folder`` is the output of clip-retrieval."""
+    both = (_KINDS["image"], _KINDS["text"])
+    return any((folder / name).is_dir() for name, _ in both) or all(
+        any(folder.glob(f"{name}_*{ending}")) for name, ending in both
+    )
 
 
-def read(folder: Path) -> Contents:
-    """Read every shard, in the order of their numbers."""
-    found = {
-        side: sorted((folder / name).glob(pattern), key=natural)
-        for side, (name, pattern) in _FOLDERS.items()
-    }
-    sides = {side: paths for side, paths in found.items() if paths and side != "metadata"}
-    if not sides:
+def read(folder: Path) -> list[Contents]:
+    """Read every shard, in the order of their numbers.
+
+    Raises:
+        FileError: no shards, a number that one kind has and another lacks, kinds that differ in
+            their rows, a temporary file, or a file that is damaged; it names them.
+    """
+    files = {kind: _files(folder, *names) for kind, names in _KINDS.items()}
+    some = {kind: paths for kind, paths in files.items() if paths}
+    if set(some) & {"image", "text"} and all(len(paths) == 1 for paths in some.values()):
+        lone = {kind: paths[0] for kind, paths in some.items()}
+        if not all(path.stem[-1:].isdecimal() for path in lone.values()):
+            return [_shard(lone)]
+    found = {kind: by_number(paths, f"{_KINDS[kind][0]}_0") for kind, paths in some.items()}
+    if set(found) <= {"metadata"}:
         raise FileError(
             f"{folder}: must hold img_emb/img_emb_*.npy or text_emb/text_emb_*.npy; found neither"
         )
-    metadata = found["metadata"]
-    counts = {side: len(paths) for side, paths in {**sides, "metadata": metadata}.items() if paths}
-    if len(set(counts.values())) > 1:
-        shown = ", ".join(f"{count} in {_FOLDERS[side][0]}" for side, count in counts.items())
-        raise FileError(f"{folder}: must hold as many shards in each folder; found {shown}")
-    shards = [
-        _shard({side: paths[i] for side, paths in sides.items()}, metadata[i] if metadata else None)
-        for i in range(len(next(iter(sides.values()))))
+    check_partners(str(folder), {_KINDS[kind][0]: paths for kind, paths in found.items()})
+    numbers = sorted(next(iter(found.values())))
+    return [_shard({kind: found[kind][number] for kind in found}) for number in numbers]
+
+
+def _files(folder: Path, name: str, ending: str) -> list[Path]:
+    """The files of one kind."""
+    inside = (folder / name).is_dir()
+    where = folder / name if inside else folder
+    try:
+        listed = [path for path in where.iterdir() if inside or path.name.startswith(f"{name}_")]
+    except OSError as error:
+        raise FileError(f"{where}: cannot be read ({error.strerror})") from error
+    refuse_unfinished(listed, (ending,))
+    paths = [
+        path for path in listed if path.suffix.lower() == ending and not path.name.startswith(".")
     ]
-    joined = join(shards)
-    return Contents(str(folder), joined.image, joined.text)
+    strange = [path for path in paths if name != "metadata" and not path.name.startswith(name)]
+    if strange:
+        raise FileError(
+            f"{min(strange)}: must be called {name}_NUMBER{ending}, as its neighbours; found"
+            f" {min(strange).name!r}"
+        )
+    return sorted(paths)
 
 
-def _shard(paths: dict[str, Path], metadata: Path | None) -> Contents:
-    sides = {side: _matrix(path) for side, path in paths.items()}
+def _shard(paths: dict[str, Path]) -> Contents:
+    """The files of one number."""
+    sides = {side: _matrix(path) for side, path in paths.items() if side != "metadata"}
     counts = {str(paths[side]): found.rows.shape[0] for side, found in sides.items()}
-    if metadata is not None:
+    if "metadata" in paths:
         from modalgap.embeddings.formats import parquet
 
+        metadata = paths["metadata"]
         counts[str(metadata)], strings = parquet.read_strings(
             metadata, [_NAME_COLUMNS[side] for side in sides]
         )
@@ -68,7 +93,8 @@ def _shard(paths: dict[str, Path], metadata: Path | None) -> Contents:
     if len(set(counts.values())) > 1:
         shown = ", ".join(f"{count} in {path}" for path, count in counts.items())
         raise FileError(f"shards of one number must have the same number of rows; found {shown}")
-    return Contents(" and ".join(map(str, paths.values())), sides.get("image"), sides.get("text"))
+    where = " and ".join(str(path) for kind, path in paths.items() if kind != "metadata")
+    return Contents(where, sides.get("image"), sides.get("text"))
 
 
 def _matrix(path: Path) -> Side:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -10,14 +11,58 @@ from modalgap.embeddings.formats import READERS, clip_retrieval
 from modalgap.embeddings.formats.contents import Contents
 from modalgap.embeddings.formats.files import natural, parsing, regular_file
 from modalgap.embeddings.formats.keys import ALIASES
+from modalgap.embeddings.formats.numbers import check_partners, numbers_of, refuse_unfinished
 from modalgap.embeddings.formats.shards import join
 from modalgap.errors import FileError, InputError
 
 Paths = str | Path | Sequence[str | Path]
+OWN = ".modalgap-"  # temporary files of an interrupted write of ours: the target is whole
 
 
 def read(paths: Paths) -> Contents:
-    """The contents of every file meant, joined in order."""
+    """The contents of every file that is meant, joined in order."""
+    return join(_parts(paths))
+
+
+def read_two(image: Paths, text: Paths) -> tuple[Contents, Contents]:
+    """The contents of the files of two modalities, of which row i matches row i.
+
+    Shards whose names differ by numbers are paired by these: the texts are put in the order of the
+    images.
+
+    Raises:
+        FileError: a number without a partner, or two shards of one number that differ in their
+            rows; it names them.
+    """
+    images, texts = _parts(image), _parts(text)
+    numbers = [numbers_of([part.source for part in parts]) for parts in (images, texts)]
+    matched = any(part.matches for part in (*images, *texts))
+    if numbers[0] is None or numbers[1] is None or matched:
+        return join(images), join(texts)
+    where = f"{called(image)} and {called(text)}"
+    for parts, own in ((images, numbers[0]), (texts, numbers[1])):
+        for part, number in zip(parts, own, strict=True):
+            other = parts[own.index(number)]
+            if other is not part:
+                raise FileError(
+                    f"{other.source} and {part.source}: shards must have different numbers;"
+                    " both are the same"
+                )
+    check_partners(where, {"image": numbers[0], "text": numbers[1]})
+    place = {number: i for i, number in enumerate(numbers[1])}
+    texts = [texts[place[number]] for number in numbers[0]]
+    for one, two in zip(images, texts, strict=True):
+        n, m = (next(iter(part.sides.values())).rows.shape[0] for part in (one, two))
+        if n != m:
+            raise FileError(
+                f"shards of one number must have the same number of rows; found {n} in"
+                f" {one.source}, {m} in {two.source}"
+            )
+    return join(images), join(texts)
+
+
+def _parts(paths: Paths) -> list[Contents]:
+    """The contents of every file that is meant, in order."""
     if not isinstance(paths, str | Path) and not (
         isinstance(paths, Sequence) and all(isinstance(each, str | Path) for each in paths)
     ):
@@ -25,7 +70,7 @@ def read(paths: Paths) -> Contents:
     several = [paths] if isinstance(paths, str | Path) else list(paths)
     if not several:
         raise InputError("path: must name at least one file; got an empty list")
-    return join([part for each in several for part in _read_one(each)])
+    return [part for each in several for part in _read_one(each)]
 
 
 def _read_one(path: str | Path) -> list[Contents]:
@@ -33,7 +78,7 @@ def _read_one(path: str | Path) -> list[Contents]:
     found = Path(path)
     if _is(found.is_dir) and found.suffix.lower() not in READERS:
         if clip_retrieval.is_one(found):
-            return [clip_retrieval.read(found)]
+            return clip_retrieval.read(found)
         return [_read_file(file) for file in _in_folder(found)]
     if glob.has_magic(str(path)) and not _is(found.exists):
         with parsing(found, "readable"):
@@ -56,16 +101,18 @@ def _read_file(path: Path) -> Contents:
 def _in_folder(folder: Path) -> list[Path]:
     """The shards of a folder: files of one known extension, in natural order."""
     try:
-        files = sorted(
-            (
-                file
-                for file in folder.iterdir()
-                if file.suffix.lower() in READERS and not file.name.startswith(".")
-            ),
-            key=natural,
-        )
+        listed = list(folder.iterdir())
     except OSError as error:
         raise FileError(f"{folder}: cannot be read ({error.strerror})") from error
+    refuse_unfinished([path for path in listed if not path.name.startswith(OWN)], READERS)
+    files = sorted(
+        (
+            file
+            for file in listed
+            if file.suffix.lower() in READERS and not file.name.startswith(".")
+        ),
+        key=natural,
+    )
     kinds = sorted({file.suffix.lower() for file in files})
     if not files:
         raise FileError(
@@ -74,13 +121,31 @@ def _in_folder(folder: Path) -> list[Path]:
         )
     if len(kinds) > 1:
         raise FileError(f"{folder}: must hold shards of one format; found {', '.join(kinds)}")
-    stems = {file.stem.lower() for file in files}
+    _all_of_count(files)
+    stems = {re.sub("[-_.0-9]+$", "", file.stem.lower()) for file in files}
     if all(stems & set(aliases) for aliases in ALIASES.values()):
         raise FileError(
-            f"{folder}: must hold shards of the same kind; found one file a modality"
-            f" ({', '.join(sorted(stems))}): give them as image= and text="
+            f"{folder}: must hold shards of the same kind; found files of two modalities"
+            f" ({', '.join(sorted(stems)[:5])}): give them as image= and text="
         )
     return files
+
+
+def _all_of_count(files: Sequence[Path]) -> None:
+    """Refuse shards NAME-00000-of-00003 of which some are missing."""
+    there: dict[tuple[str, int], set[int]] = {}
+    for file in files:
+        match = re.fullmatch("(.*)-([0-9]+)-of-([0-9]+)", file.stem)
+        if match is not None:
+            there.setdefault((match[1], int(match[3])), set()).add(int(match[2]))
+    for (name, count), numbers in there.items():
+        missing = [number for number in range(count) if number not in numbers]
+        if missing and max(numbers) < count:
+            shown = ", ".join(map(str, missing[:5]))
+            raise FileError(
+                f"{files[0].parent}: must hold all {count} shards of {name}; {len(missing)} are"
+                f" missing: {shown}{' …' if len(missing) > 5 else ''}"
+            )
 
 
 def called(paths: Paths) -> str:

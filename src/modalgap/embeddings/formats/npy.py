@@ -59,6 +59,8 @@ def read(path: Path) -> Contents:
     if len(shape) == 3 and shape[0] == 2:
         image, text = _rows(path, header)
         return Contents(str(path), Side(image), Side(text))
+    if shape == (0,):  # no rows: numpy's array of an empty list
+        return Contents(str(path), Side(MemoryRows(torch.empty(0, 0))))
     if len(shape) == 2:
         return Contents(str(path), Side(_rows(path, header)[0]))
     raise FileError(

@@ -229,7 +229,7 @@ def _strings(column: pa.ChunkedArray, where: str, n: int | None = None) -> list[
     kind = column.type
     if pa.types.is_dictionary(kind):
         kind = kind.value_type
-    if not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
+    if not (pa.types.is_null(kind) or pa.types.is_string(kind) or pa.types.is_large_string(kind)):
         raise FileError(f"{where} must be strings; found {kind}")
     return [value or "" for value in column[:n].to_pylist()]
 

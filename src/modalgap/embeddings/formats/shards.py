@@ -16,7 +16,7 @@ from modalgap.errors import FileError, InputError, quoted
 
 
 def join(parts: Sequence[Contents]) -> Contents:
-    """One after the other, in the order given.
+    """One after the other, in the order given; those without rows are left out.
 
     Rows, names and factors follow one another; row numbers in ``text_to_image`` and ``pairs``
     count on through the shards. Shards that are matched by labels share one set of class prompts.
@@ -24,10 +24,13 @@ def join(parts: Sequence[Contents]) -> Contents:
     Raises:
         FileError: shards that do not fit together, named.
     """
-    first = parts[0]
     if len(parts) == 1:
-        return first
-    source = f"{first.source} … {parts[-1].source}"
+        return parts[0]
+    source, count = f"{parts[0].source} … {parts[-1].source}", len(parts)
+    parts = [part for part in parts if any(s.rows.shape[0] for s in part.sides.values())]
+    if not parts:
+        raise FileError(f"{source}: must hold at least one row; all {count} shards are empty")
+    first = parts[0]
     for part in parts[1:]:
         _agree(first, part, "modalities", " and ".join(first.sides), " and ".join(part.sides))
     kinds = {part.matched_by for part in parts}
@@ -154,6 +157,8 @@ def _same(one: Rows, two: Rows) -> bool:
 
 
 def _join_side(parts: Sequence[Contents], key: str, source: str) -> Side:
+    some = [part for part in parts if part.sides[key].rows.shape[0]]
+    parts = some or parts[:1]  # nulls of any type stand for the names of no rows
     sides = [part.sides[key] for part in parts]
     first = sides[0]
     for part, side in zip(parts, sides, strict=True):
