@@ -92,6 +92,7 @@ class Closer(Method, Generic[Options]):
         text: Rows | None = None,
         text_to_image: ArrayLike | Tensor | None = None,
         labels: ArrayLike | Tensor | None = None,
+        pairs: ArrayLike | Tensor | None = None,
         *args: Options.args,
         **options: Options.kwargs,
     ) -> Pair:
@@ -102,6 +103,7 @@ class Closer(Method, Generic[Options]):
             text: rows (m, d) of the second modality.
             text_to_image: (m,) the image of each text.
             labels: (n,) the text of each image.
+            pairs: (k, 2) an image and a text that match.
             *args: none: options go by name.
             **options: the closer's own.
 
@@ -112,5 +114,7 @@ class Closer(Method, Generic[Options]):
 
         if args:
             raise OptionError(f"options of {self.name} must be given by name; got {quoted(args)}")
-        data = pair_of(self.name, pair, text, text_to_image=text_to_image, labels=labels)
+        data = pair_of(
+            self.name, pair, text, text_to_image=text_to_image, labels=labels, pairs=pairs
+        )
         return close(data, self, **options)

@@ -190,6 +190,7 @@ class Task(Method, Generic[Options]):
         text: Rows | None = None,
         text_to_image: ArrayLike | Tensor | None = None,
         labels: ArrayLike | Tensor | None = None,
+        pairs: ArrayLike | Tensor | None = None,
         *args: Options.args,
         **options: Options.kwargs,
     ) -> Outcome:
@@ -202,6 +203,7 @@ class Task(Method, Generic[Options]):
             text: rows (m, d) of the second modality.
             text_to_image: (m,) the image of each text.
             labels: (n,) the text of each image.
+            pairs: (k, 2) an image and a text that match.
             *args: none: options go by name.
             **options: the task's own.
 
@@ -213,7 +215,9 @@ class Task(Method, Generic[Options]):
 
         if args:
             raise OptionError(f"options of {self.name} must be given by name; got {quoted(args)}")
-        pair = pair_of(self.name, data, text, text_to_image=text_to_image, labels=labels)
+        pair = pair_of(
+            self.name, data, text, text_to_image=text_to_image, labels=labels, pairs=pairs
+        )
         distinct, own, repeats = without_repeats(pair, options)
         found = outcome(self, distinct, own)
         return Outcome(found.scores, {**found.details, **repeats})

@@ -176,7 +176,7 @@ def features_of(
 ) -> Features:
     """Features of arrays, as unit rows; gradients of tensors are kept."""
     if isinstance(image, Pair):
-        if text is not None or image.text_to_image is not None or image.labels is not None:
+        if text is not None or image.matched_by != "rows":
             raise InputError(f"{what}: a Pair must be matched row by row, and be given alone")
         pair = image
         image, text = pair.image.unit(), pair.text.unit()

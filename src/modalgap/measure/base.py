@@ -257,6 +257,7 @@ class Measure(Method, Generic[Options]):
         text: Rows | None = None,
         text_to_image: ArrayLike | Tensor | None = None,
         labels: ArrayLike | Tensor | None = None,
+        pairs: ArrayLike | Tensor | None = None,
         factors: Mapping[str, Any] | None = None,
         *args: Options.args,
         **options: Options.kwargs,
@@ -269,6 +270,7 @@ class Measure(Method, Generic[Options]):
             text: (m, d) array or ``Embeddings``.
             text_to_image: (m,) image of each text.
             labels: (n,) text of each image.
+            pairs: (k, 2) an image and a text that match.
             factors: name to (n,) values known of each row (measures of one modality).
             *args: none: options go by name.
             **options: the measure's own.
@@ -280,7 +282,7 @@ class Measure(Method, Generic[Options]):
             raise OptionError(f"options of {self.name} must be given by name; got {quoted(args)}")
         self.check_options(options)
         if self.per_modality and not self.between:
-            if isinstance(image, Pair) or _given(text, text_to_image, labels):
+            if isinstance(image, Pair) or _given(text, text_to_image, labels, pairs):
                 raise InputError(f"{self.name} is a number of one modality; give it one array")
             if isinstance(image, Embeddings) and factors is not None:
                 raise InputError("factors: Embeddings hold their own; give them there")
@@ -288,7 +290,9 @@ class Measure(Method, Generic[Options]):
             return self.run(Side(side, scatter=self.scatter), options)
         if factors is not None:
             raise InputError(f"factors: {self.name} has no use for them")
-        pair = pair_of(self.name, image, text, text_to_image=text_to_image, labels=labels)
+        pair = pair_of(
+            self.name, image, text, text_to_image=text_to_image, labels=labels, pairs=pairs
+        )
         evidence = Evidence(pair, scatter=self.scatter)
         if not self.between:
             return self.run(evidence, options)
