@@ -229,9 +229,10 @@ def pair_moments(pair: Pair, *, scatter: bool = False) -> PairMoments:
         pair: n images and m texts.
         scatter: also the (d, d) scatter matrices.
     """
-    groups = min(GROUPS, pair.image.n)
+    independent = pair.image.n
     if pair.pairs is not None:
-        groups = min(groups, 1 + max(int(each.max()) for each in pair.clusters))
+        independent = 1 + max(int(each.max()) for each in pair.clusters)
+    groups = min(GROUPS, independent)
     image = _Sums(pair.dim, groups, scatter)
     text = _Sums(pair.dim, groups, scatter)
     matched = torch.zeros(3, groups + 1, dtype=torch.float64)
