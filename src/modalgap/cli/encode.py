@@ -99,6 +99,10 @@ Workers = Annotated[
 Strict = Annotated[
     bool, typer.Option("--strict", help="Stop at the first item that cannot be encoded.")
 ]
+KeepRepeats = Annotated[
+    bool,
+    typer.Option("--keep-repeats", help="Give identical captions and identical images a row each."),
+]
 
 
 def encode(
@@ -137,6 +141,7 @@ def encode(
     batch_size: BatchSize = None,
     workers: Workers = None,
     strict: Strict = False,
+    keep_repeats: KeepRepeats = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print what was read, written and left out as JSON.")
     ] = False,
@@ -162,6 +167,7 @@ def encode(
         batch_size=batch_size,
         workers=workers,
         strict=strict,
+        keep_repeats=keep_repeats,
         force=force,
     )
     if as_json:
@@ -224,6 +230,8 @@ def remark(done: Encoded) -> None:
     speed = (total - done.resumed) / max(done.seconds, 1e-9)
     again = f"; {done.resumed:,} were there already" if done.resumed else ""
     data.note(f"encoded {what} in {done.seconds:.1f} s, {speed:,.0f} a second{again}")
+    for note in done.notes:
+        data.note(note)
     if done.cut:
         data.note(f"{done.cut:,} texts were longer than the model's context and lost their end")
     new = done.skipped[len(done.source.missing) :]  # the others were named when the run began

@@ -12,6 +12,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from modalgap.arguments import checked
 from modalgap.data.media import Chosen, Kind, Media
+from modalgap.embeddings.formats.contents import MATCHES
+from modalgap.embeddings.matching import pairs_of
 from modalgap.errors import InputError, OptionError
 
 Ints = NDArray[np.int64]
@@ -27,6 +29,7 @@ class Source:
         media: n images (or sounds, or documents), or None for a source of texts alone.
         texts: m captions or, where ``labels`` is given, class names; None for media alone.
         text_to_image: (m,) the image that each caption describes.
+        pairs: (k, 2) an image and a caption that match: for captions of several images.
         labels: (n,) the class of each image.
         factors: what is known of each image, name to n values.
         text_factors: the same of each text.
@@ -40,8 +43,8 @@ class Source:
         unused: files that were found beside the items and not read, with the reason.
         unused_columns: columns that could be kept as factors and were not.
 
-    With both sides and neither match, row i matches row i. Captions are put in the order of their
-    images; their own order stays within an image.
+    With both sides and no matches, row i matches row i. Captions of ``text_to_image`` are put in
+    the order of their images; their own order stays within an image.
 
     Raises:
         InputError: a value of a wrong type, lengths or indices that do not fit together, or a
@@ -65,6 +68,7 @@ class Source:
     notes: tuple[str, ...] = ()
     unused: tuple[tuple[str, str], ...] = ()
     unused_columns: tuple[str, ...] = ()
+    pairs: ArrayLike | None = None
 
     def __post_init__(self) -> None:
         self._check_types()
@@ -89,7 +93,12 @@ class Source:
             check_template(template)
         if n is None or m is None:
             return
-        if self.labels is not None:
+        given = [key for key in MATCHES if getattr(self, key) is not None]
+        if len(given) > 1:
+            raise InputError(f"{self.name}: {' and '.join(given)}: give one of them")
+        if self.pairs is not None:
+            object.__setattr__(self, "pairs", pairs_of(self.pairs, f"{self.name}: pairs", n, m))
+        elif self.labels is not None:
             labels = _indices(self.labels, f"{self.name}: labels", n, m)
             object.__setattr__(self, "labels", labels)
         elif self.text_to_image is not None:
@@ -133,6 +142,17 @@ class Source:
         sides += [] if self.texts is None else [f"{len(self.texts)} {self.text_modality}s"]
         return f"Source({self.name!r}, {' and '.join(sides)})"
 
+    @property
+    def matches(self) -> Ints:
+        """(k, 2) the images and texts that match, ordered by image; for a source of both."""
+        if self.pairs is not None:
+            return np.asarray(self.pairs)
+        n, m = len(self.media or ()), len(self.texts or ())
+        if self.labels is not None:
+            return np.stack([np.arange(n), np.asarray(self.labels)], 1)
+        owner = np.arange(m) if self.text_to_image is None else np.asarray(self.text_to_image)
+        return np.stack([owner, np.arange(m)], 1)
+
     def _order(self, images: Ints) -> None:
         """Captions in the order of their images."""
         order = np.argsort(images, kind="stable")
@@ -162,6 +182,11 @@ class Source:
         }
         if self.labels is not None:
             changes["labels"] = np.asarray(self.labels)[kept]
+        elif self.pairs is not None:
+            own = self.matches[np.isin(self.matches[:, 0], kept)]
+            theirs, place = np.unique(own[:, 1], return_inverse=True)
+            changes |= self._texts(theirs)
+            changes["pairs"] = np.stack([np.searchsorted(kept, own[:, 0]), place.reshape(-1)], 1)
         elif self.text_to_image is not None:
             owner = np.asarray(self.text_to_image)
             theirs = np.flatnonzero(np.isin(owner, kept))

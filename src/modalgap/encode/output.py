@@ -16,6 +16,7 @@ from modalgap.data.media import files_of
 from modalgap.data.source import Source
 from modalgap.embeddings.formats import WRITERS
 from modalgap.embeddings.pair import Embeddings, Pair
+from modalgap.embeddings.pick import pick_images
 from modalgap.embeddings.rows import MemoryRows, SomeRows
 from modalgap.embeddings.store import save
 from modalgap.errors import OutputError
@@ -63,13 +64,18 @@ def _shards(data: Pair | Embeddings, target: Path) -> list[tuple[Path, Pair | Em
 
 
 def _slice(data: Pair | Embeddings, start: int, stop: int) -> Pair | Embeddings:
-    """Images [start, stop) and their texts; class prompts all stay."""
+    """Images [start, stop) and their texts; class prompts all stay.
+
+    A text of images in several shards is in each of them.
+    """
     if isinstance(data, Embeddings):
         return _some(data, start, stop)
+    owner = data.text_to_image
+    if data.pairs is not None or (owner is not None and (np.diff(owner) < 0).any()):
+        return pick_images(data, np.arange(start, stop))
     image = _some(data.image, start, stop)
     if data.labels is not None:
         return Pair(image, data.text, labels=data.labels[start:stop])
-    owner = data.text_to_image
     if owner is None:
         return Pair(image, _some(data.text, start, stop))
     a, b = np.searchsorted(owner, [start, stop])  # texts lie in the order of their images

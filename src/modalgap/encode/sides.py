@@ -13,8 +13,10 @@ import PIL
 import xxhash
 from numpy.typing import NDArray
 
+from modalgap.data.repeats import first_of
 from modalgap.data.source import Source
 from modalgap.embeddings.pair import Embeddings, Pair
+from modalgap.embeddings.pick import pick
 from modalgap.embeddings.rows import Rows
 from modalgap.encode.engine import Engine
 from modalgap.encode.parts import Parts
@@ -29,9 +31,17 @@ class Sides:
     """
 
     def __init__(
-        self, source: Source, engine: Engine, templates: tuple[str, ...], work: Path
+        self,
+        source: Source,
+        engine: Engine,
+        templates: tuple[str, ...],
+        work: Path,
+        *,
+        keep_repeats: bool = False,
     ) -> None:
         self.source, self.engine, self.templates = source, engine, templates
+        self.keep_repeats = keep_repeats
+        self.notes: list[str] = []
         dim, dtype = engine.encoder.dim, engine.stored
         self.media = Parts(work, "media", dim, dtype)
         self.text = Parts(work, "text", dim, dtype)
@@ -43,9 +53,9 @@ class Sides:
             self.images = self.media.kept()
             skipped += [(source.media.names[i], why) for i, why in self.media.failed()]
         self.asked: NDArray[np.int64] | None = None
-        self.owner: NDArray[np.int64] | None = None
+        self.matches: NDArray[np.int64] | None = None
         if source.texts is not None:
-            self.asked, self.owner = self._texts_of_images()
+            self.asked, self.matches = self._texts_of_images()
             texts = [source.texts[i] for i in self.asked]
             engine.texts(texts, templates, self.text)
             lost = [(texts[i], why) for i, why in self.text.failed()]
@@ -57,14 +67,16 @@ class Sides:
         self.cut = self.text.cut()
 
     def _texts_of_images(self) -> tuple[NDArray[np.int64], NDArray[np.int64] | None]:
-        """Which texts to encode, and the row of the image of each."""
+        """Which texts to encode, and matches (k, 2) of image rows and places among these texts."""
         every = np.arange(len(self.source.texts or ()))
         if self.images is None or self.source.labels is not None:
             return every, None
-        matches = self.source.text_to_image
-        owner = every if matches is None else np.asarray(matches)
-        asked = every[np.isin(owner, self.images)]
-        return asked, np.searchsorted(self.images, owner[asked])
+        matches = self.source.matches
+        lost = np.setdiff1d(matches[:, 1], matches[np.isin(matches[:, 0], self.images), 1])
+        asked = np.setdiff1d(every, lost)
+        matches = matches[np.isin(matches[:, 0], self.images)]
+        rows = np.searchsorted(self.images, matches[:, 0])
+        return asked, np.stack([rows, np.searchsorted(asked, matches[:, 1])], 1)
 
     def data(self) -> Pair | Embeddings:
         """The pair, its rows still in the parts."""
@@ -75,11 +87,37 @@ class Sides:
             return found
         if self.source.labels is not None:
             return Pair(image, text, labels=np.asarray(self.source.labels)[self.images])
-        assert self.owner is not None  # noqa: S101 - as above
-        owner = self.owner[self.text.kept()]
-        if np.array_equal(owner, np.arange(image.n)):
-            return Pair(image, text)
-        return Pair(image, text, text_to_image=owner)
+        assert self.matches is not None  # noqa: S101 - as above
+        kept = self.text.kept()
+        images, texts = self.matches[np.isin(self.matches[:, 1], kept)].T
+        matches = np.stack([images, np.searchsorted(kept, texts)], 1)
+        first = np.arange(image.n) if self.keep_repeats else self._same_images(image)
+        if np.array_equal(first, np.arange(image.n)):
+            return Pair(image, text, pairs=matches)
+        rows, place = np.unique(first, return_inverse=True)
+        matches[:, 0] = place.reshape(-1)[matches[:, 0]]
+        return Pair(pick(image, rows), text, pairs=matches)
+
+    def _same_images(self, image: Embeddings) -> NDArray[np.int64]:
+        """(n,) the first row of the same bytes and factors."""
+        what = f"{image.modality}s"
+        stored = [bytes(each) for each in self.media.digests()]
+        first = first_of(list(zip(stored, *image.factors.values(), strict=True)))
+        different, distinct = len(set(stored)), len(np.unique(first))
+        if distinct < 2 and image.n > 1:
+            self.notes.append(f"all {what} are the same one; kept apart")
+            return np.arange(image.n)
+        if distinct < image.n:
+            self.notes.append(
+                f"{image.n:,} {what} are {distinct:,} distinct ones (same bytes); identical {what}"
+                " were joined (--keep-repeats keeps them apart)"
+            )
+        if apart := distinct - different:
+            names = ", ".join(image.factors)
+            self.notes.append(
+                f"{apart:,} identical {what} differ in their factors ({names}); kept apart"
+            )
+        return first
 
     def _media_side(self) -> Embeddings | None:
         source, kept = self.source, self.images

@@ -19,6 +19,7 @@ from modalgap.arguments import checked
 from modalgap.data.find import read
 from modalgap.data.imagenet import templates as imagenet_templates
 from modalgap.data.media import state
+from modalgap.data.repeats import join_texts
 from modalgap.data.source import Source, check_template
 from modalgap.data.summary import facts, grouped
 from modalgap.embeddings.pair import Embeddings, Pair
@@ -56,6 +57,7 @@ class Options:
     batch_size: int | None = None
     workers: int | None = None
     strict: bool = False
+    keep_repeats: bool = False
     overwrite: bool = False
 
 
@@ -73,6 +75,7 @@ class Encoded:
         resumed: how many items an earlier run had done.
         cut: how many texts were longer than the model's context.
         source: what was read.
+        notes: what was joined while encoding, one short sentence each.
     """
 
     data: Pair | Embeddings
@@ -83,6 +86,7 @@ class Encoded:
     resumed: int
     cut: int
     source: Source
+    notes: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """What was read, written and left out, as plain JSON types."""
@@ -94,6 +98,7 @@ class Encoded:
             "skipped": [{"name": name, "reason": reason} for name, reason in self.skipped],
             "listing": None if self.listing is None else str(self.listing),
             "cut": self.cut,
+            "joined": list(self.notes),
             "resumed": self.resumed,
             "seconds": round(self.seconds, 3),
         }
@@ -111,6 +116,7 @@ def encode(
     batch_size: int | None = None,
     workers: int | None = None,
     strict: bool = False,
+    keep_repeats: bool = False,
     overwrite: bool = False,
 ) -> Pair | Embeddings:
     """Encode images and captions with any CLIP-like model.
@@ -129,6 +135,9 @@ def encode(
         batch_size: items a forward pass; by default 32 on the CPU and 256 elsewhere.
         workers: processes that decode; by default one a processor, at most 8.
         strict: stop at the first item that cannot be encoded, rather than skip and list it.
+        keep_repeats: give identical captions, and identical images, a row each. By default they are
+            joined: a row for each distinct one, with the matches of all (``pair.pairs``). Class
+            names, and the images of classes, are never joined.
         overwrite: replace the file, and throw away unfinished work of other settings.
 
     Returns:
@@ -147,6 +156,7 @@ def encode(
         batch_size=batch_size,
         workers=workers,
         strict=strict,
+        keep_repeats=keep_repeats,
         overwrite=overwrite,
     )
     done = run(source, model, output, options)
@@ -189,6 +199,8 @@ def run(
     if options.strict and found.missing:
         name, why = found.missing[0]
         raise InputError(f"{found.name}: {name}: {why}")
+    if not options.keep_repeats:
+        found = join_texts(found)
     sentences = _templates(options.template, found)
     _check_classes(found)
     encoder = load_model(model, seed=seed)
@@ -205,7 +217,7 @@ def run(
         work = stack.enter_context(work_folder(folder, plan, anew=options.overwrite, said=HASHED))
         if on_start is not None:
             on_start(found)
-        sides = Sides(found, engine, sentences, work)
+        sides = Sides(found, engine, sentences, work, keep_repeats=options.keep_repeats)
         try:
             data = sides.data()
         except FileError:  # damaged parts
@@ -232,6 +244,7 @@ def run(
         resumed=sides.resumed,
         cut=sides.cut,
         source=found,
+        notes=tuple(sides.notes),
     )
 
 
@@ -263,11 +276,12 @@ def state_of(source: Source) -> str:
 
 
 def _hashes(source: Source) -> dict[str, str]:
+    pairs = None if source.pairs is None else np.asarray(source.pairs).ravel()
     return {
         "media": _hash(state(source.media) if source.media is not None else ()),
         "texts": _hash(source.texts or ()),
         "matches": _hash(
-            map(str, np.asarray(_first(source.labels, source.text_to_image, [])).tolist())
+            map(str, np.asarray(_first(source.labels, source.text_to_image, pairs, [])).tolist())
         ),
     }
 

@@ -147,7 +147,7 @@ def inversion(
 def _of_model(run: Run, mad: Mad, advance: Callable[[int], None]) -> dict[str, dict[str, Value]]:
     captions = captions_of(run.config.data.captions)
     encoder = load_model(run.spec)
-    options = Options(batch_size=256, workers=0, overwrite=True)
+    options = Options(batch_size=256, workers=0, keep_repeats=True, overwrite=True)
     held = encode(looks_of(mad, captions, looks=LOOKS), run.spec, None, options).data
     bank = encode(looks_of(mad, captions, looks=BANK, split="train"), run.spec, None, options).data
     assert isinstance(held, Pair)  # noqa: S101 - the source has both sides

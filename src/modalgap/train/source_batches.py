@@ -191,15 +191,11 @@ class SourceBatches:
 
 
 def _captions_of(source: Source) -> list[Ints]:
-    """The texts of each image."""
+    """The texts of each image, ascending."""
     assert source.media is not None  # noqa: S101 - the caller has looked
     n = len(source.media)
-    if source.labels is not None:
-        return [np.array([label]) for label in np.asarray(source.labels)]
-    if source.text_to_image is None:
-        return [np.array([i]) for i in range(n)]
-    owner = np.asarray(source.text_to_image)
-    return np.split(np.arange(len(owner)), np.searchsorted(owner, np.arange(1, n)))
+    images, texts = source.matches.T  # ascending by image, then text
+    return np.split(texts, np.searchsorted(images, np.arange(1, n)))
 
 
 Make = Callable[[int, list[int]], Callable[[], Any]]
