@@ -640,3 +640,42 @@ class TestElsewhere:
         single = Pair(x, x, text_to_image=[0, 0, 1, 1, 2, 2])
         found = known_features(single, single.text, x, None)
         assert found.factors["image"].tolist() == [0, 0, 1, 1, 2, 2]
+
+
+class TestTraining:
+    def held_out(self, texts: list[str], described: Any = None) -> Any:
+        from modalgap.train.batches import HeldOut
+
+        return HeldOut(
+            images=torch.zeros(len(texts), 3, 2, 2), texts=texts, factors={}, prompts={},
+            described=described,
+        )  # fmt: skip
+
+    def match(self, held_out: Any, x: Floats, y: Floats) -> float:
+        from modalgap.train.watch import accuracies
+
+        towers: Any = torch.nn.Linear(1, 1)
+        return accuracies(towers, Pair(x, y), held_out, None)["match"]
+
+    def test_match_counts_every_right_answer(self) -> None:
+        """Two pictures of one caption, whose rows are the same: each is the answer to both."""
+        y = np.eye(3)[[0, 0, 1, 2]]
+        texts = ["a", "a", "b", "c"]
+        assert self.match(self.held_out(texts), y, y) == 1
+        assert self.match(self.held_out(["a", "d", "b", "c"]), y, y) == 0.5  # ties are wrong
+        assert self.match(self.held_out(texts), y[[2, 1, 2, 3]], y) == 0.75
+
+    def test_captions_that_describe_several_images(self) -> None:
+        """Text 1 describes image 0 too, beside its own text; so does what is the same as text 1."""
+        described = np.eye(4, dtype=bool)
+        described[0, 1] = True
+        found = self.held_out(["a", "b", "c", "b"], described)
+        assert found.right.tolist() == [
+            [True, True, False, True],
+            [False, True, False, True],
+            [False, False, True, False],
+            [False, True, False, True],
+        ]
+        y = np.eye(4)
+        assert self.match(found, y[[3, 1, 2, 3]], y) == 1
+        assert self.match(self.held_out(["a", "b", "c", "d"]), y[[3, 1, 2, 3]], y) == 0.75

@@ -54,12 +54,25 @@ class HeldOut:
         texts: n captions.
         factors: what is known of each pair; ``object`` names the object.
         prompts: factor to the captions of each of its values: accuracy is measured with their mean.
+        described: (n, n) whether text j, as the source has it, describes image i; None where text i
+            describes image i alone.
     """
 
     images: Tensor
     texts: Sequence[str]
     factors: Mapping[str, Sequence[str]]
     prompts: Mapping[str, Mapping[str, Sequence[str]]]
+    described: NDArray[np.bool_] | None = None
+
+    @property
+    def right(self) -> NDArray[np.bool_]:
+        """(n, n) whether text j is a right answer for image i; identical texts are one answer."""
+        _, codes = np.unique(np.array(list(self.texts), dtype=object), return_inverse=True)
+        same: NDArray[np.bool_] = codes.reshape(-1)[:, None] == codes.reshape(-1)
+        if self.described is None:
+            return same
+        found: NDArray[np.bool_] = (self.described.astype(np.float32) @ same) > 0
+        return found
 
 
 class Batches(Protocol):

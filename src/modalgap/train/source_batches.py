@@ -155,7 +155,11 @@ class SourceBatches:
             names = [f"{i} {name}" for i, name in enumerate(self.texts)]
             known["class"] = [names[np.asarray(labels)[r]] for r in factors]
             prompts["class"] = {name: self._sentences(i) for i, name in enumerate(names)}
-        return HeldOut(images=torch.stack(images), texts=texts, factors=known, prompts=prompts)
+        drawn = [self._drawn(row, 0) for row in factors]
+        return HeldOut(
+            images=torch.stack(images), texts=texts, factors=known, prompts=prompts,
+            described=np.stack([np.isin(drawn, self.of_image[row]) for row in factors]),
+        )  # fmt: skip
 
     def _parts(self, first: int, last: int) -> Iterator[tuple[int, int, list[int]]]:
         """(step, epoch, positions) of what this process prepares, in parts."""
@@ -176,14 +180,18 @@ class SourceBatches:
     def _caption(self, row: int, epoch: int) -> str:
         """One of the captions of an image, transformed."""
         rng = self.share.rng(DRAW, epoch, row)
-        texts = self.of_image[row]
-        which = int(texts[rng.integers(len(texts))])
+        which = self._drawn(row, epoch, rng)
         if self.source.labels is not None:
             sentences = self._sentences(which)
             text = sentences[rng.integers(len(sentences))]
         else:
             text = self.texts[which]
         return self.transform(text, rng) if self.transform else text
+
+    def _drawn(self, row: int, epoch: int, rng: np.random.Generator | None = None) -> int:
+        """Which of the captions of an image."""
+        texts = self.of_image[row]
+        return int(texts[(rng or self.share.rng(DRAW, epoch, row)).integers(len(texts))])
 
     def _sentences(self, which: int) -> list[str]:
         name = self.texts[which]

@@ -75,7 +75,8 @@ def right(
 def accuracies(towers: Towers, pair: Pair, held_out: HeldOut, tokenizer: Any) -> dict[str, float]:
     """Share of the images that ``right`` finds.
 
-    Where there are no prompts: the share of images whose caption is nearest, as ``match``.
+    Where there are no prompts: the share of images of which a right caption is nearest, as
+    ``match``. Identical captions, and all captions of an image, are right answers.
     """
     device = next(towers.parameters()).device
     images = pair.image.take(torch.arange(pair.image.n))
@@ -86,8 +87,9 @@ def accuracies(towers: Towers, pair: Pair, held_out: HeldOut, tokenizer: Any) ->
     found = right(images, held_out.prompts, held_out.factors, embed)
     if not found:
         cosine = images @ pair.text.take(torch.arange(pair.text.n)).T
-        own = cosine.diagonal().unsqueeze(1)
-        found["match"] = (cosine >= own).sum(1) == 1  # ties are wrong
+        wrong = ~torch.from_numpy(held_out.right)
+        best = cosine.masked_fill(wrong, -torch.inf).amax(1, keepdim=True)
+        found["match"] = ~((cosine >= best) & wrong).any(1)  # ties with a wrong one are wrong
     return {factor: float(each.double().mean()) for factor, each in found.items()}
 
 
