@@ -5,6 +5,10 @@ BIN := .venv/bin
 UV_VERSION := 0.13.8
 LOCK := requirements.lock
 
+# Byte code is kept, also where the shell says otherwise: without it each start compiles again what
+# it imports, which takes longer than most commands.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help demo test check format bench docs lock chromium clean
 
@@ -15,7 +19,7 @@ help:  ## what each target does
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "modalgap needs Python 3.11 or newer; set PYTHON=..." >&2; exit 1; }
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
-	VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/uv pip install --quiet --require-hashes -r $(LOCK)
+	VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/uv pip install --quiet --compile-bytecode --require-hashes -r $(LOCK)
 	VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/uv pip install --quiet --no-deps --no-build-isolation -e .
 	@touch $@
 
@@ -23,7 +27,7 @@ demo: .venv/ready  ## a first run: two small models, their gaps, and a report (2
 	$(BIN)/modalgap demo -o demo
 
 test: .venv/ready chromium  ## every test
-	$(BIN)/pytest -n auto --dist loadfile
+	$(BIN)/pytest -n auto --dist worksteal
 
 check: .venv/ready  ## lint, format, strict types, import layers, docs (warnings are errors)
 	$(BIN)/ruff check .

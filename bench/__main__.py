@@ -26,12 +26,12 @@ def main(names: list[str]) -> int:
         print(f"unknown case {unknown[0]!r}; known: {', '.join(CASES)}", file=sys.stderr)
         return 2
     print(f"{platform.machine()}, {os.cpu_count()} cores, torch {torch.__version__}\n")
-    print(f"{'':4}{'case':<58}{'measured':>12}{'target':>12}")
+    print(f"{'':4}{'case':<72}{'measured':>12}{'target':>12}")
     missed = 0
     for name in names or CASES:
         for row in CASES[name]():
             print(
-                f"{'ok' if row.met else 'NO':4}{row.what:<58}{row.measured:>12}{row.target:>12}",
+                f"{'ok' if row.met else 'NO':4}{row.what:<72}{row.measured:>12}{row.target:>12}",
                 flush=True,
             )
             missed += not row.met

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 import modalgap as mg
+from bench.busy import busy_machine, startup
 from bench.clock import Row, peak_growth, seconds
 from bench.closing import fits, leaderboard, maps, recall, within
 from bench.encoding import encode_captions, encode_images
@@ -216,26 +217,6 @@ def neighbours() -> list[Row]:
     ]
 
 
-def startup() -> list[Row]:
-    """How long help takes, and importing the package."""
-
-    def run(*arguments: str) -> Callable[[], object]:
-        return lambda: subprocess.run([sys.executable, *arguments], check=True, capture_output=True)
-
-    shown, imported, nothing = seconds(
-        run("-m", "modalgap", "--help"), run("-c", "import modalgap"), run("-c", "")
-    )
-    return [
-        Row("modalgap --help", f"{shown:.2f} s", "< 0.5 s", shown < 0.5),
-        Row(
-            "import modalgap, beyond bare python",
-            f"{imported - nothing:.3f} s",
-            "< 0.1 s",
-            imported - nothing < 0.1,
-        ),
-    ]
-
-
 def _alone(module: str, *arguments: str) -> str:
     """What a module prints when run in a process of its own, so that memory is its own."""
     done = subprocess.run(
@@ -261,4 +242,5 @@ CASES: dict[str, Callable[[], list[Row]]] = {
     "training": training,
     "inverting": inverting,
     "startup": startup,
+    "busy": busy_machine,
 }

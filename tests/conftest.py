@@ -21,6 +21,7 @@ import pytest  # noqa: E402
 from commands import Run  # noqa: E402
 from hypothesis import HealthCheck, settings  # noqa: E402
 from numpy.typing import NDArray  # noqa: E402
+from patience import LIMIT  # noqa: E402
 
 SHARED = Path(__file__).resolve().parent.parent.parent / "shared" / "data"
 
@@ -57,28 +58,59 @@ def coco() -> NDArray[np.float32]:
     return np.asarray(np.load(find_shared("clip_coco500.npy")))
 
 
-@pytest.fixture(scope="session")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder that ``modalgap demo`` leaves: a real run, once for all tests and workers."""
-    root = tmp_path_factory.getbasetemp()
+def once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
+    """A folder made by the first test process that asks for it, for all of them."""
+    root = factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
         root = root.parent
-    folder = root / "demo-of-all" / "demo"
-    folder.parent.mkdir(exist_ok=True)
-    with (root / "demo.lock").open("w") as lock:
+    folder = root / f"{name}-for-all" / name
+    with (root / f"{name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (folder / "stdout.txt").exists():
-            free = {k: v for k, v in os.environ.items() if not k.endswith("_NUM_THREADS")}
-            done = subprocess.run(
-                [sys.executable, "-m", "modalgap", "demo", "-o", str(folder)],
-                capture_output=True,
-                text=True,
-                env=free,
-                timeout=900,
-                check=False,
-            )
-            assert done.returncode == 0, done.stderr
-            (folder / "stdout.txt").write_text(done.stdout)
+        if not (folder.parent / "made").exists():
+            folder.parent.mkdir(exist_ok=True)
+            make(folder)
+            (folder.parent / "made").touch()
+    return folder
+
+
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder that ``modalgap demo`` leaves: a real run."""
+
+    def make(folder: Path) -> None:
+        free = {k: v for k, v in os.environ.items() if not k.endswith("_NUM_THREADS")}
+        done = subprocess.run(
+            [sys.executable, "-m", "modalgap", "demo", "-o", str(folder)],
+            capture_output=True,
+            text=True,
+            env=free,
+            timeout=LIMIT,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        (folder / "stdout.txt").write_text(done.stdout)
+
+    return once(tmp_path_factory, "demo", make)
+
+
+@pytest.fixture(scope="session")
+def small_demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same files of a few steps on few digits: for tests that need some models and pairs."""
+    from modalgap.study import story
+
+    settings = ("steps=20", "batch=64", "data.limit=300")
+    return once(tmp_path_factory, "small", lambda folder: story(folder, settings=settings, jobs=1))
+
+
+TRAINED = ("calibrate_scores",)  # examples that need a model of many steps: test_demo runs them
+
+
+def beside(demo: Path, folder: Path) -> Path:
+    """``folder`` with a demo in it, as after ``make demo``."""
+    (folder / "demo").mkdir()
+    for path in demo.glob("*.safetensors"):
+        (folder / "demo" / path.name).symlink_to(path)
+    (folder / "demo" / "runs").symlink_to(demo / "runs")
     return folder
 
 

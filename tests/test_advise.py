@@ -8,7 +8,6 @@ import runpy
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from patience import until
 
 import modalgap as mg
 from modalgap import errors
@@ -215,11 +215,9 @@ def test_a_killed_command_goes_on(tmp_path: Path) -> None:
     whole = subprocess.run([*command, str(tmp_path / "w.json")], capture_output=True, check=False)
     assert whole.returncode == 0, whole.stderr
     output = tmp_path / "o.json"
-    running = subprocess.Popen([*command, str(output)], stdout=subprocess.DEVNULL)
+    running = subprocess.Popen([*command, str(output)], stdout=subprocess.DEVNULL, text=True)
     folder = tmp_path / "o.json.parts"
-    until = time.monotonic() + 60
-    while len(list(folder.glob("*.safetensors"))) < 3 and time.monotonic() < until:
-        time.sleep(0.01)
+    until(lambda: len(list(folder.glob("*.safetensors"))) >= 3, running)
     os.kill(running.pid, signal.SIGKILL)
     running.wait()
     assert not output.exists()

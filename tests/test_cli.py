@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from commands import Run
+from patience import LIMIT
 
 import modalgap as mg
 from modalgap.measure import MEASURES
@@ -184,7 +185,7 @@ def test_a_closed_pipe_is_quiet(npz: Path) -> None:
     assert reader.stderr is not None
     reader.stdout.close()  # head(1) that wants nothing
     assert reader.stderr.read() == b""
-    assert reader.wait(60) in (0, 1)
+    assert reader.wait(LIMIT) in (0, 1)
     reader.stderr.close()
 
 

@@ -1,4 +1,4 @@
-"""Every example is run; every command in the documents is run; the README shows real output."""
+"""Every example is run; every command in the documents is run."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Any
 
 import open_clip
 import pytest
+from conftest import TRAINED, beside
 from PIL import Image
 
 from modalgap.cli import main
@@ -24,12 +25,9 @@ NUMBER = re.compile(r"-?\d+\.?\d*(?:e-?\d+)?")
 
 
 @pytest.fixture
-def place(demo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder that looks as it does after ``make demo``."""
-    (tmp_path / "demo").mkdir()
-    for path in demo.glob("*.safetensors"):
-        (tmp_path / "demo" / path.name).symlink_to(path)
-    (tmp_path / "demo" / "runs").symlink_to(demo / "runs")
+def place(small_demo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder that looks as it does after ``make demo``, with some photos."""
+    beside(small_demo, tmp_path)
     (tmp_path / "photos").mkdir()
     for i, colour in enumerate(("red", "green", "blue")):
         Image.new("RGB", (40, 30), colour).save(tmp_path / "photos" / f"{i}.jpg")
@@ -38,7 +36,9 @@ def place(demo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path", [path for path in EXAMPLES if path.stem not in TRAINED], ids=lambda path: path.stem
+)
 def test_example_runs(
     path: Path, place: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -97,21 +97,6 @@ def test_commands_that_need_weights_are_commands(
     architecture, _, weights = asked["model"].removeprefix("open_clip:").rpartition("/")
     assert weights in open_clip.list_pretrained_tags_by_model(architecture)
     assert asked["source"] in ("photos", *DATASETS)
-
-
-def test_readme_code_is_the_quickstart_and_its_output_is_real(
-    place: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    code = (ROOT / "examples" / "quickstart.py").read_text(encoding="utf-8")
-    assert f"```python\n{code}```" in readme
-    shown = readme.split(f"```python\n{code}```")[1].split("```text\n")[1].split("```")[0]
-    runpy.run_path(str(ROOT / "examples" / "quickstart.py"))
-    real = capsys.readouterr().out
-    assert NUMBER.sub("#", shown).split() == NUMBER.sub("#", real).split()
-    # another machine's arithmetic, or another number of processors, trains a little differently
-    ours, theirs = ([float(each) for each in NUMBER.findall(text)] for text in (shown, real))
-    assert ours == pytest.approx(theirs, rel=0.25, abs=0.05)
 
 
 def test_readme_tree_is_the_tree() -> None:

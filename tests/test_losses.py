@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 import torch
+from patience import LIMIT
 from torch import Tensor
 from torch.nn import functional
 
@@ -536,7 +537,7 @@ def processes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         [sys.executable, str(script), str(folder)],
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=LIMIT,
         check=False,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
     )

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from patience import LIMIT
 from playwright.sync_api import sync_playwright
 
 import modalgap as mg
@@ -38,9 +39,16 @@ def browser() -> Iterator[Any]:
             pytest.fail(reason)
         pytest.skip(reason)
     with sync_playwright() as play:
-        started = play.chromium.launch(executable_path=found, args=QUIET)
+        started = play.chromium.launch(executable_path=found, args=QUIET, timeout=1000 * LIMIT)
         yield started
         started.close()
+
+
+def page(browser: Any, **options: Any) -> Any:
+    """A new page in a context of its own."""
+    context = browser.new_context(**options)
+    context.set_default_timeout(1000 * LIMIT)
+    return context.new_page()
 
 
 @pytest.fixture(scope="module")
@@ -74,8 +82,7 @@ def page_file(request: pytest.FixtureRequest) -> Path:
 def test_the_page_opens(browser: Any, page_file: Path, scheme: str, width: int) -> None:
     said: list[str] = []
     asked: list[str] = []
-    context = browser.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme)
-    opened = context.new_page()
+    opened = page(browser, viewport={"width": width, "height": 800}, color_scheme=scheme)
     opened.on("console", lambda message: said.append(message.text))
     opened.on("pageerror", lambda error: said.append(str(error)))
     opened.on("request", lambda request: asked.append(request.url))
@@ -96,11 +103,10 @@ def test_the_page_opens(browser: Any, page_file: Path, scheme: str, width: int) 
     ink = label.evaluate("each => getComputedStyle(each).fill")
     assert ink not in (paper, "none", "rgb(0, 0, 0)")
     assert label.evaluate("each => each.getBoundingClientRect().height") > 8
-    context.close()
 
 
 def test_a_caption_with_a_script_is_text(browser: Any, evil_page: Path) -> None:
-    opened = browser.new_page()
+    opened = page(browser)
     opened.goto(evil_page.as_uri())
     assert EVIL in opened.locator("#matches ~ .matches").inner_text()
     assert EVIL in opened.locator("h1").inner_text()
@@ -110,8 +116,7 @@ def test_a_caption_with_a_script_is_text(browser: Any, evil_page: Path) -> None:
 
 
 def test_paper_is_white_and_cuts_no_picture(browser: Any, coco_page: Path) -> None:
-    context = browser.new_context(color_scheme="dark")
-    opened = context.new_page()
+    opened = page(browser, color_scheme="dark")
     opened.goto(coco_page.as_uri())
     opened.emulate_media(media="print")
     assert (
@@ -121,4 +126,3 @@ def test_paper_is_white_and_cuts_no_picture(browser: Any, coco_page: Path) -> No
     for place in range(5):
         assert opened.locator("figure").nth(place).evaluate(inside) == "avoid"
     assert opened.pdf(format="A4").startswith(b"%PDF-")
-    context.close()

@@ -1,4 +1,4 @@
-"""Studies and the demo: the findings hold on real digits, and what is there is not made again.
+"""Studies: the findings hold on real digits, and what is there is not made again.
 
 The small versions run in CI; ``MODALGAP_FULL=1`` runs them at full length.
 """
@@ -9,7 +9,6 @@ import itertools
 import json
 import os
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +17,6 @@ from commands import Run
 from conftest import find_shared
 from trained import config
 
-import modalgap as mg
-from modalgap.embeddings import Pair
 from modalgap.errors import FileError, InputError, OptionError
 from modalgap.report.study import study_figure, study_page
 from modalgap.result import Table, Value
@@ -35,49 +32,6 @@ def of(table: Table, name: str) -> list[float]:
 
 
 # the findings -----------------------------------------------------------------------------------
-
-
-@pytest.mark.slow
-def test_the_demo_tells_the_story(demo: Path) -> None:
-    """Short captions, full captions, the gap of the first closed: on the embedded digits."""
-    table = Table.from_dict(json.loads((demo / "study.json").read_text()))
-    assert list(table.rows) == ["short captions", "full captions", "short, centred"]
-    rmg, bias = of(table, "rmg"), of(table, "moad_image")
-    assert rmg[0] > rmg[1] + 0.1, "what captions leave out opens the gap"
-    assert bias[0] > bias[1] + 0.25, "and sorts the space by object"
-    gap = of(table, "l2m")
-    assert gap[0] > gap[1] + 0.1
-    assert gap[2] < gap[0] / 4
-    right = of(table, "accuracy_object")
-    assert right[0] > 0.8
-    assert right[2] > right[0] - 0.03, "closing costs nothing"
-    noisy = of(table, "noise_0.2")
-    assert noisy[2] > noisy[0] + 0.02, "and buys robustness"
-    for values in table.rows.values():
-        for name in table.heads:
-            low, high = values[name].interval or (0, 0)
-            assert low <= values[name].value <= high
-    pairs = {name: mg.load(demo / f"{name}.safetensors") for name in ("short", "full", "closed")}
-    for name, row in zip(("short", "full", "closed"), table.rows.values(), strict=True):
-        assert isinstance(pairs[name], Pair)
-        assert mg.measure(pairs[name], "rmg")["rmg"].value == pytest.approx(row["rmg"].value)
-    out = (demo / "stdout.txt").read_text()
-    assert "RMG" in out
-    assert str(demo / "report.html") in out
-
-
-@pytest.mark.slow
-def test_the_demo_once_more_is_instant(demo: Path, run: Run) -> None:
-    before = (demo / "study.json").read_bytes()
-    started = time.monotonic()
-    code, out, err = run("demo", "-o", demo)
-    assert code == 0, err
-    assert time.monotonic() - started < 20
-    assert "RMG" in out
-    assert (demo / "study.json").read_bytes() == before
-    code, _, err = run("demo", "-o", demo, "--set", "steps=9")
-    assert code == 2
-    assert "other settings (steps: 450, now 9" in err
 
 
 @pytest.mark.slow

@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ import pytest
 import torch
 import trained
 from commands import Run as Command
+from patience import LIMIT, until
 from PIL import Image
 from safetensors import SafetensorError
 from torch.nn import functional
@@ -151,11 +151,7 @@ def test_beginning_anew(tmp_path: Path) -> None:
 
 
 def wait_for(folder: Path, step: int, child: subprocess.Popen[str]) -> None:
-    for _ in range(6000):
-        if any(line["step"] >= step for line in read_log(folder)) or child.poll() is not None:
-            return
-        time.sleep(0.01)
-    pytest.fail("nothing was logged in a minute")
+    until(lambda: any(line["step"] >= step for line in read_log(folder)), child)
 
 
 def newest(folder: Path) -> str:
@@ -174,7 +170,7 @@ def test_killed_it_goes_on_to_the_same_curve(tmp_path: Path) -> None:
     child.communicate()
     assert child.returncode == -signal.SIGKILL, "it must be killed before it is done"
     child = command("train", path, "-o", folder)
-    _, err = child.communicate(timeout=120)
+    _, err = child.communicate(timeout=LIMIT)
     assert child.returncode == 0, err
     assert "went on from step" in err
     assert losses(folder) == losses(whole.folder)
@@ -196,7 +192,7 @@ def test_interrupted_it_leaves_a_checkpoint(tmp_path: Path, kind: signal.Signals
     child = command("train", path, "-o", folder)
     wait_for(folder, 5, child)
     child.send_signal(kind)
-    out, err = child.communicate(timeout=60)
+    out, err = child.communicate(timeout=LIMIT)
     assert child.returncode in (130, 143), (out, err)
     assert "Traceback" not in err
     done = int(newest(folder)[5:14])
@@ -672,12 +668,12 @@ def test_two_processes_give_the_curve_of_one(launcher: str, tmp_path: Path) -> N
     if launcher == "fabric":
         arguments = [sys.executable, "-m", "modalgap"]
     else:
-        arguments = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2",
-                     "--master-port", "29617", "-m", "modalgap"]  # fmt: skip
+        arguments = [sys.executable, "-m", "torch.distributed.run", "--standalone",
+                     "--nproc-per-node", "2", "-m", "modalgap"]  # fmt: skip
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
         [*arguments, "train", str(path), "-o", str(folder)],
-        capture_output=True, text=True, timeout=280, env=environment, check=False,
+        capture_output=True, text=True, timeout=LIMIT, env=environment, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-2000:]
     a, b = np.array(losses(one.folder)), np.array(losses(folder))
