@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from modalgap.cli import data
+from modalgap.extras import TRAIN, require
 
 app = typer.Typer(name="study", help="Make figures and tables of papers again, from nothing.")
 
@@ -54,6 +55,7 @@ def imbalance(
 
     Source: Schrodi et al. 2025, section 5. After a kill, the same command goes on.
     """
+    require("train", "a study", *TRAIN)
     from modalgap.atomic import replacing
     from modalgap.checks import value_of
     from modalgap.cli.table import print_table
@@ -115,6 +117,7 @@ def inversion(
 
     Source: Mistretta et al. 2025. After a kill, the same command goes on.
     """
+    require("train", "a study", *TRAIN)
     from modalgap.atomic import replacing
     from modalgap.checks import value_of
     from modalgap.cli.table import print_table

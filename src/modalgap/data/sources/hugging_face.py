@@ -16,7 +16,8 @@ from modalgap.data.reading import fitting, reading
 from modalgap.data.source import Source
 from modalgap.data.sources.parquet import SEEN
 from modalgap.data.sources.table import CAPTIONS, SAID
-from modalgap.errors import FileError, InputError, OptionError
+from modalgap.errors import FileError, OptionError
+from modalgap.extras import library
 
 
 def is_saved(folder: Path) -> bool:
@@ -36,10 +37,7 @@ def read_saved(
         FileError: no column of images, sounds or texts.
         InputError: ``datasets`` is not installed.
     """
-    try:
-        import datasets
-    except ImportError as error:
-        raise InputError("this folder needs datasets: pip install 'modalgap[models]'") from error
+    datasets = library("datasets", "models", str(folder))
     with reading(str(folder)):
         found: Any = datasets.load_from_disk(str(folder))
         if isinstance(found, datasets.DatasetDict):
