@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import os
 import signal
 import subprocess
@@ -26,13 +27,14 @@ from modalgap.train.log import read_log
 HERE = Path(__file__).parent
 RULE = 10.0  # seconds
 BUSY = 3.0  # times as long, on a machine that does something else
+MARK = "MODALGAP_TESTED"
 BEGIN = 120.0  # seconds that a start may take
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
 
 class Started:
-    """A command in a session of its own, so that each process that it starts is found."""
+    """A command whose environment marks each process that it starts."""
 
     def __init__(self, arguments: list[object], output: Path) -> None:
         self.said = output
@@ -40,7 +42,7 @@ class Started:
             self.child = subprocess.Popen(
                 [sys.executable, *map(str, arguments)],
                 stdout=file, stderr=file, start_new_session=True,
-                env={**os.environ, "OMP_NUM_THREADS": "1"},
+                env={**os.environ, "OMP_NUM_THREADS": "1", MARK: str(output)},
             )  # fmt: skip
 
     def processes(self) -> dict[int, dict[str, str]]:
@@ -48,14 +50,12 @@ class Started:
         found = {}
         for path in Path("/proc").glob("[0-9]*"):
             try:
-                stat = (path / "stat").read_text().rpartition(")")[2].split()
-                if int(stat[3]) == self.child.pid and stat[0] not in "ZX":
-                    pairs = (path / "environ").read_text().split("\0")
-                    found[int(path.name)] = dict(
-                        each.split("=", 1) for each in pairs if "=" in each
-                    )
-            except (OSError, ValueError):
+                pairs = (path / "environ").read_text().split("\0")
+            except OSError:  # it has ended
                 continue
+            environment = dict(each.split("=", 1) for each in pairs if "=" in each)
+            if environment.get(MARK) == str(self.said):
+                found[int(path.name)] = environment
         return found
 
     def rank(self, rank: int) -> int:
@@ -89,7 +89,8 @@ class Started:
 
     def close(self) -> None:
         for process in self.processes():
-            os.kill(process, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
         self.child.wait()
 
 

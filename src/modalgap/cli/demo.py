@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from modalgap.cli import data
+from modalgap.extras import TRAIN, require
 
 
 def demo(
@@ -26,22 +27,15 @@ def demo(
 
     What is in the folder already is not made again. Takes about two minutes.
     """
+    require("train", "the demo", *TRAIN)
     from modalgap.cli.table import print_table
     from modalgap.report.export import save_figures
     from modalgap.report.story import story_figure, story_page
+    from modalgap.study import story
 
     data.note(
         "two models of MAD's digits, one with short captions, one with full ones: two minutes ..."
     )
-    try:
-        from modalgap.study import story
-    except ImportError as error:
-        from modalgap.errors import InputError
-
-        raise InputError(
-            f"the demo needs {error.name}: pip install 'modalgap[train]'; without models:"
-            " python examples/simulate_gap.py"
-        ) from error
     told = story(output, settings=tuple(settings or ()), overwrite=force)
     page = output / "report.html"
     if told.fresh or not page.is_file() or not (output / "demo.png").is_file():

@@ -9,6 +9,7 @@ import typer
 
 from modalgap.cli import data
 from modalgap.cli.group import group
+from modalgap.extras import TRAIN, require
 
 app = group("study", "Make figures and tables of papers again, from nothing.")
 
@@ -55,6 +56,7 @@ def imbalance(
 
     Source: Schrodi et al. 2025, section 5. After a kill, the same command goes on.
     """
+    require("train", "a study", *TRAIN)
     from modalgap.atomic import replacing
     from modalgap.checks import value_of
     from modalgap.cli.table import print_table
@@ -116,6 +118,7 @@ def inversion(
 
     Source: Mistretta et al. 2025. After a kill, the same command goes on.
     """
+    require("train", "a study", *TRAIN)
     from modalgap.atomic import replacing
     from modalgap.checks import value_of
     from modalgap.cli.table import print_table

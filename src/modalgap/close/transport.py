@@ -8,7 +8,6 @@ Transductive: new rows have no place. Reported to hurt retrieval.
 
 from __future__ import annotations
 
-import importlib
 import warnings
 
 import numpy as np
@@ -19,6 +18,7 @@ from modalgap.close.base import Closer, CloserCard
 from modalgap.close.moved import moved
 from modalgap.embeddings import Pair
 from modalgap.errors import NotApplicable
+from modalgap.extras import library
 
 LARGEST = 5000  # rows a side: the plan is dense
 
@@ -45,12 +45,9 @@ def _transform(pair: Pair, *, reg: float = 1.0, iterations: int = 10) -> Pair:
         f"transport takes at most {LARGEST} rows a side; there are {pair.image.n} and"
         f" {pair.text.n}",
     )
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of its own source
-            ot = importlib.import_module("ot")
-    except ImportError:
-        raise NotApplicable("transport needs POT: pip install 'modalgap[transport]'") from None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of its own source
+        ot = library("ot", "transport", "transport", NotApplicable)
     x, y = pair.image.unit().double().numpy(), pair.text.unit().double().numpy()
     how = (
         ot.da.EMDTransport()

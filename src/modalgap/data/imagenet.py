@@ -11,6 +11,7 @@ from functools import cache
 from typing import Any
 
 from modalgap.errors import InputError
+from modalgap.extras import library
 
 CLASSES = 1000
 FIRST = "n01440764"
@@ -23,12 +24,7 @@ def wnids() -> tuple[str, ...]:
     Raises:
         InputError: timm is not installed.
     """
-    try:
-        import timm.data
-    except ImportError as error:
-        raise _missing("timm") from error
-    library: Any = timm.data  # typed in part only
-    found = tuple(library.ImageNetInfo().label_names())
+    found = tuple(_library("timm.data").ImageNetInfo().label_names())
     _check(found, "timm")
     return found
 
@@ -40,12 +36,9 @@ def names() -> dict[str, str]:
     Raises:
         InputError: open_clip or timm is not installed.
     """
-    try:
-        from open_clip import IMAGENET_CLASSNAMES
-    except ImportError as error:
-        raise _missing("open_clip") from error
-    _check(IMAGENET_CLASSNAMES, "open_clip")
-    return dict(zip(wnids(), IMAGENET_CLASSNAMES, strict=True))
+    found = _library("open_clip").IMAGENET_CLASSNAMES
+    _check(found, "open_clip")
+    return dict(zip(wnids(), found, strict=True))
 
 
 @cache
@@ -55,11 +48,8 @@ def templates() -> tuple[str, ...]:
     Raises:
         InputError: open_clip is not installed.
     """
-    try:
-        from open_clip import OPENAI_IMAGENET_TEMPLATES
-    except ImportError as error:
-        raise _missing("open_clip") from error
-    return tuple(str(template("{}")) for template in OPENAI_IMAGENET_TEMPLATES)
+    found = _library("open_clip").OPENAI_IMAGENET_TEMPLATES
+    return tuple(str(template("{}")) for template in found)
 
 
 def _check(found: object, library: str) -> None:
@@ -67,7 +57,5 @@ def _check(found: object, library: str) -> None:
         raise InputError(f"{library}: must know {CLASSES} classes of ImageNet; it does not")
 
 
-def _missing(library: str) -> InputError:
-    return InputError(
-        f"ImageNet's classes need {library}, which is not installed: pip install 'modalgap[models]'"
-    )
+def _library(name: str) -> Any:
+    return library(name, "models", "ImageNet")

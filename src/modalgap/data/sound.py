@@ -7,7 +7,8 @@ import io
 import numpy as np
 from numpy.typing import NDArray
 
-from modalgap.errors import FileError, InputError
+from modalgap.errors import FileError
+from modalgap.extras import library
 
 LONGEST = 3600.0  # seconds; more is not a clip
 
@@ -19,10 +20,7 @@ def decode(found: bytes) -> tuple[NDArray[np.float32], int]:
         FileError: not a sound that libsndfile reads, silence of no length, or longer than an hour.
         InputError: soundfile is not installed.
     """
-    try:
-        import soundfile
-    except ImportError as error:
-        raise InputError("sounds need soundfile: pip install 'modalgap[models]'") from error
+    soundfile = library("soundfile", "models", "sound")
     try:
         with soundfile.SoundFile(io.BytesIO(found)) as file:
             if not 0 < file.frames <= LONGEST * file.samplerate:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from modalgap.arguments import checked
 from modalgap.data.source import check_seed
 from modalgap.encode.base import Encoder
 from modalgap.errors import InputError, OptionError
+from modalgap.extras import library
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,12 +78,7 @@ def load_model(spec: str | Encoder, *, seed: int = 0) -> Encoder:
         raise OptionError(f"model: must be LIBRARY:MODEL{_near(spec)}; got {spec!r}")
     if name not in ENCODERS:
         raise OptionError.unknown("library of models", name, ENCODERS)
-    try:
-        module = importlib.import_module(f"modalgap.encode.{ENCODERS[name].module}")
-    except ImportError as error:
-        raise InputError(
-            f"{spec}: needs {error.name or name}: pip install 'modalgap[models]'"
-        ) from error
+    module = library(f"modalgap.encode.{ENCODERS[name].module}", "models", spec)
     found: Encoder = module.load(rest, spec, seed)
     return found
 

@@ -6,7 +6,6 @@ highest score, the first of several.
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable
 from typing import Any
 
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from modalgap.errors import NotApplicable
+from modalgap.extras import library
 from modalgap.linalg import blocks
 
 Answers = NDArray[np.int64]
@@ -104,10 +104,7 @@ def load_faiss() -> Any:
     Raises:
         NotApplicable: it is not installed.
     """
-    try:
-        return importlib.import_module("faiss")
-    except ImportError:
-        raise NotApplicable("it needs faiss: pip install 'modalgap[search]'") from None
+    return library("faiss", "search", "quantising", NotApplicable)
 
 
 def _make(faiss: Any, spec: str, d: int, n: int, seed: int) -> Any:

@@ -14,6 +14,7 @@ from typing import Any
 from modalgap.arguments import checked
 from modalgap.checks import at_least, one_of, value_of, whole
 from modalgap.errors import FileError, OptionError, quoted
+from modalgap.extras import library
 from modalgap.train.fields import make
 
 READY = Path(__file__).parent / "configs"
@@ -319,8 +320,7 @@ def load_config(
 
 
 def _read(what: str | Path, seen: tuple[str, ...], near: Path = Path()) -> dict[str, Any]:
-    import yaml
-
+    yaml = library("yaml", "train", "a configuration")
     known = ready()
     try:
         path = known.get(str(what)) or (near / Path(what).expanduser()).resolve()
@@ -369,8 +369,7 @@ def _put(found: dict[str, Any], keys: list[str], value: Any) -> None:
 
 
 def _typed(text: str) -> Any:
-    import yaml
-
+    yaml = library("yaml", "train", "a configuration")
     try:
         found = yaml.safe_load(text)
     except (ValueError, RecursionError, yaml.YAMLError) as error:

@@ -15,6 +15,7 @@ from typing import Any
 
 from modalgap.atomic import replacing
 from modalgap.errors import OutputError
+from modalgap.extras import library
 
 
 class Log:
@@ -36,9 +37,10 @@ class Log:
         self._file = self.path.open("a", encoding="utf-8")
         self._board: Any = None
         if tensorboard:
-            from torch.utils.tensorboard import SummaryWriter
-
-            self._board = SummaryWriter(str(folder / "tensorboard"), purge_step=first)
+            what = "watch.tensorboard"
+            library("tensorboard", "train", what)
+            board = library("torch.utils.tensorboard", "train", what)
+            self._board = board.SummaryWriter(str(folder / "tensorboard"), purge_step=first)
 
     def write(self, line: Mapping[str, Any]) -> None:
         """One line; nested values are named ``outer/inner`` in TensorBoard."""

@@ -9,6 +9,7 @@ from typing import Any
 
 from modalgap.arguments import checked
 from modalgap.errors import FileError, InputError
+from modalgap.extras import library
 from modalgap.losses import Objective
 from modalgap.train.captions import captions_of, chain
 from modalgap.train.checkpoint import steps_done
@@ -98,12 +99,8 @@ def train(
     Objective.of(made.losses)
     captions_of(made.data.captions)
     chain(made.data.transforms)
-    try:
-        from modalgap.train.run import run
-    except ImportError as error:
-        name = error.name or "a library"
-        raise InputError(f"training needs {name}: pip install 'modalgap[train]'") from error
-    remarks, rank = run(made, Path(output), overwrite=overwrite)
+    work = library("modalgap.train.run", "train", "training")
+    remarks, rank = work.run(made, Path(output), overwrite=overwrite)
     return replace(read_run(output, remarks), rank=rank)
 
 

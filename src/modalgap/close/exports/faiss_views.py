@@ -8,7 +8,6 @@ Needs faiss.
 
 from __future__ import annotations
 
-import importlib
 from typing import Any
 
 import numpy as np
@@ -17,6 +16,7 @@ from modalgap.arguments import checked
 from modalgap.close.affine import AffineMap
 from modalgap.close.step import Step
 from modalgap.errors import InputError, NotApplicable
+from modalgap.extras import library
 
 
 @checked
@@ -35,10 +35,7 @@ def faiss_views(map_: AffineMap, index: Any) -> dict[str, Any]:
     Raises:
         InputError: an index of another width, or not trained.
     """
-    try:
-        faiss: Any = importlib.import_module("faiss")
-    except ImportError:
-        raise NotApplicable("views need faiss: pip install 'modalgap[search]'") from None
+    faiss = library("faiss", "search", "a view", NotApplicable)
     if not isinstance(index, faiss.Index):
         raise InputError(f"index: must be an index of FAISS; got {type(index).__name__}")
 

@@ -7,7 +7,6 @@ Needs ``pip install 'modalgap[export]'``.
 
 from __future__ import annotations
 
-import importlib
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from modalgap.arguments import checked
 from modalgap.atomic import check_target, replacing
 from modalgap.close.affine import AffineMap
 from modalgap.errors import NotApplicable, OptionError, OutputError
+from modalgap.extras import library
 
 OPSET = 17
 
@@ -39,10 +39,7 @@ def to_onnx(map_: AffineMap, path: str | Path, role: str, *, overwrite: bool = F
     check_target(path, overwrite=overwrite)
     if not isinstance(role, str) or role not in map_.roles:
         raise OptionError.unknown("role of this map", str(role), map_.roles)
-    try:
-        onnx: Any = importlib.import_module("onnx")
-    except ImportError:
-        raise NotApplicable("ONNX files need onnx: pip install 'modalgap[export]'") from None
+    onnx = library("onnx", "export", "an ONNX file", NotApplicable)
     helper, numbers = onnx.helper, onnx.numpy_helper
     nodes: list[Any] = []
     constants: list[Any] = []

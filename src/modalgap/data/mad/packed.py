@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from modalgap.errors import InputError
+from modalgap.extras import library
 
 Bytes = NDArray[np.uint8]
 Bits = NDArray[np.bool_]
@@ -32,11 +32,7 @@ def opencv() -> ModuleType:
     Raises:
         InputError: it is not installed.
     """
-    try:
-        import cv2
-    except ImportError as error:
-        raise InputError("MAD needs opencv: pip install 'modalgap[train]'") from error
-    found: ModuleType = cv2
+    found: ModuleType = library("cv2", "train", "MAD")
     return found
 
 

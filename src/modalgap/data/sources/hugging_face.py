@@ -20,7 +20,8 @@ from modalgap.data.sources.arrow import read_typed
 from modalgap.data.sources.parquet import item_bytes
 from modalgap.data.sources.shards import absent, check_whole
 from modalgap.data.sources.typed import Fits, features_of
-from modalgap.errors import FileError, InputError, OptionError
+from modalgap.errors import FileError, OptionError
+from modalgap.extras import library
 
 BATCH = 1000  # rows of which the nulls are looked up at once
 
@@ -40,7 +41,7 @@ def read_saved(folder: Path, split: str | None = None, columns: Columns = FIND) 
         FileError: no column of images, sounds or texts, or a file of the data set is missing.
         InputError: ``datasets`` is not installed.
     """
-    datasets = _library()
+    datasets = library("datasets", "models", str(folder))
     with reading(str(folder)):
         found: Any = datasets.load_from_disk(str(folder))
         notes: tuple[str, ...] = ()
@@ -73,7 +74,7 @@ def read_arrow(files: Sequence[Path], name: str, columns: Columns = FIND) -> Sou
         FileError: a file is not whole, or what ``read_saved`` refuses.
         InputError: ``datasets`` is not installed.
     """
-    datasets = _library()
+    datasets = library("datasets", "models", name)
     with reading(name):
         check_whole(files)
         parts = []
@@ -84,14 +85,6 @@ def read_arrow(files: Sequence[Path], name: str, columns: Columns = FIND) -> Sou
         made = read_typed(_Saved(found, name), columns, "Arrow")
         lost, notes = absent(files) if len(files) > 1 else ([], [])
         return replace(made, missing=(*lost, *made.missing), notes=(*notes, *made.notes))
-
-
-def _library() -> Any:
-    try:
-        import datasets
-    except ImportError as error:
-        raise InputError("this folder needs datasets: pip install 'modalgap[models]'") from error
-    return datasets
 
 
 class _Saved:
