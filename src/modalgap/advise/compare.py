@@ -34,6 +34,7 @@ from modalgap.evaluate.registry import TASKS
 from modalgap.evaluate.verb import check_options, chosen
 from modalgap.measure import measure
 from modalgap.method import Method
+from modalgap.modality import several
 from modalgap.progress import progress
 from modalgap.result import Value, versions
 from modalgap.unfinished import remove, work_folder
@@ -109,6 +110,7 @@ def compare(
                 curves[method] = [trials.point(way) for way in ways_of]
                 advance(1)
     base = done[BASE]
+    names = [side.modality for side in pair.sides]
     if not base.numbers:
         reasons = "; ".join(f"{name}: {why}" for name, why in base.skipped.items())
         raise NotApplicable(f"no task applies ({reasons})")
@@ -119,15 +121,16 @@ def compare(
     }
     result = Comparison(
         entries=entries,
-        columns=_columns(wanted, base),
+        columns=_columns(wanted, base, names),
         failed={name: found.failed for name, found in done.items() if found.failed},
         curves={name: points for name, points in curves.items() if points},
         split={
             "seed": seed,
             "share": share,
-            "fitted_images": fitted.image.n,
-            "judged_images": judged.image.n,
-            "judged_texts": judged.text.n,
+            "modalities": names,
+            f"fitted_{several(names[0])}": fitted.image.n,
+            f"judged_{several(names[0])}": judged.image.n,
+            f"judged_{several(names[1])}": judged.text.n,
         },
         pair=describe_input(pair),
         versions=versions(),
@@ -249,7 +252,8 @@ class _Trials:
             scores = closed.do(task, self.options).scores
         except NotApplicable as reason:
             return {"alpha": way.options["alpha"], "failed": str(reason)}
-        names = [name for name in task.card.main if name in scores] or list(scores)[:1]
+        main = task.main([side.modality for side in closed.judged.sides])
+        names = [name for name in main if name in scores] or list(scores)[:1]
         return {
             "alpha": way.options["alpha"],
             "l2m": _gap(closed.judged).get("l2m"),
@@ -289,12 +293,12 @@ def _entry(way: Way, found: _Found, base: _Found) -> Entry:
     )
 
 
-def _columns(tasks: list[Task], base: _Found) -> tuple[str, ...]:
+def _columns(tasks: list[Task], base: _Found, names: list[str]) -> tuple[str, ...]:
     """The numbers of a leaderboard: of each task its main ones, or the first that it has."""
     found: list[str] = []
     for task in tasks:
         own = [name for name in base.numbers if name.startswith(f"{task.name}.")]
-        main = [f"{task.name}.{name}" for name in task.card.main]
+        main = [f"{task.name}.{name}" for name in task.main(names)]
         found += [name for name in main if name in own] or own[:1]
     return tuple(found)
 

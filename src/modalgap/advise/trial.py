@@ -21,6 +21,7 @@ from modalgap.errors import InputError, NotApplicable, OptionError, quoted
 from modalgap.evaluate.base import Outcome, Task
 from modalgap.evaluate.retrieval import retrieval, retrieve
 from modalgap.evaluate.verb import outcome
+from modalgap.modality import plural
 
 FEWEST = 10  # images in a part
 
@@ -85,19 +86,20 @@ def halves(pair: Pair, share: float, seed: int) -> tuple[Pair, Pair]:
     Raises:
         NotApplicable: too few images.
     """
+    images, texts = (plural(side.modality) for side in pair.sides)
     order = np.random.default_rng(seed).permutation(pair.image.n)
     cut = round(share * pair.image.n)
     parts: list[Pair] = []
     for index in (np.sort(order[:cut]), np.sort(order[cut:])):
         if len(index) < FEWEST:
             raise NotApplicable(
-                f"a trial needs {FEWEST} images in each part; {pair.image.n} images give"
+                f"a trial needs {FEWEST} {images} in each part; {pair.image.n} {images} give"
                 f" {cut} and {pair.image.n - cut}"
             )
         try:
             parts.append(pick_images(pair, index.astype(np.int64)))
         except InputError as error:
-            raise NotApplicable(f"a part of the images has too few texts ({error})") from None
+            raise NotApplicable(f"a part of the {images} has too few {texts} ({error})") from None
     return parts[0], parts[1]
 
 

@@ -26,6 +26,7 @@ from modalgap.errors import OptionError, quoted
 from modalgap.evaluate.base import Floats, Ints, Outcome, Scores, Task, TaskCard
 from modalgap.evaluate.ranks import TIE
 from modalgap.linalg import blocks
+from modalgap.modality import several
 from modalgap.progress import progress
 
 IMAGE, TEXT, FUSED = 0, 1, 2
@@ -38,7 +39,7 @@ CARD = TaskCard(
     idea="NDCG@10 of queries for one item among images, texts and fused documents.",
     source="MixBench, arXiv 2507.19054",
     needs="pairs",
-    main=("text_ndcg10", "image_ndcg10"),
+    main=("{1}_ndcg10", "{0}_ndcg10"),
 )
 
 
@@ -70,7 +71,8 @@ def _mixed(
     stored = np.empty(forms.n, np.int64)
     stored[order] = np.searchsorted(np.cumsum(parts), (np.arange(forms.n) + 0.5) / forms.n)
     scores: dict[str, Scores] = {}
-    for name, queries, own in forms.asking():
+    first, second = pair.image.modality, pair.text.modality
+    for name, queries, own in forms.asking(first, second):
         found = forms.ranked(queries, own, stored, name)
         scores[f"{name}_ndcg{k}"] = Scores(_gain(found, k), np.arange(forms.n))
         scores[f"{name}_r1"] = Scores((found <= 1).astype(np.float64), np.arange(forms.n))
@@ -80,15 +82,15 @@ def _mixed(
         for ratio in ratios:
             kinds = np.full(forms.n, TEXT)
             kinds[order[: round(ratio * forms.n)]] = IMAGE
-            at = forms.ranked(queries, own, kinds, f"{name}, {ratio:.0%} images")
-            key = f"{name}_ndcg{k}_{round(100 * ratio)}pct_images"
+            at = forms.ranked(queries, own, kinds, f"{name}, {ratio:.0%} {several(first)}")
+            key = f"{name}_ndcg{k}_{round(100 * ratio)}pct_{several(first)}"
             scores[key] = Scores(_gain(at, k), np.arange(forms.n))
     return Outcome(
         scores,
         {
             "stored": {
                 name: int((stored == form).sum())
-                for name, form in (("image", IMAGE), ("text", TEXT), ("fused", FUSED))
+                for name, form in ((first, IMAGE), (second, TEXT), ("fused", FUSED))
             },
             "second_caption": forms.second,
         },
@@ -124,13 +126,13 @@ class _Forms:
         asking = pair.text.take(ask)
         return cls(image, pair.text.take(stored) if several else asking, asking, second=several)
 
-    def asking(self) -> list[tuple[str, Tensor, tuple[int, ...]]]:
+    def asking(self, first: str, second: str) -> list[tuple[str, Tensor, tuple[int, ...]]]:
         """Name, queries (n, d), and the forms in which item q may be stored for query q."""
         image = self.documents[IMAGE]
         any_form = (IMAGE, TEXT, FUSED)
         found: list[tuple[str, Tensor, tuple[int, ...]]] = [
-            ("text", self.ask, any_form if self.second else (IMAGE,)),
-            ("image", image, (TEXT,)),
+            (second, self.ask, any_form if self.second else (IMAGE,)),
+            (first, image, (TEXT,)),
         ]
         if self.second:
             found.append(("fused", fuse(image, self.ask), (TEXT,)))

@@ -16,6 +16,7 @@ from modalgap.errors import NotApplicable, OptionError, quoted
 from modalgap.evaluate.base import Outcome, Task
 from modalgap.evaluate.registry import TASKS
 from modalgap.method import pick
+from modalgap.modality import spoken
 from modalgap.result import Result, Value, versions
 
 Only = str | Task | Iterable[str | Task] | None
@@ -88,7 +89,8 @@ def outcome(task: Task, pair: Pair, options: Mapping[str, Any]) -> Outcome:
     try:
         return run(pair, **own)
     except NotApplicable as reason:
-        raise NotApplicable(f"{task.name}: {reason}") from None
+        said = spoken(str(reason), [side.modality for side in pair.sides])
+        raise NotApplicable(f"{task.name}: {said}") from None
 
 
 def as_values(

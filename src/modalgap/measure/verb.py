@@ -11,6 +11,7 @@ from modalgap.errors import InputError, NotApplicable, OptionError, quoted
 from modalgap.measure.base import Evidence, Measure, Seen, Side
 from modalgap.measure.registry import MEASURES, measure_of
 from modalgap.method import pick
+from modalgap.modality import spoken
 from modalgap.result import Result, Value, versions
 
 Only = str | Measure | Iterable[str | Measure] | None
@@ -74,8 +75,8 @@ def measure(data: Pair | Embeddings, /, only: Only = None, **options: Any) -> Re
                 values[name] = each.run(target, options)
             except NotApplicable as reason:
                 if only is not None:
-                    raise NotApplicable(f"{name}: {reason}") from None
-                skipped[name] = str(reason)
+                    raise NotApplicable(f"{name}: {spoken(str(reason), modalities)}") from None
+                skipped[name] = spoken(str(reason), modalities)
     return Result(values, skipped, describe_input(data), versions())
 
 
