@@ -42,7 +42,7 @@ def test_json_is_one_object_and_nothing_else(run: Run, npz: Path) -> None:
         assert (
             {"value", "interval", "params"}
             <= set(value)
-            <= {"value", "interval", "params", "details"}
+            <= {"value", "interval", "params", "details", "source"}
         )
     expected = {"l2m", "cone_image", "cone_text", "itr", "tir", "tmr", "imr", "rmg"}
     assert expected <= set(found["measures"])

@@ -311,7 +311,7 @@ def _split(only: Only) -> tuple[list[str | Way], list[str | Task]]:
     tasks: list[str | Task] = []
     asked = [only] if isinstance(only, str | Method) else list(only)
     if not asked:
-        raise OptionError("only: must name at least one closer or task; got none")
+        raise OptionError("only must name at least one closer or task; got none")
     for each in asked:
         if isinstance(each, Task) or (isinstance(each, str) and each in (*TASKS, "zeroshot")):
             tasks.append(each)
@@ -324,7 +324,7 @@ def _split(only: Only) -> tuple[list[str | Way], list[str | Task]]:
             raise OptionError.unknown("closer, correction or task", each, known)
         else:
             raise OptionError(
-                f"only: must be names of closers, corrections and tasks; got {quoted(each)}"
+                f"only must be names of closers, corrections and tasks; got {quoted(each)}"
             )
     return closers, tasks
 

@@ -210,7 +210,7 @@ def _jobs(only: str | Iterable[str] | None) -> list[str]:
     asked = [only] if isinstance(only, str) else list(only)
     asked = ["zeroshot" if name == "zero_shot" else name for name in asked]
     if not asked:
-        raise OptionError("only: must name at least one task; got none")
+        raise OptionError("only must name at least one task; got none")
     for name in asked:
         if name not in JOBS:
             raise OptionError.unknown("task", name, JOBS)

@@ -72,7 +72,7 @@ class Way:
         for each in settings:
             option, equals, value = each.partition("=")
             if not equals:
-                raise OptionError(f"only: must be NAME:OPTION=VALUE; got {quoted(text)}")
+                raise OptionError(f"only must be NAME:OPTION=VALUE; got {quoted(text)}")
             method.check_options({option: value})
             options[option] = checks.value_of(value)
         return cls(text, method, options)

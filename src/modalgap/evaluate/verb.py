@@ -129,7 +129,7 @@ def chosen(only: Only) -> list[Task]:
         return list(TASKS.values())
     asked = [only] if isinstance(only, str | Task) else list(only)
     if not asked:
-        raise OptionError("only: must name at least one task; got none")
+        raise OptionError("only must name at least one task; got none")
     found: dict[str, Task] = {}
     for each in asked:
         task = pick("zero_shot" if each == "zeroshot" else each, TASKS, Task, "only")

@@ -86,7 +86,7 @@ def _wanted(only: Only, modalities: tuple[str, ...]) -> list[tuple[Measure, tupl
         return [(each, each.names(modalities)) for each in MEASURES.values()]
     asked = [only] if isinstance(only, str | Measure) else list(only)
     if not asked:
-        raise OptionError("only: must name at least one measure; got none")
+        raise OptionError("only must name at least one measure; got none")
     found: dict[str, tuple[Measure, tuple[str, ...]]] = {}
     for each in asked:
         method = each if isinstance(each, Measure) else _named(each, modalities)
