@@ -705,15 +705,15 @@ def test_unknown_names_come_with_a_hint() -> None:
         with pytest.raises(errors.OptionError, match="option of center 'k'; known: none"):
             verb(pair, "center", k=1)
         for wrong in (None, 3, ["center"]):
-            with pytest.raises(errors.OptionError, match="unknown closer"):
+            with pytest.raises(errors.OptionError, match="method must be a string or a Closer"):
                 verb(pair, wrong)
 
 
 def test_what_is_no_pair_is_not_closed() -> None:
-    with pytest.raises(errors.InputError, match="pair: must be a Pair; got Embeddings"):
+    with pytest.raises(errors.InputError, match="pair must be a Pair; got Embeddings"):
         close(Embeddings(np.eye(3)), "center")  # type: ignore[arg-type]
     for wrong in (None, 3, np.eye(3), [np.eye(3), np.eye(3)]):
-        with pytest.raises(errors.InputError, match="data: must be a Pair"):
+        with pytest.raises(errors.InputError, match="data must be a Pair"):
             fit(wrong, "center")
 
 

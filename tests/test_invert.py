@@ -723,7 +723,7 @@ REFUSED: list[tuple[str, Any, dict[str, Any], type[ModalgapError], str]] = [
     ("oti", some, {"foo": 1}, OptionError, "unknown option of oti 'foo'"),
     ("oti", some, {"step": 1}, OptionError, "did you mean 'steps'"),
     ("ovi", lambda: some(modality="text"), {"template": "{}"}, OptionError, "unknown option of"),
-    ("otii", some, {}, OptionError, "unknown way of inverting 'otii'; did you mean 'oti'"),
+    ("otii", some, {}, OptionError, "unknown inversion 'otii'; did you mean 'oti'"),
     ("oti", some, {"optimiser": "sgd"}, OptionError, "optimiser must be one of adamw, lbfgs"),
     ("oti", some, {"loss": "cosin"}, OptionError, "unknown loss 'cosin'; did you mean 'cosine'"),
     ("oti", some, {"loss": 5}, OptionError, "unknown loss '5'"),
@@ -751,7 +751,7 @@ REFUSED: list[tuple[str, Any, dict[str, Any], type[ModalgapError], str]] = [
     ("oti", some, {"precision": "int8"}, OptionError, "unknown precision 'int8'"),
     ("oti", some, {"model": None}, OptionError, "model: oti needs the model"),
     ("oti", some, {"model": 5}, InputError, "model: must be a string or an Encoder; got int"),
-    ("oti", lambda: 5, {}, InputError, "data: must be embeddings, a pair or a path; got int"),
+    ("oti", lambda: 5, {}, InputError, "data must be Embeddings, a Pair or a path; got 5"),
     ("oti", lambda: "nowhere.npz", {}, FileError, "nowhere.npz: no such file"),
 ]  # fmt: skip
 
@@ -1024,7 +1024,7 @@ def test_curves_are_refused(pair: Pair, model: Encoder) -> None:
     asked: dict[str, Any] = {"protocol": "self_removed", "factor": "object", "steps": 5}
     for changes, said in (
         ({"at": [6]}, "at must be an integer of at least 0 and at most 5; got 6"),
-        ({"at": [1.5]}, "at must be an integer"),
+        ({"at": [1.5]}, "at must be a list of integers"),
         ({"at": [-1]}, "at must be an integer"),
         ({"foo": 1}, "unknown option of oti"),
         ({"device": "tpu9"}, "device: cannot use"),

@@ -505,9 +505,9 @@ def test_objective_gradient_is_the_sum() -> None:
 @pytest.mark.parametrize(
     ("losses", "message"),
     [
-        ({}, "losses must map"),
-        (None, "losses must map"),
-        ("infonce", "losses must map"),
+        ({}, "losses must have at least one"),
+        (None, "losses must be a mapping"),
+        ("infonce", "losses must be a mapping"),
         ({"infonc": 1}, "unknown loss 'infonc'; did you mean 'infonce'"),
         ({"cyclip": {"in_model": 1}}, "unknown option of cyclip 'in_model'; did you mean 'in_mod"),
         ({"infonce": {"wieght": 1}}, "did you mean 'weight'"),

@@ -262,9 +262,10 @@ def test_temperature_of_the_model() -> None:
     image = Embeddings(case.image, provenance={"logit_scale": "20"})
     pair = Pair(image, case.text)
     for name in ("infonce", "logit_entropy_image", "logit_entropy_text", "loss_landscape"):
-        found = MEASURES[name](pair)
+        measure = getattr(mg.measure, name)
+        found = measure(pair)
         assert found.params["temperature"] == pytest.approx(0.05)
-        assert found.value == MEASURES[name](case.image, case.text, temperature=0.05).value
+        assert found.value == measure(case.image, case.text, temperature=0.05).value
     untold: tuple[Any, ...] = ("", "no number", "0", "-3", "inf", "nan")
     for text in untold:
         odd = Pair(Embeddings(case.image, provenance={"logit_scale": text}), case.text)

@@ -20,13 +20,13 @@ from modalgap._version import __version__
 from modalgap.errors import ModalgapError, quoted
 
 if TYPE_CHECKING:
-    from modalgap import data, losses, simulate, study
+    from modalgap import data, losses, study
     from modalgap._face import close, encode, evaluate, invert, measure, report, train
     from modalgap.advise.compare import compare
     from modalgap.advise.preflight import preflight
     from modalgap.embeddings.pair import Embeddings, Pair
     from modalgap.embeddings.store import load, load_embeddings, save
-    from modalgap.result import Result, Table, Value
+    from modalgap.result import Result
 
 _HOMES = {
     "Embeddings": "embeddings",
@@ -44,12 +44,9 @@ _HOMES = {
     "measure": "",
     "preflight": "advise",
     "report": "",
-    "simulate": "",
     "study": "",
     "train": "",
     "Result": "result",
-    "Table": "result",
-    "Value": "result",
 }
 
 __all__ = [
@@ -57,8 +54,6 @@ __all__ = [
     "ModalgapError",
     "Pair",
     "Result",
-    "Table",
-    "Value",
     "__version__",
     "close",
     "compare",
@@ -74,7 +69,6 @@ __all__ = [
     "preflight",
     "report",
     "save",
-    "simulate",
     "study",
     "train",
 ]

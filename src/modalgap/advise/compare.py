@@ -34,6 +34,7 @@ from modalgap.evaluate.registry import TASKS
 from modalgap.evaluate.verb import check_options, chosen
 from modalgap.measure import measure
 from modalgap.method import Method
+from modalgap.modality import several
 from modalgap.progress import progress
 from modalgap.result import Value, versions
 from modalgap.unfinished import remove, work_folder
@@ -111,6 +112,7 @@ def compare(
                 curves[method] = [trials.point(way) for way in ways_of]
                 advance(1)
     base = done[BASE]
+    names = [side.modality for side in pair.sides]
     if not base.numbers:
         reasons = "; ".join(f"{name}: {why}" for name, why in base.skipped.items())
         raise NotApplicable(f"no task applies ({reasons})")
@@ -121,15 +123,16 @@ def compare(
     }
     result = Comparison(
         entries=entries,
-        columns=_columns(wanted, base),
+        columns=_columns(wanted, base, names),
         failed={name: found.failed for name, found in done.items() if found.failed},
         curves={name: points for name, points in curves.items() if points},
         split={
             "seed": seed,
             "share": share,
-            "fitted_images": fitted.image.n,
-            "judged_images": judged.image.n,
-            "judged_texts": judged.text.n,
+            "modalities": names,
+            f"fitted_{several(names[0])}": fitted.image.n,
+            f"judged_{several(names[0])}": judged.image.n,
+            f"judged_{several(names[1])}": judged.text.n,
         },
         pair=describe_input(pair) | found.about(),
         versions=versions(),
@@ -251,7 +254,8 @@ class _Trials:
             scores = closed.do(task, self.options).scores
         except NotApplicable as reason:
             return {"alpha": way.options["alpha"], "failed": str(reason)}
-        names = [name for name in task.card.main if name in scores] or list(scores)[:1]
+        main = task.main([side.modality for side in closed.judged.sides])
+        names = [name for name in main if name in scores] or list(scores)[:1]
         return {
             "alpha": way.options["alpha"],
             "l2m": _gap(closed.judged).get("l2m"),
@@ -291,12 +295,12 @@ def _entry(way: Way, found: _Found, base: _Found) -> Entry:
     )
 
 
-def _columns(tasks: list[Task], base: _Found) -> tuple[str, ...]:
+def _columns(tasks: list[Task], base: _Found, names: list[str]) -> tuple[str, ...]:
     """The numbers of a leaderboard: of each task its main ones, or the first that it has."""
     found: list[str] = []
     for task in tasks:
         own = [name for name in base.numbers if name.startswith(f"{task.name}.")]
-        main = [f"{task.name}.{name}" for name in task.card.main]
+        main = [f"{task.name}.{name}" for name in task.main(names)]
         found += [name for name in main if name in own] or own[:1]
     return tuple(found)
 
@@ -309,7 +313,7 @@ def _split(only: Only) -> tuple[list[str | Way], list[str | Task]]:
     tasks: list[str | Task] = []
     asked = [only] if isinstance(only, str | Method) else list(only)
     if not asked:
-        raise OptionError("only: must name at least one closer or task; got none")
+        raise OptionError("only must name at least one closer or task; got none")
     for each in asked:
         if isinstance(each, Task) or (isinstance(each, str) and each in (*TASKS, "zeroshot")):
             tasks.append(each)
@@ -322,7 +326,7 @@ def _split(only: Only) -> tuple[list[str | Way], list[str | Task]]:
             raise OptionError.unknown("closer, correction or task", each, known)
         else:
             raise OptionError(
-                f"only: must be names of closers, corrections and tasks; got {quoted(each)}"
+                f"only must be names of closers, corrections and tasks; got {quoted(each)}"
             )
     return closers, tasks
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from modalgap.arguments import checked
+from modalgap.modality import plural, several
 from modalgap.result import Answer, Value, reading
 
 BASE = "none"
@@ -70,6 +71,18 @@ class Comparison(Answer):
     split: Mapping[str, Any]
     pair: Mapping[str, Any]
     versions: Mapping[str, str]
+
+    @property
+    def sizes(self) -> tuple[str, str, str]:
+        """Rows of the first modality to fit on and to judge, and of the second, in words."""
+        first, second = self.split["modalities"]
+        counts = (
+            (f"fitted_{several(first)}", first),
+            (f"judged_{several(first)}", first),
+            (f"judged_{several(second)}", second),
+        )
+        fitted, judged, others = (f"{self.split[key]:,} {plural(name)}" for key, name in counts)
+        return fitted, judged, others
 
     def __getitem__(self, name: str) -> Entry:
         return self.entries[name]

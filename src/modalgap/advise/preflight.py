@@ -10,7 +10,7 @@ which most people would take, lies below. Measures say why.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Self
 
 import numpy as np
@@ -26,13 +26,14 @@ from modalgap.evaluate.base import Floats, Task, percentiles
 from modalgap.evaluate.registry import TASKS
 from modalgap.evaluate.verb import check_options
 from modalgap.measure import measure
+from modalgap.modality import plural, spoken
 from modalgap.progress import progress
 from modalgap.result import Answer, reading, versions
 
 JOBS: dict[str, tuple[str, tuple[str, ...]]] = {
     "retrieval": ("retrieval", ("{0}_to_{1}_r1", "{1}_to_{0}_r1")),
     "zeroshot": ("zero_shot", ("top1",)),
-    "mixed": ("mixed", ("text_ndcg10", "image_ndcg10")),
+    "mixed": ("mixed", ("{1}_ndcg10", "{0}_ndcg10")),
     "quantised": (
         "robustness",
         (
@@ -54,8 +55,8 @@ SAID = {
 FIXED = frozenset(("ks", "k", "ratios", "shares", "bins", "sigmas"))
 CANDIDATES = ("center", "project", "standardize")
 MEASURED = (
-    "l2m", "matched_cosine", "leakage_image", "leakage_text", "class_bias_spread",
-    "gap_concentration", "hubness_image", "hubness_text", "itr", "tir",
+    "l2m", "matched_cosine", "leakage_{0}", "leakage_{1}", "class_bias_spread",
+    "gap_concentration", "hubness_{0}", "hubness_{1}", "itr", "tir",
 )  # fmt: skip
 
 
@@ -185,12 +186,16 @@ def preflight(
     found = joined(pair)
     folds = halves(found.pair, 0.5, seed)
     measured = _measured(pair)
+    names = [side.modality for side in pair.sides]
+    diagnosis = tuple(spoken(each, names) for each in _diagnosis(pair, measured))
     verdicts: dict[str, Verdict] = {}
     skipped: dict[str, str] = {}
     with progress("trying", len(jobs)) as advance:
         for job in jobs:
             try:
-                verdicts[job] = _verdict(job, folds, options, seed, measured)
+                verdict = _verdict(job, folds, options, seed, measured)
+                why = tuple(spoken(each, names) for each in verdict.why)
+                verdicts[job] = replace(verdict, why=why)
             except NotApplicable as reason:
                 if only is not None:
                     raise
@@ -198,7 +203,6 @@ def preflight(
             advance(1)
     if not verdicts:
         raise NotApplicable("; ".join(f"{name}: {why}" for name, why in skipped.items()))
-    diagnosis = _diagnosis(pair, measured)
     if found.note:
         diagnosis = (*diagnosis, f"{found.note[0].upper()}{found.note[1:]}.")
     about = describe_input(pair) | found.about()
@@ -211,7 +215,7 @@ def _jobs(only: str | Iterable[str] | None) -> list[str]:
     asked = [only] if isinstance(only, str) else list(only)
     asked = ["zeroshot" if name == "zero_shot" else name for name in asked]
     if not asked:
-        raise OptionError("only: must name at least one task; got none")
+        raise OptionError("only must name at least one task; got none")
     for name in asked:
         if name not in JOBS:
             raise OptionError.unknown("task", name, JOBS)
@@ -375,7 +379,8 @@ def _because(job: str, best: str, measured: Mapping[str, float], retrieved: str)
 
 def _measured(pair: Pair) -> dict[str, float]:
     found = measure(pair)
-    return {name: found[name].value for name in MEASURED if name in found}
+    names = [form.format(*(side.modality for side in pair.sides)) for form in MEASURED]
+    return {name: found[name].value for name in names if name in found}
 
 
 def _diagnosis(pair: Pair, measured: Mapping[str, float]) -> tuple[str, ...]:
@@ -385,9 +390,10 @@ def _diagnosis(pair: Pair, measured: Mapping[str, float]) -> tuple[str, ...]:
         leak = measured.get(f"leakage_{side}")
         if leak is not None:
             said.append(
-                f"{leak**2:.0%} of the squared gap lies in the directions in which {side}s vary"
-                f" (leakage {leak:.2f}): a raw shift would"
-                f" {'change rankings of' if leak > 0.3 else 'hardly touch rankings of'} {side}s."
+                f"{leak**2:.0%} of the squared gap lies in the directions in which {plural(side)}"
+                f" vary (leakage {leak:.2f}): a raw shift would"
+                f" {'change rankings of' if leak > 0.3 else 'hardly touch rankings of'}"
+                f" {plural(side)}."
             )
     spread = measured.get("class_bias_spread")
     if spread is not None:
@@ -395,7 +401,7 @@ def _diagnosis(pair: Pair, measured: Mapping[str, float]) -> tuple[str, ...]:
             f"A raw shift to a closed gap would add {spread:.3f} (one standard deviation) to some"
             " texts' scores and not to others'."
         )
-    hubs = [measured[name] for name in ("hubness_image", "hubness_text") if name in measured]
+    hubs = [value for name, value in measured.items() if name.startswith("hubness_")]
     if hubs and max(hubs) > 1:
         said.append(f"There are hubs (skewness {max(hubs):.1f}): a few items turn up everywhere.")
     few = measured.get("gap_concentration")

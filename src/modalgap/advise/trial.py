@@ -21,6 +21,7 @@ from modalgap.errors import InputError, NotApplicable, OptionError, quoted
 from modalgap.evaluate.base import Outcome, Task
 from modalgap.evaluate.retrieval import retrieval, retrieve
 from modalgap.evaluate.verb import outcome
+from modalgap.modality import plural
 
 FEWEST = 10  # images in a part
 
@@ -71,7 +72,7 @@ class Way:
         for each in settings:
             option, equals, value = each.partition("=")
             if not equals:
-                raise OptionError(f"only: must be NAME:OPTION=VALUE; got {quoted(text)}")
+                raise OptionError(f"only must be NAME:OPTION=VALUE; got {quoted(text)}")
             method.check_options({option: value})
             options[option] = checks.value_of(value)
         return cls(text, method, options)
@@ -86,6 +87,7 @@ def halves(pair: Pair, share: float, seed: int) -> tuple[Pair, Pair]:
     Raises:
         NotApplicable: too few images.
     """
+    images, texts = (plural(side.modality) for side in pair.sides)
     clusters = pair.clusters[0]
     sizes = np.bincount(clusters)
     order = np.random.default_rng(seed).permutation(len(sizes))
@@ -97,13 +99,13 @@ def halves(pair: Pair, share: float, seed: int) -> tuple[Pair, Pair]:
     for index in (np.flatnonzero(fitted), np.flatnonzero(~fitted)):
         if len(index) < FEWEST:
             raise NotApplicable(
-                f"a trial needs {FEWEST} images in each part; {pair.image.n} images give"
+                f"a trial needs {FEWEST} {images} in each part; {pair.image.n} {images} give"
                 f" {cut} and {pair.image.n - cut}"
             )
         try:
             parts.append(pick_images(pair, index.astype(np.int64)))
         except InputError as error:
-            raise NotApplicable(f"a part of the images has too few texts ({error})") from None
+            raise NotApplicable(f"a part of the {images} has too few {texts} ({error})") from None
     return parts[0], parts[1]
 
 

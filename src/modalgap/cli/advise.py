@@ -167,10 +167,10 @@ def _tables(result: Comparison) -> None:
     from modalgap.evaluate.registry import TASKS
 
     console = Console(highlight=False)
-    split = result.split
+    fitted, judged, others = result.sizes
     console.print(
-        f"fitted on {split['fitted_images']:,} images, judged on {split['judged_images']:,}"
-        f" and {split['judged_texts']:,} texts; ↑ better, ↓ worse than none beyond chance"
+        f"fitted on {fitted}, judged on {judged} and {others}; ↑ better, ↓ worse than none beyond"
+        " chance"
     )
     tasks = dict.fromkeys(column.partition(".")[0] for column in result.columns)
     for task in tasks:

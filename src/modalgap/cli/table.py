@@ -8,6 +8,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from modalgap.measure.registry import card_of
+from modalgap.report.table import modalities, of_modalities
 from modalgap.result import Result, Value
 from modalgap.result import Table as Values
 
@@ -26,7 +27,7 @@ def print_result(result: Result) -> None:
     table.add_column("what", style="dim")
     for name, value in result.items():
         low_high = "" if value.interval is None else "{} … {}".format(*map(number, value.interval))
-        card = card_of(name)
+        card = of_modalities(card_of(name), modalities(result))
         table.add_row(name, number(value.value) + card.unit, low_high, escape(card.title))
     console.print(table)
     _left_out(console, result)

@@ -43,7 +43,7 @@ def _fit(
     "image" or "text". ``length``: λ itself in place of α‖g‖, as the paper gives it.
     """
     image, text = evidence.two
-    checks.one_of("side", side, ("both", "image", "text"))
+    checks.one_of("side", side, ("both", image.role, text.role))
     checks.finite("alpha", alpha)
     if length is not None:
         checks.finite("length", length)
@@ -52,8 +52,9 @@ def _fit(
     if size < 1e-12:
         raise NotApplicable("there is no gap: the means coincide")
     moved = (alpha * size if length is None else length) / size
-    on_image = {"both": 0.5, "image": 1.0, "text": 0.0}[side] * moved
-    on_text = {"both": 0.5, "image": 0.0, "text": 1.0}[side] * moved
+    on_image = {"both": 0.5, image.role: 1.0, text.role: 0.0}[side] * moved
+    on_text = {"both": 0.5, image.role: 0.0, text.role: 1.0}[side] * moved
+    along = f"along the unit gap ({text.role} to {image.role})"
     return Fitted(
         {
             image.role: (Step(offset=-on_image * gap),) if on_image else (),
@@ -62,8 +63,8 @@ def _fit(
         {
             "l2m": size,
             "moved": {
-                image.role: f"{0.0 - on_image * size:+.4f} along the unit gap (text to image)",
-                text.role: f"{on_text * size:+.4f} along the unit gap (text to image)",
+                image.role: f"{0.0 - on_image * size:+.4f} {along}",
+                text.role: f"{on_text * size:+.4f} {along}",
             },
         },
     )

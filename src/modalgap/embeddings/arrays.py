@@ -60,7 +60,7 @@ def takes_pair(
             raise InputError(f"{' and '.join(matches)}: are for two arrays; a Pair holds its own")
         elif is_rows(data) and not isinstance(data, Embeddings):
             raise InputError(
-                f"{first.name}: must be a Pair, or two arrays; got one {type(data).__name__}"
+                f"{first.name} must be a Pair, or two arrays; got one {type(data).__name__}"
             )
         return inner(data, *others, **options)
 
@@ -87,7 +87,8 @@ def pair_of(what: str, image: object, text: object = None, **matches: object) ->
         return image
     if text is None:
         raise InputError(
-            f"{what}: must have a Pair, or two arrays image and text; got {described(image)}"
+            f"{what} compares two modalities: it must have a Pair, or two arrays; got"
+            f" {described(image)}"
         )
     return Pair(image, text, **matches)  # type: ignore[arg-type]
 

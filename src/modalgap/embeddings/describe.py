@@ -12,13 +12,18 @@ from modalgap.embeddings.pair import Embeddings, Pair
 def describe_input(data: Pair | Embeddings) -> dict[str, Any]:
     """What a result says of its input; plain JSON types."""
     sides = data.sides if isinstance(data, Pair) else (data,)
-    found: dict[str, Any] = {"n_image": None, "n_text": None}
-    found |= {f"n_{side.modality}": side.n for side in sides}
-    return found | {
+    return {f"n_{side.modality}": side.n for side in sides} | {
         "dim": data.dim,
         "fingerprint": data.fingerprint,
-        "matched_by": data.matched_by if isinstance(data, Pair) else None,
+        "matched_by": _matched_by(data) if isinstance(data, Pair) else None,
         "were_unit": {side.modality: side.were_unit for side in sides},
         "norms": {side.modality: list(side.norm_range) for side in sides},
         "provenance": {side.modality: dict(side.provenance) for side in sides},
     }
+
+
+def _matched_by(pair: Pair) -> str:
+    """How the sides match, with their own names: "rows", "text_to_audio", "labels"."""
+    if pair.matched_by != "text_to_image":
+        return pair.matched_by
+    return f"{pair.text.modality}_to_{pair.image.modality}"

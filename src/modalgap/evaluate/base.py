@@ -6,7 +6,7 @@ paired differences are made once for all tasks: by the bootstrap over independen
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, ClassVar, Concatenate, Generic
@@ -154,7 +154,8 @@ class TaskCard:
         idea: how it is answered.
         source: where it is defined.
         needs: what must be there beyond the vectors: "pairs", "labels", "factors" …
-        main: the numbers that stand for the task in a leaderboard, where it has them.
+        main: the numbers that stand for the task in a leaderboard, where it has them; {0} and {1}
+            are the modalities.
     """
 
     name: str
@@ -183,6 +184,10 @@ class Task(Method, Generic[Options]):
     def body(self) -> Callable[..., Outcome]:
         """The function that does it."""
         return self.run
+
+    def main(self, modalities: Sequence[str]) -> tuple[str, ...]:
+        """The numbers that stand for the task, of these two modalities."""
+        return tuple(form.format(*modalities) for form in self.card.main)
 
     def __call__(
         self,

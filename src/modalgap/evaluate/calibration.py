@@ -35,7 +35,7 @@ CARD = TaskCard(
     idea="Score to probability of a match, fitted on one half and judged on the other.",
     source="Platt 1999; Zadrozny & Elkan 2002; expected calibration error: Naeini et al. 2015",
     needs="pairs, or labels",
-    main=("image_text_ece_isotonic",),
+    main=("{0}_{1}_ece_isotonic",),
 )
 
 
@@ -93,7 +93,7 @@ class Calibration:
 @takes_pair
 def calibrate(
     pair: Pair,
-    kind: str = "image_text",
+    kind: str | None = None,
     *,
     prior: float = 0.5,
     negatives: int = 20,
@@ -104,7 +104,8 @@ def calibrate(
 
     Args:
         pair: matched images and texts.
-        kind: "image_text"; or "image_image", "text_text", where rows have classes.
+        kind: "image_text", the default; or "image_image", "text_text", where rows have classes; of
+            other modalities by their names.
         prior: the share of candidates that match, where it will be used.
         negatives: non-matches drawn for each row.
         factor: what makes classes within a modality.
@@ -115,6 +116,7 @@ def calibrate(
     checks.whole("negatives", negatives, 1)
     checks.whole("seed", seed, 0)
     prior = _prior(prior)
+    kind = f"{pair.image.modality}_{pair.text.modality}" if kind is None else kind
     scores, match, _ = _candidates(pair, kind, negatives, factor, seed)
     return _fitted(kind, scores, match, prior)
 

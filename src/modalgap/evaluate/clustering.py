@@ -50,7 +50,7 @@ def _clustering(
         kept = codes[picks[0].numpy()]
         k = count(kept)
         if 1 < k < len(x):
-            scores["image_class_v"] = _score(x, kept, k, seed, "higher")
+            scores[f"{pair.image.modality}_class_v"] = _score(x, kept, k, seed, "higher")
     return Outcome(scores)
 
 

@@ -27,6 +27,7 @@ from modalgap.errors import OptionError, quoted
 from modalgap.evaluate.base import Floats, Ints, Outcome, Scores, Task, TaskCard
 from modalgap.evaluate.ranks import Ranks, Relevant, block_ranks
 from modalgap.linalg import blocks
+from modalgap.modality import several
 from modalgap.progress import progress
 
 IMAGE, TEXT, FUSED = 0, 1, 2
@@ -39,7 +40,7 @@ CARD = TaskCard(
     idea="NDCG@10 of queries for one item among images, texts and fused documents.",
     source="MixBench, arXiv 2507.19054",
     needs="pairs",
-    main=("text_ndcg10", "image_ndcg10"),
+    main=("{1}_ndcg10", "{0}_ndcg10"),
 )
 
 
@@ -74,13 +75,15 @@ def _mixed(
     for ratio in ratios:
         kinds = np.full(forms.n, TEXT)
         kinds[order[: round(ratio * forms.n)]] = IMAGE
-        drawn[f"_{round(100 * ratio)}pct_images"] = kinds
+        drawn[f"_{round(100 * ratio)}pct_{several(pair.image.modality)}"] = kinds
     scores: dict[str, Scores] = {}
-    for name, queries, relevant in forms.asking():
-        indexes = {end: _Index(forms, name, relevant, kinds) for end, kinds in drawn.items()}
+    names = {"image": pair.image.modality, "text": pair.text.modality, "fused": "fused"}
+    for asks, queries, relevant in forms.asking():
+        name = names[asks]
+        indexes = {end: _Index(forms, asks, relevant, kinds) for end, kinds in drawn.items()}
         lists = None
         if np.isin(indexes[""].form, stored).all():  # nobody is alone in a list
-            lists = _Lists(forms, name, relevant, stored)
+            lists = _Lists(forms, asks, relevant, stored)
         every = [*indexes.values()] if lists is None else [*indexes.values(), lists]
         forms.search(name, queries, every)
         found = {end: index.ranks() for end, index in indexes.items()}
@@ -95,7 +98,7 @@ def _mixed(
         {
             "stored": {
                 name: int((stored == form).sum())
-                for name, form in (("image", IMAGE), ("text", TEXT), ("fused", FUSED))
+                for name, form in zip(names.values(), (IMAGE, TEXT, FUSED), strict=True)
             },
             "second_caption": forms.second,
         },

@@ -26,7 +26,7 @@ CARD = TaskCard(
     idea="Recall at k, median rank and mean average precision, both ways, over the whole gallery.",
     source="Karpathy & Fei-Fei 2015, section 4.2",
     needs="pairs",
-    main=("image_to_text_r1", "text_to_image_r1"),
+    main=("{0}_to_{1}_r1", "{1}_to_{0}_r1"),
 )
 
 

@@ -16,7 +16,7 @@ import torch
 
 from modalgap import checks
 from modalgap.embeddings import Embeddings, Pair
-from modalgap.errors import InputError, NotApplicable, OptionError
+from modalgap.errors import InputError, NotApplicable, OptionError, quoted
 from modalgap.evaluate import perturb
 from modalgap.evaluate.base import Ints, Outcome, Scores, Task, TaskCard
 from modalgap.evaluate.flip import flip_probability
@@ -164,7 +164,9 @@ def _check(
     if retrieved is not None:
         checks.one_of("retrieved", retrieved, (pair.image.modality, pair.text.modality))
     if pair.labels is not None and retrieved == pair.image.modality:
-        raise OptionError("retrieved: with class labels the prompts are retrieved; got 'image'")
+        raise OptionError(
+            f"retrieved: with class labels the prompts are retrieved; got {quoted(retrieved)}"
+        )
     checks.one_of("noise_on", noise_on, ("both", "index", "queries"))
     for sigma in sigmas:
         checks.at_least("sigmas", sigma, 1e-9, 1e3)

@@ -17,6 +17,7 @@ from modalgap.errors import NotApplicable, OptionError, quoted
 from modalgap.evaluate.base import Outcome, Task
 from modalgap.evaluate.registry import TASKS
 from modalgap.method import pick
+from modalgap.modality import spoken
 from modalgap.result import Result, Value, versions
 
 Only = str | Task | Iterable[str | Task] | None
@@ -108,7 +109,8 @@ def outcome(task: Task, pair: Pair, options: Mapping[str, Any]) -> Outcome:
     try:
         return run(pair, **own)
     except NotApplicable as reason:
-        raise NotApplicable(f"{task.name}: {reason}") from None
+        said = spoken(str(reason), [side.modality for side in pair.sides])
+        raise NotApplicable(f"{task.name}: {said}") from None
 
 
 def as_values(
@@ -147,7 +149,7 @@ def chosen(only: Only) -> list[Task]:
         return list(TASKS.values())
     asked = [only] if isinstance(only, str | Task) else list(only)
     if not asked:
-        raise OptionError("only: must name at least one task; got none")
+        raise OptionError("only must name at least one task; got none")
     found: dict[str, Task] = {}
     for each in asked:
         task = pick("zero_shot" if each == "zeroshot" else each, TASKS, Task, "only")

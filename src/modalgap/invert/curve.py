@@ -18,7 +18,7 @@ from modalgap.encode import Encoder, load_model
 from modalgap.encode.device import check_precision, device_of
 from modalgap.errors import OptionError, quoted
 from modalgap.evaluate import search
-from modalgap.invert.base import Given
+from modalgap.invert.base import Given, Inversion
 from modalgap.invert.items import check_model, item_names, known_features, side_of
 from modalgap.invert.registry import METHODS
 from modalgap.invert.spread import batch_of
@@ -33,7 +33,7 @@ NATIVE = "native"
 def curve(
     queries: Embeddings | Pair,
     gallery: Embeddings | Pair,
-    method: str,
+    method: str | Inversion,
     model: str | Encoder,
     *,
     at: Sequence[int] | None = None,
@@ -49,7 +49,7 @@ def curve(
     Args:
         queries: native features that are inverted.
         gallery: native features that are searched.
-        method: "oti" or "ovi".
+        method: "oti" or "ovi", or one of your own that searches.
         model: that made both.
         at: steps; by default some from 0 to the last.
         protocol: of ``modalgap.evaluate.search``.
@@ -66,9 +66,9 @@ def curve(
     Raises:
         OptionError: a method that does not search, or steps that it does not take.
     """
-    if method not in METHODS or METHODS[method].card.takes == "either":
+    chosen = method if isinstance(method, Inversion) else METHODS.get(method)
+    if chosen is None or chosen.card.takes == "either":
         raise OptionError(f"method: must be oti or ovi; got {quoted(method)}")
-    chosen = METHODS[method]
     rows = side_of(queries, chosen)
     encoder = load_model(model, seed=seed)
     check_model(rows, encoder)
@@ -118,11 +118,11 @@ def curve(
         }
     heads = {"cosine": "cosine"} | {name: name.replace("_", " ") for name in made[NATIVE]}
     return Table(
-        name=f"{method} against steps",
+        name=f"{chosen.name} against steps",
         source="Mistretta et al. 2025",
         vary="step",
         rows=made,
         heads=heads,
-        settings={**inverter.settings, "method": method, "model": encoder.spec, **asked},
+        settings={**inverter.settings, "method": chosen.name, "model": encoder.spec, **asked},
         notes=[f"{rows.n} queries; intervals: 95 %, over queries"],
     )

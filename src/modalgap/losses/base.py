@@ -122,7 +122,7 @@ class Loss(Method, Generic[Options]):
         self,
         image: Features | Pair | Rows,
         text: Rows | None = None,
-        temperature: float | None = None,
+        scale: float | None = None,
         bias: float | None = None,
         views: tuple[Rows, Rows] | None = None,
         *args: Options.args,
@@ -134,7 +134,7 @@ class Loss(Method, Generic[Options]):
             image: ``Features`` of a batch; or rows (n, d), made unit here, whose gradients are
                 kept; or a ``Pair`` matched row by row.
             text: rows (n, d); row i matches row i of ``image``.
-            temperature: τ of the softmax, of arrays; 0.01 by default, as of the measures.
+            scale: 1/τ, of arrays; 100 by default, as of the measures.
             bias: added to the logits of SigLIP, of arrays.
             views: two augmented views of the images, (n, d) each, of arrays.
             *args: none: options go by name.
@@ -152,8 +152,8 @@ class Loss(Method, Generic[Options]):
             raise OptionError(f"options of {self.name} must be given by name; got {quoted(args)}")
         self.check_options(options)
         if not isinstance(image, Features):
-            features = features_of(self.name, image, text, temperature, bias, views)
-        elif any(value is not None for value in (text, temperature, bias, views)):
+            features = features_of(self.name, image, text, scale, bias, views)
+        elif any(value is not None for value in (text, scale, bias, views)):
             raise InputError(f"{self.name}: Features hold all that is needed; give them alone")
         else:
             features = image
@@ -170,7 +170,7 @@ def features_of(
     what: str,
     image: Pair | Rows,
     text: Rows | None,
-    temperature: float | None,
+    scale: float | None,
     bias: float | None,
     views: tuple[Rows, Rows] | None,
 ) -> Features:
@@ -180,8 +180,8 @@ def features_of(
             raise InputError(f"{what}: a Pair must be matched row by row, and be given alone")
         pair = image
         image, text = pair.image.unit(), pair.text.unit()
-    tau = 0.01 if temperature is None else plain(temperature)
-    at_least("temperature", tau, 1e-6)
+    factor = 100.0 if scale is None else plain(scale)
+    at_least("scale", factor, 1e-6, 1e6)
     if bias is not None:
         finite("bias", plain(bias))
     if views is not None and (not isinstance(views, tuple | list) or len(views) != 2):
@@ -194,7 +194,7 @@ def features_of(
     return Features(
         image=rows[0],
         text=rows[1],
-        scale=torch.tensor(1 / tau, dtype=like.dtype, device=like.device),
+        scale=torch.tensor(float(factor), dtype=like.dtype, device=like.device),
         bias=None if bias is None else torch.tensor(float(bias)).to(like),
         views=None if views is None else (rows[2], rows[3]),
     )

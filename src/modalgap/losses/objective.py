@@ -60,7 +60,7 @@ class Objective:
             OptionError: there is no such loss or option, a weight is not finite, or there is none.
         """
         if not losses:
-            raise OptionError("losses: must have at least one loss; got none")
+            raise OptionError("losses must have at least one loss; got none")
         return cls(tuple(_term(name, said) for name, said in losses.items()))
 
     @property

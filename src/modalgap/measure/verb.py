@@ -11,6 +11,7 @@ from modalgap.errors import InputError, NotApplicable, OptionError, quoted
 from modalgap.measure.base import Evidence, Measure, Seen, Side
 from modalgap.measure.registry import MEASURES, measure_of
 from modalgap.method import pick
+from modalgap.modality import spoken
 from modalgap.result import Result, Value, versions
 
 Only = str | Measure | Iterable[str | Measure] | None
@@ -74,8 +75,8 @@ def measure(data: Pair | Embeddings, /, only: Only = None, **options: Any) -> Re
                 values[name] = each.run(target, options)
             except NotApplicable as reason:
                 if only is not None:
-                    raise NotApplicable(f"{name}: {reason}") from None
-                skipped[name] = str(reason)
+                    raise NotApplicable(f"{name}: {spoken(str(reason), modalities)}") from None
+                skipped[name] = spoken(str(reason), modalities)
     return Result(values, skipped, describe_input(data), versions())
 
 
@@ -85,7 +86,7 @@ def _wanted(only: Only, modalities: tuple[str, ...]) -> list[tuple[Measure, tupl
         return [(each, each.names(modalities)) for each in MEASURES.values()]
     asked = [only] if isinstance(only, str | Measure) else list(only)
     if not asked:
-        raise OptionError("only: must name at least one measure; got none")
+        raise OptionError("only must name at least one measure; got none")
     found: dict[str, tuple[Measure, tuple[str, ...]]] = {}
     for each in asked:
         method = each if isinstance(each, Measure) else _named(each, modalities)

@@ -16,6 +16,7 @@ from modalgap.close.registry import CLOSERS
 from modalgap.close.scores import CORRECTIONS
 from modalgap.errors import InputError
 from modalgap.evaluate.registry import TASKS
+from modalgap.modality import plural
 from modalgap.report.draw.base import HEIGHT, SMALL, WIDTH, apart, axes
 from modalgap.report.palette import DARK, LIGHT, STAND_IN, Palette, style
 from modalgap.report.svg import inline
@@ -72,8 +73,8 @@ def render(result: Comparison, *, title: str | None = None) -> str:
     return _template().render(
         title=title or "Ways of closing the gap, compared",
         subtitle=(
-            f"Fitted on {split['fitted_images']:,} images and what matches them, judged on the"
-            f" other {split['judged_images']:,}"
+            f"Fitted on {result.sizes[0]} and what matches them, judged on the other"
+            f" {result.sizes[1]}"
         ),
         css=Markup(sheet),  # noqa: S704 - our own file
         light=LIGHT.css(),
@@ -84,6 +85,8 @@ def render(result: Comparison, *, title: str | None = None) -> str:
         failed=result.failed,
         drawings=drawings,
         split=split,
+        sizes=result.sizes,
+        bootstrapped=plural(split["modalities"][0]),
         json=result.to_json(),
         version=result.versions.get("modalgap", ""),
     )

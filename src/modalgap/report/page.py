@@ -13,10 +13,10 @@ from modalgap.embeddings import Embeddings, Pair
 from modalgap.embeddings.arrays import takes_pair
 from modalgap.errors import InputError, OptionError
 from modalgap.measure.verb import measure
+from modalgap.modality import plural
 from modalgap.report import export, table
 from modalgap.report.draw import PICTURES
 from modalgap.report.palette import DARK, LIGHT, STAND_IN, style
-from modalgap.report.say import plural
 from modalgap.report.svg import inline
 from modalgap.report.views import Views, views
 from modalgap.report.words import summary

@@ -5,22 +5,6 @@ from __future__ import annotations
 NARROW = "\u202f"  # a space that does not break a line
 
 
-def legible(name: str, longest: int = 24) -> str:
-    """A name fit for a label: printable, on one line, not too long."""
-    clean = "".join(each if each.isprintable() else "·" for each in name)
-    return clean if len(clean) <= longest else clean[: longest - 1] + "…"
-
-
-def plural(name: str) -> str:
-    """More than one item of a modality."""
-    return {"image": "images", "text": "texts"}.get(name, f"{legible(name)} items")
-
-
-def article(name: str) -> str:
-    """The name with its article."""
-    return f"an {name}" if name[:1].lower() in "aeiou" else f"a {name}"
-
-
 def number(value: float) -> str:
     """Two significant digits, more for whole numbers, with a true minus."""
     if value == 0:

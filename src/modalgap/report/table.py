@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from modalgap.card import Card
 from modalgap.measure.registry import MEASURES
+from modalgap.modality import spoken
 from modalgap.report.say import NARROW
 from modalgap.result import Result, Value
 
@@ -38,12 +39,11 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "tir",
         "tmr",
         "imr",
-        "logit_entropy_image",
-        "logit_entropy_text",
+        "logit_entropy",
         "prediction_gini",
         "prediction_entropy",
     ),
-    "Is it safe to close?": ("leakage_image", "leakage_text", "class_bias_spread"),
+    "Is it safe to close?": ("leakage", "class_bias_spread"),
     "What does the contrastive loss say?": ("infonce", "loss_landscape"),
 }
 OTHERS = "Others"
@@ -101,9 +101,21 @@ def rows(result: Result) -> list[Row]:
         for name in measure.names(modalities(result)):
             if name in result:
                 which = name.removeprefix(measure.name).strip("_")
-                title = f"{measure.card.title}, {which}" if which else measure.card.title
-                found.append(_row(name, title, result[name], measure.card))
+                card = of_modalities(measure.card, modalities(result))
+                title = f"{card.title}, {which}" if which else card.title
+                found.append(_row(name, title, result[name], card))
     return found
+
+
+def of_modalities(card: Card, names: tuple[str, ...]) -> Card:
+    """A card that speaks of these modalities."""
+    return replace(
+        card,
+        title=spoken(card.title, names),
+        question=spoken(card.question, names),
+        idea=spoken(card.idea, names),
+        interval=spoken(card.interval, names),
+    )
 
 
 def skipped(result: Result) -> list[tuple[str, str]]:

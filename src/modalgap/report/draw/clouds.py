@@ -8,9 +8,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from modalgap.modality import plural
 from modalgap.report.draw.base import SMALL, Picture, axes
 from modalgap.report.palette import Palette
-from modalgap.report.say import plural
 from modalgap.report.views import Plane, Views
 
 

@@ -6,9 +6,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from modalgap.modality import legible
 from modalgap.report.draw.base import SMALL, Picture, axes
 from modalgap.report.palette import Palette
-from modalgap.report.say import legible
 from modalgap.report.views import Views
 
 RIDGE = 0.86  # height of the tallest ridge; they stand 1 apart

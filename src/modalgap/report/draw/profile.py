@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.figure import Figure
 
+from modalgap.modality import legible, plural
 from modalgap.report.draw.base import SMALL, Picture, axes, dress
 from modalgap.report.palette import Palette
-from modalgap.report.say import legible, plural
 from modalgap.report.views import Views
 
 TOP = 10

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from modalgap.report.say import number, percent, plural
+from modalgap.modality import plural
+from modalgap.report.say import number, percent
 from modalgap.report.views import Landscape
 from modalgap.report.words.facts import Facts
 
@@ -11,9 +12,10 @@ SCALED = "1/\u2060τ\u00a0=\u00a0"  # nor does this
 
 def leakage(facts: Facts) -> str | None:
     """Whether the gap lies in directions that carry content."""
-    if len(facts.views.names) < 2 or not facts.has("leakage_image", "leakage_text"):
+    names = [f"leakage_{name}" for name in facts.views.names]
+    if len(names) < 2 or not facts.has(*names):
         return None
-    values = [facts.result["leakage_image"], facts.result["leakage_text"]]
+    values = [facts.result[name] for name in names]
     told = ", ".join(
         f"{percent(value.value)} in those of the {plural(name)} (a random direction: "
         f"{percent(value.details['chance'])})"
@@ -108,7 +110,7 @@ def few_rows(facts: Facts) -> str | None:
         for word, names in (
             ("Fréchet distance", ("frechet",)),
             ("effective rank", tuple(f"effective_rank_{name}" for name in facts.views.names)),
-            ("leakage", ("leakage_image", "leakage_text")),
+            ("leakage", tuple(f"leakage_{name}" for name in facts.views.names)),
         )
         if any(name in facts.result for name in names)
     ]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from modalgap.report.say import number, percent, plural
+from modalgap.modality import plural
+from modalgap.report.say import number, percent
 from modalgap.report.words.facts import Facts
 
 # From the embeddings of 500 COCO images and captions that this project is tested on.

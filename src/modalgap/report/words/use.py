@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from modalgap.report.say import article, number, percent, plural
+from modalgap.modality import article, plural
+from modalgap.report.say import number, percent
 from modalgap.report.words.facts import Facts
 
 

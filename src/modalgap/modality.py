@@ -1,0 +1,53 @@
+"""Names of modalities in sentences.
+
+Cards and reasons are written for images and texts. ``spoken`` says them of the modalities at hand,
+so that nothing says "image" of audio.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+
+def legible(name: str, longest: int = 24) -> str:
+    """A name fit for a label: printable, on one line, not too long."""
+    clean = "".join(each if each.isprintable() else "·" for each in name)
+    return clean if len(clean) <= longest else clean[: longest - 1] + "…"
+
+
+def plural(name: str) -> str:
+    """More than one item of a modality."""
+    return {"image": "images", "text": "texts"}.get(name, f"{legible(name)} items")
+
+
+def several(name: str) -> str:
+    """The same as a part of a number's name: "images", "audio"."""
+    return {"image": "images", "text": "texts"}.get(name, name)
+
+
+def article(name: str) -> str:
+    """The name with its article."""
+    return f"an {name}" if name[:1].lower() in "aeiou" else f"a {name}"
+
+
+def spoken(sentence: str, modalities: Sequence[str]) -> str:
+    """A sentence about images and texts, of two other modalities.
+
+    Args:
+        sentence: such as "the cosine between an image and its own text".
+        modalities: the first and the second; with one alone, or these very two, nothing changes.
+    """
+    if len(modalities) != 2 or tuple(modalities) == ("image", "text"):
+        return sentence
+    names = dict(zip(("image", "text"), modalities, strict=True))
+
+    def said(found: re.Match[str]) -> str:
+        before, word, more = found[1] or "", found[2], found[3]
+        name = plural(names[word.lower()]) if more else legible(names[word.lower()])
+        name = name.capitalize() if word[0].isupper() else name
+        if before.lower().strip() in ("a", "an"):
+            return article(name) if before[0].islower() else article(name).capitalize()
+        return before + name
+
+    return re.sub(r"\b(an? )?([Ii]mage|[Tt]ext)(s?)\b(?![_(=])", said, sentence)
