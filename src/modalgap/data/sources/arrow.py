@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from modalgap.data.cells import Cells, read_cells
+from modalgap.data.cells import Cells
 from modalgap.data.classes import PLAIN
 from modalgap.data.columns import NONE, Columns
 from modalgap.data.factors import factors_of
 from modalgap.data.labels import Labels, read_labels, words
 from modalgap.data.media import Chosen, Kind, Media
-from modalgap.data.objects import unnest
+from modalgap.data.objects import read_captions
 from modalgap.data.reading import column, fitting
 from modalgap.data.source import Source
 from modalgap.data.sources import names as known
@@ -140,13 +140,17 @@ class _Rows:
             self.table.check(name, holds_captions, "captions")
             values = self.table.values(name)
             what = f"column {name!r}"
-            opened, note = unnest([values[i] for i in rows], columns.captions, what)
-            found = read_cells(opened, columns.captions, [self.names[i] for i in rows])
+            found = read_captions(
+                [values[i] for i in rows],
+                columns.captions,
+                what,
+                [self.names[i] for i in rows],
+            )
             lost += found.lost
             for said, more in zip(texts, found.texts, strict=True):
                 said += more
-            self.choice.notes += [f"{what}: {each}" for each in (note, found.note) if each]
-            if found.several and columns.captions is None and not note and not found.note:
+            self.choice.notes += [f"{what}: {found.note}"] if found.note else []
+            if found.several and columns.captions is None and not found.note:
                 self.choice.notes.append(f"{what} holds lists of captions")
         self.missing += [(f"{self.names[rows[i]]}, caption", reason) for i, reason in lost]
         if self.choice.image is not None and not any(texts):

@@ -15,10 +15,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from modalgap.data.cells import read_cells
 from modalgap.data.columns import NONE, Columns
 from modalgap.data.factors import factors_of
 from modalgap.data.media import IMAGES, SOUNDS, Files, read_file
+from modalgap.data.objects import read_captions
 from modalgap.data.reading import column, load_json, reading
 from modalgap.data.source import Source
 from modalgap.data.sources import names as known
@@ -206,7 +206,7 @@ def _source(
         listed = metadata.values(name) if name in metadata.types else []
         asked = columns.text is not None
         cells = list(_said(found, listed, only_listed=asked))
-        read = read_cells(cells, columns.captions, found.names)
+        read = read_captions(cells, columns.captions, "captions", found.names)
         texts = read.texts
         found.missing += [(f"{found.names[i]}, caption", why) for i, why in read.lost]
         found.notes += [read.note] if read.note else []

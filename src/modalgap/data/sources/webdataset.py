@@ -14,13 +14,12 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from modalgap.data.cells import read_cells
 from modalgap.data.classes import PLAIN
 from modalgap.data.columns import FIND, NONE, Columns
 from modalgap.data.factors import factors_of
 from modalgap.data.labels import Labels, read_labels
 from modalgap.data.media import Chosen, Kind, Media, Spans
-from modalgap.data.objects import unnest
+from modalgap.data.objects import read_captions
 from modalgap.data.reading import column, reading
 from modalgap.data.source import Source
 from modalgap.data.sources import names as known
@@ -250,17 +249,16 @@ def _captions(found: _Found, beside: Beside, columns: Columns, notes: list[str])
     if how is None and beside.retrieval:
         how = "several"
         notes.append("dataset_type.txt says retrieval: captions are read one per line")
-    cells, note = unnest(found.captions, how, "captions")
-    read = read_cells(cells, how, found.names)
+    read = read_captions(found.captions, how, "captions", found.names)
     lost = [(i, why) for i, why in read.lost if i not in found.failed]
     found.left.missing += [(f"{found.names[i]}, caption", why) for i, why in lost]
-    notes += [each for each in (note, read.note) if each]
+    notes += [read.note] if read.note else []
     if how is None and not read.several:
-        lined = sum(isinstance(c, str) and len(full_lines(c)) > 1 for c in cells)
+        lined = sum(len(full_lines(text)) > 1 for each in read.texts for text in each)
         if lined:
             notes.append(
-                f"{lined:,} of {len(cells):,} captions have several lines and are read as one each"
-                " (--captions several reads one per line)"
+                f"{lined:,} of {len(read.texts):,} captions have several lines and are read as one"
+                " each (--captions several reads one per line)"
             )
     elif read.several and columns.captions is None and not beside.retrieval and not read.note:
         notes.append("captions are lists: each item is one caption")
