@@ -13,7 +13,7 @@ from modalgap.data.cells import Cells
 from modalgap.data.classes import PLAIN
 from modalgap.data.columns import NONE, Columns
 from modalgap.data.factors import factors_of
-from modalgap.data.labels import Labels, read_labels, words
+from modalgap.data.labels import Labels, numbers, plain, read_labels, words
 from modalgap.data.media import Chosen, Kind, Media
 from modalgap.data.objects import read_captions
 from modalgap.data.reading import column, fitting
@@ -115,6 +115,9 @@ class _Rows:
         self.table.check(name, holds_labels, "labels")
         classes = class_names(self.table.features.get(name))
         values = self.table.values(name)
+        if classes is None and numbers(values):  # as the user asks
+            self.choice.notes.append(f"column {name!r}: classes are called by their numbers")
+            values = [None if value is None else str(value) for value in plain(values)]
         rows = np.flatnonzero(self.kept)
         found = read_labels(
             [values[i] for i in rows],
