@@ -31,6 +31,7 @@ from modalgap.data.sources.typed import (
 from modalgap.data.text import shown
 from modalgap.errors import FileError, OptionError
 
+_PLAIN = (str, int, float, type(None))
 STATUSES = frozenset(["success", "failed_to_download", "failed_to_resize"])
 
 
@@ -214,9 +215,9 @@ class _Lazy(Mapping[str, Sequence[Any]]):
         values = self.table.values(name)
         classes = class_names(self.table.features.get(name))
         found = [values[i] for i in self.rows]
-        if classes is None:
-            return found
-        return [_class(value, classes) for value in found]
+        if classes is not None:
+            return [_class(value, classes) for value in found]
+        return [value if isinstance(value, _PLAIN) else str(value) for value in found]
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.names)
@@ -274,8 +275,6 @@ def _choose(table: Typed, columns: Columns) -> _Choice:
         raise OptionError(
             f"--image-column: must name one of {listed}, with --text-column its captions"
         )
-    others = [name for name in holders if name != found.image]
-    found.unused += [(f"column {shown(name, 60)}", "another column of bytes") for name in others]
     label = _label(table, columns)
     if columns.label not in (None, NONE) and columns.text not in (None, NONE):
         raise OptionError(
@@ -295,6 +294,16 @@ def _choose(table: Typed, columns: Columns) -> _Choice:
             f"column {shown_label!r} holds classes too; captions are read (--label-column"
             f" {shown_label} reads the classes, --factors {shown_label} keeps them beside)"
         )
+    found.unused += [
+        (
+            f"column {shown(name, 60)}",
+            "another column of bytes"
+            if name in holders
+            else f"a column of a type that is not read: {shown(types[name], 60)}",
+        )
+        for name, kind in table.types.items()
+        if name not in found.used and not holds_factor(kind)
+    ]
     addresses = column(list(types), known.ADDRESSES, None, "addresses")
     if found.image is None and images is None and addresses is not None:
         found.notes.append(f"column {addresses!r} holds addresses of images, which are not fetched")

@@ -25,6 +25,7 @@ from modalgap.data.sources import names as known
 from modalgap.data.sources.arrow import failure
 from modalgap.data.sources.shards import absent, by_number, check_whole, natural
 from modalgap.data.sources.typed import holds_bytes, holds_captions, holds_factor
+from modalgap.data.summary import grouped
 from modalgap.data.text import full_lines
 from modalgap.errors import FileError
 
@@ -195,7 +196,9 @@ def _source(
     columns: Columns,
 ) -> Source:
     if not found.paths:
-        raise FileError(f"must hold images; found none, and {len(found.missing)} that failed")
+        raise FileError(
+            f"must hold images; found none ({'; '.join(grouped('left out', found.missing))})"
+        )
     name = columns.text or metadata.caption
     texts: list[list[str]] = []
     has = name is not None or any(each.with_suffix(".txt").is_file() for each in found.paths[:100])

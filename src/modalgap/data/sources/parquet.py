@@ -92,6 +92,9 @@ class ParquetTable:
         except (pa.ArrowException, OSError) as error:
             said = " ".join(str(error).split())[:160]
             raise FileError(f"{path}: must be a whole Parquet file ({said})") from error
+        for name in schema.names:
+            if schema.names.count(name) > 1:
+                raise FileError(f"{path}: columns must have names of their own; {name!r} has two")
         for field in schema:
             if field.name not in self.types or pa.types.is_null(self.types[field.name]):
                 self.types[field.name] = field.type

@@ -26,6 +26,7 @@ from modalgap.data.sources import names as known
 from modalgap.data.sources.benchmark import Beside, read_beside
 from modalgap.data.sources.members import Left, Part, caption_endings, image_of, is_sound, samples
 from modalgap.data.sources.shards import absent, check_whole
+from modalgap.data.summary import grouped
 from modalgap.data.text import full_lines, shown
 from modalgap.errors import FileError, OptionError
 from modalgap.progress import progress
@@ -237,9 +238,9 @@ def _source(
         else:
             made = replace(made, media=media, texts=flat, text_to_image=owner, factors=factors)
     else:
-        listed = f", all {len(left.missing)} that it lists are left out" if left.missing else ""
         if not len(media):
-            raise FileError(f"must hold images or texts; found none{listed}")
+            why = "; ".join(grouped("left out", left.missing))
+            raise FileError(f"must hold images or texts; found none{why and f' ({why})'}")
         made = replace(made, media=media, texts=None, factors=factors)
     return replace(made, rule=rule, notes=tuple(notes), missing=tuple(left.missing))
 
@@ -272,6 +273,8 @@ def _label_name(found: _Found, beside: Beside, columns: Columns, notes: list[str
             raise OptionError("--label-column and --text-column: must not be given together")
         return columns.label
     has = [value for value in found.labels if value not in (None, "")]
+    if not has and beside.classification:
+        notes.append("dataset_type.txt says classification, and no sample has .cls")
     if not has or columns.label == NONE:
         return None
     named = beside.classes is not None or all(isinstance(value, str) for value in has)
