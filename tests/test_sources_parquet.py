@@ -212,8 +212,9 @@ def test_numbers_without_class_names_are_no_classes(tmp_path: Path) -> None:
     parquet(tmp_path / "a.parquet", {"image": images(2), "label": [0, 1]})
     source = read(tmp_path / "a.parquet")
     assert (source.texts, source.unused_columns) == (None, ("label",))
-    with pytest.raises(errors.FileError, match="without class names"):
-        read(tmp_path / "a.parquet", label_column="label")
+    asked = read(tmp_path / "a.parquet", label_column="label")
+    assert labels(asked) == [("row 0", "0"), ("row 1", "1")]
+    assert "classes are called by their numbers" in "; ".join(asked.notes)
     parquet(tmp_path / "b.parquet", {"image": images(3), "label": ["owl", "ant", None]})
     assert labels(read(tmp_path / "b.parquet")) == [("row 0", "owl"), ("row 1", "ant")]
 
@@ -370,6 +371,33 @@ def test_images_by_the_path_in_their_cell(tmp_path: Path) -> None:
     for i in (1, 2):
         with pytest.raises(errors.FileError, match="the cell holds no bytes"):
             media[i]
+
+
+def test_paths_in_place_of_bytes(tmp_path: Path) -> None:
+    for i in range(2):
+        (tmp_path / "pictures").mkdir(exist_ok=True)
+        (tmp_path / "pictures" / f"{i}.png").write_bytes(picture(i))
+    table = {"file_name": ["0.png", "1.png", "0.png"], "text": list("abc"), "kind": list("xyx")}
+    parquet(tmp_path / "list.parquet", table)
+    for what, root in ((tmp_path / "list.parquet", None), (tmp_path / "list.parquet", "pictures")):
+        source = read(what, root=None if root is None else tmp_path / root, factors="kind")
+        assert source.media is not None
+        assert [source.media[i] for i in range(2)] == [picture(0), picture(1)]
+        assert captions(source) == [("0.png", "a"), ("0.png", "c"), ("1.png", "b")]
+        assert source.factors == {"kind": ["x", "y"]}
+    parquet(tmp_path / "b.parquet", {"image": images(1), "caption": ["one"]})
+    with pytest.raises(errors.OptionError, match="--root"):
+        read(tmp_path / "b.parquet", root=tmp_path)
+
+
+def test_items_of_a_large_group_in_any_order(tmp_path: Path) -> None:
+    cells = [f"{i}".encode() for i in range(300)]
+    parquet(tmp_path / "a" / "0.parquet", {"jpg": cells[:200]}, row_group_size=150)
+    parquet(tmp_path / "a" / "1.parquet", {"jpg": cells[200:]})
+    media = read(tmp_path / "a").media
+    assert media is not None
+    order = [*range(0, 300, 7), 299, 0, 149, 150, 63, 64, 62, 199, 200]
+    assert [media[i] for i in order] == [cells[i] for i in order]
 
 
 def test_bytes_are_not_read_to_list_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -31,7 +31,7 @@ from modalgap.data.sources.hugging_face import is_saved, read_saved
 from modalgap.data.sources.img2dataset import is_downloaded, read_downloaded
 from modalgap.data.sources.karpathy import is_karpathy, read_karpathy
 from modalgap.data.sources.lines import read_text_file
-from modalgap.data.sources.parquet import read_parquet
+from modalgap.data.sources.parquet import names_files, read_parquet
 from modalgap.data.sources.shard_folder import read_shard_folder
 from modalgap.data.sources.table import read_table
 from modalgap.data.sources.webdataset import read_shards
@@ -142,9 +142,12 @@ def _file(
         return read_text_file(path, folder, columns, split)
     if ending == ".json":
         return _json(path, folder, columns, split)
+    if ending == ".parquet" and names_files(path, columns):
+        return read_table(path, folder, columns, split)
     _refuse(text, split=split)
     if ending == ".parquet":
         columns.refuse(text, *TYPED)
+        _refuse(text, root=folder)
         return read_parquet([path], text, columns)
     if ending == ".tar":
         columns.refuse(text, *TYPED)

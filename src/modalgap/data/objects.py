@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
+from modalgap.data.cells import Cells, read_cells
 from modalgap.data.columns import Captions
 from modalgap.data.text import shown
 from modalgap.errors import FileError
@@ -15,6 +17,7 @@ INNER = (
     "value", "en",
 )  # fmt: skip
 LONGEST = 2**20  # characters of a cell that is parsed
+_OPENING = frozenset(["", "[", "(", "{", " ", "\t", "\n", "\r", "\x0b", "\x0c", "\xa0", "\u3000"])
 
 
 def inner_key(names: Sequence[Any]) -> Any:
@@ -23,7 +26,34 @@ def inner_key(names: Sequence[Any]) -> Any:
     return next((by_name[name] for name in INNER if name in by_name), None)
 
 
-def unnest(values: Sequence[Any], how: Captions | None, what: str) -> tuple[list[Any], str]:
+def read_captions(
+    values: Sequence[Any], how: Captions | None, what: str, rows: Sequence[str]
+) -> Cells:
+    """The captions in cells: text, lists, objects, and the text of lists and objects.
+
+    Args:
+        values: one per cell.
+        how: "one" or "several", as the user says; None lets the data decide.
+        what: names the cells in messages.
+        rows: what to call each cell, for messages.
+
+    Raises:
+        FileError: only some cells hold the text of a list or of an object, or an object has no
+            known key.
+    """
+    if how != "several" and all(map(_plain, values)):
+        return Cells([[value] for value in values])
+    opened, note = _unnest(values, how, what)
+    found = read_cells(opened, how, rows)
+    return replace(found, note="; ".join(each for each in (note, found.note) if each))
+
+
+def _plain(value: Any) -> bool:
+    """Whether a cell is a caption whatever the other cells hold."""
+    return type(value) is str and value[:1] not in _OPENING
+
+
+def _unnest(values: Sequence[Any], how: Captions | None, what: str) -> tuple[list[Any], str]:
     """Cells with the captions that their objects hold in place of the objects.
 
     Args:

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from modalgap.data.cells import Cells, read_cells
+from modalgap.data.cells import Cells
 from modalgap.data.classes import PLAIN
 from modalgap.data.columns import NONE, Columns
 from modalgap.data.factors import factors_of
-from modalgap.data.labels import Labels, read_labels, words
+from modalgap.data.labels import Labels, numbers, plain, read_labels, words
 from modalgap.data.media import Chosen, Kind, Media
-from modalgap.data.objects import unnest
+from modalgap.data.objects import read_captions
 from modalgap.data.reading import column, fitting
 from modalgap.data.source import Source
 from modalgap.data.sources import names as known
@@ -31,6 +31,7 @@ from modalgap.data.sources.typed import (
 from modalgap.data.text import shown
 from modalgap.errors import FileError, OptionError
 
+_PLAIN = (str, int, float, type(None))
 STATUSES = frozenset(["success", "failed_to_download", "failed_to_resize"])
 
 
@@ -115,6 +116,9 @@ class _Rows:
         self.table.check(name, holds_labels, "labels")
         classes = class_names(self.table.features.get(name))
         values = self.table.values(name)
+        if classes is None and numbers(values):  # as the user asks
+            self.choice.notes.append(f"column {name!r}: classes are called by their numbers")
+            values = [None if value is None else str(value) for value in plain(values)]
         rows = np.flatnonzero(self.kept)
         found = read_labels(
             [values[i] for i in rows],
@@ -140,13 +144,17 @@ class _Rows:
             self.table.check(name, holds_captions, "captions")
             values = self.table.values(name)
             what = f"column {name!r}"
-            opened, note = unnest([values[i] for i in rows], columns.captions, what)
-            found = read_cells(opened, columns.captions, [self.names[i] for i in rows])
+            found = read_captions(
+                [values[i] for i in rows],
+                columns.captions,
+                what,
+                [self.names[i] for i in rows],
+            )
             lost += found.lost
             for said, more in zip(texts, found.texts, strict=True):
                 said += more
-            self.choice.notes += [f"{what}: {each}" for each in (note, found.note) if each]
-            if found.several and columns.captions is None and not note and not found.note:
+            self.choice.notes += [f"{what}: {found.note}"] if found.note else []
+            if found.several and columns.captions is None and not found.note:
                 self.choice.notes.append(f"{what} holds lists of captions")
         self.missing += [(f"{self.names[rows[i]]}, caption", reason) for i, reason in lost]
         if self.choice.image is not None and not any(texts):
@@ -207,9 +215,9 @@ class _Lazy(Mapping[str, Sequence[Any]]):
         values = self.table.values(name)
         classes = class_names(self.table.features.get(name))
         found = [values[i] for i in self.rows]
-        if classes is None:
-            return found
-        return [_class(value, classes) for value in found]
+        if classes is not None:
+            return [_class(value, classes) for value in found]
+        return [value if isinstance(value, _PLAIN) else str(value) for value in found]
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.names)
@@ -267,8 +275,6 @@ def _choose(table: Typed, columns: Columns) -> _Choice:
         raise OptionError(
             f"--image-column: must name one of {listed}, with --text-column its captions"
         )
-    others = [name for name in holders if name != found.image]
-    found.unused += [(f"column {shown(name, 60)}", "another column of bytes") for name in others]
     label = _label(table, columns)
     if columns.label not in (None, NONE) and columns.text not in (None, NONE):
         raise OptionError(
@@ -288,6 +294,16 @@ def _choose(table: Typed, columns: Columns) -> _Choice:
             f"column {shown_label!r} holds classes too; captions are read (--label-column"
             f" {shown_label} reads the classes, --factors {shown_label} keeps them beside)"
         )
+    found.unused += [
+        (
+            f"column {shown(name, 60)}",
+            "another column of bytes"
+            if name in holders
+            else f"a column of a type that is not read: {shown(types[name], 60)}",
+        )
+        for name, kind in table.types.items()
+        if name not in found.used and not holds_factor(kind)
+    ]
     addresses = column(list(types), known.ADDRESSES, None, "addresses")
     if found.image is None and images is None and addresses is not None:
         found.notes.append(f"column {addresses!r} holds addresses of images, which are not fetched")

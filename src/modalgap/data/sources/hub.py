@@ -15,6 +15,7 @@ from modalgap.data.walk import ending_of, walk
 from modalgap.errors import FileError, OptionError
 
 ALL = "all"
+ARCHIVES = (".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst", ".zip", ".parquet.gz", ".7z")
 KINDS = (".tar", ".parquet", ".arrow")
 WORDS = {
     "train": ("train", "training"),
@@ -148,6 +149,8 @@ def _reason(path: Path) -> str:
     name = path.name.lower()
     if name in MARKERS:
         return "a marker of the program that wrote the shards"
+    if name.endswith(ARCHIVES):
+        return "a compressed archive: unpack it to read it"
     if any(name.endswith(each) for each in UNFINISHED):
         return "an unfinished file by its name"
     if name.endswith("_stats.json"):

@@ -15,16 +15,17 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from modalgap.data.cells import read_cells
 from modalgap.data.columns import NONE, Columns
 from modalgap.data.factors import factors_of
 from modalgap.data.media import IMAGES, SOUNDS, Files, read_file
+from modalgap.data.objects import read_captions
 from modalgap.data.reading import column, load_json, reading
 from modalgap.data.source import Source
 from modalgap.data.sources import names as known
 from modalgap.data.sources.arrow import failure
 from modalgap.data.sources.shards import absent, by_number, check_whole, natural
 from modalgap.data.sources.typed import holds_bytes, holds_captions, holds_factor
+from modalgap.data.summary import grouped
 from modalgap.data.text import full_lines
 from modalgap.errors import FileError
 
@@ -195,7 +196,9 @@ def _source(
     columns: Columns,
 ) -> Source:
     if not found.paths:
-        raise FileError(f"must hold images; found none, and {len(found.missing)} that failed")
+        raise FileError(
+            f"must hold images; found none ({'; '.join(grouped('left out', found.missing))})"
+        )
     name = columns.text or metadata.caption
     texts: list[list[str]] = []
     has = name is not None or any(each.with_suffix(".txt").is_file() for each in found.paths[:100])
@@ -206,7 +209,7 @@ def _source(
         listed = metadata.values(name) if name in metadata.types else []
         asked = columns.text is not None
         cells = list(_said(found, listed, only_listed=asked))
-        read = read_cells(cells, columns.captions, found.names)
+        read = read_captions(cells, columns.captions, "captions", found.names)
         texts = read.texts
         found.missing += [(f"{found.names[i]}, caption", why) for i, why in read.lost]
         found.notes += [read.note] if read.note else []

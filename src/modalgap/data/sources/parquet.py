@@ -13,15 +13,18 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from modalgap.data.columns import FIND, Columns
+from modalgap.data.columns import FIND, NONE, Columns
 from modalgap.data.media import Cells, Kind, Media, read_file
-from modalgap.data.reading import reading
+from modalgap.data.reading import column, reading
 from modalgap.data.source import Source
 from modalgap.data.sources.arrow import read_typed
 from modalgap.data.sources.shards import absent, check_whole
-from modalgap.data.sources.typed import Fits, features_of
+from modalgap.data.sources.table import PATHS
+from modalgap.data.sources.typed import Fits, features_of, holds_bytes, holds_string
 from modalgap.errors import FileError
 
+ROWS = 64  # cells that are held at once
+BUFFER = 2**20  # bytes that are read of a file at once
 Stamp = tuple[int, int]  # nanoseconds, bytes
 
 
@@ -42,6 +45,20 @@ def read_parquet(files: Sequence[Path], name: str, columns: Columns = FIND) -> S
         found = read_typed(ParquetTable(files, name), columns, "Parquet")
         lost, notes = absent(files) if len(files) > 1 else ([], [])
     return replace(found, missing=(*lost, *found.missing), notes=(*notes, *found.notes))
+
+
+def names_files(path: Path, columns: Columns) -> bool:
+    """Whether a Parquet file has a column of paths of images, and none of their bytes."""
+    try:
+        schema = pq.read_schema(path)
+    except (OSError, pa.ArrowException):
+        return False
+    if columns.image == NONE or any(holds_bytes(kind) for kind in schema.types):
+        return False
+    text = [field.name for field in schema if holds_string(field.type)]
+    if columns.image is not None:
+        return columns.image in text
+    return column(text, PATHS, None, "paths") is not None
 
 
 class ParquetTable:
@@ -75,6 +92,9 @@ class ParquetTable:
         except (pa.ArrowException, OSError) as error:
             said = " ".join(str(error).split())[:160]
             raise FileError(f"{path}: must be a whole Parquet file ({said})") from error
+        for name in schema.names:
+            if schema.names.count(name) > 1:
+                raise FileError(f"{path}: columns must have names of their own; {name!r} has two")
         for field in schema:
             if field.name not in self.types or pa.types.is_null(self.types[field.name]):
                 self.types[field.name] = field.type
@@ -101,7 +121,7 @@ class ParquetTable:
     def cells(self, column: str, names: Sequence[str], kind: Kind) -> Media:
         """The items of a column of bytes; a row group is read when one of its rows is needed."""
         stamped = tuple(zip(self.shards, self.stamps, strict=True))
-        read = functools.partial(_cell, stamped, self.starts, column)
+        read = functools.partial(_cell, stamped, np.array(self.starts, np.int64), column)
         return Cells(read, names, kind, self.files)
 
     def nulls(self, column: str) -> NDArray[np.int64]:  # noqa: ARG002
@@ -130,25 +150,45 @@ def _stamp(path: Path) -> Stamp:
     return found.st_mtime_ns, found.st_size
 
 
-@functools.lru_cache(maxsize=2)  # rows are asked for in order: a group is read once per worker
-def _group(path: Path, stamp: Stamp, group: int, name: str) -> Any:
-    if _stamp(path) != stamp:  # its captions may be others
-        raise FileError(f"{path} has changed since it was listed")
-    with pq.ParquetFile(path) as file:
-        return file.read_row_group(group, columns=[name]).column(name)
+class _Group:
+    """The cells of one row group, a batch of rows at a time: a group may hold a whole data set.
+
+    Rows are asked for in order. A row before the current batch starts the group again.
+    """
+
+    def __init__(self, path: Path, stamp: Stamp, group: int, name: str) -> None:
+        if _stamp(path) != stamp:  # its captions may be others
+            raise FileError(f"{path} has changed since it was listed")
+        self.path, self.group, self.name = path, group, name
+        self._start()
+
+    def _start(self) -> None:
+        file = pq.ParquetFile(self.path, pre_buffer=False, buffer_size=BUFFER)
+        self.batches = file.iter_batches(
+            ROWS, row_groups=[self.group], columns=[self.name], use_threads=False
+        )
+        self.first, self.cells = 0, pa.array([])
+
+    def cell(self, row: int) -> Any:
+        """The value of a row of the group."""
+        if row < self.first:
+            self._start()
+        while row >= self.first + len(self.cells):
+            self.first += len(self.cells)
+            self.cells = next(self.batches).column(0)
+        return self.cells[row - self.first].as_py()
+
+
+_group = functools.lru_cache(maxsize=2)(_Group)  # an open group or two in each worker
 
 
 def _cell(
-    files: tuple[tuple[Path, Stamp], ...],
-    starts: list[tuple[int, int, int]],
-    name: str,
-    position: int,
+    files: tuple[tuple[Path, Stamp], ...], starts: NDArray[np.int64], name: str, position: int
 ) -> bytes:
-    firsts = [first for _, _, first in starts]
-    at = int(np.searchsorted(firsts, position, side="right")) - 1
-    number, group, first = starts[at]
+    at = int(np.searchsorted(starts[:, 2], position, side="right")) - 1
+    number, group, first = map(int, starts[at])
     try:
-        value = _group(*files[number], group, name)[position - first].as_py()
+        value = _group(*files[number], group, name).cell(position - first)
     except (OSError, pa.ArrowException) as error:
         raise FileError(f"cannot be read ({error})") from error
     return item_bytes(value, files[number][0].parent)

@@ -45,6 +45,10 @@ def read_shard_folder(folder: Path, split: str | None, columns: Columns) -> Sour
         gone = [each for each in tree.lost if Path(each[0]).suffix.lower() in hub.KINDS]
         if gone and not tree.media:
             raise FileError(f"{root}: needs {gone[0][0]}: it is {gone[0][1]}")
+        packed = [path for path in tree.other if path.name.lower().endswith(hub.ARCHIVES)]
+        if packed and not tree.media:
+            name = packed[0].relative_to(root)
+            raise FileError(f"{root}: {name} is a compressed archive; unpack it to read it")
         return None
     with reading(str(folder)):
         chosen = hub.choose(root, shards, tree, split)

@@ -128,8 +128,10 @@ def holds_labels(kind: pa.DataType) -> bool:
 
 
 def holds_factor(kind: pa.DataType) -> bool:
-    """Whether values can be a factor: numbers, strings, booleans."""
-    return holds_labels(kind) or bool(pa.types.is_boolean(kind) or pa.types.is_null(kind))
+    """Whether values can be a factor: numbers, strings, booleans, dates."""
+    kind = _plain(kind)
+    others = (pa.types.is_boolean, pa.types.is_null, pa.types.is_temporal, pa.types.is_decimal)
+    return holds_labels(kind) or any(bool(is_of(kind)) for is_of in others)
 
 
 def _plain(kind: pa.DataType) -> pa.DataType:

@@ -14,19 +14,19 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from modalgap.data.cells import read_cells
 from modalgap.data.classes import PLAIN
 from modalgap.data.columns import FIND, NONE, Columns
 from modalgap.data.factors import factors_of
 from modalgap.data.labels import Labels, read_labels
 from modalgap.data.media import Chosen, Kind, Media, Spans
-from modalgap.data.objects import unnest
+from modalgap.data.objects import read_captions
 from modalgap.data.reading import column, reading
 from modalgap.data.source import Source
 from modalgap.data.sources import names as known
 from modalgap.data.sources.benchmark import Beside, read_beside
 from modalgap.data.sources.members import Left, Part, caption_endings, image_of, is_sound, samples
 from modalgap.data.sources.shards import absent, check_whole
+from modalgap.data.summary import grouped
 from modalgap.data.text import full_lines, shown
 from modalgap.errors import FileError, OptionError
 from modalgap.progress import progress
@@ -238,9 +238,9 @@ def _source(
         else:
             made = replace(made, media=media, texts=flat, text_to_image=owner, factors=factors)
     else:
-        listed = f", all {len(left.missing)} that it lists are left out" if left.missing else ""
         if not len(media):
-            raise FileError(f"must hold images or texts; found none{listed}")
+            why = "; ".join(grouped("left out", left.missing))
+            raise FileError(f"must hold images or texts; found none{why and f' ({why})'}")
         made = replace(made, media=media, texts=None, factors=factors)
     return replace(made, rule=rule, notes=tuple(notes), missing=tuple(left.missing))
 
@@ -250,17 +250,16 @@ def _captions(found: _Found, beside: Beside, columns: Columns, notes: list[str])
     if how is None and beside.retrieval:
         how = "several"
         notes.append("dataset_type.txt says retrieval: captions are read one per line")
-    cells, note = unnest(found.captions, how, "captions")
-    read = read_cells(cells, how, found.names)
+    read = read_captions(found.captions, how, "captions", found.names)
     lost = [(i, why) for i, why in read.lost if i not in found.failed]
     found.left.missing += [(f"{found.names[i]}, caption", why) for i, why in lost]
-    notes += [each for each in (note, read.note) if each]
+    notes += [read.note] if read.note else []
     if how is None and not read.several:
-        lined = sum(isinstance(c, str) and len(full_lines(c)) > 1 for c in cells)
+        lined = sum(len(full_lines(text)) > 1 for each in read.texts for text in each)
         if lined:
             notes.append(
-                f"{lined:,} of {len(cells):,} captions have several lines and are read as one each"
-                " (--captions several reads one per line)"
+                f"{lined:,} of {len(read.texts):,} captions have several lines and are read as one"
+                " each (--captions several reads one per line)"
             )
     elif read.several and columns.captions is None and not beside.retrieval and not read.note:
         notes.append("captions are lists: each item is one caption")
@@ -274,6 +273,8 @@ def _label_name(found: _Found, beside: Beside, columns: Columns, notes: list[str
             raise OptionError("--label-column and --text-column: must not be given together")
         return columns.label
     has = [value for value in found.labels if value not in (None, "")]
+    if not has and beside.classification:
+        notes.append("dataset_type.txt says classification, and no sample has .cls")
     if not has or columns.label == NONE:
         return None
     named = beside.classes is not None or all(isinstance(value, str) for value in has)
