@@ -58,11 +58,25 @@ class Chosen:
         outside: names of the files in folders of other splits.
         base: the folder of the split, with a slash at its end; "" where splits lie in several.
         note: what was chosen; "" where no folders are splits.
+        places: the folders of the split, with slashes at their ends.
     """
 
     outside: set[str] = field(default_factory=set)
     base: str = ""
     note: str = ""
+    places: tuple[str, ...] = ()
+
+    def stray(self, media: Sequence[str]) -> set[str]:
+        """The images and sounds that lie beside the folders of splits, not in them."""
+        inside = tuple(self.places)
+        if not inside:
+            return set()
+        around = tuple(f"{place.rstrip('/').rpartition('/')[0]}/".lstrip("/") for place in inside)
+        return {
+            name
+            for name in media
+            if name not in self.outside and name.startswith(around) and not name.startswith(inside)
+        }
 
 
 def choose(names: Sequence[str], media: Sequence[str], split: str | None, folder: str) -> Chosen:
@@ -107,11 +121,10 @@ def choose(names: Sequence[str], media: Sequence[str], split: str | None, folder
     )
     outside = {name for name in names if others and name.startswith(others)}
     base = f"{next(iter(places))}{wanted[0]}/" if len(places) == len(wanted) == 1 else ""
-    return Chosen(outside, base, f"split {split}; others: {', '.join(_rest(there, wanted))}")
-
-
-def _rest(there: Sequence[str], wanted: Sequence[str]) -> list[str]:
-    return [each for each in there if each not in wanted] or ["none"]
+    rest = ", ".join(each for each in there if each not in wanted)
+    note = f"split {split}; others: {rest}" if rest else f"splits {split} together"
+    kept = tuple(f"{place}{each}/" for place, inside in places.items() for each in inside)
+    return Chosen(outside, base, note, kept)
 
 
 def _wanted(split: str | None, there: Sequence[str], name: str, place: str = "") -> list[str]:
