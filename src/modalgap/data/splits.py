@@ -58,7 +58,7 @@ class Chosen:
         outside: names of the files in folders of other splits.
         base: the folder of the split, with a slash at its end; "" where splits lie in several.
         note: what was chosen; "" where no folders are splits.
-        places: the folders of the split, with slashes at their ends.
+        places: the folders of all splits, with slashes at their ends.
     """
 
     outside: set[str] = field(default_factory=set)
@@ -67,16 +67,10 @@ class Chosen:
     places: tuple[str, ...] = ()
 
     def stray(self, media: Sequence[str]) -> set[str]:
-        """The images and sounds that lie beside the folders of splits, not in them."""
-        inside = tuple(self.places)
-        if not inside:
+        """The images and sounds that lie in no folder of a split, where there are such folders."""
+        if not self.places:
             return set()
-        around = tuple(f"{place.rstrip('/').rpartition('/')[0]}/".lstrip("/") for place in inside)
-        return {
-            name
-            for name in media
-            if name not in self.outside and name.startswith(around) and not name.startswith(inside)
-        }
+        return {name for name in media if not name.startswith(self.places)}
 
 
 def choose(names: Sequence[str], media: Sequence[str], split: str | None, folder: str) -> Chosen:

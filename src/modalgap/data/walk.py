@@ -32,8 +32,12 @@ class Tree:
     unused: list[tuple[str, str]] = field(default_factory=list)
 
 
-def walk(folder: Path) -> Tree:
-    """Every regular file under ``folder``, however deep; links to files and folders are followed.
+def walk(folder: Path, depth: int | None = None) -> Tree:
+    """Every regular file under ``folder``; links to files and folders are followed.
+
+    Args:
+        folder: where to begin.
+        depth: how many levels of folders to enter; by default all.
 
     A link to a folder that holds it is a loop and is not followed. Hidden entries and the folders
     of unfinished runs are not entered.
@@ -55,7 +59,8 @@ def walk(folder: Path) -> Tree:
         entered += 1
         if entered > MOST_FOLDERS:
             raise FileError(f"{folder}: must hold at most {MOST_FOLDERS:,} folders, links followed")
-        _enter(tree, prefix, holders, waiting)
+        further = depth is None or prefix.count("/") + 1 < depth
+        _enter(tree, prefix, holders, waiting if further else [])
     tree.files.sort(key=lambda name: name.split("/"))
     tree.folders.sort()
     tree.lost.sort()
@@ -90,10 +95,10 @@ def _enter(tree: Tree, prefix: str, holders: Holders, waiting: list[tuple[str, H
             tree.unused.append((name, "hidden"))
             continue
         try:
-            status = entry.stat()
             if entry.is_file():
                 tree.files.append(name)
                 continue
+            status = entry.stat()
             if not entry.is_dir():
                 tree.unused.append((name, "not a regular file"))
                 continue

@@ -95,17 +95,17 @@ def _captioned(found: Layout) -> Source | None:
         notes.append(cells.note)
     texts, missing = _merged(found, cells.texts, said)
     used = [FILE, in_table, found.beside.caption_field if JSON in endings else None]
-    factors, unused = factors_of(found.table.columns, columns, used)
+    index = [i for i, each in enumerate(texts) if each]
+    factors, unused = factors_of(found.table.chosen(index).columns, columns, used)
     found.took(*factors)
     found.read |= {*endings} if columns.text else {*found.beside.captions}
-    index = [i for i, each in enumerate(texts) if each]
     source = gather(
         "",
         found.tree.folder,
         [(found.files[i], texts[i]) for i in index],
         kind=found.kind,
         missing=missing,
-        factors={key: [values[i] for i in index] for key, values in factors.items()},
+        factors=factors,
     )
     kinds = [f"{ending} captions" for ending in endings]
     if in_table is not None:
