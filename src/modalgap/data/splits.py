@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,6 +13,7 @@ from modalgap.errors import OptionError
 SPLITS = ("train", "training", "val", "valid", "validation", "dev", "test", "testing")
 ALSO = ("restval", "trainval", "minival", "all")  # in columns
 SPLIT_COLUMN = "split"
+ALL = "all"
 
 
 def has_column(table: Mapping[str, Sequence[Any]]) -> bool:
@@ -22,7 +24,7 @@ def has_column(table: Mapping[str, Sequence[Any]]) -> bool:
 def rows_of_split(
     table: Mapping[str, Sequence[Any]], split: str | None, name: str
 ) -> tuple[list[int] | None, str]:
-    """The rows of one split, or of several that are joined with "+".
+    """The rows of one split, or of several that are joined with "+", or of all.
 
     Args:
         table: name to one value per row.
@@ -74,7 +76,7 @@ class Chosen:
 
 
 def choose(names: Sequence[str], media: Sequence[str], split: str | None, folder: str) -> Chosen:
-    """The files of one split, or of several that are joined with "+".
+    """The files of one split, or of several that are joined with "+", or of all.
 
     Folders are splits where two or more in one folder are named so and hold media, such as
     ``x/train`` and ``x/val``; one such folder is a split if there is nothing else.
@@ -130,12 +132,14 @@ def _wanted(split: str | None, there: Sequence[str], name: str, place: str = "")
     if split is None:
         where = f" in {place}" if place else ""
         raise OptionError(
-            f"--split: {name} holds {', '.join(there)}{where}; say which"
-            f" ({'+'.join(there[:2])} reads both)"
+            f"--split: {name} holds {', '.join(there)}{where}; say which, or"
+            f" {'+'.join(there[:2])}, or {ALL}"
         )
     if split in there:
         return [split]
-    wanted = [each.strip() for each in split.split("+")]
+    if split == ALL:
+        return list(there)
+    wanted = [each.strip() for each in re.split("[+,]", split)]
     for each in wanted:
         if each not in there:
             raise OptionError.unknown(f"split of {name}", each[:100], there)

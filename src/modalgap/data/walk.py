@@ -32,12 +32,8 @@ class Tree:
     unused: list[tuple[str, str]] = field(default_factory=list)
 
 
-def walk(folder: Path, depth: int | None = None) -> Tree:
-    """Every regular file under ``folder``; links to files and folders are followed.
-
-    Args:
-        folder: where to begin.
-        depth: how many levels of folders to enter; by default all.
+def walk(folder: Path) -> Tree:
+    """Every regular file under ``folder``, however deep; links to files and folders are followed.
 
     A link to a folder that holds it is a loop and is not followed. Hidden entries and the folders
     of unfinished runs are not entered.
@@ -59,8 +55,7 @@ def walk(folder: Path, depth: int | None = None) -> Tree:
         entered += 1
         if entered > MOST_FOLDERS:
             raise FileError(f"{folder}: must hold at most {MOST_FOLDERS:,} folders, links followed")
-        further = depth is None or prefix.count("/") + 1 < depth
-        _enter(tree, prefix, holders, waiting if further else [])
+        _enter(tree, prefix, holders, waiting)
     tree.files.sort(key=lambda name: name.split("/"))
     tree.folders.sort()
     tree.lost.sort()
