@@ -176,12 +176,25 @@ def every(names: list[str], caption: str = CAPTION, objects: tuple[str, ...] = (
     return [transform(caption, np.random.default_rng(seed)) for seed in range(300)]
 
 
-@pytest.mark.parametrize(("name", "words"), [("half", 4), ("quarter", 2)])
-def test_a_part_is_contiguous_and_anywhere(name: str, words: int) -> None:
-    found = set(every([name]))
-    split = CAPTION.split()
-    expected = {" ".join(split[i : i + words]) for i in range(len(split) - words + 1)}
-    assert found == expected
+@pytest.mark.parametrize(
+    ("name", "caption", "parts"),
+    [
+        ("half", CAPTION, {"a small red bird", "sits on two branches"}),
+        ("quarter", CAPTION, {"a small", "red bird", "sits on", "two branches"}),
+        ("half", "one two three", {"one", "two three"}),
+        ("quarter", "one two three four five", {"one", "two", "three", "four five"}),
+        ("quarter", "one two three", {""}),
+        ("half", "one", {""}),
+        ("half", "red-three-thick-large", {"red-three", "thick-large"}),
+        ("quarter", "red-three-thick-large", {"red", "three", "thick", "large"}),
+    ],
+)
+def test_a_part_is_one_of_the_fixed_parts(name: str, caption: str, parts: set[str]) -> None:
+    found = every([name], caption)
+    assert set(found) == parts
+    share = 1 / len(parts)
+    for each in parts:
+        assert abs(found.count(each) / len(found) - share) < 4 * (share / len(found)) ** 0.5
 
 
 def test_word_dropout_drops_so_many() -> None:

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from modalgap.encode import Encoded
 
 READING = (
-    "split", "root", "image_column", "text_column", "label_column", "factors", "captions", "limit",
+    "split", "root", "image_column", "text_column", "label_column", "factors", "captions",
+    "separator", "limit",
 )  # fmt: skip
 
 Split = Annotated[
@@ -70,6 +71,14 @@ Captions = Annotated[
         show_default=False,
     ),
 ]
+Separator = Annotated[
+    str | None,
+    typer.Option(
+        "--separator",
+        help="Between the cells of a table: a character, or comma, tab, bar, semicolon (found).",
+        show_default=False,
+    ),
+]
 Template = Annotated[
     list[str] | None,
     typer.Option(
@@ -109,9 +118,9 @@ def encode(
     source: Annotated[
         str,
         typer.Argument(
-            help="A folder (classes; images beside .txt; tar shards; Parquet; Hugging Face), .csv,"
-            " .tsv, COCO .json, .tar, .parquet or .txt, a pattern such as 'x/{000..041}.tar', or a"
-            " data set's name; see: modalgap list data."
+            help="A folder (classes; images beside captions or metadata; tar shards; Parquet;"
+            " Hugging Face), .csv, .tsv, .json, .jsonl, .tar, .parquet or .txt, a pattern such as"
+            " 'x/{000..041}.tar', or a data set's name; see: modalgap list data."
         ),
     ],
     model: Annotated[
@@ -133,6 +142,7 @@ def encode(
     label_column: LabelColumn = None,
     factors: Factors = None,
     captions: Captions = None,
+    separator: Separator = None,
     template: Template = None,
     limit: Limit = None,
     seed: data.Seed = None,
@@ -159,6 +169,7 @@ def encode(
         label_column=label_column,
         factors=factors,
         captions=captions,
+        separator=separator,
         template=template,
         limit=limit,
         seed=seed,
@@ -232,6 +243,9 @@ def remark(done: Encoded) -> None:
     data.note(f"encoded {what} in {done.seconds:.1f} s, {speed:,.0f} a second{again}")
     for note in done.notes:
         data.note(note)
+    weights = sides[0].provenance.get("weights", "")
+    if weights.endswith("CLIPModel"):
+        data.note(f"the model is {weights}, of a folder of sentence-transformers")
     if done.cut:
         data.note(f"{done.cut:,} texts were longer than the model's context and lost their end")
     new = done.skipped[len(done.source.missing) :]  # the others were named when the run began

@@ -400,6 +400,7 @@ def _encoded(
     """The data's own features: those that lie beside the output, or made now."""
     from modalgap.cli.encode import remark
     from modalgap.data import read
+    from modalgap.data.summary import summary
     from modalgap.embeddings import Pair
     from modalgap.embeddings.store import load_any
     from modalgap.encode import Options
@@ -422,7 +423,14 @@ def _encoded(
             )
     options = Options(device=str(asked.get("device", "auto")).partition(",")[0], overwrite=force)
     found = replace(found, provenance={**found.provenance, "source_state": state})
-    done = encode(found, model, native, options, **data.given(seed=asked.get("seed")))
+    done = encode(
+        found,
+        model,
+        native,
+        options,
+        **data.given(seed=asked.get("seed")),
+        on_start=lambda source: data.note(summary(source)),
+    )
     remark(done)
     data.note(f"features of {source} are in {native}")
     return done.data

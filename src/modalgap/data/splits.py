@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,6 +13,7 @@ from modalgap.errors import OptionError
 SPLITS = ("train", "training", "val", "valid", "validation", "dev", "test", "testing")
 ALSO = ("restval", "trainval", "minival", "all")  # in columns
 SPLIT_COLUMN = "split"
+ALL = "all"
 
 
 def has_column(table: Mapping[str, Sequence[Any]]) -> bool:
@@ -22,7 +24,7 @@ def has_column(table: Mapping[str, Sequence[Any]]) -> bool:
 def rows_of_split(
     table: Mapping[str, Sequence[Any]], split: str | None, name: str
 ) -> tuple[list[int] | None, str]:
-    """The rows of one split, or of several that are joined with "+".
+    """The rows of one split, or of several that are joined with "+", or of all.
 
     Args:
         table: name to one value per row.
@@ -58,15 +60,23 @@ class Chosen:
         outside: names of the files in folders of other splits.
         base: the folder of the split, with a slash at its end; "" where splits lie in several.
         note: what was chosen; "" where no folders are splits.
+        places: the folders of all splits, with slashes at their ends.
     """
 
     outside: set[str] = field(default_factory=set)
     base: str = ""
     note: str = ""
+    places: tuple[str, ...] = ()
+
+    def stray(self, media: Sequence[str]) -> set[str]:
+        """The images and sounds that lie in no folder of a split, where there are such folders."""
+        if not self.places:
+            return set()
+        return {name for name in media if not name.startswith(self.places)}
 
 
 def choose(names: Sequence[str], media: Sequence[str], split: str | None, folder: str) -> Chosen:
-    """The files of one split, or of several that are joined with "+".
+    """The files of one split, or of several that are joined with "+", or of all.
 
     Folders are splits where two or more in one folder are named so and hold media, such as
     ``x/train`` and ``x/val``; one such folder is a split if there is nothing else.
@@ -107,11 +117,10 @@ def choose(names: Sequence[str], media: Sequence[str], split: str | None, folder
     )
     outside = {name for name in names if others and name.startswith(others)}
     base = f"{next(iter(places))}{wanted[0]}/" if len(places) == len(wanted) == 1 else ""
-    return Chosen(outside, base, f"split {split}; others: {', '.join(_rest(there, wanted))}")
-
-
-def _rest(there: Sequence[str], wanted: Sequence[str]) -> list[str]:
-    return [each for each in there if each not in wanted] or ["none"]
+    rest = ", ".join(each for each in there if each not in wanted)
+    note = f"split {split}; others: {rest}" if rest else f"splits {split} together"
+    kept = tuple(f"{place}{each}/" for place, inside in places.items() for each in inside)
+    return Chosen(outside, base, note, kept)
 
 
 def _wanted(split: str | None, there: Sequence[str], name: str, place: str = "") -> list[str]:
@@ -123,12 +132,14 @@ def _wanted(split: str | None, there: Sequence[str], name: str, place: str = "")
     if split is None:
         where = f" in {place}" if place else ""
         raise OptionError(
-            f"--split: {name} holds {', '.join(there)}{where}; say which"
-            f" ({'+'.join(there[:2])} reads both)"
+            f"--split: {name} holds {', '.join(there)}{where}; say which, or"
+            f" {'+'.join(there[:2])}, or {ALL}"
         )
     if split in there:
         return [split]
-    wanted = [each.strip() for each in split.split("+")]
+    if split == ALL:
+        return list(there)
+    wanted = [each.strip() for each in re.split("[+,]", split)]
     for each in wanted:
         if each not in there:
             raise OptionError.unknown(f"split of {name}", each[:100], there)

@@ -90,10 +90,10 @@ def _enter(tree: Tree, prefix: str, holders: Holders, waiting: list[tuple[str, H
             tree.unused.append((name, "hidden"))
             continue
         try:
-            status = entry.stat()
             if entry.is_file():
                 tree.files.append(name)
                 continue
+            status = entry.stat()
             if not entry.is_dir():
                 tree.unused.append((name, "not a regular file"))
                 continue

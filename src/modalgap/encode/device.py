@@ -22,13 +22,25 @@ def device_of(name: str) -> torch.device:
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
     try:
         device = torch.device(name)
-        if device.type not in DEVICES:
-            raise RuntimeError(f"it must be one of {', '.join(DEVICES)}")
+    except (RuntimeError, TypeError):
+        device = None
+    if device is None or device.type not in DEVICES:
+        raise _refusal(name, f"it must be one of {', '.join(DEVICES)}")
+    try:
         torch.empty(1, device=device)
-    except (RuntimeError, AssertionError, TypeError, NotImplementedError) as error:
-        reason = str(error).partition("\n")[0]
-        raise OptionError(f"device: cannot use {name!r} ({reason})") from error
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise _refusal(name, f"not available here; there is {', '.join(_here())}") from error
     return device
+
+
+def _refusal(name: object, reason: str) -> OptionError:
+    return OptionError(f"device: cannot use {str(name)[:40]!r} ({reason})")
+
+
+def _here() -> list[str]:
+    """The devices of this machine."""
+    found = ["cpu", *(f"cuda:{i}" for i in range(min(torch.cuda.device_count(), 8)))]
+    return [*found, "mps"] if torch.backends.mps.is_available() else found
 
 
 def check_precision(name: str, device: torch.device) -> None:

@@ -9,7 +9,6 @@ know.
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,13 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 import torch
 import transformers
 from huggingface_hub import try_to_load_from_cache
-from numpy.typing import NDArray
 from PIL import Image
-from scipy.signal import resample_poly
 from torch import Tensor
 
 from modalgap._version import __version__
@@ -37,6 +33,8 @@ from modalgap.encode.base import (
 from modalgap.encode.causal import CausalTextTower
 from modalgap.encode.inside import ImageTower, TextTower
 from modalgap.encode.quiet import quiet
+from modalgap.encode.sentence_folder import clip_folder
+from modalgap.encode.transformers_media import filling, prepared, preprocessing
 from modalgap.encode.transformers_towers import PATCHED, image_tower, text_tower
 from modalgap.errors import InputError, OptionError
 
@@ -93,7 +91,7 @@ class TransformersEncoder:
         self.spec = spec
         self.kind: str = model.config.model_type
         self.modalities = ("audio" if self.kind == "clap" else "image", "text")
-        self.prepare = _prepare(self.kind, processor)
+        self.prepare = prepared(self.kind, processor)
         self._processor = processor
         self._family = FAMILIES[self.kind]
         self._context = _context(model.config.text_config, tokenizer, self._family)
@@ -103,7 +101,7 @@ class TransformersEncoder:
             "model": spec,
             "weights": weights,
             "weights_hash": weights_hash(model),
-            "preprocessing": describe(_preprocessing(processor)),
+            "preprocessing": describe(preprocessing(processor)),
             "libraries": f"transformers {hf.__version__}, torch {torch.__version__},"
             f" modalgap {__version__}",
         }
@@ -166,7 +164,7 @@ class TransformersEncoder:
     def image_tower(self) -> ImageTower | None:
         if self.kind not in PATCHED:
             return None
-        blank = self.prepare(Image.new("RGB", _filling(self._processor)))[None]
+        blank = self.prepare(Image.new("RGB", filling(self._processor)))[None]
         return image_tower(self.model, self.encode_media, blank)
 
     def _was_cut(self, texts: Sequence[str], real: Tensor) -> Tensor:
@@ -192,6 +190,7 @@ def load(rest: str, spec: str, seed: int) -> TransformersEncoder:
     folder = Path(source).expanduser()
     local = folder.is_dir()
     if local:
+        folder, named = clip_folder(folder, spec), folder
         found_in, how = str(folder), "give a folder as transformers saves it"
     elif re.fullmatch(r"\w[\w.-]*/[\w.-]+", source):
         found_in = f"{source} in the cache of Hugging Face, and in the network"
@@ -221,7 +220,7 @@ def load(rest: str, spec: str, seed: int) -> TransformersEncoder:
     else:
         with _silent(), reading_weights(spec, place) if local else _finding(spec, found_in, how):
             model = _read(place, config)
-        weights = folder.name if local else _with_commit(source)
+        weights = _called(folder, named) if local else _with_commit(source)
     with reading_weights(spec, place):
         # half precision on the disk saves space there; the towers compute in float32
         return TransformersEncoder(model.float(), tokenizer, processor, spec, weights)
@@ -251,6 +250,11 @@ def _with_commit(name: str) -> str:
     """The name of a model in the hub, and the commit that its cache holds."""
     path = try_to_load_from_cache(name, "config.json")
     return f"{name} at {Path(path).parent.name}" if isinstance(path, str) else name
+
+
+def _called(folder: Path, named: Path) -> str:
+    """The name of a folder, below that of the one that the user named."""
+    return named.name if folder == named else f"{named.name}/{folder.name}"
 
 
 def _processor(kind: str, place: str) -> Any:
@@ -289,71 +293,6 @@ def _silent() -> Iterator[None]:
             hf.utils.logging.enable_progress_bar()
 
 
-@dataclass(frozen=True)
-class _Pixels:
-    """An image to the pixels that its tower takes, (3, h, w)."""
-
-    processor: Any
-
-    def __call__(self, image: Image.Image) -> Tensor:
-        pixels: Tensor = _processed(self.processor, image)["pixel_values"][0]
-        return pixels
-
-
-@dataclass(frozen=True)
-class _Patches:
-    """An image to patches (n, p), as many as its shape gives, and one row that says the shape."""
-
-    processor: Any
-
-    def __call__(self, image: Image.Image) -> Tensor:
-        found = _processed(self.processor, image)
-        patches: Tensor = found["pixel_values"][0]
-        shape = patches.new_zeros(1, patches.shape[1])
-        shape[0, :2] = found["spatial_shapes"][0]  # rows and columns
-        return torch.cat([patches, shape])
-
-
-@dataclass(frozen=True)
-class _Sound:
-    """The beginning of a sound, as long as the tower takes, to mel spectra (c, frames, mels)."""
-
-    extractor: Any
-
-    def __call__(self, sound: tuple[NDArray[np.float32], int]) -> Tensor:
-        samples, rate = sound
-        wanted = int(self.extractor.sampling_rate)
-        common = math.gcd(rate, wanted)
-        samples = resample_poly(samples, wanted // common, rate // common)
-        samples = samples[: int(self.extractor.nb_max_samples)]
-        found = self.extractor(samples, sampling_rate=wanted, return_tensors="pt")
-        mels: Tensor = found["input_features"][0].float()
-        return mels
-
-
-def _processed(processor: Any, image: Image.Image) -> Any:
-    # channels are said to be last, lest an image three pixels high be taken for one of three rows
-    return processor(image.convert("RGB"), input_data_format="channels_last", return_tensors="pt")
-
-
-def _preprocessing(processor: Any) -> dict[str, Any]:
-    """What must be known to prepare media alike, in words of the library."""
-    said = processor.to_dict()
-    if "sampling_rate" in said:
-        keys = ["sampling_rate", "feature_size", "hop_length", "padding", "truncation"]
-        return {"cut": f"first {said['max_length_s']} s"} | {key: said[key] for key in keys}
-    keys = ["size", "crop_size", "patch_size", "max_num_patches"]
-    if not said.get("do_center_crop"):
-        keys.remove("crop_size")
-    shape = {key.removesuffix("_size"): said[key] for key in keys if said.get(key)}
-    return {
-        **shape,
-        "mean": tuple(said["image_mean"]),
-        "std": tuple(said["image_std"]),
-        "resample": Image.Resampling(said["resample"]).name.lower(),
-    }
-
-
 def _features(found: Any) -> Tensor:
     """Features out of what a tower gives: themselves up to version 4, among others since then."""
     features: Tensor = found if isinstance(found, Tensor) else found.pooler_output
@@ -371,21 +310,6 @@ def _context(config: Any, tokenizer: Any, family: Family) -> int:
     if family.offset:
         positions -= config.pad_token_id + 1
     return int(min(positions, tokenizer.model_max_length, family.context))
-
-
-def _filling(processor: Any) -> tuple[int, int]:
-    """The size of an image that fills all places for patches, where their number is a limit."""
-    most = getattr(processor, "max_num_patches", None)
-    if most is None:
-        return 64, 64
-    rows = next(each for each in range(math.isqrt(most), 0, -1) if most % each == 0)
-    return most // rows * 64, rows * 64
-
-
-def _prepare(kind: str, processor: Any) -> Callable[[Any], Tensor]:
-    if kind == "clap":
-        return _Sound(processor)
-    return _Patches(processor) if kind == "siglip2" else _Pixels(processor)
 
 
 def _causal_tower(model: Any) -> CausalTextTower:

@@ -1,6 +1,7 @@
 """Captions in training: which of MAD's, and what of a caption a model gets to read.
 
-Source: Schrodi et al. 2025, section 6 (random contiguous half, quarter, word dropout).
+Source: Schrodi et al. 2025, section 6, and their training code: one of two halves, one of four
+fixed quarters, word dropout.
 """
 
 from __future__ import annotations
@@ -18,14 +19,20 @@ Rng = np.random.Generator
 Transform = Callable[[str, Rng], str]
 
 
-def part(share: float) -> Transform:
-    """A random contiguous ``share`` of the words, one at least."""
+def part(count: int) -> Transform:
+    """One of ``count`` fixed parts of the words, drawn at random.
+
+    Part i of n words begins at word i * n // count, so that every word is in one part. A caption
+    with fewer words than parts becomes empty.
+    """
 
     def transform(caption: str, rng: Rng) -> str:
         words, mark = _cut(caption)
-        keep = max(1, round(len(words) * share))
-        start = int(rng.integers(len(words) - keep + 1))
-        return mark.join(words[start : start + keep])
+        drawn = int(rng.integers(count))
+        if len(words) < count:
+            return ""
+        first, last = (i * len(words) // count for i in (drawn, drawn + 1))
+        return mark.join(words[first:last])
 
     return transform
 
@@ -100,7 +107,7 @@ def _one(name: str, objects: Sequence[str]) -> Transform:
     kind, colon, said = name.partition(":")
     number = value_of(said) if colon else None
     if kind in ("half", "quarter") and not colon:
-        return part(0.5 if kind == "half" else 0.25)
+        return part(2 if kind == "half" else 4)
     if kind == "word_dropout":
         number = number if colon else 0.5
         if isinstance(number, bool) or not isinstance(number, int | float) or not 0 <= number <= 1:

@@ -55,9 +55,12 @@ class Data:
         digits: of MAD: a folder of MNIST's files; by default the digits of scikit-learn.
         captions: of MAD: ``object_only`` or ``object_attribute_K``; or a mapping of ``object``,
             ``attributes`` and ``presence``.
-        transforms: what is done to captions, in order: ``half``, ``quarter``,
-            ``word_dropout:0.5``, ``keep:2``.
-        split, root, image_column, text_column, limit: as of ``modalgap encode``.
+        transforms: what is done to captions, in order: ``half`` (the first or the second),
+            ``quarter`` (one of four fixed ones), ``word_dropout:0.5``, ``keep:2``.
+        split, root, image_column, text_column, label_column, separator, limit: as of ``modalgap
+            encode``.
+        cells: what a cell or a caption file holds, ``one`` or ``several``: ``--captions`` of
+            ``modalgap encode``.
         held_out: the share, or the number, of images that are never trained on; for MAD a share of
             the digits.
         augment: whether images are randomly cropped.
@@ -71,6 +74,9 @@ class Data:
     root: str | None = None
     image_column: str | None = None
     text_column: str | None = None
+    label_column: str | None = None
+    cells: str | None = None
+    separator: str | None = None
     limit: int | None = None
     held_out: float = 0.2
     augment: bool = True

@@ -12,7 +12,7 @@ from contextlib import ExitStack
 from dataclasses import fields
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 import yaml
@@ -24,6 +24,7 @@ from modalgap.data.find import read
 from modalgap.data.mad import FACTORS, WORDS, Mad, digits
 from modalgap.data.mad import build as build_mad
 from modalgap.data.mad import load as load_mad
+from modalgap.data.summary import summary
 from modalgap.encode.trainable import Trainable, build, resume_from
 from modalgap.ending import end_with_launcher, guarded, launching
 from modalgap.errors import ModalgapError, OptionError, OutputError, quoted
@@ -41,7 +42,7 @@ from modalgap.waiting import passive_children
 
 MOST_WORKERS = 8
 MARGIN = 60.0  # seconds after which a collective ends by itself
-READING = ("split", "root", "image_column", "text_column", "limit")
+READING = ("split", "root", "image_column", "text_column", "label_column", "separator", "limit")
 HASHED = {"pairs": "the images or captions have changed"}
 
 
@@ -86,7 +87,8 @@ def _run(
             raise SystemExit(2)
         mark = hash_of(json.dumps(plan, sort_keys=True))
         loop = Loop(fabric, config, trainable, batches, objective, folder, steps, mark, peers)
-        remarks = [*loop.run(), *_remarks(fabric, trainable)]
+        about = [summary(batches.source)] if isinstance(batches, SourceBatches) else []
+        remarks = [*about, *loop.run(), *_remarks(fabric, trainable)]
         if fabric.global_rank == 0:
             trainable.save(folder / MODEL)
         fabric.barrier()
@@ -156,8 +158,8 @@ def _parts(config: Config, fabric: Any, objective: Objective) -> tuple[Trainable
     else:
         transform = chain(data.transforms) if data.transforms else None
         options = {key: getattr(data, key) for key in READING}
-        source = read(data.source, **options, seed=config.seed)
-        _only(data, (*READING, "source", "transforms", "held_out", "augment"), source.name)
+        source = read(data.source, **options, captions=cast("Any", data.cells), seed=config.seed)
+        _only(data, (*READING, "cells", "source", "transforms", "held_out", "augment"), source.name)
         trainable = _model(config, words=None)
         found = SourceBatches(
             source,

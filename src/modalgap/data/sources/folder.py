@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,69 +12,17 @@ from modalgap.data.classes import PLAIN, labelled_media, readable
 from modalgap.data.columns import FIND, NONE, Columns
 from modalgap.data.factors import factors_of
 from modalgap.data.labels import numbers
-from modalgap.data.media import IMAGES, SOUNDS, Files, Kind
-from modalgap.data.names import same
-from modalgap.data.plugins import lacking
+from modalgap.data.media import Files
 from modalgap.data.reading import column, reading
 from modalgap.data.source import Source
-from modalgap.data.sources.beside import (
-    CLASS,
-    EMPTY,
-    JSON,
-    TEXTS,
-    Beside,
-    agree,
-    chosen_captions,
-    read_beside,
-)
+from modalgap.data.sources.beside import CLASS, EMPTY, JSON, TEXTS, agree, chosen_captions
 from modalgap.data.sources.gather import gather, gather_classes
+from modalgap.data.sources.layout import Layout, find_layout
 from modalgap.data.sources.leftovers import leftover
-from modalgap.data.sources.metadata import FILE, Metadata, is_metadata, read_metadata
+from modalgap.data.sources.metadata import FILE
 from modalgap.data.sources.names import LABELS
 from modalgap.data.sources.table import CLASS_NAMES, class_names, roles_of
-from modalgap.data.splits import choose
-from modalgap.data.tables import Table
-from modalgap.data.walk import Tree, ending_of, walk
-from modalgap.errors import FileError, OptionError
-
-
-@dataclass
-class _Folder:
-    """A folder as it was found.
-
-    Attributes:
-        tree: all its files.
-        images: names of those that hold images or sounds that can be read.
-        kind: which of both.
-        beside: what stands beside each.
-        metadata: tables about them, or None.
-        columns: what the user asked for.
-        missing: what was left out: name and reason.
-        notes: what was guessed.
-        outside: files of other splits than the one that is read.
-        base: the folder of that split; "" where there is no such folder.
-        split: the split that the user chose.
-        table: one row per row of the metadata, or per image where there are none; ``FILE`` is the
-            image, and fields of .json files and classes are columns as well.
-    """
-
-    tree: Tree
-    images: list[str]
-    kind: Kind
-    beside: Beside
-    metadata: Metadata | None
-    columns: Columns
-    missing: list[tuple[str, str]]
-    notes: list[str]
-    outside: set[str]
-    base: str
-    split: str | None
-    table: Table
-
-    @property
-    def files(self) -> list[str]:
-        """The image of each row."""
-        return self.table.columns[FILE]
+from modalgap.errors import FileError
 
 
 def read_folder(folder: Path, columns: Columns = FIND, split: str | None = None) -> Source:
@@ -95,14 +43,15 @@ def read_folder(folder: Path, columns: Columns = FIND, split: str | None = None)
         OptionError: an option that the folder cannot follow.
     """
     with reading(str(folder)):
-        found = _find(folder, columns, split)
+        found = find_layout(folder, columns, split)
         source = _captioned(found)
         if source is None:
             source = _classified(found) or _class_folders(found) or _alone(found)
             failed = tuple((name, why) for _, name, why in found.beside.failed)
             source = replace(source, missing=(*source.missing, *failed))
-    used = found.beside.used | {*found.images, *found.outside, *(name for name, _ in found.missing)}
-    unused: list[tuple[str, str]] = []
+    unused = [*found.unused, *found.not_taken()]
+    used = found.beside.used | {*found.images, *found.outside}
+    used |= {name for name, _ in (*found.missing, *found.unused)}
     lost: list[tuple[str, str]] = []
     if found.metadata is not None:
         used |= {*found.metadata.files, *(name for name, _ in found.metadata.unused)}
@@ -124,101 +73,7 @@ def read_folder(folder: Path, columns: Columns = FIND, split: str | None = None)
     )
 
 
-def _find(folder: Path, columns: Columns, split: str | None) -> _Folder:
-    tree = walk(folder)
-    media = [name for name in tree.files if ending_of(name) in IMAGES | SOUNDS]
-    chosen = choose(tree.files, media, split, str(folder))
-    outside = chosen.outside
-    inside = [name for name in tree.files if name not in outside]
-    media = [name for name in media if name not in outside]
-    others = [name for name in inside if ending_of(name) not in IMAGES | SOUNDS]
-    missing = [(name, lacking(ending_of(name))) for name in media]
-    missing = [(name, lacks) for name, lacks in missing if lacks]
-    needy = {name for name, _ in missing}
-    images = [name for name in media if name not in needy]
-    tables = [name for name in others if is_metadata(name)]
-    rows_split = None if chosen.note else split
-    if rows_split is not None and not tables:
-        raise OptionError(f"--split: {folder} has none; got {rows_split[:100]!r}")
-    metadata = read_metadata(folder, images, tables, columns, rows_split, outside)
-    if metadata is not None and metadata.outside:
-        outside |= {name for name in images if same(name) in metadata.outside}
-        images = [name for name in images if name not in outside]
-    sounds = [name for name in images if ending_of(name) in SOUNDS]
-    if sounds and len(sounds) < len(images):
-        raise FileError(
-            f"must hold images or sounds; found {len(images) - len(sounds)} and {len(sounds)}"
-        )
-    if not images:
-        why = f" ({missing[0][1]})" if missing else ""
-        raise FileError(
-            f"must hold images, sounds, tar shards, Parquet or a Hugging Face data set; found none"
-            f"{why}"
-        )
-    beside = read_beside(folder, images, others, columns)
-    found = _Folder(
-        tree=tree,
-        images=images,
-        kind="audio" if sounds else "image",
-        beside=beside,
-        metadata=metadata,
-        columns=columns,
-        missing=missing,
-        notes=[chosen.note, *beside.notes],
-        outside=outside,
-        base=chosen.base,
-        split=split,
-        table=Table({}, []),
-    )
-    found.table = _table(found)
-    _check_columns(found)
-    return found
-
-
-def _table(found: _Folder) -> Table:
-    """Metadata, fields of .json files and classes as one table."""
-    metadata = found.metadata
-    columns: dict[str, list[Any]] = {FILE: list(found.images)}
-    if metadata is not None and metadata.table.rows:
-        found.notes += metadata.notes
-        columns = {key: list(values) for key, values in metadata.table.columns.items()}
-        for name in sorted({*found.images} - {*columns[FILE]}):
-            for key, values in columns.items():
-                values.append(name if key == FILE else None)
-    place = {name: i for i, name in enumerate(found.images)}
-    extra = dict(found.beside.fields)
-    if found.beside.classes is not None:
-        extra["cls"] = found.beside.classes
-    for key, values in extra.items():
-        if key not in columns:
-            columns[key] = [values[place[name]] for name in columns[FILE]]
-    return Table(columns, columns[FILE])
-
-
-def _check_columns(found: _Folder) -> None:
-    """Refuse columns that are not there."""
-    columns = found.columns
-    if found.metadata is None:
-        columns.refuse(str(found.tree.folder), "text", "label", "factors", "captions")
-    files = [ending[1:] for ending in found.beside.files]
-    for option, asked in (("text", columns.text), ("label", columns.label)):
-        if asked in (None, NONE, *found.table.columns):
-            continue
-        if asked is not None and asked.removeprefix(".") in files:
-            continue
-        known = ", ".join([*(key for key in found.table.columns if key != FILE), *files])
-        raise OptionError(
-            f"--{option}-column: {found.tree.folder} has no {str(asked)[:100]!r};"
-            f" it has {known[:300] or 'none'}"
-        )
-    if columns.label not in (None, NONE) and columns.text not in (None, NONE):
-        raise OptionError(
-            "--label-column: a source has captions or classes; to keep both, give the classes to"
-            " --factors"
-        )
-
-
-def _captioned(found: _Folder) -> Source | None:
+def _captioned(found: Layout) -> Source | None:
     """Images with captions, from the metadata or from the files beside them."""
     columns = found.columns
     if columns.text == NONE or columns.label not in (None, NONE):
@@ -240,15 +95,17 @@ def _captioned(found: _Folder) -> Source | None:
         notes.append(cells.note)
     texts, missing = _merged(found, cells.texts, said)
     used = [FILE, in_table, found.beside.caption_field if JSON in endings else None]
-    factors, unused = factors_of(found.table.columns, columns, used)
     index = [i for i, each in enumerate(texts) if each]
+    factors, unused = factors_of(found.table.chosen(index).columns, columns, used)
+    found.took(*factors)
+    found.read |= {*endings} if columns.text else {*found.beside.captions}
     source = gather(
         "",
         found.tree.folder,
         [(found.files[i], texts[i]) for i in index],
         kind=found.kind,
         missing=missing,
-        factors={key: [values[i] for i in index] for key, values in factors.items()},
+        factors=factors,
     )
     kinds = [f"{ending} captions" for ending in endings]
     if in_table is not None:
@@ -263,7 +120,7 @@ def _captioned(found: _Folder) -> Source | None:
 
 
 def _merged(
-    found: _Folder, in_table: list[list[str]], beside: list[list[str] | None] | None
+    found: Layout, in_table: list[list[str]], beside: list[list[str] | None] | None
 ) -> tuple[list[list[str]], list[tuple[str, str]]]:
     """The captions of each row, those of the metadata or beside the image; and what has none.
 
@@ -302,14 +159,14 @@ def _preferred(endings: Sequence[str]) -> str:
     return f"captions from {first}, where there is none from {endings[-1]}" if first else ""
 
 
-def _shown(found: _Folder) -> str:
+def _shown(found: Layout) -> str:
     """The metadata files, in few words."""
     files = found.metadata.files if found.metadata is not None else []
     more = f" and {len(files) - 1} more" if len(files) > 1 else ""
     return f"{files[0]}{more}" if files else ""
 
 
-def _classified(found: _Folder) -> Source | None:
+def _classified(found: Layout) -> Source | None:
     """Images with classes, from the metadata, .json or .cls files."""
     columns, table = found.columns, found.table.columns
     if columns.label == NONE:
@@ -337,6 +194,7 @@ def _classified(found: _Folder) -> Source | None:
             return None
         notes.append("classes are called by their numbers")
     factors, unused = factors_of(table, columns, [FILE, label])
+    found.took(label, *factors)
     rows = [(name, value) for name, value in zip(found.files, table[label], strict=True)]
     source = gather_classes(
         "", found.tree.folder, rows, names=names, kind=found.kind, factors=factors
@@ -345,7 +203,7 @@ def _classified(found: _Folder) -> Source | None:
     return replace(source, rule=f"classes in {where}", notes=tuple(notes), unused_columns=unused)
 
 
-def _class_folders(found: _Folder) -> Source | None:
+def _class_folders(found: Layout) -> Source | None:
     """Images whose first folder is their class."""
     parts = [name.removeprefix(found.base).split("/") for name in found.images]
     firsts = sorted({each[0] for each in parts if len(each) > 1})
@@ -376,7 +234,7 @@ def _class_folders(found: _Folder) -> Source | None:
     )
 
 
-def _alone(found: _Folder) -> Source:
+def _alone(found: Layout) -> Source:
     names = found.images
     factors, unused = _image_factors(found)
     return Source(
@@ -389,9 +247,10 @@ def _alone(found: _Folder) -> Source:
     )
 
 
-def _image_factors(found: _Folder) -> tuple[dict[str, Any], tuple[str, ...]]:
+def _image_factors(found: Layout) -> tuple[dict[str, Any], tuple[str, ...]]:
     """Factors of each image, from all rows that are about it."""
     factors, unused = factors_of(found.table.columns, found.columns, [FILE])
+    found.took(*factors)
     source = gather(
         "",
         found.tree.folder,

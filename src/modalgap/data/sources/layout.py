@@ -1,0 +1,188 @@
+"""What lies in a folder of images or sounds, before it is decided how to read it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from modalgap.data.columns import NONE, Columns
+from modalgap.data.media import IMAGES, SOUNDS, Kind
+from modalgap.data.names import same
+from modalgap.data.plugins import lacking
+from modalgap.data.sources.beside import CLASS, JSON, Beside, read_beside
+from modalgap.data.sources.metadata import FILE, Metadata, is_metadata, read_metadata
+from modalgap.data.splits import choose
+from modalgap.data.tables import Table
+from modalgap.data.walk import Tree, ending_of, walk
+from modalgap.errors import FileError, OptionError
+
+
+@dataclass
+class Layout:
+    """A folder of images or sounds as it was found.
+
+    Attributes:
+        tree: all its files.
+        images: names of those that hold images or sounds that can be read.
+        kind: which of both.
+        beside: what stands beside each.
+        metadata: tables about them, or None.
+        columns: what the user asked for.
+        missing: what was left out: name and reason.
+        notes: what was guessed.
+        outside: files of other splits than the one that is read.
+        base: the folder of that split; "" where there is no such folder.
+        split: the split that the user chose.
+        table: one row per row of the metadata, or per image where there are none; ``FILE`` is the
+            image, and fields of .json files and classes are columns as well.
+        unused: files that are not read: name and reason.
+        read: endings of the files beside images from which something was taken.
+    """
+
+    tree: Tree
+    images: list[str]
+    kind: Kind
+    beside: Beside
+    metadata: Metadata | None
+    columns: Columns
+    missing: list[tuple[str, str]]
+    notes: list[str]
+    outside: set[str]
+    base: str
+    split: str | None
+    table: Table
+    unused: list[tuple[str, str]]
+    read: set[str] = field(default_factory=set)
+
+    @property
+    def files(self) -> list[str]:
+        """The image of each row."""
+        return self.table.columns[FILE]
+
+    def took(self, *names: str | None) -> None:
+        """Note the files from which columns of these names come."""
+        for name in names:
+            if name == "cls" and self.beside.classes is not None:
+                self.read.add(CLASS)
+            elif name in self.beside.fields:
+                self.read.add(JSON)
+
+    def not_taken(self) -> list[tuple[str, str]]:
+        """Files beside images from which nothing was taken: name and reason."""
+        return [
+            (name, f"a {ending} beside an image, from which nothing was taken")
+            for ending, names in self.beside.files.items()
+            if ending not in self.read
+            for name in dict.fromkeys(names)
+            if name is not None
+        ]
+
+
+def find_layout(folder: Path, columns: Columns, split: str | None) -> Layout:
+    """The images or sounds under a folder and everything beside them.
+
+    Args:
+        folder: what to read.
+        columns: what the user asked for.
+        split: where folders are named as splits are, or the metadata have such a column.
+
+    Raises:
+        FileError: no images and no sounds, or both, or metadata that contradict each other.
+        OptionError: an option that the folder cannot follow.
+    """
+    tree = walk(folder)
+    media = [name for name in tree.files if ending_of(name) in IMAGES | SOUNDS]
+    chosen = choose(tree.files, media, split, str(folder))
+    outside = chosen.outside
+    inside = [name for name in tree.files if name not in outside]
+    stray = chosen.stray(media)
+    media = [name for name in media if name not in outside and name not in stray]
+    others = [
+        name for name in inside if name not in stray and ending_of(name) not in IMAGES | SOUNDS
+    ]
+    missing = [(name, lacking(ending_of(name))) for name in media]
+    missing = [(name, lacks) for name, lacks in missing if lacks]
+    needy = {name for name, _ in missing}
+    images = [name for name in media if name not in needy]
+    tables = [name for name in others if is_metadata(name)]
+    rows_split = None if chosen.note else split
+    if rows_split is not None and not tables:
+        raise OptionError(f"--split: {folder} has none; got {rows_split[:100]!r}")
+    metadata = read_metadata(folder, images, tables, columns, rows_split, outside)
+    if metadata is not None and metadata.outside:
+        outside |= {name for name in images if same(name) in metadata.outside}
+        images = [name for name in images if name not in outside]
+    sounds = [name for name in images if ending_of(name) in SOUNDS]
+    if sounds and len(sounds) < len(images):
+        raise FileError(
+            f"must hold images or sounds; found {len(images) - len(sounds)} and {len(sounds)}"
+        )
+    if not images:
+        why = f" ({missing[0][1]})" if missing else ""
+        raise FileError(
+            f"must hold images, sounds, tar shards, Parquet or a Hugging Face data set; found none"
+            f"{why}"
+        )
+    beside = read_beside(folder, images, others, columns)
+    found = Layout(
+        tree=tree,
+        images=images,
+        kind="audio" if sounds else "image",
+        beside=beside,
+        metadata=metadata,
+        columns=columns,
+        missing=missing,
+        notes=[chosen.note, *beside.notes],
+        outside=outside,
+        base=chosen.base,
+        split=split,
+        table=Table({}, []),
+        unused=[(name, "beside the folders of splits") for name in sorted(stray)],
+    )
+    found.table = _table(found)
+    _check_columns(found)
+    return found
+
+
+def _table(found: Layout) -> Table:
+    """Metadata, fields of .json files and classes as one table."""
+    metadata = found.metadata
+    columns: dict[str, list[Any]] = {FILE: list(found.images)}
+    if metadata is not None and metadata.table.rows:
+        found.notes += metadata.notes
+        columns = {key: list(values) for key, values in metadata.table.columns.items()}
+        for name in sorted({*found.images} - {*columns[FILE]}):
+            for key, values in columns.items():
+                values.append(name if key == FILE else None)
+    place = {name: i for i, name in enumerate(found.images)}
+    extra = dict(found.beside.fields)
+    if found.beside.classes is not None:
+        extra["cls"] = found.beside.classes
+    for key, values in extra.items():
+        if key not in columns:
+            columns[key] = [values[place[name]] for name in columns[FILE]]
+    return Table(columns, columns[FILE])
+
+
+def _check_columns(found: Layout) -> None:
+    """Refuse columns that are not there."""
+    columns = found.columns
+    if found.metadata is None:
+        columns.refuse(str(found.tree.folder), "text", "label", "factors", "captions")
+    files = [ending[1:] for ending in found.beside.files]
+    for option, asked in (("text", columns.text), ("label", columns.label)):
+        if asked in (None, NONE, *found.table.columns):
+            continue
+        if asked is not None and asked.removeprefix(".") in files:
+            continue
+        known = ", ".join([*(key for key in found.table.columns if key != FILE), *files])
+        raise OptionError(
+            f"--{option}-column: {found.tree.folder} has no {str(asked)[:100]!r};"
+            f" it has {known[:300] or 'none'}"
+        )
+    if columns.label not in (None, NONE) and columns.text not in (None, NONE):
+        raise OptionError(
+            "--label-column: a source has captions or classes; to keep both, give the classes to"
+            " --factors"
+        )

@@ -1,0 +1,459 @@
+"""Folders as people and programs leave them: links, files beside images, metadata, leftovers."""
+
+from __future__ import annotations
+
+import json
+import os
+import unicodedata
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from layouts.drawing import draw, write
+
+from modalgap import errors
+from modalgap.data import Source, plugins, read
+from modalgap.data.summary import facts, summary
+
+
+def names(source: Source) -> list[str]:
+    assert source.media is not None
+    return list(source.media.names)
+
+
+def captions(source: Source) -> list[tuple[str, str]]:
+    assert source.texts is not None
+    owner = range(len(source.texts)) if source.text_to_image is None else source.text_to_image
+    return [(names(source)[int(i)], text) for i, text in zip(owner, source.texts, strict=True)]
+
+
+def classes(source: Source) -> list[tuple[str, str]]:
+    assert source.texts is not None
+    assert source.labels is not None
+    return [
+        (name, source.texts[int(i)])
+        for name, i in zip(names(source), np.asarray(source.labels), strict=True)
+    ]
+
+
+def three(folder: Path) -> None:
+    for i in range(3):
+        draw(folder / f"{i}.png", i)
+
+
+# links ----------------------------------------------------------------------------------------
+
+
+def test_linked_folders_and_files_are_read(tmp_path: Path) -> None:
+    full = tmp_path / "full"
+    for i, name in enumerate(("hen/0.png", "hen/1.png", "owl/0.png")):
+        draw(full / name, i)
+    some = tmp_path / "some"
+    draw(some / "tench" / "0.png")
+    (some / "hen").symlink_to(full / "hen")
+    (some / "owl").symlink_to(some / "other", target_is_directory=True)
+    (some / "other").symlink_to("../full/owl")  # a link to a link, and a relative one
+    (some / "tench" / "1.png").symlink_to(full / "owl" / "0.png")
+    source = read(some)
+    assert classes(source) == [
+        ("hen/0.png", "hen"),
+        ("hen/1.png", "hen"),
+        ("other/0.png", "other"),
+        ("owl/0.png", "owl"),
+        ("tench/0.png", "tench"),
+        ("tench/1.png", "tench"),
+    ]
+    assert source.media is not None
+    assert source.media[5] == (full / "owl" / "0.png").read_bytes()
+    assert source.missing == source.unused == ()
+
+
+def test_loops_and_broken_links_are_listed(tmp_path: Path) -> None:
+    folder = tmp_path / "photos"
+    draw(folder / "a" / "0.png")
+    draw(folder / "b" / "1.png")
+    (folder / "a" / "up").symlink_to(folder)
+    (folder / "a" / "above").symlink_to(tmp_path)
+    (folder / "b" / "self").symlink_to(folder / "b")
+    (folder / "b" / "gone.png").symlink_to(folder / "nowhere.png")
+    (folder / "c").symlink_to(folder / "nothing")
+    (folder / "x").symlink_to(folder / "y")
+    (folder / "y").symlink_to(folder / "x")
+    os.mkfifo(folder / "pipe.png")
+    source = read(folder)
+    assert names(source) == ["a/0.png", "b/1.png"]
+    lost = dict(source.missing)
+    assert lost["b/gone.png"] == lost["c"] == "a link whose target is not there"
+    assert set(lost) == {"b/gone.png", "c", "x", "y"}
+    assert dict(source.unused) == {
+        "a/above": "a link to a folder that holds it",
+        "a/up": "a link to a folder that holds it",
+        "b/self": "a link to a folder that holds it",
+        "pipe.png": "not a regular file",
+    }
+
+
+# captions beside images --------------------------------------------------------------------------
+
+
+def test_names_with_dots(tmp_path: Path) -> None:
+    for i, name in enumerate(("a.b.png", "a.c.png", "x.png", "x.jpg", "v1.0.png")):
+        draw(tmp_path / name, i)
+    write(tmp_path / "a.b.txt", "ab")
+    write(tmp_path / "a.c.png.txt", "ac")
+    write(tmp_path / "a.txt", "nobody's")
+    write(tmp_path / "x.png.txt", "the png")
+    write(tmp_path / "x.txt", "the others")
+    write(tmp_path / "v1.0.TXT", "version")
+    source = read(tmp_path)
+    assert captions(source) == [
+        ("a.b.png", "ab"),
+        ("a.c.png", "ac"),
+        ("v1.0.png", "version"),
+        ("x.jpg", "the others"),
+        ("x.png", "the png"),
+    ]
+    assert source.missing == (("a.txt", "a caption without a file"),)
+
+
+SAID = ["a red door", "a dog\u2028on a lawn", "one\u2029two", "blue\x85green", "a\x0cb", "c\x1cd"]
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_lines_end_at_line_ends_only(tmp_path: Path, end: str) -> None:
+    (tmp_path / "beside").mkdir()
+    for i, said in enumerate(SAID):
+        draw(tmp_path / "beside" / f"{i}.png", i)
+        (tmp_path / "beside" / f"{i}.txt").write_bytes(f"{said}{end}second{end}".encode())
+    (tmp_path / "lines.txt").write_bytes(end.join([*SAID, "", ""]).encode())
+    texts = read(tmp_path / "beside").texts
+    assert texts == [each for said in SAID for each in (said, "second")]
+    found = read(tmp_path / "lines.txt")
+    assert found.texts == SAID
+    assert found.notes == ("1 empty lines",)
+    assert read(tmp_path / "beside", captions="one").texts == [f"{said} second" for said in SAID]
+
+
+def test_captions_of_several_lines_are_named(tmp_path: Path) -> None:
+    three(tmp_path)
+    write(tmp_path / "0.txt", "one\ntwo")
+    write(tmp_path / "1.txt", "three")
+    write(tmp_path / "2.txt", "four\nfive")
+    source = read(tmp_path)
+    assert len(source.texts or ()) == 5
+    assert "2 .txt files have several lines, one caption each (--captions one joins them)" in (
+        summary(source)
+    )
+    assert read(tmp_path, captions="several").notes == ()
+
+
+@pytest.mark.parametrize("ending", [".caption", ".json", ".txt"])
+def test_kinds_of_caption_files(tmp_path: Path, ending: str) -> None:
+    three(tmp_path)
+    for i in range(3):
+        held = json.dumps({"caption": f"said {i}", "n": i}) if ending == ".json" else f"said {i}"
+        write(tmp_path / f"{i}{ending}", held)
+    source = read(tmp_path)
+    assert captions(source) == [(f"{i}.png", f"said {i}") for i in range(3)]
+    assert source.rule == f"images beside {ending} captions"
+
+
+@pytest.mark.parametrize(
+    "held",
+    [
+        {"captions": ["one", "two"]},
+        {"sentences": [{"raw": "one"}, {"raw": "two"}]},
+        {"text": '["one", "two"]'},
+        ["one", "two"],
+    ],
+)
+def test_json_of_several_captions(tmp_path: Path, held: object) -> None:
+    draw(tmp_path / "a.png")
+    draw(tmp_path / "b.png")
+    for name in "ab":
+        write(tmp_path / f"{name}.json", json.dumps(held))
+    assert [text for _, text in captions(read(tmp_path))] == ["one", "two"] * 2
+
+
+def test_captions_in_two_files(tmp_path: Path) -> None:
+    three(tmp_path)
+    for i in range(3):
+        write(tmp_path / f"{i}.txt", f"said  {i}\n")
+        write(tmp_path / f"{i}.json", json.dumps({"caption": f"said {i}"}))
+    source = read(tmp_path)
+    assert source.texts == ["said  0", "said  1", "said  2"]
+    assert source.unused == ()
+    write(tmp_path / "1.json", json.dumps({"caption": "something else"}))
+    with pytest.raises(errors.FileError, match=r"1\.txt and 1\.json hold different captions"):
+        read(tmp_path)
+    assert read(tmp_path, text_column="txt").texts == ["said  0", "said  1", "said  2"]
+    chosen = read(tmp_path, text_column="caption")  # the field; there are no .caption files
+    assert chosen.texts == ["said 0", "something else", "said 2"]
+    assert {name for name, _ in chosen.unused} == {"0.txt", "1.txt", "2.txt"}
+    (tmp_path / "1.txt").unlink()
+    assert read(tmp_path).texts == ["said  0", "something else", "said  2"]
+    with pytest.raises(errors.OptionError, match="--text-column: .* has no 'prompt'; it has"):
+        read(tmp_path, text_column="prompt")
+
+
+def test_captions_that_cannot_be_read(tmp_path: Path) -> None:
+    for i in range(5):
+        draw(tmp_path / f"{i}.png", i)
+    write(tmp_path / "0.txt", "fine")
+    (tmp_path / "1.txt").write_bytes("café".encode("latin-1"))
+    (tmp_path / "2.txt").write_bytes(b"x" * (2**20 + 1))
+    (tmp_path / "3.txt").write_bytes("wide".encode("utf-16"))
+    (tmp_path / "4.txt").write_bytes(b"nul\0")
+    source = read(tmp_path)
+    assert captions(source) == [("0.png", "fine"), ("3.png", "wide")]
+    assert dict(source.missing) == {
+        "1.png": "its caption is not UTF-8 text",
+        "2.png": "its caption must have at most 1,048,576 bytes",
+        "4.png": "its caption line 1 must be text; it holds a NUL",
+    }
+
+
+def test_unicode_forms_of_names(tmp_path: Path) -> None:
+    nfd, nfc = unicodedata.normalize("NFD", "über"), "über"
+    draw(tmp_path / "a" / f"{nfd}.png")
+    write(tmp_path / "a" / f"{nfc}.txt", "beside")
+    assert captions(read(tmp_path / "a")) == [(f"{nfd}.png", "beside")]
+    draw(tmp_path / "b" / f"{nfc}.png")
+    write(tmp_path / "b" / "metadata.csv", f"file_name,text\n{nfd}.png,in a table\n")
+    assert captions(read(tmp_path / "b")) == [(f"{nfc}.png", "in a table")]
+    draw(tmp_path / "c" / nfd / f"{nfd}.png")
+    write(tmp_path / "c" / "t.csv", f"path,text\n{nfc}\\{nfc}.png,in a path\n")
+    media = read(tmp_path / "c" / "t.csv").media
+    assert media is not None
+    assert media[0] == (tmp_path / "c" / nfd / f"{nfd}.png").read_bytes()
+
+
+# classes -----------------------------------------------------------------------------------------
+
+
+def test_cls_files(tmp_path: Path) -> None:
+    for i in range(4):
+        draw(tmp_path / "test" / f"{i}.png", i)
+        write(tmp_path / "test" / f"{i}.cls", str((0, 2, 2, -1)[i]))
+    write(tmp_path / "classnames.txt", "cat\nsmall dog\nowl\n")
+    source = read(tmp_path / "test")
+    assert source.texts == ["cat", "small dog", "owl"]
+    assert classes(source) == [("0.png", "cat"), ("1.png", "owl"), ("2.png", "owl")]
+    assert source.missing == (("3.png", "no label"),)
+    assert source.templates == ("a photo of a {}.",)
+    write(tmp_path / "test" / "0.cls", "7")
+    with pytest.raises(errors.FileError, match="holds label 7; there are 3 class names"):
+        read(tmp_path / "test")
+    (tmp_path / "classnames.txt").unlink()
+    alone = read(tmp_path / "test")
+    assert alone.texts is None
+    assert "--label-column cls" in summary(alone)
+    assert read(tmp_path / "test", label_column="cls").texts == ["2", "7"]
+    for i in range(4):
+        write(tmp_path / "test" / f"{i}.cls", ("cat", "owl")[i % 2])
+    assert read(tmp_path / "test").texts == ["cat", "owl"]
+
+
+def test_captions_and_classes_are_not_both(tmp_path: Path) -> None:
+    three(tmp_path)
+    for i in range(3):
+        write(tmp_path / f"{i}.txt", f"said {i}")
+        write(tmp_path / f"{i}.cls", ("cat", "owl", "cat")[i])
+    source = read(tmp_path)
+    assert source.texts == ["said 0", "said 1", "said 2"]
+    assert source.unused_columns == ("cls",)
+    assert read(tmp_path, factors="cls").factors == {"cls": ["cat", "owl", "cat"]}
+    labelled = read(tmp_path, label_column="cls")
+    assert labelled.texts == ["cat", "owl"]
+    assert {name for name, _ in labelled.unused} == {"0.txt", "1.txt", "2.txt"}
+    with pytest.raises(errors.OptionError, match="captions or classes"):
+        read(tmp_path, label_column="cls", text_column="txt")
+
+
+def test_why_folders_are_no_classes(tmp_path: Path) -> None:
+    for name in ("cat/0.png", "dog/1.png"):
+        draw(tmp_path / name)
+    (tmp_path / "empty").mkdir()
+    source = read(tmp_path)
+    assert source.texts == ["cat", "dog"]
+    assert source.unused == (("empty", "a folder without images"),)
+    assert read(tmp_path, label_column="none").texts is None
+    draw(tmp_path / "beside.png")
+    assert "folders are not read as classes: 1 files lie beside them" in summary(read(tmp_path))
+
+
+# metadata ----------------------------------------------------------------------------------------
+
+
+def metadata(path: Path, rows: list[dict[str, object]]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.suffix == ".parquet":
+        pq.write_table(pa.Table.from_pylist(rows), path)
+    elif path.suffix == ".jsonl":
+        write(path, "".join(f"{json.dumps(row)}\n" for row in rows))
+    else:
+        lines = [",".join(rows[0]), *(",".join(map(str, row.values())) for row in rows)]
+        write(path, "\n".join(lines) + "\n")
+
+
+@pytest.mark.parametrize("ending", ["csv", "jsonl", "parquet"])
+@pytest.mark.parametrize("column", ["file_name", "image_file_name", "left_file_name"])
+def test_metadata_beside_images(tmp_path: Path, ending: str, column: str) -> None:
+    for i in range(4):
+        draw(tmp_path / f"sub/{i}.png", i)
+    rows = [{column: f"sub/{i}.png", "text": f"said {i}", "style": "ab"[i % 2]} for i in range(3)]
+    rows.append({column: "sub/9.png", "text": "not there", "style": "a"})
+    metadata(tmp_path / f"metadata.{ending}", rows)
+    source = read(tmp_path, factors="style")
+    assert captions(source) == [(f"sub/{i}.png", f"said {i}") for i in range(3)]
+    assert source.factors == {"style": ["a", "b", "a"]}
+    assert dict(source.missing) == {
+        "sub/3.png": "no caption beside it",
+        f"metadata.{ending}, sub/9.png": "names a file that is not there",
+    }
+    assert source.unused == ()
+
+
+def test_metadata_in_folders_of_classes(tmp_path: Path) -> None:
+    for name in ("cat/0.png", "cat/1.png", "dog/0.png"):
+        draw(tmp_path / name)
+    metadata(tmp_path / "cat" / "metadata.csv", [{"file_name": "0.png", "style": "ink"}])
+    metadata(tmp_path / "dog" / "metadata.csv", [{"file_name": "0.png", "style": "oil"}])
+    source = read(tmp_path, factors="style")
+    assert classes(source) == [("cat/0.png", "cat"), ("cat/1.png", "cat"), ("dog/0.png", "dog")]
+    assert source.factors == {"style": ["ink", "", "oil"]}
+
+
+def test_metadata_that_contradict(tmp_path: Path) -> None:
+    three(tmp_path)
+    rows: list[dict[str, object]] = [
+        {"file_name": f"{i}.png", "text": f"said {i}"} for i in range(3)
+    ]
+    metadata(tmp_path / "metadata.csv", rows)
+    metadata(tmp_path / "metadata.jsonl", rows)
+    assert read(tmp_path).texts == ["said 0", "said 1", "said 2"]
+    rows[1]["text"] = "something else"
+    metadata(tmp_path / "metadata.jsonl", rows)
+    with pytest.raises(
+        errors.FileError, match=r"metadata\.csv and metadata\.jsonl say different things of 1\.png"
+    ):
+        read(tmp_path)
+    (tmp_path / "metadata.jsonl").unlink()
+    write(tmp_path / "2.txt", "another")
+    with pytest.raises(errors.FileError, match=r"metadata\.csv and a file beside 2\.png hold"):
+        read(tmp_path)
+    assert read(tmp_path, text_column="txt").texts == ["another"]
+    assert read(tmp_path, text_column="text").texts == ["said 0", "said 1", "said 2"]
+
+
+def test_metadata_of_classes_and_of_splits(tmp_path: Path) -> None:
+    three(tmp_path)
+    rows: list[dict[str, object]] = [
+        {
+            "file_name": f"{i}.png",
+            "label": ("cat", "owl", "cat")[i],
+            "split": ("train", "test")[i > 1],
+        }
+        for i in range(3)
+    ]
+    metadata(tmp_path / "metadata.csv", rows)
+    with pytest.raises(errors.OptionError, match="holds train, test; say which"):
+        read(tmp_path)
+    assert classes(read(tmp_path, split="train")) == [("0.png", "cat"), ("1.png", "owl")]
+    both = read(tmp_path, split="train+test")
+    assert classes(both) == [("0.png", "cat"), ("1.png", "owl"), ("2.png", "cat")]
+    assert read(tmp_path, split="test").missing == ()
+
+
+def test_several_columns_of_files_are_asked_for(tmp_path: Path) -> None:
+    three(tmp_path)
+    metadata(
+        tmp_path / "metadata.csv",
+        [{"left_file_name": "0.png", "right_file_name": "1.png", "text": "a pair"}],
+    )
+    with pytest.raises(errors.OptionError, match="--image-column: must be one of left_file_name"):
+        read(tmp_path)
+    assert captions(read(tmp_path, image_column="right_file_name")) == [("1.png", "a pair")]
+
+
+# splits ------------------------------------------------------------------------------------------
+
+
+def test_splits_are_never_mixed(tmp_path: Path) -> None:
+    for name in ("data/train/cat/0.png", "data/train/dog/1.png", "data/val/cat/2.png", "logo.png"):
+        draw(tmp_path / name)
+    draw(tmp_path / "data" / "extra" / "3.png")
+    with pytest.raises(errors.OptionError, match=r"holds train, val in data/; say which"):
+        read(tmp_path)
+    source = read(tmp_path, split="train")
+    assert classes(source) == [("data/train/cat/0.png", "cat"), ("data/train/dog/1.png", "dog")]
+    assert dict(source.unused)["data/extra/3.png"] == "beside the folders of splits"
+    assert source.provenance["split"] == "train"
+    with pytest.raises(errors.OptionError, match="unknown split"):
+        read(tmp_path, split="trian")
+
+
+def test_metadata_above_the_folders_of_splits(tmp_path: Path) -> None:
+    rows: list[dict[str, object]] = []
+    for i, split in enumerate(("train", "train", "val")):
+        draw(tmp_path / split / f"{i}.png", i)
+        rows.append({"file_name": f"{split}/{i}.png", "text": f"said {i}"})
+    metadata(tmp_path / "metadata.csv", rows)
+    source = read(tmp_path, split="train")
+    assert captions(source) == [("train/0.png", "said 0"), ("train/1.png", "said 1")]
+    assert source.missing == source.unused == ()
+
+
+# what is not read --------------------------------------------------------------------------------
+
+
+def test_every_other_file_is_listed(tmp_path: Path) -> None:
+    three(tmp_path)
+    for i in range(3):
+        write(tmp_path / f"{i}.txt", f"said {i}")
+    others = {
+        "paper.pdf": "not an image, a sound or a caption (.pdf)",
+        "LICENSE": "not an image, a sound or a caption (no extension)",
+        ".DS_Store": "hidden",
+        "info.json": "a .json that stands beside no file of its name",
+        "results.csv": "a table or archive; to read it: modalgap encode",
+        "sub/captions.txt": "a table or archive; to read it: modalgap encode",
+        "classnames.txt": "names of classes without .cls files",
+        "metadata.csv": "metadata without a column of file names",
+    }
+    for name in others:
+        write(tmp_path / name, "image,caption\nx.png,one\n" if "captions" in name else "a,b\n1,2\n")
+    (tmp_path / "o.npz.parts").mkdir()
+    write(tmp_path / "o.npz.parts" / "plan.json", "{}")
+    source = read(tmp_path)
+    found = dict(source.unused)
+    assert found.pop("o.npz.parts") == "an unfinished run"
+    assert found.keys() == others.keys()
+    for name, reason in others.items():
+        assert found[name].startswith(reason), name
+    assert source.missing == ()
+    assert facts(source)["not_used"][0].keys() == {"name", "reason"}
+    line = summary(source)
+    assert "\n" not in line
+    assert "read 3 images, 3 texts" in line
+
+
+def test_formats_that_need_a_plug_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plugins, "_ready", lambda _: False)
+    three(tmp_path)
+    for i in range(2):
+        (tmp_path / f"phone{i}.HEIC").write_bytes(b"\0\0\0\x18ftypheic" + bytes(40))
+    source = read(tmp_path)
+    assert names(source) == ["0.png", "1.png", "2.png"]
+    assert "left out 2: .heic needs pip install pillow-heif (phone0.HEIC" in summary(source)
+    write(tmp_path / "t.csv", "path,caption\n0.png,a\nphone0.HEIC,b\nx.jxl,c\n")
+    table = read(tmp_path / "t.csv")
+    assert captions(table) == [("0.png", "a")]
+    assert dict(table.missing) == {
+        "phone0.HEIC": ".heic needs pip install pillow-heif",
+        "x.jxl": ".jxl needs pip install pillow-jxl-plugin",
+    }
+    monkeypatch.setattr(plugins, "_ready", lambda _: True)
+    assert len(names(read(tmp_path))) == 5
