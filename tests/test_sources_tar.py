@@ -71,6 +71,10 @@ def test_several_images_of_one_key_are_reported_and_can_be_chosen(tmp_path: Path
     assert captions(source) == [("a.tar/1.png", "one")]
     assert [name for name, _ in source.missing] == ["a.tar/0.left.png", "a.tar/0.right.png"]
     assert "--image-column" in source.missing[0][1]
+    assert source.unused == (
+        (".left.txt", "1 member of this extension"),
+        (".right.txt", "1 member of this extension"),
+    )
     right = read(tmp_path / "a.tar", image_column="right.png")
     assert captions(right) == [("a.tar/0.right.png", "from the right")]
     assert [name for name, _ in right.missing] == ["a.tar/1"]
@@ -99,7 +103,7 @@ def test_every_member_is_read_or_reported(tmp_path: Path) -> None:
     assert dict(source.unused) == {
         "a.tar/README": "a member without an extension",
         "a.tar/d/._0.png": "a hidden member",
-        ".npy": "1 members of this extension",
+        ".npy": "1 member of this extension",
     }
     assert dict(source.missing) == {
         "a.tar/1": "a sample without an image",
@@ -336,6 +340,9 @@ def test_order_and_gaps_of_numbers(tmp_path: Path) -> None:
     for number in (0, 2):
         tar(tmp_path / f"{number:05d}.tar", sample("k", number))
     assert "there is 1 number without a shard (00001)" in read(tmp_path).notes
+    tar(tmp_path / "2.tar", sample("other", 3))
+    assert "two shards have one number (2, 00002)" in read(tmp_path).notes
+    assert len(names(read(tmp_path))) == 3
 
 
 def test_shards_that_are_not_whole(tmp_path: Path) -> None:

@@ -86,8 +86,18 @@ def absent(paths: Sequence[Path]) -> tuple[list[tuple[str, str]], list[str]]:
             if number not in numbers:
                 name = f"{key[1]}-{number:0{width}d}-of-{total:0{width}d}".removeprefix("-")
                 lost.append((f"{name}.{key[2]}", "a shard that is not there"))
-    notes = [note for members in plain.values() if (note := _gaps(members))]
+    notes = [
+        note for members in plain.values() for note in (_gaps(members), _twice(members)) if note
+    ]
     return lost, notes
+
+
+def _twice(members: Sequence[tuple[int, str]]) -> str:
+    spelled: dict[int, str] = {}
+    for number, text in members:
+        if spelled.setdefault(number, text) != text:
+            return f"two shards have one number ({spelled[number]}, {text})"
+    return ""
 
 
 def _gaps(members: Sequence[tuple[int, str]]) -> str:

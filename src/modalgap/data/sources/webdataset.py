@@ -114,6 +114,7 @@ def _scan(shard: Path, number: int, found: _Found, columns: Columns) -> None:
                 if len(image) > 1:
                     why = "several images of one key; --image-column chooses an extension"
                     left.missing += [(f"{name}.{each}", why) for each in image]
+                    left.endings.update(each for each in parts if each not in image)
                 else:
                     text = any(each.endswith("txt") for each in parts)
                     why = "a caption without an image" if text else "a sample without an image"
@@ -202,7 +203,7 @@ def _source(
     factors, further = factors_of(_table(found, rows, columns), columns, used)
     if len(rows) < len(media):
         media = Chosen(media, rows)
-    unused = [(f".{ending}", f"{count:,} members of this extension") for ending, count in
+    unused = [(f".{ending}", f"{count:,} {'member' if count == 1 else 'members'} of this extension") for ending, count in
               sorted(left.endings.items())]  # fmt: skip
     rule = "tar shards"
     made = Source(
