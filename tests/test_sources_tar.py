@@ -341,7 +341,7 @@ def test_order_and_gaps_of_numbers(tmp_path: Path) -> None:
         tar(tmp_path / f"{number:05d}.tar", sample("k", number))
     assert "there is 1 number without a shard (00001)" in read(tmp_path).notes
     tar(tmp_path / "2.tar", sample("other", 3))
-    assert "two shards have one number (2, 00002)" in read(tmp_path).notes
+    assert "two shards have one number (00002, 2)" in read(tmp_path).notes
     assert len(names(read(tmp_path))) == 3
 
 

@@ -203,8 +203,10 @@ def _source(
     factors, further = factors_of(_table(found, rows, columns), columns, used)
     if len(rows) < len(media):
         media = Chosen(media, rows)
-    unused = [(f".{ending}", f"{count:,} {'member' if count == 1 else 'members'} of this extension") for ending, count in
-              sorted(left.endings.items())]  # fmt: skip
+    unused = [
+        (f".{ending}", f"{count:,} {'member' if count == 1 else 'members'} of this extension")
+        for ending, count in sorted(left.endings.items())
+    ]
     rule = "tar shards"
     made = Source(
         name=name,
