@@ -338,6 +338,12 @@ def test_classes_of_a_table(tmp_path: Path) -> None:
     assert source.factors == {"style": ["x", "y"]}
     assert source.missing == (("c.png", "no label"), ("d.png", "no label"))
     assert read(tmp_path / "t.csv", label_column="none").texts is None
+    write(tmp_path / "none.csv", "path,label\na.png,-1\nb.png,\n")
+    assert "column 'label' holds no class" in summary(read(tmp_path / "none.csv"))
+    with pytest.raises(errors.FileError, match="must have a class for one file at least"):
+        read(tmp_path / "none.csv", label_column="label")
+    lines(tmp_path / "boxes.jsonl", [{"path": "a.png", "label": [1, 2]}])
+    assert read(tmp_path / "boxes.jsonl").texts is None
     write(tmp_path / "t.csv", text + "b.png,big_dog,y\n")
     with pytest.raises(errors.FileError, match=r"b\.png has two classes, cat and big dog"):
         read(tmp_path / "t.csv")

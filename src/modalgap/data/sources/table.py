@@ -10,7 +10,7 @@ from typing import Any
 from modalgap.data.cells import Cells, read_cells
 from modalgap.data.columns import FIND, NONE, Columns
 from modalgap.data.factors import factors_of
-from modalgap.data.labels import numbers
+from modalgap.data.labels import numbers, plain
 from modalgap.data.names import image_folder
 from modalgap.data.reading import column, lines, reading
 from modalgap.data.source import Source
@@ -131,7 +131,10 @@ def source_of(
         if roles.label is not None:
             labels = table.columns[roles.label]
             pairs = [(paths[i], labels[i]) for i in kept]
-            found = gather_classes(name, folder, pairs, names=classes, factors=chosen)
+            what = f"column {roles.label!r}"
+            found = gather_classes(
+                name, folder, pairs, names=classes, factors=chosen, what=what
+            )
         else:
             rows = [(paths[i], cells.texts[i]) for i in kept]
             found = gather(name, folder, rows, factors=chosen)
@@ -179,6 +182,12 @@ def roles_of(
         if label_asked:
             raise FileError("--label-column: classes need a column of paths; found none")
         label = None
+    if label is not None and not label_asked:
+        values = plain(table[label])
+        if not all(each is None or isinstance(each, str | int) for each in values):
+            label = None
+        elif all(each is None for each in values):
+            notes, label = (f"column {label!r} holds no class",), None
     if label is not None and classes is None and numbers(table[label]):
         if label_asked:
             notes = (f"classes are called by their numbers ({CLASS_NAMES} can name them)",)
