@@ -1035,9 +1035,7 @@ class TestTwoLibraries:
             assert not torch.equal(other[0], other[1])
 
 
-def test_a_folder_of_sentence_transformers(
-    make: Callable[[str], Made], tmp_path: Path
-) -> None:
+def test_a_folder_of_sentence_transformers(make: Callable[[str], Made], tmp_path: Path) -> None:
     plain = make("clip")
     folder = tmp_path / "clip-ViT-B-32"
     shutil.copytree(plain.folder, folder / "0_CLIPModel")

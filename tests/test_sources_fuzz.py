@@ -49,7 +49,9 @@ def _without(name: str) -> Any:
 
 
 @pytest.mark.parametrize("fault", ["file", "row", "other", "link", "empty"])
-def test_a_silent_loss_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str) -> None:
+def test_a_silent_loss_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str
+) -> None:
     if fault == "file":
         whole = walk.walk
 
@@ -67,12 +69,14 @@ def test_a_silent_loss_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
 
         def forgetful(self: walk.Tree, *args: Any, **options: Any) -> None:
             silent(self, *args, **options)
-            object.__setattr__(self, "lost", type("Nothing", (list,), {"append": lambda *_: None})())
+            object.__setattr__(
+                self, "lost", type("Nothing", (list,), {"append": lambda *_: None})()
+            )
 
         monkeypatch.setattr(walk.Tree, "__init__", forgetful)
     else:
         monkeypatch.setattr("modalgap.data.sources.beside.EMPTY", "an empty caption")
-        monkeypatch.setattr(reader, "_merged", lambda found, table, beside: (
+        monkeypatch.setattr(reader, "_merged", lambda _, table, beside: (
             [each or said or [] for each, said in zip(table, beside or table, strict=False)], []
         ))  # fmt: skip
     found = 0
@@ -104,7 +108,9 @@ def test_nothing_is_lost_in_a_table(tmp_path: Path) -> None:
             dict.fromkeys(row["path"] for row in rows if row["path"])
         )
         assert reasons.count("no path") == sum(not row["path"] for row in rows)
-        cells = [row["caption"] if isinstance(row["caption"], list) else [row["caption"]] for row in rows]
+        cells = [
+            row["caption"] if isinstance(row["caption"], list) else [row["caption"]] for row in rows
+        ]
         empty = sum(not each for cell in cells for each in (cell or [None]))
         odd = sum(isinstance(each, int) for cell in cells for each in cell)
         assert reasons.count("no caption") == empty

@@ -90,7 +90,7 @@ def _beside(made: Written, image: str, mode: str, rng: random.Random) -> None:
         if name.endswith(".json"):
             held = json.dumps({"captions": said, "style": rng.choice("ab")})
         made.write(name, held)
-    made.captions |= {text: (names[0], image) for text in said}
+    made.captions |= dict.fromkeys(said, (names[0], image))
 
 
 def _metadata(made: Written, rng: random.Random) -> None:

@@ -132,9 +132,7 @@ def source_of(
             labels = table.columns[roles.label]
             pairs = [(paths[i], labels[i]) for i in kept]
             what = f"column {roles.label!r}"
-            found = gather_classes(
-                name, folder, pairs, names=classes, factors=chosen, what=what
-            )
+            found = gather_classes(name, folder, pairs, names=classes, factors=chosen, what=what)
         else:
             rows = [(paths[i], cells.texts[i]) for i in kept]
             found = gather(name, folder, rows, factors=chosen)
