@@ -1033,3 +1033,25 @@ class TestTwoLibraries:
             one, other = (each.tokenize([text, mended]).ids for each in twins)
             assert torch.equal(one[0], one[1])
             assert not torch.equal(other[0], other[1])
+
+
+def test_a_folder_of_sentence_transformers(make: Callable[[str], Made], tmp_path: Path) -> None:
+    plain = make("clip")
+    folder = tmp_path / "clip-ViT-B-32"
+    shutil.copytree(plain.folder, folder / "0_CLIPModel")
+    kind = "sentence_transformers.models.CLIPModel"
+    module = {"idx": 0, "name": "0", "path": "0_CLIPModel", "type": kind}
+    (folder / "modules.json").write_text(json.dumps([module]))
+    found = load(str(folder), f"hf:{folder}", 0)
+    assert found.provenance["weights"] == "clip-ViT-B-32/0_CLIPModel"
+    assert found.provenance["weights_hash"] == plain.ours.provenance["weights_hash"]
+    dense = {"idx": 1, "name": "1", "path": "1_Dense", "type": "sentence_transformers.models.Dense"}
+    for held, reason in (
+        (json.dumps([module, dense]), "must list one CLIPModel alone; found CLIPModel, Dense"),
+        (json.dumps([dense]), "must list one CLIPModel alone; found Dense"),
+        ("[3]", "must list modules with type and path"),
+        ("{", "must list modules with type and path"),
+    ):
+        (folder / "modules.json").write_text(held)
+        with pytest.raises(FileError, match=reason):
+            load(str(folder), f"hf:{folder}", 0)

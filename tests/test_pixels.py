@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import struct
+import sys
+import types
 import zlib
 
 import numpy as np
@@ -11,7 +13,7 @@ import pytest
 from PIL import Image
 
 from modalgap import errors
-from modalgap.data import Pixels, pixels
+from modalgap.data import Pixels, pixels, plugins
 
 RED, BLUE = (255, 0, 0), (0, 0, 255)
 
@@ -33,7 +35,7 @@ def half(left: tuple[int, int, int] = RED, right: tuple[int, int, int] = BLUE) -
     [
         (np.zeros((2, 5, 5), np.uint8), "one name an image; got 3 for 2"),
         (np.zeros((3, 5, 5)), "an array of unsigned bytes; got float64"),
-        ([[1]], "an array of unsigned bytes; got list"),
+        ([[1]], "array must be a"),
         (np.zeros((3, 5, 5, 2), np.uint8), "must be .n, h, w. or"),
     ],
 )
@@ -143,3 +145,80 @@ def test_what_cannot_be_read_has_a_reason(found: bytes, reason: str) -> None:
         pixels.decode(found)
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) < 200
+
+
+def chunk(kind: bytes, data: bytes, *, sound: bool = True) -> bytes:
+    check = zlib.crc32(kind + data) ^ (0 if sound else 1)
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", check)
+
+
+PLAIN_PNG = stored(Image.fromarray(NOISE), "PNG")
+
+
+def with_chunk(extra: bytes, *, last: bool = False) -> bytes:
+    """A PNG with a chunk behind its header, or before its end."""
+    at = len(PLAIN_PNG) - 12 if last else 8 + 25
+    return PLAIN_PNG[:at] + extra + PLAIN_PNG[at:]
+
+
+REMARKS = {
+    "much": chunk(b"zTXt", b"parameters\0\0" + zlib.compress(b"word " * 2**20)),
+    "many": b"".join(chunk(b"tEXt", b"k\0" + b"x" * 2**20) for _ in range(70)),
+    "damaged": chunk(b"zTXt", b"parameters\0\0not compressed"),
+    "sum": chunk(b"tEXt", b"Comment\0words", sound=False),
+    "wide": chunk(b"iTXt", b"k\0\1\0\0\0" + zlib.compress(b"\xff" * 2**21)),
+    "profile": chunk(b"iCCP", b"name\0\0broken", sound=False),
+}
+
+
+@pytest.mark.parametrize("name", REMARKS)
+@pytest.mark.parametrize("last", [False, True])
+def test_text_in_a_png_costs_no_image(name: str, last: bool) -> None:
+    found = pixels.decode(with_chunk(REMARKS[name], last=last))
+    np.testing.assert_array_equal(np.asarray(found), NOISE)
+
+
+def test_pixels_that_are_cut_short_stay_refused_beside_text() -> None:
+    for name in ("much", "sum"):
+        cut = with_chunk(REMARKS[name])[: -len(PLAIN_PNG) // 2]
+        with pytest.raises(errors.FileError):
+            pixels.decode(cut)
+    at = PLAIN_PNG.index(b"IDAT") + 1000
+    damaged = PLAIN_PNG[:at] + bytes([PLAIN_PNG[at] ^ 255]) + PLAIN_PNG[at + 1 :]
+    with pytest.raises(errors.FileError):
+        pixels.decode(damaged[:33] + REMARKS["sum"] + damaged[33:])
+
+
+def test_damaged_camera_data_cost_no_image() -> None:
+    for exif in (b"Exif\0\0II*\0", b"Exif\0\0MM\0*\xff\xff\xff\xff", b"Exif\0\0junk" * 9):
+        found = pixels.decode(stored(Image.fromarray(NOISE), "JPEG", exif=exif))
+        assert found.size == (90, 90)
+
+
+@pytest.mark.parametrize(
+    ("head", "package"),
+    [
+        (b"\0\0\0\x18ftypheic", "pillow-heif"),
+        (b"\0\0\0\x18ftypmif1", "pillow-heif"),
+        (b"\0\0\0\x0cJXL \r\n\x87\n", "pillow-jxl-plugin"),
+        (b"\xff\x0a", "pillow-jxl-plugin"),
+    ],
+)
+def test_formats_that_need_a_plug_in_name_it(
+    monkeypatch: pytest.MonkeyPatch, head: bytes, package: str
+) -> None:
+    monkeypatch.setattr(plugins, "_ready", lambda _: False)
+    with pytest.raises(errors.FileError, match=f"needs pip install {package}$"):
+        pixels.decode(head + bytes(100))
+
+
+def test_a_plug_in_is_registered(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    module = types.SimpleNamespace(register_heif_opener=lambda: asked.append("heif"))
+    monkeypatch.setitem(sys.modules, "pillow_heif", module)  # type: ignore[arg-type]
+    plugins._ready.cache_clear()
+    try:
+        assert plugins.lacking(".HEIC") == plugins.lacking(".heif") == ""
+        assert asked == ["heif"]
+    finally:
+        plugins._ready.cache_clear()

@@ -194,7 +194,7 @@ def test_captions_in_two_files(tmp_path: Path) -> None:
     assert {name for name, _ in chosen.unused} == {"0.txt", "1.txt", "2.txt"}
     (tmp_path / "1.txt").unlink()
     assert read(tmp_path).texts == ["said  0", "something else", "said  2"]
-    with pytest.raises(errors.OptionError, match="--text-column: .* has no 'prompt'; it has"):
+    with pytest.raises(errors.OptionError, match=r"--text-column: .* has no 'prompt'; it has"):
         read(tmp_path, text_column="prompt")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,6 +18,7 @@ SEPARATORS = {",": "comma", "\t": "tab", "|": "bar", ";": "semicolon"}
 UNQUOTED = ("\t", "|")  # files with these often hold quotes that quote nothing
 JSON_LINES = (".jsonl", ".ndjson")
 ENDINGS = (".csv", ".tsv", *JSON_LINES)
+_EXCEL = re.compile("sep=(.)(?:\r\n|\n|\r)")  # a line that Excel reads before the first row
 FEW = 100  # of so many rows one may have too few or too many cells and is left out
 
 
@@ -172,6 +174,9 @@ class _Parsed:
 def _separated(text: str, separator: str | None, *, tab_first: bool) -> Table:
     """The table in a text, by the separator with which most rows fit the first row."""
     given = None if separator is None else checked_separator(separator)
+    if excel := _EXCEL.match(text):
+        given = given or excel[1]
+        text = text[excel.end() :]
     best: _Parsed | None = None
     refusal: FileError | None = None
     for each in [given] if given else _candidates(text, tab_first):

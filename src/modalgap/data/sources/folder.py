@@ -11,7 +11,7 @@ from modalgap.data.cells import is_null, read_cells
 from modalgap.data.classes import PLAIN, labelled_media, readable
 from modalgap.data.columns import FIND, NONE, Columns
 from modalgap.data.factors import factors_of
-from modalgap.data.labels import numbers
+from modalgap.data.labels import numbers, plain
 from modalgap.data.media import Files
 from modalgap.data.reading import column, reading
 from modalgap.data.source import Source
@@ -79,7 +79,7 @@ def _captioned(found: Layout) -> Source | None:
     if columns.text == NONE or columns.label not in (None, NONE):
         return None
     in_table = None
-    if found.metadata is not None and found.metadata.files:
+    if found.metadata is not None and found.metadata.table.rows:
         listed = {key: found.table.columns[key] for key in found.metadata.table.columns}
         asked = columns.text if columns.text in listed else None
         in_table = roles_of(listed, Columns(image=FILE, text=asked, label=NONE)).text
@@ -184,6 +184,9 @@ def _classified(found: Layout) -> Source | None:
     held = [value for value in table[label] if not is_null(value)]
     if asked is None and not all(isinstance(value, str | int) for value in held):
         return None
+    if asked is None and not any(value is not None for value in plain(held)):
+        found.notes.append(f"{label!r} holds no class")
+        return None
     notes = []
     if names is None and numbers(held):
         if asked is None:
@@ -197,7 +200,13 @@ def _classified(found: Layout) -> Source | None:
     found.took(label, *factors)
     rows = [(name, value) for name, value in zip(found.files, table[label], strict=True)]
     source = gather_classes(
-        "", found.tree.folder, rows, names=names, kind=found.kind, factors=factors
+        str(found.tree.folder),
+        found.tree.folder,
+        rows,
+        names=names,
+        kind=found.kind,
+        factors=factors,
+        what=f".cls files and {CLASS_NAMES}" if names else repr(label),
     )
     where = ".cls files" if label == "cls" else repr(label)
     return replace(source, rule=f"classes in {where}", notes=tuple(notes), unused_columns=unused)

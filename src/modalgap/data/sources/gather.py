@@ -89,6 +89,7 @@ def gather_classes(
     kind: Kind | None = None,
     missing: Sequence[Lost] = (),
     factors: Factors | None = None,
+    what: str = "classes",
 ) -> Source:
     """As ``gather``, of files and the class of each.
 
@@ -100,6 +101,7 @@ def gather_classes(
         kind: as there.
         missing: as there.
         factors: as there; of the images.
+        what: where the classes come from, for messages.
 
     Raises:
         FileError: as there, or two classes for one file.
@@ -107,7 +109,7 @@ def gather_classes(
     values = plain([value for _, value in rows])
     if names is None and (numbers(values) or any(isinstance(each, int) for each in values)):
         values = [None if each is None else str(each) for each in values]
-    read = read_labels(values, names, "classes")
+    read = read_labels(values, names, what)
     labels: list[int | None] = [None] * len(rows)
     for row, label in zip(read.kept.tolist(), read.labels.tolist(), strict=True):
         labels[row] = label

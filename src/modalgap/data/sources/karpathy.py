@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from modalgap.data.columns import Columns
-from modalgap.data.names import image_folder
 from modalgap.data.reading import load_json, reading
 from modalgap.data.source import Source
-from modalgap.data.sources.table import source_of
+from modalgap.data.sources.table import place_of, source_of
 from modalgap.data.tables import Table
 from modalgap.errors import FileError
 
@@ -78,17 +77,5 @@ def read_karpathy(path: Path, root: Path | None, columns: Columns, split: str | 
     """
     with reading(str(path)):
         table = karpathy_table(load_json(path))
-
-        def place(names: Any) -> tuple[Path, str]:
-            if root is not None and not root.is_dir():
-                raise FileError(f"--root must be a folder; found no {root}")
-            if root is not None:
-                return root, ""
-            folder, note = image_folder([path.parent, path.absolute().parent.parent], names)
-            return (path.parent, NOWHERE) if folder is None else (folder, note)
-
         asked = Columns(image=FILE, text=SENTENCES, factors=columns.factors)
-        return source_of(str(path), table, asked, split, place)
-
-
-NOWHERE = "none of the first files is there (--root says where they lie)"
+        return source_of(str(path), table, asked, split, place_of(path, root, above=True))

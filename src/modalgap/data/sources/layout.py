@@ -109,7 +109,9 @@ def find_layout(folder: Path, columns: Columns, split: str | None) -> Layout:
     rows_split = None if chosen.note else split
     if rows_split is not None and not tables:
         raise OptionError(f"--split: {folder} has none; got {rows_split[:100]!r}")
-    metadata = read_metadata(folder, images, tables, columns, rows_split, outside)
+    metadata = read_metadata(
+        folder, images, tables, columns, rows_split, outside, settled=bool(chosen.note)
+    )
     if metadata is not None and metadata.outside:
         outside |= {name for name in images if same(name) in metadata.outside}
         images = [name for name in images if name not in outside]

@@ -1,20 +1,28 @@
-"""A text file: one text per line, or a table with a row of names."""
+"""A text file: one text per line, a table with a row of names, or lines of a name and a caption."""
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from pathlib import Path
 
 from modalgap.data.columns import Columns
 from modalgap.data.reading import read_text
 from modalgap.data.source import Source
 from modalgap.data.sources.names import CAPTIONS
-from modalgap.data.sources.table import PATHS, read_table
-from modalgap.data.tables import header_of
+from modalgap.data.sources.table import PATHS, place_of, read_table, source_of
+from modalgap.data.tables import Table, header_of
 from modalgap.data.text import full_lines, split_lines
+
+FILE, TEXT = "file", "caption"
+_TOKEN = re.compile(r"(\S.*\.\w{3,4})#[0-9]+\t(.*)")
 
 
 def read_text_file(path: Path, root: Path | None, columns: Columns, split: str | None) -> Source:
-    """Texts, one per line; or a table, if the first line names a column of paths and of captions.
+    """Texts, one per line, unless the file says which image each is of.
+
+    It does if its first line names a column of paths and one of captions, or if all its lines are
+    such as ``NAME.jpg#0<tab>CAPTION``, as the authors of Flickr8k and Flickr30k write them.
 
     Raises:
         OptionError: an option for tables, of a file that is none.
@@ -23,8 +31,18 @@ def read_text_file(path: Path, root: Path | None, columns: Columns, split: str |
     head = {name.lower() for name in header_of(text)}
     if columns.separator is not None or (head & {*PATHS} and head & {*CAPTIONS}):
         return read_table(path, root, columns, split)
-    columns.refuse(str(path))
     found = full_lines(text)
+    tokens = [_TOKEN.fullmatch(line) for line in found]
+    if found and all(tokens):
+        columns.refuse(str(path), "factors", "captions")
+        rows = {
+            FILE: [each[1] for each in tokens if each],
+            TEXT: [each[2] for each in tokens if each],
+        }
+        table = Table(rows, [f"line {i}" for i in range(1, len(found) + 1)])
+        columns = replace(columns, image=FILE, text=TEXT)
+        return source_of(str(path), table, columns, split, place_of(path, root))
+    columns.refuse(str(path))
     empty = len(split_lines(text)) - len(found)
     notes = (f"{empty:,} empty lines",) if empty else ()
     return Source(name=str(path), texts=found, rule="one text per line", notes=notes)

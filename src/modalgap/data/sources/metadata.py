@@ -57,6 +57,7 @@ def read_metadata(
     columns: Columns,
     split: str | None = None,
     outside: Collection[str] = (),
+    settled: bool = False,
 ) -> Metadata | None:
     """The metadata files ``names``, whose paths start at their own folders.
 
@@ -67,6 +68,7 @@ def read_metadata(
         columns: ``image`` may name the column of file names.
         split: the rows to read, where a column says which split each is of.
         outside: files of other splits, whose rows are not lost.
+        settled: whether folders have settled which split is read.
 
     Returns:
         None if there are none.
@@ -84,7 +86,7 @@ def read_metadata(
         with reading(str(path)):
             table = read_table_file(path, columns.separator)
             key = _file_column(list(table.columns), columns)
-            if has_column(table.columns) or split is not None:
+            if not settled and (has_column(table.columns) or split is not None):
                 index, note = rows_of_split(table.columns, split, str(path))
                 found.notes.append(note)
                 if index is not None:

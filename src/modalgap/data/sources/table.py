@@ -10,7 +10,7 @@ from typing import Any
 from modalgap.data.cells import Cells, read_cells
 from modalgap.data.columns import FIND, NONE, Columns
 from modalgap.data.factors import factors_of
-from modalgap.data.labels import numbers
+from modalgap.data.labels import numbers, plain
 from modalgap.data.names import image_folder
 from modalgap.data.reading import column, lines, reading
 from modalgap.data.source import Source
@@ -63,19 +63,35 @@ def read_table(
         OptionError: several splits and none chosen, or one that is not there.
     """
     found = read_table_file(path, columns.separator)
+    with reading(str(path)):
+        classes = class_names(path.parent)
+        return source_of(str(path), found, columns, split, place_of(path, root), classes)
+
+
+def place_of(path: Path, root: Path | None, *, above: bool = False) -> Place:
+    """Where the paths in a table start.
+
+    Args:
+        path: the table.
+        root: where the user says; by default the folder around the table that holds the files.
+        above: whether to look in the folders around the table's own folder as well.
+
+    Raises:
+        FileError: ``root`` is no folder.
+    """
 
     def place(names: Sequence[str]) -> tuple[Path, str]:
         if root is not None:
             if not root.is_dir():
                 raise FileError(f"--root must be a folder; found no {root}")
             return root, ""
-        folder, note = image_folder([path.parent], names)
+        around = [path.parent, *([path.absolute().parent.parent] if above else [])]
+        folder, note = image_folder(around, names)
         if folder is None:
             return path.parent, "none of the first files is there (--root says where they lie)"
         return folder, note
 
-    with reading(str(path)):
-        return source_of(str(path), found, columns, split, place, class_names(path.parent))
+    return place
 
 
 def source_of(
@@ -103,6 +119,7 @@ def source_of(
     index, split_note = rows_of_split(table.columns, split, name)
     if index is not None:
         table = table.chosen(index)
+    table, columns = _one_column(table, columns)
     roles = roles_of(table.columns, columns, classes)
     if roles.image is None and roles.text is None:
         raise FileError(
@@ -131,7 +148,8 @@ def source_of(
         if roles.label is not None:
             labels = table.columns[roles.label]
             pairs = [(paths[i], labels[i]) for i in kept]
-            found = gather_classes(name, folder, pairs, names=classes, factors=chosen)
+            what = f"column {roles.label!r}"
+            found = gather_classes(name, folder, pairs, names=classes, factors=chosen, what=what)
         else:
             rows = [(paths[i], cells.texts[i]) for i in kept]
             found = gather(name, folder, rows, factors=chosen)
@@ -143,6 +161,19 @@ def source_of(
         unused_columns=unused,
         provenance={"split": split} if split else {},
     )
+
+
+def _one_column(table: Table, columns: Columns) -> tuple[Table, Columns]:
+    """Columns such as ``caption_0`` and ``caption_1`` as one column of lists."""
+    several = known.numbered_captions(list(table.columns))
+    asked = columns.text is not None or columns.label not in (None, NONE)
+    if not several or asked or column(list(table.columns), known.CAPTIONS, None, "captions"):
+        return table, columns
+    name = f"{several[0]} to {several[-1]}"
+    rest = {key: values for key, values in table.columns.items() if key not in several}
+    rows = zip(*(table.columns[key] for key in several), strict=True)
+    found = replace(table, columns={**rest, name: [list(row) for row in rows]})
+    return found, replace(columns, text=name)
 
 
 def roles_of(
@@ -179,6 +210,12 @@ def roles_of(
         if label_asked:
             raise FileError("--label-column: classes need a column of paths; found none")
         label = None
+    if label is not None and not label_asked:
+        values = plain(table[label])
+        if not all(each is None or isinstance(each, str | int) for each in values):
+            label = None
+        elif all(each is None for each in values):
+            notes, label = (f"column {label!r} holds no class",), None
     if label is not None and classes is None and numbers(table[label]):
         if label_asked:
             notes = (f"classes are called by their numbers ({CLASS_NAMES} can name them)",)
