@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import subprocess
 import sys
 import types
 import warnings
-from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
 import pytest
 from trained import config
 
-from modalgap.errors import ModalgapError
 from modalgap.waiting import SETTINGS, passive_children, wait_passively
+from modalgap.workers import Pool
 
 
 @pytest.fixture
@@ -117,57 +115,12 @@ def test_the_command_line_sets_it_before_torch(
     assert done.stdout.strip() == seen, done.stderr
 
 
-class Pool:
-    """An executor that notes the policy under which its processes would start."""
-
-    seen: list[dict[str, str]]
-
-    def __init__(self, *_: Any, **__: Any) -> None:
-        type(self).seen = [policies()]
-
-    def __enter__(self) -> Pool:
-        return self
-
-    def __exit__(self, *_: object) -> None: ...
-
-    def submit(self, *_: Any) -> Future[None]:
-        type(self).seen.append(policies())
-        future: Future[None] = Future()
-        future.set_exception(ModalgapError("no process was started"))
-        return future
-
-
-def test_processes_of_a_study(unset: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    from modalgap.study import base
-    from modalgap.train import load_config
-
-    unset.setattr(base, "ProcessPoolExecutor", Pool)
-    configs = {name: load_config(config()) for name in "ab"}
-    with pytest.raises(ModalgapError, match="no process"):
-        base.train_all(configs, tmp_path / "runs", jobs=2)
-    assert Pool.seen == [{"OMP_WAIT_POLICY": "passive"}] * 3
+@pytest.mark.parametrize(("fresh", "seen"), [(True, "passive"), (False, None)])
+def test_worker_processes(unset: pytest.MonkeyPatch, fresh: bool, seen: str | None) -> None:
+    # a fork has the threads of this process, so its policy too
+    with Pool(1, os.getpid, (), "died", fresh=fresh) as pool:
+        assert pool.submit(os.getenv, "OMP_WAIT_POLICY").result() == seen
     assert policies() == {}
-
-
-def test_processes_of_an_inversion(unset: pytest.MonkeyPatch) -> None:
-    import numpy as np
-
-    from modalgap import Embeddings
-    from modalgap.invert import spread
-
-    unset.setattr(spread, "ProcessPoolExecutor", Pool)
-    unset.setattr(spread, "replace", lambda work, **_: work)
-    unset.setattr(multiprocessing, "get_context", lambda _: types.SimpleNamespace(Queue=list_queue))
-    work: Any = types.SimpleNamespace(given=None)
-    rows = Embeddings(np.eye(4, dtype=np.float32), "image")
-    with pytest.raises(ModalgapError, match="no process"):
-        list(spread.together(work, rows, list("abcd"), [(0, 2), (2, 4)], 0, ["cpu", "cpu"]))
-    assert Pool.seen == [{"OMP_WAIT_POLICY": "passive"}] * 3
-    assert policies() == {}
-
-
-def list_queue() -> types.SimpleNamespace:
-    return types.SimpleNamespace(put=lambda _: None)
 
 
 def test_processes_of_training(unset: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
-from scipy.signal import resample_poly
 from torch import Tensor
 
 
@@ -50,6 +49,8 @@ class _Sound:
         samples, rate = sound
         wanted = int(self.extractor.sampling_rate)
         common = math.gcd(rate, wanted)
+        from scipy.signal import resample_poly  # of half a second, which images do not need
+
         samples = resample_poly(samples, wanted // common, rate // common)
         samples = samples[: int(self.extractor.nb_max_samples)]
         found = self.extractor(samples, sampling_rate=wanted, return_tensors="pt")

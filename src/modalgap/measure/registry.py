@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from modalgap.card import Card
 from modalgap.errors import OptionError
 from modalgap.measure.alignment import alignment
@@ -28,6 +30,8 @@ from modalgap.measure.rmg import rmg
 from modalgap.measure.separability import separability
 from modalgap.measure.trace_ratio import trace_ratio
 from modalgap.measure.uniformity import uniformity
+from modalgap.modality import spoken
+from modalgap.result import Result
 
 MEASURES: dict[str, Measure] = {
     measure.name: measure
@@ -85,3 +89,19 @@ def card_of(name: str) -> Card:
     if found is None:
         raise OptionError.unknown("measure", name, MEASURES)
     return found.card
+
+
+def of_modalities(card: Card, names: tuple[str, ...]) -> Card:
+    """A card that speaks of these modalities."""
+    return replace(
+        card,
+        title=spoken(card.title, names),
+        question=spoken(card.question, names),
+        idea=spoken(card.idea, names),
+        interval=spoken(card.interval, names),
+    )
+
+
+def modalities(result: Result) -> tuple[str, ...]:
+    """Names of the modalities that were measured."""
+    return tuple(result.pair.get("were_unit", {}))

@@ -12,6 +12,7 @@ from modalgap.atomic import check_target, replacing
 from modalgap.embeddings import Embeddings, Pair
 from modalgap.embeddings.arrays import takes_pair
 from modalgap.errors import InputError, OptionError
+from modalgap.measure.registry import modalities
 from modalgap.measure.verb import measure
 from modalgap.modality import plural
 from modalgap.report import export, table
@@ -130,6 +131,6 @@ def _template() -> Template:
 
 def _subtitle(result: Result) -> str:
     sides = " and ".join(
-        f"{result.pair.get(f'n_{name}'):,} {plural(name)}" for name in table.modalities(result)
+        f"{result.pair.get(f'n_{name}'):,} {plural(name)}" for name in modalities(result)
     )
     return f"{sides} in {result.pair.get('dim')} dimensions"

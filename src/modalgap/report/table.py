@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from modalgap.card import Card
-from modalgap.measure.registry import MEASURES
-from modalgap.modality import spoken
+from modalgap.measure.registry import MEASURES, modalities, of_modalities
 from modalgap.report.say import NARROW
 from modalgap.result import Result, Value
 
@@ -107,28 +106,12 @@ def rows(result: Result) -> list[Row]:
     return found
 
 
-def of_modalities(card: Card, names: tuple[str, ...]) -> Card:
-    """A card that speaks of these modalities."""
-    return replace(
-        card,
-        title=spoken(card.title, names),
-        question=spoken(card.question, names),
-        idea=spoken(card.idea, names),
-        interval=spoken(card.interval, names),
-    )
-
-
 def skipped(result: Result) -> list[tuple[str, str]]:
     """Measures that do not apply, with the reason; those with the same reason together."""
     reasons: dict[str, list[str]] = {}
     for name, reason in result.skipped.items():
         reasons.setdefault(reason, []).append(name)
     return [(", ".join(names), reason) for reason, names in reasons.items()]
-
-
-def modalities(result: Result) -> tuple[str, ...]:
-    """Names of the modalities that were measured."""
-    return tuple(result.pair.get("were_unit", {}))
 
 
 def provenance(pair: Mapping[str, Any], versions: Mapping[str, str]) -> list[tuple[str, str]]:

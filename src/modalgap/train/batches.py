@@ -7,6 +7,8 @@ goes along, so that step s is the same after a kill, and whatever the number of 
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -134,6 +136,15 @@ class Share:
         epoch, position = divmod(step, each)
         order = self.rng(ORDER, epoch).permutation(pairs)
         return epoch, order[position * self.batch : (position + 1) * self.batch]
+
+
+def ahead(batches: Generator[Batch]) -> Generator[Batch]:
+    """The same batches; a thread makes the next one while the caller works on the last."""
+    with closing(batches), ThreadPoolExecutor(1) as thread:
+        following = thread.submit(next, batches, None)
+        while (batch := following.result()) is not None:
+            following = thread.submit(next, batches, None)
+            yield batch
 
 
 def split(pairs: int, held_out: float, seed: int) -> tuple[Ints, Ints]:

@@ -11,13 +11,14 @@ from torch import Tensor
 from torch.nn import functional
 
 from modalgap.data.mad import FACTORS, VARIANTS, Captions, Mad
-from modalgap.train.batches import DRAW, HELD_OUT, Batch, HeldOut, Ints, Share, hash_of
+from modalgap.train.batches import DRAW, HELD_OUT, Batch, HeldOut, Ints, Share, ahead, hash_of
 from modalgap.train.captions import Transform
 from modalgap.train.prompts import all_prompts
 
 Bytes = NDArray[np.uint8]
 
 COLOURS = len(FACTORS["colour"])
+KEPT = 2**15  # captions whose ids are kept
 JITTER, SMALLEST, NOISE = 0.1, 0.6, 0.05  # of views: shift, share of the side, deviation
 
 
@@ -47,6 +48,7 @@ class MadBatches:
     ) -> None:
         self.mad, self.captions, self.transform = mad, captions, transform
         self.tokenizer, self.side, self.share = tokenizer, side, share
+        self._kept: dict[str, Tensor] = {}
         self.mean = torch.tensor(mean).view(1, 3, 1, 1)
         self.std = torch.tensor(std).view(1, 3, 1, 1)
 
@@ -63,9 +65,11 @@ class MadBatches:
         )
 
     def steps(self, first: int, last: int) -> Generator[Batch]:
-        for step in range(first, last):
-            _, rows = self.share.rows(step, self.pairs)
-            yield self._batch(self.mad.train[rows], self.share.rng(DRAW, step), self.share.mine)
+        yield from ahead(self._batch_of(step) for step in range(first, last))
+
+    def _batch_of(self, step: int) -> Batch:
+        _, rows = self.share.rows(step, self.pairs)
+        return self._batch(self.mad.train[rows], self.share.rng(DRAW, step), self.share.mine)
 
     def first_pairs(self, count: int) -> Batch:
         rng = self.share.rng(DRAW, 2**31)  # no step has this number
@@ -115,7 +119,17 @@ class MadBatches:
         views = None
         if self.share.views:
             views = (_view(images, rng, len(digits), mine), _view(images, rng, len(digits), mine))
-        return Batch(images, self.tokenizer(texts[mine]), views)
+        return Batch(images, self._ids(texts[mine]), views)
+
+    def _ids(self, texts: list[str]) -> Tensor:
+        """(b, l) ids; captions come again and again, so theirs are kept."""
+        if len(self._kept) + len(texts) > KEPT:
+            self._kept = {}  # another one: a second thread may be reading the old
+        kept = self._kept
+        new = [text for text in dict.fromkeys(texts) if text not in kept]
+        if new:
+            kept.update(zip(new, self.tokenizer(new), strict=True))
+        return torch.stack([kept[text] for text in texts])
 
     def _prepared(self, pixels: Bytes) -> Tensor:
         """(b, h, w, 3) bytes to what the tower takes, as its preprocessing would one by one."""
