@@ -93,11 +93,10 @@ def test_what_is_hidden() -> None:
     assert hidden(brought("all")) >= {"pytest", "mypy"}
 
 
-@pytest.mark.parametrize("extra", ["", *EXTRAS])
+# what training brings hides little, and is tried in a real environment below
+@pytest.mark.parametrize("extra", ["", *(each for each in EXTRAS if "train" not in brought(each))])
 def test_modules_hidden(extra: str, tmp_path: Path) -> None:
     names = brought(extra) if extra else set()
-    if extra in ("train", "all"):  # what a real environment runs
-        pytest.skip("hides little: see test_a_real_environment")
     ran = check(sys.executable, tmp_path, names, hidden(names))
     assert any(line.startswith("demo") for line in ran)
     assert extra or len(ran) > 30
@@ -171,23 +170,34 @@ def test_errors_of_missing_libraries(monkeypatch: pytest.MonkeyPatch, tmp_path: 
 UV = shutil.which("uv") or str(Path(sys.executable).with_name("uv"))
 
 
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where each environment is made after another, so that they share byte code."""
+    return tmp_path_factory.mktemp("environments")
+
+
+def test_all_is_all() -> None:
+    """What the development environment has, in which all other tests run."""
+    assert brought("all") == set(EXTRAS)
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("extra", ["", *EXTRAS])
-def test_a_real_environment(extra: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("extra", ["", *(each for each in EXTRAS if each != "all")])
+def test_a_real_environment(extra: str, tmp_path: Path, place: Path) -> None:
     if not Path(UV).is_file():
         pytest.skip("needs uv, as make installs it")
-    home = tmp_path / "environment"
+    home = place / "environment"
     what = f"{ROOT}[{extra}]" if extra else str(ROOT)
     for arguments in (
-        ["venv", "--quiet", "--python", sys.executable, home],
+        ["venv", "--quiet", "--clear", "--python", sys.executable, home],
         ["pip", "install", "--quiet", "-c", ROOT / "requirements.lock", what],
     ):
         subprocess.run([UV, *map(str, arguments)], check=True, timeout=900,
                        env={**os.environ, "VIRTUAL_ENV": str(home)})  # fmt: skip
-    (tmp_path / "work").mkdir()
-    environment = {"PYTHONPATH": "", "PYTHONDONTWRITEBYTECODE": "1"}
-    python = home / "bin" / "python"
+    environment = {"PYTHONPATH": "", "PYTHONPYCACHEPREFIX": str(place / "cache")}
+    environment["PYTHONDONTWRITEBYTECODE"] = ""
     names = brought(extra) if extra else set()
-    ran = check(python, tmp_path / "work", names, (), **environment)
+    ran = check(home / "bin" / "python", tmp_path, names, (), **environment)
+    assert any(line.startswith("demo") for line in ran)
     assert len(ran) > 5
     shutil.rmtree(home)
