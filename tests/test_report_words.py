@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from modalgap.report.say import number, percent, plural
+from modalgap.modality import plural
+from modalgap.report.say import number, percent
 from modalgap.report.views import Cosines, Landscape, Views
 from modalgap.report.words import TOPICS, Facts, closing, gap, summary, use
 from modalgap.result import Result, Value

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import builtins
 import collections.abc
+import errno
 import functools
 import inspect
 import re
@@ -20,7 +21,7 @@ from typing import Any, TypeVar, Union
 
 import numpy as np
 
-from modalgap.errors import OptionError, quoted
+from modalgap.errors import InputError, ModalgapError, OptionError, quoted
 
 Target = TypeVar("Target", bound=Callable[..., Any])
 Rule = tuple[Callable[[Any], bool], str]  # a test, and the words for what passes it
@@ -29,11 +30,8 @@ MOST = 1000  # elements of a list that are looked at
 _PLAIN: dict[Any, Rule] = {
     None: (lambda value: value is None, "None"),
     bool: (lambda value: isinstance(value, bool), "True or False"),
-    int: (lambda value: isinstance(value, int) and not isinstance(value, bool), "an integer"),
-    float: (
-        lambda value: isinstance(value, int | float) and not isinstance(value, bool),
-        "a number",
-    ),
+    int: (lambda value: _whole(value), "an integer"),
+    float: (lambda value: isinstance(value, float) or _whole(value), "a number"),
     str: (lambda value: isinstance(value, str), "a string"),
     bytes: (lambda value: isinstance(value, bytes), "bytes"),
     Path: (lambda value: isinstance(value, Path), "a path"),
@@ -41,11 +39,17 @@ _PLAIN: dict[Any, Rule] = {
 _PLAIN[type(None)] = _PLAIN[None]
 
 
+def _whole(value: object) -> bool:
+    """An integer that a float can hold, beyond which nothing computes."""
+    return isinstance(value, int) and not isinstance(value, bool) and value.bit_length() < 1024
+
+
 def checked(target: Target) -> Target:
     """Check the arguments of a function, or of the constructor and public methods of a class.
 
     Raises:
         OptionError: on a call with an argument of a type that its annotation does not allow.
+        InputError: on a call with a path that is too long for any file.
     """
     if not inspect.isclass(target):
         return _function(target)  # type: ignore[return-value]
@@ -100,7 +104,12 @@ def _function(function: Callable[..., Any]) -> Callable[..., Any]:
                 if isinstance(given, dict)
                 else tuple(map(plain, given))
             )
-        return function(*bound.args, **bound.kwargs)
+        try:
+            return function(*bound.args, **bound.kwargs)
+        except OSError as error:
+            if error.errno != errno.ENAMETOOLONG or isinstance(error, ModalgapError):
+                raise
+            raise InputError(f"{quoted(str(error.filename))}: {error.strerror}") from None
 
     return call
 
@@ -203,7 +212,7 @@ def _several(kind: Any, inner: tuple[Any, ...]) -> Rule:
         if isinstance(value, str | bytes | Mapping):
             return False
         if isinstance(value, np.ndarray):
-            return value.ndim > 0
+            return value.ndim == 1 if element is not None else value.ndim > 0
         wanted = Iterable if kind is collections.abc.Iterable else collections.abc.Sequence
         if not isinstance(value, wanted):
             return False

@@ -134,7 +134,9 @@ class Result(Answer, Mapping[str, Value]):
             return self.measures[name]
         if isinstance(name, str) and name in self.skipped:
             raise NotApplicable(f"{name} was not measured: {self.skipped[name]}")
-        raise OptionError.unknown("measure", str(name), self.measures)
+        raise OptionError.unknown(
+            "measure", name if isinstance(name, str) else quoted(name), self.measures
+        )
 
     def __contains__(self, name: object) -> bool:
         return isinstance(name, str) and name in self.measures

@@ -4,8 +4,9 @@
 behind such words: closers against tasks, fitted on one part and judged on another.
 """
 
+from modalgap.advise.advice import Advice, Verdict
 from modalgap.advise.compare import compare
 from modalgap.advise.comparison import Comparison
-from modalgap.advise.preflight import Advice, Verdict, preflight
+from modalgap.advise.preflight import preflight
 
 __all__ = ["Advice", "Comparison", "Verdict", "compare", "preflight"]

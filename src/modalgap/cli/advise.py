@@ -143,7 +143,7 @@ def _say(advice: Advice) -> None:
     from rich.console import Console
     from rich.markup import escape
 
-    from modalgap.advise.preflight import headline
+    from modalgap.advise.advice import headline
 
     console = Console(highlight=False)
     for sentence in advice.diagnosis:

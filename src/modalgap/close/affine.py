@@ -105,9 +105,14 @@ class AffineMap:
         one = getattr(vectors, "ndim", None) == 1 or _flat(vectors)
         if one:
             kind = None if isinstance(vectors, np.ndarray) else np.float64
-            array = (
-                vectors.detach().cpu() if isinstance(vectors, Tensor) else np.asarray(vectors, kind)
-            )
+            try:
+                array = (
+                    vectors.detach().cpu()
+                    if isinstance(vectors, Tensor)
+                    else np.asarray(vectors, kind)
+                )
+            except (ValueError, TypeError, OverflowError) as error:
+                raise InputError(f"{role}: must be an array of numbers; got {error}") from None
             vectors = array[None]
         rows = numbers(vectors, role)
         if rows.shape[1] != self.dims[role]:

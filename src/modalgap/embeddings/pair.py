@@ -121,6 +121,11 @@ class Embeddings:
     def unit(self, start: int = 0, stop: int | None = None) -> Tensor:
         """Unit rows [start, stop), float32 (stop - start, d)."""
         stop = self.n if stop is None else stop
+        if not 0 <= start < stop <= self.n:
+            raise InputError(
+                f"{self.source}: rows must lie in 0 … {self.n}; got {quoted(start)} to"
+                f" {quoted(stop)}"
+            )
         return self._enter(self.rows.read(start, stop), torch.arange(start, stop))[0]
 
     def take(self, index: Tensor | Sequence[int]) -> Tensor:

@@ -9,11 +9,16 @@ from numpy.typing import NDArray
 from modalgap.arguments import checked
 from modalgap.embeddings.pair import Embeddings, Pair
 from modalgap.embeddings.rows import MemoryRows, PickedRows, Rows
+from modalgap.errors import InputError
 
 
 @checked
 def pick(side: Embeddings, index: NDArray[np.int64]) -> Embeddings:
     """The rows at ``index`` (k,), with their names and factors."""
+    if index.dtype.kind not in "iu" or index.ndim != 1:
+        raise InputError(f"index must hold integers (k,); got {index.dtype} {index.shape}")
+    if len(index) and not 0 <= index.min() <= index.max() < side.n:
+        raise InputError(f"index must lie in 0 … {side.n - 1}; got {index.min()} to {index.max()}")
     where = torch.from_numpy(index)
     rows: Rows = PickedRows(side.rows, where)
     if side.rows.in_memory:
@@ -34,7 +39,7 @@ def pick_images(pair: Pair, index: NDArray[np.int64]) -> Pair:
 
     Class prompts all stay: they are known beforehand.
     """
-    image = pick(pair.image, index)
+    image = pick(pair.image, index)  # checks the index
     if pair.labels is not None:
         return Pair(image, pair.text, labels=pair.labels[index])
     if pair.pairs is not None:

@@ -241,7 +241,7 @@ def as_rows(array: object, source: str) -> Rows:
     else:
         try:
             values = np.asarray(array)
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, OverflowError) as error:
             raise InputError(f"{source}: must be an array of numbers; got {error}") from error
         if values.dtype.kind != "f":
             raise InputError(f"{source}: must hold float16, float32 or float64; got {values.dtype}")
@@ -271,7 +271,7 @@ def numbers(vectors: Any, source: str) -> Tensor:
     elif not isinstance(vectors, np.ndarray):
         try:
             vectors = np.asarray(vectors, dtype=np.float64)
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, OverflowError) as error:
             raise InputError(f"{source}: must be an array of numbers; got {error}") from error
     if vectors.ndim == 2 and len(vectors) == 0:
         raise InputError(f"{source}: needs at least one row; got none")

@@ -65,7 +65,7 @@ class Calibration:
         checks.one_of("how", how, ("isotonic", "logistic"))
         try:
             given = np.asarray(scores, np.float64)
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, OverflowError) as error:
             raise InputError(f"scores: must be numbers; got {error}") from error
         if how == "isotonic":
             return np.asarray(np.interp(given, self.scores, self.probabilities))

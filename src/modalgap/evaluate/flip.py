@@ -38,7 +38,7 @@ def flip_probability(
     try:
         s = np.asarray(scores, np.float64)
         spread = np.broadcast_to(np.asarray(lengths, np.float64), s.shape[:1])
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, OverflowError) as error:
         raise InputError(
             f"scores, lengths: must be numbers, a length a row; got {error}"
         ) from error

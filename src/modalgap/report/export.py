@@ -9,11 +9,11 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from modalgap.arguments import checked
+from modalgap.arguments import checked, described
 from modalgap.atomic import check_target, replacing
 from modalgap.embeddings import Embeddings, Pair
 from modalgap.embeddings.arrays import takes_pair
-from modalgap.errors import OptionError, OutputError
+from modalgap.errors import InputError, OptionError, OutputError, quoted
 from modalgap.report.draw import PICTURES
 from modalgap.report.palette import LIGHT, style
 from modalgap.report.svg import NO_METADATA
@@ -76,6 +76,9 @@ def save_figures(
         OptionError: an unknown format.
         OutputError: a file that is there already, or cannot be written; none is written then.
     """
+    for name, figure in figures.items():
+        if not isinstance(figure, Figure):
+            raise InputError(f"figures: {quoted(name)} must be a figure; got {described(figure)}")
     targets = plan(figures, folder, formats, overwrite)
     try:
         Path(folder).mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,111 @@
+"""Advice: what ``preflight`` answers, and how it is written down."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Self
+
+from modalgap.arguments import checked
+from modalgap.result import Answer, reading
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What to do for one task.
+
+    Attributes:
+        task: "retrieval", "zeroshot", "mixed" or "quantised".
+        answer: "close", "leave" or "do not".
+        closer: which one to take, or "".
+        before: the number without closing.
+        after: candidate to the number with it.
+        differences: candidate to (difference, low, high).
+        why: sentences.
+    """
+
+    task: str
+    answer: str
+    closer: str
+    before: float
+    after: Mapping[str, float]
+    differences: Mapping[str, tuple[float, float, float]]
+    why: tuple[str, ...]
+
+
+@checked
+@dataclass(frozen=True)
+class Advice(Answer):
+    """What ``preflight`` answers; ``print(advice)`` is the report.
+
+    Attributes:
+        verdicts: task to what to do.
+        diagnosis: sentences on the gap itself.
+        measured: the measures behind them.
+        skipped: tasks that do not apply, with the reason.
+        pair: what is known of the input.
+        versions: of modalgap and of what computes.
+    """
+
+    verdicts: Mapping[str, Verdict]
+    diagnosis: tuple[str, ...]
+    measured: Mapping[str, float]
+    skipped: Mapping[str, str]
+    pair: Mapping[str, Any]
+    versions: Mapping[str, str]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON types."""
+        return {
+            "verdicts": {name: asdict(verdict) for name, verdict in self.verdicts.items()},
+            "diagnosis": list(self.diagnosis),
+            "measured": dict(self.measured),
+            "skipped": dict(self.skipped),
+            "pair": dict(self.pair),
+            "versions": dict(self.versions),
+        }
+
+    @classmethod
+    def from_dict(cls, found: Mapping[str, Any]) -> Self:
+        """The advice that ``to_dict`` wrote.
+
+        Raises:
+            FileError: it is not such a dictionary.
+        """
+        with reading("Advice"):
+            return cls(
+                {name: _verdict_of(each) for name, each in found["verdicts"].items()},
+                tuple(map(str, found["diagnosis"])),
+                {name: float(value) for name, value in found["measured"].items()},
+                {name: str(reason) for name, reason in found["skipped"].items()},
+                dict(found["pair"]),
+                {name: str(version) for name, version in found["versions"].items()},
+            )
+
+    def __str__(self) -> str:
+        lines = list(self.diagnosis)
+        for verdict in self.verdicts.values():
+            lines += ["", f"{verdict.task}: {headline(verdict)}"]
+            lines += [f"  {sentence}" for sentence in verdict.why]
+        return "\n".join(lines)
+
+
+def _verdict_of(found: Mapping[str, Any]) -> Verdict:
+    differences = {
+        way: (float(apart), float(low), float(high))
+        for way, (apart, low, high) in found["differences"].items()
+    }
+    after = {way: float(value) for way, value in found["after"].items()}
+    return Verdict(
+        str(found["task"]), str(found["answer"]), str(found["closer"]), float(found["before"]),
+        after, differences, tuple(map(str, found["why"])),
+    )  # fmt: skip
+
+
+def headline(verdict: Verdict) -> str:
+    """The answer in a few words."""
+    return {
+        "close": f"close it, with {verdict.closer}",
+        "leave": "leave it as it is",
+        "do not": "do not close it",
+    }[verdict.answer]
