@@ -181,3 +181,20 @@ def test_check_says_what_is_missing(tmp_path: Path, run: Run) -> None:
     code, _, err = run("data", "check", "oxfordpets")
     assert code == 2
     assert "did you mean 'oxford-pets'" in err
+
+
+def test_captions_that_repeat(place: Path, run: Run) -> None:
+    """One line says what was joined; an option keeps every row."""
+    for i in range(6):
+        (place / "photos" / f"{i}.txt").write_text(f"a face {i // 3}")
+    command = ("encode", "photos", "--model", "open_clip:a/b", "-o")
+    code, _, err = run(*command, "o.safetensors")
+    assert code == 0
+    said = "7 images share 3 distinct texts; identical texts were joined (--keep-repeats keeps them"
+    assert said in err
+    pair = mg.load("o.safetensors")
+    assert (pair.image.n, pair.text.n, pair.matched_by) == (6, 2, "pairs")
+    code, _, err = run(*command, "kept.safetensors", "--keep-repeats")
+    assert code == 0
+    assert "joined" not in err
+    assert mg.load("kept.safetensors").text.n == 6
