@@ -43,10 +43,10 @@ def test_encode(place: Path, run: Run) -> None:
     assert out == "o.safetensors\n"
     assert "encoded 6 images and 12 texts" in err
     first, second, third = err.splitlines()
-    assert "photos: read 7 images, 13 texts" in first
+    assert "photos (images beside .txt captions): read 7 images, 13 texts; 6 .txt files" in first
     assert "encoded 6 images and 12 texts" in second
     assert "skipped 1: not an image that Pillow reads (bad" in third
-    assert "o.safetensors.skipped.jsonl lists all 2 that were left out or not used" in third
+    assert "o.safetensors.skipped.jsonl lists what was left out or not used: 2" in third
     pair = mg.load("o.safetensors")
     assert pair.image.provenance["model"] == "open_clip:a/b, seed 5"
     code, _, err = run(*command)

@@ -252,6 +252,6 @@ def remark(done: Encoded) -> None:
     left = grouped("skipped", new)
     if done.listing is not None:
         total = len(done.skipped) + len(done.source.unused)
-        left.append(f"{done.listing} lists all {total:,} that were left out or not used")
+        left.append(f"{done.listing} lists what was left out or not used: {total:,}")
     if left:
         data.note("; ".join(left))

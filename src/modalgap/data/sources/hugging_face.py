@@ -83,7 +83,7 @@ def read_arrow(files: Sequence[Path], name: str, columns: Columns = FIND) -> Sou
                 parts.append(datasets.Dataset.from_file(str(path)))
         found = parts[0] if len(parts) == 1 else datasets.concatenate_datasets(parts)
         made = read_typed(_Saved(found, name), columns, "Arrow")
-        lost, notes = absent(files) if len(files) > 1 else ([], [])
+        lost, notes = absent(files) if name != str(files[0]) else ([], [])
         return replace(made, missing=(*lost, *made.missing), notes=(*notes, *made.notes))
 
 

@@ -43,7 +43,7 @@ def read_parquet(files: Sequence[Path], name: str, columns: Columns = FIND) -> S
     with reading(name):
         check_whole(files)
         found = read_typed(ParquetTable(files, name), columns, "Parquet")
-        lost, notes = absent(files) if len(files) > 1 else ([], [])
+        lost, notes = absent(files) if name != str(files[0]) else ([], [])
     return replace(found, missing=(*lost, *found.missing), notes=(*notes, *found.notes))
 
 

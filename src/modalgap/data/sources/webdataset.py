@@ -85,7 +85,7 @@ def read_members(
     with reading(root_name):
         beside = read_beside(shards)
         check_whole(shards)
-        lost, notes = absent(shards) if len(shards) > 1 else ([], [])
+        lost, notes = absent(shards) if root_name != str(shards[0]) else ([], [])
     found = _Found()
     with progress("reading shards", len(shards)) as advance:
         for number, shard in enumerate(shards):
