@@ -325,7 +325,7 @@ class TestShards:
             ),
             (lambda i: labelled(N, 3 + i), "class prompts"),
             (lambda i: mg.Pair(rows(), rows()) if i else mg.Embeddings(rows()), "modalities"),
-            (lambda i: mg.Embeddings(rows(), names="abcdef" if i else None), "image names"),
+            (lambda i: mg.Embeddings(rows(), names=list("abcdef") if i else None), "image names"),
             (
                 lambda i: mg.Embeddings(rows(), factors={"k": range(N)} if i else {}),
                 "image factors",
