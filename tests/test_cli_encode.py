@@ -46,7 +46,8 @@ def test_encode(place: Path, run: Run) -> None:
     assert "photos (images beside .txt captions): read 7 images, 13 texts; 6 .txt files" in first
     assert "encoded 6 images and 12 texts" in second
     assert "skipped 1: not an image that Pillow reads (bad" in third
-    assert "o.safetensors.skipped.jsonl lists what was left out or not used: 1" in third
+    assert "skipped 1: no image that it describes was encoded" in third
+    assert "o.safetensors.skipped.jsonl lists what was left out or not used: 2" in third
     pair = mg.load("o.safetensors")
     assert pair.image.provenance["model"] == "open_clip:a/b, seed 5"
     code, _, err = run(*command)

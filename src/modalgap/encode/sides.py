@@ -56,6 +56,9 @@ class Sides:
         self.matches: NDArray[np.int64] | None = None
         if source.texts is not None:
             self.asked, self.matches = self._texts_of_images()
+            without = np.setdiff1d(np.arange(len(source.texts)), self.asked)
+            reason = f"no {source.modality} that it describes was encoded"
+            skipped += [(source.texts[i], reason) for i in without]
             texts = [source.texts[i] for i in self.asked]
             engine.texts(texts, templates, self.text)
             lost = [(texts[i], why) for i, why in self.text.failed()]
