@@ -61,9 +61,8 @@ def elapsed(*commands: Sequence[str]) -> float:
     return time.perf_counter() - start
 
 
-def busy_machine() -> list[Row]:
+def busy_machine() -> Iterator[Row]:
     """Commands beside one busy process per core, and as many copies of one as there are cores."""
-    rows = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         measure, report, compare, train = commands(folder)
@@ -73,7 +72,7 @@ def busy_machine() -> list[Row]:
             ("compare", compare, 1),
             ("train, 50 steps", train, 1),
         ):
-            rows.append(_beside(what, command, rounds))
+            yield _beside(what, command, rounds)
         elapsed(measure())
         alone, together = [], []
         for _ in range(5):
@@ -81,8 +80,7 @@ def busy_machine() -> list[Row]:
             together.append(elapsed(*(measure() for _ in range(CORES))))
         ratio = median(together) / median(alone)
         what = f"measure, {CORES} at once: the slowest over one alone ({median(alone):.1f} s)"
-        rows.append(Row(what, f"{ratio:.2f} x", "<= 1.4 x", ratio <= 1.4))
-    return rows
+        yield Row(what, f"{ratio:.2f} x", "<= 1.4 x", ratio <= 1.4)
 
 
 def commands(folder: Path) -> list[Callable[[], list[str]]]:

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
@@ -225,7 +225,7 @@ def _alone(module: str, *arguments: str) -> str:
     return done.stdout
 
 
-CASES: dict[str, Callable[[], list[Row]]] = {
+CASES: dict[str, Callable[[], Iterable[Row]]] = {
     "first": first_moments,
     "second": second_moments,
     "linear": linear,
