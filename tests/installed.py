@@ -23,8 +23,8 @@ COMMANDS: list[tuple[str | None, str, str]] = [
     (None, ALWAYS, "measure pair.npz"),
     (None, ALWAYS, "report pair.npz -o report.html"),
     (None, ALWAYS, "evaluate pair.npz"),
-    (None, ALWAYS, "preflight pair.npz --task retrieval"),
-    (None, ALWAYS, "compare pair.npz --closers none,center --tasks retrieval"),
+    (None, ALWAYS, "preflight pair.npz --only retrieval"),
+    (None, ALWAYS, "compare pair.npz --only center,retrieval"),
     (None, ALWAYS, "convert pair.npz pair.safetensors"),
     (None, ALWAYS, "close fit pair.npz --method center -o map.safetensors"),
     (None, ALWAYS, "close apply map.safetensors pair.npz -o closed.npz"),
@@ -38,6 +38,7 @@ COMMANDS: list[tuple[str | None, str, str]] = [
     *((None, ALWAYS, f"list {what}") for what in (
         "measures", "closers", "tasks", "models", "data", "losses", "configs", "inversions")),
     (None, ALWAYS, "data check mnist"),
+    (None, ALWAYS, "explain rmg"),
     ("models", ONLY, "encode texts.txt -m open_clip:RN50/random -o random.npz"),
     ("models", NEVER, "encode texts.txt -m open_clip:RN50/openai -o o.npz"),
     ("models", NEVER, "encode texts.txt -m hf:openai/clip-vit-base-patch32 -o o.npz"),

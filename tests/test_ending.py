@@ -124,7 +124,7 @@ libc.pthread_mutex_lock(mutex)  # for ever, and no signal handler of Python runs
 
 def test_the_limits_keep_the_rule() -> None:
     assert ending.GRACE < ending.LIMIT < RULE - 2
-    assert workers.PATIENCE < ending.LIMIT
+    assert workers.PATIENCE + workers.JOIN < ending.LIMIT
     assert ending.GRACE < workers.PATIENCE
 
 

@@ -24,6 +24,7 @@ from modalgap.waiting import passive_children
 NICE = 10  # on the CPU the model comes first: workers fill the time that it leaves
 PATIENCE = 5.0  # seconds between SIGTERM and SIGKILL, in which a training process saves
 AGAIN = 0.1  # seconds between two SIGTERM
+JOIN = 1.0  # seconds for the thread that serves the processes, once they are gone
 
 T = TypeVar("T")
 
@@ -89,6 +90,7 @@ class Pool:
 
     def _stop(self) -> None:
         processes = list((self._executor._processes or {}).values())
+        manager: Any = self._executor._executor_manager_thread
         self._executor.shutdown(wait=False, cancel_futures=True)
         deadline = time.monotonic() + PATIENCE
         alive = [each for each in processes if each.is_alive()]
@@ -99,6 +101,8 @@ class Pool:
             alive = [each for each in alive if each.is_alive()]
         for each in alive:
             each.kill()
+        if manager is not None:  # it closes pipes, which the end of the interpreter writes to
+            manager.join(JOIN)
 
 
 def _begin(
