@@ -152,6 +152,23 @@ def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
+@pytest.mark.parametrize(
+    "value",
+    [LONG, "two words " * 500, ["a", "list"] * 500, 10**9000, {"a": LONG}, b"y" * 5000],
+    ids=["word", "words", "list", "integer", "mapping", "bytes"],
+)
+def test_messages_quote_little(value: Any) -> None:
+    forms = [errors.quoted(value)]
+    if isinstance(value, str):  # what a library's own message quotes
+        forms.append(repr(value))
+    for text in forms:
+        said = str(errors.InputError(f"name must be short; got {text}"))
+        assert len(said) < 230
+    assert errors.quoted("short") == "'short'"
+    prose = "the image's texts' " + "long prose without quotes of any value " * 20
+    assert str(errors.InputError(prose)) == prose.strip()
+
+
 def call(function: Callable[..., Any], options: dict[str, Any]) -> Any:
     """Call it, its arguments by position where they have no other way in."""
     first, *_ = inspect.signature(function).parameters.values()

@@ -103,6 +103,7 @@ class encode:
         batch_size: int | None = ...,
         workers: int | None = ...,
         strict: bool = ...,
+        keep_repeats: bool = ...,
         overwrite: bool = ...,
     ) -> _Pair | _Embeddings: ...
 

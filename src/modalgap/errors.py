@@ -22,6 +22,7 @@ from collections.abc import Iterable
 
 MOST = 120  # characters of a value in a message
 WHOLE = 1500  # characters of a message
+_LONG = r"\S{200,}|(?<!\w)(['\"])(?:(?!\1(?!\w)).){200,}?\1(?!\w)"  # one word, or between quotes
 
 
 def quoted(value: object) -> str:
@@ -48,7 +49,7 @@ class ModalgapError(Exception):
     def __init__(self, message: str) -> None:
         one_line = " ".join(str(message).split())
         # what a library's own message quotes, and names that are longer than any file's
-        short = re.sub(r"\S{200,}", lambda found: shortened(found[0]), one_line)
+        short = re.sub(_LONG, lambda found: shortened(found[0]), one_line)
         super().__init__(shortened(short, WHOLE))
 
 

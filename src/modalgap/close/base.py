@@ -61,8 +61,8 @@ class Closer(Method, Generic[Options]):
 
     Attributes:
         card: what the closer says of itself.
-        fit: (Evidence, **options) to ``Fitted``; None for a transductive closer.
-        transform: (Pair, **options) to a closed ``Pair``, for those.
+        fit: (Evidence, options) to ``Fitted``; None for a transductive closer.
+        transform: (Pair, options) to a closed ``Pair``, for those.
         squares: whether the pass must find the variance of each column.
         sample: whether the pass must keep rows, for covariances.
     """

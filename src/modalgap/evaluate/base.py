@@ -173,7 +173,7 @@ class Task(Method, Generic[Options]):
 
     Attributes:
         card: what the task says of itself.
-        run: (Pair, **options) to ``Outcome``.
+        run: (Pair, options) to ``Outcome``.
     """
 
     kind: ClassVar[str] = "task"

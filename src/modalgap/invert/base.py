@@ -137,7 +137,7 @@ class Inversion(Method):
 
     Attributes:
         card: what it says of itself.
-        rule: (Given, **options) to an ``Inverter``.
+        rule: (Given, options) to an ``Inverter``.
     """
 
     kind: ClassVar[str] = "inversion"

@@ -105,7 +105,7 @@ class Loss(Method, Generic[Options]):
 
     Attributes:
         card: what the loss says of itself.
-        compute: (Features, **options) to a () tensor. Call the loss itself rather than this: it
+        compute: (Features, options) to a () tensor. Call the loss itself rather than this: it
             sees to precision and to errors.
     """
 

@@ -205,8 +205,8 @@ class Measure(Method, Generic[Options]):
 
     Attributes:
         card: what the measure says of itself.
-        compute: (Evidence, **options) to Value; (Side, **options) where ``per_modality``; (Seen,
-            **options) where that needs the other modality too.
+        compute: (Evidence, options) to Value; (Side, options) where ``per_modality``; (Seen,
+            options) where that needs the other modality too.
         per_modality: whether it is a number of one modality; its results carry the modality as a
             suffix: "_image", "_text", "_audio".
         scatter: whether it needs second moments.

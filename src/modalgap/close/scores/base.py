@@ -43,7 +43,7 @@ class CorrectionRule(Method, Generic[Options]):
 
     Attributes:
         card: what the correction says of itself.
-        learn: (gallery (m, d), bank (b, d), **options) to tensors.
+        learn: (gallery (m, d), bank (b, d), options) to tensors.
         apply: (scores (n, m), learnt, options) to corrected scores (n, m).
     """
 
