@@ -205,6 +205,12 @@ def test_two_arrays_are_a_pair() -> None:
     assert mg.close(X, Y).fingerprint == mg.close(PAIR).fingerprint
     ours = mg.evaluate(X[:20], Y, "retrieval", text_to_image=of)
     assert ours.to_json() == mg.evaluate(captions, "retrieval").to_json()
+    pairs = np.stack([of, np.arange(40)], 1)
+    matched = mg.Pair(X[:20], Y, pairs=pairs)
+    assert mg.measure(X[:20], Y, pairs=pairs).to_json() == mg.measure(matched).to_json()
+    assert mg.measure.rmg(X[:20], Y, pairs=pairs) == mg.measure.rmg(matched)
+    ours = mg.evaluate.retrieval(X[:20], Y, pairs=pairs).scores["image_to_text_r1"].value
+    assert ours == mg.evaluate(matched, "retrieval")["retrieval.image_to_text_r1"].value
     assert mg.preflight(X, Y, "retrieval").to_json() == mg.preflight(PAIR, "retrieval").to_json()
     only = ["center", "retrieval"]
     assert mg.compare(X, Y, only).to_json() == mg.compare(PAIR, only).to_json()

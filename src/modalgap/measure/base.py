@@ -289,7 +289,7 @@ class Measure(Method, Generic[Options]):
             side = image if isinstance(image, Embeddings) else Embeddings(image, factors=factors)
             return self.run(Side(side, scatter=self.scatter), options)
         if factors is not None:
-            raise InputError(f"factors: {self.name} has no use for them")
+            raise InputError(f"{self.name} has no use for factors")
         pair = pair_of(
             self.name, image, text, text_to_image=text_to_image, labels=labels, pairs=pairs
         )
