@@ -29,6 +29,13 @@ JOIN = 1.0  # seconds for the thread that serves the processes, once they are go
 T = TypeVar("T")
 
 
+def processors() -> int:
+    """How many processors this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 class Pool:
     """Processes that call functions for this one: a context manager.
 

@@ -148,7 +148,14 @@ def run(
 @app.command()
 def export(
     map_: Map,
-    form: Annotated[Form, typer.Option("--to", help="json, or onnx (needs a role).")] = Form.json,
+    form: Annotated[
+        Form | None,
+        typer.Option(
+            "--to",
+            help="json, or onnx (needs a role); by default what OUTPUT ends in, else json.",
+            show_default=False,
+        ),
+    ] = None,
     role: Annotated[
         str | None, typer.Option("--role", help="image, text, …", show_default=False)
     ] = None,
@@ -162,6 +169,8 @@ def export(
     from modalgap.close.exports import to_json, to_onnx
     from modalgap.close.files import load
 
+    if form is None:
+        form = Form.onnx if output is not None and output.suffix.lower() == ".onnx" else Form.json
     closing = load(map_)
     output = output or map_.with_suffix(f".{form.value}")
     data.not_an_input(output, map_)

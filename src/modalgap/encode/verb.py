@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 import time
 import warnings
@@ -39,6 +38,7 @@ from modalgap.encode.registry import load_model
 from modalgap.encode.sides import Sides
 from modalgap.errors import FileError, InputError, OptionError
 from modalgap.unfinished import remove, work_folder
+from modalgap.workers import processors
 
 BATCH = {"cpu": 32}  # items a forward pass; elsewhere:
 BATCH_ELSEWHERE = 256
@@ -347,7 +347,7 @@ def _checked(options: Options) -> dict[str, Any]:
 
 def _workers(asked: int | None) -> int:
     if asked is None:
-        return min(len(os.sched_getaffinity(0)), MOST_WORKERS)
+        return min(processors(), MOST_WORKERS)
     return asked if asked == 0 and not isinstance(asked, bool) else _positive("workers", asked)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
 from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, replace
@@ -18,7 +17,7 @@ from modalgap.encode import load_model
 from modalgap.invert.base import Done, Given, Inversion, Inverter
 from modalgap.invert.parts import Span
 from modalgap.progress import progress
-from modalgap.workers import Pool
+from modalgap.workers import Pool, processors
 
 BUDGET = 2**28  # bytes that a batch holds on the CPU: more are no faster, and a kill costs them
 MOST = 1024  # items in a batch
@@ -81,7 +80,7 @@ def together(
     Raises:
         ModalgapError: a process died.
     """
-    threads = max(1, len(os.sched_getaffinity(0)) // len(places))
+    threads = max(1, processors() // len(places))
     bare = replace(work, given=replace(work.given, encoder=None))
     died = (
         "a process died: perhaps for want of memory, so take fewer jobs or a smaller batch;"

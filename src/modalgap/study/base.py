@@ -20,7 +20,7 @@ from modalgap.progress import progress
 from modalgap.result import Table
 from modalgap.train import Config, Run, read_run, train
 from modalgap.train.log import read_log
-from modalgap.workers import Pool
+from modalgap.workers import Pool, processors
 
 FILE = "study.json"
 LOOK = 0.5  # seconds between looks at how far the models are
@@ -94,8 +94,8 @@ def train_all(
         raise OutputError(f"{folder}: cannot be made ({error.strerror})") from error
     if jobs is not None:
         whole("jobs", jobs, 1, 1024)
-    processors = len(os.sched_getaffinity(0))
-    jobs = min(jobs or max(1, processors // 2), len(configs))
+    cores = processors()
+    jobs = min(jobs or max(1, cores // 2), len(configs))
     if jobs == 1:
         return {
             name: train(config, folder / name, overwrite=overwrite)
@@ -105,7 +105,7 @@ def train_all(
         "a training process died, perhaps for want of memory; with --jobs 1 there is one at a"
         f" time, instead of {jobs}"
     )
-    threads = max(1, processors // jobs)
+    threads = max(1, cores // jobs)
     with Pool(jobs, _begin, (threads,), died, fresh=True) as pool:
         waiting = {
             name: pool.submit(_train, config.plain(), str(folder / name), overwrite)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import shutil
 import warnings
 from collections.abc import Mapping, Sequence
@@ -39,6 +38,7 @@ from modalgap.train.source_batches import SourceBatches
 from modalgap.train.verb import CONFIG, MODEL
 from modalgap.unfinished import work_folder
 from modalgap.waiting import passive_children
+from modalgap.workers import processors
 
 MOST_WORKERS = 8
 MARGIN = 60.0  # seconds after which a collective ends by itself
@@ -218,7 +218,7 @@ def _steps(config: Config, pairs: int) -> int:
 
 
 def _workers(asked: int | None) -> int:
-    return min(len(os.sched_getaffinity(0)), MOST_WORKERS) if asked is None else asked
+    return min(processors(), MOST_WORKERS) if asked is None else asked
 
 
 def _dotted(values: Mapping[str, Any], name: str = "") -> dict[str, Any]:

@@ -8,7 +8,6 @@ the version of the format, factors, counts, seed, and a hash of the digits.
 from __future__ import annotations
 
 import json
-import os
 from collections import deque
 from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager, suppress
@@ -32,7 +31,7 @@ from modalgap.data.source import check_seed
 from modalgap.data.walk import is_work
 from modalgap.errors import FileError, InputError, OptionError, OutputError
 from modalgap.progress import progress
-from modalgap.workers import Pool
+from modalgap.workers import Pool, processors
 
 Ints = NDArray[np.int64]
 
@@ -363,7 +362,7 @@ def _blocks(
     """The first position of each block, and its variants, in order."""
     starts = list(starts)
     if workers is None:
-        workers = min(_processors(), len(starts) // 2)  # a process for less is not worth its start
+        workers = min(processors(), len(starts) // 2)  # a process for less is not worth its start
     total = sum(len(task.images[first : first + BLOCK]) for first in starts)
     with progress("digits", total, "digits") as advance, _mapping(task, workers, starts) as found:
         for first, block in zip(starts, found, strict=True):
@@ -403,9 +402,3 @@ def _begin(task: _Task) -> None:
 
 def _block(first: int) -> NDArray[np.uint8]:
     return _task(first)
-
-
-def _processors() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
