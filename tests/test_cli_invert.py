@@ -419,7 +419,7 @@ def test_curve(files: Path, spec: str, place: Path, run: Run) -> None:
         ("gap_shift", (), "method: must be oti or ovi; got 'gap_shift'"),
         ("ovi", (), "ovi takes texts; these are images: see oti"),
         ("oti", ("--at", "7"), "at must be an integer of at least 0 and at most 6; got 7"),
-        ("oti", ("--at", "1.5"), "at must be an integer"),
+        ("oti", ("--at", "1.5"), "at must be a list of integers"),
         ("oti", ("--protocol", "selfremoved"), "did you mean 'self_removed'"),
         ("oti", ("--factor", "digit"), "factor 'digit'"),
         ("oti", ("--device", "tpu9"), "device: cannot use 'tpu9'"),

@@ -516,7 +516,7 @@ def test_transport_is_refused_where_it_cannot_be(monkeypatch: pytest.MonkeyPatch
         close(wide, "transport")
     monkeypatch.setitem(sys.modules, "ot", None)
     with (
-        pytest.raises(errors.NotApplicable, match=r"POT: pip install 'modalgap\[transport\]'"),
+        pytest.raises(errors.NotApplicable, match=r"needs ot: pip install 'modalgap\[transport\]'"),
         pytest.warns(Transductive),
     ):
         close(pair_of("positive"), "transport")

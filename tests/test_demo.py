@@ -13,6 +13,7 @@ from commands import Run
 from conftest import TRAINED, beside
 
 import modalgap as mg
+import modalgap.study.story  # the module, which is replaced in a test
 from modalgap.embeddings import Pair
 from modalgap.result import Table
 

@@ -237,7 +237,7 @@ def test_halves_and_flat_scales_are_taken(tmp_path: Path) -> None:
 
 def test_seeds_that_are_none() -> None:
     for seed in (-1, 2**63, 1.5, True, "3"):
-        with pytest.raises(errors.OptionError, match="seed: must be an integer of 0"):
+        with pytest.raises(errors.OptionError, match=r"seed:? must be an integer"):
             load_model("open_clip:tiny-clip/random", seed=seed)  # type: ignore[arg-type]
 
 

@@ -411,7 +411,6 @@ def test_without_classes_or_non_matches() -> None:
         {"prior": float("nan")},
         {"prior": [0.5]},
         {"kind": "text_image"},
-        {"kind": None},
         {"kind": ["image_text"]},
     ],
 )

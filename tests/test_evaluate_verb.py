@@ -267,7 +267,7 @@ def test_the_numbers_of_a_leaderboard_exist() -> None:
     plain, labelled = mg.evaluate(pairs()), mg.evaluate(prompts(), harmful=[0])
     for name, task in TASKS.items():
         assert task.card.name == task.name == name
-        for main in task.card.main:
+        for main in (each.format("image", "text") for each in task.card.main):
             assert f"{name}.{main}" in plain or f"{name}.{main}" in labelled, main
 
 

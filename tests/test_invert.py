@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -47,7 +46,6 @@ from modalgap.invert import (
     parts,
     read,
     ridge_map,
-    spread,
 )
 from modalgap.invert.base import Given
 from modalgap.invert.descend import LOSSES, Descender
@@ -240,12 +238,7 @@ def test_places_and_batches_are_of_no_account(method: str, pair: Pair, model: En
     assert float((other.features.unit() - whole.features.unit()).abs().max()) > 1e-3
 
 
-def test_processes_give_the_same(
-    pair: Pair, spec: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Processes of a fork, which start at once."""
-    fork = multiprocessing.get_context("fork")
-    monkeypatch.setattr(spread.multiprocessing, "get_context", lambda _: fork)
+def test_processes_give_the_same(pair: Pair, spec: str, tmp_path: Path) -> None:
     one = oti(pair, spec, tmp_path / "1.safetensors", steps=5, batch_size=5)
     two = oti(pair, spec, tmp_path / "2.safetensors", steps=5, batch_size=5, jobs=2)
     same(one, two, within=1e-5)

@@ -140,7 +140,8 @@ def test_rotating_one_side_is_noticed() -> None:
 
 
 def _of_one_modality(name: str) -> bool:
-    return any(each.per_modality and name.startswith(each.name) for each in MEASURES.values())
+    alone = [each for each in MEASURES.values() if each.per_modality and not each.between]
+    return any(name.startswith(each.name) for each in alone)
 
 
 @pytest.mark.parametrize("subject", SUBJECTS)
@@ -293,7 +294,13 @@ def test_alone_as_a_function_as_in_the_verb(name: str) -> None:
             rows if rows is None else rows.astype(float) if rows.dtype.kind == "f" else rows
             for rows in arrays(subject)
         )
-        if measure.per_modality:
+        if measure.between:
+            for side in ("image", "text"):
+                whole = plain(subject)
+                if f"{name}_{side}" in whole:
+                    found = measure.of(side)(image, text, labels=labels)
+                    assert found.value == pytest.approx(whole[f"{name}_{side}"].value, rel=1e-12)
+        elif measure.per_modality:
             whole = plain(subject)
             if f"{name}_image" in whole:
                 found = measure(image, factors=crossed(N))

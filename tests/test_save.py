@@ -187,7 +187,7 @@ class TestTargets:
     def refuses(self, path: Path, message: str, **options: bool) -> None:
         with pytest.raises(errors.OutputError, match=message) as caught:
             mg.save(make("rows"), path, **options)
-        assert str(caught.value).startswith(str(path))
+        assert str(caught.value).startswith(str(path)[:60])  # a long name is shortened
         assert "\n" not in str(caught.value)
 
     def test_nothing_is_overwritten_unless_asked(self, tmp_path: Path) -> None:

@@ -328,7 +328,7 @@ def test_the_checkpoint_before_is_kept(tmp_path: Path, monkeypatch: pytest.Monke
         ({"batch": 512}, "batch: must be at most the number of pairs to train on, 24"),
         ({"losses": {"infonse": 1}}, "unknown loss 'infonse'; did you mean 'infonce'"),
         ({"losses": {"siglip": 1}}, "siglip needs a bias"),
-        ({"losses": {}}, "losses must map"),
+        ({"losses": {}}, "losses must have at least one loss"),
         ({"data": {"captions": "object_attribute_6"}}, "at most 5 attributes"),
         ({"data": {"captions": "object_atribute_2"}}, "did you mean 'object_attribute_2'"),
         ({"data": {"captions": {"objekt": "digit"}}}, "did you mean 'object'"),
