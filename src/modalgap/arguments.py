@@ -137,8 +137,9 @@ def _rules(function: Callable[..., Any], spread: set[str]) -> dict[str, Rule]:
 def _evaluated(annotation: Any, scope: dict[str, Any]) -> Any:
     if not isinstance(annotation, str):
         return annotation
+    one = types.SimpleNamespace(__annotations__={"value": annotation})
     try:
-        return eval(annotation, scope)  # noqa: S307 - an annotation in our own source
+        return typing.get_type_hints(one, scope)["value"]
     except (NameError, AttributeError, TypeError):  # names that only type checkers import
         return Any
 
