@@ -196,3 +196,12 @@ def test_wrong_values_of_any_type(name: str) -> None:
             except Exception as error:
                 found = f"{type(error).__name__}: {error}"[:300]
                 pytest.fail(f"{name}: {argument} of type {type(wrong).__name__}: {found}")
+
+
+@pytest.mark.parametrize("name", ["limit", "seed"])
+def test_reading_quotes_no_huge_integer(name: str, tmp_path: Path) -> None:
+    """An integer of more digits than Python writes has no ``repr``."""
+    (tmp_path / "captions.csv").write_text("caption\na\nb\n")
+    with pytest.raises(errors.OptionError, match="an integer of") as caught:
+        mg.data.read(tmp_path / "captions.csv", **{name: -(10**9000)})
+    assert "\n" not in str(caught.value)

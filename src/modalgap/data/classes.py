@@ -12,7 +12,7 @@ from modalgap.data.media import IMAGES, Files, Media
 from modalgap.data.reading import load_json, reading
 from modalgap.data.source import Source
 from modalgap.data.walk import ending_of, is_work, walk
-from modalgap.errors import FileError
+from modalgap.errors import FileError, quoted
 
 PLAIN = ("a photo of a {}.",)
 
@@ -53,7 +53,7 @@ def labelled_media(media: Media, labels: Sequence[int], classes: Sequence[str]) 
         raise FileError("must list at least one image; found none")
     if len(set(classes)) < len(classes):
         twice = next(name for name in classes if list(classes).count(name) > 1)
-        raise FileError(f"classes must have names of their own; {twice!r} is there twice")
+        raise FileError(f"classes must have names of their own; {quoted(twice)} is there twice")
     return Source(name="", media=media, texts=list(classes), labels=np.asarray(labels, np.int64))
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Literal, get_args
 
-from modalgap.errors import OptionError
+from modalgap.errors import OptionError, quoted
 
 Captions = Literal["one", "several"]
 NONE = "none"  # as the name of a column: read without it
@@ -77,7 +77,7 @@ class Columns:
             columns = ("image", "text", "label")
             option = f"{each.name}-column" if each.name in columns else each.name
             shown = ",".join(value) if isinstance(value, tuple) else value
-            raise OptionError(f"--{option}: {what} has none; got {shown[:100]!r}")
+            raise OptionError(f"--{option}: {what} has none; got {quoted(shown)}")
 
 
 FIND = Columns()  # nothing said: find the columns

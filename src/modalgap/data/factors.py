@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from modalgap.data.columns import Columns
-from modalgap.errors import FileError
+from modalgap.errors import FileError, quoted
 
 FEW = 100  # distinct values at most, for a column to be taken by "auto"
 
@@ -40,9 +40,9 @@ def factors_of(
         for name in chosen:
             if name not in table:
                 known = ", ".join(table) or "none"
-                raise FileError(f"--factors: has no column {name[:100]!r}; it has {known[:300]}")
+                raise FileError(f"--factors: has no column {quoted(name)}; it has {known[:300]}")
             if not all(map(_plain, table[name])):
-                raise FileError(f"--factors: column {name[:100]!r} must hold strings or numbers")
+                raise FileError(f"--factors: column {quoted(name)} must hold strings or numbers")
     found = {name: _column(table[name]) for name in chosen}
     return found, tuple(name for name in rest if name not in found)
 

@@ -39,7 +39,7 @@ from modalgap.data.splits import SPLITS
 from modalgap.data.tables import ENDINGS as TABLES
 from modalgap.data.tables import listed_records
 from modalgap.data.walk import is_work
-from modalgap.errors import FileError, InputError, OptionError
+from modalgap.errors import FileError, InputError, OptionError, quoted
 
 TYPED = ("image", "text", "label", "factors", "captions")  # options of tables with types
 EMBEDDINGS = (".npy", ".npz", ".safetensors")
@@ -90,7 +90,7 @@ def read(
         InputError: nothing of that name, or it cannot be read.
     """
     if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit < 2):
-        raise OptionError(f"limit: must be an integer of at least 2; got {limit!r}")
+        raise OptionError(f"limit: must be an integer of at least 2; got {quoted(limit)}")
     check_seed(seed)
     if root is not None and not isinstance(root, str | Path):
         raise OptionError(f"root: must be a path; got {type(root).__name__}")
@@ -280,7 +280,9 @@ def _refuse(what: str, **options: Any) -> None:
     """An option that this kind of source does not have is a mistake, not something to ignore."""
     for name, value in options.items():
         if value is not None:
-            raise OptionError(f"--{name.replace('_', '-')}: {what} has none; got {str(value)!r}")
+            raise OptionError(
+                f"--{name.replace('_', '-')}: {what} has none; got {quoted(str(value))}"
+            )
 
 
 def _is(question: Callable[[], bool]) -> bool:

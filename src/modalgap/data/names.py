@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
-from modalgap.errors import FileError
+from modalgap.errors import FileError, quoted
 
 SAMPLE = 50  # names that are looked for, to find the folder that they start from
 PLACES = ("images", "Images", "image", "imgs", "img", "photos", "data", "audio", "sounds")
@@ -91,7 +91,7 @@ def image_folder(
     others = _most(some, [each for each in _folders(own) if each not in usual])
     if len(others) > 1:
         first, second = (each.name for each in others[:2])
-        raise FileError(f"{some[0][:100]!r} and others lie in {first} and in {second}; give --root")
+        raise FileError(f"{quoted(some[0])} and others lie in {first} and in {second}; give --root")
     return (others[0], _note(others[0], own)) if others else (None, "")
 
 

@@ -20,7 +20,7 @@ from typing import Any, Literal
 import numpy as np
 
 from modalgap.data.reading import reading
-from modalgap.errors import FileError
+from modalgap.errors import FileError, quoted
 
 MOST_STEPS = 10_000_000  # instructions; CIFAR-100 has 0.3 million
 MOST_VALUES = 10_000_000  # in the result, counted as often as they are referred to
@@ -49,7 +49,7 @@ def load_plain(data: bytes, *, encoding: Encoding = "latin1") -> Any:
         FileError: it asks for anything else, is cut short, or stands for more than its size.
     """
     if encoding not in ("latin1", "bytes"):
-        raise ValueError(f"encoding must be 'latin1' or 'bytes'; got {encoding!r}")
+        raise ValueError(f"encoding must be 'latin1' or 'bytes'; got {quoted(encoding)}")
     with reading("pickle"):
         found = _Machine(data, encoding).run()
         _check(found)
@@ -85,7 +85,7 @@ class _Unfilled:
 def _type(code: Any, *_: Any) -> _Type:
     code = _text(code)
     if not _CODE.fullmatch(code):
-        raise FileError(f"asks for an array of type {code[:40]!r}; only plain ones are read")
+        raise FileError(f"asks for an array of type {quoted(code)}; only plain ones are read")
     return _Type(code)
 
 
@@ -111,7 +111,7 @@ def _scalar(kind: Any, data: Any) -> Any:
 
 def _encode(text: Any, encoding: Any) -> bytes:
     if _text(encoding) not in ("latin1", "latin-1"):
-        raise FileError(f"asks for the encoding {encoding!r}; only latin1 is read")
+        raise FileError(f"asks for the encoding {quoted(encoding)}; only latin1 is read")
     return _text(text).encode("latin1")
 
 
@@ -193,7 +193,7 @@ class _Machine:
                 raise FileError("is cut short")
             opcode = _OPCODES.get(byte.decode("latin1"))
             if opcode is None:
-                raise FileError(f"is not a pickle: it has the instruction {byte!r}")
+                raise FileError(f"is not a pickle: it has the instruction {quoted(byte)}")
             if opcode.name == "STRING":
                 arg: Any = _quoted(self.file.readline())
             else:

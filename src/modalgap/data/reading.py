@@ -11,7 +11,7 @@ from typing import Any
 
 from modalgap.data.columns import NONE
 from modalgap.data.text import full_lines, split_lines
-from modalgap.errors import FileError, ModalgapError
+from modalgap.errors import FileError, ModalgapError, quoted
 
 
 @contextmanager
@@ -107,7 +107,7 @@ def column(names: Sequence[str], known: Sequence[str], asked: str | None, what: 
         return None
     if asked is not None:
         if asked not in names:
-            raise FileError(f"has no column {asked!r} for {what}; it has {', '.join(names)}")
+            raise FileError(f"has no column {quoted(asked)} for {what}; it has {', '.join(names)}")
         return asked
     by_name = {name.strip().lower(): name for name in reversed(names)}
     return next((by_name[name] for name in known if name in by_name), None)
@@ -139,5 +139,5 @@ def fitting(
     if found is None and asked is None and odd is None:
         odd = column([name for name in types if name not in fit], certain, None, what)
     if odd is not None:
-        raise FileError(f"column {odd!r} must hold {what}; it is {types[odd]}")
+        raise FileError(f"column {quoted(odd)} must hold {what}; it is {types[odd]}")
     return found

@@ -14,7 +14,7 @@ from modalgap.arguments import checked
 from modalgap.data.media import Chosen, Kind, Media
 from modalgap.embeddings.formats.contents import MATCHES
 from modalgap.embeddings.matching import pairs_of
-from modalgap.errors import InputError, OptionError
+from modalgap.errors import InputError, OptionError, quoted
 
 Ints = NDArray[np.int64]
 
@@ -84,7 +84,8 @@ class Source:
             for key, column in values.items():
                 if len(column) != length:
                     raise InputError(
-                        f"{self.name}: {what} {key!r} must have {length} values; got {len(column)}"
+                        f"{self.name}: {what} {quoted(key)} must have {length} values;"
+                        f" got {len(column)}"
                     )
         wrong = next((text for text in self.texts or () if not isinstance(text, str)), None)
         if wrong is not None:
@@ -125,7 +126,7 @@ class Source:
         for key, column in {**self.factors, **self.text_factors}.items():
             if not _is_list(column):
                 found = type(column).__name__
-                raise InputError(f"{self.name}: factor {key!r} must be a list; got {found}")
+                raise InputError(f"{self.name}: factor {quoted(key)} must be a list; got {found}")
         if not _is_list(self.templates, arrays=False):
             found = type(self.templates).__name__
             raise InputError(f"{self.name}: templates must be a tuple; got {found}")
@@ -209,7 +210,9 @@ def check_template(template: object) -> None:
         InputError: it does not hold ``{}`` exactly once.
     """
     if not isinstance(template, str) or template.count("{}") != 1:
-        raise InputError(f"template: must hold {{}} once, for the class name; got {template!r}")
+        raise InputError(
+            f"template: must hold {{}} once, for the class name; got {quoted(template)}"
+        )
 
 
 def check_unicode(text: str, what: str) -> None:
@@ -231,7 +234,7 @@ def check_seed(seed: object) -> None:
         OptionError: not an integer of 0 … 2^63 - 1.
     """
     if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed < 2**63:
-        raise OptionError(f"seed: must be an integer of 0 … {2**63 - 1}; got {seed!r}"[:200])
+        raise OptionError(f"seed: must be an integer of 0 … {2**63 - 1}; got {quoted(seed)}"[:200])
 
 
 def _string(value: object, what: str) -> None:
@@ -253,7 +256,9 @@ def _check_media(media: object, name: str) -> None:
         raise InputError(f"{name}: media must have {lacks}; got {type(media).__name__}")
     if media.kind not in get_args(Kind):
         known = ", ".join(get_args(Kind))
-        raise InputError(f"{name}: the kind of media must be one of {known}; got {media.kind!r}")
+        raise InputError(
+            f"{name}: the kind of media must be one of {known}; got {quoted(media.kind)}"
+        )
     if not _is_list(media.names) or len(media.names) != len(media):
         found = f"{len(media.names)}" if _is_list(media.names) else type(media.names).__name__
         raise InputError(f"{name}: media must have {len(media)} names; got {found}")

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from modalgap.data.cells import is_null
-from modalgap.errors import OptionError
+from modalgap.errors import OptionError, quoted
 
 SPLITS = ("train", "training", "val", "valid", "validation", "dev", "test", "testing")
 ALSO = ("restval", "trainval", "minival", "all")  # in columns
@@ -40,7 +40,7 @@ def rows_of_split(
     column = next((each for each in table if each.lower() == SPLIT_COLUMN), None)
     if column is None:
         if split is not None:
-            raise OptionError(f"--split: {name} has none; got {split[:100]!r}")
+            raise OptionError(f"--split: {name} has none; got {quoted(split)}")
         return None, ""
     values = ["" if is_null(value) else str(value).strip() for value in table[column]]
     there = list(dict.fromkeys(value for value in values if value))

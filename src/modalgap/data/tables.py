@@ -12,7 +12,7 @@ from typing import Any
 
 from modalgap.data.reading import load_json, numbered_json, read_text, reading
 from modalgap.data.text import split_lines
-from modalgap.errors import FileError, OptionError
+from modalgap.errors import FileError, OptionError, quoted
 
 SEPARATORS = {",": "comma", "\t": "tab", "|": "bar", ";": "semicolon"}
 UNQUOTED = ("\t", "|")  # files with these often hold quotes that quote nothing
@@ -155,7 +155,9 @@ def checked_separator(separator: str) -> str:
     found = names.get(separator, separator)
     if len(found) != 1 or found in "\"'\r\n\0" or found.isalnum():
         known = ", ".join(SEPARATORS.values())
-        raise OptionError(f"--separator: must be one character, or {known}; got {separator[:50]!r}")
+        raise OptionError(
+            f"--separator: must be one character, or {known}; got {quoted(separator)}"
+        )
     return found
 
 
@@ -180,9 +182,9 @@ def _separated(text: str, separator: str | None, *, tab_first: bool) -> Table:
     best: _Parsed | None = None
     refusal: FileError | None = None
     for each in [given] if given else _candidates(text, tab_first):
-        for quoted in (True, False) if each in UNQUOTED and '"' in text else (True,):
+        for in_quotes in (True, False) if each in UNQUOTED and '"' in text else (True,):
             try:
-                found = _parse(text, each, quoted)
+                found = _parse(text, each, in_quotes)
             except FileError as error:
                 refusal = refusal or error
                 continue
@@ -231,7 +233,7 @@ def _names(head: list[str]) -> list[str]:
     small = [name.lower() for name in names]
     twice = next((name for name in small if small.count(name) > 1), None)
     if twice is not None:
-        raise FileError(f"columns must have names of their own; {twice!r} is there twice")
+        raise FileError(f"columns must have names of their own; {quoted(twice)} is there twice")
     return names
 
 

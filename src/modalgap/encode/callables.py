@@ -14,7 +14,7 @@ from modalgap.arguments import checked
 from modalgap.data.media import Kind
 from modalgap.encode.base import Tokens
 from modalgap.encode.inside import ImageTower, TextTower
-from modalgap.errors import InputError
+from modalgap.errors import InputError, quoted
 
 
 @checked
@@ -52,19 +52,19 @@ class FunctionEncoder:
             if not callable(function):
                 raise InputError(f"{name}: must be a function; got {type(function).__name__}")
         if not isinstance(dim, int) or isinstance(dim, bool) or dim < 1:
-            raise InputError(f"dim: must be an integer of at least 1; got {dim!r}")
+            raise InputError(f"dim: must be an integer of at least 1; got {quoted(dim)}")
         if not isinstance(spec, str):
             raise InputError(f"spec: must be a string; got {type(spec).__name__}")
         if logit_scale is not None and not (
             isinstance(logit_scale, int | float) and 0 < logit_scale < math.inf
         ):
-            raise InputError(f"logit_scale: must be a number above 0; got {logit_scale!r}")
+            raise InputError(f"logit_scale: must be a number above 0; got {quoted(logit_scale)}")
         kinds = get_args(Kind)
         if not isinstance(modalities, tuple | list) or not all(k in kinds for k in modalities):
-            raise InputError(f"modalities: must be of {', '.join(kinds)}; got {modalities!r}")
+            raise InputError(f"modalities: must be of {', '.join(kinds)}; got {quoted(modalities)}")
         for key, value in (provenance or {}).items():
             if not isinstance(key, str) or not isinstance(value, str):
-                raise InputError(f"provenance: must be strings; {key!r} is {value!r}")
+                raise InputError(f"provenance: must be strings; {quoted(key)} is {quoted(value)}")
         self._media = media
         self._texts = texts
         self.prepare = prepare

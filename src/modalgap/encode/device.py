@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from modalgap.errors import OptionError
+from modalgap.errors import OptionError, quoted
 
 DEVICES = ("cpu", "cuda", "mps")
 PRECISIONS = ("fp32", "bf16", "fp16")
@@ -34,7 +34,7 @@ def device_of(name: str) -> torch.device:
 
 
 def _refusal(name: object, reason: str) -> OptionError:
-    return OptionError(f"device: cannot use {str(name)[:40]!r} ({reason})")
+    return OptionError(f"device: cannot use {quoted(str(name))} ({reason})")
 
 
 def _here() -> list[str]:

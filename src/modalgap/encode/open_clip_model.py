@@ -35,7 +35,7 @@ from modalgap.encode.causal import CausalTextTower
 from modalgap.encode.inside import ImageTower, TextTower
 from modalgap.encode.open_clip_towers import image_tower, projected, text_tower
 from modalgap.encode.quiet import quiet
-from modalgap.errors import OptionError
+from modalgap.errors import OptionError, quoted
 
 LOCAL = "local-dir:"  # what open_clip calls a folder
 PREPROCESSING = ("size", "mean", "std", "interpolation", "resize_mode")
@@ -155,7 +155,7 @@ def load(rest: str, spec: str, seed: int) -> OpenClipEncoder:
     name, _, tag = rest.rpartition("/")
     if not name:
         raise OptionError(
-            f"model: open_clip needs NAME/TAG, NAME/random or NAME@PATH; got {rest!r}; see"
+            f"model: open_clip needs NAME/TAG, NAME/random or NAME@PATH; got {quoted(rest)}; see"
             " open_clip.list_pretrained()"
         )
     _known(name)

@@ -9,7 +9,7 @@ from pathlib import Path
 from modalgap.arguments import checked
 from modalgap.data.source import check_seed
 from modalgap.encode.base import Encoder
-from modalgap.errors import InputError, OptionError
+from modalgap.errors import InputError, OptionError, quoted
 from modalgap.extras import library
 
 
@@ -75,7 +75,7 @@ def load_model(spec: str | Encoder, *, seed: int = 0) -> Encoder:
         raise InputError(f"model: must be a string or an Encoder; got {type(spec).__name__}")
     name, colon, rest = spec.partition(":")
     if not colon or not rest:
-        raise OptionError(f"model: must be LIBRARY:MODEL{_near(spec)}; got {spec!r}")
+        raise OptionError(f"model: must be LIBRARY:MODEL{_near(spec)}; got {quoted(spec)}")
     if name not in ENCODERS:
         raise OptionError.unknown("library of models", name, ENCODERS)
     module = library(f"modalgap.encode.{ENCODERS[name].module}", "models", spec)

@@ -20,7 +20,7 @@ from modalgap.embeddings.pick import pick
 from modalgap.embeddings.rows import Rows
 from modalgap.encode.engine import Engine
 from modalgap.encode.parts import Parts
-from modalgap.errors import InputError
+from modalgap.errors import InputError, quoted
 
 
 class Sides:
@@ -64,7 +64,7 @@ class Sides:
             lost = [(texts[i], why) for i, why in self.text.failed()]
             if lost and source.labels is not None:
                 name, why = lost[0]
-                raise InputError(f"{source.name}: class {name!r} cannot be encoded: {why}")
+                raise InputError(f"{source.name}: class {quoted(name)} cannot be encoded: {why}")
             skipped += lost
         self.skipped = tuple(skipped)
         self.cut = self.text.cut()

@@ -39,7 +39,7 @@ from modalgap.encode.causal import CausalTextTower
 from modalgap.encode.inside import ImageTower, Stack, TextTower
 from modalgap.encode.open_clip_towers import layers, words_of
 from modalgap.encode.timm_towers import timm_stack
-from modalgap.errors import OptionError
+from modalgap.errors import OptionError, quoted
 
 ARCHITECTURES: Mapping[str, Mapping[str, Any]] = {
     "ViT-S-16": {"embed_dim": 384, "depth": 12, "num_heads": 12},  # of MoCo v3; timm's has 6 heads
@@ -163,7 +163,7 @@ def load(rest: str, spec: str, seed: int) -> SlipEncoder:
     if not at:
         name, _, weights = rest.rpartition("/")
         if not name or weights != "random":
-            raise OptionError(f"model: slip needs NAME@PATH or NAME/random; got {rest!r}")
+            raise OptionError(f"model: slip needs NAME@PATH or NAME/random; got {quoted(rest)}")
     if name not in ARCHITECTURES:
         raise OptionError.unknown("architecture of slip", name, ARCHITECTURES)
     if not at:

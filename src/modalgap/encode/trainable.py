@@ -31,7 +31,7 @@ from modalgap.encode.open_clip_model import (
 from modalgap.encode.open_clip_model import load as load_encoder
 from modalgap.encode.quiet import quiet
 from modalgap.encode.words import size_of, write_tokenizer
-from modalgap.errors import FileError, NotApplicable, OptionError, OutputError
+from modalgap.errors import FileError, NotApplicable, OptionError, OutputError, quoted
 
 OWN = Path(__file__).parent / "architectures"
 CONFIG, WEIGHTS = "open_clip_config.json", "open_clip_model.safetensors"
@@ -149,14 +149,14 @@ def build(
     text = model_cfg.setdefault("text_cfg", {})
     for key in ("vision_cfg", "text_cfg"):
         if not isinstance(model_cfg.get(key), dict):
-            raise OptionError(f"architecture {said!r}: {key} must be a mapping")
+            raise OptionError(f"architecture {quoted(said)}: {key} must be a mapping")
     with tempfile.TemporaryDirectory(prefix="modalgap-") as made:
         folder = Path(made)
         wordy = text.get("hf_tokenizer_name") == "words"
         if wordy:
             if not words:
                 raise OptionError(
-                    f"architecture {said!r}: reads whole words, and is for MAD alone; take"
+                    f"architecture {quoted(said)}: reads whole words, and is for MAD alone; take"
                     " small_vit, or an architecture of open_clip such as ViT-B-32"
                 )
             text["vocab_size"] = size_of(words)
@@ -174,9 +174,9 @@ def build(
                 )
         except Exception as error:  # open_clip raises whatever its parts raise
             reason = " ".join(str(error).split())[:160]
-            raise OptionError(f"architecture {said!r}: open_clip cannot build it ({reason})") from (
-                error
-            )
+            raise OptionError(
+                f"architecture {quoted(said)}: open_clip cannot build it ({reason})"
+            ) from (error)
         tokenizer = _tokenizer(folder)
         try:
             with torch.inference_mode():
@@ -184,7 +184,7 @@ def build(
         except Exception as error:  # whatever a tower does to tokens that it has not
             reason = " ".join(str(error).split())[:160]
             raise OptionError(
-                f"architecture {said!r}: its text tower does not take its tokenizer's tokens"
+                f"architecture {quoted(said)}: its text tower does not take its tokenizer's tokens"
                 f" ({reason})"
             ) from error
     return Trainable(model, _whole(config, model), tokenizer, files)
@@ -203,7 +203,7 @@ def resume_from(spec: str, *, seed: int = 0) -> Trainable:
     """
     library, _, rest = spec.partition(":")
     if library != "open_clip":
-        raise OptionError(f"start: must be a model of open_clip, open_clip:…; got {spec!r}")
+        raise OptionError(f"start: must be a model of open_clip, open_clip:…; got {quoted(spec)}")
     encoder = load_encoder(rest, spec, seed)
     encoder.model.requires_grad_(True)
     place = Path(rest.partition("@")[2] or rest).expanduser()
@@ -215,7 +215,7 @@ def resume_from(spec: str, *, seed: int = 0) -> Trainable:
         model_cfg = open_clip.get_model_config(name)
         if model_cfg is None:
             raise OptionError(
-                f"start: the architecture of {spec!r} is not one that open_clip lists"
+                f"start: the architecture of {quoted(spec)} is not one that open_clip lists"
             )
         quick = any(type(each).__name__ == "QuickGELU" for each in encoder.model.modules())
         config = {"model_cfg": {**model_cfg, "quick_gelu": quick}}
@@ -251,7 +251,7 @@ def _wrapped(found: object, said: str) -> dict[str, Any]:
     if isinstance(found, dict) and "model_cfg" not in found:
         found = {"model_cfg": found}
     if not isinstance(found, dict) or not isinstance(found["model_cfg"], dict):
-        raise OptionError(f"architecture {said!r}: must be a mapping with model_cfg")
+        raise OptionError(f"architecture {quoted(said)}: must be a mapping with model_cfg")
     return found
 
 

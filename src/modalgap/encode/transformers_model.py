@@ -36,7 +36,7 @@ from modalgap.encode.quiet import quiet
 from modalgap.encode.sentence_folder import clip_folder
 from modalgap.encode.transformers_media import filling, prepared, preprocessing
 from modalgap.encode.transformers_towers import PATCHED, image_tower, text_tower
-from modalgap.errors import InputError, OptionError
+from modalgap.errors import InputError, OptionError, quoted
 
 hf: Any = transformers  # half of it has types, which is too little for a strict check
 
@@ -198,7 +198,7 @@ def load(rest: str, spec: str, seed: int) -> TransformersEncoder:
     elif "/" in source:
         raise unavailable(spec, source, "give a folder that exists")
     else:
-        raise OptionError(f"model: hf needs ORG/NAME, or a folder; got {rest!r}")
+        raise OptionError(f"model: hf needs ORG/NAME, or a folder; got {quoted(rest)}")
     place = str(folder) if local else source
     with _finding(spec, f"config.json of {found_in}", how):
         said = hf.PretrainedConfig.get_config_dict(place)[0]
@@ -206,7 +206,9 @@ def load(rest: str, spec: str, seed: int) -> TransformersEncoder:
             raise FileNotFoundError("there is none")
         kind = said.get("model_type")
     if kind not in FAMILIES:
-        raise OptionError(f"{spec}: model_type must be one of {', '.join(FAMILIES)}; got {kind!r}")
+        raise OptionError(
+            f"{spec}: model_type must be one of {', '.join(FAMILIES)}; got {quoted(kind)}"
+        )
     with _finding(spec, f"configuration, tokenizer and preprocessing of {found_in}", how):
         config = hf.AutoConfig.from_pretrained(place, trust_remote_code=False)
         tokenizer = hf.AutoTokenizer.from_pretrained(place, trust_remote_code=False)

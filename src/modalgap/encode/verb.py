@@ -36,7 +36,7 @@ from modalgap.encode.output import (
 )
 from modalgap.encode.registry import load_model
 from modalgap.encode.sides import Sides
-from modalgap.errors import FileError, InputError, OptionError
+from modalgap.errors import FileError, InputError, OptionError, quoted
 from modalgap.unfinished import remove, work_folder
 from modalgap.workers import processors
 
@@ -318,7 +318,7 @@ def _check_classes(source: Source) -> None:
     """A class is never skipped: better refused before the images are encoded."""
     for name in source.texts or () if source.labels is not None else ():
         if why := fault(name):
-            raise InputError(f"{source.name}: class {name!r} cannot be encoded: {why}")
+            raise InputError(f"{source.name}: class {quoted(name)} cannot be encoded: {why}")
 
 
 def _check_kinds(source: Source, encoder: Encoder) -> None:
@@ -353,7 +353,7 @@ def _workers(asked: int | None) -> int:
 
 def _positive(name: str, value: object) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise OptionError(f"{name}: must be an integer of at least 1; got {value!r}")
+        raise OptionError(f"{name}: must be an integer of at least 1; got {quoted(value)}")
     if value > MOST[name]:
         found = value if value < 2**64 else "more than 2^64"
         raise OptionError(f"{name}: must be at most {MOST[name]}; got {found}")

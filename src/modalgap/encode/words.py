@@ -12,7 +12,7 @@ from pathlib import Path
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 from transformers import PreTrainedTokenizerFast
 
-from modalgap.errors import OptionError
+from modalgap.errors import OptionError, quoted
 
 PAD, START, UNKNOWN, END = "[PAD]", "[START]", "[UNKNOWN]", "[END]"
 
@@ -36,7 +36,9 @@ def write_tokenizer(words: Sequence[str], folder: Path) -> None:
     """
     split = [word for word in words if not word or set(word) & set("- \t\n")]
     if split or len({word.lower() for word in words}) < len(words):
-        raise OptionError(f"words: must be distinct and without spaces or '-'; got {words!r}"[:200])
+        raise OptionError(
+            f"words: must be distinct and without spaces or '-'; got {quoted(words)}"[:200]
+        )
     ids = {word: i for i, word in enumerate([PAD, START, UNKNOWN, *map(str.lower, words), END])}
     made = Tokenizer(models.WordLevel(ids, unk_token=UNKNOWN))
     made.normalizer = normalizers.Lowercase()

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modalgap.data.mad.factors import FACTORS
-from modalgap.errors import InputError, OptionError
+from modalgap.errors import InputError, OptionError, quoted
 
 JOINT = "-"
 _NAMES = tuple(FACTORS)
@@ -47,7 +47,7 @@ class Captions:
             if isinstance(count, bool) or not isinstance(count, int) or not 0 <= count <= MOST:
                 raise OptionError(
                     f"attributes: must be an integer of 0 … {MOST}, the number of other factors;"
-                    f" got {count!r}"
+                    f" got {quoted(count)}"
                 )
             object.__setattr__(self, "attributes", count)
             return
@@ -62,7 +62,9 @@ class Captions:
                 raise OptionError(f"presence: {name} is the object, which is always named")
             number = isinstance(chance, int | float) and not isinstance(chance, bool)
             if not number or not 0 <= chance <= 1:
-                raise OptionError(f"presence of {name}: must be a number of 0 … 1; got {chance!r}")
+                raise OptionError(
+                    f"presence of {name}: must be a number of 0 … 1; got {quoted(chance)}"
+                )
         object.__setattr__(self, "presence", dict(self.presence))
 
     @classmethod
@@ -114,7 +116,7 @@ class Captions:
         """
         codes = _check_codes(codes)
         if isinstance(always, str):
-            raise OptionError(f"always: must be a list of factors; got {always!r}")
+            raise OptionError(f"always: must be a list of factors; got {quoted(always)}")
         for name in always:
             _check_factor(name)
         forced = [_NAMES.index(name) for name in {self.object, *always}]

@@ -14,7 +14,7 @@ from modalgap.data.mad.factors import FACTORS
 from modalgap.data.reading import reading
 from modalgap.data.sets.mnist import STEM, idx
 from modalgap.data.source import check_seed
-from modalgap.errors import FileError, InputError, OptionError
+from modalgap.errors import FileError, InputError, OptionError, quoted
 
 Ints = NDArray[np.int64]
 
@@ -99,9 +99,9 @@ def digits(
     check_seed(seed)
     share = isinstance(held_out, int | float) and not isinstance(held_out, bool)
     if not share or not 0 < held_out < 1:
-        raise OptionError(f"held_out: must be a number between 0 and 1; got {held_out!r}")
+        raise OptionError(f"held_out: must be a number between 0 and 1; got {quoted(held_out)}")
     if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit < 2):
-        raise OptionError(f"limit: must be an integer of at least 2; got {limit!r}")
+        raise OptionError(f"limit: must be an integer of at least 2; got {quoted(limit)}")
     if source is None:
         images, labels = _embedded()
         name, test = "scikit-learn digits", None

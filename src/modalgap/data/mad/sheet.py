@@ -8,7 +8,7 @@ from PIL import Image
 from modalgap.data.mad.factors import COLOURS, VARIANTS
 from modalgap.data.mad.morphology import SIDE
 from modalgap.data.mad.store import Mad
-from modalgap.errors import OptionError
+from modalgap.errors import OptionError, quoted
 
 ENLARGED, MARGIN, GROUND = 2, 4, 40
 
@@ -25,7 +25,7 @@ def contact_sheet(mad: Mad, digit: int) -> Image.Image:
     """
     number = isinstance(digit, int | np.integer) and not isinstance(digit, bool)
     if not number or not 0 <= digit < len(mad):
-        raise OptionError(f"digit: must be an integer of 0 … {len(mad) - 1}; got {digit!r}")
+        raise OptionError(f"digit: must be an integer of 0 … {len(mad) - 1}; got {quoted(digit)}")
     colour, variant = (each.reshape(-1) for each in np.indices((COLOURS, len(VARIANTS))))
     seen = mad.pixels(np.full(len(variant), digit), variant, colour)
     seen = seen.repeat(ENLARGED, 1).repeat(ENLARGED, 2)

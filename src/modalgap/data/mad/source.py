@@ -15,7 +15,7 @@ from modalgap.data.mad.factors import COLOURS, FACTORS, VARIANTS
 from modalgap.data.mad.store import Mad
 from modalgap.data.media import Cells
 from modalgap.data.source import Source, check_seed
-from modalgap.errors import InputError, OptionError
+from modalgap.errors import InputError, OptionError, quoted
 
 Ints = NDArray[np.int64]
 
@@ -93,7 +93,9 @@ def source(
         raise OptionError.unknown("split of MAD", str(split), SPLITS)
     some = isinstance(looks, int) and not isinstance(looks, bool) and 1 <= looks <= LOOKS
     if not some and looks != "every":
-        raise OptionError(f'looks: must be "every" or an integer of 1 … {LOOKS}; got {looks!r}')
+        raise OptionError(
+            f'looks: must be "every" or an integer of 1 … {LOOKS}; got {quoted(looks)}'
+        )
     positions = mad.test if split == "test" else mad.train
     if not len(positions):
         raise InputError(f"{mad.name}: its {split} split holds no digits")

@@ -29,7 +29,7 @@ from modalgap.data.mad.packed import one_thread, opencv
 from modalgap.data.reading import load_json, reading
 from modalgap.data.source import check_seed
 from modalgap.data.walk import is_work
-from modalgap.errors import FileError, InputError, OptionError, OutputError
+from modalgap.errors import FileError, InputError, OptionError, OutputError, quoted
 from modalgap.progress import progress
 from modalgap.workers import Pool, processors
 
@@ -124,7 +124,7 @@ def build(
     if workers is not None and (
         isinstance(workers, bool) or not isinstance(workers, int) or workers < 1
     ):
-        raise OptionError(f"workers: must be an integer of at least 1; got {workers!r}")
+        raise OptionError(f"workers: must be an integer of at least 1; got {quoted(workers)}")
     if folder is not None and not isinstance(folder, str | Path):
         raise OptionError(f"folder: must be a path; got {type(folder).__name__}")
     if digits is not None and not isinstance(digits, Digits):
@@ -297,7 +297,7 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
     if not isinstance(said, dict):
         raise FileError(f"{path}: must hold a table of settings; is damaged")
     if said.get("format") != FORMAT:
-        raise FileError(f"{path}: must be of format {FORMAT}; got {said.get('format')!r}"[:300])
+        raise FileError(f"{path}: must be of format {FORMAT}; got {quoted(said.get('format'))}")
     if said.get("factors") != {name: list(words) for name, words in FACTORS.items()}:
         raise FileError(f"{path}: must have the factors of this version; it has others")
     for key, kind in (
@@ -309,7 +309,7 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
         ("fingerprint", str),
     ):
         if not isinstance(said.get(key), kind) or isinstance(said[key], bool):
-            raise FileError(f"{path}: must have {key!r}, {kind.__name__}; is damaged")
+            raise FileError(f"{path}: must have {quoted(key)}, {kind.__name__}; is damaged")
     if said["count"] < 1 or min(said["train"], said["test"]) < 0:
         raise FileError(f"{path}: must count at least one digit; is damaged")
     return said

@@ -11,7 +11,7 @@ from modalgap.data.reading import load_json, reading
 from modalgap.data.source import Source
 from modalgap.data.sources.gather import gather
 from modalgap.data.sources.karpathy import FILE, SENTENCES, SPLIT, karpathy_table
-from modalgap.errors import FileError
+from modalgap.errors import FileError, quoted
 
 KARPATHY = {
     "karpathy-test": ("test",),
@@ -102,7 +102,7 @@ def _commas(rows: list[str]) -> list[tuple[str, str]]:
     cells = csv.reader(f"{row}\n" for row in rows)
     header = [name.strip() for name in next(cells)]
     if len(header) < 2 or header[0] not in ("image", "image_name"):
-        raise FileError(f"must be a list of captions; its first row is {rows[0][:80]!r}")
+        raise FileError(f"must be a list of captions; its first row is {quoted(rows[0])}")
     before = len(header) - 1
     found = []
     for row in cells:

@@ -9,7 +9,7 @@ from modalgap.data.classes import labelled_media, readable
 from modalgap.data.media import Files
 from modalgap.data.reading import lines, reading
 from modalgap.data.source import Source
-from modalgap.errors import FileError
+from modalgap.errors import FileError, quoted
 
 METADATA = "metadata_compositional-split-natural.t7"
 PAIRS = "compositional-split-natural"
@@ -63,7 +63,7 @@ def _pairs(path: Path) -> list[Pair]:
         for line in lines(path):
             attribute, thing = line.split()
             if (attribute, thing) in found:
-                raise FileError(f"{line!r} must be there once; is there twice")
+                raise FileError(f"{quoted(line)} must be there once; is there twice")
             found.append((attribute, thing))
         if not found:
             raise FileError("must list pairs of attribute and object; found none")
@@ -82,7 +82,7 @@ def _images(path: Path, split: str) -> list[tuple[str, Pair]]:
                 continue
             for value in (name, attribute, thing):
                 if not isinstance(value, str):
-                    raise FileError(f"image, attr and obj must be strings; found {value!r}")
+                    raise FileError(f"image, attr and obj must be strings; found {quoted(value)}")
             found.append((name, (attribute, thing)))
     return found
 

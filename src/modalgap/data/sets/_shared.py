@@ -18,7 +18,7 @@ from modalgap.data.dataset import Dataset
 from modalgap.data.imagenet import names
 from modalgap.data.reading import reading
 from modalgap.data.source import Source
-from modalgap.errors import FileError
+from modalgap.errors import FileError, quoted
 
 
 class Placed(Dataset):
@@ -50,7 +50,7 @@ def every_class(source: Source) -> Source:
     empty = np.flatnonzero(np.bincount(np.asarray(source.labels), minlength=len(texts)) == 0)
     if len(empty):
         rest = f" and {len(empty) - 1} more" if len(empty) > 1 else ""
-        raise FileError(f"every class must have an image; {texts[empty[0]]!r}{rest} has none")
+        raise FileError(f"every class must have an image; {quoted(texts[empty[0]])}{rest} has none")
     return source
 
 

@@ -8,7 +8,7 @@ from modalgap.data.dataset import DataCard, Dataset
 from modalgap.data.reading import json_lines
 from modalgap.data.sets._shared import every_class
 from modalgap.data.source import Source
-from modalgap.errors import FileError
+from modalgap.errors import FileError, quoted
 
 
 class HatefulMemes(Dataset):
@@ -38,5 +38,5 @@ class HatefulMemes(Dataset):
         items = [(str(row["img"]), row["label"]) for row in rows]
         for name, label in items:
             if type(label) is not int:
-                raise FileError(f"label must be 0 or 1; {name} has {label!r}")
+                raise FileError(f"label must be 0 or 1; {name} has {quoted(label)}")
         return every_class(labelled(folder, items, ("meme", "hatespeech meme")))

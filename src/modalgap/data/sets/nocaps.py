@@ -9,7 +9,7 @@ from modalgap.data.reading import load_json
 from modalgap.data.sets._captions import captioned
 from modalgap.data.source import Source
 from modalgap.data.sources.coco import read_coco
-from modalgap.errors import FileError
+from modalgap.errors import FileError, quoted
 
 _FILE = "nocaps_val_4500_captions.json"
 _DOMAINS = {f"{name}-domain": name for name in ("in", "near", "out")}
@@ -46,7 +46,7 @@ class NoCaps(Dataset):
             name, domain = str(image["file_name"]), image["domain"]
             if domain not in _DOMAINS:
                 known = ", ".join(_DOMAINS)
-                raise FileError(f"{name}: domain must be one of {known}; found {domain!r}")
+                raise FileError(f"{name}: domain must be one of {known}; found {quoted(domain)}")
             if domains.setdefault(name, _DOMAINS[domain]) != _DOMAINS[domain]:
                 raise FileError(f"{name}: must have one domain; it has two")
         names = () if found.media is None else found.media.names

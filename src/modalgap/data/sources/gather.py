@@ -16,7 +16,7 @@ from modalgap.data.names import Names
 from modalgap.data.plugins import lacking
 from modalgap.data.source import Source
 from modalgap.data.walk import ending_of
-from modalgap.errors import FileError
+from modalgap.errors import FileError, quoted
 
 Lost = tuple[str, str]
 Factors = Mapping[str, Sequence[Any]]
@@ -204,7 +204,7 @@ def _split(
             of_text[key] = [values[row] for row in text_row]
         else:
             raise FileError(
-                f"--factors: column {key[:100]!r} differs between rows of one image, and there are"
+                f"--factors: column {quoted(key)} differs between rows of one image, and there are"
                 " no captions that it could belong to"
             )
     return of_image, of_text

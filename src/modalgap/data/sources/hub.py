@@ -12,7 +12,7 @@ from modalgap.data.sources.card import matches, read_configs
 from modalgap.data.sources.shards import MARKERS, UNFINISHED, natural
 from modalgap.data.text import shown
 from modalgap.data.walk import ending_of, walk
-from modalgap.errors import FileError, OptionError
+from modalgap.errors import FileError, OptionError, quoted
 
 ALL = "all"
 ARCHIVES = (".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst", ".zip", ".parquet.gz", ".7z")
@@ -214,7 +214,7 @@ def _chosen(folder: Path, groups: dict[Key, list[Path]], split: str | None) -> l
     for key in found:
         if not groups[key]:
             raise FileError(
-                f"{folder}: needs the files of split {_label(key, several=several)!r} that"
+                f"{folder}: needs the files of split {quoted(_label(key, several=several))} that"
                 " README.md lists; found none"
             )
     return list(dict.fromkeys(found))

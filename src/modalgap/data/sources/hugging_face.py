@@ -20,7 +20,7 @@ from modalgap.data.sources.arrow import read_typed
 from modalgap.data.sources.parquet import item_bytes
 from modalgap.data.sources.shards import absent, check_whole
 from modalgap.data.sources.typed import Fits, features_of
-from modalgap.errors import FileError, OptionError
+from modalgap.errors import FileError, OptionError, quoted
 from modalgap.extras import library
 
 BATCH = 1000  # rows of which the nulls are looked up at once
@@ -60,7 +60,7 @@ def read_saved(folder: Path, split: str | None = None, columns: Columns = FIND) 
             found = parts[0] if len(parts) == 1 else datasets.concatenate_datasets(parts)
             provenance = {"split": split or names[0]}
         elif split is not None:
-            raise OptionError(f"--split: {folder} has none; got {split!r}")
+            raise OptionError(f"--split: {folder} has none; got {quoted(split)}")
         else:
             provenance = {}
         made = read_typed(_Saved(found, str(folder)), columns, "saved Hugging Face data set")
@@ -121,7 +121,7 @@ class _Saved:
     def check(self, column: str, fits: Fits, what: str) -> None:
         kind = self.types[column]
         if not pa.types.is_null(kind) and not fits(kind):
-            raise FileError(f"column {column!r} must hold {what}; it is {kind}")
+            raise FileError(f"column {quoted(column)} must hold {what}; it is {kind}")
 
     def _folder(self) -> Path:
         return self.files[0].parent if self.files else Path()

@@ -27,7 +27,7 @@ from modalgap.data.sources.shards import absent, by_number, check_whole, natural
 from modalgap.data.sources.typed import holds_bytes, holds_captions, holds_factor
 from modalgap.data.summary import grouped
 from modalgap.data.text import full_lines
-from modalgap.errors import FileError
+from modalgap.errors import FileError, quoted
 
 KEY, STATUS, ERROR = "key", "status", "error_message"
 SUCCESS = "success"
@@ -205,7 +205,9 @@ def _source(
     if has and columns.text != NONE:
         if columns.text is not None and columns.text not in metadata.types:
             known_names = ", ".join(metadata.types) or "none"
-            raise FileError(f"has no column {columns.text!r} for captions; it has {known_names}")
+            raise FileError(
+                f"has no column {quoted(columns.text)} for captions; it has {known_names}"
+            )
         listed = metadata.values(name) if name in metadata.types else []
         asked = columns.text is not None
         cells = list(_said(found, listed, only_listed=asked))

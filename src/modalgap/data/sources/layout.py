@@ -15,7 +15,7 @@ from modalgap.data.sources.metadata import FILE, Metadata, is_metadata, read_met
 from modalgap.data.splits import choose
 from modalgap.data.tables import Table
 from modalgap.data.walk import Tree, ending_of, walk
-from modalgap.errors import FileError, OptionError
+from modalgap.errors import FileError, OptionError, quoted
 
 
 @dataclass
@@ -108,7 +108,7 @@ def find_layout(folder: Path, columns: Columns, split: str | None) -> Layout:
     tables = [name for name in others if is_metadata(name)]
     rows_split = None if chosen.note else split
     if rows_split is not None and not tables:
-        raise OptionError(f"--split: {folder} has none; got {rows_split[:100]!r}")
+        raise OptionError(f"--split: {folder} has none; got {quoted(rows_split)}")
     metadata = read_metadata(
         folder, images, tables, columns, rows_split, outside, settled=bool(chosen.note)
     )
@@ -180,7 +180,7 @@ def _check_columns(found: Layout) -> None:
             continue
         known = ", ".join([*(key for key in found.table.columns if key != FILE), *files])
         raise OptionError(
-            f"--{option}-column: {found.tree.folder} has no {str(asked)[:100]!r};"
+            f"--{option}-column: {found.tree.folder} has no {quoted(str(asked))};"
             f" it has {known[:300] or 'none'}"
         )
     if columns.label not in (None, NONE) and columns.text not in (None, NONE):

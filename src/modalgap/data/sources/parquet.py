@@ -21,7 +21,7 @@ from modalgap.data.sources.arrow import read_typed
 from modalgap.data.sources.shards import absent, check_whole
 from modalgap.data.sources.table import PATHS
 from modalgap.data.sources.typed import Fits, features_of, holds_bytes, holds_string
-from modalgap.errors import FileError
+from modalgap.errors import FileError, quoted
 
 ROWS = 64  # cells that are held at once
 BUFFER = 2**20  # bytes that are read of a file at once
@@ -94,7 +94,9 @@ class ParquetTable:
             raise FileError(f"{path}: must be a whole Parquet file ({said})") from error
         for name in schema.names:
             if schema.names.count(name) > 1:
-                raise FileError(f"{path}: columns must have names of their own; {name!r} has two")
+                raise FileError(
+                    f"{path}: columns must have names of their own; {quoted(name)} has two"
+                )
         for field in schema:
             if field.name not in self.types or pa.types.is_null(self.types[field.name]):
                 self.types[field.name] = field.type
@@ -139,10 +141,12 @@ class ParquetTable:
                 owner = next(
                     p for p, s in zip(self.shards, self.schemas, strict=True) if column in s.names
                 )
-                raise FileError(f"{path}: must have the column {column!r}, as {owner.name} has")
+                raise FileError(
+                    f"{path}: must have the column {quoted(column)}, as {owner.name} has"
+                )
             kind = schema.field(column).type
             if not pa.types.is_null(kind) and not fits(kind):
-                raise FileError(f"{path}: column {column!r} must hold {what}; it is {kind}")
+                raise FileError(f"{path}: column {quoted(column)} must hold {what}; it is {kind}")
 
 
 def _stamp(path: Path) -> Stamp:

@@ -18,7 +18,7 @@ from modalgap.data.sources import names as known
 from modalgap.data.sources.gather import gather, gather_classes
 from modalgap.data.splits import SPLIT_COLUMN, rows_of_split
 from modalgap.data.tables import Table, read_table_file
-from modalgap.errors import FileError, OptionError
+from modalgap.errors import FileError, OptionError, quoted
 
 PATHS = (
     "filepath", "file_path", "image_path", "img_path", "path", "file_name", "filename", "file",
@@ -192,8 +192,8 @@ def roles_of(
         remote = column(names, PATHS, None, "paths")
         if remote is not None:
             raise FileError(
-                f"column {remote!r} must hold paths of files; it holds addresses (download them"
-                " first, or read the captions alone: --image-column none)"
+                f"column {quoted(remote)} must hold paths of files; it holds addresses (download"
+                " them first, or read the captions alone: --image-column none)"
             )
     label_asked = columns.label not in (None, NONE)
     if label_asked and columns.text not in (None, NONE):

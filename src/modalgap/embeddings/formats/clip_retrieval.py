@@ -13,7 +13,7 @@ from pathlib import Path
 from modalgap.embeddings.formats import npy
 from modalgap.embeddings.formats.contents import Contents, Side
 from modalgap.embeddings.formats.numbers import by_number, check_partners, refuse_unfinished
-from modalgap.errors import FileError
+from modalgap.errors import FileError, quoted
 
 _KINDS = {  # folder, and the ending of its files
     "image": ("img_emb", ".npy"),
@@ -70,7 +70,7 @@ def _files(folder: Path, name: str, ending: str) -> list[Path]:
     if strange:
         raise FileError(
             f"{min(strange)}: must be called {name}_NUMBER{ending}, as its neighbours; found"
-            f" {min(strange).name!r}"
+            f" {quoted(min(strange).name)}"
         )
     return sorted(paths)
 

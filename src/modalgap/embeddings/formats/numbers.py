@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
-from modalgap.errors import FileError
+from modalgap.errors import FileError, quoted
 
 Number = tuple[int, ...]
 SHOWN = 5  # numbers that a message lists
@@ -40,7 +40,9 @@ def by_number(paths: Sequence[Path], what: str) -> dict[int, Path]:
     for path in paths:
         match = re.search("([0-9]+)$", path.stem)
         if match is None:
-            raise FileError(f"{path}: must end in a number, as {what} does; found {path.name!r}")
+            raise FileError(
+                f"{path}: must end in a number, as {what} does; found {quoted(path.name)}"
+            )
         number = int(match[1])
         if number in found:
             raise FileError(
