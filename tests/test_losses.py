@@ -551,6 +551,16 @@ def close(one: dict[str, Any], other: dict[str, Any]) -> None:
         assert gradient == pytest.approx(other["gradients"][weight], rel=1e-6, abs=1e-9), weight
 
 
+@every_loss
+def test_arrays_of_different_precision_are_computed_in_the_higher(name: str) -> None:
+    image, text, one, other = (unit(6, 4, seed=seed) for seed in range(4))
+    low = text.float()
+    found = LOSSES[name](image.numpy(), low, scale=3.0, bias=-1.3, views=(one, other))
+    assert found.dtype == torch.float64
+    same = LOSSES[name](image, low.double(), scale=3.0, bias=-1.3, views=(one, other))
+    torch.testing.assert_close(found, same, rtol=1e-6, atol=1e-6)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("rank", ["0", "1"])
 @every_loss

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import reduce
 from typing import ClassVar, Concatenate, Generic, TypeVar
 
 import torch
@@ -190,6 +191,8 @@ def features_of(
         _unit(each, name)
         for name, each in (("image", image), ("text", text), *(("views", v) for v in views or ()))
     ]
+    dtype = reduce(torch.promote_types, (each.dtype for each in rows))
+    rows = [each.to(dtype) for each in rows]
     like = rows[0]
     return Features(
         image=rows[0],
