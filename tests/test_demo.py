@@ -57,8 +57,9 @@ def test_the_demo_tells_the_story(demo: Path) -> None:
 @pytest.mark.slow
 def test_the_demo_is_not_made_again(demo: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     before = (demo / "study.json").read_bytes()
-    monkeypatch.setattr(sys.modules["modalgap.study.story"], "train_all", None)
-    code, out, err = run("demo", "-o", demo)
+    with monkeypatch.context() as patch:
+        patch.setattr(sys.modules["modalgap.study.story"], "train_all", None)
+        code, out, err = run("demo", "-o", demo)
     assert code == 0, err
     assert "RMG" in out
     assert (demo / "study.json").read_bytes() == before

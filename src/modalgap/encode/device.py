@@ -34,7 +34,7 @@ def device_of(name: str) -> torch.device:
 
 
 def _refusal(name: object, reason: str) -> OptionError:
-    return OptionError(f"device: cannot use {quoted(str(name))} ({reason})")
+    return OptionError(f"device: cannot use {quoted(str(name)[:40])} ({reason})")
 
 
 def _here() -> list[str]:
