@@ -315,6 +315,25 @@ def test_where_the_images_of_a_table_lie(tmp_path: Path) -> None:
     assert read(tmp_path / "t.csv").notes == ()
 
 
+def test_ids_without_an_ending(tmp_path: Path) -> None:
+    """Tables of competitions name images by ids."""
+    write(tmp_path / "labels.csv", "id,breed\na,pug\nb.c,boxer\nd,pug\ntwice,pug\n")
+    for i, name in enumerate(("a.jpg", "b.c.png", "twice.jpg", "twice.png")):
+        draw(tmp_path / "train" / name, i)
+    write(tmp_path / "train" / "d.txt", "no image")
+    with pytest.raises(errors.FileError, match="--label-column"):
+        read(tmp_path / "labels.csv")
+    source = read(tmp_path / "labels.csv", image_column="id", label_column="breed")
+    assert source.notes == ("their files lie in train/",)
+    assert source.texts == ["boxer", "pug"]
+    assert source.media is not None
+    assert source.media[0] == (tmp_path / "train" / "a.jpg").read_bytes()
+    assert source.media[1] == (tmp_path / "train" / "b.c.png").read_bytes()
+    for lost in (2, 3):  # no image; two images of one name
+        with pytest.raises(errors.FileError, match="found no"):
+            source.media[lost]
+
+
 def test_splits_of_a_table(tmp_path: Path) -> None:
     write(tmp_path / "t.csv", "path,caption,split\na.png,a,train\nb.png,b,val\nc.png,c,train\n")
     with pytest.raises(errors.OptionError, match=r"holds train, val; say which, or train\+val"):

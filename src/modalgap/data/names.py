@@ -7,6 +7,8 @@ import unicodedata
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
+from modalgap.data.media import IMAGES, SOUNDS
+from modalgap.data.walk import ending_of
 from modalgap.errors import FileError, quoted
 
 SAMPLE = 50  # names that are looked for, to find the folder that they start from
@@ -22,15 +24,34 @@ class Names:
     """The files under a folder by any spelling of their names.
 
     A name is taken exactly as it is first, then in the Unicode form in which it is on the disk,
-    then with the backslashes of Windows.
+    then with the backslashes of Windows. A name without the ending of an image or a sound, as in
+    tables of ids, is the one file of that name with such an ending.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._listed: dict[Path, dict[str, str]] = {}
+        self._ended: dict[Path, dict[str, list[str]]] = {}
 
     def path(self, name: str) -> Path:
         """Where the file lies; ``folder / name`` if it is not there in any spelling."""
+        found = self._as_spelled(name)
+        if ending_of(name) in IMAGES | SOUNDS or "\0" in name or os.path.lexists(found):
+            return found
+        with_ending = self._with_ending(found.parent).get(same(found.name), [])
+        return found.parent / with_ending[0] if len(with_ending) == 1 else found
+
+    def _with_ending(self, folder: Path) -> dict[str, list[str]]:
+        """Names without their endings, of the images and sounds in a folder."""
+        if folder not in self._ended:
+            found: dict[str, list[str]] = {}
+            for name in self._entries(folder).values():
+                if ending_of(name) in IMAGES | SOUNDS:
+                    found.setdefault(same(name.rpartition(".")[0]), []).append(name)
+            self._ended[folder] = found
+        return self._ended[folder]
+
+    def _as_spelled(self, name: str) -> Path:
         exact = self.folder / name
         plain = name.isascii()
         if plain and "\\" not in name:

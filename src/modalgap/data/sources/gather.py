@@ -175,7 +175,7 @@ class _Files:
     def kind(self, kind: Kind | None) -> Kind:
         if kind is not None:
             return kind
-        sounds = sum(ending_of(name) in SOUNDS for name in self._called)
+        sounds = sum(ending_of(path.name) in SOUNDS for path in self._paths)
         if 0 < sounds < len(self._called):
             other = len(self._called) - sounds
             raise FileError(f"must list images or sounds; found {other} and {sounds}")

@@ -124,7 +124,7 @@ def source_of(
     if roles.image is None and roles.text is None:
         raise FileError(
             f"must have a column of paths or captions; found {', '.join(table.columns)[:300]}: give"
-            " --image-column and --text-column"
+            " --image-column, and --text-column or --label-column"
         )
     used = [roles.image, roles.text, roles.label]
     used += [each for each in table.columns if split_note and each.lower() == SPLIT_COLUMN]
