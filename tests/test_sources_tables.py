@@ -315,6 +315,14 @@ def test_where_the_images_of_a_table_lie(tmp_path: Path) -> None:
     assert read(tmp_path / "t.csv").notes == ()
 
 
+def test_addresses_are_not_fetched(tmp_path: Path) -> None:
+    write(tmp_path / "u.csv", "url,caption\nhttp://a.b/1.jpg,one\nhttp://a.b/2.jpg,two\n")
+    source = read(tmp_path / "u.csv")
+    assert source.texts == ["one", "two"]
+    assert "column 'url' holds addresses of images, which are not fetched" in source.notes
+    assert read(tmp_path / "u.csv", image_column="none").notes == ()
+
+
 def test_ids_without_an_ending(tmp_path: Path) -> None:
     """Tables of competitions name images by ids."""
     write(tmp_path / "labels.csv", "id,breed\na,pug\nb.c,boxer\nd,pug\ntwice,pug\n")

@@ -140,6 +140,9 @@ def source_of(
         missing += [(table.rows[i], "no path") for i, each in enumerate(paths) if not each]
     if paths is None:
         found = _texts(name, cells, factors)
+        remote = [each for each, values in table.columns.items() if _is_address(values)]
+        if remote and columns.image is None:
+            notes.append(f"column {remote[0]!r} holds addresses of images, which are not fetched")
     else:
         kept = [i for i, each in enumerate(paths) if each]
         folder, where = place([paths[i] for i in kept])
