@@ -151,7 +151,7 @@ def test_values_of_options() -> None:
     ("arguments", "words"),
     [
         (("-m", "centre"), "unknown closer 'centre'; did you mean 'center'?"),
-        (("-m", "noise"), "noise is no map that can be fitted"),
+        (("-m", "noise"), "noise is transductive: it cannot be applied to new data"),
         (("-m", "shift", "--set", "alhpa=1"), "option of shift 'alhpa'; did you mean 'alpha'?"),
         (("-m", "shift", "--set", "alpha=x"), "alpha must be a finite number; got 'x'"),
         (("-m", "shift", "--set", "alpha=nan"), "alpha must be a finite number; got nan"),

@@ -662,7 +662,7 @@ def test_killed_it_goes_on_to_the_same_bytes(
         (("--seed", 4), "(seed: 0, now 4)"),
         (("--template", "red {}"), '(template: "{}", now "red {}")'),
     ):
-        refused(run(*command, *changes), "holds a run of other settings", keys, "--force")
+        refused(run(*command, *changes), "holds a run made with other settings", keys, "--force")
     inverted: list[str] = []
     real = Descender.__call__
 

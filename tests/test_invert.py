@@ -385,7 +385,7 @@ def test_a_run_of_other_settings(
 ) -> None:
     output = tmp_path / "o.safetensors"
     broken_off(lambda: oti(pair, model, output, **QUICK, batch_size=5))
-    with pytest.raises(InputError, match=f"holds a run of other settings .*{said}"):
+    with pytest.raises(InputError, match=f"holds a run made with other settings .*{said}"):
         oti(pair, model, output, **(QUICK | changes))
     made = oti(pair, model, output, **(QUICK | changes), batch_size=5, overwrite=True)
     same(made, oti(pair, model, **(QUICK | changes), batch_size=5))

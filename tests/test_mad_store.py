@@ -195,7 +195,7 @@ def test_killed_it_goes_on_to_the_same_bytes(tmp_path: Path, workers: int) -> No
     assert 1 < parts() < 20
     many = digits(limit=160)
     before = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "m.parts").glob("0*")}
-    with pytest.raises(errors.InputError, match="run of other settings"):
+    with pytest.raises(errors.InputError, match="run made with other settings"):
         build(many, folder, workers=1, seed=9)
     kept: list[int] = []
     real = store._finish

@@ -83,9 +83,9 @@ def _agree(folder: Path, plan: Mapping[str, Any], said: Mapping[str, str], *, an
         try:
             old = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError, RecursionError) as error:
-            raise FileError(f"{path}: is damaged; remove {folder} to begin anew") from error
+            raise FileError(f"{path}: is damaged; remove {folder} to start over") from error
         if not isinstance(old, dict):
-            raise FileError(f"{path}: is damaged; remove {folder} to begin anew")
+            raise FileError(f"{path}: is damaged; remove {folder} to start over")
         if old == new:
             return
         if old.get("kind") != new.get("kind"):
@@ -96,8 +96,8 @@ def _agree(folder: Path, plan: Mapping[str, Any], said: Mapping[str, str], *, an
                 said.get(k) or f"{k}: {_short(old.get(k))}, now {_short(new.get(k))}" for k in keys
             )
             raise InputError(
-                f"{folder}: holds a run of other settings ({other}); take those, or"
-                " begin anew with --force or overwrite=True"
+                f"{folder}: holds a run made with other settings ({other}); use the same"
+                " settings, or start over with --force or overwrite=True"
             )
         for each in folder.glob("*.safetensors"):
             each.unlink()

@@ -179,7 +179,7 @@ class _Found:
             for name in ("better", "skipped", "gap", "facts", "failed"):
                 setattr(found, name, told[name])
         except (KeyError, TypeError, AttributeError) as error:
-            raise FileError(f"{path}: is damaged; remove {path.parent} to begin anew") from error
+            raise FileError(f"{path}: is damaged; remove {path.parent} to start over") from error
         return found
 
 

@@ -57,7 +57,9 @@ Neighbours = Annotated[
 ]
 Cap = Annotated[
     int | None,
-    typer.Option("--cap", help="Most rows a modality for pairwise measures.", show_default=False),
+    typer.Option(
+        "--cap", help="Maximum rows per modality for pairwise measures.", show_default=False
+    ),
 ]
 Seed = Annotated[
     int | None,

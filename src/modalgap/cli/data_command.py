@@ -11,12 +11,12 @@ from modalgap.cli import data
 from modalgap.cli.encode import Root, Split
 from modalgap.cli.group import group
 
-app = group("data", "Data sets: what is there, what is missing; MAD to make.")
+app = group("data", "Data sets: check whether one is complete; make MAD.")
 
 
 @app.callback()
 def _group() -> None:
-    """Data sets: what is there, what is missing; MAD to make."""
+    """Data sets: check whether one is complete; make MAD."""
 
 
 def _say(line: str) -> None:
@@ -83,7 +83,7 @@ def mad(
     seed: data.Seed = None,
     limit: Annotated[
         int | None,
-        typer.Option("--limit", help="Take a random sample of so many.", show_default=False),
+        typer.Option("--limit", help="Take a random sample of N digits.", show_default=False),
     ] = None,
     sheet: Annotated[
         Path | None,

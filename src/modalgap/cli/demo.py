@@ -20,7 +20,8 @@ def demo(
         typer.Option("--set", help="section.key=value of training.", show_default=False),
     ] = None,
     force: Annotated[
-        bool, typer.Option("--force", help="Begin anew what is of other settings.")
+        bool,
+        typer.Option("--force", help="Discard results made with other settings and start over."),
     ] = False,
 ) -> None:
     """Train two small models, measure both, close a gap, and tell what happened: a first look.

@@ -75,7 +75,7 @@ Separator = Annotated[
     str | None,
     typer.Option(
         "--separator",
-        help="Between the cells of a table: a character, or comma, tab, bar, semicolon (found).",
+        help="Character between cells of a table: comma, tab, bar, … (detected by default).",
         show_default=False,
     ),
 ]

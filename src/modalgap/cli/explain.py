@@ -30,7 +30,11 @@ def explain(
     ],
     kind: Annotated[
         Kind | None,
-        typer.Option("--kind", help="Where several kinds have the name.", show_default=False),
+        typer.Option(
+            "--kind",
+            help="Kind of method, if several kinds have one of this name.",
+            show_default=False,
+        ),
     ] = None,
     json: Annotated[
         bool, typer.Option("--json", help="One JSON object on stdout, nothing else.")

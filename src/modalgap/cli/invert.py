@@ -140,7 +140,7 @@ def oti(
     compiled: Compiled = False,
     force: data.Force = False,
 ) -> None:
-    """Images as pseudo-tokens in a sentence. After a kill, the same command goes on."""
+    """Images as pseudo-tokens in a sentence. Interrupted runs resume with the same command."""
     _run(
         "oti", path, source, model, output, force, split=split, root=root,
         template=template, tokens=tokens, optimiser=optimiser, steps=steps, lr=lr,
@@ -173,7 +173,7 @@ def ovi(
     compiled: Compiled = False,
     force: data.Force = False,
 ) -> None:
-    """Texts as pseudo-patches of an image. After a kill, the same command goes on."""
+    """Texts as pseudo-patches of an image. Interrupted runs resume: run the same command again."""
     _run(
         "ovi", path, source, model, output, force, split=split, root=root,
         tokens=tokens, optimiser=optimiser, steps=steps, lr=lr, weight_decay=weight_decay,

@@ -48,13 +48,13 @@ def imbalance(
         typer.Option("--set", help="section.key=value of training.", show_default=False),
     ] = None,
     force: Annotated[
-        bool, typer.Option("--force", help="Begin runs of other settings anew.")
+        bool, typer.Option("--force", help="Discard runs made with other settings and start over.")
     ] = False,
     json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
 ) -> None:
     """Train on captions that tell more and more: gap and object bias against what they leave out.
 
-    Source: Schrodi et al. 2025, section 5. After a kill, the same command goes on.
+    Source: Schrodi et al. 2025, section 5. Interrupted runs resume: run the same command again.
     """
     require("train", "a study", *TRAIN)
     from modalgap.atomic import replacing
@@ -110,13 +110,13 @@ def inversion(
         typer.Option("--set", help="section.key=value of training.", show_default=False),
     ] = None,
     force: Annotated[
-        bool, typer.Option("--force", help="Begin runs of other settings anew.")
+        bool, typer.Option("--force", help="Discard runs made with other settings and start over.")
     ] = False,
     json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
 ) -> None:
     """Cross over to the other modality: what it buys within one, and what it costs.
 
-    Source: Mistretta et al. 2025. After a kill, the same command goes on.
+    Source: Mistretta et al. 2025. Interrupted runs resume: run the same command again.
     """
     require("train", "a study", *TRAIN)
     from modalgap.atomic import replacing

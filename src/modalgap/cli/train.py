@@ -31,10 +31,10 @@ def train(
         ),
     ] = None,
     force: Annotated[
-        bool, typer.Option("--force", help="Begin anew where a run of other settings lies.")
+        bool, typer.Option("--force", help="Discard a run made with other settings and start over.")
     ] = False,
 ) -> None:
-    """Train a contrastive model. After a kill, the same command goes on."""
+    """Train a contrastive model. Interrupted runs resume: run the same command again."""
     from modalgap.train import train as work
     from modalgap.train.checkpoint import steps_done
 

@@ -55,8 +55,8 @@ def fit(data: Fittable, /, method: str | Closer = "center", **options: Any) -> A
     used = chosen(closer, options)
     if closer.fit is None:
         raise OptionError(
-            f"{closer.name} is no map that can be fitted: it moves the rows given and no others;"
-            f" use modalgap.close(pair, {quoted(closer.name)}), or modalgap close run"
+            f"{closer.name} is transductive: it cannot be applied to new data, so it has no map to"
+            f" fit; use modalgap.close(pair, {quoted(closer.name)}), or modalgap close run"
         )
     weights = closer.card.needs == "weights"
     if weights and not isinstance(data, Mapping):

@@ -140,7 +140,7 @@ class Engine:
                 features = forward(batch).float()
         except torch.OutOfMemoryError as error:
             raise ModalgapError(
-                f"{self.device} has not enough memory for batches of {self.batch_size}; begin anew"
+                f"{self.device} has not enough memory for batches of {self.batch_size}; start over"
                 " with a smaller --batch-size and --force"
             ) from error
         lengths = torch.linalg.vector_norm(features, dim=1, keepdim=True)

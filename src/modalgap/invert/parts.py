@@ -51,7 +51,7 @@ def read(folder: Path, span: Span, run: str) -> Done:
         FileError: it is damaged, or of another run.
     """
     path = _path(folder, span)
-    damaged = FileError(f"{path}: is damaged; remove {folder} to begin anew")
+    damaged = FileError(f"{path}: is damaged; remove {folder} to start over")
     try:
         with parsing(path, "safetensors"), safe_open(path, framework="pt") as file:
             said = file.metadata() or {}
@@ -92,7 +92,7 @@ def read_all(folder: Path, n: int, run: str) -> dict[Span, Done]:
     }
     edges = [edge for span in found for edge in span]
     if len(kinds) > 1 or edges != sorted(edges) or max(edges, default=0) > n:
-        raise FileError(f"{folder}: its parts do not fit together; remove it to begin anew")
+        raise FileError(f"{folder}: its parts do not fit together; remove it to start over")
     return found
 
 

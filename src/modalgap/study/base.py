@@ -66,7 +66,7 @@ def kept(folder: Path, settings: Mapping[str, Any]) -> Table | None:
         RecursionError,
         NotApplicable,
     ) as error:
-        raise FileError(f"{path}: is damaged; remove it to make the study anew") from error
+        raise FileError(f"{path}: is damaged; remove it to compute the study again") from error
     return study if study.settings == json.loads(json.dumps(settings)) else None
 
 
@@ -83,7 +83,7 @@ def train_all(
         configs: name to configuration; runs go to ``folder / name``. Finished ones are read.
         folder: is made.
         jobs: processes; by default one for each two processors.
-        overwrite: begin runs of other settings anew.
+        overwrite: discard runs made with other settings and start over.
 
     Raises:
         ModalgapError: a run could not be finished; the others are kept, and go on next time.

@@ -57,7 +57,7 @@ def imbalance(
         source: folder of MNIST's files; by default the digits of scikit-learn.
         jobs: models trained at once; by default one for each two processors.
         settings: ``section.key=value``, laid over the configuration ``mad``.
-        overwrite: begin runs of other settings anew.
+        overwrite: discard runs made with other settings and start over.
 
     Returns:
         A row for each number of attributes.

@@ -83,7 +83,7 @@ def inversion(
         source: folder of MNIST's files; by default the digits of scikit-learn.
         jobs: models trained at once; by default one for each two processors.
         settings: ``section.key=value`` of training.
-        overwrite: begin runs of other settings anew.
+        overwrite: discard runs made with other settings and start over.
 
     Returns:
         A row for each model, modality and way: the mean cosine reached; mAP by digit, and the mean

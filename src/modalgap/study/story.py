@@ -79,7 +79,7 @@ def story(
         output: folder. What is there is not made again.
         settings: ``section.key=value``, laid over the configuration ``mad``.
         jobs: models trained at once; by default one for each two processors.
-        overwrite: begin anew what is of other settings.
+        overwrite: discard results made with other settings and start over.
 
     Raises:
         ModalgapError: something could not be made; what is there is kept.

@@ -81,7 +81,7 @@ def train(
         output: the folder of the run. The same call after a kill goes on from its newest
             checkpoint, and after the end reads what is there.
         settings: ``section.key=value``, laid over the configuration.
-        overwrite: begin anew where the folder holds a run of other settings.
+        overwrite: discard a run made with other settings and start over.
 
     Returns:
         The finished run. Its ``model`` folder is loaded by ``encode`` like any other.
