@@ -248,7 +248,7 @@ def test_blocks_of_queries_and_of_scores(monkeypatch: pytest.MonkeyPatch) -> Non
     lists = some_of(random, 1200, 50, 3)
     found = ranks(queries, gallery, relevant_of(lists))
     assert per_query(found) == counted(products(queries, gallery), lists)
-    monkeypatch.setattr(module, "CACHED", 700)  # 14 rows at a time
+    monkeypatch.setattr(module, "FEW", 1)  # sorted rather than counted
     monkeypatch.setattr(linalg, "BLOCK_BYTES", 1)
     again = ranks(queries, gallery, relevant_of(lists))
     assert np.array_equal(found.ranks, again.ranks)
