@@ -26,6 +26,7 @@ from modalgap.close import known as known_module
 from modalgap.close import verb as verb_module
 from modalgap.embeddings import Embeddings, Moments, Pair, moments, pair_moments
 from modalgap.embeddings.formats import files
+from modalgap.embeddings.pair import CHUNK
 
 with warnings.catch_warnings():  # a doc string of POT's warns when it is first compiled
     warnings.simplefilter("ignore")
@@ -770,9 +771,10 @@ def put(rows: Floats, row: int, value: float) -> Floats:
 
 def test_a_row_far_into_a_file_is_named() -> None:
     map_ = fit(Pair(*arrays(4500, 8)), "center")
-    for row in (2047, 2048, 4499):
+    rows = arrays(2 * CHUNK + 1, 8)[0]
+    for row in (CHUNK - 1, CHUNK, 2 * CHUNK):
         with refused(f"row {row} holds only zeros"):
-            map_.image(put(arrays(4500, 8)[0], row, 0))
+            map_.image(put(rows, row, 0))
 
 
 @pytest.mark.parametrize("name", MAPS)
@@ -861,7 +863,10 @@ def test_closed_rows_stay_closed_in_a_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", NO_MAPS)
 def test_what_is_no_map_is_not_fitted(name: str) -> None:
     assert CLOSERS[name].card.transductive
-    with refused(f"{name} is no map .* use modalgap.close.pair, '{name}'", errors.OptionError):
+    with refused(
+        f"{name} is transductive.* no map to fit; use modalgap.close.pair, '{name}'",
+        errors.OptionError,
+    ):
         fit(pair(), name)
 
 

@@ -18,6 +18,7 @@ import modalgap as mg
 from modalgap import errors
 from modalgap.embeddings import GROUPS, Embeddings, Pair, PairMoments, moments, pair_moments
 from modalgap.embeddings.moments import class_sums
+from modalgap.embeddings.pair import CHUNK
 from modalgap.embeddings.rows import FileRows, ShardedRows, torch_dtype
 
 Array = NDArray[Any]
@@ -223,10 +224,10 @@ def test_streaming_equals_memory(tmp_path: Path, kind: str, matched: str) -> Non
     same(streamed, held)
 
 
-@pytest.mark.parametrize("cuts", [(1,), (2047, 2048, 2049), (5, 1300, 2599)])
+@pytest.mark.parametrize("cuts", [(1,), (CHUNK - 1, CHUNK, CHUNK + 1), (5, 1300, 2599)])
 @pytest.mark.parametrize("matched", ["rows", "uneven"])
 def test_shards_equal_the_whole(tmp_path: Path, cuts: tuple[int, ...], matched: str) -> None:
-    pair, image, text = pair_of(matched, 2600)
+    pair, image, text = pair_of(matched, CHUNK + 100)
     parts = tuple(
         file_rows(tmp_path / str(i), part) for i, part in enumerate(np.split(image, cuts))
     )

@@ -20,6 +20,7 @@ from torch import Tensor
 import modalgap as mg
 from modalgap import atomic, errors
 from modalgap.embeddings.formats import files
+from modalgap.embeddings.pair import CHUNK
 from modalgap.embeddings.store import load_any
 
 SUFFIXES = (".npz", ".parquet", ".safetensors")
@@ -285,7 +286,7 @@ class TestTargets:
 class FailingRows:
     """Rows on a disk that fails, or a user who loses patience, in the middle of a save."""
 
-    shape = (5000, 3)
+    shape = (2 * CHUNK + 1, 3)
     dtype = torch.float32
     in_memory = False
 
