@@ -267,7 +267,7 @@ REFERENCES: dict[str, Callable[..., Sides]] = {
     "spectral": spectral,
 }
 ELSEWHERE = {"isoclip": "takes weights", "noise": "is random"}
-FREE_BASIS = {"cca", "pca_text", "spectral"}  # the sign of a direction says nothing
+FREE_BASIS = {name for name, closer in CLOSERS.items() if "free sign" in closer.card.traits}
 
 EVERY = ("pairs", "few", "uneven captions", "class prompts", "coco pairs")
 FULL = ("pairs", "five captions", "uneven captions")  # more matches than columns
@@ -683,11 +683,11 @@ def test_cards_and_doc_strings(method: str) -> None:
     closer = CLOSERS[method]
     card = closer.card
     assert closer.name == card.name == method
-    for text in (card.title, card.idea, card.equation, card.source, card.take_it, card.beware):
+    for text in (card.title, card.idea, card.equation, card.source, card.use_when, card.fails_when):
         assert text.strip() == text != ""
-    assert card.needs in {"nothing", "means", "rows", "pairs", "weights"}
-    assert card.moves in {"none", "both", "text", "the retrieved side"}
-    assert card.transductive == (closer.fit is None) == (closer.transform is not None)
+    assert set(card.needs) <= {"pairs", "weights"}
+    assert set(card.roles) <= {"image", "text", "retrieved"}
+    assert closer.transductive == (closer.fit is None) == (closer.transform is not None)
     assert card.title in closer.__doc__
     for name in closer.options:
         assert f"``{name}``" in closer.__doc__

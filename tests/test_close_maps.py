@@ -22,8 +22,8 @@ from reference.cases import Floats, two_cones, unit
 import modalgap as mg
 from modalgap import errors
 from modalgap.close import CLOSERS, AffineMap, Step, Transductive, close, fit
-from modalgap.close import known as known_module
-from modalgap.close import verb as verb_module
+from modalgap.close import base as base_module
+from modalgap.close import statistics as statistics_module
 from modalgap.embeddings import Embeddings, Moments, Pair, moments, pair_moments
 from modalgap.embeddings.formats import files
 from modalgap.embeddings.pair import CHUNK
@@ -34,10 +34,10 @@ with warnings.catch_warnings():  # a doc string of POT's warns when it is first 
 
 N, D = 80, 12
 MAPS = [name for name, closer in CLOSERS.items() if closer.fit is not None]
-ON_DATA = [name for name in MAPS if CLOSERS[name].card.needs != "weights"]
+ON_DATA = [name for name in MAPS if not CLOSERS[name].card.needed("weights")]
 NO_MAPS = [name for name in CLOSERS if name not in MAPS]
 OPTIONS: dict[str, dict[str, Any]] = {"isoclip": {"top": 2, "bottom": 1}}
-SIGNS = {"pca_text", "cca"}  # a direction may come out as its opposite
+SIGNS = {name for name in MAPS if "free sign" in CLOSERS[name].card.traits}
 ROLES = ("image", "text")
 
 Shown = dict[str, NDArray[np.float32]]
@@ -441,8 +441,10 @@ def test_a_row_equal_to_the_mean() -> None:
 
 # what a map is fitted from -------------------------------------------------------------------
 
-FROM_MEANS = {"none", "center", "shift", "drop_dims"}
-FROM_MOMENTS = FROM_MEANS | {"project", "standardize", "whiten", "pca_text"}
+READS = {name: CLOSERS[name].card.reads for name in ON_DATA}
+FROM_MEANS = {name for name, reads in READS.items() if reads in ("nothing", "means")}
+SUMS = ("nothing", "means", "variances", "covariances")
+FROM_MOMENTS = {name for name, reads in READS.items() if reads in SUMS}
 
 
 @pytest.mark.parametrize("name", ON_DATA)
@@ -567,19 +569,19 @@ def test_names_and_order_of_roles_do_not_matter(name: str) -> None:
     image, text = arrays()
     heard = made(name, Pair(Embeddings(image, "image"), Embeddings(text, "audio")))
     same({"image": heard.image(image), "text": heard(text, "audio")}, shown(plain(name)))
-    if CLOSERS[name].card.needs != "pairs":
+    if not CLOSERS[name].card.needed("pairs"):
         same(shown(fit({"text": text, "image": image}, name)), shown(plain(name)))
         same(shown(fit({"image": image, "text": text}, name)), shown(plain(name)))
 
 
 def test_covariances_of_many_rows_are_of_a_sample(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (verb_module, known_module):
+    for module in (base_module, statistics_module):
         monkeypatch.setattr(module, "CAP", 60)
     whole = Pair(*arrays(4500, 5))
     assert fit(whole, "procrustes").facts["pairs"] == 60
     assert fit(whole, "realign").facts["rows_behind_re_centring"] == 60
     rows = whole.image.unit().double().numpy()
-    sampled = known_module.Known("image", whole.image)
+    sampled = statistics_module.Statistics("image", whole.image)
     sampled.read(squares=False, keep=60, seed=0)
     assert sampled.rows_behind_covariance == 60
     where = [int(np.flatnonzero((rows == row).all(1))[0]) for row in sampled.sample.numpy()]
@@ -644,7 +646,7 @@ def test_maps_that_do_not_follow() -> None:
     assert set(only.then(plain("center")).roles) == {"image"}
 
 
-INVERTIBLE = {"none", "center", "project", "shift", "standardize", "whiten", "procrustes"}
+INVERTIBLE = {name for name in MAPS if "invertible" in CLOSERS[name].card.traits}
 
 
 @pytest.mark.parametrize("name", [name for name in MAPS if name != "ridge"])
@@ -862,7 +864,7 @@ def test_closed_rows_stay_closed_in_a_file(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", NO_MAPS)
 def test_what_is_no_map_is_not_fitted(name: str) -> None:
-    assert CLOSERS[name].card.transductive
+    assert CLOSERS[name].transductive
     with refused(
         f"{name} is transductive.* no map to fit; use modalgap.close.pair, '{name}'",
         errors.OptionError,
@@ -879,7 +881,7 @@ def test_closing_by_what_is_no_map(name: str) -> None:
         Embeddings(text, "text", provenance=told | {"closed": "before"}),
         np.arange(24) // 2,
     )
-    with pytest.warns(Transductive, match=f"{name} moves the rows given and no others"):
+    with pytest.warns(Transductive, match=f"{name} is transductive: it moves these rows"):
         closed = close(several, name, **SMALL.get(name, {}))
     for side in closed.sides:
         is_unit(side.unit())

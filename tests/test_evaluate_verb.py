@@ -455,7 +455,7 @@ def test_tasks_describe_themselves(name: str) -> None:
     for text in (task.card.title, task.card.question, task.card.idea, task.card.source):
         assert text.strip() == text != ""
     assert task.card.question.endswith("?")
-    assert task.card.needs
+    assert task.card.main
     assert task.card.question in task.__doc__
     documented = inspect.getdoc(task.run) or ""
     for option in task.options:

@@ -20,7 +20,7 @@ from commands import Run
 
 import modalgap as mg
 from modalgap import errors, losses
-from modalgap.close import CLOSERS, CORRECTIONS, CloserCard, Fitted, Step
+from modalgap.close import CLOSERS, CORRECTIONS, Fitted, Step
 from modalgap.evaluate import TASKS
 from modalgap.invert import METHODS
 from modalgap.losses import LOSSES
@@ -302,8 +302,7 @@ def test_a_measure_of_ones_own() -> None:
 
 
 def test_a_closer_a_task_and_a_correction_of_ones_own() -> None:
-    card = CloserCard(name="half", title="T", idea="I.", equation="", source="me", moves="text",
-                      needs="means", take_it="", beware="")  # fmt: skip
+    card = Card(name="half", title="T", idea="I.", source="me", roles=("text",), reads="means")
 
     def _half(evidence: Any, *, share: float = 0.5) -> Fitted:
         image, text = evidence.two
@@ -316,9 +315,7 @@ def test_a_closer_a_task_and_a_correction_of_ones_own() -> None:
     assert ours.method == "half"
     assert half(X, Y).fingerprint == mg.close(PAIR, half).fingerprint
     task = mg.evaluate.Task(
-        mg.evaluate.TaskCard(
-            name="ours", title="T", question="Q?", idea="I.", source="me", needs="", main=("n",)
-        ),
+        Card(name="ours", title="T", question="Q?", idea="I.", source="me", main=("n",)),
         lambda pair: mg.evaluate.Outcome({"n": mg.evaluate.Scores(np.arange(pair.image.n), None)}),
     )
     assert mg.evaluate(PAIR, only=[task])["ours.n"].value == 19.5
@@ -326,7 +323,7 @@ def test_a_closer_a_task_and_a_correction_of_ones_own() -> None:
     assert set(found.entries) == {"none", "half"}
     assert set(found["half"].values) >= {"ours.n", "retrieval.image_to_text_r1"}
     rule = mg.close.CorrectionRule(
-        mg.close.CorrectionCard(name="flat", title="T", idea="I.", equation="", source="me"),
+        Card(name="flat", title="T", idea="I.", source="me"),
         lambda gallery, _bank, *, by=1.0: {"bias": torch.full((len(gallery),), float(by))},
         lambda scores, learnt, _used: scores - learnt["bias"],
     )

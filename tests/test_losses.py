@@ -414,7 +414,7 @@ def test_card(name: str) -> None:
     card = loss.card
     assert loss.name == card.name == name
     assert name in DEFINITIONS
-    for said in (card.title, card.idea, card.equation, card.source, card.take_it, card.beware):
+    for said in (card.title, card.idea, card.equation, card.source, card.use_when, card.fails_when):
         assert said.strip() == said != ""
     assert card.equation.count("{") == card.equation.count("}")
     assert set(card.needs) <= {"views", "bias"}

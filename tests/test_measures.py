@@ -25,14 +25,17 @@ from modalgap.measure.classifier import folds, logistic
 from modalgap.measure.kendall_tau import tau_b
 from modalgap.measure.principal_angles import principal_angles_of
 
-NEED_LABELS = {"prediction_gini", "prediction_entropy"}
-NEED_FACTORS = {"moad_image", "moad_text"}
+NEED_LABELS, NEED_FACTORS = (
+    {
+        name
+        for each in MEASURES.values()
+        if need in each.card.needs
+        for name in each.names(("image", "text"))
+    }
+    for need in ("labels", "factors")
+)
 REFUSE_LABELS = {"nas", "infonce", "loss_landscape"}
-SAMPLED = {  # why it is not compared on long data
-    "separability": "draws 1,000 rows",
-    "kendall_tau": "draws 500 items",
-    "loss_landscape": "draws 2,000 pairs",
-}
+SAMPLED = {name for name, each in MEASURES.items() if "sampled" in each.card.traits}
 SLOW_DIRECTLY = {"itr", "tir", "tmr", "imr"}  # a sort of the whole pool for each query
 
 
@@ -64,7 +67,7 @@ def expected_names(name: str) -> set[str]:
 
 
 def compared(name: str) -> list[str]:
-    without = SLOW_DIRECTLY | set(SAMPLED) if name == "long" else set()
+    without = SLOW_DIRECTLY | SAMPLED if name == "long" else set()
     labels = {True: REFUSE_LABELS, False: NEED_LABELS}[name in ("class prompts", "coco prompts")]
     without = without | labels | (set() if name == "pairs" else NEED_FACTORS)
     return [each for each in direct.REFERENCES if each not in without]

@@ -51,9 +51,7 @@ class close:
     CORRECTIONS = _close.CORRECTIONS
     from modalgap.close import AffineMap as AffineMap
     from modalgap.close import Closer as Closer
-    from modalgap.close import CloserCard as CloserCard
     from modalgap.close import Correction as Correction
-    from modalgap.close import CorrectionCard as CorrectionCard
     from modalgap.close import CorrectionRule as CorrectionRule
     from modalgap.close import Evidence as Evidence
     from modalgap.close import Fitted as Fitted
@@ -151,7 +149,6 @@ class evaluate:
     from modalgap.evaluate import Outcome as Outcome
     from modalgap.evaluate import Scores as Scores
     from modalgap.evaluate import Task as Task
-    from modalgap.evaluate import TaskCard as TaskCard
     calibrate = _evaluate.calibrate
     calibration = _evaluate.calibration
     classify = staticmethod(_evaluate.classify)
@@ -191,7 +188,6 @@ class invert:
     METHODS = _invert.METHODS
     from modalgap.invert import Backbone as Backbone
     from modalgap.invert import Inversion as Inversion
-    from modalgap.invert import InversionCard as InversionCard
     from modalgap.invert import Inverted as Inverted
     caption_mixture = _invert.caption_mixture
     curve = staticmethod(_invert.curve)

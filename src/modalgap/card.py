@@ -1,15 +1,37 @@
 """Card: what every method says of itself.
 
-Command-line listings, the documentation tables and the report are generated from cards,
-so a method is described once, beside its code.
+Listings, documentation tables, report groups and the tests that run over a registry are derived
+from cards, so a method is described once, in its own file.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 Direction = Literal["lower", "higher", "neither"]
+Need = Literal[
+    "pairs",  # which rows match: captions of images
+    "labels",  # the class prompt of each row
+    "factors",  # names of attributes and their values for each row
+    "model",  # the model that made the embeddings
+    "patches",  # an image tower with patches in that model
+    "weights",  # the projection weights of the model
+    "bank",  # rows that the method learns from: queries, or embeddings of the other modality
+    "views",  # two augmented views of each image
+    "bias",  # a learnable bias of the logits
+    "modules",  # several models to train
+]
+Read = Literal["nothing", "means", "variances", "covariances", "rows", "pairs"]
+Role = Literal["image", "text", "retrieved", "modality", "other"]
+Trait = Literal[
+    "invertible",  # a map that can be undone
+    "free sign",  # its directions may come out as their opposites
+    "random",  # draws noise: needs a seed
+    "sampled",  # draws rows when there are many
+    "coordinates",  # depends on the axes of the space, so it changes under rotation
+    "order",  # depends on the order of the rows
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,28 +39,60 @@ class Card:
     """The description of one method.
 
     Attributes:
-        name: the name used in Python, on the command line and in JSON.
+        name: the name used in Python, on the command line and in files.
         title: a short name for people.
-        question: the question that it answers, as a user would ask it.
-        idea: one sentence on what is computed.
-        equation: the definition, in LaTeX.
+        idea: one sentence on what it does.
         source: paper and section.
-        direction: whether a lower or a higher value means a smaller gap or a healthier space.
+        question: the question that it answers, as a user would ask it.
+        equation: the definition, in LaTeX. x images, y texts, μ means, g = μ_x − μ_y.
+        group: the heading under which reports and tables list it.
+        needs: what the data or the call must provide beyond the vectors; a tuple inside means
+            that one of its members is enough.
+        reads: what it reads of the vectors: sums up to the means, variances or covariances, single
+            rows, or matched pairs of rows.
+        roles: the rows that it changes or measures: "image" and "text" for the first and second
+            modality, "retrieved" for the side that is searched, "modality" for each one by itself,
+            and "other" where that needs the other modality too. None: the pair as a whole.
+        direction: whether a lower or a higher value means a smaller gap or better embeddings.
         low, high: the range of the value; None is unbounded.
-        needs: what must be there beyond the vectors: "pairs", "labels", "factors", "classes".
-        interval: how the 95 % interval is made, or why there is none.
+        interval: how the 95 % interval is computed, or why there is none.
         unit: "" for a plain number, "°" for degrees.
+        main: the numbers that stand for the method in a leaderboard; {0} and {1} are the
+            modalities.
+        traits: properties that tests rely on.
+        use_when: when to choose it.
+        fails_when: its limits.
     """
 
     name: str
     title: str
-    question: str
     idea: str
-    equation: str
     source: str
-    direction: Direction
+    question: str = ""
+    equation: str = ""
+    group: str = ""
+    needs: tuple[Need | tuple[Need, ...], ...] = ()
+    reads: Read = "rows"
+    roles: tuple[Role, ...] = ()
+    direction: Direction = "neither"
     low: float | None = None
     high: float | None = None
-    needs: tuple[str, ...] = ()
-    interval: str
+    interval: str = ""
     unit: str = ""
+    main: tuple[str, ...] = ()
+    traits: tuple[Trait, ...] = ()
+    use_when: str = ""
+    fails_when: str = ""
+
+    def needed(self, need: Need) -> bool:
+        """Whether it cannot do without ``need``."""
+        return need in self.needs
+
+    @property
+    def requirements(self) -> str:
+        """What it needs, in words: "pairs or labels"; "" where the vectors are enough."""
+        said = [" or ".join([each] if isinstance(each, str) else each) for each in self.needs]
+        return ", ".join(said)
+
+
+NEEDS: tuple[Need, ...] = get_args(Need)

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
 from modalgap._lazy import readable
+from modalgap.card import Card
 from modalgap.errors import OptionError, quoted
 
 if TYPE_CHECKING:
@@ -24,19 +25,6 @@ else:
     Options = ParamSpec("Options")
 
 
-class Titled(Protocol):
-    """What every card says."""
-
-    @property
-    def name(self) -> str: ...  # noqa: D102
-    @property
-    def title(self) -> str: ...  # noqa: D102
-    @property
-    def idea(self) -> str: ...  # noqa: D102
-    @property
-    def source(self) -> str: ...  # noqa: D102
-
-
 class Method:
     """A card and a rule; the base of every kind of method.
 
@@ -47,7 +35,7 @@ class Method:
 
     kind: ClassVar[str]
     skip: ClassVar[int] = 1  # parameters of the rule that are no options
-    card: Any
+    card: Card
 
     def __post_init__(self) -> None:
         for name, value in (
@@ -69,7 +57,11 @@ class Method:
     @property
     def name(self) -> str:
         """The name on the card."""
-        return str(self.card.name)
+        return self.card.name
+
+    def names(self, modalities: Sequence[str]) -> tuple[str, ...]:  # noqa: ARG002
+        """The names under which its numbers appear."""
+        return (self.name,)
 
     @property
     def body(self) -> Callable[..., Any]:
@@ -113,10 +105,9 @@ class Method:
 def document(method: Method) -> str:
     """The text that ``help`` shows: what it does, equation, source, notes and options."""
     card = method.card
-    parts = [f"{card.title}. {getattr(card, 'question', '')}".strip(), card.idea]
-    equation = getattr(card, "equation", "")
-    if equation:
-        parts.append(f"Equation (LaTeX): {equation}")
+    parts = [f"{card.title}. {card.question}".strip(), card.idea]
+    if card.equation:
+        parts.append(f"Equation (LaTeX): {card.equation}")
     parts.append(f"Source: {card.source}")
     told = definition(method)
     if told:

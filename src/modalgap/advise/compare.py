@@ -335,7 +335,7 @@ def _ways(closers: list[str | Way], pair: Pair) -> list[Way]:
     """What to try, "none" first; everything that applies where nothing is named."""
     named = list(closers)
     if not named:
-        names = [name for name, closer in CLOSERS.items() if closer.card.needs != "weights"]
+        names = [name for name, closer in CLOSERS.items() if not closer.card.needed("weights")]
         names.insert(names.index("project") + 1, f"project:retrieved={pair.text.modality}")
         named = [*names, *(CORRECTIONS if pair.labels is None else ())]
     found = [each if isinstance(each, Way) else Way.parse(each) for each in (BASE, *named)]

@@ -11,16 +11,15 @@ import numpy as np
 
 from modalgap import checks
 from modalgap.close.affine import AffineMap
-from modalgap.close.base import Closer
+from modalgap.close.base import Closer, Transductive
 from modalgap.close.registry import CLOSERS
 from modalgap.close.scores import CORRECTIONS, correct
 from modalgap.close.scores.base import CorrectionRule
-from modalgap.close.verb import Transductive, close, fit
+from modalgap.close.verb import close, fit
 from modalgap.embeddings import Pair, pick_images
 from modalgap.errors import InputError, NotApplicable, OptionError, quoted
 from modalgap.evaluate.base import Outcome, Task
 from modalgap.evaluate.retrieval import retrieval, retrieve
-from modalgap.evaluate.verb import outcome
 from modalgap.modality import plural
 
 FEWEST = 10  # images in a part
@@ -141,7 +140,7 @@ class Closed:
         """Do a task on the judged part, with those of the options that are its own."""
         options = {name: value for name, value in options.items() if name in task.options}
         if not self.way.corrects:
-            return outcome(task, self.judged, options)
+            return task.outcome(self.judged, options)
         if task is not retrieval:
             raise NotApplicable(f"{self.way.name} corrects scores: it is for retrieval")
         assert isinstance(self.way.method, CorrectionRule)  # noqa: S101 - it corrects

@@ -100,7 +100,7 @@ def apply(
 ) -> None:
     """Close embeddings by a map; what does not fit in memory is closed as it is read."""
     from modalgap.atomic import check_target
-    from modalgap.close.files import load
+    from modalgap.close.affine import load
     from modalgap.embeddings.store import save
 
     check_target(output, overwrite=force)
@@ -166,8 +166,8 @@ def export(
 ) -> None:
     """Write a map as plain numbers (JSON) or as an ONNX file."""
     from modalgap.atomic import replacing
+    from modalgap.close.affine import load
     from modalgap.close.exports import to_json, to_onnx
-    from modalgap.close.files import load
 
     if form is None:
         form = Form.onnx if output is not None and output.suffix.lower() == ".onnx" else Form.json

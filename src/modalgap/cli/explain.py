@@ -7,27 +7,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from modalgap.cli.catalogue import SINGULAR, card, methods, plain
 from modalgap.errors import OptionError
 
 if TYPE_CHECKING:
     from modalgap.method import Method
 
 
-class Kind(StrEnum):
-    """What can be explained."""
-
-    measure = "measure"
-    closer = "closer"
-    task = "task"
-    loss = "loss"
-    correction = "correction"
-    inversion = "inversion"
+Kind = StrEnum("Kind", [(name, name) for name in SINGULAR])  # type: ignore[misc]
 
 
 def explain(
-    name: Annotated[
-        str, typer.Argument(help="A measure, closer, task, loss, correction or inversion.")
-    ],
+    name: Annotated[str, typer.Argument(help=f"Name of a {', '.join(SINGULAR)}.")],
     kind: Annotated[
         Kind | None,
         typer.Option(
@@ -52,36 +43,17 @@ def explain(
 
 def described(method: Method) -> dict[str, Any]:
     """All that is known of a method; plain JSON types."""
-    import dataclasses
-
     from modalgap.method import definition, option_notes
 
     return {
         "kind": method.kind,
         "name": method.name,
-        "card": _plain(dataclasses.asdict(method.card)),
+        "card": {key: value for key, value in card(method).items() if key != "options"},
         "definition": definition(method),
         "file": _file(method),
         "source": method.card.source,
-        "options": _plain(dict(method.options)),
+        "options": plain(dict(method.options)),
         "options_text": option_notes(method),
-    }
-
-
-def _registries() -> dict[Kind, dict[str, Method]]:
-    from modalgap.close import CLOSERS, CORRECTIONS
-    from modalgap.evaluate import TASKS
-    from modalgap.invert import METHODS
-    from modalgap.losses import LOSSES
-    from modalgap.measure import MEASURES
-
-    return {
-        Kind.measure: {**MEASURES},
-        Kind.closer: {**CLOSERS},
-        Kind.task: {**TASKS},
-        Kind.loss: {**LOSSES},
-        Kind.correction: {**CORRECTIONS},
-        Kind.inversion: {**METHODS},
     }
 
 
@@ -89,23 +61,20 @@ def _found(name: str, kind: Kind | None) -> Method:
     """The method of a name, of this kind if one is given."""
     from modalgap.measure.registry import measure_of
 
-    registries = _registries()
-    kinds = list(registries) if kind is None else [kind]
-    fitting = [each for each in kinds if name in registries[each]]
+    kinds = list(SINGULAR) if kind is None else [kind.value]
+    known = {each: methods(SINGULAR[each]) for each in kinds}
+    fitting = [each for each in kinds if name in known[each]]
     if len(fitting) > 1:
         said = " and a ".join(fitting)
         choices = " or ".join(f"--kind {each}" for each in fitting)
         raise OptionError(f"{name} is a {said}; choose with {choices}")
     if fitting:
-        return registries[fitting[0]][name]
-    alias = {"zeroshot": "zero_shot"}.get(name, name)
-    if alias in registries[Kind.task] and Kind.task in kinds:
-        return registries[Kind.task][alias]
-    behind = measure_of(name) if Kind.measure in kinds else None
+        return known[fitting[0]][name]
+    behind = measure_of(name) if "measure" in kinds else None
     if behind is not None:  # "cone_image", as results name it
         return behind
-    known = {each for which in kinds for each in registries[which]}
-    raise OptionError.unknown("method" if kind is None else kind.value, name, known)
+    every = {each for which in known.values() for each in which}
+    raise OptionError.unknown("method" if kind is None else kind.value, name, every)
 
 
 def _file(method: Method) -> str:
@@ -113,20 +82,11 @@ def _file(method: Method) -> str:
     return f"{method.body.__module__.replace('.', '/')}.py"
 
 
-def _plain(value: Any) -> Any:
-    """JSON types."""
-    if isinstance(value, dict):
-        return {name: _plain(each) for name, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(each) for each in value]
-    return value if isinstance(value, str | int | float | None) else repr(value)
-
-
 def _print(method: Method) -> None:
     from rich.console import Console
 
     about = described(method)
-    card = about["card"]
+    told = about["card"]
     console = Console(highlight=False, soft_wrap=True)
 
     def line(head: str, text: object) -> None:
@@ -135,11 +95,11 @@ def _print(method: Method) -> None:
             console.print(f"{head:<14}{said}", markup=False)
 
     line(method.kind, method.name)
-    line("title", card.pop("title"))
-    card.pop("name")
+    line("title", told.pop("title"))
+    told.pop("name")
     for head in ("question", "idea", "equation", "source"):
-        line(head, card.pop(head, ""))
-    for head, text in card.items():
+        line(head, told.pop(head, ""))
+    for head, text in told.items():
         line(head.replace("_", " "), text)
     line("file", about["file"])
     for head, text in (

@@ -386,7 +386,7 @@ def _refuse(method: str, model: str, asked: dict[str, Any]) -> None:
     check_running(seed=seed, **running)  # type: ignore[arg-type] # they have defaults
     encoder = load_model(model, seed=seed)
     media, text = encoder.modalities
-    modality, into = (text, media) if METHODS[method].card.takes == "text" else (media, text)
+    modality, into = (text, media) if METHODS[method].card.roles == ("text",) else (media, text)
     given = Given(
         encoder=encoder, device=torch.device("cpu"), dim=encoder.dim, modality=modality, into=into
     )

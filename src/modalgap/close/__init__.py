@@ -6,15 +6,13 @@ it; ``modalgap.close(pair, "center")`` does both at once, and so does
 """
 
 from modalgap._lazy import callable_package
-from modalgap.close.affine import AffineMap
-from modalgap.close.base import Closer, CloserCard, Fitted
+from modalgap.close.affine import AffineMap, load
+from modalgap.close.base import Closer, Fitted, Transductive
 from modalgap.close.cca import cca
 from modalgap.close.center import center
 from modalgap.close.drop_dims import drop_dims
 from modalgap.close.exports import faiss_views, to_json, to_onnx, to_torch
-from modalgap.close.files import load
 from modalgap.close.isoclip import isoclip
-from modalgap.close.known import Evidence
 from modalgap.close.noise import noise
 from modalgap.close.none import none
 from modalgap.close.pca_text import pca_text
@@ -23,7 +21,7 @@ from modalgap.close.project import project
 from modalgap.close.realign import realign
 from modalgap.close.registry import CLOSERS
 from modalgap.close.ridge import ridge
-from modalgap.close.scores import CORRECTIONS, Correction, CorrectionCard, CorrectionRule, correct
+from modalgap.close.scores import CORRECTIONS, Correction, CorrectionRule, correct
 from modalgap.close.scores.csls import csls
 from modalgap.close.scores.nnn import nnn
 from modalgap.close.scores.qbnorm import qbnorm
@@ -31,9 +29,10 @@ from modalgap.close.scores.sinkhorn import sinkhorn
 from modalgap.close.shift import shift
 from modalgap.close.spectral import spectral
 from modalgap.close.standardize import standardize
+from modalgap.close.statistics import Evidence
 from modalgap.close.step import Step
 from modalgap.close.transport import transport
-from modalgap.close.verb import Transductive, close, fit
+from modalgap.close.verb import close, fit
 from modalgap.close.whiten import whiten
 
 __all__ = [
@@ -41,9 +40,7 @@ __all__ = [
     "CORRECTIONS",
     "AffineMap",
     "Closer",
-    "CloserCard",
     "Correction",
-    "CorrectionCard",
     "CorrectionRule",
     "Evidence",
     "Fitted",

@@ -18,6 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from modalgap.arguments import checked
+from modalgap.close import files
 from modalgap.close.mapped import MappedRows
 from modalgap.close.step import Step, lengths
 from modalgap.embeddings import Embeddings, Pair
@@ -340,14 +341,29 @@ class AffineMap:
 
     def save(self, path: str | Path, *, overwrite: bool = False) -> Path:
         """Write the map as ``.safetensors``; see ``modalgap.close.load``."""
-        from modalgap.close.files import save
-
-        return save(self, path, overwrite=overwrite)
+        facts = {
+            "method": self.method,
+            "options": dict(self.options),
+            "dims": dict(self.dims),
+            "fitted_on": {role: dict(known) for role, known in self.fitted_on.items()},
+            "facts": dict(self.facts),
+        }
+        return files.write(path, self.roles, facts, overwrite=overwrite)
 
     def _known(self, role: str) -> str:
         if not isinstance(role, str) or role not in self.roles:
             raise OptionError.unknown("role of this map", str(role), self.roles)
         return role
+
+
+@checked
+def load(path: str | Path) -> AffineMap:
+    """Read a map that ``AffineMap.save`` wrote.
+
+    Raises:
+        FileError: no such file, no map, or one whose parts do not fit together.
+    """
+    return files.read(path, AffineMap)
 
 
 def _flat(vectors: Any) -> bool:

@@ -2,48 +2,32 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Concatenate, Generic
 
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from modalgap.close.affine import Steps
-from modalgap.close.known import Evidence
-from modalgap.embeddings import Pair
+from modalgap import checks
+from modalgap.arguments import plain
+from modalgap.card import Card
+from modalgap.close.affine import AffineMap, Steps
+from modalgap.close.statistics import CAP, Evidence
+from modalgap.embeddings import Embeddings, Moments, Pair, PairMoments
 from modalgap.embeddings.arrays import Rows, pair_of
-from modalgap.errors import OptionError, quoted
+from modalgap.errors import InputError, NotApplicable, OptionError, quoted
 from modalgap.method import Method, Options
 
 
-@dataclass(frozen=True, kw_only=True)
-class CloserCard:
-    """The description of one closer.
+class Transductive(UserWarning):
+    """This closer moves the rows that it is given, and cannot be applied to new ones."""
 
-    Attributes:
-        name: the name used in Python, on the command line and in files.
-        title: a short name for people.
-        idea: one sentence on what it does.
-        equation: the rule, in LaTeX; x images, y texts, g = μ_x − μ_y.
-        source: paper and section.
-        moves: which rows: "both", "text", "the retrieved side", "none".
-        needs: "means", "rows", "pairs" or "weights".
-        take_it: when it is the one to take.
-        beware: when it fails.
-        transductive: whether it is no map, so that new rows cannot be closed later.
-    """
 
-    name: str
-    title: str
-    idea: str
-    equation: str
-    source: str
-    moves: str
-    needs: str
-    take_it: str
-    beware: str
-    transductive: bool = False
+Fittable = (
+    Pair | PairMoments | Embeddings | Mapping[str, Embeddings | NDArray[Any] | Tensor | Moments]
+)
 
 
 @dataclass(frozen=True)
@@ -63,16 +47,12 @@ class Closer(Method, Generic[Options]):
         card: what the closer says of itself.
         fit: (Evidence, options) to ``Fitted``; None for a transductive closer.
         transform: (Pair, options) to a closed ``Pair``, for those.
-        squares: whether the pass must find the variance of each column.
-        sample: whether the pass must keep rows, for covariances.
     """
 
     kind: ClassVar[str] = "closer"
-    card: CloserCard
+    card: Card
     fit: Callable[Concatenate[Evidence, Options], Fitted] | None = None
     transform: Callable[Concatenate[Pair, Options], Pair] | None = None
-    squares: bool = False
-    sample: bool = False
 
     def __post_init__(self) -> None:
         if (self.fit is None) == (self.transform is None):
@@ -80,11 +60,72 @@ class Closer(Method, Generic[Options]):
         super().__post_init__()
 
     @property
+    def transductive(self) -> bool:
+        """Whether it cannot be applied to new rows."""
+        return self.fit is None
+
+    @property
     def body(self) -> Callable[..., Fitted] | Callable[..., Pair]:
         """The function that fits it, or moves a pair."""
         found = self.fit or self.transform
         assert found is not None  # noqa: S101 - as __post_init__ checks
         return found
+
+    def resolved(self, options: Mapping[str, Any]) -> dict[str, Any]:
+        """All options: those given, and the defaults of the others."""
+        self.check_options(options)
+        used = {**self.options, **{name: plain(value) for name, value in options.items()}}
+        if "seed" in used:
+            checks.whole("seed", used["seed"], 0)
+        return used
+
+    def fitted(self, data: Fittable, options: Mapping[str, Any]) -> AffineMap:
+        """The map of this closer, fitted to a sample; see ``modalgap.close.fit``."""
+        used = self.resolved(options)
+        if self.fit is None:
+            raise OptionError(
+                f"{self.name} is transductive: it cannot be applied to new data, so it has no map"
+                f" to fit; use modalgap.close(pair, {quoted(self.name)}), or modalgap close run"
+            )
+        weights = self.card.needed("weights")
+        if weights and not isinstance(data, Mapping):
+            raise InputError(
+                f"{self.name} needs projection weights: a mapping of 'image' and 'text' to"
+                f" (d, p) arrays, or --model"
+            )
+        evidence = Evidence(data, weights=weights)
+        reads = self.card.reads
+        keep = CAP if reads == "covariances" or reads == "rows" else 0
+        try:
+            evidence.read(squares=reads == "variances", keep=keep, seed=used.get("seed", 0))
+            rule: Callable[..., Fitted] = self.fit
+            found = rule(evidence, **used)
+        except NotApplicable as reason:
+            raise NotApplicable(f"{self.name}: {reason}") from None
+        return AffineMap(
+            dims=found.dims or {role: known.dim for role, known in evidence.roles.items()},
+            roles=found.roles,
+            method=self.name,
+            options=used,
+            fitted_on={role: known.identity for role, known in evidence.roles.items()},
+            facts=found.facts,
+        )
+
+    def closed(self, pair: Pair, options: Mapping[str, Any]) -> Pair:
+        """The pair, closed by this closer fitted on itself; see ``modalgap.close``."""
+        if self.transform is None:
+            return self.fitted(pair, options).apply(pair)
+        used = self.resolved(options)
+        warnings.warn(
+            f"{self.name} is transductive: it moves these rows and cannot be applied to new ones",
+            Transductive,
+            stacklevel=5,
+        )
+        try:
+            transform: Callable[..., Pair] = self.transform
+            return transform(pair, **used)
+        except NotApplicable as reason:
+            raise NotApplicable(f"{self.name}: {reason}") from None
 
     def __call__(
         self,
@@ -110,11 +151,9 @@ class Closer(Method, Generic[Options]):
         Returns:
             The pair, closed.
         """
-        from modalgap.close.verb import close
-
         if args:
             raise OptionError(f"options of {self.name} must be given by name; got {quoted(args)}")
         data = pair_of(
             self.name, pair, text, text_to_image=text_to_image, labels=labels, pairs=pairs
         )
-        return close(data, self, **options)
+        return self.closed(data, options)

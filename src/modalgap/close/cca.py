@@ -12,23 +12,26 @@ from __future__ import annotations
 import numpy as np
 
 from modalgap import checks, linalg
-from modalgap.close.base import Closer, CloserCard, Fitted
-from modalgap.close.known import Evidence
+from modalgap.card import Card
+from modalgap.close.base import Closer, Fitted
 from modalgap.close.shrink import check_shrinkage, shrunk
+from modalgap.close.statistics import Evidence
 from modalgap.close.step import Step
 from modalgap.close.whiten import inverse_root
 from modalgap.errors import NotApplicable
 
-CARD = CloserCard(
+CARD = Card(
     name="cca",
     title="Canonical correlations",
     idea="Projects both modalities on the directions in which matches correlate most.",
     equation=r"x \mapsto \operatorname{norm}(D_k^p U_k^\top \Sigma_x^{-1/2} (x - \mu_x))",
     source="Hotelling 1936; Gong et al. 2014, section 3",
-    moves="both",
-    needs="pairs",
-    take_it="Many pairs are at hand and fewer columns are welcome.",
-    beware="With few pairs correlations are high by chance; columns are lost.",
+    roles=("image", "text"),
+    needs=("pairs",),
+    reads="pairs",
+    traits=("free sign",),
+    use_when="Many pairs are at hand and fewer columns are welcome.",
+    fails_when="With few pairs correlations are high by chance; columns are lost.",
 )
 
 

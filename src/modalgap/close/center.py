@@ -10,20 +10,22 @@ Fails when: a role has few classes of rows: its mean is then content.
 
 from __future__ import annotations
 
-from modalgap.close.base import Closer, CloserCard, Fitted
-from modalgap.close.known import Evidence
+from modalgap.card import Card
+from modalgap.close.base import Closer, Fitted
+from modalgap.close.statistics import Evidence
 from modalgap.close.step import Step
 
-CARD = CloserCard(
+CARD = Card(
     name="center",
     title="Centring",
     idea="Subtracts the mean of its modality from each row, then normalises.",
     equation=r"e \mapsto \operatorname{norm}(e - \mu_{\text{role}})",
     source="I0T, arXiv 2412.14384; GR-CLIP, arXiv 2507.19054, section 4",
-    moves="both",
-    needs="means",
-    take_it="Mixed indexes, quantised indexes, noise: the first to try.",
-    beware="A mean of few rows, or of a set whose content is all alike, is content.",
+    roles=("image", "text"),
+    reads="means",
+    traits=("invertible",),
+    use_when="Mixed indexes, quantised indexes, noise: the first to try.",
+    fails_when="A mean of few rows, or of a set whose content is all alike, is content.",
 )
 
 

@@ -11,21 +11,22 @@ from __future__ import annotations
 import numpy as np
 
 from modalgap import checks
-from modalgap.close.base import Closer, CloserCard, Fitted
-from modalgap.close.known import Evidence
+from modalgap.card import Card
+from modalgap.close.base import Closer, Fitted
+from modalgap.close.statistics import Evidence
 from modalgap.close.step import Step
 from modalgap.errors import OptionError
 
-CARD = CloserCard(
+CARD = Card(
     name="drop_dims",
     title="Dropping columns",
     idea="Sets to zero the few columns in which the means differ most, then normalises.",
     equation=r"e \mapsto \operatorname{norm}(e \odot [\,j \notin \text{top-}k\,|g_j|\,])",
     source="Schrodi et al. 2025, section 3, figure 4c",
-    moves="both",
-    needs="means",
-    take_it="A few columns hold the gap, and nothing but a mask can be applied.",
-    beware="The rest of the gap stays.",
+    roles=("image", "text"),
+    reads="means",
+    use_when="A few columns hold the gap, and nothing but a mask can be applied.",
+    fails_when="The rest of the gap stays.",
 )
 
 

@@ -8,29 +8,36 @@ are normalised), fitted_on, facts.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save as to_bytes
 
 from modalgap._version import __version__
-from modalgap.arguments import checked
 from modalgap.atomic import check_target, replacing
-from modalgap.close.affine import AffineMap
 from modalgap.close.step import Step
 from modalgap.errors import FileError, InputError, OutputError, quoted
 
 FORMAT, VERSION = "modalgap.map", 1
+Made = TypeVar("Made")
 
 
-def save(map_: AffineMap, path: str | Path, *, overwrite: bool = False) -> Path:
+def write(
+    path: str | Path,
+    roles: Mapping[str, Sequence[Step]],
+    facts: Mapping[str, Any],
+    *,
+    overwrite: bool = False,
+) -> Path:
     """Write a map.
 
     Args:
-        map_: what ``fit`` gave.
         path: ends in .safetensors.
+        roles: role to its steps.
+        facts: everything else that the file holds; plain JSON types.
         overwrite: whether a file of that name may be replaced.
 
     Raises:
@@ -42,29 +49,26 @@ def save(map_: AffineMap, path: str | Path, *, overwrite: bool = False) -> Path:
     check_target(path, overwrite=overwrite)
     tensors = {
         f"{role}.{number}.{name}": np.ascontiguousarray(array, np.float64)
-        for role, steps in map_.roles.items()
+        for role, steps in roles.items()
         for number, step in enumerate(steps)
         for name, array in (("matrix", step.matrix), ("offset", step.offset))
         if array is not None
     }
-    told = {
-        "method": map_.method,
-        "options": dict(map_.options),
-        "dims": dict(map_.dims),
-        "steps": {role: [step.unit for step in steps] for role, steps in map_.roles.items()},
-        "fitted_on": {role: dict(known) for role, known in map_.fitted_on.items()},
-        "facts": dict(map_.facts),
-        "modalgap": __version__,
-    }
-    metadata = {"format": FORMAT, "version": str(VERSION), "map": json.dumps(told)}
+    units = {role: [step.unit for step in steps] for role, steps in roles.items()}
+    said = json.dumps({**facts, "steps": units, "modalgap": __version__})
+    metadata = {"format": FORMAT, "version": str(VERSION), "map": said}
     with replacing(path, overwrite=overwrite) as file:
         file.write(to_bytes(tensors, metadata))
     return path
 
 
-@checked
-def load(path: str | Path) -> AffineMap:
-    """Read a map that ``AffineMap.save`` wrote.
+def read(path: str | Path, make: Callable[..., Made]) -> Made:
+    """Read a map that ``write`` wrote.
+
+    Args:
+        path: the file.
+        make: called with ``roles`` and the facts; an InputError that it raises is a fault of the
+            file.
 
     Raises:
         FileError: no such file, no map, or one whose parts do not fit together.
@@ -88,9 +92,10 @@ def load(path: str | Path) -> AffineMap:
     except (SafetensorError, OSError, ValueError, TypeError, AttributeError, MemoryError) as error:
         raise FileError(f"{path}: cannot be read as safetensors ({error})") from error
     try:
-        map_ = _made(json.loads(metadata["map"]), tensors)
-        json.dumps([map_.method, *map_.roles], ensure_ascii=False).encode()  # no lone surrogates
-        return map_
+        parts = _parts(json.loads(metadata["map"]), tensors)
+        # no lone surrogates
+        json.dumps([parts["method"], *parts["roles"]], ensure_ascii=False).encode()
+        return make(**parts)
     except (KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
         reason = str(error) if isinstance(error, InputError) else "its parts do not fit together"
         raise FileError(f"{path}: {reason}") from error
@@ -102,7 +107,7 @@ def _path(path: str | Path) -> Path:
     return Path(path)
 
 
-def _made(told: Any, tensors: dict[str, np.ndarray[Any, Any]]) -> AffineMap:
+def _parts(told: Any, tensors: dict[str, np.ndarray[Any, Any]]) -> dict[str, Any]:
     roles, used = {}, set()
     for role, units in told["steps"].items():
         steps = []
@@ -132,11 +137,11 @@ def _made(told: Any, tensors: dict[str, np.ndarray[Any, Any]]) -> AffineMap:
     }
     if not isinstance(told["method"], str):
         raise TypeError(told["method"])
-    return AffineMap(
-        dims=dims,
-        roles=roles,
-        method=told["method"],
-        options=dict(told["options"]),
-        fitted_on=fitted,
-        facts=dict(told["facts"]),
-    )
+    return {
+        "dims": dims,
+        "roles": roles,
+        "method": told["method"],
+        "options": dict(told["options"]),
+        "fitted_on": fitted,
+        "facts": dict(told["facts"]),
+    }

@@ -12,12 +12,13 @@ Fails when: the last layer is no plain projection (attention pooling, a bias).
 from __future__ import annotations
 
 from modalgap import checks, linalg
-from modalgap.close.base import Closer, CloserCard, Fitted
-from modalgap.close.known import Evidence
+from modalgap.card import Card
+from modalgap.close.base import Closer, Fitted
+from modalgap.close.statistics import Evidence
 from modalgap.close.step import Step
 from modalgap.errors import InputError, NotApplicable, OptionError
 
-CARD = CloserCard(
+CARD = Card(
     name="isoclip",
     title="IsoCLIP",
     idea="Removes the directions that both projection heads together stretch most and least.",
@@ -26,10 +27,11 @@ CARD = CloserCard(
         r" x \mapsto \operatorname{norm}(W_x U_k U_k^\top W_x^+ x)"
     ),
     source="IsoCLIP, arXiv 2603.19862, section 4",
-    moves="both",
-    needs="weights",
-    take_it="Image-image search, with the weights of the model at hand.",
-    beware="How many directions to drop differs by model; cross-modal search loses.",
+    roles=("image", "text"),
+    needs=("weights",),
+    reads="nothing",
+    use_when="Image-image search, with the weights of the model at hand.",
+    fails_when="How many directions to drop differs by model; cross-modal search loses.",
 )
 
 

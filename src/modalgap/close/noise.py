@@ -10,21 +10,22 @@ import numpy as np
 import torch
 
 from modalgap import checks
-from modalgap.close.base import Closer, CloserCard
+from modalgap.card import Card
+from modalgap.close.base import Closer
 from modalgap.close.moved import moved
 from modalgap.embeddings import Pair
 
-CARD = CloserCard(
+CARD = Card(
     name="noise",
     title="Noise",
     idea="Adds Gaussian noise to texts (or images, or both), then normalises.",
     equation=r"y \mapsto \operatorname{norm}(y + \epsilon),\quad \epsilon \sim N(0, \sigma^2 I)",
     source="CapDec, arXiv 2211.00575, section 3.2",
-    moves="text",
-    needs="nothing",
-    take_it="As a control: a smaller gap is no merit by itself.",
-    beware="It destroys content as fast as it hides the gap.",
-    transductive=True,
+    roles=("text",),
+    reads="rows",
+    traits=("random",),
+    use_when="As a control: a smaller gap is no merit by itself.",
+    fails_when="It destroys content as fast as it hides the gap.",
 )
 
 

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from modalgap.close.base import Closer, CloserCard, Fitted
-from modalgap.close.known import Evidence
+from modalgap.card import Card
+from modalgap.close.base import Closer, Fitted
+from modalgap.close.statistics import Evidence
 
-CARD = CloserCard(
+CARD = Card(
     name="none",
     title="Nothing",
     idea="Leaves the unit rows as they are.",
     equation=r"e \mapsto e",
     source="the base line",
-    moves="none",
-    needs="nothing",
-    take_it="Exact search over one modality, zero-shot classification: often the best there is.",
-    beware="Mixed indexes favour one side, quantised ones lose recall.",
+    reads="nothing",
+    traits=("invertible",),
+    use_when="Exact search over one modality, zero-shot classification: often the best there is.",
+    fails_when="Mixed indexes favour one side, quantised ones lose recall.",
 )
 
 

@@ -12,20 +12,22 @@ from __future__ import annotations
 import numpy as np
 
 from modalgap import checks, linalg
-from modalgap.close.base import Closer, CloserCard, Fitted
-from modalgap.close.known import Evidence
+from modalgap.card import Card
+from modalgap.close.base import Closer, Fitted
+from modalgap.close.statistics import Evidence
 from modalgap.close.step import Step
 
-CARD = CloserCard(
+CARD = Card(
     name="pca_text",
     title="Directions of texts",
     idea="Projects both sides on the leading uncentred singular directions of the texts.",
     equation=r"e \mapsto \operatorname{norm}(V_k^\top e)",
     source="Herzog & Wang 2026, arXiv 2603.16100",
-    moves="both",
-    needs="rows",
-    take_it="Image-image search by class, with class names as texts.",
-    beware="Columns are lost; details that no text names go with them.",
+    roles=("image", "text"),
+    reads="covariances",
+    traits=("free sign",),
+    use_when="Image-image search by class, with class names as texts.",
+    fails_when="Columns are lost; details that no text names go with them.",
 )
 
 
@@ -47,4 +49,4 @@ def _fit(evidence: Evidence, *, k: int | None = None) -> Fitted:
     )
 
 
-pca_text = Closer(CARD, _fit, sample=True)
+pca_text = Closer(CARD, _fit)

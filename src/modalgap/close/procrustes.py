@@ -9,21 +9,24 @@ Fails when: fewer pairs than columns: the turn is then arbitrary in the directio
 from __future__ import annotations
 
 from modalgap import linalg
-from modalgap.close.base import Closer, CloserCard, Fitted
-from modalgap.close.known import Evidence
+from modalgap.card import Card
+from modalgap.close.base import Closer, Fitted
+from modalgap.close.statistics import Evidence
 from modalgap.close.step import Step
 from modalgap.errors import NotApplicable
 
-CARD = CloserCard(
+CARD = Card(
     name="procrustes",
     title="Procrustes",
     idea="Turns texts onto the images they match by the best orthogonal map, about the means.",
     equation=r"y \mapsto \operatorname{norm}(\mu_x + R (y - \mu_y)),\quad R = U V^\top",
     source="Schönemann 1966",
-    moves="text",
-    needs="pairs",
-    take_it="Pairs are at hand and the two modalities are turned against one another.",
-    beware="With fewer pairs than columns it learns those pairs by heart.",
+    roles=("text",),
+    needs=("pairs",),
+    reads="pairs",
+    traits=("invertible",),
+    use_when="Pairs are at hand and the two modalities are turned against one another.",
+    fails_when="With fewer pairs than columns it learns those pairs by heart.",
 )
 
 

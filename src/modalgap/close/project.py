@@ -19,8 +19,9 @@ import torch
 from torch import Tensor
 
 from modalgap import checks
-from modalgap.close.base import Closer, CloserCard, Fitted
-from modalgap.close.known import Evidence, Known
+from modalgap.card import Card
+from modalgap.close.base import Closer, Fitted
+from modalgap.close.statistics import Evidence, Statistics
 from modalgap.close.step import Step
 from modalgap.embeddings import Embeddings
 from modalgap.errors import NotApplicable
@@ -28,7 +29,7 @@ from modalgap.linalg import psd_eigh, top_directions
 
 QUERIES, ITEMS, TOP = 1000, 5000, 10  # of the sample whose rankings are compared
 
-CARD = CloserCard(
+CARD = Card(
     name="project",
     title="Projected shift",
     idea=(
@@ -37,10 +38,11 @@ CARD = CloserCard(
     ),
     equation=r"g' = g - V V^\top g,\quad y \mapsto \operatorname{norm}(y + \alpha g')",
     source="Chowers et al. 2026, section 4, equation 11",
-    moves="the retrieved side",
-    needs="rows",
-    take_it="Robustness to noise with (nearly) the same rankings, when leakage is low.",
-    beware="It closes only what does not leak; mixed indexes stay apart by the rest.",
+    roles=("retrieved",),
+    reads="covariances",
+    traits=("invertible",),
+    use_when="Robustness to noise with (nearly) the same rankings, when leakage is low.",
+    fails_when="It closes only what does not leak; mixed indexes stay apart by the rest.",
 )
 
 
@@ -87,7 +89,7 @@ def _fit(
     return Fitted({stored.role: (step,), asking.role: ()}, facts)
 
 
-def _changed(asking: Known, stored: Known, by: Tensor) -> dict[str, Any]:
+def _changed(asking: Statistics, stored: Statistics, by: Tensor) -> dict[str, Any]:
     """How many rankings of a sample change."""
     queries, items = _spread(asking.sample, QUERIES), _spread(stored.sample, ITEMS)
     k = min(TOP, len(items))
@@ -108,4 +110,4 @@ def _spread(rows: Tensor, most: int) -> Tensor:
     return rows[torch.linspace(0, len(rows) - 1, most).long()]
 
 
-project = Closer(CARD, _fit, sample=True)
+project = Closer(CARD, _fit)

@@ -11,12 +11,13 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from modalgap.close.base import Closer, CloserCard, Fitted
-from modalgap.close.known import Evidence
+from modalgap.card import Card
+from modalgap.close.base import Closer, Fitted
+from modalgap.close.statistics import Evidence
 from modalgap.close.step import Step
 from modalgap.errors import NotApplicable
 
-CARD = CloserCard(
+CARD = Card(
     name="realign",
     title="ReAlign",
     idea="Moves texts to the mean of the images, scales them to the images' spread, re-centres.",
@@ -25,10 +26,10 @@ CARD = CloserCard(
         r" y'' = \operatorname{norm}(y' - \mu' + \mu_x)"
     ),
     source="ReAlign, arXiv 2602.07026, section 4",
-    moves="text",
-    needs="rows",
-    take_it="Texts must stand in for images (training on text alone), images stay native.",
-    beware="Texts keep their own directions of variance; content along the gap is not spared.",
+    roles=("text",),
+    reads="rows",
+    use_when="Texts must stand in for images (training on text alone), images stay native.",
+    fails_when="Texts keep their own directions of variance; content along the gap is not spared.",
 )
 
 
@@ -46,4 +47,4 @@ def _fit(evidence: Evidence) -> Fitted:
     )
 
 
-realign = Closer(CARD, _fit, sample=True)
+realign = Closer(CARD, _fit)

@@ -11,21 +11,23 @@ from __future__ import annotations
 import numpy as np
 
 from modalgap import checks, linalg
-from modalgap.close.base import Closer, CloserCard, Fitted
-from modalgap.close.known import Evidence
+from modalgap.card import Card
+from modalgap.close.base import Closer, Fitted
+from modalgap.close.statistics import Evidence
 from modalgap.close.step import Step
 from modalgap.errors import NotApplicable, OptionError
 
-CARD = CloserCard(
+CARD = Card(
     name="ridge",
     title="Least squares",
     idea="Maps texts to the images they match by penalised least squares.",
     equation=r"y \mapsto \operatorname{norm}(\mu_x + A (y - \mu_y))",
     source="Hoerl & Kennard 1970",
-    moves="text",
-    needs="pairs",
-    take_it="Many pairs are at hand, and texts must stand in for images.",
-    beware="With few pairs it learns them by heart, or gives little more than the mean image.",
+    roles=("text",),
+    needs=("pairs",),
+    reads="pairs",
+    use_when="Many pairs are at hand, and texts must stand in for images.",
+    fails_when="With few pairs it learns them by heart, or gives little more than the mean image.",
 )
 
 

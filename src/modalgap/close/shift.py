@@ -13,12 +13,13 @@ from __future__ import annotations
 import numpy as np
 
 from modalgap import checks
-from modalgap.close.base import Closer, CloserCard, Fitted
-from modalgap.close.known import Evidence
+from modalgap.card import Card
+from modalgap.close.base import Closer, Fitted
+from modalgap.close.statistics import Evidence
 from modalgap.close.step import Step
 from modalgap.errors import NotApplicable
 
-CARD = CloserCard(
+CARD = Card(
     name="shift",
     title="Shift along the gap",
     idea="Moves images against the gap vector and texts along it, then normalises.",
@@ -27,10 +28,11 @@ CARD = CloserCard(
         r" y \mapsto \operatorname{norm}(y + \tfrac{\alpha}{2} g)"
     ),
     source="Liang et al. 2022, section 4",
-    moves="both",
-    needs="means",
-    take_it="To repeat the experiment of the paper, or to draw accuracy against the gap.",
-    beware="At a closed gap it often loses much accuracy, through class bias.",
+    roles=("image", "text"),
+    reads="means",
+    traits=("invertible",),
+    use_when="To repeat the experiment of the paper, or to draw accuracy against the gap.",
+    fails_when="At a closed gap it often loses much accuracy, through class bias.",
 )
 
 

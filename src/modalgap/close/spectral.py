@@ -10,21 +10,22 @@ Transductive: new rows have no place. Reported to hurt retrieval.
 from __future__ import annotations
 
 from modalgap import checks, linalg
-from modalgap.close.base import Closer, CloserCard
+from modalgap.card import Card
+from modalgap.close.base import Closer
 from modalgap.close.moved import moved
 from modalgap.embeddings import Pair
 
-CARD = CloserCard(
+CARD = Card(
     name="spectral",
     title="Spectral embedding",
     idea="Replaces all rows by eigenvectors of the Laplacian of the image-text similarity graph.",
     equation=r"D^{-1} A v = (1 - \lambda) v",
     source="Fill the Gap, arXiv 2505.03703, section 4",
-    moves="both",
-    needs="rows",
-    take_it="To study one fixed set.",
-    beware="Transductive; content is lost with it, and retrieval suffers.",
-    transductive=True,
+    roles=("image", "text"),
+    reads="rows",
+    traits=("free sign",),
+    use_when="To study one fixed set.",
+    fails_when="Transductive; content is lost with it, and retrieval suffers.",
 )
 
 

@@ -12,21 +12,23 @@ from __future__ import annotations
 import numpy as np
 
 from modalgap import checks
-from modalgap.close.base import Closer, CloserCard, Fitted
-from modalgap.close.known import Evidence, Known
+from modalgap.card import Card
+from modalgap.close.base import Closer, Fitted
+from modalgap.close.statistics import Evidence, Statistics
 from modalgap.close.step import Floats, Step
 from modalgap.errors import NotApplicable
 
-CARD = CloserCard(
+CARD = Card(
     name="standardize",
     title="Standardising",
     idea="Subtracts the mean of each column and divides by its spread, then normalises.",
     equation=r"e \mapsto \operatorname{norm}((e - \mu) / \sigma)",
     source="I0T, arXiv 2412.14384; TOMCap, arXiv 2512.04309",
-    moves="both",
-    needs="rows",
-    take_it="Few columns hold most of the gap or the variance; indexes of few bits a column.",
-    beware="Columns of little variance are mostly noise, and are made as loud as the others.",
+    roles=("image", "text"),
+    reads="variances",
+    traits=("invertible",),
+    use_when="Few columns hold most of the gap or the variance; indexes of few bits a column.",
+    fails_when="Columns of little variance are mostly noise, and are made as loud as the others.",
 )
 
 
@@ -55,7 +57,7 @@ def _fit(evidence: Evidence, *, to: str | None = None) -> Fitted:
     return Fitted(roles, facts)
 
 
-def _spread(known: Known) -> Floats:
+def _spread(known: Statistics) -> Floats:
     """σ of each column; 0 where it is rounding only."""
     spread = np.sqrt(known.variance)
     spread[spread < 1e-6] = 0.0
@@ -69,4 +71,4 @@ def _scaled(mean: Floats, spread: Floats) -> Step:
     return Step(inverse, -mean * inverse)
 
 
-standardize = Closer(CARD, _fit, squares=True)
+standardize = Closer(CARD, _fit)

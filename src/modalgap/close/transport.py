@@ -14,7 +14,8 @@ import numpy as np
 import torch
 
 from modalgap import checks
-from modalgap.close.base import Closer, CloserCard
+from modalgap.card import Card
+from modalgap.close.base import Closer
 from modalgap.close.moved import moved
 from modalgap.embeddings import Pair
 from modalgap.errors import NotApplicable
@@ -22,17 +23,16 @@ from modalgap.extras import library
 
 LARGEST = 5000  # rows a side: the plan is dense
 
-CARD = CloserCard(
+CARD = Card(
     name="transport",
     title="Optimal transport",
     idea="Carries each text to a mean of the images that optimal transport assigns to it.",
     equation=r"y_j \mapsto \operatorname{norm}(m \textstyle\sum_i \gamma_{ij} x_i)",
     source="Fill the Gap, arXiv 2505.03703, section 4",
-    moves="text",
-    needs="rows",
-    take_it="To study one fixed set.",
-    beware="Transductive; needs `pip install modalgap[transport]`; content is lost with it.",
-    transductive=True,
+    roles=("text",),
+    reads="rows",
+    use_when="To study one fixed set.",
+    fails_when="Transductive; needs `pip install modalgap[transport]`; content is lost with it.",
 )
 
 

@@ -11,21 +11,23 @@ from __future__ import annotations
 import numpy as np
 
 from modalgap import linalg
-from modalgap.close.base import Closer, CloserCard, Fitted
-from modalgap.close.known import Evidence
+from modalgap.card import Card
+from modalgap.close.base import Closer, Fitted
 from modalgap.close.shrink import check_shrinkage, shrunk
+from modalgap.close.statistics import Evidence
 from modalgap.close.step import Floats, Step
 
-CARD = CloserCard(
+CARD = Card(
     name="whiten",
     title="Whitening",
     idea="Centres each modality and gives all directions the same variance, then normalises.",
     equation=r"e \mapsto \operatorname{norm}(\Sigma_\rho^{-1/2} (e - \mu))",
     source="Kessy et al. 2018; shrinkage: Chen et al. 2010",
-    moves="both",
-    needs="rows",
-    take_it="Many rows to fit on, and content spread over many weak directions.",
-    beware="With few rows a strong shrinkage makes it almost centring.",
+    roles=("image", "text"),
+    reads="covariances",
+    traits=("invertible",),
+    use_when="Many rows to fit on, and content spread over many weak directions.",
+    fails_when="With few rows a strong shrinkage makes it almost centring.",
 )
 
 
@@ -49,4 +51,4 @@ def inverse_root(matrix: Floats) -> Floats:
     return found
 
 
-whiten = Closer(CARD, _fit, sample=True)
+whiten = Closer(CARD, _fit)

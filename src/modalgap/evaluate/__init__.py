@@ -6,7 +6,7 @@ Queries from one set of embeddings are asked of another by ``search`` and ``clas
 """
 
 from modalgap._lazy import callable_package
-from modalgap.evaluate.base import Outcome, Scores, Task, TaskCard
+from modalgap.evaluate.base import Outcome, Scores, Task
 from modalgap.evaluate.calibration import Calibration, calibrate, calibration
 from modalgap.evaluate.clustering import clustering
 from modalgap.evaluate.fairness import fairness
@@ -28,7 +28,6 @@ __all__ = [
     "Outcome",
     "Scores",
     "Task",
-    "TaskCard",
     "calibrate",
     "calibration",
     "classify",

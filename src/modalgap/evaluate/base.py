@@ -15,11 +15,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from modalgap.arguments import checked
-from modalgap.embeddings import Pair
+from modalgap.arguments import checked, plain
+from modalgap.card import Card
+from modalgap.embeddings import Embeddings, Pair, joined
 from modalgap.embeddings.arrays import Rows, pair_of
-from modalgap.errors import OptionError, quoted
+from modalgap.embeddings.pick import pick as rows_at
+from modalgap.errors import NotApplicable, OptionError, quoted
 from modalgap.method import Method, Options
+from modalgap.modality import spoken
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -143,30 +146,6 @@ class Outcome:
     details: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, kw_only=True)
-class TaskCard:
-    """The description of one task.
-
-    Attributes:
-        name: the name used in Python, on the command line and in JSON.
-        title: a short name for people.
-        question: the question that it answers, as a user would ask it.
-        idea: how it is answered.
-        source: where it is defined.
-        needs: what must be there beyond the vectors: "pairs", "labels", "factors" …
-        main: the numbers that stand for the task in a leaderboard, where it has them; {0} and {1}
-            are the modalities.
-    """
-
-    name: str
-    title: str
-    question: str
-    idea: str
-    source: str
-    needs: str
-    main: tuple[str, ...]
-
-
 @dataclass(frozen=True, repr=False)
 class Task(Method, Generic[Options]):
     """A card, and how to do it.
@@ -177,7 +156,7 @@ class Task(Method, Generic[Options]):
     """
 
     kind: ClassVar[str] = "task"
-    card: TaskCard
+    card: Card
     run: Callable[Concatenate[Pair, Options], Outcome]
 
     @property
@@ -188,6 +167,20 @@ class Task(Method, Generic[Options]):
     def main(self, modalities: Sequence[str]) -> tuple[str, ...]:
         """The numbers that stand for the task, of these two modalities."""
         return tuple(form.format(*modalities) for form in self.card.main)
+
+    def outcome(self, pair: Pair, options: Mapping[str, Any]) -> Outcome:
+        """Do the task on a pair, each item once; what is refused says the task's name.
+
+        Options of other tasks are ignored.
+        """
+        self.check_options(options, "seed")
+        own = {name: plain(value) for name, value in options.items() if name in self.options}
+        run: Callable[..., Outcome] = self.run
+        try:
+            return run(pair, **own)
+        except NotApplicable as reason:
+            said = spoken(str(reason), [side.modality for side in pair.sides])
+            raise NotApplicable(f"{self.name}: {said}") from None
 
     def __call__(
         self,
@@ -216,13 +209,26 @@ class Task(Method, Generic[Options]):
             OptionError: an unknown option, or a value that it cannot take.
             NotApplicable: the pair lacks what the task needs.
         """
-        from modalgap.evaluate.verb import outcome, without_repeats
-
         if args:
             raise OptionError(f"options of {self.name} must be given by name; got {quoted(args)}")
         pair = pair_of(
             self.name, data, text, text_to_image=text_to_image, labels=labels, pairs=pairs
         )
         distinct, own, repeats = without_repeats(pair, options)
-        found = outcome(self, distinct, own)
+        found = self.outcome(distinct, own)
         return Outcome(found.scores, {**found.details, **repeats})
+
+
+def without_repeats(
+    pair: Pair, options: Mapping[str, Any]
+) -> tuple[Pair, dict[str, Any], dict[str, Any]]:
+    """The pair with each item once, options that fit it, and what a result says of it."""
+    found = joined(pair)
+    options = dict(options)
+    rows = found.rows.get(pair.text.modality)
+    if rows is not None and options.get("other_text") is not None:
+        other = options["other_text"]
+        other = other if isinstance(other, Embeddings) else Embeddings(other, pair.text.modality)
+        if other.n == pair.text.n:  # else the task says what it must be
+            options["other_text"] = rows_at(other, rows)
+    return found.pair, options, found.about()

@@ -19,22 +19,23 @@ from numpy.typing import ArrayLike, NDArray
 
 from modalgap import checks
 from modalgap.arguments import checked
+from modalgap.card import Card
 from modalgap.embeddings import Pair
 from modalgap.embeddings.arrays import takes_pair
 from modalgap.errors import InputError, NotApplicable, OptionError, quoted
-from modalgap.evaluate.base import Floats, Ints, Outcome, Scores, Task, TaskCard
+from modalgap.evaluate.base import Floats, Ints, Outcome, Scores, Task
 from modalgap.evaluate.within import classes, count
 
 BINS = 15
 MANY = 20  # classes
 
-CARD = TaskCard(
+CARD = Card(
     name="calibration",
     title="Calibration",
     question="What cosine means that two things match?",
     idea="Score to probability of a match, fitted on one half and judged on the other.",
     source="Platt 1999; Zadrozny & Elkan 2002; expected calibration error: Naeini et al. 2015",
-    needs="pairs, or labels",
+    needs=(("pairs", "labels"),),
     main=("{0}_{1}_ece_isotonic",),
 )
 

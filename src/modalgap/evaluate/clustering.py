@@ -14,17 +14,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modalgap import checks
+from modalgap.card import Card
 from modalgap.embeddings import Pair
-from modalgap.evaluate.base import Floats, Outcome, Scores, Task, TaskCard
+from modalgap.evaluate.base import Floats, Outcome, Scores, Task
 from modalgap.evaluate.within import classes, count
 
-CARD = TaskCard(
+CARD = Card(
     name="clustering",
     title="Clustering",
     question="Do clusters follow the content, or the modality?",
     idea="V-measure of k-means against modalities (both pooled) and, with labels, classes.",
     source="Rosenberg & Hirschberg 2007; ModGap, arXiv 2601.18525",
-    needs="nothing; classes with labels or a factor",
     main=("modality_v",),
 )
 

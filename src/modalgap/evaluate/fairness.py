@@ -14,18 +14,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modalgap import checks
+from modalgap.card import Card
 from modalgap.embeddings import Pair
 from modalgap.errors import OptionError, quoted
-from modalgap.evaluate.base import Floats, Outcome, Scores, Task, TaskCard
+from modalgap.evaluate.base import Floats, Outcome, Scores, Task
 from modalgap.evaluate.perturb import exact
 
-CARD = TaskCard(
+CARD = Card(
     name="fairness",
     title="Fairness",
     question="How often does each group get a harmful prediction?",
     idea="Share of each group's images whose nearest prompt is one of the harmful ones.",
     source="Radford et al. 2021, section 7.1; Liang et al. 2022, table 2",
-    needs="a group of each image, and which class prompts are harmful",
+    needs=("factors", "labels"),
     main=("largest_difference", "accuracy"),
 )
 

@@ -22,9 +22,10 @@ import torch
 from torch import Tensor
 
 from modalgap import checks
+from modalgap.card import Card
 from modalgap.embeddings import Pair
 from modalgap.errors import OptionError, quoted
-from modalgap.evaluate.base import Floats, Ints, Outcome, Scores, Task, TaskCard
+from modalgap.evaluate.base import Floats, Ints, Outcome, Scores, Task
 from modalgap.evaluate.ranks import Ranks, Relevant, block_ranks
 from modalgap.linalg import blocks
 from modalgap.modality import several
@@ -33,13 +34,13 @@ from modalgap.progress import progress
 IMAGE, TEXT, FUSED = 0, 1, 2
 RATIOS = (0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0)
 
-CARD = TaskCard(
+CARD = Card(
     name="mixed",
     title="Mixed-modality search",
     question="In one index of images and texts, does the right item come first whatever it is?",
     idea="NDCG@10 of queries for one item among images, texts and fused documents.",
     source="MixBench, arXiv 2507.19054",
-    needs="pairs",
+    needs=("pairs",),
     main=("{1}_ndcg10", "{0}_ndcg10"),
 )
 

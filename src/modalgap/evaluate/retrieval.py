@@ -13,19 +13,20 @@ import numpy as np
 from torch import Tensor
 
 from modalgap import checks
+from modalgap.card import Card
 from modalgap.embeddings import Pair
-from modalgap.evaluate.base import Ints, Outcome, Scores, Task, TaskCard, median
+from modalgap.evaluate.base import Ints, Outcome, Scores, Task, median
 from modalgap.evaluate.ranks import Ranks, Relevant, ranks
 
 Correct = Callable[[Tensor], Tensor] | None
 
-CARD = TaskCard(
+CARD = Card(
     name="retrieval",
     title="Cross-modal retrieval",
     question="Do images find their captions, and captions their images?",
     idea="Recall at k, median rank and mean average precision, both ways, over the whole gallery.",
     source="Karpathy & Fei-Fei 2015, section 4.2",
-    needs="pairs",
+    needs=("pairs",),
     main=("{0}_to_{1}_r1", "{1}_to_{0}_r1"),
 )
 

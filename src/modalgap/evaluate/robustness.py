@@ -15,10 +15,11 @@ import numpy as np
 import torch
 
 from modalgap import checks
+from modalgap.card import Card
 from modalgap.embeddings import Embeddings, Pair
 from modalgap.errors import InputError, NotApplicable, OptionError, quoted
 from modalgap.evaluate import perturb
-from modalgap.evaluate.base import Ints, Outcome, Scores, Task, TaskCard
+from modalgap.evaluate.base import Ints, Outcome, Scores, Task
 from modalgap.evaluate.flip import flip_probability
 
 FAISS = ("sq8", "sq4", "sq4_uniform", "pq4", "ivf_pq4", "hnsw", "rabitq")
@@ -26,13 +27,13 @@ SIGMAS = (0.005, 0.01, 0.02, 0.05, 0.1)
 BINS = (256, 64, 32, 16)
 FEW = 200  # queries behind the expected flip rate
 
-CARD = TaskCard(
+CARD = Card(
     name="robustness",
     title="Robustness",
     question="Do answers survive noise, few bits, a compressing index?",
     idea="Share of answers that stay the same, and that are right, under each perturbation.",
     source="Chowers et al. 2026, section 3.3",
-    needs="pairs or labels; faiss for its indexes",
+    needs=(("pairs", "labels"),),
     main=(
         "gaussian_0.02_accuracy",
         "int4_accuracy",

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 
 from modalgap import checks
-from modalgap.arguments import plain
-from modalgap.embeddings import Embeddings, Pair, describe_input, joined
+from modalgap.embeddings import Pair, describe_input
 from modalgap.embeddings.arrays import takes_pair
-from modalgap.embeddings.pick import pick as rows_at
 from modalgap.errors import NotApplicable, OptionError, quoted
-from modalgap.evaluate.base import Outcome, Task
+from modalgap.evaluate.base import Outcome, Task, without_repeats
 from modalgap.evaluate.registry import TASKS
 from modalgap.method import pick
-from modalgap.modality import spoken
 from modalgap.result import Result, Value, versions
 
 Only = str | Task | Iterable[str | Task] | None
@@ -55,7 +52,7 @@ def evaluate(pair: Pair, /, only: Only = None, *, seed: int = 0, **options: Any)
     for task in wanted:
         own = {name: value for name, value in options.items() if name in task.options}
         try:
-            found = outcome(task, distinct, {**own, "seed": seed})
+            found = task.outcome(distinct, {**own, "seed": seed})
         except NotApplicable as reason:
             if only is not None:
                 raise
@@ -63,21 +60,6 @@ def evaluate(pair: Pair, /, only: Only = None, *, seed: int = 0, **options: Any)
             continue
         values |= as_values(task, found, {**task.options, **own}, seed)
     return Result(values, skipped, describe_input(pair) | repeats, versions())
-
-
-def without_repeats(
-    pair: Pair, options: Mapping[str, Any]
-) -> tuple[Pair, dict[str, Any], dict[str, Any]]:
-    """The pair with each item once, options that fit it, and what a result says of it."""
-    found = joined(pair)
-    options = dict(options)
-    rows = found.rows.get(pair.text.modality)
-    if rows is not None and options.get("other_text") is not None:
-        other = options["other_text"]
-        other = other if isinstance(other, Embeddings) else Embeddings(other, pair.text.modality)
-        if other.n == pair.text.n:  # else the task says what it must be
-            options["other_text"] = rows_at(other, rows)
-    return found.pair, options, found.about()
 
 
 def check_options(
@@ -99,18 +81,6 @@ def check_options(
             )
         if name not in known:
             raise OptionError.unknown("option", name, known)
-
-
-def outcome(task: Task, pair: Pair, options: Mapping[str, Any]) -> Outcome:
-    """Do one task; its reasons carry its name."""
-    task.check_options(options, "seed")
-    own = {name: plain(value) for name, value in options.items() if name in task.options}
-    run: Callable[..., Outcome] = task.run
-    try:
-        return run(pair, **own)
-    except NotApplicable as reason:
-        said = spoken(str(reason), [side.modality for side in pair.sides])
-        raise NotApplicable(f"{task.name}: {said}") from None
 
 
 def as_values(

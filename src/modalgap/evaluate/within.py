@@ -10,19 +10,20 @@ from __future__ import annotations
 
 import numpy as np
 
+from modalgap.card import Card
 from modalgap.embeddings import Embeddings, Pair
 from modalgap.embeddings.matching import only_match
 from modalgap.errors import NotApplicable, OptionError, quoted
-from modalgap.evaluate.base import Ints, Outcome, Scores, Task, TaskCard
+from modalgap.evaluate.base import Ints, Outcome, Scores, Task
 from modalgap.evaluate.ranks import Relevant, ranks
 
-CARD = TaskCard(
+CARD = Card(
     name="within",
     title="Retrieval within a modality",
     question="Do images find images of their class, and texts texts of theirs?",
     idea="mAP, mAP@R, R-precision and R@1 of each row among the others of its modality.",
     source="Mistretta et al. 2025, section 4; mAP@R: Musgrave et al. 2020",
-    needs="labels, a factor, several captions per image, or images that share captions",
+    needs=(("labels", "factors", "pairs"),),
     main=("map",),
 )
 

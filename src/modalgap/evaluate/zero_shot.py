@@ -12,19 +12,20 @@ import torch
 from numpy.typing import NDArray
 
 from modalgap import checks
+from modalgap.card import Card
 from modalgap.counts import gini, normalised_entropy
 from modalgap.embeddings import Pair
-from modalgap.evaluate.base import Floats, Outcome, Scores, Statistic, Task, TaskCard
+from modalgap.evaluate.base import Floats, Outcome, Scores, Statistic, Task
 from modalgap.evaluate.ranks import Relevant, ranks
 from modalgap.linalg import blocks
 
-CARD = TaskCard(
+CARD = Card(
     name="zero_shot",
     title="Zero-shot classification",
     question="Is the nearest class prompt the right one?",
     idea="Top-1, top-5, mean per class; Gini and entropy of the predictions beside the labels'.",
     source="Radford et al. 2021, section 3.1; Sato et al. 2026, arXiv 2609.01103",
-    needs="labels",
+    needs=("labels",),
     main=("top1", "gini"),
 )
 

@@ -5,7 +5,7 @@ function: ``modalgap.invert.oti(images, model)``. One way a file; ``METHODS`` li
 """
 
 from modalgap._lazy import callable_package
-from modalgap.invert.base import Inversion, InversionCard
+from modalgap.invert.base import Inversion
 from modalgap.invert.caption_mixture import caption_mixture
 from modalgap.invert.curve import curve
 from modalgap.invert.gap_shift import gap_shift
@@ -23,7 +23,6 @@ __all__ = [
     "METHODS",
     "Backbone",
     "Inversion",
-    "InversionCard",
     "Inverted",
     "caption_mixture",
     "curve",

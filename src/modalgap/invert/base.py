@@ -1,16 +1,17 @@
-"""What a way of inverting is: a card, and a rule that makes an inverter."""
+"""What an inversion method is: a card, and a rule that makes an inverter."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import torch
 from torch import Tensor
 
 from modalgap.arguments import plain
+from modalgap.card import Card
 from modalgap.embeddings import Embeddings, Pair
 from modalgap.encode import Encoder
 from modalgap.method import Method
@@ -20,33 +21,6 @@ if TYPE_CHECKING:
 
 Advance = Callable[[int], None]
 PARTS = ("features", "cosines", "vectors", "losses", "steps")  # of ``Done``
-
-
-@dataclass(frozen=True, kw_only=True)
-class InversionCard:
-    """The description of one way of inverting.
-
-    Attributes:
-        name: the name used in Python, on the command line and in files.
-        title: a short name for people.
-        idea: one sentence on what it does.
-        equation: the rule, in LaTeX.
-        source: paper and section.
-        takes: whose features it carries across: "media" (images), "text", or "either".
-        needs: "a model", or what stands in for one.
-        take_it: when it is the one to take.
-        beware: when it fails.
-    """
-
-    name: str
-    title: str
-    idea: str
-    equation: str
-    source: str
-    takes: Literal["media", "text", "either"]
-    needs: str
-    take_it: str
-    beware: str
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -141,7 +115,7 @@ class Inversion(Method):
     """
 
     kind: ClassVar[str] = "inversion"
-    card: InversionCard
+    card: Card
     rule: Callable[..., Inverter]
 
     @property

@@ -10,20 +10,21 @@ import torch
 from torch import Tensor
 
 from modalgap import checks
+from modalgap.card import Card
 from modalgap.errors import OptionError
-from modalgap.invert.base import Given, Inversion, InversionCard, Inverter
+from modalgap.invert.base import Given, Inversion, Inverter
 from modalgap.invert.closed import Mapped, other_side
 
-CARD = InversionCard(
+CARD = Card(
     name="caption_mixture",
     title="Mixture of the nearest captions",
     idea="The nearest items of the other modality in a bank, weighed by a softmax of cosines.",
     equation=r"x \mapsto \sum_{j \in k\text{NN}(x)} \mathrm{softmax}_j(x^\top y_j / \tau)\, y_j",
     source="a baseline",
-    takes="either",
-    needs="a bank of the other modality",
-    take_it="a bank of captions like those that fit",
-    beware="it can say only what the bank says",
+    roles=("image", "text"),
+    needs=("bank",),
+    use_when="a bank of captions like those that fit",
+    fails_when="it can say only what the bank says",
 )
 
 

@@ -67,7 +67,7 @@ def curve(
         OptionError: a method that does not search, or steps that it does not take.
     """
     chosen = method if isinstance(method, Inversion) else METHODS.get(method)
-    if chosen is None or chosen.card.takes == "either":
+    if chosen is None or not chosen.card.needed("model"):
         raise OptionError(f"method: must be oti or ovi; got {quoted(method)}")
     rows = side_of(queries, chosen)
     encoder = load_model(model, seed=seed)

@@ -10,19 +10,20 @@ from __future__ import annotations
 from torch import Tensor
 
 from modalgap import checks
-from modalgap.invert.base import Given, Inversion, InversionCard, Inverter
+from modalgap.card import Card
+from modalgap.invert.base import Given, Inversion, Inverter
 from modalgap.invert.closed import Mapped, pairs_of
 
-CARD = InversionCard(
+CARD = Card(
     name="gap_shift",
     title="Shift by the gap",
     idea="The difference of the means of both modalities, added.",
     equation=r"x \mapsto x - \lambda (\mu_x - \mu_y)",
     source="a baseline",
-    takes="either",
-    needs="a bank of pairs",
-    take_it="nothing but means at hand",
-    beware="what it changes of the scores is alike for every query",
+    roles=("image", "text"),
+    needs=("bank",),
+    use_when="nothing but means at hand",
+    fails_when="what it changes of the scores is alike for every query",
 )
 
 

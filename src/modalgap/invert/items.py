@@ -25,16 +25,16 @@ def side_of(data: Embeddings | Pair, method: Inversion) -> Embeddings:
     Raises:
         InputError: they are of the other modality.
     """
-    takes = method.card.takes
+    roles = method.card.roles
     if isinstance(data, Pair):
-        data = data.text if takes == "text" else data.image
+        data = data.text if roles == ("text",) else data.image
         return _not_inverted(data)
     if not isinstance(data, Embeddings):
         raise InputError(f"data: must be embeddings, a pair or a path; got {type(data).__name__}")
-    if takes != "either" and (data.modality == "text") != (takes == "text"):
-        other = "ovi" if takes == "media" else "oti"
+    if ("text" if data.modality == "text" else "image") not in roles:
+        other = "ovi" if "image" in roles else "oti"
         raise InputError(
-            f"{data.source}: {method.name} takes {'texts' if takes == 'text' else 'images'}; these"
+            f"{data.source}: {method.name} takes {'texts' if 'text' in roles else 'images'}; these"
             f" are {data.modality}s: see {other}"
         )
     return _not_inverted(data)

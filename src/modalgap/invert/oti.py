@@ -10,23 +10,24 @@ classification, whose prompts are texts too: that becomes worse.
 from __future__ import annotations
 
 from modalgap import checks
+from modalgap.card import Card
 from modalgap.errors import InputError
-from modalgap.invert.base import Given, Inversion, InversionCard, Inverter
+from modalgap.invert.base import Given, Inversion, Inverter
 from modalgap.invert.descend import Descender, Loss, Search, said_steps
 from modalgap.invert.objective import FromTokens
 from modalgap.invert.prompt import Prompt, text_tower_of
 from modalgap.invert.ready import template_of
 
-CARD = InversionCard(
+CARD = Card(
     name="oti",
     title="Optimisation-based textual inversion",
     idea="Pseudo-tokens in a prompt whose text feature is the image's.",
     equation=r"\min_{v_1 \dots v_k} 1 - \cos\bigl(f_T(\text{a photo of } v_1 \dots v_k),\ x\bigr)",
     source="Mistretta et al. 2025",
-    takes="media",
-    needs="a model",
-    take_it="image queries among images",
-    beware="zero-shot classification becomes worse; the best step may be an early one",
+    roles=("image",),
+    needs=("model",),
+    use_when="image queries among images",
+    fails_when="zero-shot classification becomes worse; the best step may be an early one",
 )
 USUAL = {"adamw": 150, "lbfgs": 30}
 

@@ -9,23 +9,24 @@ vectors cannot say what the text says.
 from __future__ import annotations
 
 from modalgap import checks
+from modalgap.card import Card
 from modalgap.errors import NotApplicable, OptionError
-from modalgap.invert.base import Given, Inversion, InversionCard, Inverter
+from modalgap.invert.base import Given, Inversion, Inverter
 from modalgap.invert.descend import Descender, Loss, Search, said_steps
 from modalgap.invert.objective import FromPatches
 from modalgap.invert.ready import patches_of
 
-CARD = InversionCard(
+CARD = Card(
     name="ovi",
     title="Optimisation-based visual inversion",
     idea="Pseudo-patches, spread over the places for patches, whose image feature is the text's.",
     equation=r"\min_{v_1 \dots v_k} 1 - \cos\bigl(f_I(v_{\lfloor i k / n \rfloor},"
     r"\ i = 0 \dots n - 1),\ y\bigr)",
     source="Mistretta et al. 2025",
-    takes="text",
-    needs="a model whose image tower has patches",
-    take_it="text queries among texts",
-    beware="a pass costs as much as encoding an image, and again for its gradient",
+    roles=("text",),
+    needs=("model", "patches"),
+    use_when="text queries among texts",
+    fails_when="a pass costs as much as encoding an image, and again for its gradient",
 )
 USUAL = {"adamw": 1000, "lbfgs": 60}
 

@@ -10,23 +10,24 @@ from __future__ import annotations
 from torch import Tensor
 
 from modalgap import checks, linalg
+from modalgap.card import Card
 from modalgap.errors import NotApplicable
-from modalgap.invert.base import Given, Inversion, InversionCard, Inverter
+from modalgap.invert.base import Given, Inversion, Inverter
 from modalgap.invert.closed import Mapped, pairs_of
 
 LEAST = 1e-12  # variance a dimension, of unit rows
 
-CARD = InversionCard(
+CARD = Card(
     name="ridge_map",
     title="Ridge map",
     idea="The linear map from one modality to the other that pairs teach.",
     equation=r"x \mapsto \mu_y + C_{yx} (C_{xx} + \alpha t I)^{-1} (x - \mu_x),\ "
     r"t = \mathrm{tr}\, C_{xx} / d",
     source="a baseline",
-    takes="either",
-    needs="a bank of pairs",
-    take_it="many pairs like what is inverted",
-    beware="fewer pairs than dimensions",
+    roles=("image", "text"),
+    needs=("bank",),
+    use_when="many pairs like what is inverted",
+    fails_when="fewer pairs than dimensions",
 )
 
 

@@ -185,7 +185,7 @@ def _method(given: str | Inversion | None, data: Any) -> Inversion:
 def _encoder(
     method: Inversion, model: str | Encoder | None, rows: Embeddings, seed: int
 ) -> Encoder | None:
-    if not method.card.needs.startswith("a model"):
+    if not method.card.needed("model"):
         if model is not None:
             raise OptionError(f"model: {method.name} does without; it takes bank=")
         return None
@@ -203,7 +203,7 @@ def _bank(method: Inversion, bank: Any, rows: Embeddings) -> Pair | Embeddings |
     """What a method learns from, of the same model as far as both say theirs."""
     if bank is None:
         return None
-    if method.card.needs.startswith("a model"):
+    if method.card.needed("model"):
         raise OptionError(f"bank: {method.name} does without; it takes model=")
     found = load_any(bank) if isinstance(bank, str | Path) else bank
     if not isinstance(found, Pair | Embeddings):

@@ -7,7 +7,7 @@ average the gradients of the weights; that is the gradient of one process.
 """
 
 from modalgap.losses.alignment import alignment
-from modalgap.losses.base import Features, Loss, LossCard
+from modalgap.losses.base import Features, Loss
 from modalgap.losses.centroid_uniformity import centroid_uniformity
 from modalgap.losses.correct_only import correct_only
 from modalgap.losses.cross_uniformity import cross_uniformity
@@ -25,7 +25,6 @@ __all__ = [
     "LOSSES",
     "Features",
     "Loss",
-    "LossCard",
     "Objective",
     "alignment",
     "centroid_uniformity",

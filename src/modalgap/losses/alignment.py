@@ -10,16 +10,17 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from modalgap.losses.base import Features, Loss, LossCard
+from modalgap.card import Card
+from modalgap.losses.base import Features, Loss
 
-CARD = LossCard(
+CARD = Card(
     name="alignment",
     title="Alignment",
     idea="Matched image and text are pulled onto one another, with nothing that pushes.",
     equation=r"\operatorname{mean}_i \lVert x_i - y_i \rVert^2",
     source="Wang & Isola 2020, section 4.1.1",
-    take_it="Beside infonce and a uniformity, to close the gap itself.",
-    beware="Alone it collapses every row to one point.",
+    use_when="Beside infonce and a uniformity, to close the gap itself.",
+    fails_when="Alone it collapses every row to one point.",
 )
 
 

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from modalgap.arguments import checked, described, plain
+from modalgap.card import Card
 from modalgap.checks import at_least, finite
 from modalgap.embeddings import Embeddings, Pair
 from modalgap.embeddings.arrays import Rows
@@ -75,31 +76,6 @@ class Features:
         )
 
 
-@dataclass(frozen=True, kw_only=True)
-class LossCard:
-    """The description of one loss.
-
-    Attributes:
-        name: the name used in Python, on the command line and in files.
-        title: a short name for people.
-        idea: one sentence on what it asks of the features.
-        equation: the loss, in LaTeX; x images, y texts, s = 1/τ, n pairs.
-        source: paper and section.
-        needs: what it takes beyond image, text and scale: "views", "bias".
-        take_it: when it is the one to take.
-        beware: when it fails.
-    """
-
-    name: str
-    title: str
-    idea: str
-    equation: str
-    source: str
-    needs: tuple[str, ...] = ()
-    take_it: str
-    beware: str
-
-
 @dataclass(frozen=True, repr=False)
 class Loss(Method, Generic[Options]):
     """A card and a rule.
@@ -111,7 +87,7 @@ class Loss(Method, Generic[Options]):
     """
 
     kind: ClassVar[str] = "loss"
-    card: LossCard
+    card: Card
     compute: Callable[Concatenate[Features, Options], Tensor]
 
     @property
@@ -159,7 +135,7 @@ class Loss(Method, Generic[Options]):
         else:
             features = image
         for need in self.card.needs:
-            there(self.name, need, getattr(features, need))
+            there(self.name, str(need), getattr(features, str(need)))
         compute: Callable[..., Tensor] = self.compute
         with torch.autocast(features.image.device.type, enabled=False):
             return compute(

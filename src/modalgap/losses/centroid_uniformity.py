@@ -11,18 +11,19 @@ from __future__ import annotations
 from torch import Tensor
 from torch.nn import functional
 
-from modalgap.losses.base import Features, Loss, LossCard
+from modalgap.card import Card
+from modalgap.losses.base import Features, Loss
 from modalgap.losses.pairwise import spread
 
-CARD = LossCard(
+CARD = Card(
     name="centroid_uniformity",
     title="Uniformity of pair centroids",
     idea="The middles of matched pairs push one another apart, over the whole sphere.",
     equation=r"\log \operatorname{mean}_{i\ne j} e^{-t\lVert c_i-c_j\rVert^2},\quad"
     r" c_i = \operatorname{norm}\left(\tfrac{x_i+y_i}{2}\right)",
     source="ModGap, arXiv 2601.18525",
-    take_it="Beside infonce and alignment: together they are that paper's loss.",
-    beware="Without alignment it does nothing about the gap; needs two pairs in a batch.",
+    use_when="Beside infonce and alignment: together they are that paper's loss.",
+    fails_when="Without alignment it does nothing about the gap; needs two pairs in a batch.",
 )
 
 

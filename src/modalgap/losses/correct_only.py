@@ -11,10 +11,11 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from modalgap.losses.base import Features, Loss, LossCard
+from modalgap.card import Card
+from modalgap.losses.base import Features, Loss
 from modalgap.losses.pairwise import own_match
 
-CARD = LossCard(
+CARD = Card(
     name="correct_only",
     title="InfoNCE over correct rows",
     idea="InfoNCE without the rows whose match is not the nearest, so without mismatched pairs.",
@@ -22,8 +23,8 @@ CARD = LossCard(
     r"{\sum_j e^{s\langle x_i,y_j\rangle}} + (x \leftrightarrow y),\quad"
     r" R = \{i : i \in \arg\max_j \langle x_i,y_j\rangle\}",
     source="Liang et al. 2022 (Mind the gap), hard pairs removed",
-    take_it="To see whether mismatched pairs are what keeps the gap open, by fine-tuning.",
-    beware="A row that is wrong is never set right by it.",
+    use_when="To see whether mismatched pairs are what keeps the gap open, by fine-tuning.",
+    fails_when="A row that is wrong is never set right by it.",
 )
 
 

@@ -10,17 +10,18 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from modalgap.losses.base import Features, Loss, LossCard
+from modalgap.card import Card
+from modalgap.losses.base import Features, Loss
 from modalgap.losses.pairwise import spread
 
-CARD = LossCard(
+CARD = Card(
     name="cross_uniformity",
     title="Cross-modal uniformity",
     idea="Images and texts that do not match push one another apart, over the whole sphere.",
     equation=r"\log \operatorname{mean}_{i\ne j} e^{-t\lVert x_i-y_j\rVert^2}",
     source="Fahim et al. 2024, arXiv 2405.18570, term XU",
-    take_it="Beside infonce, uniformity and alignment: together they are that paper's loss.",
-    beware="Alone it widens the gap; needs two pairs in a batch.",
+    use_when="Beside infonce, uniformity and alignment: together they are that paper's loss.",
+    fails_when="Alone it widens the gap; needs two pairs in a batch.",
 )
 
 

@@ -11,18 +11,19 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from modalgap.card import Card
 from modalgap.checks import at_least
-from modalgap.losses.base import Features, Loss, LossCard
+from modalgap.losses.base import Features, Loss
 
-CARD = LossCard(
+CARD = Card(
     name="cyclip",
     title="CyCLIP's consistency",
     idea="Two images must be as alike as their texts, and x_i to y_j as x_j to y_i.",
     equation=r"\tfrac{a}{n} \lVert S_{xx} - S_{yy} \rVert_F^2 +"
     r" \tfrac{b}{n} \lVert S_{xy} - S_{xy}^\top \rVert_F^2",
     source="Goel et al. 2022 (CyCLIP)",
-    take_it="Beside infonce, when the geometry within both modalities should agree.",
-    beware="It grows with the batch; alone it collapses, as constant rows satisfy it.",
+    use_when="Beside infonce, when the geometry within both modalities should agree.",
+    fails_when="It grows with the batch; alone it collapses, as constant rows satisfy it.",
 )
 
 

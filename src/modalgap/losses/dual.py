@@ -12,10 +12,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from modalgap.losses.base import Features, Loss, LossCard
+from modalgap.card import Card
+from modalgap.losses.base import Features, Loss
 from modalgap.losses.pairwise import own_match, without_self
 
-CARD = LossCard(
+CARD = Card(
     name="dual",
     title="Negatives of both modalities",
     idea="Each row must find its match among the other modality and all else of its own.",
@@ -23,8 +24,8 @@ CARD = LossCard(
     r"{\sum_j e^{s\langle x_i,y_j\rangle} + \sum_{j\ne i} e^{s\langle x_i,x_j\rangle}}"
     r" + (x \leftrightarrow y)",
     source="Liang et al. 2022 (Mind the gap), negatives of both modalities",
-    take_it="The two cones themselves are to be opened, without a second loss to weigh.",
-    beware="Near-duplicates within a modality are pushed apart.",
+    use_when="The two cones themselves are to be opened, without a second loss to weigh.",
+    fails_when="Near-duplicates within a modality are pushed apart.",
 )
 
 

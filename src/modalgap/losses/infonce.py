@@ -11,10 +11,11 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from modalgap.losses.base import Features, Loss, LossCard
+from modalgap.card import Card
+from modalgap.losses.base import Features, Loss
 from modalgap.losses.pairwise import own_match
 
-CARD = LossCard(
+CARD = Card(
     name="infonce",
     title="InfoNCE",
     idea="Each row must find its match among all rows of the other modality, by softmax.",
@@ -22,8 +23,8 @@ CARD = LossCard(
     r"{\sum_j e^{s\langle x_i,y_j\rangle}} + \log\frac{e^{s\langle x_i,y_i\rangle}}"
     r"{\sum_j e^{s\langle x_j,y_i\rangle}}\right]",
     source="Radford et al. 2021 (CLIP), section 2.3",
-    take_it="Always, unless there is a reason: it is what CLIP was trained with.",
-    beware="It leaves the gap of the start almost as it was, and more so at a low temperature.",
+    use_when="Always, unless there is a reason: it is what CLIP was trained with.",
+    fails_when="It leaves the gap of the start almost as it was, and more so at a low temperature.",
 )
 
 

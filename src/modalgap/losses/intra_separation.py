@@ -13,10 +13,11 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from modalgap.losses.base import Features, Loss, LossCard
+from modalgap.card import Card
+from modalgap.losses.base import Features, Loss
 from modalgap.losses.pairwise import diagonal, own_match
 
-CARD = LossCard(
+CARD = Card(
     name="intra_separation",
     title="Intra-modal separation",
     idea="An image must be nearer to its text than to other images, unless their texts agree.",
@@ -24,8 +25,8 @@ CARD = LossCard(
     r" M_{ii} = \langle x_i,y_i\rangle,\;"
     r" M_{ij} = \langle x_i,x_j\rangle (1 - \langle y_i,y_j\rangle)",
     source="Eslami & de Melo 2024 (AlignCLIP), arXiv 2406.17639",
-    take_it="Beside infonce with weight ¼, as in AlignCLIP, to pull images out of their cone.",
-    beware="Separates images alone; trusts the text tower on which texts agree.",
+    use_when="Beside infonce with weight ¼, as in AlignCLIP, to pull images out of their cone.",
+    fails_when="Separates images alone; trusts the text tower on which texts agree.",
 )
 
 

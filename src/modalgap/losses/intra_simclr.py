@@ -13,11 +13,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from modalgap.card import Card
 from modalgap.checks import at_least
-from modalgap.losses.base import Features, Loss, LossCard, there
+from modalgap.losses.base import Features, Loss, there
 from modalgap.losses.pairwise import without_self
 
-CARD = LossCard(
+CARD = Card(
     name="intra_simclr",
     title="SimCLR within images",
     idea="Two augmented views of an image must find one another among all views of the batch.",
@@ -25,8 +26,8 @@ CARD = LossCard(
     r"{\sum_{u\ne v} e^{\langle v,u\rangle/\tau}}",
     source="Mu et al. 2022 (SLIP); Chen et al. 2020 (SimCLR)",
     needs=("views",),
-    take_it="Images are few or captions poor, and the image tower should learn from images too.",
-    beware="Three passes of the image tower a step in place of one; says nothing of texts.",
+    use_when="Images are few or captions poor, and the image tower should learn from images too.",
+    fails_when="Three passes of the image tower a step in place of one; says nothing of texts.",
 )
 
 

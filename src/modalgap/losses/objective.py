@@ -66,7 +66,7 @@ class Objective:
     @property
     def needs(self) -> set[str]:
         """What the losses take beyond image, text and scale: "views", "bias"."""
-        return {need for term in self.terms for need in term.loss.card.needs}
+        return {str(need) for term in self.terms for need in term.loss.card.needs}
 
     def __call__(self, features: Features) -> tuple[Tensor, dict[str, Tensor]]:
         """The sum, and each loss by itself, unweighted and without gradient.

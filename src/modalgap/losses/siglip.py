@@ -12,10 +12,11 @@ from __future__ import annotations
 from torch import Tensor
 from torch.nn import functional
 
-from modalgap.losses.base import Features, Loss, LossCard, there
+from modalgap.card import Card
+from modalgap.losses.base import Features, Loss, there
 from modalgap.losses.pairwise import diagonal
 
-CARD = LossCard(
+CARD = Card(
     name="siglip",
     title="SigLIP",
     idea="Each pair of an image and a text is judged by itself, match or not, by a sigmoid.",
@@ -23,8 +24,8 @@ CARD = LossCard(
     r"\left(z_{ij} (s\langle x_i,y_j\rangle + b)\right)",
     source="Zhai et al. 2023 (SigLIP)",
     needs=("bias",),
-    take_it="Batches are small, or a SigLIP model is trained further.",
-    beware="Its size is not infonce's: weights tuned for one do not carry over to the other.",
+    use_when="Batches are small, or a SigLIP model is trained further.",
+    fails_when="Its size is not infonce's: weights tuned for one do not carry over to the other.",
 )
 
 

@@ -10,18 +10,19 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from modalgap.losses.base import Features, Loss, LossCard
+from modalgap.card import Card
+from modalgap.losses.base import Features, Loss
 from modalgap.losses.pairwise import spread
 
-CARD = LossCard(
+CARD = Card(
     name="uniformity",
     title="Uniformity",
     idea="Rows of each modality push one another apart, over the whole sphere.",
     equation=r"\tfrac12 \log \operatorname{mean}_{i\ne j} e^{-t\lVert x_i-x_j\rVert^2}"
     r" + (x \leftrightarrow y)",
     source="Wang & Isola 2020, section 4.1.2; Liang et al. 2022 with CLIP",
-    take_it="Beside infonce, to open the cones and leave the gap little room.",
-    beware="Alone it scatters matched pairs too; needs two pairs in a batch.",
+    use_when="Beside infonce, to open the cones and leave the gap little room.",
+    fails_when="Alone it scatters matched pairs too; needs two pairs in a batch.",
 )
 
 

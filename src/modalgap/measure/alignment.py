@@ -16,6 +16,8 @@ from modalgap.result import Value
 
 CARD = Card(
     name="alignment",
+    group="How large is the gap?",
+    reads="means",
     title="Alignment",
     question="Do matched pairs sit close, on the contrastive loss's own scale?",
     idea="The squared distance between an image and its text, averaged over the matched pairs.",

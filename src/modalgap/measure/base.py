@@ -7,7 +7,7 @@ when first asked.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, ClassVar, Concatenate, Generic
@@ -205,29 +205,37 @@ class Measure(Method, Generic[Options]):
 
     Attributes:
         card: what the measure says of itself.
-        compute: (Evidence, options) to Value; (Side, options) where ``per_modality``; (Seen,
-            options) where that needs the other modality too.
-        per_modality: whether it is a number of one modality; its results carry the modality as a
-            suffix: "_image", "_text", "_audio".
-        scatter: whether it needs second moments.
-        between: whether it is a number of one modality that needs the other too.
-        modality: the one that a call measures, of a measure that is ``between``; see ``of``.
+        compute: (Evidence, options) to Value; (Side, options) where the card's roles are
+            ("modality",); (Seen, options) where they are ("modality", "other").
+        modality: the one that a call measures, for a measure that is ``between``; see ``of``.
     """
 
     kind: ClassVar[str] = "measure"
     card: Card
     compute: Callable[Concatenate[Any, Options], Value]
-    per_modality: bool = False
-    scatter: bool = False
-    between: bool = False
     modality: str | None = None
+
+    @property
+    def per_modality(self) -> bool:
+        """Whether it is a number of one modality; results carry the modality as a suffix."""
+        return "modality" in self.card.roles
+
+    @property
+    def between(self) -> bool:
+        """Whether it is a number of one modality that needs the other modality too."""
+        return "other" in self.card.roles
+
+    @property
+    def scatter(self) -> bool:
+        """Whether it needs second moments."""
+        return self.card.reads == "covariances"
 
     @property
     def body(self) -> Callable[..., Value]:
         """The function that computes it."""
         return self.compute
 
-    def names(self, modalities: tuple[str, ...]) -> tuple[str, ...]:
+    def names(self, modalities: Sequence[str]) -> tuple[str, ...]:
         """The names under which its values appear."""
         if not self.per_modality:
             return (self.name,)

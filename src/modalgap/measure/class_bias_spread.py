@@ -20,6 +20,8 @@ from modalgap.result import Value
 
 CARD = Card(
     name="class_bias_spread",
+    group="Is it safe to close?",
+    reads="covariances",
     title="Class-bias spread",
     question="Would a raw shift favour some classes?",
     idea="How unequally the texts lie along the gap: the bias that shifting adds to their scores.",
@@ -37,4 +39,4 @@ def _class_bias_spread(evidence: Evidence) -> Value:
     return Value(float(along.clamp_min(0).sqrt()))
 
 
-class_bias_spread = Measure(CARD, _class_bias_spread, scatter=True)
+class_bias_spread = Measure(CARD, _class_bias_spread)

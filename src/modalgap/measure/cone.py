@@ -17,6 +17,9 @@ from modalgap.result import Value
 
 CARD = Card(
     name="cone",
+    group="How does each modality fill its space?",
+    reads="means",
+    roles=("modality",),
     title="Cone",
     question="How narrow is the cone that one modality lives in?",
     idea="The mean cosine between distinct items of one modality.",
@@ -36,4 +39,4 @@ def _cone(side: Side) -> Value:
     return Value(float(values[0]), interval)
 
 
-cone = Measure(CARD, _cone, per_modality=True)
+cone = Measure(CARD, _cone)

@@ -17,6 +17,9 @@ from modalgap.result import Value
 
 CARD = Card(
     name="effective_rank",
+    group="How does each modality fill its space?",
+    reads="covariances",
+    roles=("modality",),
     title="Effective rank",
     question="How many directions does one modality use?",
     idea="The exponential of the entropy of the normalised covariance spectrum.",
@@ -35,4 +38,4 @@ def _effective_rank(side: Side) -> Value:
     return Value(float(torch.special.entr(share).sum().exp()))
 
 
-effective_rank = Measure(CARD, _effective_rank, per_modality=True, scatter=True)
+effective_rank = Measure(CARD, _effective_rank)

@@ -19,6 +19,8 @@ _NO_INTERVAL = "none: biased up on few rows, so an interval around it would misl
 
 CARD = Card(
     name="frechet",
+    group="What is it made of?",
+    reads="covariances",
     title="Fréchet distance (squared)",
     question="How different are the two clouds, in place and in shape?",
     idea="The squared 2-Wasserstein distance between Gaussians fitted to the two modalities.",
@@ -33,6 +35,8 @@ CARD = Card(
 )
 DISTRIBUTION = Card(
     name="distribution_gap",
+    group="What is it made of?",
+    reads="covariances",
     title="Distribution gap",
     question="What remains of the gap when both sides are centred?",
     idea="The squared Fréchet distance between the centred Gaussians: difference in shape alone.",
@@ -44,6 +48,8 @@ DISTRIBUTION = Card(
 )
 SHARE = Card(
     name="centroid_share",
+    group="What is it made of?",
+    reads="covariances",
     title="Share of the gap that a shift removes",
     question="Is the gap a matter of place or of shape?",
     idea="The part of the squared Fréchet distance that lies between the means.",
@@ -82,6 +88,6 @@ def _centroid_share(evidence: Evidence) -> Value:
     return Value(square / (square + shape) if square + shape else float("nan"))
 
 
-frechet = Measure(CARD, _frechet, scatter=True)
-distribution_gap = Measure(DISTRIBUTION, _distribution_gap, scatter=True)
-centroid_share = Measure(SHARE, _centroid_share, scatter=True)
+frechet = Measure(CARD, _frechet)
+distribution_gap = Measure(DISTRIBUTION, _distribution_gap)
+centroid_share = Measure(SHARE, _centroid_share)

@@ -18,6 +18,8 @@ from modalgap.result import Value
 
 CARD = Card(
     name="hubness",
+    group="How does each modality fill its space?",
+    roles=("modality",),
     title="Hubness",
     question="Do a few items turn up in everybody's results?",
     idea=(
@@ -46,4 +48,4 @@ def _hubness(side: Side, *, k: int = 10, cap: int = 30_000, seed: int = 0) -> Va
     return Value(float(skewness), details={"largest": int(counts.max())})
 
 
-hubness = Measure(CARD, _hubness, per_modality=True)
+hubness = Measure(CARD, _hubness)

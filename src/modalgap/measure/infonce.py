@@ -25,6 +25,8 @@ SCALES = (100.0, 50.0, 30.0, 20.0, 10.0, 1.0)
 
 CARD = Card(
     name="infonce",
+    group="What does the contrastive loss say?",
+    traits=("order",),
     title="InfoNCE loss",
     question="What is the contrastive loss of these embeddings?",
     idea="The symmetric InfoNCE loss at the temperature given, in batches of matched pairs.",
@@ -37,6 +39,8 @@ CARD = Card(
 )
 LANDSCAPE = Card(
     name="loss_landscape",
+    group="What does the contrastive loss say?",
+    traits=("order", "sampled"),
     title="Gap that the loss prefers",
     question="Does the contrastive loss want this gap?",
     idea=(

@@ -27,6 +27,8 @@ from modalgap.result import Value
 
 CARD = Card(
     name="kendall_tau",
+    group="Do both modalities agree?",
+    traits=("sampled",),
     title="Kendall τ distance of neighbourhoods",
     question="Do images and texts agree on which classes are alike?",
     idea=(

@@ -16,6 +16,8 @@ from modalgap.result import Value
 
 CARD = Card(
     name="l2i",
+    group="How large is the gap?",
+    reads="means",
     title="Distance between matched pairs",
     question="How far is an image from its own text?",
     idea="The Euclidean distance between an image and its text, averaged over the matched pairs.",

@@ -19,6 +19,8 @@ from modalgap.result import Value
 
 CARD = Card(
     name="l2m",
+    group="How large is the gap?",
+    reads="means",
     title="Distance between means",
     question="How far apart are the two modalities?",
     idea="The Euclidean distance between the mean image and the mean text embedding.",

@@ -19,6 +19,9 @@ from modalgap.result import Value
 
 CARD = Card(
     name="leakage",
+    group="Is it safe to close?",
+    reads="covariances",
+    roles=("modality", "other"),
     title="Leakage",
     question="Is it safe to close the gap when this modality is retrieved?",
     idea=(
@@ -49,5 +52,5 @@ def _leakage(seen: Seen, *, share: float = 0.9) -> Value:
     )
 
 
-leakage = Measure(CARD, _leakage, per_modality=True, scatter=True, between=True)
+leakage = Measure(CARD, _leakage)
 leakage_image, leakage_text = leakage.of("image"), leakage.of("text")

@@ -26,6 +26,8 @@ from modalgap.result import Value
 
 CARD = Card(
     name="logit_entropy",
+    group="What does it do to search and to predictions?",
+    roles=("modality", "other"),
     title="Entropy of logits",
     question="How sure is the model which row of the other modality fits a query?",
     idea=(
@@ -83,5 +85,5 @@ def softmax_entropy(logits: Tensor) -> Tensor:
     return total.log() - expected
 
 
-logit_entropy = Measure(CARD, _logit_entropy, per_modality=True, between=True)
+logit_entropy = Measure(CARD, _logit_entropy)
 logit_entropy_image, logit_entropy_text = logit_entropy.of("image"), logit_entropy.of("text")

@@ -15,6 +15,8 @@ from modalgap.result import Value
 
 CARD = Card(
     name="matched_cosine",
+    group="How large is the gap?",
+    reads="means",
     title="Cosine of matched pairs",
     question="Why are my image-text cosines so low?",
     idea="The cosine between an image and its own text, averaged over the matched pairs.",

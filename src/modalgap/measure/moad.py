@@ -25,6 +25,9 @@ MOST_CELLS = 2**23  # float64 numbers in the class-wise sums of all jackknife gr
 
 CARD = Card(
     name="moad",
+    group="Do both modalities agree?",
+    reads="means",
+    roles=("modality",),
     title="Object bias (MOAD)",
     question="Is the space sorted by object more than by attribute?",
     idea="How much closer items of one object are than items of one attribute value.",
@@ -89,4 +92,4 @@ def _contrast(side: Side, name: str, groups: int) -> Floats:
     return np.asarray(intra - cross)
 
 
-moad = Measure(CARD, _moad, per_modality=True)
+moad = Measure(CARD, _moad)

@@ -18,6 +18,9 @@ from modalgap.result import Value
 
 CARD = Card(
     name="per_dimension_gap",
+    group="What is it made of?",
+    reads="means",
+    traits=("coordinates",),
     title="Largest difference in one dimension",
     question="Which dimensions carry the gap?",
     idea=(
@@ -34,6 +37,9 @@ CARD = Card(
 
 CONCENTRATION = Card(
     name="gap_concentration",
+    group="What is it made of?",
+    reads="means",
+    traits=("coordinates",),
     title="Share of the gap in the top dimensions",
     question="Is the gap on few dimensions?",
     idea="The share of the squared distance between means held by the dimensions that differ most.",

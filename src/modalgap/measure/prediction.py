@@ -23,6 +23,7 @@ _INTERVAL = "normal, with the spread of 500 bootstrap draws of the images, for t
 
 GINI = Card(
     name="prediction_gini",
+    group="What does it do to search and to predictions?",
     title="Gini of predicted classes",
     question="Do predictions pile onto few classes?",
     idea=(
@@ -39,6 +40,7 @@ GINI = Card(
 )
 ENTROPY = Card(
     name="prediction_entropy",
+    group="What does it do to search and to predictions?",
     title="Entropy of predicted classes",
     question="Do predictions use all classes?",
     idea=(

@@ -20,6 +20,8 @@ from modalgap.result import Value
 
 CARD = Card(
     name="principal_angles",
+    group="Do both modalities agree?",
+    reads="covariances",
     title="Mean principal angle",
     question="Do both modalities vary along the same directions?",
     idea=(
@@ -61,4 +63,4 @@ def principal_angles_of(u: Tensor, v: Tensor) -> Tensor:
     return torch.where(cosines**2 >= 0.5, sines.asin(), cosines.acos())
 
 
-principal_angles = Measure(CARD, _principal_angles, scatter=True)
+principal_angles = Measure(CARD, _principal_angles)

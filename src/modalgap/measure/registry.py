@@ -33,6 +33,17 @@ from modalgap.measure.uniformity import uniformity
 from modalgap.modality import spoken
 from modalgap.result import Result
 
+# headings of a report in their order; a card says which one a measure stands under
+GROUPS = (
+    "How large is the gap?",
+    "What is it made of?",
+    "How does each modality fill its space?",
+    "Do both modalities agree?",
+    "What does it do to search and to predictions?",
+    "Is it safe to close?",
+    "What does the contrastive loss say?",
+)
+
 MEASURES: dict[str, Measure] = {
     measure.name: measure
     for measure in (

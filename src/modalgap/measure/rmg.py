@@ -21,6 +21,8 @@ from modalgap.result import Value
 
 CARD = Card(
     name="rmg",
+    group="How large is the gap?",
+    reads="means",
     title="Relative modality gap",
     question="Is the gap large for how spread out each modality is?",
     idea=(

@@ -24,6 +24,8 @@ FOLDS = 5
 
 CARD = Card(
     name="separability",
+    group="How large is the gap?",
+    traits=("order", "sampled"),
     title="Linear separability",
     question="Can the two modalities be told apart by a linear classifier?",
     idea=(

@@ -18,6 +18,8 @@ from modalgap.result import Value
 
 CARD = Card(
     name="trace_ratio",
+    group="What is it made of?",
+    reads="means",
     title="Trace ratio",
     question="Does one modality spread more than the other?",
     idea="Total variance of the images over total variance of the texts.",

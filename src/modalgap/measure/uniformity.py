@@ -23,6 +23,8 @@ from modalgap.result import Value
 
 CARD = Card(
     name="uniformity",
+    group="How does each modality fill its space?",
+    roles=("modality",),
     title="Uniformity",
     question="Does one modality use the whole sphere?",
     idea="The log of the mean Gaussian kernel between distinct items of one modality.",
@@ -92,4 +94,4 @@ def _kernel_inside(
     return inside
 
 
-uniformity = Measure(CARD, _uniformity, per_modality=True)
+uniformity = Measure(CARD, _uniformity)

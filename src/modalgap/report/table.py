@@ -10,41 +10,10 @@ from typing import Any
 import numpy as np
 
 from modalgap.card import Card
-from modalgap.measure.registry import MEASURES, modalities, of_modalities
+from modalgap.measure.registry import GROUPS, MEASURES, modalities, of_modalities
 from modalgap.report.say import NARROW
 from modalgap.result import Result, Value
 
-GROUPS: dict[str, tuple[str, ...]] = {
-    "How large is the gap?": (
-        "l2m",
-        "l2i",
-        "rmg",
-        "matched_cosine",
-        "alignment",
-        "separability",
-    ),
-    "What is it made of?": (
-        "per_dimension_gap",
-        "gap_concentration",
-        "frechet",
-        "distribution_gap",
-        "centroid_share",
-        "trace_ratio",
-    ),
-    "How does each modality fill its space?": ("cone", "uniformity", "effective_rank", "hubness"),
-    "Do both modalities agree?": ("principal_angles", "kendall_tau", "nas", "moad"),
-    "What does it do to search and to predictions?": (
-        "itr",
-        "tir",
-        "tmr",
-        "imr",
-        "logit_entropy",
-        "prediction_gini",
-        "prediction_entropy",
-    ),
-    "Is it safe to close?": ("leakage", "class_bias_spread"),
-    "What does the contrastive loss say?": ("infonce", "loss_landscape"),
-}
 OTHERS = "Others"
 SHARES = ("separability", "gap_concentration", "centroid_share")  # in percent on their tiles
 TILES = ("l2m", "rmg", "matched_cosine", "separability", "gap_concentration", "centroid_share")
@@ -79,10 +48,9 @@ class Row:
 
 def groups(result: Result) -> list[tuple[str, list[Row]]]:
     """Rows by question, empty groups left out."""
-    home = {name: group for group, names in GROUPS.items() for name in names}
     found: dict[str, list[Row]] = {group: [] for group in (*GROUPS, OTHERS)}
     for row in rows(result):
-        found[home.get(row.card.name, OTHERS)].append(row)
+        found[row.card.group if row.card.group in GROUPS else OTHERS].append(row)
     return [(group, members) for group, members in found.items() if members]
 
 

@@ -5,7 +5,8 @@
 ``correction(queries)`` then gives corrected scores.
 """
 
-from modalgap.close.scores.base import Correction, CorrectionCard, CorrectionRule, correct
+from modalgap.close.scores.base import Correction, CorrectionRule
 from modalgap.close.scores.registry import CORRECTIONS
+from modalgap.close.scores.verb import correct
 
-__all__ = ["CORRECTIONS", "Correction", "CorrectionCard", "CorrectionRule", "correct"]
+__all__ = ["CORRECTIONS", "Correction", "CorrectionRule", "correct"]

@@ -1,4 +1,4 @@
-"""What a correction is, and the verb that fits one."""
+"""What a correction of scores is."""
 
 from __future__ import annotations
 
@@ -10,31 +10,13 @@ import torch
 from torch import Tensor
 
 from modalgap.arguments import checked
+from modalgap.card import Card
 from modalgap.embeddings import Embeddings
 from modalgap.embeddings.arrays import Rows
 from modalgap.embeddings.rows import numbers
 from modalgap.errors import InputError, OptionError, quoted
 from modalgap.linalg import blocks
-from modalgap.method import Method, Options, pick
-
-
-@dataclass(frozen=True, kw_only=True)
-class CorrectionCard:
-    """The description of one correction of scores.
-
-    Attributes:
-        name: the name used in Python and on the command line.
-        title: a short name for people.
-        idea: one sentence on what it does.
-        equation: the rule, in LaTeX; s(q, x) a cosine, B the bank of queries.
-        source: paper and section.
-    """
-
-    name: str
-    title: str
-    idea: str
-    equation: str
-    source: str
+from modalgap.method import Method, Options
 
 
 @dataclass(frozen=True, repr=False)
@@ -49,7 +31,7 @@ class CorrectionRule(Method, Generic[Options]):
 
     kind: ClassVar[str] = "correction"
     skip: ClassVar[int] = 2
-    card: CorrectionCard
+    card: Card
     learn: Callable[Concatenate[Tensor, Tensor, Options], dict[str, Tensor]]
     apply: Callable[[Tensor, Mapping[str, Tensor], Mapping[str, Any]], Tensor]
 
@@ -64,7 +46,20 @@ class CorrectionRule(Method, Generic[Options]):
         """Fit this correction; as ``modalgap.close.correct``."""
         if args:
             raise OptionError(f"options of {self.name} must be given by name; got {quoted(args)}")
-        return correct(gallery, bank, self, **options)
+        return self.fitted(gallery, bank, options)
+
+    def fitted(self, gallery: Rows, bank: Rows, options: Mapping[str, Any]) -> Correction:
+        """Fit this correction; see ``modalgap.close.correct``."""
+        self.check_options(options)
+        used = {**self.options, **options}
+        learn: Callable[..., dict[str, Tensor]] = self.learn
+        rows, asking = _unit(gallery, "gallery"), _unit(bank, "bank")
+        if rows.shape[1] != asking.shape[1]:
+            raise InputError(
+                "gallery and bank: must have the same width; got"
+                f" {rows.shape[1]} and {asking.shape[1]}"
+            )
+        return Correction(self, rows, learn(rows, asking, **used), used)
 
 
 @checked
@@ -96,37 +91,6 @@ class Correction:
     def scores(self, queries: Tensor) -> Tensor:
         """The same of unit rows (n, d)."""
         return self.rule.apply(queries @ self.gallery.T, self.learnt, self.used)
-
-
-@checked
-def correct(
-    gallery: Rows, bank: Rows, method: str | CorrectionRule = "nnn", **options: Any
-) -> Correction:
-    """Fit a correction of scores.
-
-    Args:
-        gallery: (m, d) what is searched.
-        bank: (b, d) queries of the kind that will come.
-        method: the name of a correction, ``modalgap.close.CORRECTIONS`` lists them; or one of your
-            own.
-        **options: the correction's own.
-
-    Raises:
-        OptionError: an unknown correction or option.
-        InputError: gallery and bank differ in width, or hold rows that are zero or not finite.
-    """
-    from modalgap.close.scores.registry import CORRECTIONS
-
-    rule = pick(method, CORRECTIONS, CorrectionRule, "method")
-    rule.check_options(options)
-    used = {**rule.options, **options}
-    learn: Callable[..., dict[str, Tensor]] = rule.learn
-    rows, asked = _unit(gallery, "gallery"), _unit(bank, "bank")
-    if rows.shape[1] != asked.shape[1]:
-        raise InputError(
-            f"gallery and bank: must have the same width; got {rows.shape[1]} and {asked.shape[1]}"
-        )
-    return Correction(rule, rows, learn(rows, asked, **used), used)
 
 
 def _unit(rows: Any, source: str) -> Tensor:

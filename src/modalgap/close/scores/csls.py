@@ -12,14 +12,16 @@ from typing import Any
 from torch import Tensor
 
 from modalgap import checks
-from modalgap.close.scores.base import CorrectionCard, CorrectionRule, mean_of_nearest
+from modalgap.card import Card
+from modalgap.close.scores.base import CorrectionRule, mean_of_nearest
 
-CARD = CorrectionCard(
+CARD = Card(
     name="csls",
     title="CSLS",
     idea="Twice the score, less the mean score of either to its k nearest.",
     equation=r"2 s(q, x) - r_k(q) - r_k(x)",
     source="Conneau et al. 2018, section 2.3",
+    needs=("bank",),
 )
 
 

@@ -12,14 +12,16 @@ from typing import Any
 from torch import Tensor
 
 from modalgap import checks
-from modalgap.close.scores.base import CorrectionCard, CorrectionRule, mean_of_nearest
+from modalgap.card import Card
+from modalgap.close.scores.base import CorrectionRule, mean_of_nearest
 
-CARD = CorrectionCard(
+CARD = Card(
     name="nnn",
     title="NNN",
     idea="The score, less a share of the item's mean score to its nearest queries of the bank.",
     equation=r"s(q, x) - \alpha \operatorname{mean}_{b \in \text{top-}k} s(b, x)",
     source="NNN, arXiv 2410.24114, section 3",
+    needs=("bank",),
 )
 
 

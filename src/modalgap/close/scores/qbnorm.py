@@ -15,16 +15,18 @@ import torch
 from torch import Tensor
 
 from modalgap import checks
-from modalgap.close.scores.base import CorrectionCard, CorrectionRule
+from modalgap.card import Card
+from modalgap.close.scores.base import CorrectionRule
 from modalgap.errors import OptionError, quoted
 from modalgap.linalg import blocks
 
-CARD = CorrectionCard(
+CARD = Card(
     name="qbnorm",
     title="QB-Norm",
     idea="Divides by how strongly the bank asks for the item, for queries that a hub would catch.",
     equation=r"e^{\beta s(q, x)} / \textstyle\sum_{b \in B} e^{\beta s(b, x)}",
     source="QB-Norm, arXiv 2112.12777, section 3.3",
+    needs=("bank",),
 )
 
 

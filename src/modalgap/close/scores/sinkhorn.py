@@ -15,15 +15,17 @@ import torch
 from torch import Tensor
 
 from modalgap import checks
-from modalgap.close.scores.base import CorrectionCard, CorrectionRule
+from modalgap.card import Card
+from modalgap.close.scores.base import CorrectionRule
 from modalgap.errors import OptionError, quoted
 
-CARD = CorrectionCard(
+CARD = Card(
     name="sinkhorn",
     title="Sinkhorn",
     idea="Adds to each item what makes the bank ask for all items equally often.",
     equation=r"s(q, x) + \tau v(x)",
     source="DBSN, arXiv 2508.02538, section 3",
+    needs=("bank",),
 )
 
 

@@ -23,7 +23,7 @@ Floats = NDArray[np.float64]
 CAP = 32_768  # rows a modality behind covariances: their error is then below that of most samples
 
 
-class Known:
+class Statistics:
     """One role, and what is known of it.
 
     Args:
@@ -155,13 +155,16 @@ class Evidence:
     def __init__(self, data: Any, *, weights: bool) -> None:
         self.pair = data if isinstance(data, Pair) else None
         self.weights: dict[str, Floats] = {}
-        self.roles: dict[str, Known] = {}
+        self.roles: dict[str, Statistics] = {}
         if isinstance(data, Pair):
-            self.roles = {side.modality: Known(side.modality, side) for side in data.sides}
+            self.roles = {side.modality: Statistics(side.modality, side) for side in data.sides}
         elif isinstance(data, PairMoments):
-            self.roles = {"image": Known("image", data.image), "text": Known("text", data.text)}
+            self.roles = {
+                "image": Statistics("image", data.image),
+                "text": Statistics("text", data.text),
+            }
         elif isinstance(data, Embeddings):
-            self.roles = {data.modality: Known(data.modality, data)}
+            self.roles = {data.modality: Statistics(data.modality, data)}
         elif isinstance(data, Mapping):
             for role, value in data.items():
                 if not isinstance(role, str) or not role:
@@ -171,7 +174,7 @@ class Evidence:
                 if weights:
                     self.weights[role] = _numbers(value, role, 2)
                 else:
-                    self.roles[role] = Known(role, _given(role, value))
+                    self.roles[role] = Statistics(role, _given(role, value))
         else:
             raise InputError(
                 "data: must be a Pair, PairMoments, or a mapping of roles to embeddings, moments or"
@@ -192,7 +195,7 @@ class Evidence:
         return next(iter(self.roles.values())).dim
 
     @property
-    def two(self) -> tuple[Known, Known]:
+    def two(self) -> tuple[Statistics, Statistics]:
         """Images and texts: the roles of these names, or the first two."""
         if len(self.roles) != 2:
             raise NotApplicable(
