@@ -3,147 +3,96 @@
 from __future__ import annotations
 
 import re
-import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, get_args
+from typing import get_args
 
-from modalgap.card import Card
-from modalgap.close import CLOSERS, CORRECTIONS
+from modalgap.cli.catalogue import methods
 from modalgap.data import DATASETS
 from modalgap.data.dataset import Task
 from modalgap.encode import ENCODERS
-from modalgap.evaluate import TASKS
-from modalgap.invert import BACKBONES, METHODS
-from modalgap.losses import LOSSES
-from modalgap.measure import MEASURES, Measure
+from modalgap.invert import BACKBONES
+from modalgap.method import Method, definition
 from modalgap.train import ready
 
-BETTER = {"lower": "lower", "higher": "higher", "neither": "—"}
+BETTER = {"lower": "lower", "higher": "higher", "neither": ""}
 
 
 def write_pages(folder: Path) -> None:
     """Write what choosing.md, measures.md, closers.md and the others include."""
     folder.mkdir(exist_ok=True)
-    (folder / "choosing.inc.md").write_text("\n".join(_choosing()) + "\n", encoding="utf-8")
-    (folder / "measures.inc.md").write_text("\n".join(_measures()) + "\n", encoding="utf-8")
-    (folder / "models.inc.md").write_text("\n".join(_models()) + "\n", encoding="utf-8")
-    (folder / "closers.inc.md").write_text("\n".join(_closers()) + "\n", encoding="utf-8")
-    (folder / "tasks.inc.md").write_text("\n".join(_tasks()) + "\n", encoding="utf-8")
-    (folder / "losses.inc.md").write_text("\n".join(_losses()) + "\n", encoding="utf-8")
-    (folder / "inversions.inc.md").write_text("\n".join(_inversions()) + "\n", encoding="utf-8")
-    (folder / "backbones.inc.md").write_text("\n".join(_backbones()) + "\n", encoding="utf-8")
-    (folder / "configs.inc.md").write_text("\n".join(_configs()) + "\n", encoding="utf-8")
-    (folder / "data.inc.md").write_text("\n".join(_data()) + "\n", encoding="utf-8")
+    pages = {
+        "choosing": _table("measures", "measures.md"),
+        "measures": _entries("measures", 2),
+        "closers": [
+            *_table("closers"),
+            "",
+            "## Each closer",
+            "",
+            *_entries("closers"),
+            "## Corrections of scores",
+            "",
+            *_entries("corrections"),
+        ],
+        "tasks": _table("tasks", None),
+        "losses": [*_table("losses"), "", *_entries("losses")],
+        "inversions": [*_table("inversions"), "", *_entries("inversions")],
+        "models": _models(),
+        "backbones": _backbones(),
+        "configs": _configs(),
+        "data": _data(),
+    }
+    for name, lines in pages.items():
+        (folder / f"{name}.inc.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
-def _choosing() -> list[str]:
-    lines = ["| Question | Measure | Better | Range | Needs |", "|---|---|---|---|---|"]
-    for measure in MEASURES.values():
-        card = measure.card
-        lines.append(
-            f"| {card.question} | [{_names(measure)}](measures.md#{card.name.replace('_', '-')}) "
-            f"| {BETTER[card.direction]} | {_range(card)} | {', '.join(card.needs) or '—'} |"
-        )
+def _table(kind: str, page: str | None = "") -> list[str]:
+    """A table to choose by; names link to their entries on ``page``, with None to nothing."""
+    columns: dict[str, Callable[[Method], str]] = {
+        "Name": lambda method: _name(method, page),
+        "What it answers": lambda method: method.card.question,
+        "Better": lambda method: BETTER[method.card.direction],
+        "Range": _range,
+        "Changes": lambda method: "" if method.card.group else _changes(method),
+        "Needs": lambda method: method.card.requirements,
+        "Use when": lambda method: method.card.use_when,
+        "Limits": lambda method: method.card.fails_when,
+        "Options": lambda method: _options(method) if page is None else "",
+    }
+    found = list(methods(kind).values())
+    used = {head: text for head, text in columns.items() if any(map(text, found))}
+    lines = [f"| {' | '.join(used)} |", f"|{'---|' * len(used)}"]
+    for method in found:
+        cells = (text(method) or "—" for text in used.values())
+        lines.append(f"| {' | '.join(cells)} |")
     return lines
 
 
-def _measures() -> list[str]:
+def _entries(kind: str, level: int = 3) -> list[str]:
+    """A paragraph on each method: what it does, equation, source, options, limits."""
     lines: list[str] = []
-    for measure in MEASURES.values():
-        card = measure.card
-        options = ", ".join(f"`{name}={value!r}`" for name, value in measure.options.items())
-        lines += [
-            f"## {card.name}",
-            "",
-            f"**{card.title}** ({_names(measure)}). {card.idea}",
-            "",
-            f"$${card.equation}$$",
-            "",
-            f"- Source: {card.source}",
-            f"- Range: {_range(card)}; better: {BETTER[card.direction]}",
-            f"- 95 % interval: {card.interval}",
-            f"- Options: {options or 'none'}",
-            *_said(measure),
-            "",
-        ]
-    return lines
-
-
-def _closers() -> list[str]:
-    lines = ["| Closer | Take it for | Beware | Moves | Needs |", "|---|---|---|---|---|"]
-    for closer in CLOSERS.values():
-        card = closer.card
-        moves = f"{card.moves}; no map" if card.transductive else card.moves
-        lines.append(
-            f"| [`{card.name}`](#{card.name.replace('_', '-')}) | {card.take_it} | {card.beware}"
-            f" | {moves} | {card.needs} |"
-        )
-    lines += ["", "## Each closer", ""]
-    for closer in CLOSERS.values():
-        lines += _entry(closer)
-    lines += ["## Corrections of scores", ""]
-    for rule in CORRECTIONS.values():
-        lines += _entry(rule)
-    return lines
-
-
-def _entry(method: Any) -> list[str]:
-    """A closer, a correction or a loss."""
-    card = method.card
-    options = ", ".join(f"`{name}={value!r}`" for name, value in method.options.items())
-    return [
-        f"### {card.name}",
-        "",
-        f"**{card.title}.** {card.idea}",
-        "",
-        f"$${card.equation}$$",
-        "",
-        f"Source: {card.source}. Options: {options or 'none'}.",
-        "",
-    ]
-
-
-def _tasks() -> list[str]:
-    lines = ["| Task | Question | Needs | Options |", "|---|---|---|---|"]
-    for task in TASKS.values():
-        card = task.card
-        options = ", ".join(f"`{name}={value!r}`" for name, value in task.options.items())
-        lines.append(f"| `{card.name}` | {card.question} | {card.needs} | {options or '—'} |")
-    return lines
-
-
-def _inversions() -> list[str]:
-    lines = ["| Way | Takes | Take it for | Beware | Needs |", "|---|---|---|---|---|"]
-    for method in METHODS.values():
+    for method in methods(kind).values():
         card = method.card
-        takes = {"media": "images", "text": "texts", "either": "either"}[card.takes]
-        lines.append(
-            f"| [`{card.name}`](#{card.name.replace('_', '-')}) | {takes} | {card.take_it}"
-            f" | {card.beware} | {card.needs} |"
-        )
-    lines.append("")
-    for method in METHODS.values():
-        lines += _entry(method)
+        names = ", ".join(f"`{name}`" for name in method.names(("image", "text")))
+        said = f" ({names})" if names != f"`{card.name}`" else ""
+        facts = {
+            "Source": card.source,
+            "Range": _range(method),
+            "Better": BETTER[card.direction],
+            "95 % interval": card.interval,
+            "Needs": card.requirements,
+            "Options": _options(method) or "none",
+            **_said(method),
+        }
+        lines += [f"{'#' * level} {card.name}", "", f"**{card.title}**{said}. {card.idea}", ""]
+        lines += [f"$${card.equation}$$", ""] if card.equation else []
+        lines += [*(f"- {head}: {text}" for head, text in facts.items() if text), ""]
     return lines
 
 
 def _backbones() -> list[str]:
     lines = ["| Backbone | pseudo-tokens (OTI) | pseudo-patches (OVI) |", "|---|---|---|"]
     return [*lines, *(f"| {each.title} | 1 | {each.patches} |" for each in BACKBONES)]
-
-
-def _losses() -> list[str]:
-    lines = ["| Loss | Take it for | Beware | Needs |", "|---|---|---|---|"]
-    for loss in LOSSES.values():
-        card = loss.card
-        lines.append(
-            f"| [`{card.name}`](#{card.name.replace('_', '-')}) | {card.take_it} | {card.beware}"
-            f" | {', '.join(card.needs) or '—'} |"
-        )
-    lines.append("")
-    for loss in LOSSES.values():
-        lines += _entry(loss)
-    return lines
 
 
 def _configs() -> list[str]:
@@ -197,24 +146,35 @@ def _data() -> list[str]:
     return lines
 
 
-def _said(measure: Measure) -> list[str]:
-    """What the docstring of the measure's file says of its relations and its limits."""
-    text = sys.modules[measure.compute.__module__].__doc__ or ""
-    flat = " ".join(text.split())
-    found = []
-    for head, title in (("Relations", "Relations"), ("Fails when", "Fails when")):
+def _said(method: Method) -> dict[str, str]:
+    """What the docstring of the method's file says of its relations and its limits."""
+    flat = " ".join(definition(method).split())
+    found = {}
+    for head in ("Relations", "Fails when"):
         match = re.search(rf"{head}: (.*?)(?= (?:Equations?|Source|Relations|Fails when):|$)", flat)
         if match:
-            found.append(f"- {title}: {match.group(1)}")
+            found[head] = match.group(1)
     return found
 
 
-def _names(measure: Measure) -> str:
-    names = measure.names(("image", "text"))
-    return ", ".join(f"`{name}`" for name in names)
+def _name(method: Method, page: str | None) -> str:
+    names = ", ".join(f"`{name}`" for name in method.names(("image", "text")))
+    return names if page is None else f"[{names}]({page}#{method.name.replace('_', '-')})"
 
 
-def _range(card: Card) -> str:
+def _options(method: Method) -> str:
+    return ", ".join(f"`{name}={value!r}`" for name, value in method.options.items())
+
+
+def _changes(method: Method) -> str:
+    said = " and ".join(method.card.roles)
+    return f"{said} (transductive)" if getattr(method, "transductive", False) else said
+
+
+def _range(method: Method) -> str:
+    card = method.card
+    if not card.interval:
+        return ""
     low = "−∞" if card.low is None else f"{card.low:g}"
     high = "∞" if card.high is None else f"{card.high:g}"
     return f"{low} … {high}{card.unit}"

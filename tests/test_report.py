@@ -14,7 +14,8 @@ import pytest
 
 import modalgap as mg
 from modalgap import errors
-from modalgap.measure.registry import GROUPS, MEASURES
+from modalgap.measure.names import GROUPS
+from modalgap.measure.registry import MEASURES
 from modalgap.report import figures, page, save_figures, table
 from modalgap.report.draw import PICTURES
 from modalgap.report.draw.base import apart

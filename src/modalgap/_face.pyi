@@ -57,34 +57,34 @@ class close:
     from modalgap.close import Fitted as Fitted
     from modalgap.close import Step as Step
     from modalgap.close import Transductive as Transductive
-    cca = _close.cca
-    center = _close.center
     close = _close.close
     correct = staticmethod(_close.correct)
-    csls = _close.csls
-    drop_dims = _close.drop_dims
     faiss_views = staticmethod(_close.faiss_views)
     fit = _close.fit
-    isoclip = _close.isoclip
     load = staticmethod(_close.load)
-    nnn = _close.nnn
-    noise = _close.noise
-    none = _close.none
-    pca_text = _close.pca_text
-    procrustes = _close.procrustes
-    project = _close.project
-    qbnorm = _close.qbnorm
-    realign = _close.realign
-    ridge = _close.ridge
-    shift = _close.shift
-    sinkhorn = _close.sinkhorn
-    spectral = _close.spectral
-    standardize = _close.standardize
     to_json = staticmethod(_close.to_json)
     to_onnx = staticmethod(_close.to_onnx)
     to_torch = staticmethod(_close.to_torch)
-    transport = _close.transport
+    none = _close.none
+    center = _close.center
+    project = _close.project
+    shift = _close.shift
+    standardize = _close.standardize
+    realign = _close.realign
     whiten = _close.whiten
+    drop_dims = _close.drop_dims
+    pca_text = _close.pca_text
+    procrustes = _close.procrustes
+    cca = _close.cca
+    ridge = _close.ridge
+    isoclip = _close.isoclip
+    noise = _close.noise
+    transport = _close.transport
+    spectral = _close.spectral
+    csls = _close.csls
+    nnn = _close.nnn
+    qbnorm = _close.qbnorm
+    sinkhorn = _close.sinkhorn
 
 class encode:
     """Encode: from pixels and captions to embeddings, with any CLIP-like model."""
@@ -150,18 +150,18 @@ class evaluate:
     from modalgap.evaluate import Scores as Scores
     from modalgap.evaluate import Task as Task
     calibrate = _evaluate.calibrate
-    calibration = _evaluate.calibration
     classify = staticmethod(_evaluate.classify)
-    clustering = _evaluate.clustering
     evaluate = _evaluate.evaluate
-    fairness = _evaluate.fairness
     flip_probability = staticmethod(_evaluate.flip_probability)
-    mixed = _evaluate.mixed
-    retrieval = _evaluate.retrieval
-    robustness = _evaluate.robustness
     search = staticmethod(_evaluate.search)
-    within = _evaluate.within
+    retrieval = _evaluate.retrieval
     zero_shot = _evaluate.zero_shot
+    within = _evaluate.within
+    mixed = _evaluate.mixed
+    robustness = _evaluate.robustness
+    clustering = _evaluate.clustering
+    calibration = _evaluate.calibration
+    fairness = _evaluate.fairness
 
 class invert:
     """Invert: features of one modality as features of the other, to compare within a modality."""
@@ -189,15 +189,15 @@ class invert:
     from modalgap.invert import Backbone as Backbone
     from modalgap.invert import Inversion as Inversion
     from modalgap.invert import Inverted as Inverted
-    caption_mixture = _invert.caption_mixture
     curve = staticmethod(_invert.curve)
-    gap_shift = _invert.gap_shift
     invert = staticmethod(_invert.invert)
     nearest_words = staticmethod(_invert.nearest_words)
+    read = staticmethod(_invert.read)
     oti = _invert.oti
     ovi = _invert.ovi
-    read = staticmethod(_invert.read)
+    caption_mixture = _invert.caption_mixture
     ridge_map = _invert.ridge_map
+    gap_shift = _invert.gap_shift
 
 class measure:
     """Measure: how large is the gap, what is it made of, what does it do?"""
@@ -223,42 +223,42 @@ class measure:
     MEASURES = _measure.MEASURES
     from modalgap.measure import Card as Card
     from modalgap.measure import Measure as Measure
-    alignment = _measure.alignment
-    centroid_share = _measure.centroid_share
-    class_bias_spread = _measure.class_bias_spread
-    cone = _measure.cone
-    distribution_gap = _measure.distribution_gap
-    effective_rank = _measure.effective_rank
-    frechet = _measure.frechet
-    gap_concentration = _measure.gap_concentration
-    hubness = _measure.hubness
-    imr = _measure.imr
-    infonce = _measure.infonce
-    itr = _measure.itr
-    kendall_tau = _measure.kendall_tau
-    l2i = _measure.l2i
-    l2m = _measure.l2m
-    leakage = _measure.leakage
     leakage_image = _measure.leakage_image
     leakage_text = _measure.leakage_text
-    logit_entropy = _measure.logit_entropy
     logit_entropy_image = _measure.logit_entropy_image
     logit_entropy_text = _measure.logit_entropy_text
-    loss_landscape = _measure.loss_landscape
-    matched_cosine = _measure.matched_cosine
     measure = _measure.measure
-    moad = _measure.moad
-    nas = _measure.nas
-    per_dimension_gap = _measure.per_dimension_gap
-    prediction_entropy = _measure.prediction_entropy
-    prediction_gini = _measure.prediction_gini
-    principal_angles = _measure.principal_angles
+    l2m = _measure.l2m
+    l2i = _measure.l2i
     rmg = _measure.rmg
+    matched_cosine = _measure.matched_cosine
+    cone = _measure.cone
+    alignment = _measure.alignment
+    uniformity = _measure.uniformity
+    per_dimension_gap = _measure.per_dimension_gap
+    gap_concentration = _measure.gap_concentration
+    frechet = _measure.frechet
+    distribution_gap = _measure.distribution_gap
+    centroid_share = _measure.centroid_share
+    trace_ratio = _measure.trace_ratio
     separability = _measure.separability
+    effective_rank = _measure.effective_rank
+    principal_angles = _measure.principal_angles
+    leakage = _measure.leakage
+    class_bias_spread = _measure.class_bias_spread
+    kendall_tau = _measure.kendall_tau
+    itr = _measure.itr
     tir = _measure.tir
     tmr = _measure.tmr
-    trace_ratio = _measure.trace_ratio
-    uniformity = _measure.uniformity
+    imr = _measure.imr
+    nas = _measure.nas
+    hubness = _measure.hubness
+    logit_entropy = _measure.logit_entropy
+    prediction_gini = _measure.prediction_gini
+    prediction_entropy = _measure.prediction_entropy
+    moad = _measure.moad
+    infonce = _measure.infonce
+    loss_landscape = _measure.loss_landscape
 
 class report:
     """Report: one page that shows a gap in words, numbers and pictures."""

@@ -157,3 +157,9 @@ def pick(given: object, known: Mapping[str, Kind], kind: type[Kind], argument: s
     if given not in known:
         raise OptionError.unknown(kind.kind, given, known)
     return known[given]
+
+
+def collect(names: Mapping[str, object], kind: type[Kind]) -> dict[str, Kind]:
+    """The registry of a kind: its methods among the names of a module, in the order of imports."""
+    found = [each for each in names.values() if isinstance(each, kind)]
+    return {each.name: each for each in found}

@@ -59,7 +59,7 @@ def described(method: Method) -> dict[str, Any]:
 
 def _found(name: str, kind: Kind | None) -> Method:
     """The method of a name, of this kind if one is given."""
-    from modalgap.measure.registry import measure_of
+    from modalgap.measure.names import measure_of
 
     kinds = list(SINGULAR) if kind is None else [kind.value]
     known = {each: methods(SINGULAR[each]) for each in kinds}

@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from modalgap.measure.registry import card_of, modalities, of_modalities
+from modalgap.measure.names import card_of, modalities, of_modalities
 from modalgap.result import Result, Value
 from modalgap.result import Table as Values
 

@@ -1,43 +1,25 @@
-"""CLOSERS: every closer, in the order in which tables show them."""
+"""CLOSERS: every closer, in the order in which tables show them.
 
-from __future__ import annotations
+To add one, write its file and import it here.
+"""
 
 from modalgap.close.base import Closer
-from modalgap.close.cca import cca
-from modalgap.close.center import center
-from modalgap.close.drop_dims import drop_dims
-from modalgap.close.isoclip import isoclip
-from modalgap.close.noise import noise
-from modalgap.close.none import none
-from modalgap.close.pca_text import pca_text
-from modalgap.close.procrustes import procrustes
-from modalgap.close.project import project
-from modalgap.close.realign import realign
-from modalgap.close.ridge import ridge
-from modalgap.close.shift import shift
-from modalgap.close.spectral import spectral
-from modalgap.close.standardize import standardize
-from modalgap.close.transport import transport
-from modalgap.close.whiten import whiten
+from modalgap.close.none import none as none
+from modalgap.close.center import center as center
+from modalgap.close.project import project as project
+from modalgap.close.shift import shift as shift
+from modalgap.close.standardize import standardize as standardize
+from modalgap.close.realign import realign as realign
+from modalgap.close.whiten import whiten as whiten
+from modalgap.close.drop_dims import drop_dims as drop_dims
+from modalgap.close.pca_text import pca_text as pca_text
+from modalgap.close.procrustes import procrustes as procrustes
+from modalgap.close.cca import cca as cca
+from modalgap.close.ridge import ridge as ridge
+from modalgap.close.isoclip import isoclip as isoclip
+from modalgap.close.noise import noise as noise
+from modalgap.close.transport import transport as transport
+from modalgap.close.spectral import spectral as spectral
+from modalgap.method import collect as _collect
 
-CLOSERS: dict[str, Closer] = {
-    closer.name: closer
-    for closer in (
-        none,
-        center,
-        project,
-        shift,
-        standardize,
-        realign,
-        whiten,
-        drop_dims,
-        pca_text,
-        procrustes,
-        cca,
-        ridge,
-        isoclip,
-        noise,
-        transport,
-        spectral,
-    )
-}
+CLOSERS: dict[str, Closer] = _collect(globals(), Closer)

@@ -7,19 +7,12 @@ Queries from one set of embeddings are asked of another by ``search`` and ``clas
 
 from modalgap._lazy import callable_package
 from modalgap.evaluate.base import Outcome, Scores, Task
-from modalgap.evaluate.calibration import Calibration, calibrate, calibration
-from modalgap.evaluate.clustering import clustering
-from modalgap.evaluate.fairness import fairness
+from modalgap.evaluate.calibration import Calibration, calibrate
 from modalgap.evaluate.flip import flip_probability
-from modalgap.evaluate.mixed import mixed
 from modalgap.evaluate.protocols import PROTOCOLS
-from modalgap.evaluate.registry import TASKS
-from modalgap.evaluate.retrieval import retrieval
-from modalgap.evaluate.robustness import robustness
+from modalgap.evaluate.registry import *
 from modalgap.evaluate.search import classify, search
 from modalgap.evaluate.verb import evaluate
-from modalgap.evaluate.within import within
-from modalgap.evaluate.zero_shot import zero_shot
 
 __all__ = [
     "PROTOCOLS",
@@ -29,18 +22,11 @@ __all__ = [
     "Scores",
     "Task",
     "calibrate",
-    "calibration",
     "classify",
-    "clustering",
     "evaluate",
-    "fairness",
     "flip_probability",
-    "mixed",
-    "retrieval",
-    "robustness",
     "search",
-    "within",
-    "zero_shot",
+    *TASKS,
 ]
 
 callable_package(__name__, evaluate)

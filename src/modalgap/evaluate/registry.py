@@ -1,27 +1,17 @@
-"""TASKS: every task, in the order in which tables show them."""
+"""TASKS: every task, in the order in which tables show them.
 
-from __future__ import annotations
+To add one, write its file and import it here.
+"""
 
 from modalgap.evaluate.base import Task
-from modalgap.evaluate.calibration import calibration
-from modalgap.evaluate.clustering import clustering
-from modalgap.evaluate.fairness import fairness
-from modalgap.evaluate.mixed import mixed
-from modalgap.evaluate.retrieval import retrieval
-from modalgap.evaluate.robustness import robustness
-from modalgap.evaluate.within import within
-from modalgap.evaluate.zero_shot import zero_shot
+from modalgap.evaluate.retrieval import retrieval as retrieval
+from modalgap.evaluate.zero_shot import zero_shot as zero_shot
+from modalgap.evaluate.within import within as within
+from modalgap.evaluate.mixed import mixed as mixed
+from modalgap.evaluate.robustness import robustness as robustness
+from modalgap.evaluate.clustering import clustering as clustering
+from modalgap.evaluate.calibration import calibration as calibration
+from modalgap.evaluate.fairness import fairness as fairness
+from modalgap.method import collect as _collect
 
-TASKS: dict[str, Task] = {
-    task.name: task
-    for task in (
-        retrieval,
-        zero_shot,
-        within,
-        mixed,
-        robustness,
-        clustering,
-        calibration,
-        fairness,
-    )
-}
+TASKS: dict[str, Task] = _collect(globals(), Task)

@@ -6,15 +6,10 @@ function: ``modalgap.invert.oti(images, model)``. One way a file; ``METHODS`` li
 
 from modalgap._lazy import callable_package
 from modalgap.invert.base import Inversion
-from modalgap.invert.caption_mixture import caption_mixture
 from modalgap.invert.curve import curve
-from modalgap.invert.gap_shift import gap_shift
-from modalgap.invert.oti import oti
 from modalgap.invert.output import Inverted, read
-from modalgap.invert.ovi import ovi
 from modalgap.invert.ready import BACKBONES, Backbone
-from modalgap.invert.registry import METHODS
-from modalgap.invert.ridge_map import ridge_map
+from modalgap.invert.registry import *
 from modalgap.invert.verb import invert
 from modalgap.invert.words import nearest_words
 
@@ -24,15 +19,11 @@ __all__ = [
     "Backbone",
     "Inversion",
     "Inverted",
-    "caption_mixture",
     "curve",
-    "gap_shift",
     "invert",
     "nearest_words",
-    "oti",
-    "ovi",
     "read",
-    "ridge_map",
+    *METHODS,
 ]
 
 callable_package(__name__, invert)

@@ -1,14 +1,14 @@
-"""METHODS: every way of inverting, in the order in which tables show them."""
+"""METHODS: every inversion method, in the order in which tables show them.
 
-from __future__ import annotations
+To add one, write its file and import it here.
+"""
 
 from modalgap.invert.base import Inversion
-from modalgap.invert.caption_mixture import caption_mixture
-from modalgap.invert.gap_shift import gap_shift
-from modalgap.invert.oti import oti
-from modalgap.invert.ovi import ovi
-from modalgap.invert.ridge_map import ridge_map
+from modalgap.invert.oti import oti as oti
+from modalgap.invert.ovi import ovi as ovi
+from modalgap.invert.caption_mixture import caption_mixture as caption_mixture
+from modalgap.invert.ridge_map import ridge_map as ridge_map
+from modalgap.invert.gap_shift import gap_shift as gap_shift
+from modalgap.method import collect as _collect
 
-METHODS: dict[str, Inversion] = {
-    method.name: method for method in (oti, ovi, caption_mixture, ridge_map, gap_shift)
-}
+METHODS: dict[str, Inversion] = _collect(globals(), Inversion)

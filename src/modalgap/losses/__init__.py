@@ -6,35 +6,14 @@ distributed training gather them with gradients, compute the same number in ever
 average the gradients of the weights; that is the gradient of one process.
 """
 
-from modalgap.losses.alignment import alignment
 from modalgap.losses.base import Features, Loss
-from modalgap.losses.centroid_uniformity import centroid_uniformity
-from modalgap.losses.correct_only import correct_only
-from modalgap.losses.cross_uniformity import cross_uniformity
-from modalgap.losses.cyclip import cyclip
-from modalgap.losses.dual import dual
-from modalgap.losses.infonce import infonce
-from modalgap.losses.intra_separation import intra_separation
-from modalgap.losses.intra_simclr import intra_simclr
 from modalgap.losses.objective import Objective
-from modalgap.losses.registry import LOSSES
-from modalgap.losses.siglip import siglip
-from modalgap.losses.uniformity import uniformity
+from modalgap.losses.registry import *
 
 __all__ = [
     "LOSSES",
     "Features",
     "Loss",
     "Objective",
-    "alignment",
-    "centroid_uniformity",
-    "correct_only",
-    "cross_uniformity",
-    "cyclip",
-    "dual",
-    "infonce",
-    "intra_separation",
-    "intra_simclr",
-    "siglip",
-    "uniformity",
+    *LOSSES,
 ]

@@ -9,7 +9,8 @@ from modalgap.embeddings import Embeddings, Pair, describe_input
 from modalgap.embeddings.arrays import takes_pair
 from modalgap.errors import InputError, NotApplicable, OptionError, quoted
 from modalgap.measure.base import Evidence, Measure, Seen, Side
-from modalgap.measure.registry import MEASURES, measure_of
+from modalgap.measure.names import measure_of
+from modalgap.measure.registry import MEASURES
 from modalgap.method import pick
 from modalgap.modality import spoken
 from modalgap.result import Result, Value, versions

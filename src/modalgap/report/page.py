@@ -12,7 +12,7 @@ from modalgap.atomic import check_target, replacing
 from modalgap.embeddings import Embeddings, Pair
 from modalgap.embeddings.arrays import takes_pair
 from modalgap.errors import InputError, OptionError
-from modalgap.measure.registry import modalities
+from modalgap.measure.names import modalities
 from modalgap.measure.verb import measure
 from modalgap.modality import plural
 from modalgap.report import export, table

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from modalgap.card import Card
-from modalgap.measure.registry import GROUPS, MEASURES, modalities, of_modalities
+from modalgap.measure.names import GROUPS, modalities, of_modalities
+from modalgap.measure.registry import MEASURES
 from modalgap.report.say import NARROW
 from modalgap.result import Result, Value
 

@@ -1,13 +1,13 @@
-"""CORRECTIONS: every correction of scores."""
+"""CORRECTIONS: every correction of scores, in the order in which tables show them.
 
-from __future__ import annotations
+To add one, write its file and import it here.
+"""
 
 from modalgap.close.scores.base import CorrectionRule
-from modalgap.close.scores.csls import csls
-from modalgap.close.scores.nnn import nnn
-from modalgap.close.scores.qbnorm import qbnorm
-from modalgap.close.scores.sinkhorn import sinkhorn
+from modalgap.close.scores.csls import csls as csls
+from modalgap.close.scores.nnn import nnn as nnn
+from modalgap.close.scores.qbnorm import qbnorm as qbnorm
+from modalgap.close.scores.sinkhorn import sinkhorn as sinkhorn
+from modalgap.method import collect as _collect
 
-CORRECTIONS: dict[str, CorrectionRule] = {
-    rule.card.name: rule for rule in (csls, nnn, qbnorm, sinkhorn)
-}
+CORRECTIONS: dict[str, CorrectionRule] = _collect(globals(), CorrectionRule)

@@ -1,0 +1,59 @@
+"""From the names in a result to measures, and the headings that measures stand under."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from modalgap.card import Card
+from modalgap.errors import OptionError
+from modalgap.measure.base import Measure
+from modalgap.measure.registry import MEASURES
+from modalgap.modality import spoken
+from modalgap.result import Result
+
+# headings of a report in their order; a card says which one a measure stands under
+GROUPS = (
+    "How large is the gap?",
+    "What is it made of?",
+    "How does each modality fill its space?",
+    "Do both modalities agree?",
+    "What does it do to search and to predictions?",
+    "Is it safe to close?",
+    "What does the contrastive loss say?",
+)
+
+
+def measure_of(name: str) -> Measure | None:
+    """The measure behind a name as it stands in a result: "cone_text" is of the measure "cone"."""
+    if name in MEASURES:
+        return MEASURES[name]
+    fitting = [each for each in MEASURES.values() if each.per_modality]
+    return next((each for each in fitting if name.startswith(f"{each.name}_")), None)
+
+
+def card_of(name: str) -> Card:
+    """The card behind a name as it stands in a result.
+
+    Raises:
+        OptionError: no measure has such a name.
+    """
+    found = measure_of(name)
+    if found is None:
+        raise OptionError.unknown("measure", name, MEASURES)
+    return found.card
+
+
+def of_modalities(card: Card, names: tuple[str, ...]) -> Card:
+    """A card that speaks of these modalities."""
+    return replace(
+        card,
+        title=spoken(card.title, names),
+        question=spoken(card.question, names),
+        idea=spoken(card.idea, names),
+        interval=spoken(card.interval, names),
+    )
+
+
+def modalities(result: Result) -> tuple[str, ...]:
+    """Names of the modalities that were measured."""
+    return tuple(result.pair.get("were_unit", {}))
