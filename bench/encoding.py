@@ -16,7 +16,7 @@ from bench.clock import Row
 from modalgap.data import Files, Source
 from modalgap.data.pixels import decode
 from modalgap.encode import Encoder, Options, load_model, run
-from modalgap.encode.loader import batches
+from modalgap.encode.engine.batches import batches
 
 CAPTIONS, PICTURES, BATCH = 640, 192, 32
 LENGTHS = [8, 9, 10, 11, 12, 13, 14, 16, 20]  # words of COCO's captions; 10.5 on average

@@ -28,11 +28,11 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "photos" / "bad\n.txt").write_text("nothing")
     monkeypatch.chdir(tmp_path)
 
-    module = ModuleType("open_clip_model")
+    module = ModuleType("open_clip")
     module.load = lambda _, spec, seed: functions.encoder(  # type: ignore[attr-defined]
         spec=f"{spec}, seed {seed}"
     )
-    monkeypatch.setitem(sys.modules, "modalgap.encode.open_clip_model", module)
+    monkeypatch.setitem(sys.modules, "modalgap.encode.libraries.open_clip", module)
     return tmp_path
 
 
@@ -102,7 +102,7 @@ def test_refusals_are_one_line(
 def test_options_are_checked_before_the_model_is_loaded(
     place: Path, run: Run, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
 ) -> None:
-    monkeypatch.setattr(sys.modules["modalgap.encode.open_clip_model"], "load", interrupt)
+    monkeypatch.setattr(sys.modules["modalgap.encode.libraries.open_clip"], "load", interrupt)
     (place / "photos" / "lost.txt").write_text("nobody's")
     code, _, err = run("encode", "photos", "-m", "open_clip:a/b", "-o", "o.npz", *arguments)
     assert (code, len(err.splitlines())) == (2, 1)

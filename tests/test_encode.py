@@ -33,8 +33,8 @@ from modalgap import errors, unfinished
 from modalgap.data import Documents, Files, Pixels, Source, read
 from modalgap.data.media import state
 from modalgap.encode import Encoded, FunctionEncoder, Options, load_model, parts
-from modalgap.encode import output as large
 from modalgap.encode import run as work
+from modalgap.encode.engine import output as large
 
 HERE = Path(__file__).parent
 
@@ -438,7 +438,7 @@ def test_a_real_model_goes_on_to_the_same_bytes(
     encoder = tiny.encoder()
     whole = run(source, encoder, tmp_path / "whole.safetensors", batch_size=2)
     monkeypatch.setattr(parts, "PATIENCE", 0.0)
-    monkeypatch.setattr("modalgap.encode.engine.WINDOW", 2)
+    monkeypatch.setattr("modalgap.encode.engine.engine.WINDOW", 2)
     whole_short = run(source, encoder, tmp_path / "short.safetensors", batch_size=2)
     real = parts.Parts.add
     left = 0

@@ -16,8 +16,8 @@ from modalgap import errors
 from modalgap.data.repeats import join_texts
 from modalgap.data.source import Source
 from modalgap.encode import Options
-from modalgap.encode import output as writing
 from modalgap.encode import run as work
+from modalgap.encode.engine import output as writing
 from modalgap.train.source_batches import _captions_of
 
 

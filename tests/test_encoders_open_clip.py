@@ -22,7 +22,7 @@ import modalgap as mg
 from modalgap import errors
 from modalgap.encode import ENCODERS, load_model
 from modalgap.encode.base import Encoder
-from modalgap.encode.open_clip_model import OpenClipEncoder
+from modalgap.encode.libraries.open_clip import OpenClipEncoder
 
 CUT = ("clip", "quick", "custom", "short", "eos", "resnet")
 WHOLE = ("sig", "both_ways", "last", "coca")
@@ -170,7 +170,7 @@ def test_a_folder_comes_back(tmp_path: Path) -> None:
     made = tiny.encoder("custom", seed=7)
     config = {"model_cfg": tiny.CONFIGS["custom"], "preprocess_cfg": {"mean": [0.5] * 3}}
     (tmp_path / "open_clip_config.json").write_text(json.dumps(config))
-    save_file(made.model.state_dict(), tmp_path / "open_clip_model.safetensors")
+    save_file(made.model.state_dict(), tmp_path / "adapter.safetensors")
     found = load_model(f"open_clip:{tmp_path}")
     assert isinstance(found, OpenClipEncoder)
     assert same(made, found)
@@ -243,7 +243,7 @@ def test_seeds_that_are_none() -> None:
 
 def test_a_local_checkpoint_gets_the_preprocessing_of_its_architecture() -> None:
     """SigLIP squashes to -1 … 1; CLIP crops and normalises with its own statistics."""
-    from modalgap.encode import open_clip_model
+    from modalgap.encode.libraries import open_clip as adapter
 
     found = []
     real = open_clip.create_model
@@ -253,9 +253,9 @@ def test_a_local_checkpoint_gets_the_preprocessing_of_its_architecture() -> None
         return real("tiny-clip")
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(open_clip_model.open_clip, "create_model", record)
-        open_clip_model._untrained("ViT-B-16-SigLIP", "x")
-        open_clip_model._untrained("ViT-B-32", "x")
+        patch.setattr(adapter.open_clip, "create_model", record)
+        adapter._untrained("ViT-B-16-SigLIP", "x")
+        adapter._untrained("ViT-B-32", "x")
     assert found[0] == {
         "mean": [0.5, 0.5, 0.5],
         "std": [0.5, 0.5, 0.5],
@@ -266,7 +266,7 @@ def test_a_local_checkpoint_gets_the_preprocessing_of_its_architecture() -> None
 
 
 def test_weights_get_the_activation_they_were_trained_with(monkeypatch: pytest.MonkeyPatch) -> None:
-    from modalgap.encode import open_clip_model
+    from modalgap.encode.libraries import open_clip as adapter
 
     asked = {}
 
@@ -274,7 +274,7 @@ def test_weights_get_the_activation_they_were_trained_with(monkeypatch: pytest.M
         asked[name, options["pretrained"]] = options["force_quick_gelu"]
         return open_clip.CLIP(**tiny.CONFIGS["clip"])
 
-    monkeypatch.setattr(open_clip_model.open_clip, "create_model", record)
+    monkeypatch.setattr(adapter.open_clip, "create_model", record)
     for tag in ("openai", "laion2b_s34b_b79k"):
         with pytest.raises(AttributeError):  # the small model has no preprocessing on it
             load_model(f"open_clip:ViT-B-32/{tag}")

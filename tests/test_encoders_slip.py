@@ -18,9 +18,9 @@ from PIL import Image
 from torch import Tensor, nn
 from torchvision import transforms
 
-from modalgap.encode import slip_model
 from modalgap.encode.base import Encoder
-from modalgap.encode.slip_model import SlipEncoder, load
+from modalgap.encode.libraries import slip
+from modalgap.encode.libraries.slip import SlipEncoder, load
 from modalgap.errors import FileError, OptionError
 
 SIZES = {
@@ -32,14 +32,14 @@ TEXTS = ["a photo of a cat", "", "two dogs on a beach, running", "кошка", "
 LONG = " ".join(["a very long story of one cat and many dogs"] * 30)
 
 
-TRUE = slip_model.ARCHITECTURES, slip_model.TEXT
+TRUE = slip.ARCHITECTURES, slip.TEXT
 
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Towers with few weights."""
-    monkeypatch.setattr(slip_model, "ARCHITECTURES", SIZES)
-    monkeypatch.setattr(slip_model, "TEXT", TEXT)
+    monkeypatch.setattr(slip, "ARCHITECTURES", SIZES)
+    monkeypatch.setattr(slip, "TEXT", TEXT)
 
 
 class Block(nn.Module):
@@ -270,12 +270,12 @@ class TestRandom:
         assert len({each.provenance["weights_hash"] for each in (one, again, other)}) == 2
 
     def test_the_true_sizes(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(slip_model, "ARCHITECTURES", TRUE[0])
-        monkeypatch.setattr(slip_model, "TEXT", TRUE[1])
+        monkeypatch.setattr(slip, "ARCHITECTURES", TRUE[0])
+        monkeypatch.setattr(slip, "TEXT", TRUE[1])
         sizes = {"ViT-S-16": (384, 12, 12), "ViT-B-16": (768, 12, 12), "ViT-L-16": (1024, 24, 16)}
         for name, (width, depth, heads) in sizes.items():
             with torch.device("meta"):
-                towers = slip_model.Towers(name)
+                towers = slip.Towers(name)
             shapes = {key: tuple(each.shape) for key, each in towers.state_dict().items()}
             assert shapes["visual.cls_token"] == (1, 1, width)
             assert shapes["visual.pos_embed"] == (1, 197, width)

@@ -29,10 +29,11 @@ from scipy.signal import resample_poly
 from tokenizers import models, normalizers, pre_tokenizers, processors, trainers
 from torch import Tensor
 
-from modalgap.encode.base import Encoder, Tokens
-from modalgap.encode.open_clip_model import OpenClipEncoder
+from modalgap.encode.base import Encoder
+from modalgap.encode.libraries.open_clip import OpenClipEncoder
+from modalgap.encode.libraries.transformers import TransformersEncoder, load
 from modalgap.encode.quiet import quiet
-from modalgap.encode.transformers_model import TransformersEncoder, load
+from modalgap.encode.tokens import Tokens
 from modalgap.errors import FileError, InputError, OptionError
 
 FIVE = int(transformers.__version__.split(".")[0]) >= 5
@@ -722,7 +723,7 @@ class TestLoading:
         (cache / "refs").mkdir()
         (cache / "refs" / "main").write_text(commit)
         script = (
-            "from modalgap.encode.transformers_model import load\n"
+            "from modalgap.encode.libraries.transformers import load\n"
             "print(dict(load('some/model', 'hf:some/model', 0).provenance))\n"
             "print(load('some/model/random', 'hf:some/model/random', 3).provenance['weights'])"
         )

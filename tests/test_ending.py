@@ -297,7 +297,7 @@ def batch(self, number):
     time.sleep(0.0 if number < 4 else 600)
     return real(self, number)
 loader._Batches.batch = batch
-from modalgap.encode import parts
+from modalgap.encode.engine import parts
 parts.PATIENCE = 0.0
 try:
     run(Path(sys.argv[1]), functions.encoder(), sys.argv[2], Options(batch_size=2, workers=2))

@@ -28,11 +28,12 @@ from torch.nn.functional import cosine_similarity, normalize
 
 from modalgap import errors
 from modalgap.embeddings import Embeddings
-from modalgap.encode import load_model, slip_model
+from modalgap.encode import load_model
 from modalgap.encode.base import Encoder
-from modalgap.encode.open_clip_model import OpenClipEncoder
+from modalgap.encode.libraries import slip as slip_library
+from modalgap.encode.libraries.open_clip import OpenClipEncoder
+from modalgap.encode.libraries.transformers import load as load_hf
 from modalgap.encode.trainable import build
-from modalgap.encode.transformers_model import load as load_hf
 from modalgap.invert import METHODS, invert, oti, ovi
 from modalgap.invert.base import Done, Given
 from modalgap.invert.descend import Descender, Search
@@ -228,9 +229,9 @@ def hf_text(name: str, fast: bool, folder: Path) -> Text:
 def slip() -> Any:
     sizes = {"ViT-B-16": {"embed_dim": 64, "depth": 2, "num_heads": 4}}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(slip_model, "ARCHITECTURES", sizes)
-        patch.setattr(slip_model, "TEXT", tiny.TEXT)
-        encoder = slip_model.load("ViT-B-16/random", "slip:ViT-B-16/random", 0)
+        patch.setattr(slip_library, "ARCHITECTURES", sizes)
+        patch.setattr(slip_library, "TEXT", tiny.TEXT)
+        encoder = slip_library.load("ViT-B-16/random", "slip:ViT-B-16/random", 0)
     stir(encoder.towers, 0.05)
     return encoder
 

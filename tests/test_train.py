@@ -27,7 +27,7 @@ from modalgap.data.mad import FACTORS, WORDS, Captions, build, digits, source
 from modalgap.encode import load_model
 from modalgap.encode.trainable import build as build_model
 from modalgap.encode.trainable import own_architectures, resume_from
-from modalgap.encode.words import write_tokenizer
+from modalgap.encode.word_tokenizer import write_tokenizer
 from modalgap.errors import Diverged, FileError, InputError, ModalgapError, OptionError, OutputError
 from modalgap.train import Run, load_config, read_run, train
 from modalgap.train import checkpoint as checkpoints

@@ -8,7 +8,7 @@ from typing import Any
 
 import open_clip
 
-from modalgap.encode.open_clip_model import OpenClipEncoder
+from modalgap.encode.libraries.open_clip import OpenClipEncoder
 
 VISION = {"image_size": 32, "layers": 2, "width": 32, "head_width": 16, "patch_size": 8}
 TEXT = {"context_length": 77, "vocab_size": 49408, "width": 32, "heads": 2, "layers": 2}

@@ -204,7 +204,7 @@ def run(
     from modalgap.data import read
     from modalgap.data.summary import summary
     from modalgap.encode import Options
-    from modalgap.encode.output import check_output
+    from modalgap.encode.engine.output import check_output
     from modalgap.encode.verb import run as work
 
     check_output(output, overwrite=force)

@@ -5,10 +5,11 @@ library is known by one file, which is imported only when a model of it is asked
 """
 
 from modalgap._lazy import callable_package
-from modalgap.encode.base import Encoder, Tokens
-from modalgap.encode.callables import FunctionEncoder
-from modalgap.encode.inside import ImageTower, TextTower
+from modalgap.encode.base import Encoder
+from modalgap.encode.libraries.functions import FunctionEncoder
 from modalgap.encode.registry import ENCODERS, Library, load_model
+from modalgap.encode.tokens import Tokens
+from modalgap.encode.towers import ImageTower, TextTower
 from modalgap.encode.verb import Encoded, Options, encode, run
 
 __all__ = [

@@ -30,7 +30,7 @@ class Library:
 
 ENCODERS: dict[str, Library] = {
     "open_clip": Library(
-        module="open_clip_model",
+        module="open_clip",
         forms=(
             "ARCHITECTURE/WEIGHTS",
             "ARCHITECTURE@/path/to/checkpoint",
@@ -41,12 +41,12 @@ ENCODERS: dict[str, Library] = {
         models="everything in open_clip's registry, and checkpoints of its architectures",
     ),
     "hf": Library(
-        module="transformers_model",
+        module="transformers",
         forms=("ORG/NAME", "/path/to/folder", "ORG/NAME/random", "/path/to/folder/random"),
         models="CLIP, SigLIP, SigLIP 2, ALIGN, AltCLIP, Chinese-CLIP and, for sounds, CLAP",
     ),
     "slip": Library(
-        module="slip_model",
+        module="slip",
         forms=("ViT-B-16@/path/to/checkpoint.pt", "ViT-B-16/random"),
         models="SLIP and CLIP of Mu et al. 2022: ViT-S-16, ViT-B-16, ViT-L-16",
     ),
@@ -78,7 +78,7 @@ def load_model(spec: str | Encoder, *, seed: int = 0) -> Encoder:
         raise OptionError(f"model: must be LIBRARY:MODEL{_near(spec)}; got {quoted(spec)}")
     if name not in ENCODERS:
         raise OptionError.unknown("library of models", name, ENCODERS)
-    module = library(f"modalgap.encode.{ENCODERS[name].module}", "models", spec)
+    module = library(f"modalgap.encode.libraries.{ENCODERS[name].module}", "models", spec)
     found: Encoder = module.load(rest, spec, seed)
     return found
 

@@ -23,14 +23,14 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torchvision import transforms
 
-from modalgap.encode.base import reading_weights
-from modalgap.encode.open_clip_model import (
+from modalgap.encode.libraries.open_clip import (
     LOCAL,
     _fetching,
 )
-from modalgap.encode.open_clip_model import load as load_encoder
+from modalgap.encode.libraries.open_clip import load as load_encoder
 from modalgap.encode.quiet import quiet
-from modalgap.encode.words import size_of, write_tokenizer
+from modalgap.encode.weights import reading_weights
+from modalgap.encode.word_tokenizer import size_of, write_tokenizer
 from modalgap.errors import FileError, NotApplicable, OptionError, OutputError, quoted
 
 OWN = Path(__file__).parent / "architectures"

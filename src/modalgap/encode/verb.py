@@ -25,8 +25,8 @@ from modalgap.embeddings.pair import Embeddings, Pair
 from modalgap.embeddings.store import load_any
 from modalgap.encode.base import Encoder
 from modalgap.encode.device import check_precision, device_of
-from modalgap.encode.engine import Engine, fault
-from modalgap.encode.output import (
+from modalgap.encode.engine.engine import Engine, fault
+from modalgap.encode.engine.output import (
     check_output,
     in_memory,
     list_skipped,
@@ -34,8 +34,8 @@ from modalgap.encode.output import (
     work_of,
     write,
 )
+from modalgap.encode.engine.sides import Sides
 from modalgap.encode.registry import load_model
-from modalgap.encode.sides import Sides
 from modalgap.errors import FileError, InputError, OptionError, quoted
 from modalgap.unfinished import remove, work_folder
 from modalgap.workers import processors

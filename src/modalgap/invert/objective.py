@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from modalgap.encode import ImageTower, TextTower
-from modalgap.encode.inside import Past, Stack
+from modalgap.encode.towers import Past, Stack
 from modalgap.invert.prompt import Prompt
 
 CLOSE = 1e-4  # to which both ways through a tower must agree, on unit features

@@ -27,18 +27,18 @@ from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 
 from modalgap._version import __version__
-from modalgap.encode.base import (
-    Tokens,
+from modalgap.encode.libraries.causal_tower import CausalTextTower
+from modalgap.encode.libraries.open_clip_towers import layers, words_of
+from modalgap.encode.libraries.timm_towers import timm_stack
+from modalgap.encode.tokens import Tokens
+from modalgap.encode.towers import ImageTower, Stack, TextTower
+from modalgap.encode.weights import (
     check_weights,
     describe,
     reading_weights,
     unavailable,
     weights_hash,
 )
-from modalgap.encode.causal import CausalTextTower
-from modalgap.encode.inside import ImageTower, Stack, TextTower
-from modalgap.encode.open_clip_towers import layers, words_of
-from modalgap.encode.timm_towers import timm_stack
 from modalgap.errors import OptionError, quoted
 
 ARCHITECTURES: Mapping[str, Mapping[str, Any]] = {

@@ -13,8 +13,8 @@ from torch import Tensor
 
 from modalgap.data.media import Media
 from modalgap.encode.base import Encoder
-from modalgap.encode.loader import batches
-from modalgap.encode.parts import Parts
+from modalgap.encode.engine.batches import batches
+from modalgap.encode.engine.parts import Parts
 from modalgap.errors import InputError, ModalgapError
 from modalgap.progress import progress
 

@@ -23,19 +23,14 @@ from PIL import Image
 from torch import Tensor
 
 from modalgap._version import __version__
-from modalgap.encode.base import (
-    Tokens,
-    describe,
-    reading_weights,
-    unavailable,
-    weights_hash,
-)
-from modalgap.encode.causal import CausalTextTower
-from modalgap.encode.inside import ImageTower, TextTower
+from modalgap.encode.libraries.causal_tower import CausalTextTower
+from modalgap.encode.libraries.sentence_transformers_folder import clip_folder
+from modalgap.encode.libraries.transformers_media import filling, prepared, preprocessing
+from modalgap.encode.libraries.transformers_towers import PATCHED, image_tower, text_tower
 from modalgap.encode.quiet import quiet
-from modalgap.encode.sentence_folder import clip_folder
-from modalgap.encode.transformers_media import filling, prepared, preprocessing
-from modalgap.encode.transformers_towers import PATCHED, image_tower, text_tower
+from modalgap.encode.tokens import Tokens
+from modalgap.encode.towers import ImageTower, TextTower
+from modalgap.encode.weights import describe, reading_weights, unavailable, weights_hash
 from modalgap.errors import InputError, OptionError, quoted
 
 hf: Any = transformers  # half of it has types, which is too little for a strict check

@@ -12,8 +12,8 @@ from torch import Tensor
 from modalgap._version import __version__
 from modalgap.arguments import checked
 from modalgap.data.media import Kind
-from modalgap.encode.base import Tokens
-from modalgap.encode.inside import ImageTower, TextTower
+from modalgap.encode.tokens import Tokens
+from modalgap.encode.towers import ImageTower, TextTower
 from modalgap.errors import InputError, quoted
 
 

@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from modalgap.encode.base import Tokens
-from modalgap.encode.inside import ImageTower, Layer, Stack, TextTower
+from modalgap.encode.tokens import Tokens
+from modalgap.encode.towers import ImageTower, Layer, Stack, TextTower
 
 PATCHED = ("altclip", "chinese_clip", "clip", "siglip", "siglip2")  # those of images with patches
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from modalgap.encode.base import Tokens
+from modalgap.encode.tokens import Tokens
 
 
 class CausalTextTower:

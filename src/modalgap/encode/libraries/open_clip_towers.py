@@ -11,9 +11,9 @@ import torch
 from open_clip.transformer import ResidualAttentionBlock, TextTransformer, VisionTransformer
 from torch import Tensor, nn
 
-from modalgap.encode.base import Tokens
-from modalgap.encode.inside import ImageTower, Layer, Stack, TextTower
-from modalgap.encode.timm_towers import entrance, timm_stack
+from modalgap.encode.libraries.timm_towers import entrance, timm_stack
+from modalgap.encode.tokens import Tokens
+from modalgap.encode.towers import ImageTower, Layer, Stack, TextTower
 
 
 def text_tower(model: Any, encode: Callable[[Tokens], Tensor], tokenizer: Any) -> TextTower | None:

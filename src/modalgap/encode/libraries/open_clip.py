@@ -23,18 +23,18 @@ from PIL import Image
 from torch import Tensor, nn
 
 from modalgap._version import __version__
-from modalgap.encode.base import (
-    Tokens,
+from modalgap.encode.libraries.causal_tower import CausalTextTower
+from modalgap.encode.libraries.open_clip_towers import image_tower, projected, text_tower
+from modalgap.encode.quiet import quiet
+from modalgap.encode.tokens import Tokens
+from modalgap.encode.towers import ImageTower, TextTower
+from modalgap.encode.weights import (
     check_weights,
     describe,
     reading_weights,
     unavailable,
     weights_hash,
 )
-from modalgap.encode.causal import CausalTextTower
-from modalgap.encode.inside import ImageTower, TextTower
-from modalgap.encode.open_clip_towers import image_tower, projected, text_tower
-from modalgap.encode.quiet import quiet
 from modalgap.errors import OptionError, quoted
 
 LOCAL = "local-dir:"  # what open_clip calls a folder

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from modalgap.encode.base import Tokens
+from modalgap.encode.tokens import Tokens
 
 Past = tuple[Tensor, Tensor]  # keys and values (1, heads, l, width of a head)
 

@@ -10,7 +10,7 @@ from timm.models.eva import Eva
 from timm.models.vision_transformer import Block, VisionTransformer
 from torch import Tensor, nn
 
-from modalgap.encode.inside import Layer, Stack
+from modalgap.encode.towers import Layer, Stack
 
 ATTENTION: Any = vision_transformer.Attention  # type: ignore[attr-defined] # it is imported there
 

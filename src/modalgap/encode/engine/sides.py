@@ -18,8 +18,8 @@ from modalgap.data.source import Source
 from modalgap.embeddings.pair import Embeddings, Pair
 from modalgap.embeddings.pick import pick
 from modalgap.embeddings.rows import Rows
-from modalgap.encode.engine import Engine
-from modalgap.encode.parts import Parts
+from modalgap.encode.engine.engine import Engine
+from modalgap.encode.engine.parts import Parts
 from modalgap.errors import InputError, quoted
 
 

@@ -1,0 +1,98 @@
+"""Weights: their hash, the checks before they are loaded, and the errors where they are not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+import xxhash
+from torch import Tensor, nn
+
+from modalgap.encode.quiet import quiet
+from modalgap.errors import FileError
+
+SCALARS = ("logit_scale", "logit_bias")  # of one number, whether () or (1,)
+
+
+def weights_hash(model: nn.Module) -> str:
+    """A 128-bit hash of every parameter and buffer: names, shapes, types and bytes."""
+    digest = xxhash.xxh3_128()
+    for name, tensor in sorted(model.state_dict().items()):
+        digest.update(f"{name}|{tuple(tensor.shape)}|{tensor.dtype}|".encode())
+        flat = tensor.detach().cpu().contiguous().reshape(-1)
+        if flat.numel():
+            digest.update(flat.view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+def check_weights(stored: object, model: nn.Module) -> None:
+    """Refuse weights that a model would take, changed in silence or as no numbers.
+
+    Names that only one of the two has are for ``load_state_dict`` to say.
+
+    Raises:
+        ValueError: a tensor has another shape or kind, or holds nan or infinity.
+    """
+    if not isinstance(stored, Mapping):
+        raise ValueError(f"it holds {type(stored).__name__}, not tensors by name")
+    for name, own in model.state_dict().items():
+        if name not in stored:
+            continue
+        found = stored[name]
+        if not isinstance(found, Tensor) or found.layout != torch.strided:
+            what = found.layout if isinstance(found, Tensor) else type(found).__name__
+            raise ValueError(f"{name} must be a dense tensor; it is {what}")
+        scalar = name in SCALARS and found.numel() == own.numel()
+        if found.shape != own.shape and not scalar:
+            raise ValueError(f"{name} must be {tuple(own.shape)}; it is {tuple(found.shape)}")
+        if _sort(found) != _sort(own):
+            raise ValueError(f"{name} must be of {own.dtype}; it is of {found.dtype}")
+        if not found.to(own.dtype).isfinite().all():
+            raise ValueError(f"{name} must be finite; it holds nan or infinity")
+
+
+def _sort(tensor: Tensor) -> str:
+    if tensor.is_quantized:
+        return "quantised"
+    if tensor.is_complex():
+        return "complex"
+    return "float" if tensor.is_floating_point() else "integer"
+
+
+def describe(values: Mapping[str, Any]) -> str:
+    """Preprocessing as one line: ``size=224, mean=(0.48, 0.46, 0.41)``."""
+    return ", ".join(f"{key}={value}" for key, value in values.items())
+
+
+def unavailable(spec: str, looked: str, how: str, error: BaseException | None = None) -> FileError:
+    """The one line for weights that are not on the disk and cannot be fetched."""
+    reason = "" if error is None else f" ({_brief(_root(error))})"
+    return FileError(f"{spec}: no weights: looked for {looked}{reason}; {how}")
+
+
+@contextmanager
+def reading_weights(spec: str, path: object) -> Iterator[None]:
+    """Turn whatever a wrong or damaged checkpoint causes into one line; nothing is logged."""
+    try:
+        with quiet():
+            yield
+    except MemoryError:
+        raise
+    except Exception as error:
+        raise FileError(
+            f"{spec}: {path} does not hold weights of this model ({_brief(_root(error))})"
+        ) from error
+
+
+def _brief(error: BaseException) -> str:
+    said = " ".join(str(error).split())
+    return (said if len(said) <= 120 else f"{said[:117]}...") or type(error).__name__
+
+
+def _root(error: BaseException) -> BaseException:
+    """What libraries wrap in errors of errors."""
+    while (before := error.__cause__ or error.__context__) is not None:
+        error = before
+    return error
