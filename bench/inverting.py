@@ -20,8 +20,8 @@ from bench.clock import Row
 from modalgap.encode import load_model
 from modalgap.encode.base import Encoder
 from modalgap.invert import METHODS
-from modalgap.invert.base import Given
-from modalgap.invert.descend import Descender
+from modalgap.invert.base import InversionContext
+from modalgap.invert.optimise import Descender
 
 MODEL = "open_clip:ViT-B-32/random"
 QUERIES = 16
@@ -120,7 +120,7 @@ def peak(method: str) -> None:
 
 def _descender(encoder: Encoder, method: str, **options: Any) -> Descender:
     modality, into = ("image", "text") if method == "oti" else ("text", "image")
-    given = Given(
+    given = InversionContext(
         encoder=encoder,
         device=torch.device("cpu"),
         dim=encoder.dim,

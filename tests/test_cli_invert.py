@@ -24,7 +24,7 @@ from modalgap.embeddings import Embeddings, Pair
 from modalgap.encode import load_model
 from modalgap.evaluate import search
 from modalgap.invert import curve, invert, parts, read
-from modalgap.invert.descend import Descender
+from modalgap.invert.optimise import Descender
 
 DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 ODD = "<b>[red]x"

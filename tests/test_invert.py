@@ -47,9 +47,9 @@ from modalgap.invert import (
     read,
     ridge_map,
 )
-from modalgap.invert.base import Given
-from modalgap.invert.descend import LOSSES, Descender
-from modalgap.invert.items import known_features
+from modalgap.invert.base import InversionContext
+from modalgap.invert.inputs import known_features
+from modalgap.invert.optimise import LOSSES, Descender
 from modalgap.invert.prompt import Prompt
 
 Floats = NDArray[np.float64]
@@ -901,7 +901,7 @@ def test_processes_share_few_items(pair: Pair, spec: str, monkeypatch: pytest.Mo
     def seen(*given: Any) -> Any:
         raise Shared(given[3], given[5])
 
-    monkeypatch.setattr("modalgap.invert.verb.together", seen)
+    monkeypatch.setattr("modalgap.invert.run.together", seen)
     with pytest.raises(Shared) as told:
         oti(pair, spec, steps=1, jobs=2)
     todo, places = told.value.args
@@ -992,7 +992,7 @@ def test_looks_on_the_way_are_runs_of_so_many_steps(
     method: str, optimiser: str, pair: Pair, model: Encoder
 ) -> None:
     native = side(pair, method)
-    given = Given(
+    given = InversionContext(
         encoder=model, device=torch.device("cpu"), dim=16, modality=native.modality,
         into="text" if method == "oti" else "image",
     )  # fmt: skip
@@ -1001,7 +1001,7 @@ def test_looks_on_the_way_are_runs_of_so_many_steps(
     done = made(native.names, native.unit(), lambda _: None, [0, 3, 7])
     for step in (0, 3, 7):
         alone = invert(native, method, model, optimiser=optimiser, steps=step)
-        torch.testing.assert_close(done.looks[step], alone.features.unit(), rtol=0, atol=1e-4)
+        torch.testing.assert_close(done.recorded[step], alone.features.unit(), rtol=0, atol=1e-4)
 
 
 def test_curves_of_captions_and_chosen_steps(pair: Pair, model: Encoder) -> None:

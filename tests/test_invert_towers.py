@@ -35,11 +35,11 @@ from modalgap.encode.libraries.open_clip import OpenClipEncoder
 from modalgap.encode.libraries.transformers import load as load_hf
 from modalgap.encode.trainable import build
 from modalgap.invert import METHODS, invert, oti, ovi
-from modalgap.invert.base import Done, Given
-from modalgap.invert.descend import Descender, Search
-from modalgap.invert.objective import FromPatches, FromTokens
+from modalgap.invert.base import InversionBatch, InversionContext
+from modalgap.invert.optimise import Descender, SearchOptions
+from modalgap.invert.optimisers import Lbfgs
 from modalgap.invert.prompt import Prompt, text_tower_of
-from modalgap.invert.rules import Lbfgs
+from modalgap.invert.pseudo_inputs import FromPatches, FromTokens
 
 STEPS = 12
 NAMES = ["one.jpg", "two.jpg", "drei"]
@@ -500,7 +500,7 @@ def plain_patches(picture: Picture, vectors: Tensor) -> Tensor:
 def inverter_of(method: str, encoder: Encoder, seed: int = 0, **options: Any) -> Descender:
     sides = tuple(encoder.modalities)
     modality, into = sides if method == "oti" else sides[::-1]
-    given = Given(
+    given = InversionContext(
         encoder=encoder, device=torch.device("cpu"), seed=seed, dim=encoder.dim,
         modality=modality, into=into,
     )  # fmt: skip
@@ -513,7 +513,9 @@ def targets_of(encoder: Encoder, n: int = len(NAMES), seed: int = 5) -> Tensor:
     return normalize(torch.randn(n, encoder.dim, generator=torch.Generator().manual_seed(seed)))
 
 
-def run(made: Descender, targets: Tensor, names: Sequence[str] = NAMES, at: Any = ()) -> Done:
+def run(
+    made: Descender, targets: Tensor, names: Sequence[str] = NAMES, at: Any = ()
+) -> InversionBatch:
     return made(names, targets, lambda _: None, at)
 
 
@@ -790,7 +792,7 @@ def test_items_stop_by_themselves(make: Callable[[str, Any], Text]) -> None:
     assert sum(told) == 6 * 31  # progress counts what need not be done any more
     assert torch.equal(done.steps, expected)  # type: ignore[arg-type]
     for row, step in enumerate(expected.tolist()):
-        near(done.features[row], free.looks[step][row], 1e-5)
+        near(done.features[row], free.recorded[step][row], 1e-5)
         assert (done.cosines[row] >= wanted) == bool(there[row].any())
         assert done.losses is not None
         near(done.losses[row, : step + 1], free.losses[row, : step + 1], 1e-5)
@@ -813,12 +815,12 @@ def test_the_best_is_never_worse_than_the_last(make: Callable[[str, Any], Text])
     assert bool((last.losses[:, 1:] > last.losses[:, :-1] + 1e-3).any())
     near(best.losses, last.losses.cummin(1).values, 1e-5)
     for step in range(26):
-        ours = (best.looks[step] * targets).sum(1)
-        assert bool((ours >= (last.looks[step] * targets).sum(1) - 1e-5).all())
+        ours = (best.recorded[step] * targets).sum(1)
+        assert bool((ours >= (last.recorded[step] * targets).sum(1) - 1e-5).all())
         near(1 - ours, best.losses[:, step], 1e-5)
     rows = last.losses.argmin(1).tolist()
     for item, step in enumerate(rows):
-        near(best.features[item], last.looks[step][item], 1e-5)
+        near(best.features[item], last.recorded[step][item], 1e-5)
 
 
 # 6: L-BFGS ----------------------------------------------------------------------------------------
@@ -908,9 +910,11 @@ def test_room_grows_with_the_budget(method: str, make: Callable[[str, Any], Any]
 
 def test_what_is_no_number_is_refused() -> None:
     """Whichever of its steps an item keeps."""
-    given = Given(encoder=None, device=torch.device("cpu"), dim=4, modality="image", into="text")
+    given = InversionContext(
+        encoder=None, device=torch.device("cpu"), dim=4, modality="image", into="text"
+    )
     for optimiser, keep in (("adamw", "last"), ("adamw", "best"), ("lbfgs", "last")):
-        search = Search(
+        search = SearchOptions(
             optimiser=optimiser, steps=3, lr=0.1, weight_decay=0.0, std=0.02, wanted=None,
             keep=keep, loss="cosine",
         )  # fmt: skip

@@ -632,7 +632,7 @@ class TestElsewhere:
         assert found.cosines.means["unmatched"] == pytest.approx(0, abs=1e-6)
 
     def test_inverted_texts_name_one_image_or_none(self) -> None:
-        from modalgap.invert.items import known_features
+        from modalgap.invert.inputs import known_features
 
         x = RANDOM(0).normal(size=(6, 4))
         shared = Pair(x, x, pairs=[(i, i // 2) for i in range(6)])

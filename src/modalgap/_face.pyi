@@ -9,7 +9,7 @@ from modalgap.embeddings.pair import Embeddings as _Embeddings
 from modalgap.embeddings.pair import Pair as _Pair
 from modalgap.encode.base import Encoder as _Encoder
 from modalgap.evaluate.verb import Only as _evaluate_Only
-from modalgap.invert.base import Inversion as _Inversion
+from modalgap.invert.method import Inversion as _Inversion
 from modalgap.invert.output import Inverted as _Inverted
 from modalgap.measure.verb import Only as _measure_Only
 from modalgap.result import Result as _Result

@@ -378,8 +378,8 @@ def _refuse(method: str, model: str, asked: dict[str, Any]) -> None:
 
     from modalgap.encode import load_model
     from modalgap.invert import METHODS
-    from modalgap.invert.base import Given
-    from modalgap.invert.verb import check_running
+    from modalgap.invert.base import InversionContext
+    from modalgap.invert.run import check_running
 
     running = {name: asked.get(name) for name in ("device", "precision", "jobs", "batch_size")}
     seed = asked.get("seed", 0)
@@ -387,7 +387,7 @@ def _refuse(method: str, model: str, asked: dict[str, Any]) -> None:
     encoder = load_model(model, seed=seed)
     media, text = encoder.modalities
     modality, into = (text, media) if METHODS[method].card.roles == ("text",) else (media, text)
-    given = Given(
+    given = InversionContext(
         encoder=encoder, device=torch.device("cpu"), dim=encoder.dim, modality=modality, into=into
     )
     own = {name: value for name, value in asked.items() if name not in RUNNING}

@@ -5,13 +5,13 @@ function: ``modalgap.invert.oti(images, model)``. One way a file; ``METHODS`` li
 """
 
 from modalgap._lazy import callable_package
-from modalgap.invert.base import Inversion
 from modalgap.invert.curve import curve
+from modalgap.invert.method import Inversion
+from modalgap.invert.nearest_words import nearest_words
 from modalgap.invert.output import Inverted, read
-from modalgap.invert.ready import BACKBONES, Backbone
+from modalgap.invert.presets import BACKBONES, Backbone
 from modalgap.invert.registry import *
 from modalgap.invert.verb import invert
-from modalgap.invert.words import nearest_words
 
 __all__ = [
     "BACKBONES",

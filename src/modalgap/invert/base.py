@@ -1,31 +1,25 @@
-"""What an inversion method is: a card, and a rule that makes an inverter."""
+"""What an inversion works with and what it gives."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
-from modalgap.arguments import plain
 from modalgap.card import Card
 from modalgap.embeddings import Embeddings, Pair
 from modalgap.encode import Encoder
-from modalgap.method import Method
-
-if TYPE_CHECKING:
-    from modalgap.invert.output import Inverted
 
 Advance = Callable[[int], None]
-PARTS = ("features", "cosines", "vectors", "losses", "steps")  # of ``Done``
+PARTS = ("features", "cosines", "vectors", "losses", "steps")  # of ``InversionBatch``
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Given:
-    """What a rule has at hand.
+class InversionContext:
+    """What a rule works with.
 
     Attributes:
         encoder: the model, on ``device``; None for rules that do without.
@@ -51,7 +45,7 @@ class Given:
 
 
 @dataclass(frozen=True, eq=False)
-class Done:
+class InversionBatch:
     """What became of some items.
 
     Attributes:
@@ -60,7 +54,7 @@ class Done:
         vectors: (b, k, width) pseudo-tokens or pseudo-patches.
         losses: (b, s + 1) at the start and after each step.
         steps: (b,) taken.
-        looks: step to features (b, d) at that step, where asked for.
+        recorded: step to features (b, d) at that step, for the steps that were asked for.
     """
 
     features: Tensor
@@ -68,15 +62,15 @@ class Done:
     vectors: Tensor | None = None
     losses: Tensor | None = None
     steps: Tensor | None = None
-    looks: Mapping[int, Tensor] = field(default_factory=dict)
+    recorded: Mapping[int, Tensor] = field(default_factory=dict)
 
     def tensors(self) -> dict[str, Tensor]:
-        """All that there is, by name, but for the looks."""
+        """All that there is, by name, but for those recorded."""
         found = {name: getattr(self, name) for name in PARTS}
         return {name: each for name, each in found.items() if each is not None}
 
     @classmethod
-    def of(cls, tensors: Mapping[str, Tensor]) -> Done:
+    def of(cls, tensors: Mapping[str, Tensor]) -> InversionBatch:
         """What ``tensors`` gave."""
         return cls(*(tensors.get(name) for name in PARTS))  # type: ignore[arg-type]
 
@@ -100,53 +94,24 @@ class Inverter(Protocol):
 
     def __call__(
         self, names: Sequence[str], rows: Tensor, advance: Advance, at: Sequence[int] = ()
-    ) -> Done:
+    ) -> InversionBatch:
         """Invert unit rows (b, d); what an item gives depends on its name, not on the others."""
         ...
 
 
-@dataclass(frozen=True, repr=False)
-class Inversion(Method):
-    """A card and a rule.
-
-    Attributes:
-        card: what it says of itself.
-        rule: (Given, options) to an ``Inverter``.
-    """
-
-    kind: ClassVar[str] = "inversion"
-    card: Card
-    rule: Callable[..., Inverter]
+class Prepares(Protocol):
+    """An inversion method, as far as a run needs to know it."""
 
     @property
-    def body(self) -> Callable[..., Inverter]:
-        """The function that makes the inverter."""
-        return self.rule
+    def name(self) -> str:
+        """The name on the card."""
+        ...
 
-    def __call__(
-        self,
-        data: Embeddings | Pair | str | Path,
-        model: str | Encoder | None = None,
-        output: str | Path | None = None,
-        **options: Any,
-    ) -> Inverted:
-        """As ``modalgap.invert`` with this method.
+    @property
+    def card(self) -> Card:
+        """What it says of itself."""
+        ...
 
-        Args:
-            data: embeddings, a pair, or a file of either.
-            model: LIBRARY:MODEL or an ``Encoder``, for methods that need one.
-            output: the .safetensors to write.
-            **options: of ``modalgap.invert`` and of this method.
-        """
-        from modalgap.invert.verb import invert
-
-        return invert(data, self, model, output, **options)
-
-    def prepare(self, given: Given, options: Mapping[str, Any]) -> Inverter:
-        """The inverter of these options.
-
-        Raises:
-            OptionError: an option that this method does not have.
-        """
-        self.check_options(options)
-        return self.rule(given, **{name: plain(value) for name, value in options.items()})
+    def prepare(self, context: InversionContext, options: Mapping[str, Any]) -> Inverter:
+        """The inverter of these options."""
+        ...

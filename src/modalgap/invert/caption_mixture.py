@@ -12,8 +12,9 @@ from torch import Tensor
 from modalgap import checks
 from modalgap.card import Card
 from modalgap.errors import OptionError
-from modalgap.invert.base import Given, Inversion, Inverter
-from modalgap.invert.closed import Mapped, other_side
+from modalgap.invert.base import InversionContext, Inverter
+from modalgap.invert.maps import Mapped, other_side
+from modalgap.invert.method import Inversion
 
 CARD = Card(
     name="caption_mixture",
@@ -28,17 +29,19 @@ CARD = Card(
 )
 
 
-def _caption_mixture(given: Given, *, k: int = 16, temperature: float = 0.01) -> Inverter:
+def _caption_mixture(
+    context: InversionContext, *, k: int = 16, temperature: float = 0.01
+) -> Inverter:
     """The nearest items of a bank.
 
     Args:
-        given: the bank.
+        context: the bank.
         k: how many.
         temperature: τ of their weights.
     """
     checks.whole("k", k, 1)
     checks.at_least("temperature", temperature, 1e-6)
-    bank = other_side(given).unit()
+    bank = other_side(context).unit()
     if k > len(bank):
         raise OptionError(f"k must be at most the {len(bank)} items of the bank; got {k}")
 

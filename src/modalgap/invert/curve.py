@@ -18,10 +18,11 @@ from modalgap.encode import Encoder, load_model
 from modalgap.encode.device import check_precision, device_of
 from modalgap.errors import OptionError, quoted
 from modalgap.evaluate import search
-from modalgap.invert.base import Given, Inversion
-from modalgap.invert.items import check_model, item_names, known_features, side_of
+from modalgap.invert.base import InversionContext
+from modalgap.invert.engine import batch_of
+from modalgap.invert.inputs import check_model, item_names, known_features, side_of
+from modalgap.invert.method import Inversion
 from modalgap.invert.registry import METHODS
-from modalgap.invert.spread import batch_of
 from modalgap.progress import progress
 from modalgap.result import Table, Value
 
@@ -76,7 +77,7 @@ def curve(
     check_precision(precision, place)
     encoder.to(place)
     other = next(each for each in encoder.modalities if each != rows.modality)
-    given = Given(
+    context = InversionContext(
         encoder=encoder,
         device=place,
         precision=precision,
@@ -85,7 +86,7 @@ def curve(
         modality=rows.modality,
         into=other,
     )
-    inverter = chosen.prepare(given, options)
+    inverter = chosen.prepare(context, options)
     last = inverter.steps
     steps = [*(step for step in AT if step < last), last]
     if at is not None:
@@ -107,11 +108,11 @@ def curve(
                 names[a : a + size], rows.unit(a, min(a + size, rows.n)), advance, steps
             )
             for step in steps:
-                found[step].append(done.looks[step])
+                found[step].append(done.recorded[step])
     for step in steps:
         features = torch.cat(found[step])
         cosines = (features * rows.unit()).sum(1)
-        side = known_features(queries, rows, features, given)
+        side = known_features(queries, rows, features, context)
         made[str(step)] = {
             "cosine": Value(float(cosines.mean()), details={"least": float(cosines.min())}),
             **search(side, gallery, **asked).measures,

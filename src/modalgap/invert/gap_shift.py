@@ -11,8 +11,9 @@ from torch import Tensor
 
 from modalgap import checks
 from modalgap.card import Card
-from modalgap.invert.base import Given, Inversion, Inverter
-from modalgap.invert.closed import Mapped, pairs_of
+from modalgap.invert.base import InversionContext, Inverter
+from modalgap.invert.maps import Mapped, pairs_of
+from modalgap.invert.method import Inversion
 
 CARD = Card(
     name="gap_shift",
@@ -27,15 +28,15 @@ CARD = Card(
 )
 
 
-def _gap_shift(given: Given, *, amount: float = 1.0) -> Inverter:
+def _gap_shift(context: InversionContext, *, amount: float = 1.0) -> Inverter:
     """A shift.
 
     Args:
-        given: the bank.
+        context: the bank.
         amount: λ; 1 carries one mean onto the other.
     """
     checks.finite("amount", amount)
-    source, target, _ = pairs_of(given)
+    source, target, _ = pairs_of(context)
     gap = source.unit().double().mean(0) - target.unit().double().mean(0)
 
     def shifted(rows: Tensor) -> Tensor:

@@ -12,11 +12,12 @@ from __future__ import annotations
 from modalgap import checks
 from modalgap.card import Card
 from modalgap.errors import InputError
-from modalgap.invert.base import Given, Inversion, Inverter
-from modalgap.invert.descend import Descender, Loss, Search, said_steps
-from modalgap.invert.objective import FromTokens
+from modalgap.invert.base import InversionContext, Inverter
+from modalgap.invert.method import Inversion
+from modalgap.invert.optimise import Descender, Loss, SearchOptions, said_steps
+from modalgap.invert.presets import template_of
 from modalgap.invert.prompt import Prompt, text_tower_of
-from modalgap.invert.ready import template_of
+from modalgap.invert.pseudo_inputs import FromTokens
 
 CARD = Card(
     name="oti",
@@ -33,7 +34,7 @@ USUAL = {"adamw": 150, "lbfgs": 30}
 
 
 def _oti(
-    given: Given,
+    context: InversionContext,
     *,
     template: str | None = None,
     tokens: int = 1,
@@ -49,7 +50,7 @@ def _oti(
     """Pseudo-tokens for each image.
 
     Args:
-        given: the model.
+        context: the model.
         template: a sentence; every ``{}`` in it stands for all pseudo-tokens. By default "a photo
             of {}", or "{}" where the tower has at most 16 positions.
         tokens: how many pseudo-tokens an item has.
@@ -62,12 +63,12 @@ def _oti(
         keep: "last" or "best", of AdamW's steps.
         loss: "cosine", "angle", or a function of unit features and targets (b, d) to (b,).
     """
-    assert given.encoder is not None  # noqa: S101 - the card says that it needs a model
+    assert context.encoder is not None  # noqa: S101 - the card says that it needs a model
     checks.whole("tokens", tokens, 1, 10_000)
-    tower = text_tower_of(given.encoder)
+    tower = text_tower_of(context.encoder)
     said = template_of(tower.context) if template is None else template
-    prompt = Prompt.of(said, tokens, given.encoder)
-    search = Search(
+    prompt = Prompt.of(said, tokens, context.encoder)
+    search = SearchOptions(
         optimiser=optimiser,
         steps=said_steps(steps, optimiser, USUAL),
         lr=lr,
@@ -77,11 +78,11 @@ def _oti(
         keep=keep,
         loss=loss,
     )
-    objective = FromTokens(tower, prompt, given.device)
+    objective = FromTokens(tower, prompt, context.device)
     if not bool(objective.embedded.isfinite().all()):
-        raise InputError(f"{given.encoder.spec}: embeds words as nan or infinity")
+        raise InputError(f"{context.encoder.spec}: embeds words as nan or infinity")
     return Descender(
-        given,
+        context,
         objective,
         count=tokens,
         width=objective.width,

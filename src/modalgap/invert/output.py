@@ -20,7 +20,7 @@ from modalgap.embeddings.formats import safetensors
 from modalgap.embeddings.formats.files import parsing, regular_file
 from modalgap.embeddings.store import load_embeddings
 from modalgap.errors import FileError, OutputError
-from modalgap.invert.base import Done
+from modalgap.invert.base import InversionBatch
 
 SUFFIX = ".safetensors"
 KEYS = ("cosines", "pseudo_tokens", "losses", "steps")
@@ -110,7 +110,7 @@ def read(path: str | Path) -> Inverted:
     return Inverted(features, *(found.get(key) for key in KEYS))  # type: ignore[arg-type]
 
 
-def joined(parts: Sequence[Done], features: Embeddings) -> Inverted:
+def joined(parts: Sequence[InversionBatch], features: Embeddings) -> Inverted:
     """All parts as one, in order."""
 
     def all_of(name: str) -> Tensor | None:
@@ -122,6 +122,6 @@ def joined(parts: Sequence[Done], features: Embeddings) -> Inverted:
     return Inverted(features, cosines, all_of("vectors"), all_of("losses"), all_of("steps"))
 
 
-def rows_of(parts: Sequence[Done]) -> NDArray[np.float32]:
+def rows_of(parts: Sequence[InversionBatch]) -> NDArray[np.float32]:
     """Features (n, d) of all parts."""
     return torch.cat([part.features for part in parts]).numpy()

@@ -11,10 +11,11 @@ from __future__ import annotations
 from modalgap import checks
 from modalgap.card import Card
 from modalgap.errors import NotApplicable, OptionError
-from modalgap.invert.base import Given, Inversion, Inverter
-from modalgap.invert.descend import Descender, Loss, Search, said_steps
-from modalgap.invert.objective import FromPatches
-from modalgap.invert.ready import patches_of
+from modalgap.invert.base import InversionContext, Inverter
+from modalgap.invert.method import Inversion
+from modalgap.invert.optimise import Descender, Loss, SearchOptions, said_steps
+from modalgap.invert.presets import patches_of
+from modalgap.invert.pseudo_inputs import FromPatches
 
 CARD = Card(
     name="ovi",
@@ -32,7 +33,7 @@ USUAL = {"adamw": 1000, "lbfgs": 60}
 
 
 def _ovi(
-    given: Given,
+    context: InversionContext,
     *,
     tokens: int | None = None,
     optimiser: str = "lbfgs",
@@ -47,7 +48,7 @@ def _ovi(
     """Pseudo-patches for each text.
 
     Args:
-        given: the model.
+        context: the model.
         tokens: how many pseudo-patches an item has; by default what the paper found for the
             backbone, and otherwise one.
         optimiser: "lbfgs", or "adamw", as the paper, which needs many times the steps.
@@ -59,7 +60,7 @@ def _ovi(
         keep: "last" or "best", of AdamW's steps.
         loss: "cosine", "angle", or a function of unit features and targets (b, d) to (b,).
     """
-    encoder = given.encoder
+    encoder = context.encoder
     assert encoder is not None  # noqa: S101 - the card says that it needs a model
     tower = encoder.image_tower()
     if tower is None:
@@ -74,7 +75,7 @@ def _ovi(
         raise OptionError(
             f"tokens: must be at most {tower.shape[0]}, the patches of {encoder.spec}; got {count}"
         )
-    search = Search(
+    search = SearchOptions(
         optimiser=optimiser,
         steps=said_steps(steps, optimiser, USUAL),
         lr=lr,
@@ -84,9 +85,9 @@ def _ovi(
         keep=keep,
         loss=loss,
     )
-    objective = FromPatches(tower, count, given.device)
+    objective = FromPatches(tower, count, context.device)
     return Descender(
-        given,
+        context,
         objective,
         count=count,
         width=objective.width,

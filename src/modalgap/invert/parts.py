@@ -13,7 +13,7 @@ from safetensors import safe_open
 from modalgap.atomic import replacing
 from modalgap.embeddings.formats.files import parsing
 from modalgap.errors import FileError
-from modalgap.invert.base import Done
+from modalgap.invert.base import InversionBatch
 
 NAME = re.compile(r"items-([0-9]+)-([0-9]+)\.safetensors")
 UNIT = 1e-3  # how far from 1 the norms of features may be
@@ -36,7 +36,7 @@ def missing(done: list[Span], n: int, size: int) -> list[Span]:
     return left
 
 
-def write(folder: Path, span: Span, done: Done, run: str) -> None:
+def write(folder: Path, span: Span, done: InversionBatch, run: str) -> None:
     """Keep a batch of a run."""
     kept = {name: each.contiguous() for name, each in done.tensors().items()}
     said = {"run": run, "span": json.dumps(span)}
@@ -44,7 +44,7 @@ def write(folder: Path, span: Span, done: Done, run: str) -> None:
         file.write(safetensors.torch.save(kept, said))
 
 
-def read(folder: Path, span: Span, run: str) -> Done:
+def read(folder: Path, span: Span, run: str) -> InversionBatch:
     """A batch that was kept.
 
     Raises:
@@ -76,10 +76,10 @@ def read(folder: Path, span: Span, run: str) -> Done:
     )
     if not whole:
         raise damaged
-    return Done.of(found)
+    return InversionBatch.of(found)
 
 
-def read_all(folder: Path, n: int, run: str) -> dict[Span, Done]:
+def read_all(folder: Path, n: int, run: str) -> dict[Span, InversionBatch]:
     """Every batch of n items that was kept, in order.
 
     Raises:

@@ -3,7 +3,7 @@
 To add one, write its file and import it here.
 """
 
-from modalgap.invert.base import Inversion
+from modalgap.invert.method import Inversion
 from modalgap.invert.oti import oti as oti
 from modalgap.invert.ovi import ovi as ovi
 from modalgap.invert.caption_mixture import caption_mixture as caption_mixture

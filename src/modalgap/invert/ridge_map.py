@@ -12,8 +12,9 @@ from torch import Tensor
 from modalgap import checks, linalg
 from modalgap.card import Card
 from modalgap.errors import NotApplicable
-from modalgap.invert.base import Given, Inversion, Inverter
-from modalgap.invert.closed import Mapped, pairs_of
+from modalgap.invert.base import InversionContext, Inverter
+from modalgap.invert.maps import Mapped, pairs_of
+from modalgap.invert.method import Inversion
 
 LEAST = 1e-12  # variance a dimension, of unit rows
 
@@ -31,15 +32,15 @@ CARD = Card(
 )
 
 
-def _ridge_map(given: Given, *, alpha: float = 0.1) -> Inverter:
+def _ridge_map(context: InversionContext, *, alpha: float = 0.1) -> Inverter:
     """A linear map.
 
     Args:
-        given: the bank.
+        context: the bank.
         alpha: α, how strongly W is held back.
     """
     checks.at_least("alpha", alpha, 0)
-    source, target, bank = pairs_of(given)
+    source, target, bank = pairs_of(context)
     first, second = bank.matches
     if source is not bank.image:
         first, second = second, first
@@ -49,7 +50,7 @@ def _ridge_map(given: Given, *, alpha: float = 0.1) -> Inverter:
     within = x.T @ x
     spread = float(within.diagonal().mean())
     if spread < LEAST * len(x):
-        raise NotApplicable(f"bank: must hold {given.modality}s that differ; these are all alike")
+        raise NotApplicable(f"bank: must hold {context.modality}s that differ; these are all alike")
     within.diagonal().add_(max(alpha, 1e-9) * spread)
     weights: Tensor = linalg.solve(within, x.T @ y)  # (d, d), rows times it
 

@@ -18,8 +18,8 @@ from torch.nn.functional import normalize
 
 from modalgap import checks
 from modalgap.errors import Diverged, OptionError
-from modalgap.invert.base import Advance, Done, Given
-from modalgap.invert.rules import RULES
+from modalgap.invert.base import Advance, InversionBatch, InversionContext
+from modalgap.invert.optimisers import OPTIMISERS
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 LOSSES: Mapping[str, Loss] = {
@@ -34,7 +34,7 @@ DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Search:
+class SearchOptions:
     """How to search; ``oti`` and ``ovi`` say what each means."""
 
     optimiser: str
@@ -47,7 +47,7 @@ class Search:
     loss: str | Loss
 
     def __post_init__(self) -> None:
-        checks.one_of("optimiser", self.optimiser, tuple(RULES))
+        checks.one_of("optimiser", self.optimiser, tuple(OPTIMISERS))
         checks.whole("steps", self.steps, 0, 1_000_000)
         checks.at_least("lr", self.lr, 0, 1e6)
         checks.at_least("weight_decay", self.weight_decay, 0, 1e6)
@@ -82,7 +82,7 @@ class Descender:
     """An inverter that searches.
 
     Args:
-        given: what is at hand.
+        context: model, device and precision.
         objective: vectors (b, k, width) to features (b, d).
         count: k.
         width: of a vector.
@@ -92,16 +92,16 @@ class Descender:
 
     def __init__(
         self,
-        given: Given,
+        context: InversionContext,
         objective: Callable[[Tensor], Tensor],
         *,
         count: int,
         width: int,
-        search: Search,
+        search: SearchOptions,
         settings: Mapping[str, Any],
     ) -> None:
-        self.given = given
-        self.objective = torch.compile(objective) if given.compiled else objective
+        self.context = context
+        self.objective = torch.compile(objective) if context.compiled else objective
         self.shape = (count, width)
         self.search = search
         self.settings = {**settings, **search.said()}
@@ -119,7 +119,7 @@ class Descender:
         sizes = []
         for items in (TILE, 2 * TILE):  # what both hold on to is of the model
             held.clear()
-            start = torch.zeros(items, *self.shape, device=self.given.device, requires_grad=True)
+            start = torch.zeros(items, *self.shape, device=self.context.device, requires_grad=True)
             with torch.autograd.graph.saved_tensors_hooks(seen, lambda tensor: tensor):
                 self._features(start)
             sizes.append(sum(held.values()))
@@ -129,24 +129,24 @@ class Descender:
         """Noise (b, k, width), of each name and the seed alone."""
         made = torch.empty(len(names), *self.shape)
         for row, name in enumerate(names):
-            digest = xxhash.xxh3_64_intdigest(f"{self.given.seed}|{name}".encode())
+            digest = xxhash.xxh3_64_intdigest(f"{self.context.seed}|{name}".encode())
             own = torch.Generator().manual_seed(digest % 2**63)
             made[row] = torch.randn(self.shape, generator=own)
-        return (made * self.search.std).to(self.given.device)
+        return (made * self.search.std).to(self.context.device)
 
     def __call__(
         self, names: Sequence[str], rows: Tensor, advance: Advance, at: Sequence[int] = ()
-    ) -> Done:
-        """Search for all items at once.
+    ) -> InversionBatch:
+        """SearchOptions for all items at once.
 
         Raises:
             Diverged: the feature of an item became no number.
         """
-        search, device = self.search, self.given.device
+        search, device = self.search, self.context.device
         targets = rows.to(device)
         b, d = targets.shape
-        rule = RULES[search.optimiser](self.start(names), search.lr, search.weight_decay)
-        # L-BFGS looks at points that it then rejects: what it has is always the best
+        rule = OPTIMISERS[search.optimiser](self.start(names), search.lr, search.weight_decay)
+        # L-BFGS evaluates points that it then rejects: what it has is always the best
         best = search.keep == "best" or search.optimiser == "lbfgs"
         active = torch.arange(b, device=device)
         vectors = rule.at.clone()
@@ -154,7 +154,7 @@ class Descender:
         now = torch.full((b,), torch.inf, device=device)
         losses = torch.zeros(b, search.steps + 1, device=device)
         taken = torch.full((b,), search.steps, device=device)
-        looks: dict[int, Tensor] = {}
+        recorded: dict[int, Tensor] = {}
         for step in range(search.steps + 1):
             ends = step == search.steps
             at_point = rule.at.detach().requires_grad_()
@@ -170,7 +170,7 @@ class Descender:
                 vectors[active] = torch.where(rows_[..., None], rule.at, vectors[active])
                 losses[:, step] = now
                 if step in at:
-                    looks[step] = features.cpu().clone()
+                    recorded[step] = features.cpu().clone()
                 advance(len(active))
                 if gradient is None:
                     break
@@ -186,7 +186,7 @@ class Descender:
                             losses[:, step:] = now[:, None]
                             break
         for step in at:  # after everything had stopped
-            looks.setdefault(step, features.cpu().clone())
+            recorded.setdefault(step, features.cpu().clone())
         cosines = (features * targets).sum(1)
         fine = now.isfinite() & cosines.isfinite() & vectors.isfinite().all(2).all(1)
         wrong = torch.nonzero(~fine).flatten()
@@ -196,7 +196,9 @@ class Descender:
                 f"{names[int(wrong[0])]}: its feature became no number within {search.steps} steps"
                 + (hint if search.optimiser == "adamw" else "")
             )
-        return Done(features.cpu(), cosines.cpu(), vectors.cpu(), losses.cpu(), taken.cpu(), looks)
+        return InversionBatch(
+            features.cpu(), cosines.cpu(), vectors.cpu(), losses.cpu(), taken.cpu(), recorded
+        )
 
     def _loss(self, found: Tensor, targets: Tensor) -> Tensor:
         """Losses (b,).
@@ -219,11 +221,13 @@ class Descender:
         tiles make the rounding of an item its own affair.
         """
         b = len(vectors)
-        if self.given.device.type == "cpu" and (rest := -b % TILE):
+        if self.context.device.type == "cpu" and (rest := -b % TILE):
             vectors = torch.cat([vectors, vectors[-1:].detach().expand(rest, -1, -1)])
-        dtype = DTYPES.get(self.given.precision)
+        dtype = DTYPES.get(self.context.precision)
         with (
-            nullcontext() if dtype is None else torch.autocast(self.given.device.type, dtype=dtype)
+            nullcontext()
+            if dtype is None
+            else torch.autocast(self.context.device.type, dtype=dtype)
         ):
             features = self.objective(vectors)
         return normalize(features[:b].float(), dim=1)

@@ -11,7 +11,7 @@ from torch.nn.functional import normalize
 
 from modalgap.embeddings import Embeddings, Pair
 from modalgap.errors import InputError, NotApplicable
-from modalgap.invert.base import Advance, Done, Given
+from modalgap.invert.base import Advance, InversionBatch, InversionContext
 
 
 class Mapped:
@@ -38,7 +38,7 @@ class Mapped:
         rows: Tensor,
         advance: Advance,
         at: Sequence[int] = (),  # noqa: ARG002 - of the protocol
-    ) -> Done:
+    ) -> InversionBatch:
         """Rows mapped and made unit."""
         found = self.rule(rows)
         lengths = torch.linalg.vector_norm(found, dim=1)
@@ -47,46 +47,46 @@ class Mapped:
             raise NotApplicable(f"{names[row]}: becomes a row of zeros or of no numbers")
         features = normalize(found, dim=1)
         advance(len(rows))
-        return Done(features, (features * rows).sum(1))
+        return InversionBatch(features, (features * rows).sum(1))
 
 
-def pairs_of(given: Given) -> tuple[Embeddings, Embeddings, Pair]:
+def pairs_of(context: InversionContext) -> tuple[Embeddings, Embeddings, Pair]:
     """Both sides of the bank: where features come from, and where they go.
 
     Raises:
         InputError: no pairs, of other modalities, or of another width.
     """
-    bank = given.bank
+    bank = context.bank
     if not isinstance(bank, Pair):
         found = "nothing" if bank is None else f"{bank.modality}s only"
         raise InputError(
-            f"bank: must hold pairs of {given.modality}s and {given.into}s; got {found}"
+            f"bank: must hold pairs of {context.modality}s and {context.into}s; got {found}"
         )
     sides = {side.modality: side for side in bank.sides}
-    if set(sides) != {given.modality, given.into}:
+    if set(sides) != {context.modality, context.into}:
         raise InputError(
-            f"bank: must hold {given.modality}s and {given.into}s; got {' and '.join(sides)}"
+            f"bank: must hold {context.modality}s and {context.into}s; got {' and '.join(sides)}"
         )
-    _check(bank.dim, given)
-    return sides[given.modality], sides[given.into], bank
+    _check(bank.dim, context)
+    return sides[context.modality], sides[context.into], bank
 
 
-def other_side(given: Given) -> Embeddings:
+def other_side(context: InversionContext) -> Embeddings:
     """The bank's embeddings of the modality that features go to.
 
     Raises:
         InputError: there are none, or they are of another width.
     """
-    bank = given.bank
+    bank = context.bank
     sides = bank.sides if isinstance(bank, Pair) else () if bank is None else (bank,)
-    found = [side for side in sides if side.modality == given.into]
+    found = [side for side in sides if side.modality == context.into]
     if not found:
         held = " and ".join(f"{side.modality}s" for side in sides) or "nothing"
-        raise InputError(f"bank: must hold {given.into}s; got {held}")
-    _check(found[0].dim, given)
+        raise InputError(f"bank: must hold {context.into}s; got {held}")
+    _check(found[0].dim, context)
     return found[0]
 
 
-def _check(dim: int, given: Given) -> None:
-    if dim != given.dim:
-        raise InputError(f"bank: must have rows of width {given.dim}; got {dim}")
+def _check(dim: int, context: InversionContext) -> None:
+    if dim != context.dim:
+        raise InputError(f"bank: must have rows of width {context.dim}; got {dim}")

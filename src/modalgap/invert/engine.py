@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from modalgap.embeddings import Embeddings
 from modalgap.encode import load_model
-from modalgap.invert.base import Done, Given, Inversion, Inverter
+from modalgap.invert.base import InversionBatch, InversionContext, Inverter, Prepares
 from modalgap.invert.parts import Span
 from modalgap.progress import progress
 from modalgap.workers import Pool, processors
@@ -30,18 +30,18 @@ class Work:
     Attributes:
         method: the inversion.
         options: of the method.
-        given: what the rule has at hand; its encoder stays behind where there are processes.
+        context: what the rule works with; its encoder stays behind where there are processes.
         spec: of the model, if processes load it.
     """
 
-    method: Inversion
+    method: Prepares
     options: Mapping[str, Any]
-    given: Given
+    context: InversionContext
     spec: str | None
 
     def inverter(self) -> Inverter:
         """The rule with these options."""
-        return self.method.prepare(self.given, self.options)
+        return self.method.prepare(self.context, self.options)
 
 
 def batch_of(inverter: Inverter, device: torch.device) -> int:
@@ -59,7 +59,7 @@ def shared(size: int, n: int, places: int) -> int:
 
 def alone(
     inverter: Inverter, data: Embeddings, names: Sequence[str], todo: Sequence[Span], first: int
-) -> Generator[tuple[Span, Done]]:
+) -> Generator[tuple[Span, InversionBatch]]:
     """Batch after batch, in this process."""
     each = inverter.steps + 1
     with progress("inverting", data.n * each, first=first * each) as advance:
@@ -74,14 +74,14 @@ def together(
     todo: Sequence[Span],
     first: int,
     places: Sequence[str],
-) -> Generator[tuple[Span, Done]]:
+) -> Generator[tuple[Span, InversionBatch]]:
     """Batches in processes, one for each of ``places``: names of devices.
 
     Raises:
         ModalgapError: a process died.
     """
     threads = max(1, processors() // len(places))
-    bare = replace(work, given=replace(work.given, encoder=None))
+    bare = replace(work, context=replace(work.context, encoder=None))
     died = (
         "a process died: perhaps for want of memory, so take fewer jobs or a smaller batch;"
         " or because the script that asks for processes lacks if __name__ == '__main__'"
@@ -110,7 +110,7 @@ def together(
                 found = {key: torch.from_numpy(each) for key, each in future.result().items()}
                 submit()
                 advance(span[1] - span[0])
-                yield span, Done.of(found)
+                yield span, InversionBatch.of(found)
 
 
 _inverter: Inverter | None = None  # of this process
@@ -122,10 +122,10 @@ def _begin(work: Work, queue: Any, threads: int) -> None:
     device = torch.device(queue.get())
     encoder = None
     if work.spec is not None:
-        encoder = load_model(work.spec, seed=work.given.seed)
+        encoder = load_model(work.spec, seed=work.context.seed)
         encoder.to(device)
-    given = replace(work.given, encoder=encoder, device=device)
-    _inverter = replace(work, given=given).inverter()
+    context = replace(work.context, encoder=encoder, device=device)
+    _inverter = replace(work, context=context).inverter()
 
 
 def _invert(names: list[str], rows: NDArray[np.float32]) -> dict[str, NDArray[Any]]:

@@ -18,8 +18,8 @@ ENOUGH = 1e-4  # share of the promised decrease that a step must keep (Armijo)
 FIRST = 0.5  # length of the very first step, over that of the vectors
 
 
-class Rule(Protocol):
-    """A point for each item, and where to look next."""
+class Optimiser(Protocol):
+    """A point for each item, and where to evaluate next."""
 
     at: Tensor
 
@@ -61,8 +61,8 @@ class AdamW:
 class Lbfgs:
     """Nocedal & Wright 2006, algorithm 7.4, with backtracking, each item at its own pace.
 
-    Every look costs one pass forward and back, of all items at once: an item whose step did not
-    keep what its slope promised looks again nearer, while others go on.
+    Every evaluation costs one pass forward and back, of all items at once: an item whose step did
+    not decrease the loss as its slope predicted is evaluated again nearer, while others continue.
     """
 
     def __init__(self, start: Tensor, lr: float, weight_decay: float) -> None:  # noqa: ARG002
@@ -135,4 +135,7 @@ class Lbfgs:
         return -q
 
 
-RULES: Mapping[str, Callable[[Tensor, float, float], Rule]] = {"adamw": AdamW, "lbfgs": Lbfgs}
+OPTIMISERS: Mapping[str, Callable[[Tensor, float, float], Optimiser]] = {
+    "adamw": AdamW,
+    "lbfgs": Lbfgs,
+}

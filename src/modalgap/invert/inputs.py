@@ -16,10 +16,10 @@ from modalgap.embeddings.matching import only_match
 from modalgap.embeddings.repeats import SAME
 from modalgap.encode import Encoder
 from modalgap.errors import InputError, quoted
-from modalgap.invert.base import Given, Inversion
+from modalgap.invert.base import InversionContext, Prepares
 
 
-def side_of(data: Embeddings | Pair, method: Inversion) -> Embeddings:
+def side_of(data: Embeddings | Pair, method: Prepares) -> Embeddings:
     """The embeddings that a method takes; images of a pair where it takes either.
 
     Raises:
@@ -86,16 +86,16 @@ def known_features(
     data: Embeddings | Pair,
     rows: Embeddings,
     made: Any,
-    given: Given | None,
+    context: InversionContext | None,
     settings: Mapping[str, Any] | None = None,
 ) -> Embeddings:
     """Rows with all that is known of the items, and how they were made.
 
     Args:
-        data: what was given.
+        data: as passed.
         rows: the side of it that was taken.
         made: (n, d) rows instead of them.
-        given: what made them; None for the same rows with what the pair knows of them.
+        context: what made them; None for the same rows with what the pair knows of them.
         settings: of the method.
     """
     factors: dict[str, Any] = dict(rows.factors)
@@ -110,20 +110,20 @@ def known_features(
         elif data.labels is not None:
             factors["label"] = data.labels
     provenance = dict(rows.provenance)
-    if given is not None:
-        if (encoder := given.encoder) is not None:
+    if context is not None:
+        if (encoder := context.encoder) is not None:
             provenance["model"] = encoder.spec
             provenance["weights_hash"] = encoder.provenance.get("weights_hash", "")
-        provenance["inverted_from"] = given.modality
+        provenance["inverted_from"] = context.modality
         provenance["inversion"] = json.dumps(settings or {}, ensure_ascii=False)
         provenance["inverted_with"] = f"modalgap {__version__}, torch {torch.__version__}"
     return Embeddings(
         made,
-        rows.modality if given is None else given.into,
+        rows.modality if context is None else context.into,
         names=rows.names,
         factors=factors,
         provenance=provenance,
-        source=rows.source if given is None else f"{rows.source}, inverted",
+        source=rows.source if context is None else f"{rows.source}, inverted",
     )
 
 
