@@ -201,6 +201,7 @@ def test_one_measure_a_file_or_one_family() -> None:
         "classifier",
         "first",
         "intervals",
+        "names",
         "neighbours",
         "registry",
         "verb",
