@@ -26,6 +26,7 @@ Read = Literal["nothing", "means", "variances", "covariances", "rows", "pairs"]
 Role = Literal["image", "text", "retrieved", "modality", "other"]
 Trait = Literal[
     "invertible",  # a map that can be undone
+    "any role",  # treats each role by itself, so that there may be one role or many
     "free sign",  # its directions may come out as their opposites
     "random",  # draws noise: needs a seed
     "sampled",  # draws rows when there are many

@@ -23,7 +23,7 @@ CARD = Card(
     source="I0T, arXiv 2412.14384; GR-CLIP, arXiv 2507.19054, section 4",
     roles=("image", "text"),
     reads="means",
-    traits=("invertible",),
+    traits=("invertible", "any role"),
     use_when="Mixed indexes, quantised indexes, noise: the first to try.",
     fails_when="A mean of few rows, or of a set whose content is all alike, is content.",
 )

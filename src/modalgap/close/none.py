@@ -13,7 +13,7 @@ CARD = Card(
     equation=r"e \mapsto e",
     source="the base line",
     reads="nothing",
-    traits=("invertible",),
+    traits=("invertible", "any role"),
     use_when="Exact search over one modality, zero-shot classification: often the best there is.",
     fails_when="Mixed indexes favour one side, quantised ones lose recall.",
 )

@@ -26,7 +26,7 @@ CARD = Card(
     source="I0T, arXiv 2412.14384; TOMCap, arXiv 2512.04309",
     roles=("image", "text"),
     reads="variances",
-    traits=("invertible",),
+    traits=("invertible", "any role"),
     use_when="Few columns hold most of the gap or the variance; indexes of few bits a column.",
     fails_when="Columns of little variance are mostly noise, and are made as loud as the others.",
 )

@@ -25,7 +25,7 @@ CARD = Card(
     source="Kessy et al. 2018; shrinkage: Chen et al. 2010",
     roles=("image", "text"),
     reads="covariances",
-    traits=("invertible",),
+    traits=("invertible", "any role"),
     use_when="Many rows to fit on, and content spread over many weak directions.",
     fails_when="With few rows a strong shrinkage makes it almost centring.",
 )

@@ -1,0 +1,143 @@
+"""The recipes of CONTRIBUTING.md: one file and one registry line, and everything else works."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).parents[1]
+BLOCK = re.compile(r"^```python\n# (src/modalgap/\S+)\n(.*?)^```$", re.M | re.S)
+METHODS = {
+    "measures": ("measure", "mean_gap_cosine"),
+    "closers": ("closer", "half_center"),
+    "tasks": ("task", "own_caption"),
+    "losses": ("loss", "cosine_distance"),
+}
+
+
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the package to which the recipes were applied, and a pair of embeddings."""
+    folder = tmp_path_factory.mktemp("recipes")
+    ignored = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(ROOT / "src" / "modalgap", folder / "src" / "modalgap", ignore=ignored)
+    for path, text in BLOCK.findall((ROOT / "CONTRIBUTING.md").read_text("utf-8")):
+        file = folder / path
+        if file.name == "registry.py":
+            lines = file.read_text("utf-8").splitlines()
+            last = max(
+                i for i, line in enumerate(lines) if " as " in line and "_collect" not in line
+            )
+            assert len(text.splitlines()) == 1
+            lines.insert(last + 1, text.rstrip())
+            file.write_text("\n".join(lines) + "\n", "utf-8")
+        else:
+            assert not file.exists()
+            file.write_text(text, "utf-8")
+    rng = np.random.default_rng(0)
+    image, text = rng.normal(size=(2, 60, 8)) + np.array([1.0, -0.5])[:, None, None]
+    np.savez(folder / "pair.npz", image=image, text=text)
+    return folder
+
+
+def run(copy: Path, *command: str) -> str:
+    environment = os.environ | {"PYTHONPATH": str(copy / "src"), "COLUMNS": "300"}
+    done = subprocess.run(
+        [sys.executable, *command], cwd=copy, env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_every_kind_has_a_recipe() -> None:
+    paths = [path for path, _ in BLOCK.findall((ROOT / "CONTRIBUTING.md").read_text("utf-8"))]
+    assert len(paths) == 2 * len(METHODS)
+
+
+SCRIPT = """
+import io, json, sys
+from contextlib import redirect_stdout
+from pathlib import Path
+import modalgap as mg
+from modalgap.cli.catalogue import card, methods, table
+from modalgap.losses import LOSSES, Objective
+
+sys.path.insert(0, sys.argv[1])
+from cards import write_pages
+
+pair = mg.load("pair.npz")
+found = {}
+for kind, name in json.loads(sys.argv[2]).items():
+    assert name in methods(kind)
+    assert any(row[0] == name for row in table(kind)[1]), kind
+    assert json.dumps(card(methods(kind)[name]))
+result = mg.measure(pair)
+found["measure"] = result["mean_gap_cosine"].value
+assert mg.measure.mean_gap_cosine(pair).value == found["measure"]
+assert "mean_gap_cosine" in mg.report(pair, "report.html").read_text("utf-8")
+map_ = mg.close.fit(pair, "half_center")
+map_.save("map.safetensors")
+assert mg.close.load("map.safetensors").fingerprint == map_.fingerprint
+closed = mg.close.half_center(pair)
+assert closed.fingerprint == mg.close(pair, "half_center").fingerprint
+found["closed"] = mg.measure.l2m(closed).value
+found["task"] = mg.evaluate(pair)["own_caption.cosine"].value
+entries = mg.compare(pair, ["half_center", "own_caption"])
+assert "own_caption.cosine" in entries["half_center"].values
+found["loss"] = float(mg.losses.cosine_distance(pair))
+assert float(Objective.of({"cosine_distance": 1.0}).terms[0].weight) == 1.0
+write_pages(Path("pages"))
+said = "".join(each.read_text("utf-8") for each in Path("pages").iterdir())
+assert all(name in said for name in json.loads(sys.argv[2]).values())
+print(json.dumps(found))
+"""
+
+
+def test_python_reports_and_docs(copy: Path) -> None:
+    names = json.dumps({kind: name for kind, (_, name) in METHODS.items()})
+    found = json.loads(run(copy, "-c", SCRIPT, str(ROOT / "docs"), names).splitlines()[-1])
+    arrays = np.load(copy / "pair.npz")
+    x, y = (each / np.linalg.norm(each, axis=1, keepdims=True) for each in arrays.values())
+    a, b = x.mean(0), y.mean(0)
+    assert found["measure"] == pytest.approx(
+        a @ b / np.linalg.norm(a) / np.linalg.norm(b), abs=1e-6
+    )
+    halves = [each - each.mean(0) / 2 for each in (x, y)]
+    u, v = (each / np.linalg.norm(each, axis=1, keepdims=True) for each in halves)
+    assert found["closed"] == pytest.approx(np.linalg.norm(u.mean(0) - v.mean(0)), abs=1e-6)
+    assert found["task"] == pytest.approx((x * y).sum(1).mean(), abs=1e-6)
+    assert found["loss"] == pytest.approx(1 - (x * y).sum(1).mean(), abs=1e-5)
+
+
+def test_the_command_line(copy: Path) -> None:
+    assert re.search(r"^ *half_center ", run(copy, "-m", "modalgap", "list", "closers"), re.M)
+    told = json.loads(run(copy, "-m", "modalgap", "explain", "own_caption", "--json"))
+    assert (told["kind"], told["name"]) == ("task", "own_caption")
+    out = run(copy, "-m", "modalgap", "measure", "pair.npz", "--only", "mean_gap_cosine", "--json")
+    assert list(json.loads(out)["measures"]) == ["mean_gap_cosine"]
+
+
+def test_the_property_tests_run_over_it(copy: Path) -> None:
+    """The registry tests of the suite include the new methods and pass."""
+    tests = [
+        "tests/test_properties.py",
+        "tests/test_package.py::test_cards_are_filled",
+        "tests/test_package.py::test_files_say_what_they_are",
+        "tests/test_close_maps.py",
+    ]
+    names = " or ".join(name for _, name in METHODS.values())
+    options = ("-q", "-p", "no:cacheprovider", "-o", "addopts=", "--rootdir", str(ROOT))
+    paths = [str(ROOT / test) for test in tests]
+    out = run(copy, "-m", "pytest", *options, *paths, "-k", names)
+    passed = re.search(r"(\d+) passed", out)
+    assert passed is not None
+    assert int(passed[1]) > 20
+    assert "failed" not in out
