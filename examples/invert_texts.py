@@ -4,7 +4,7 @@ from modalgap.data.mad import Captions, build, digits, source
 # texts become images through patches, so the image tower must be a vision transformer
 settings = ["model.architecture=mad_vit", "steps=40", "data.limit=400", "batch=64"]
 run = mg.train("mad_k1", "runs/vit", settings=settings)
-held_out = source(build(digits(limit=400)), Captions(attributes=1), looks=1)
+held_out = source(build(digits(limit=400)), Captions(attributes=1), images=1)
 pair = mg.encode(held_out, run.spec)
 found = mg.invert(pair, "ovi", run.spec, wanted=0.9)  # image features of the captions
 print(found)

@@ -72,7 +72,7 @@ def small_model(base: Path) -> str:
 def looks(encoder: Encoder) -> Pair:
     """24 looks of 12 digits, with a caption each."""
     found = encode(
-        source(build(digits(limit=60)), Captions(attributes=2), looks=2), encoder, workers=0
+        source(build(digits(limit=60)), Captions(attributes=2), images=2), encoder, workers=0
     )
     assert isinstance(found, Pair)
     texts = found.text

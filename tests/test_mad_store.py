@@ -518,15 +518,15 @@ def test_every_look(made: Mad) -> None:
 
 
 def test_some_looks(made: Mad) -> None:
-    found = source(made, Captions(attributes=1), split="train", looks=5, seed=3)
+    found = source(made, Captions(attributes=1), split="train", images=5, seed=3)
     assert found.media is not None
     assert len(found.media) == 5 * len(made.train)
     assert len(set(found.media.names)) == len(found.media)
     owners = Counter(int(name.split("/")[0]) for name in found.media.names)
     assert set(owners) == set(made.train.tolist())
     assert set(owners.values()) == {5}
-    again = source(made, Captions(attributes=1), split="train", looks=5, seed=3)
-    other = source(made, Captions(attributes=1), split="train", looks=5, seed=4)
+    again = source(made, Captions(attributes=1), split="train", images=5, seed=3)
+    other = source(made, Captions(attributes=1), split="train", images=5, seed=4)
     assert again.texts == found.texts
     assert other.texts != found.texts
     assert len(found.limited(20, 0).media or ()) == 20
@@ -534,8 +534,8 @@ def test_some_looks(made: Mad) -> None:
 
 def test_sources_that_break_a_rule(made: Mad) -> None:
     for looks in (0, 169, True, "all", 1.0):
-        with pytest.raises(errors.OptionError, match="looks: must be"):
-            source(made, Captions(), looks=looks)  # type: ignore[arg-type]
+        with pytest.raises(errors.OptionError, match="images: must be"):
+            source(made, Captions(), images=looks)  # type: ignore[arg-type]
     with pytest.raises(
         errors.OptionError, match="unknown split of MAD 'tset'; did you mean 'test'"
     ):

@@ -66,7 +66,7 @@ def test_numbers_are_those_of_the_verbs(made: tuple[Table, Path]) -> None:
     table, folder = made
     mad = build(digits(limit=200))
     spec = f"open_clip:{folder / 'k2' / 'model'}"
-    pair = mg.encode(source(mad, captions_of("object_attribute_2"), looks=6), spec, batch_size=256)
+    pair = mg.encode(source(mad, captions_of("object_attribute_2"), images=6), spec, batch_size=256)
     assert isinstance(pair, mg.Pair)
     digit = np.array([int(name.partition("/")[0]) for name in pair.image.names or ()])
     every, first = np.unique(digit, return_index=True)

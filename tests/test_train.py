@@ -91,7 +91,7 @@ def test_the_model_is_one_like_any_other(finished: Run, tmp_path: Path) -> None:
     """encode, measure, close, evaluate, compare; and open_clip itself."""
     import open_clip
 
-    looks = source(build(digits(limit=300)), Captions(attributes=2), looks=3)
+    looks = source(build(digits(limit=300)), Captions(attributes=2), images=3)
     pair = mg.encode(looks, finished.spec, tmp_path / "pair.safetensors", workers=0)
     result = mg.measure(pair)
     assert {"rmg", "moad_image", "moad_text", "loss_landscape"} <= set(result)

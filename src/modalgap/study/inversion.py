@@ -148,8 +148,8 @@ def _of_model(run: Run, mad: Mad, advance: Callable[[int], None]) -> dict[str, d
     captions = captions_of(run.config.data.captions)
     encoder = load_model(run.spec)
     options = Options(batch_size=256, workers=0, keep_repeats=True, overwrite=True)
-    held = encode(looks_of(mad, captions, looks=LOOKS), run.spec, None, options).data
-    bank = encode(looks_of(mad, captions, looks=BANK, split="train"), run.spec, None, options).data
+    held = encode(looks_of(mad, captions, images=LOOKS), run.spec, None, options).data
+    bank = encode(looks_of(mad, captions, images=BANK, split="train"), run.spec, None, options).data
     assert isinstance(held, Pair)  # noqa: S101 - the source has both sides
     assert isinstance(bank, Pair)  # noqa: S101
     classes = classified(held, encoder, captions)

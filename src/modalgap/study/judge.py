@@ -43,7 +43,7 @@ def temperature_of(encoder: Encoder) -> float:
 
 def embed(run: Run, mad: Mad, captions: Captions, seed: int = 0) -> Pair:
     """Held-out looks and their captions through the trained model; kept in the run's folder."""
-    found = source(mad, captions, looks=LOOKS, seed=seed)
+    found = source(mad, captions, images=LOOKS, seed=seed)
     options = Options(batch_size=256, workers=0, keep_repeats=True, overwrite=True)
     made = encode(found, run.spec, run.folder / "looks.safetensors", options)
     assert isinstance(made.data, Pair)  # noqa: S101 - the source has both sides

@@ -234,7 +234,7 @@ class Config:
         workers: processes that decode images; None is one a processor, at most 8.
         timeout: seconds that one process waits for the others within a step. Then it says which
             process is missing, and ends.
-        seed: of weights, order, looks and captions.
+        seed: of weights, order, images and captions.
     """
 
     model: Model = field(default_factory=Model)

@@ -1,4 +1,4 @@
-"""Batches of MAD: each digit once an epoch, in a random look, with a caption drawn for it."""
+"""Batches of MAD: each digit once an epoch, as a random image, with a caption drawn for it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class MadBatches:
 
     Args:
         mad: the digits in their variants.
-        captions: what is said of a look.
+        captions: what is said of an image.
         transform: what is done to each caption.
         tokenizer: captions to ids.
         side: pixels a side that the model takes.
@@ -59,9 +59,9 @@ class MadBatches:
     @property
     def fingerprint(self) -> str:
         mad = self.mad
-        looks = np.asarray(mad.images[:: max(1, len(mad.images) // 64)])
+        some = np.asarray(mad.images[:: max(1, len(mad.images) // 64)])
         return hash_of(
-            mad.name, str(mad.seed), mad.labels.tobytes(), mad.train.tobytes(), looks.tobytes()
+            mad.name, str(mad.seed), mad.labels.tobytes(), mad.train.tobytes(), some.tobytes()
         )
 
     def steps(self, first: int, last: int) -> Generator[Batch]:
@@ -98,7 +98,7 @@ class MadBatches:
         return all_prompts(self.captions, self.share.seed)
 
     def _looks(self, digits: Ints, rng: np.random.Generator) -> tuple[Ints, Bytes]:
-        """Codes (b, 6) and pixels (b, h, w, 3) of a random look of each digit."""
+        """Codes (b, 6) and pixels (b, h, w, 3) of a random image of each digit."""
         variant = rng.integers(len(VARIANTS), size=len(digits))
         colour = rng.integers(COLOURS, size=len(digits))
         codes = self.mad.codes(digits, variant, colour)
@@ -111,7 +111,7 @@ class MadBatches:
         return [self.transform(text, rng) for text in texts]
 
     def _batch(self, digits: Ints, rng: np.random.Generator, mine: slice) -> Batch:
-        """The looks of a whole batch are drawn in each process; each makes its own part."""
+        """The images of a whole batch are drawn in each process; each makes its own part."""
         variant = rng.integers(len(VARIANTS), size=len(digits))
         colour = rng.integers(COLOURS, size=len(digits))
         texts = self._captions(self.mad.codes(digits, variant, colour), rng)

@@ -19,7 +19,7 @@ MOST = len(_NAMES) - 1
 
 @dataclass(frozen=True)
 class Captions:
-    """What a caption says of a look: its object, and attributes that are drawn anew each time.
+    """What a caption says of an image: its object, and attributes that are drawn again each time.
 
     The words stand in random order, with "-" between them (Schrodi et al. 2025).
 

@@ -1,4 +1,4 @@
-"""A contact sheet: all looks of one digit on one page, for people to check."""
+"""A contact sheet: all images of one digit on one page, for people to check."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ENLARGED, MARGIN, GROUND = 2, 4, 40
 
 
 def contact_sheet(mad: Mad, digit: int) -> Image.Image:
-    """All 168 looks: 24 columns of variants in the order of ``VARIANTS``, 7 rows of colours.
+    """All 168 images: 24 columns of variants in the order of ``VARIANTS``, 7 rows of colours.
 
     Args:
         mad: from ``build`` or ``load``.

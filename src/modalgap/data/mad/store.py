@@ -89,7 +89,7 @@ class Mad:
         return np.concatenate([label, VARIANTS[variant], np.asarray(colour)[:, None]], 1)
 
     def pixels(self, digit: Ints, variant: Ints, colour: Ints) -> NDArray[np.uint8]:
-        """(b, 28, 28, 3) red, green and blue of (b,) looks, given as to ``codes``."""
+        """(b, 28, 28, 3) red, green and blue of (b,) images, chosen as for ``codes``."""
         grey = self.images[digit, variant]
         return np.asarray(grey[..., None] * CHANNELS[colour][:, None, None, :])
 
