@@ -17,7 +17,7 @@ from modalgap.encode import load_model
 from modalgap.invert.base import InversionBatch, InversionContext, Inverter, Prepares
 from modalgap.invert.parts import Span
 from modalgap.progress import progress
-from modalgap.workers import Pool, processors
+from modalgap.work import Pool, processors
 
 BUDGET = 2**28  # bytes that a batch holds on the CPU: more are no faster, and a kill costs them
 MOST = 1024  # items in a batch

@@ -26,7 +26,7 @@ from modalgap.invert.base import InversionContext, Prepares
 from modalgap.invert.engine import Work, alone, batch_of, shared, together
 from modalgap.invert.inputs import check_model, item_names, known_features, side_of
 from modalgap.invert.output import Inverted, check_output, joined, rows_of
-from modalgap.unfinished import remove, work_folder
+from modalgap.work import path_of, remove, work_folder
 
 MOST_JOBS = 1024
 
@@ -93,8 +93,8 @@ def run(
         if target is None:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="modalgap-")))
         else:
-            folder = target.with_name(f"{target.name}.parts")
-        stack.enter_context(work_folder(folder, plan, anew=overwrite, said=HASHED))
+            folder = path_of(target)
+        stack.enter_context(work_folder(folder, plan, overwrite=overwrite, changed=HASHED))
         run = xxhash.xxh3_128_hexdigest(json.dumps(plan, sort_keys=True).encode())
         done = parts.read_all(folder, rows.n, run)
         first = sum(b - a for a, b in done)
