@@ -36,6 +36,7 @@ from modalgap.encode import Encoded, FunctionEncoder, Options, load_model
 from modalgap.encode import run as work
 from modalgap.encode.engine import output as large
 from modalgap.encode.engine import parts
+from modalgap.work import work_folder
 
 HERE = Path(__file__).parent
 
