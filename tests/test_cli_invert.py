@@ -25,6 +25,7 @@ from modalgap.encode import load_model
 from modalgap.evaluate import search
 from modalgap.invert import curve, invert, parts, read
 from modalgap.invert.optimise import Descender
+from modalgap.work import Parts
 
 DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 ODD = "<b>[red]x"
@@ -654,7 +655,7 @@ def test_killed_it_goes_on_to_the_same_bytes(
     child.communicate()
     assert child.returncode == -signal.SIGKILL
     assert not output.exists()
-    assert parts.spans(folder) == [(0, 5), (5, 10)]
+    assert Parts(folder, "items").spans() == [(0, 5), (5, 10)]
     assert len(list(folder.glob(".modalgap-*.part"))) == 1  # which was being written
 
     for changes, keys in (

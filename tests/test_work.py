@@ -90,11 +90,11 @@ def unable(worker: int) -> Callable[[int, int], int]:
 @each_executor
 def test_errors_of_ours_arrive_as_they_are(executor: Executor) -> None:
     found = []
-    with pytest.raises(errors.NotApplicable, match=r"^call 10 … 15$"):
-        for index, result in executor.run(failing, CALLS):
-            found.append((index, result))
+    with pytest.raises(errors.NotApplicable, match=r"^call 10 … 15$"):  # noqa: PT012
+        for each in executor.run(failing, CALLS):
+            found.append(each)  # noqa: PERF402 - what came before the error
     assert found == [(0, 0), (1, 5)]
-    with pytest.raises(errors.InputError, match="^worker 0 cannot start$"):
+    with pytest.raises(errors.InputError, match=r"^worker 0 cannot start$"):
         list(executor.run(unable, CALLS))
 
 
@@ -196,6 +196,24 @@ def test_parts_resume(tmp_path: Path) -> None:
         assert parts.spans() == []
     remove(folder)
     assert not folder.exists()
+
+
+@pytest.mark.parametrize(
+    ("written", "n", "size", "left"),
+    [
+        ([], 5, 2, [(0, 2), (2, 4), (4, 5)]),
+        ([(2, 4)], 7, 5, [(0, 2), (4, 7)]),
+        ([(5, 6), (0, 3)], 7, 1, [(3, 4), (4, 5), (6, 7)]),
+        ([(0, 7)], 7, 3, []),
+    ],
+)
+def test_what_is_missing(
+    tmp_path: Path, written: list[Any], n: int, size: int, left: list[Any]
+) -> None:
+    parts = Parts(tmp_path, "items")
+    for span in written:
+        parts.path(span).touch()
+    assert parts.missing(n, size) == left
 
 
 def test_damaged_and_foreign_parts_are_refused(tmp_path: Path) -> None:
