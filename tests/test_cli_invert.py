@@ -595,10 +595,10 @@ def test_evaluation_of_inverted_captions(files: Path, spec: str, place: Path, ru
 
 STOPS = """
 import os, signal, sys
-import safetensors.torch
+import safetensors.numpy
 from modalgap.cli import main
 
-real, calls = safetensors.torch.save, []
+real, calls = safetensors.numpy.save, []
 
 def save(tensors, said=None):  # of a batch: its file is open
     calls.append(0)
@@ -606,7 +606,7 @@ def save(tensors, said=None):  # of a batch: its file is open
         os.kill(os.getpid(), signal.SIGSTOP)
     return real(tensors, said)
 
-safetensors.torch.save = save
+safetensors.numpy.save = save
 main()
 """
 

@@ -407,7 +407,7 @@ def test_a_run_with_a_function_cannot_be_taken_up_again(
         return 1 - (ours * theirs).sum(1)
 
     output = tmp_path / "o.safetensors"
-    with pytest.raises(OptionError, match=r"loss: a run cannot be taken up again.*\.save"):
+    with pytest.raises(OptionError, match=r"loss: a run with a function cannot be resumed.*\.save"):
         oti(pair, model, output, steps=3, loss=loss)
     assert list(tmp_path.iterdir()) == []
     oti(pair, model, steps=3, loss=loss).save(output)

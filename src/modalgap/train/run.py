@@ -31,11 +31,11 @@ from modalgap.losses import Objective
 from modalgap.train.batches import Batches, Share, hash_of
 from modalgap.train.captions import captions_of, chain
 from modalgap.train.config import PRECISIONS, Config, Data
+from modalgap.train.heartbeat import Peers, explained
 from modalgap.train.loop import HELD_OUT, Loop
 from modalgap.train.mad_batches import MadBatches
-from modalgap.train.peers import Peers, explained
+from modalgap.train.result import CONFIG, MODEL
 from modalgap.train.source_batches import SourceBatches
-from modalgap.train.verb import CONFIG, MODEL
 from modalgap.waiting import passive_children
 from modalgap.work import processors, work_folder
 
