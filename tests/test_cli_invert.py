@@ -25,6 +25,7 @@ from modalgap.encode import load_model
 from modalgap.evaluate import search
 from modalgap.invert import curve, invert, parts, read
 from modalgap.invert.optimise import Descender
+from modalgap.work import Parts
 
 DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 ODD = "<b>[red]x"
@@ -594,10 +595,10 @@ def test_evaluation_of_inverted_captions(files: Path, spec: str, place: Path, ru
 
 STOPS = """
 import os, signal, sys
-import safetensors.torch
+import safetensors.numpy
 from modalgap.cli import main
 
-real, calls = safetensors.torch.save, []
+real, calls = safetensors.numpy.save, []
 
 def save(tensors, said=None):  # of a batch: its file is open
     calls.append(0)
@@ -605,7 +606,7 @@ def save(tensors, said=None):  # of a batch: its file is open
         os.kill(os.getpid(), signal.SIGSTOP)
     return real(tensors, said)
 
-safetensors.torch.save = save
+safetensors.numpy.save = save
 main()
 """
 
@@ -654,7 +655,7 @@ def test_killed_it_goes_on_to_the_same_bytes(
     child.communicate()
     assert child.returncode == -signal.SIGKILL
     assert not output.exists()
-    assert parts.spans(folder) == [(0, 5), (5, 10)]
+    assert Parts(folder, "items").spans() == [(0, 5), (5, 10)]
     assert len(list(folder.glob(".modalgap-*.part"))) == 1  # which was being written
 
     for changes, keys in (

@@ -29,12 +29,14 @@ from patience import LIMIT, until
 from PIL import Image
 
 import modalgap as mg
-from modalgap import errors, unfinished
+from modalgap import errors
 from modalgap.data import Documents, Files, Pixels, Source, read
 from modalgap.data.media import state
-from modalgap.encode import Encoded, FunctionEncoder, Options, load_model, parts
+from modalgap.encode import Encoded, FunctionEncoder, Options, load_model
 from modalgap.encode import run as work
 from modalgap.encode.engine import output as large
+from modalgap.encode.engine import parts
+from modalgap.work import work_folder
 
 HERE = Path(__file__).parent
 
@@ -367,7 +369,8 @@ import sys, time
 sys.path.insert(0, {here!r})
 import functions
 from pathlib import Path
-from modalgap.encode import Options, parts, run
+from modalgap.encode import Options, run
+from modalgap.encode.engine import parts
 parts.PATIENCE = 0.0
 def slowly(batch):
     time.sleep(0.01)
@@ -440,17 +443,17 @@ def test_a_real_model_goes_on_to_the_same_bytes(
     monkeypatch.setattr(parts, "PATIENCE", 0.0)
     monkeypatch.setattr("modalgap.encode.engine.engine.WINDOW", 2)
     whole_short = run(source, encoder, tmp_path / "short.safetensors", batch_size=2)
-    real = parts.Parts.add
+    real = parts.SideParts.add
     left = 0
 
-    def fail(self: parts.Parts, *args: Any, **kwargs: Any) -> None:
+    def fail(self: parts.SideParts, *args: Any, **kwargs: Any) -> None:
         nonlocal left
         real(self, *args, **kwargs)
         left -= 1
         if left < 0:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(parts.Parts, "add", fail)
+    monkeypatch.setattr(parts.SideParts, "add", fail)
     stops = 0
     while True:
         left = 1
@@ -596,11 +599,11 @@ def test_two_runs_of_one_output(tmp_path: Path) -> None:
     folder = tmp_path / "o.parts"
     code = f"""
 from pathlib import Path
-from modalgap import unfinished
-with unfinished.work_folder(Path({str(folder)!r}), {{}}, anew=False):
+from modalgap.work import work_folder
+with work_folder(Path({str(folder)!r}), {{}}, overwrite=False):
     pass
 """
-    with unfinished.work_folder(folder, {}, anew=False):
+    with work_folder(folder, {}, overwrite=False):
         done = subprocess.run(
             [sys.executable, "-c", code], capture_output=True, text=True, check=False
         )
@@ -613,7 +616,7 @@ import resource, signal, sys
 sys.path.insert(0, {here!r})
 import functions
 from pathlib import Path
-from modalgap import errors, unfinished
+from modalgap import errors
 from modalgap.encode import Options, run
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 encoder = functions.encoder()

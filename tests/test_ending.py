@@ -19,10 +19,11 @@ import trained
 from test_invert import looks, small_model
 
 import modalgap as mg
-from modalgap import ending, workers
+from modalgap import ending
 from modalgap.encode import load_model
 from modalgap.train import load_config
 from modalgap.train.log import read_log
+from modalgap.work import pool
 
 HERE = Path(__file__).parent
 RULE = 10.0  # seconds
@@ -124,8 +125,8 @@ libc.pthread_mutex_lock(mutex)  # for ever, and no signal handler of Python runs
 
 def test_the_limits_keep_the_rule() -> None:
     assert ending.GRACE < ending.LIMIT < RULE - 2
-    assert workers.PATIENCE + workers.JOIN < ending.LIMIT
-    assert ending.GRACE < workers.PATIENCE
+    assert pool.PATIENCE + pool.JOIN < ending.LIMIT
+    assert ending.GRACE < pool.PATIENCE
 
 
 def test_a_process_that_waits_in_a_library_ends(start: Callable[..., Started]) -> None:
@@ -204,7 +205,7 @@ import sys, time
 from pathlib import Path
 from modalgap.ending import guard
 from modalgap.errors import ModalgapError
-from modalgap.workers import Pool
+from modalgap.work import Pool
 import lasting
 
 if __name__ == "__main__":
@@ -259,7 +260,7 @@ def test_a_dead_worker_is_said(start: Callable[..., Started], tmp_path: Path) ->
 import sys; sys.path.insert(0, {str(tmp_path)!r})
 import lasting
 from modalgap.errors import ModalgapError
-from modalgap.workers import Pool
+from modalgap.work import Pool
 try:
     with Pool(2, lasting.begin, (), "a worker died") as pool:
         pool.submit(lasting.last).result()
@@ -274,7 +275,7 @@ def test_all_workers_are_of_the_one_pool() -> None:
     """A pool of another kind would not end with its parent."""
     for path in (HERE.parent / "src").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.ImportFrom) and path.name != "workers.py":
+            if isinstance(node, ast.ImportFrom) and path.parts[-2:] != ("work", "pool.py"):
                 names = {each.name for each in node.names}
                 assert not {"ProcessPoolExecutor", "Process", "Popen"} & names, path
             if isinstance(node, ast.Attribute):
@@ -288,15 +289,16 @@ import sys, time
 sys.path.insert(0, {str(HERE)!r})
 import functions
 from pathlib import Path
-from modalgap.encode import Options, loader, run
+from modalgap.encode import Options, run
+from modalgap.encode.engine import batches
 from modalgap.__main__ import guard
 guard()
-real = loader._Batches.batch
+real = batches._Batches.batch
 def batch(self, number):
     print("batch", flush=True)
     time.sleep(0.0 if number < 4 else 600)
     return real(self, number)
-loader._Batches.batch = batch
+batches._Batches.batch = batch
 from modalgap.encode.engine import parts
 parts.PATIENCE = 0.0
 try:

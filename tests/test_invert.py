@@ -51,6 +51,7 @@ from modalgap.invert.base import InversionContext
 from modalgap.invert.inputs import known_features
 from modalgap.invert.optimise import LOSSES, Descender
 from modalgap.invert.prompt import Prompt
+from modalgap.work import Parts
 
 Floats = NDArray[np.float64]
 QUICK: dict[str, Any] = {"optimiser": "lbfgs", "steps": 6}
@@ -290,7 +291,7 @@ def test_broken_off_it_goes_on_under_another_batch_size(
     whole = oti(pair, model, **QUICK, batch_size=5)
     broken_off(lambda: oti(pair, model, output, **QUICK, batch_size=5))
     folder = tmp_path / "o.safetensors.parts"
-    assert parts.spans(folder) == [(0, 5), (5, 10)]
+    assert Parts(folder, "items").spans() == [(0, 5), (5, 10)]
     sizes = []
     real = Descender.__call__
 
@@ -303,13 +304,6 @@ def test_broken_off_it_goes_on_under_another_batch_size(
     assert sizes == [9, 5]  # 14 were left
     assert not folder.exists()
     same(read(output), whole, within=1e-4)
-
-
-def test_what_remains_of_spans() -> None:
-    assert parts.missing([], 5, 2) == [(0, 2), (2, 4), (4, 5)]
-    assert parts.missing([(2, 4)], 7, 5) == [(0, 2), (4, 7)]
-    assert parts.missing([(0, 3), (5, 6)], 7, 1) == [(3, 4), (4, 5), (6, 7)]
-    assert parts.missing([(0, 7)], 7, 3) == []
 
 
 @pytest.mark.parametrize(
@@ -338,7 +332,7 @@ def test_a_damaged_part(
         ),
         "other lengths": safetensors.torch.save({k: v[1:].clone() for k, v in found.items()}, said),
         "not of this run": safetensors.torch.save(found, said | {"run": "another"}),
-        "of other items": safetensors.torch.save(found, said | {"span": "[0, 5]"}),
+        "of other items": (folder / "items-000000000-000000005.safetensors").read_bytes(),
     }
     part.write_bytes(damaged[how])
     with pytest.raises(FileError, match=r"items-000000005-000000010\.safetensors: ") as error:
@@ -413,7 +407,7 @@ def test_a_run_with_a_function_cannot_be_taken_up_again(
         return 1 - (ours * theirs).sum(1)
 
     output = tmp_path / "o.safetensors"
-    with pytest.raises(OptionError, match=r"loss: a run cannot be taken up again.*\.save"):
+    with pytest.raises(OptionError, match=r"loss: a run with a function cannot be resumed.*\.save"):
         oti(pair, model, output, steps=3, loss=loss)
     assert list(tmp_path.iterdir()) == []
     oti(pair, model, steps=3, loss=loss).save(output)
@@ -899,9 +893,9 @@ def test_processes_share_few_items(pair: Pair, spec: str, monkeypatch: pytest.Mo
         pass
 
     def seen(*given: Any) -> Any:
-        raise Shared(given[3], given[5])
+        raise Shared(given[4], given[6])
 
-    monkeypatch.setattr("modalgap.invert.run.together", seen)
+    monkeypatch.setattr("modalgap.invert.run.batches", seen)
     with pytest.raises(Shared) as told:
         oti(pair, spec, steps=1, jobs=2)
     todo, places = told.value.args

@@ -37,6 +37,7 @@ from modalgap.data.mad import (
     source,
     store,
 )
+from modalgap.work import Parts, parts
 
 NAMES = list(FACTORS)
 
@@ -194,15 +195,17 @@ def test_killed_it_goes_on_to_the_same_bytes(tmp_path: Path, workers: int) -> No
     assert kills >= 2, "it must be killed before it is done, or nothing is tested"
     assert 1 < parts() < 20
     many = digits(limit=160)
-    before = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "m.parts").glob("0*")}
+    before = {
+        path.name: path.stat().st_mtime_ns for path in (tmp_path / "m.parts").glob("digits-*")
+    }
     with pytest.raises(errors.InputError, match="run made with other settings"):
         build(many, folder, workers=1, seed=9)
     kept: list[int] = []
     real = store._finish
 
-    def finish(folder: Path, digits: Digits, work: Path, said: Any) -> None:
-        kept.extend(before[name] == (work / name).stat().st_mtime_ns for name in before)
-        real(folder, digits, work, said)
+    def finish(folder: Path, digits: Digits, parts: Parts, said: Any) -> None:
+        kept.extend(before[name] == (parts.folder / name).stat().st_mtime_ns for name in before)
+        real(folder, digits, parts, said)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(store, "_finish", finish)
@@ -229,7 +232,8 @@ def test_stopped_at_every_step(
             raise KeyboardInterrupt
         return real(path, overwrite=overwrite)
 
-    monkeypatch.setattr(store, "replacing", replacing)
+    for module in (store, parts):
+        monkeypatch.setattr(module, "replacing", replacing)
     stops = 0
     while True:
         left = 1
@@ -239,13 +243,14 @@ def test_stopped_at_every_step(
             stops += 1
             assert stops < 20
             if stops == 6:  # damaged on the way: made again
-                next((tmp_path / "m.parts").glob("0*")).write_bytes(b"junk")
+                next((tmp_path / "m.parts").glob("digits-*")).write_bytes(b"junk")
                 left = 1
             if stops > 6:
                 break
             continue
         break
-    monkeypatch.setattr(store, "replacing", real)
+    for module in (store, parts):
+        monkeypatch.setattr(module, "replacing", real)
     build(few, tmp_path / "m", workers=1)
     assert contents(tmp_path / "m") == contents(tmp_path / "whole")
 

@@ -652,7 +652,7 @@ class TestTraining:
         )  # fmt: skip
 
     def match(self, held_out: Any, x: Floats, y: Floats) -> float:
-        from modalgap.train.watch import accuracies
+        from modalgap.train.held_out import accuracies
 
         towers: Any = torch.nn.Linear(1, 1)
         return accuracies(towers, Pair(x, y), held_out, None)["match"]

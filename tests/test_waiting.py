@@ -14,7 +14,7 @@ import pytest
 from trained import config
 
 from modalgap.waiting import SETTINGS, passive_children, wait_passively
-from modalgap.workers import Pool
+from modalgap.work import Pool
 
 
 @pytest.fixture

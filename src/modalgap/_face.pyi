@@ -14,7 +14,7 @@ from modalgap.invert.output import Inverted as _Inverted
 from modalgap.measure.verb import Only as _measure_Only
 from modalgap.result import Result as _Result
 from modalgap.train.config import Config as _Config
-from modalgap.train.verb import Run as _Run
+from modalgap.train.result import Run as _Run
 from pathlib import Path as _Path
 from typing import Any as _Any
 from typing import overload as _overload

@@ -13,22 +13,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import safetensors.numpy
 import xxhash
-from safetensors import safe_open
 
 from modalgap import checks
 from modalgap.advise.comparison import BASE, Comparison, Entry
 from modalgap.advise.trial import Closed, Way, halves
-from modalgap.atomic import replacing
 from modalgap.close.base import Closer
 from modalgap.close.registry import CLOSERS
 from modalgap.close.scores import CORRECTIONS
 from modalgap.close.scores.base import CorrectionRule
 from modalgap.embeddings import Pair, describe_input, joined
 from modalgap.embeddings.arrays import takes_pair
-from modalgap.embeddings.formats.files import parsing
-from modalgap.errors import FileError, NotApplicable, OptionError, quoted
+from modalgap.errors import NotApplicable, OptionError, quoted
 from modalgap.evaluate.base import Floats, Task, percentiles
 from modalgap.evaluate.registry import TASKS
 from modalgap.evaluate.verb import check_options, chosen
@@ -37,7 +33,7 @@ from modalgap.method import Method
 from modalgap.modality import several
 from modalgap.progress import progress
 from modalgap.result import Value, versions
-from modalgap.unfinished import remove, work_folder
+from modalgap.work import damaged, read_part, remove, work_folder, write_part
 
 ALPHAS = (-0.5, -0.25, 0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5)
 GAP = ("l2m", "rmg", "matched_cosine")
@@ -100,7 +96,9 @@ def compare(
         kept = None
         if work is not None:
             plan = _plan(pair, wanted, share, seed, options)
-            kept = stack.enter_context(work_folder(Path(work), plan, anew=overwrite, said=SAID))
+            kept = stack.enter_context(
+                work_folder(Path(work), plan, overwrite=overwrite, changed=SAID)
+            )
         trials = _Trials(fitted, judged, wanted, {**options, "seed": seed}, kept)
         with progress("comparing", len(ways) + len(trials.curved), unit="way") as advance:
             done = {}
@@ -153,10 +151,10 @@ class _Found:
         self.facts: dict[str, Any] = {}
         self.failed = ""
 
-    def dump(self) -> bytes:
-        """As safetensors."""
-        tensors = {name: draws for name, (_, draws) in self.numbers.items() if draws is not None}
-        told = {
+    def write(self, path: Path) -> None:
+        """Write the part of the trial."""
+        draws = {name: draws for name, (_, draws) in self.numbers.items() if draws is not None}
+        about = {
             "values": {name: value for name, (value, _) in self.numbers.items()},
             "better": self.better,
             "skipped": self.skipped,
@@ -164,22 +162,20 @@ class _Found:
             "facts": self.facts,
             "failed": self.failed,
         }
-        return safetensors.numpy.save(tensors, {"found": json.dumps(told)})
+        write_part(path, draws, about)
 
     @classmethod
-    def load(cls, path: Path) -> _Found:
-        """From what ``dump`` gave."""
-        with parsing(path, "safetensors"), safe_open(path, framework="np") as file:
-            told = json.loads(file.metadata()["found"])
-            draws = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    def read(cls, path: Path) -> _Found:
+        """Read what ``write`` wrote."""
+        part = read_part(path)
         found = cls()
         try:
-            values = told["values"].items()
-            found.numbers = {name: (value, draws.get(name)) for name, value in values}
+            values = part.about["values"].items()
+            found.numbers = {name: (value, part.arrays.get(name)) for name, value in values}
             for name in ("better", "skipped", "gap", "facts", "failed"):
-                setattr(found, name, told[name])
+                setattr(found, name, part.about[name])
         except (KeyError, TypeError, AttributeError) as error:
-            raise FileError(f"{path}: is damaged; remove {path.parent} to start over") from error
+            raise damaged(path) from error
         return found
 
 
@@ -216,11 +212,10 @@ class _Trials:
         name = xxhash.xxh3_64_hexdigest(f"{way.name} {_identity(way.method)}".encode())
         path = None if self.kept is None else self.kept / f"{name}.safetensors"
         if path is not None and path.exists():
-            return _Found.load(path)
+            return _Found.read(path)
         found = self._run(way)
         if path is not None:
-            with replacing(path, overwrite=True) as file:
-                file.write(found.dump())
+            found.write(path)
         return found
 
     def _run(self, way: Way) -> _Found:

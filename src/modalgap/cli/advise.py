@@ -85,7 +85,7 @@ def compare(
     from modalgap.advise import compare as run
     from modalgap.atomic import check_target, replacing
     from modalgap.errors import OutputError
-    from modalgap.unfinished import remove
+    from modalgap.work import path_of, remove
 
     if output is not None:
         if output.suffix.lower() not in (".html", ".json"):
@@ -99,7 +99,7 @@ def compare(
         found,
         data.names(only),
         share=share,
-        work=None if output is None else output.with_name(f"{output.name}.parts"),
+        work=None if output is None else path_of(output),
         overwrite=force,
         keep=True,
         **_options(options, seed),
@@ -114,7 +114,7 @@ def compare(
         with replacing(output, overwrite=force) as file:
             file.write(result.to_json().encode())
     if output is not None:
-        remove(output.with_name(f"{output.name}.parts"))
+        remove(path_of(output))
     if json:
         typer.echo(result.to_json())
         return

@@ -11,8 +11,9 @@ import numpy as np
 from modalgap.data.media import IMAGES, Files, Media
 from modalgap.data.reading import load_json, reading
 from modalgap.data.source import Source
-from modalgap.data.walk import ending_of, is_work, walk
+from modalgap.data.walk import ending_of, walk
 from modalgap.errors import FileError, quoted
+from modalgap.work import is_unfinished
 
 PLAIN = ("a photo of a {}.",)
 
@@ -133,7 +134,7 @@ def folders_in(folder: Path) -> list[Path]:
         return sorted(
             each
             for each in folder.iterdir()
-            if each.is_dir() and not each.name.startswith(".") and not is_work(each)
+            if each.is_dir() and not each.name.startswith(".") and not is_unfinished(each)
         )
     except OSError as error:
         raise FileError(f"{folder}: cannot be read ({error.strerror})") from error

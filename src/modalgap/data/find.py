@@ -38,8 +38,8 @@ from modalgap.data.sources.webdataset import read_shards
 from modalgap.data.splits import SPLITS
 from modalgap.data.tables import ENDINGS as TABLES
 from modalgap.data.tables import listed_records
-from modalgap.data.walk import is_work
 from modalgap.errors import FileError, InputError, OptionError, quoted
+from modalgap.work import is_unfinished
 
 TYPED = ("image", "text", "label", "factors", "captions")  # options of tables with types
 EMBEDDINGS = (".npy", ".npz", ".safetensors")
@@ -170,7 +170,9 @@ def _file(
 def _folder(path: Path, split: str | None, columns: Columns) -> Source:
     with reading(str(path)):
         inside = sorted(
-            each for each in path.iterdir() if not each.name.startswith(".") and not is_work(each)
+            each
+            for each in path.iterdir()
+            if not each.name.startswith(".") and not is_unfinished(each)
         )
     if is_saved(path):
         columns.refuse(str(path), *TYPED)

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from modalgap.errors import FileError
+from modalgap.work import is_unfinished
 
-PLAN = "plan.json"  # in the folder of an unfinished run
 MOST_FOLDERS = 10**6  # links between folders can stand for far more than there are
 
 
@@ -68,11 +68,6 @@ def ending_of(name: str) -> str:
     return os.path.splitext(name)[1].lower()  # noqa: PTH122 - a name, and there may be millions
 
 
-def is_work(folder: Path) -> bool:
-    """Whether this is the folder of an unfinished run of ``encode``."""
-    return folder.name.endswith(".parts") and (folder / PLAN).is_file()
-
-
 Holders = frozenset[tuple[int, int]]
 
 
@@ -104,7 +99,7 @@ def _enter(tree: Tree, prefix: str, holders: Holders, waiting: list[tuple[str, H
             )
             tree.lost.append((name, why))
             continue
-        if is_work(tree.folder / name):
+        if is_unfinished(tree.folder / name):
             tree.unused.append((name, "an unfinished run"))
             continue
         identity = _identity(status)

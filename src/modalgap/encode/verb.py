@@ -31,14 +31,12 @@ from modalgap.encode.engine.output import (
     in_memory,
     list_skipped,
     not_own,
-    work_of,
     write,
 )
 from modalgap.encode.engine.sides import Sides
 from modalgap.encode.registry import load_model
 from modalgap.errors import FileError, InputError, OptionError, quoted
-from modalgap.unfinished import remove, work_folder
-from modalgap.workers import processors
+from modalgap.work import path_of, processors, remove, work_folder
 
 BATCH = {"cpu": 32}  # items a forward pass; elsewhere:
 BATCH_ELSEWHERE = 256
@@ -213,8 +211,10 @@ def run(
         if target is None:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="modalgap-")))
         else:
-            folder = work_of(target)
-        work = stack.enter_context(work_folder(folder, plan, anew=options.overwrite, said=HASHED))
+            folder = path_of(target)
+        work = stack.enter_context(
+            work_folder(folder, plan, overwrite=options.overwrite, changed=HASHED)
+        )
         if on_start is not None:
             on_start(found)
         sides = Sides(found, engine, sentences, work, keep_repeats=options.keep_repeats)
@@ -222,7 +222,7 @@ def run(
             data = sides.data()
         except FileError:  # damaged parts
             raise
-        except InputError:  # too little could be read: nothing to go on from
+        except InputError:  # too little could be read: nothing to resume
             remove(folder)
             raise
         files: tuple[Path, ...] = ()
@@ -248,7 +248,7 @@ def run(
     )
 
 
-HASHED = {  # settings of which a plan holds hashes
+HASHED = {  # settings that a plan holds as hashes: what to say if one differs
     "media": "the images, their names or their files have changed",
     "texts": "the texts have changed",
     "matches": "who matches whom has changed",
@@ -256,7 +256,7 @@ HASHED = {  # settings of which a plan holds hashes
 
 
 def _plan(source: Source, engine: Engine, templates: tuple[str, ...]) -> dict[str, Any]:
-    """Everything that the numbers depend on: an unfinished run goes on only under the same."""
+    """All settings on which the numbers depend: a run resumes only with the same."""
     encoder = engine.encoder
     return {
         "kind": "encode",

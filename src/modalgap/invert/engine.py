@@ -1,11 +1,11 @@
-"""Work on items spread over batches, and batches over processes or devices."""
+"""Items in batches, and batches in this process or in several, each with a device."""
 
 from __future__ import annotations
 
-import multiprocessing
 from collections.abc import Callable, Generator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, wait
+from contextlib import closing
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,13 +14,14 @@ from numpy.typing import NDArray
 
 from modalgap.embeddings import Embeddings
 from modalgap.encode import load_model
-from modalgap.invert.base import InversionBatch, InversionContext, Inverter, Prepares
-from modalgap.invert.parts import Span
+from modalgap.invert.base import Advance, InversionBatch, InversionContext, Inverter, Prepares
 from modalgap.progress import progress
-from modalgap.workers import Pool, processors
+from modalgap.work import Executor, InProcess, Processes, Setup, Span, processors
 
 BUDGET = 2**28  # bytes that a batch holds on the CPU: more are no faster, and a kill costs them
 MOST = 1024  # items in a batch
+
+Arrays = dict[str, NDArray[Any]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,16 +33,28 @@ class Work:
         options: of the method.
         context: what the rule works with; its encoder stays behind where there are processes.
         spec: of the model, if processes load it.
+        places: a device for each process.
     """
 
     method: Prepares
     options: Mapping[str, Any]
     context: InversionContext
     spec: str | None
+    places: tuple[str, ...] = ()
 
     def inverter(self) -> Inverter:
         """The rule with these options."""
         return self.method.prepare(self.context, self.options)
+
+    def setup(self, worker: int) -> Callable[[list[str], NDArray[np.float32]], Arrays]:
+        """What a worker calls; it loads the model onto its device first."""
+        device = torch.device(self.places[worker])
+        encoder = None
+        if self.spec is not None:
+            encoder = load_model(self.spec, seed=self.context.seed)
+            encoder.to(device)
+        context = replace(self.context, encoder=encoder, device=device)
+        return partial(_invert, replace(self, context=context).inverter(), _silent)
 
 
 def batch_of(inverter: Inverter, device: torch.device) -> int:
@@ -57,81 +70,56 @@ def shared(size: int, n: int, places: int) -> int:
     return max(1, min(size, -(-n // places)))
 
 
-def alone(
-    inverter: Inverter, data: Embeddings, names: Sequence[str], todo: Sequence[Span], first: int
-) -> Generator[tuple[Span, InversionBatch]]:
-    """Batch after batch, in this process."""
-    each = inverter.steps + 1
-    with progress("inverting", data.n * each, first=first * each) as advance:
-        for a, b in todo:
-            yield (a, b), inverter(names[a:b], data.unit(a, b), advance)
-
-
-def together(
+def batches(
     work: Work,
+    inverter: Inverter,
     data: Embeddings,
     names: Sequence[str],
     todo: Sequence[Span],
     first: int,
     places: Sequence[str],
 ) -> Generator[tuple[Span, InversionBatch]]:
-    """Batches in processes, one for each of ``places``: names of devices.
+    """Invert the items of each span; yield results as soon as they are there.
+
+    Args:
+        work: what processes do.
+        inverter: what this process does, where there is one place.
+        data: n unit rows.
+        names: of the items.
+        todo: spans of items.
+        first: how many items are done already.
+        places: names of devices, with a process for each where there are several.
 
     Raises:
         ModalgapError: a process died.
     """
-    threads = max(1, processors() // len(places))
-    bare = replace(work, context=replace(work.context, encoder=None))
-    died = (
-        "a process died: perhaps for want of memory, so take fewer jobs or a smaller batch;"
-        " or because the script that asks for processes lacks if __name__ == '__main__'"
-    )
-    queue = multiprocessing.get_context("spawn").SimpleQueue()
-    for place in places:
-        queue.put(place)
-    with (
-        progress("inverting", data.n, first=first) as advance,
-        Pool(len(places), _begin, (bare, queue, threads), died, fresh=True) as pool,
-    ):
-        left = iter(todo)
-        running: dict[Future[dict[str, Any]], Span] = {}
-
-        def submit() -> None:
-            if (span := next(left, None)) is not None:
-                a, b = span
-                future = pool.submit(_invert, list(names[a:b]), data.unit(a, b).numpy())
-                running[future] = span
-
-        for _ in range(2 * len(places)):  # one at work and one that waits
-            submit()
-        while running:
-            for future in wait(running, return_when=FIRST_COMPLETED).done:
-                span = running.pop(future)
-                found = {key: torch.from_numpy(each) for key, each in future.result().items()}
-                submit()
-                advance(span[1] - span[0])
-                yield span, InversionBatch.of(found)
+    alone = len(places) == 1
+    each = inverter.steps + 1 if alone else 1  # the bar shows steps, or items of processes
+    calls = ((list(names[a:b]), data.unit(a, b).numpy()) for a, b in todo)
+    with progress("inverting", data.n * each, first=first * each) as advance:
+        executor: Executor = InProcess()
+        setup: Setup[Arrays] = lambda _worker: partial(_invert, inverter, advance)  # noqa: E731
+        if not alone:
+            threads = max(1, processors() // len(places))
+            executor = Processes(count=len(places), option="jobs", threads=threads, fresh=True)
+            setup = replace(
+                work, places=tuple(places), context=replace(work.context, encoder=None)
+            ).setup
+        with closing(executor.run(setup, calls, ordered=False)) as results:
+            for index, arrays in results:
+                a, b = todo[index]
+                if not alone:
+                    advance(b - a)
+                found = {name: torch.from_numpy(array) for name, array in arrays.items()}
+                yield (a, b), InversionBatch.of(found)
 
 
-_inverter: Inverter | None = None  # of this process
+def _invert(
+    inverter: Inverter, advance: Advance, names: list[str], rows: NDArray[np.float32]
+) -> Arrays:
+    batch = inverter(names, torch.from_numpy(rows), advance)
+    return {name: each.numpy() for name, each in batch.tensors().items()}
 
 
-def _begin(work: Work, queue: Any, threads: int) -> None:
-    global _inverter
-    torch.set_num_threads(threads)
-    device = torch.device(queue.get())
-    encoder = None
-    if work.spec is not None:
-        encoder = load_model(work.spec, seed=work.context.seed)
-        encoder.to(device)
-    context = replace(work.context, encoder=encoder, device=device)
-    _inverter = replace(work, context=context).inverter()
-
-
-def _invert(names: list[str], rows: NDArray[np.float32]) -> dict[str, NDArray[Any]]:
-    assert _inverter is not None  # noqa: S101 - as begun
-    done = _inverter(names, torch.from_numpy(rows), _silent)
-    return {name: each.numpy() for name, each in done.tensors().items()}
-
-
-_silent: Callable[[int], None] = lambda _steps: None  # noqa: E731
+def _silent(_steps: int) -> None:
+    """Show nothing."""

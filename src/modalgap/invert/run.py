@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import tempfile
 from collections.abc import Iterable, Mapping
@@ -23,10 +22,10 @@ from modalgap.encode.device import check_precision, device_of
 from modalgap.errors import InputError, ModalgapError, OptionError, quoted
 from modalgap.invert import parts
 from modalgap.invert.base import InversionContext, Prepares
-from modalgap.invert.engine import Work, alone, batch_of, shared, together
+from modalgap.invert.engine import Work, batch_of, batches, shared
 from modalgap.invert.inputs import check_model, item_names, known_features, side_of
 from modalgap.invert.output import Inverted, check_output, joined, rows_of
-from modalgap.unfinished import remove, work_folder
+from modalgap.work import Parts, path_of, remove, work_folder
 
 MOST_JOBS = 1024
 
@@ -93,28 +92,23 @@ def run(
         if target is None:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="modalgap-")))
         else:
-            folder = target.with_name(f"{target.name}.parts")
-        stack.enter_context(work_folder(folder, plan, anew=overwrite, said=HASHED))
-        run = xxhash.xxh3_128_hexdigest(json.dumps(plan, sort_keys=True).encode())
-        done = parts.read_all(folder, rows.n, run)
-        first = sum(b - a for a, b in done)
+            folder = path_of(target)
+        stack.enter_context(work_folder(folder, plan, overwrite=overwrite, changed=HASHED))
+        kept = Parts(folder, "items")
+        first = sum(b - a for a, b in parts.read_all(kept, rows.n))
         if batch_size is None:
             size = shared(size, rows.n - first, len(places))
-        todo = parts.missing(list(done), rows.n, size)
-        running = (
-            alone(inverter, rows, names, todo, first)
-            if len(places) == 1
-            else together(work, rows, names, todo, first, places[: len(todo)] or places[:1])
-        )
+        todo = kept.missing(rows.n, size)
+        used = places[: max(1, len(todo))]
         try:
-            with closing(running):
+            with closing(batches(work, inverter, rows, names, todo, first, used)) as running:
                 for span, each in running:
-                    parts.write(folder, span, each, run)
+                    parts.write(kept, span, each)
         except ModalgapError:
-            if not parts.spans(folder):  # nothing to go on from, and other settings are welcome
+            if not kept.spans():  # nothing to resume, so other settings may be tried
                 remove(folder)
             raise
-        every = list(parts.read_all(folder, rows.n, run).values())
+        every = list(parts.read_all(kept, rows.n).values())
         made = joined(every, known_features(found, rows, rows_of(every), context, settings))
         if target is not None:
             made.save(target, overwrite=overwrite)
@@ -123,7 +117,7 @@ def run(
     return made
 
 
-HASHED = {  # settings of which a plan holds hashes
+HASHED = {  # settings that a plan holds as hashes: what to say if one differs
     "data": "the embeddings have changed",
     "names": "the names have changed",
     "bank": "the bank has changed",
@@ -189,8 +183,8 @@ def _can_be_kept(rows: Embeddings, options: Mapping[str, Any]) -> None:
         factor_name(name)
     if callable(options.get("loss")):
         raise OptionError(
-            "loss: a run cannot be taken up again with a function; leave output, and save what"
-            " you get: .save(path)"
+            "loss: a run with a function cannot be resumed; leave out output, and save the"
+            " result with .save(path)"
         )
 
 

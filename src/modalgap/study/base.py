@@ -20,7 +20,7 @@ from modalgap.progress import progress
 from modalgap.result import Table
 from modalgap.train import Config, Run, read_run, train
 from modalgap.train.log import read_log
-from modalgap.workers import Pool, processors
+from modalgap.work import Pool, processors
 
 FILE = "study.json"
 LOOK = 0.5  # seconds between looks at how far the models are

@@ -6,7 +6,8 @@ Needs ``pip install 'modalgap[train]'``.
 
 from modalgap._lazy import callable_package
 from modalgap.train.config import Config, load_config, ready
-from modalgap.train.verb import Run, read_run, train
+from modalgap.train.result import Run, read_run
+from modalgap.train.verb import train
 
 __all__ = ["Config", "Run", "load_config", "read_run", "ready", "train"]
 

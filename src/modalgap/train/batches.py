@@ -130,10 +130,13 @@ class Share:
         """Random numbers that belong to ``stream``."""
         return np.random.default_rng((self.seed, *stream))
 
+    def place(self, step: int, pairs: int) -> tuple[int, int]:
+        """The epoch of a step, and which batch of the epoch it is."""
+        return divmod(step, pairs // self.batch)
+
     def rows(self, step: int, pairs: int) -> tuple[int, Ints]:
         """The epoch of a step, and the rows (batch,) of its batch; what is left over is dropped."""
-        each = pairs // self.batch
-        epoch, position = divmod(step, each)
+        epoch, position = self.place(step, pairs)
         order = self.rng(ORDER, epoch).permutation(pairs)
         return epoch, order[position * self.batch : (position + 1) * self.batch]
 

@@ -15,7 +15,7 @@ from modalgap.arguments import checked
 from modalgap.checks import at_least, one_of, value_of, whole
 from modalgap.errors import FileError, OptionError, quoted
 from modalgap.extras import library
-from modalgap.train.fields import make
+from modalgap.train.parse import make
 
 READY = Path(__file__).parent / "configs"
 PRECISIONS = {"fp32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}

@@ -18,13 +18,13 @@ from modalgap.ending import Patience
 from modalgap.errors import Diverged
 from modalgap.losses import Objective
 from modalgap.progress import progress
-from modalgap.train import checkpoint, optimiser, start
+from modalgap.train import amended_start, checkpoint, optimiser
 from modalgap.train.batches import Batch, Batches
 from modalgap.train.config import Config
+from modalgap.train.heartbeat import Peers
+from modalgap.train.held_out import PART, accuracies, measured, pair_of
 from modalgap.train.log import Log
-from modalgap.train.peers import Peers
 from modalgap.train.step import Stepper, Towers
-from modalgap.train.watch import PART, accuracies, measured, pair_of
 
 if TYPE_CHECKING:
     from modalgap.encode.trainable import Trainable
@@ -76,8 +76,9 @@ class Loop:
             checkpoint.restore(found, model, made, fabric.device)
             remarks.append(f"went on from step {first} of {self.steps}")
         elif config.model.amended:
-            pairs = self.batches.first_pairs(start.PAIRS)
-            self.trainable.turn_texts(start.turn(model, pairs.to(fabric.device)))
+            pairs = self.batches.first_pairs(amended_start.PAIRS)
+            rotation = amended_start.turn(model, pairs.to(fabric.device))
+            self.trainable.turn_texts(rotation)
         stepper = Stepper(
             fabric, towers, self.objective, config.swap, config.accumulate, config.seed
         )

@@ -31,14 +31,13 @@ from modalgap.losses import Objective
 from modalgap.train.batches import Batches, Share, hash_of
 from modalgap.train.captions import captions_of, chain
 from modalgap.train.config import PRECISIONS, Config, Data
+from modalgap.train.heartbeat import Peers, explained
 from modalgap.train.loop import HELD_OUT, Loop
 from modalgap.train.mad_batches import MadBatches
-from modalgap.train.peers import Peers, explained
+from modalgap.train.result import CONFIG, MODEL
 from modalgap.train.source_batches import SourceBatches
-from modalgap.train.verb import CONFIG, MODEL
-from modalgap.unfinished import work_folder
 from modalgap.waiting import passive_children
-from modalgap.workers import processors
+from modalgap.work import processors, work_folder
 
 MOST_WORKERS = 8
 MARGIN = 60.0  # seconds after which a collective ends by itself
@@ -75,7 +74,9 @@ def _run(
         if fabric.global_rank == 0:
             try:
                 _make_folder(folder)
-                work = work_folder(folder / "checkpoints", plan, anew=overwrite, said=HASHED)
+                work = work_folder(
+                    folder / "checkpoints", plan, overwrite=overwrite, changed=HASHED
+                )
                 stack.enter_context(work)
                 _begin(config, folder)
             except ModalgapError as error:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -19,9 +17,9 @@ from modalgap.data.source import Source
 from modalgap.errors import InputError
 from modalgap.train.batches import DRAW, HELD_OUT, ITEM, Batch, HeldOut, Ints, Share, hash_of, split
 from modalgap.train.captions import Transform
-from modalgap.workers import Pool
+from modalgap.work import Executor, InProcess, Processes
 
-AHEAD = 4  # parts a worker prepares before they are asked for
+AHEAD = 4  # parts per worker that are prepared before they are needed
 PART = 16  # images that a worker prepares at once
 MOST_TRIES = 50  # images in a row that cannot be read
 
@@ -50,6 +48,19 @@ class _Part:
             views = [self.prepare_view] * 2 if self.prepare_view else []
             made.append([prepare(image) for prepare in (self.prepare, *views)])
         return np.array(read), [torch.stack(each) for each in zip(*made, strict=True)]
+
+    def setup(self, _worker: int) -> Callable[[int, Sequence[int]], Any]:
+        """What a worker calls."""
+        return self.make
+
+    def setup_here(self, _worker: int) -> Callable[[int, Sequence[int]], Any]:
+        """The same in this process, whose random state stays as it is."""
+
+        def make(epoch: int, positions: Sequence[int]) -> Any:
+            with torch.random.fork_rng(devices=[]):
+                return self.make(epoch, positions)
+
+        return make
 
     def _readable(self, position: int) -> tuple[int, Any]:
         """The image at a position, or the next one that can be read: batches stay whole."""
@@ -111,21 +122,22 @@ class SourceBatches:
         return hash_of(*state(self.media), *self.texts, *map(str, self.of_image))
 
     def steps(self, first: int, last: int) -> Generator[Batch]:
-        parts = self._parts(first, last)
-        with _making(self.workers, self.part) as make:
-            ahead: deque[tuple[int, int, Any]] = deque()
-            waiting = iter(parts)
-            for step, epoch, positions in islice(waiting, AHEAD * max(self.workers, 1)):
-                ahead.append((step, epoch, make(epoch, positions)))
-            held: list[tuple[Ints, list[Tensor]]] = []
-            while ahead:
-                step, epoch, found = ahead.popleft()
-                held.append(found())
-                for after, age, positions in islice(waiting, 1):
-                    ahead.append((after, age, make(age, positions)))
-                if not ahead or ahead[0][0] != step:
+        executor: Executor = InProcess()
+        setup: Callable[[int], Any] = self.part.setup_here
+        if self.workers:
+            setup = self.part.setup
+            executor = Processes(count=self.workers, ahead=AHEAD, threads=1, polite=True)
+        calls = (part for step in range(first, last) for part in self._parts(step))
+        size = self.share.batch // self.share.world
+        held: list[tuple[Ints, list[Tensor]]] = []
+        step = first
+        with closing(executor.run(setup, calls)) as results:
+            for _, made in results:
+                held.append(made)
+                if sum(len(rows) for rows, _ in held) == size:
+                    epoch, _ = self.share.place(step, self.pairs)
                     yield self._join(held, epoch)
-                    held = []
+                    held, step = [], step + 1
 
     def first_pairs(self, count: int) -> Batch:
         rng = self.share.rng(DRAW, 2**31)
@@ -161,13 +173,12 @@ class SourceBatches:
             described=np.stack([np.isin(drawn, self.of_image[row]) for row in factors]),
         )  # fmt: skip
 
-    def _parts(self, first: int, last: int) -> Iterator[tuple[int, int, list[int]]]:
-        """(step, epoch, positions) of what this process prepares, in parts."""
-        for step in range(first, last):
-            epoch, rows = self.share.rows(step, self.pairs)
-            mine = rows[self.share.mine].tolist()
-            for start in range(0, len(mine), PART):
-                yield step, epoch, mine[start : start + PART]
+    def _parts(self, step: int) -> Iterator[tuple[int, list[int]]]:
+        """(epoch, positions) of what this process prepares for a step, in parts."""
+        epoch, rows = self.share.rows(step, self.pairs)
+        mine = rows[self.share.mine].tolist()
+        for start in range(0, len(mine), PART):
+            yield epoch, mine[start : start + PART]
 
     def _join(self, parts: list[tuple[Ints, list[Tensor]]], epoch: int) -> Batch:
         rows = np.concatenate([rows for rows, _ in parts])
@@ -204,40 +215,3 @@ def _captions_of(source: Source) -> list[Ints]:
     n = len(source.media)
     images, texts = source.matches.T  # ascending by image, then text
     return np.split(texts, np.searchsorted(images, np.arange(1, n)))
-
-
-Make = Callable[[int, list[int]], Callable[[], Any]]
-
-
-@contextmanager
-def _making(workers: int, part: _Part) -> Iterator[Make]:
-    """Yield make(epoch, positions), which gives a function that waits for the part."""
-    if not workers:
-        yield lambda epoch, positions: lambda: _seeded(part, epoch, positions)
-        return
-    died = (
-        "a worker died, perhaps for want of memory; the checkpoints are kept: run the same"
-        f" command again, with fewer than {workers} workers"
-    )
-    with Pool(workers, _begin, (part,), died, polite=True) as pool:
-        yield lambda epoch, positions: pool.submit(_make, epoch, positions).result
-
-
-_held: _Part
-
-
-def _begin(part: _Part) -> None:
-    """A worker's start."""
-    global _held  # the images are sent to it once, not with each part
-    _held = part
-    torch.set_num_threads(1)
-
-
-def _make(epoch: int, positions: list[int]) -> Any:
-    return _held.make(epoch, positions)
-
-
-def _seeded(part: _Part, epoch: int, positions: list[int]) -> Any:
-    """As in a worker, leaving this process's random state as it was."""
-    with torch.random.fork_rng(devices=[]):
-        return part.make(epoch, positions)

@@ -8,18 +8,15 @@ the version of the format, factors, counts, seed, and a hash of the digits.
 from __future__ import annotations
 
 import json
-from collections import deque
-from collections.abc import Generator, Iterator
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing, nullcontext, suppress
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from modalgap import unfinished
 from modalgap.atomic import replacing
 from modalgap.data.mad import morphology
 from modalgap.data.mad.digits import CLASSES, Digits
@@ -28,10 +25,20 @@ from modalgap.data.mad.factors import CHANNELS, FACTORS, VARIANTS
 from modalgap.data.mad.packed import one_thread, opencv
 from modalgap.data.reading import load_json, reading
 from modalgap.data.source import check_seed
-from modalgap.data.walk import is_work
 from modalgap.errors import FileError, InputError, OptionError, OutputError, quoted
 from modalgap.progress import progress
-from modalgap.workers import Pool, processors
+from modalgap.work import (
+    Executor,
+    InProcess,
+    Parts,
+    Processes,
+    Span,
+    is_unfinished,
+    path_of,
+    processors,
+    remove,
+    work_folder,
+)
 
 Ints = NDArray[np.int64]
 
@@ -134,9 +141,9 @@ def build(
     task = _Task(digits.images, seed)
     if folder is None:
         images = np.empty((len(digits), *SHAPE), np.uint8)
-        with closing(_blocks(task, range(0, len(digits), BLOCK), workers)) as blocks:
-            for first, block in blocks:
-                images[first : first + len(block)] = block
+        with closing(_blocks(task, _spans(len(digits)), workers)) as blocks:
+            for (first, last), block in blocks:
+                images[first:last] = block
         train = np.setdiff1d(np.arange(len(digits)), digits.held_out)
         return Mad(images, digits.labels, train, digits.held_out, digits.name, seed)
     return _build_in(Path(folder), digits, task, workers, overwrite=overwrite)
@@ -146,7 +153,7 @@ def _build_in(
     folder: Path, digits: Digits, task: _Task, workers: int | None, *, overwrite: bool
 ) -> Mad:
     said = _manifest(digits, task.seed)
-    work = folder.absolute().with_name(f"{folder.absolute().name}.parts")
+    work = path_of(folder.absolute())
     if _is_there(folder, said, work, overwrite=overwrite):
         try:
             found = load(folder)
@@ -154,27 +161,21 @@ def _build_in(
             if not overwrite:
                 raise
         else:
-            unfinished.remove(work) if is_work(work) else None
+            remove(work) if is_unfinished(work) else None
             return found
     try:
         folder.mkdir(exist_ok=True)
     except OSError as error:
         raise OutputError(f"{folder}: cannot be made ({error.strerror})") from error
     plan = {"kind": "mad", **said}
-    with unfinished.work_folder(work, plan, anew=overwrite):
-        todo = [
-            first
-            for first in range(0, len(digits), BLOCK)
-            if _part(work, first, min(BLOCK, len(digits) - first)) is None
-        ]
+    with work_folder(work, plan, overwrite=overwrite):
+        parts = Parts(work, "digits")
+        todo = [span for span in _spans(len(digits)) if _part(parts, span) is None]
         with closing(_blocks(task, todo, workers)) as blocks:
-            for first, block in blocks:
-                with replacing(work / f"{first:09d}.safetensors", overwrite=True) as file:
-                    from safetensors.numpy import save
-
-                    file.write(save({"images": block}))
-        _finish(folder, digits, work, said)
-        unfinished.remove(work)
+            for span, block in blocks:
+                parts.write(span, {"images": block})
+        _finish(folder, digits, parts, said)
+        remove(work)
     return load(folder)
 
 
@@ -202,7 +203,7 @@ def _is_there(folder: Path, said: dict[str, Any], work: Path, *, overwrite: bool
                 f"{folder}: holds a MAD of other digits or another seed; replace it with --force"
                 " or overwrite=True"
             )
-    elif inside and not is_work(work):
+    elif inside and not is_unfinished(work):
         others = others or sorted(inside)
     if others:
         raise OutputError(
@@ -225,7 +226,7 @@ def _manifest(digits: Digits, seed: int) -> dict[str, Any]:
     }
 
 
-def _finish(folder: Path, digits: Digits, work: Path, said: dict[str, Any]) -> None:
+def _finish(folder: Path, digits: Digits, parts: Parts, said: dict[str, Any]) -> None:
     """The files of the folder; the manifest last, so that with it everything is there."""
     with suppress(FileNotFoundError):
         (folder / MANIFEST).unlink()
@@ -234,10 +235,10 @@ def _finish(folder: Path, digits: Digits, work: Path, said: dict[str, Any]) -> N
         np.lib.format.write_array_header_1_0(
             file, {"descr": "|u1", "fortran_order": False, "shape": shape}
         )
-        for first in range(0, len(digits), BLOCK):
-            part = _part(work, first, min(BLOCK, len(digits) - first))
+        for span in _spans(len(digits)):
+            part = _part(parts, span)
             if part is None:
-                raise FileError(f"{work}: has lost a part; run the same again")
+                raise FileError(f"{parts.path(span)}: is missing; run the same command again")
             file.write(part.tobytes())
     train = np.setdiff1d(np.arange(len(digits)), digits.held_out)
     for name, array in (("labels", digits.labels), ("train", train), ("test", digits.held_out)):
@@ -247,16 +248,19 @@ def _finish(folder: Path, digits: Digits, work: Path, said: dict[str, Any]) -> N
         file.write(json.dumps(said, indent=1, ensure_ascii=False).encode())
 
 
-def _part(work: Path, first: int, count: int) -> NDArray[np.uint8] | None:
-    """A part that an earlier run has made; None if it is not there, or not whole."""
-    from safetensors import SafetensorError
-    from safetensors.numpy import load_file
+def _spans(count: int) -> list[Span]:
+    """The digits of each part."""
+    return [(first, min(first + BLOCK, count)) for first in range(0, count, BLOCK)]
 
+
+def _part(parts: Parts, span: Span) -> NDArray[np.uint8] | None:
+    """A part that an earlier run has made; None if it is missing or damaged."""
     try:
-        found = load_file(work / f"{first:09d}.safetensors").get("images")
-    except (OSError, SafetensorError):
+        found = parts.read(span).arrays.get("images")
+    except FileError:
         return None
-    whole = found is not None and found.dtype == np.uint8 and found.shape == (count, *SHAPE)
+    shape = (span[1] - span[0], *SHAPE)
+    whole = found is not None and found.dtype == np.uint8 and found.shape == shape
     return found if whole else None
 
 
@@ -335,13 +339,17 @@ def _array(folder: Path, name: str, kind: str, shape: tuple[int, ...]) -> NDArra
 
 @dataclass(frozen=True)
 class _Task:
-    """A block of digits after another."""
+    """Makes the variants of a span of digits."""
 
     images: NDArray[np.uint8]
     seed: int
 
-    def __call__(self, first: int) -> NDArray[np.uint8]:
-        images = self.images[first : first + BLOCK]
+    def setup(self, _worker: int) -> Callable[[int, int], NDArray[np.uint8]]:
+        """What a worker calls."""
+        return self.make
+
+    def make(self, first: int, last: int) -> NDArray[np.uint8]:
+        images = self.images[first:last]
         return morphology.vary_all(images, draws(self.seed, first, len(images)))
 
 
@@ -357,48 +365,20 @@ def draws(seed: int, first: int, count: int) -> NDArray[np.float32]:
 
 
 def _blocks(
-    task: _Task, starts: Any, workers: int | None
-) -> Generator[tuple[int, NDArray[np.uint8]]]:
-    """The first position of each block, and its variants, in order."""
-    starts = list(starts)
+    task: _Task, spans: Sequence[Span], workers: int | None
+) -> Generator[tuple[Span, NDArray[np.uint8]]]:
+    """Each span, and the variants of its digits, in order."""
     if workers is None:
-        workers = min(processors(), len(starts) // 2)  # a process for less is not worth its start
-    total = sum(len(task.images[first : first + BLOCK]) for first in starts)
-    with progress("digits", total, "digits") as advance, _mapping(task, workers, starts) as found:
-        for first, block in zip(starts, found, strict=True):
-            yield first, block
+        workers = min(processors(), len(spans) // 2)  # starting a process for less takes longer
+    workers = min(workers, len(spans))
+    alone = workers <= 1
+    executor: Executor = InProcess() if alone else Processes(count=workers)
+    total = sum(last - first for first, last in spans)
+    with (
+        progress("digits", total, "digits") as advance,
+        nullcontext() if alone else one_thread(),
+        closing(executor.run(task.setup, spans)) as results,
+    ):
+        for index, block in results:
+            yield spans[index], block
             advance(len(block))
-
-
-@contextmanager
-def _mapping(task: _Task, workers: int, starts: list[int]) -> Iterator[Iterator[NDArray[np.uint8]]]:
-    workers = min(workers, len(starts))
-    if workers <= 1:
-        yield map(task, starts)
-        return
-    died = (
-        "a worker died, perhaps for want of memory; what is made is kept: run the same"
-        f" again, with fewer than {workers} workers"
-    )
-    with one_thread(), Pool(workers, _begin, (task,), died) as pool:
-        yield _ahead(pool, iter(starts), 2 * workers)
-
-
-def _ahead(pool: Pool, starts: Iterator[int], count: int) -> Iterator[NDArray[np.uint8]]:
-    waiting = deque(pool.submit(_block, first) for first in islice(starts, count))
-    while waiting:
-        yield waiting.popleft().result()
-        waiting.extend(pool.submit(_block, first) for first in islice(starts, 1))
-
-
-_task: _Task
-
-
-def _begin(task: _Task) -> None:
-    """A worker's start."""
-    global _task
-    _task = task
-
-
-def _block(first: int) -> NDArray[np.uint8]:
-    return _task(first)

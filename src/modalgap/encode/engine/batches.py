@@ -1,12 +1,10 @@
-"""Decoding and preprocessing in workers, while the model is busy with what came before."""
+"""Decoding and preprocessing in workers, while the model encodes the batch before."""
 
 from __future__ import annotations
 
-import operator
-from collections import deque
 from collections.abc import Callable, Generator
+from contextlib import closing
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any
 
 import torch
@@ -17,9 +15,7 @@ from torch import Tensor
 from modalgap.data import pixels, sound
 from modalgap.data.media import Media
 from modalgap.errors import FileError
-from modalgap.workers import Pool
-
-AHEAD = 2  # batches a worker prepares before they are asked for
+from modalgap.work import Executor, InProcess, Processes
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +43,10 @@ class _Batches:
 
     def __init__(self, media: Media, prepare: Callable[[Any], Tensor], size: int) -> None:
         self.media, self.prepare, self.size = media, prepare, size
+
+    def setup(self, _worker: int) -> Callable[[int], Batch]:
+        """What a worker calls."""
+        return self.batch
 
     def batch(self, number: int) -> Batch:
         start = number * self.size
@@ -82,9 +82,6 @@ class _Batches:
         )
 
 
-_task: _Batches
-
-
 def batches(
     media: Media,
     prepare: Callable[[Any], Tensor],
@@ -108,31 +105,14 @@ def batches(
         ModalgapError: a worker died.
     """
     task = _Batches(media, prepare, size)
-    numbers = iter(range(-(-first // size), -(-len(media) // size)))  # the last may be short
-    workers = min(workers, operator.length_hint(numbers))
-    if not workers:
-        yield from map(task.batch, numbers)
-        return
-    died = (
-        "a worker died, perhaps for want of memory; what is encoded is kept: run the same"
-        f" command again, with fewer than {workers} --workers"
-    )
-    with Pool(workers, _begin, (task,), died, polite=polite) as pool:
-        ahead = deque(pool.submit(_batch, b) for b in islice(numbers, AHEAD * workers))
-        while ahead:
-            yield ahead.popleft().result()
-            ahead.extend(pool.submit(_batch, b) for b in islice(numbers, 1))
-
-
-def _begin(task: _Batches) -> None:
-    """A worker's start."""
-    global _task  # what a worker does is sent to it once, not with each batch
-    _task = task
-    torch.set_num_threads(1)
-
-
-def _batch(number: int) -> Batch:
-    return _task.batch(number)
+    numbers = range(-(-first // size), -(-len(media) // size))  # the last may be short
+    workers = min(workers, len(numbers))
+    executor: Executor = InProcess()
+    if workers:
+        executor = Processes(count=workers, threads=1, polite=polite)
+    with closing(executor.run(task.setup, ((number,) for number in numbers))) as results:
+        for _, batch in results:
+            yield batch
 
 
 def _decode(stored: Any, kind: str) -> Any:

@@ -14,7 +14,7 @@ from torch import Tensor
 from modalgap.data.media import Media
 from modalgap.encode.base import Encoder
 from modalgap.encode.engine.batches import batches
-from modalgap.encode.engine.parts import Parts
+from modalgap.encode.engine.parts import SideParts
 from modalgap.errors import InputError, ModalgapError
 from modalgap.progress import progress
 
@@ -47,7 +47,7 @@ class Engine:
         """The dtype of the rows that are written."""
         return torch.float32 if self.precision == "fp32" else torch.float16
 
-    def media(self, media: Media, parts: Parts) -> None:
+    def media(self, media: Media, parts: SideParts) -> None:
         """Encode what ``parts`` does not have yet."""
         self._report(parts.failed(), media.names)
         if media.kind == "text":
@@ -83,7 +83,7 @@ class Engine:
         self,
         texts: Sequence[str],
         templates: Sequence[str],
-        parts: Parts,
+        parts: SideParts,
         names: Sequence[str] | None = None,
     ) -> None:
         """Encode what ``parts`` does not have yet.

@@ -20,6 +20,7 @@ from modalgap.embeddings.pick import pick_images
 from modalgap.embeddings.rows import MemoryRows, SomeRows
 from modalgap.embeddings.store import save
 from modalgap.errors import OutputError
+from modalgap.work import path_of
 
 SHARD = 4 * 2**30  # bytes of vectors in one file
 
@@ -124,7 +125,7 @@ def check_output(target: Path, *, overwrite: bool) -> None:
     check_target(target, overwrite=overwrite)
     for beside in (_listing(target), _shard(target, 0, 0)):  # the name may be too long
         check_target(beside, overwrite=True)
-    if overwrite or work_of(target).is_dir():  # an interrupted write goes on
+    if overwrite or path_of(target).is_dir():  # an interrupted write resumes
         return
     for path in sorted(target.parent.glob(f"{glob.escape(target.stem)}-*{target.suffix}")):
         if _is_shard(path, target):
@@ -150,11 +151,6 @@ def not_own(target: Path, source: Source) -> None:
             raise
         except (OSError, ValueError):
             continue
-
-
-def work_of(target: Path) -> Path:
-    """Where work in progress lies."""
-    return target.with_name(f"{target.name}.parts")
 
 
 def _listing(target: Path) -> Path:

@@ -1,36 +1,30 @@
-"""Parts: what is encoded so far, on the disk beside the output, so that a kill loses little.
+"""The parts of one side: rows that are encoded, on the disk beside the output.
 
-One folder holds ``plan.json``, the settings of the run, and for each side files of rows named by
-the positions that they cover. Each file is replaced whole. Which positions share a batch never
-depends on where a run was interrupted, so a resumed run gives the bytes of an unbroken one.
+The positions of a batch never depend on where a run was interrupted, so a resumed run writes the
+same bytes as one that was not interrupted.
 """
 
 from __future__ import annotations
 
-import json
-import re
 import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import safetensors.torch
 import torch
 from numpy.typing import NDArray
-from safetensors import safe_open
 from torch import Tensor
 
-from modalgap.atomic import replacing
 from modalgap.embeddings.formats import safetensors as format_
-from modalgap.embeddings.formats.files import parsing
 from modalgap.embeddings.rows import Rows, concatenate
+from modalgap.work import Parts, Span
 
 PATIENCE = 5.0  # seconds of work that a kill may cost
 MOST = 64 * 2**20  # bytes of rows held before they are written
 
 
-class Parts:
-    """The rows of one side, in files that cover its positions from 0 on.
+class SideParts:
+    """The rows of one side, in parts that cover its positions from 0 on.
 
     Args:
         folder: the run's.
@@ -40,20 +34,15 @@ class Parts:
     """
 
     def __init__(self, folder: Path, side: str, dim: int, dtype: torch.dtype) -> None:
-        self.folder, self.side, self.dim, self.dtype = folder, side, dim, dtype
-        self.files: list[Path] = []
+        self.dim, self.dtype = dim, dtype
         self.position = 0
-        pattern = re.compile(rf"{side}-([0-9]+)-([0-9]+)\.safetensors")
-        found = {}
-        for path in folder.iterdir():
-            match = pattern.fullmatch(path.name)
-            if match:
-                found[int(match[1])] = (int(match[2]), path)
-        while self.position in found:
-            stop, path = found[self.position]
-            self.files.append(path)
-            self.position = stop
-        self.start = self.position
+        self._parts = Parts(folder, side)
+        self._spans: list[Span] = []
+        for span in self._parts.spans():
+            if span[0] == self.position:
+                self._spans.append(span)
+                self.position = span[1]
+        self._start = self.position
         self._waiting: list[dict[str, Tensor]] = []
         self._failed: list[tuple[int, str]] = []
         self._since = time.monotonic()
@@ -67,7 +56,7 @@ class Parts:
         digests: Tensor,
         cut: int = 0,
     ) -> None:
-        """Take what positions up to ``stop`` gave; write it once enough has come together."""
+        """Take the results of the positions up to ``stop``; write them once they are many."""
         self._waiting.append(
             {
                 "image": rows.to(self.dtype),
@@ -83,20 +72,21 @@ class Parts:
             self.flush()
 
     def flush(self) -> None:
-        """Write what waits."""
+        """Write what is not written yet."""
         if not self._waiting:
             return
-        whole = {key: torch.cat([each[key] for each in self._waiting]) for key in self._waiting[0]}
-        path = self.folder / f"{self.side}-{self.start:012d}-{self.position:012d}.safetensors"
-        content = safetensors.torch.save(whole, {"failed": json.dumps(self._failed)})
-        with replacing(path, overwrite=True) as file:
-            file.write(content)
-        self.files.append(path)
-        self.start, self._waiting, self._failed = self.position, [], []
+        span = (self._start, self.position)
+        whole = {
+            key: torch.cat([each[key] for each in self._waiting]).numpy()
+            for key in self._waiting[0]
+        }
+        self._parts.write(span, whole, self._failed)
+        self._spans.append(span)
+        self._start, self._waiting, self._failed = self.position, [], []
         self._since = time.monotonic()
 
     def kept(self) -> NDArray[np.int64]:
-        """Positions that have a row, in order."""
+        """Positions that have a row, ascending."""
         return self._column("kept").astype(np.int64)
 
     def digests(self) -> NDArray[np.uint8]:
@@ -108,22 +98,17 @@ class Parts:
         return int(self._column("cut").sum())
 
     def failed(self) -> list[tuple[int, str]]:
-        """(position, reason) of what has no row."""
-        found: list[tuple[int, str]] = []
-        for path in self.files:
-            with parsing(path, "safetensors"), safe_open(path, framework="np") as file:
-                found += [(int(i), str(why)) for i, why in json.loads(file.metadata()["failed"])]
-        return found
+        """(position, reason) of each position without a row."""
+        found = [self._parts.read(span, ()).about for span in self._spans]
+        return [(int(position), str(reason)) for each in found for position, reason in each]
 
     def rows(self) -> Rows | None:
         """All rows, in the files until they are read; None if there are none."""
-        sides = [format_.read(path).image for path in self.files]
+        paths = [self._parts.path(span) for span in self._spans]
+        sides = [format_.read(path).image for path in paths]
         found = [side.rows for side in sides if side is not None and side.rows.shape[0]]
-        return concatenate(found, str(self.folder)) if found else None
+        return concatenate(found, str(self._parts.folder)) if found else None
 
     def _column(self, key: str) -> NDArray[Any]:
-        found = []
-        for path in self.files:
-            with parsing(path, "safetensors"), safe_open(path, framework="np") as file:
-                found.append(file.get_tensor(key))
+        found = [self._parts.read(span, (key,)).arrays[key] for span in self._spans]
         return np.concatenate(found) if found else np.zeros(0, np.int64)

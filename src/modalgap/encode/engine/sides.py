@@ -19,7 +19,7 @@ from modalgap.embeddings.pair import Embeddings, Pair
 from modalgap.embeddings.pick import pick
 from modalgap.embeddings.rows import Rows
 from modalgap.encode.engine.engine import Engine
-from modalgap.encode.engine.parts import Parts
+from modalgap.encode.engine.parts import SideParts
 from modalgap.errors import InputError, quoted
 
 
@@ -43,8 +43,8 @@ class Sides:
         self.keep_repeats = keep_repeats
         self.notes: list[str] = []
         dim, dtype = engine.encoder.dim, engine.stored
-        self.media = Parts(work, "media", dim, dtype)
-        self.text = Parts(work, "text", dim, dtype)
+        self.media = SideParts(work, "media", dim, dtype)
+        self.text = SideParts(work, "text", dim, dtype)
         self.resumed = self.media.position + self.text.position
         skipped = list(source.missing)
         self.images: NDArray[np.int64] | None = None
@@ -154,7 +154,7 @@ class Sides:
             source=source.name,
         )
 
-    def _rows(self, parts: Parts, what: str, asked: int) -> Rows:
+    def _rows(self, parts: SideParts, what: str, asked: int) -> Rows:
         rows = parts.rows()
         if rows is None or rows.shape[0] < 2:
             found = 0 if rows is None else rows.shape[0]
@@ -165,7 +165,7 @@ class Sides:
             )
         return rows
 
-    def _provenance(self, parts: Parts) -> dict[str, str]:
+    def _provenance(self, parts: SideParts) -> dict[str, str]:
         encoder = self.engine.encoder
         made = {**encoder.provenance, **self.source.provenance}
         made.setdefault("data", self.source.name)

@@ -1,7 +1,7 @@
-"""Unfinished runs: a folder beside the output, so that a kill loses little and mixes nothing.
+"""The folder of an unfinished run, beside the output.
 
-``plan.json`` in it holds all settings on which the numbers depend; a run goes on only under the
-same ones.
+``plan.json`` in it holds all settings on which the numbers depend. A run resumes only with the same
+settings. ``lock`` keeps a second run out.
 """
 
 from __future__ import annotations
@@ -16,26 +16,39 @@ from typing import Any
 from modalgap.atomic import replacing
 from modalgap.errors import FileError, InputError, OutputError
 
+PLAN = "plan.json"
+SUFFIX = ".parts"
+
+
+def path_of(target: Path) -> Path:
+    """Where the unfinished run of an output lies."""
+    return target.with_name(f"{target.name}{SUFFIX}")
+
+
+def is_unfinished(folder: Path) -> bool:
+    """Whether this is the folder of an unfinished run."""
+    return folder.name.endswith(SUFFIX) and (folder / PLAN).is_file()
+
 
 @contextmanager
 def work_folder(
     folder: Path,
     plan: Mapping[str, Any],
     *,
-    anew: bool,
-    said: Mapping[str, str] | None = None,
+    overwrite: bool,
+    changed: Mapping[str, str] | None = None,
 ) -> Iterator[Path]:
-    """The folder of a run, made or taken up again; one run at a time.
+    """Make the folder of a run, or open it to resume; one run at a time.
 
     Args:
         folder: where the parts lie.
-        plan: the settings on which the numbers depend; ``kind`` says of what verb.
-        anew: throw away a run of other settings rather than refuse.
-        said: what to say of settings that are hashes.
+        plan: the settings on which the numbers depend; ``kind`` names the command.
+        overwrite: discard a run made with other settings rather than refuse.
+        changed: setting to message, for settings whose values are hashes.
 
     Raises:
-        InputError: it holds a run of other settings; they are named.
-        OutputError: it cannot be made, is somebody else's, or another run is at work in it.
+        InputError: it holds a run made with other settings; the message names them.
+        OutputError: it cannot be made, holds other files, or another run uses it.
     """
     _not_foreign(folder)
     try:
@@ -48,11 +61,11 @@ def work_folder(
             import fcntl
 
             try:
-                # of this process alone: workers that outlive a kill by a moment do not hold it
+                # held by this process only: workers that outlive a kill by a moment do not hold it
                 fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError as error:
                 raise OutputError(f"{folder}: another run is at work in it") from error
-        _agree(folder, plan, said or {}, anew=anew)
+        _agree(folder, plan, changed or {}, overwrite=overwrite)
         yield folder
 
 
@@ -65,7 +78,7 @@ def _not_foreign(folder: Path) -> None:
     except OSError as error:
         raise OutputError(f"{folder}: cannot be read ({error.strerror})") from error
     others = [name for name in names if name != "lock" and not name.startswith(".modalgap-")]
-    if others and "plan.json" not in names:
+    if others and PLAN not in names:
         raise _foreign(folder, others[0])
 
 
@@ -76,8 +89,11 @@ def _foreign(folder: Path, found: str) -> OutputError:
     )
 
 
-def _agree(folder: Path, plan: Mapping[str, Any], said: Mapping[str, str], *, anew: bool) -> None:
-    path = folder / "plan.json"
+def _agree(
+    folder: Path, plan: Mapping[str, Any], changed: Mapping[str, str], *, overwrite: bool
+) -> None:
+    """Compare the settings with those of the run in the folder, and write them."""
+    path = folder / PLAN
     new = json.loads(json.dumps(plan))
     if path.exists():
         try:
@@ -89,11 +105,12 @@ def _agree(folder: Path, plan: Mapping[str, Any], said: Mapping[str, str], *, an
         if old == new:
             return
         if old.get("kind") != new.get("kind"):
-            raise _foreign(folder, "a plan.json of something else")
+            raise _foreign(folder, f"a {PLAN} of something else")
         keys = [key for key in {**old, **new} if old.get(key) != new.get(key)]
-        if not anew:
+        if not overwrite:
             other = "; ".join(
-                said.get(k) or f"{k}: {_short(old.get(k))}, now {_short(new.get(k))}" for k in keys
+                changed.get(k) or f"{k}: {_short(old.get(k))}, now {_short(new.get(k))}"
+                for k in keys
             )
             raise InputError(
                 f"{folder}: holds a run made with other settings ({other}); use the same"

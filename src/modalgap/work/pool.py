@@ -1,4 +1,4 @@
-"""Worker processes: one pool for all verbs. Workers end with the process that started them."""
+"""Worker processes: the one pool. Workers end with the process that started them."""
 
 from __future__ import annotations
 

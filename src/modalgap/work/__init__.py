@@ -1,0 +1,30 @@
+"""Work that runs long: spread over processes, written in parts, resumed after a kill.
+
+``work_folder`` locks the folder of an unfinished run and compares its settings. ``Parts`` are the
+files in it, one for each span of items. An ``Executor`` calls a function for many arguments, in
+this process (``InProcess``) or in several (``Processes``); its results do not depend on which.
+"""
+
+from modalgap.work.executors import Executor, InProcess, Processes, Setup
+from modalgap.work.folder import is_unfinished, path_of, remove, work_folder
+from modalgap.work.parts import Part, Parts, Span, damaged, read_part, write_part
+from modalgap.work.pool import Pool, processors
+
+__all__ = [
+    "Executor",
+    "InProcess",
+    "Part",
+    "Parts",
+    "Pool",
+    "Processes",
+    "Setup",
+    "Span",
+    "damaged",
+    "is_unfinished",
+    "path_of",
+    "processors",
+    "read_part",
+    "remove",
+    "work_folder",
+    "write_part",
+]
