@@ -26,7 +26,7 @@ from modalgap.close import known as known_module
 from modalgap.close import verb as verb_module
 from modalgap.embeddings import Embeddings, Moments, Pair, moments, pair_moments
 from modalgap.embeddings.formats import files
-from modalgap.embeddings.pair import CHUNK
+from modalgap.embeddings.rows import CHUNK
 
 with warnings.catch_warnings():  # a doc string of POT's warns when it is first compiled
     warnings.simplefilter("ignore")

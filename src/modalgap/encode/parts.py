@@ -117,8 +117,8 @@ class Parts:
 
     def rows(self) -> Rows | None:
         """All rows, in the files until they are read; None if there are none."""
-        sides = [format_.read(path).image for path in self.files]
-        found = [side.rows for side in sides if side is not None and side.rows.shape[0]]
+        sides = [format_.read(path).sides["image"] for path in self.files]
+        found = [side.rows for side in sides if side.rows.shape[0]]
         return concatenate(found, str(self.folder)) if found else None
 
     def _column(self, key: str) -> NDArray[Any]:
