@@ -123,7 +123,10 @@ class TestTwoFiles:
             ({"path": "a.npy", "image": "b.npy"}, "path: give either path, or image and text"),
             ({"image": "a.npy", "pairs": "t2i.npy"}, "pairs: needs image= and text="),
             ({"image": "a.npy", "text": "long.npy"}, "same number of rows; got 6 and 9"),
-            ({"image": "two.npy", "text": "b.npy"}, r"two\.npy.*one modality as image=; found image and text"),
+            (
+                {"image": "two.npy", "text": "b.npy"},
+                r"two\.npy.*one modality as image=; found image and text",
+            ),
             (
                 {"image": "a.npy", "text": "long.npy", "pairs": "b.npy"},
                 r"b\.npy.*integ.*float32",
@@ -334,7 +337,10 @@ class TestShards:
                 lambda i: mg.Embeddings(rows(), factors={"k": list("abcdef") if i else range(N)}),
                 "integers or strings",
             ),
-            (lambda i: mg.Embeddings(rows(), ["image", "audio"][i]), "same modalities; found image and audio"),
+            (
+                lambda i: mg.Embeddings(rows(), ["image", "audio"][i]),
+                "same modalities; found image and audio",
+            ),
         ],
     )
     def test_that_do_not_fit(
