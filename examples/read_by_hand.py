@@ -9,7 +9,7 @@ length = int.from_bytes(content[:8], "little")
 header = json.loads(content[8 : 8 + length])
 about = header.pop("__metadata__")
 assert about["format"] == "modalgap"
-assert int(about["version"].split(".")[0]) <= 1
+assert about["version"].split(".")[0] == "3"
 
 kinds = {"F16": "<f2", "F32": "<f4", "F64": "<f8", "I64": "<i8", "U8": "u1"}
 tensors = {}
@@ -18,9 +18,10 @@ for key, entry in header.items():
     flat = np.frombuffer(content[begin:end], kinds[entry["dtype"]])
     tensors[key] = flat.reshape(entry["shape"])
 
-print(tensors["image"].shape, tensors["text"].shape)
-print({key: value for key, value in about.items() if key.startswith("image.")})
-if "image_names.bytes" in tensors:
-    text, ends = tensors["image_names.bytes"].tobytes(), tensors["image_names.offsets"].tolist()
-    names = [text[a:b].decode() for a, b in itertools.pairwise(ends)]
-    print(names[:3])
+for modality in json.loads(about["modalities"]):
+    print(modality, tensors[modality].shape)
+    print({key: value for key, value in about.items() if key.startswith(f"{modality}.")})
+    if f"names.{modality}.bytes" in tensors:
+        text = tensors[f"names.{modality}.bytes"].tobytes()
+        ends = tensors[f"names.{modality}.offsets"].tolist()
+        print([text[a:b].decode() for a, b in itertools.pairwise(ends)][:3])

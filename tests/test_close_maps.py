@@ -26,7 +26,7 @@ from modalgap.close import base as base_module
 from modalgap.close import statistics as statistics_module
 from modalgap.embeddings import Embeddings, Moments, Pair, moments, pair_moments
 from modalgap.embeddings.formats import files
-from modalgap.embeddings.pair import CHUNK
+from modalgap.embeddings.rows import CHUNK
 
 with warnings.catch_warnings():  # a doc string of POT's warns when it is first compiled
     warnings.simplefilter("ignore")

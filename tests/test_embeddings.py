@@ -165,7 +165,7 @@ def test_names_and_provenance() -> None:
     assert side.names == tuple("abcdef")
     assert side.provenance["logit_scale"] == "100"
     assert Embeddings(ROWS, names=range(6)).names == tuple("012345")
-    with refused("images: names must be 6, one a row; got 5"):
+    with refused("images: names must be 6, one per row; got 5"):
         Embeddings(ROWS, source="images", names=list("abcde"))
 
 
@@ -186,7 +186,7 @@ def test_factors() -> None:
 @pytest.mark.parametrize(
     ("values", "words"),
     [
-        ([1, 2, 3], r"factor 'object': must have shape \(6,\), one a row; got \(3,\)"),
+        ([1, 2, 3], r"factor 'object': must have shape \(6,\), one per row; got \(3,\)"),
         (np.ones((6, 1), int), r"got \(6, 1\)"),
         ([0.5] * 6, "must hold integers or strings; got float64"),
         ([None] * 6, "got object"),

@@ -190,12 +190,32 @@ ENTRY = st.fixed_dictionaries(
 )
 KEYS = st.sampled_from(
     ["image", "text", "img", "text_to_image", "labels", "image_names", "image_names.bytes",
-     "image_names.offsets", "text_factor_a", "image_factor_.bytes", "__metadata__"]
+     "image_names.offsets", "text_factor_a", "image_factor_.bytes", "__metadata__", "audio",
+     "matches.image.text", "matches.text.audio", "matches.", "names.image.bytes",
+     "names.image.offsets", "factors.text.a", "factors.audio.", "matches.image.text.bytes"]
 )  # fmt: skip
 METADATA = st.dictionaries(
-    st.sampled_from(["format", "version", "image_modality", "text_modality", "image.model"]),
-    st.sampled_from(["modalgap", "1", "2", "1.7", "", "text", "99999999999", "x"]),
-)
+    st.sampled_from(
+        ["format", "version", "modalities", "image_modality", "text_modality", "image.model"]
+    ),
+    st.sampled_from(
+        [
+            "modalgap",
+            "1",
+            "2",
+            "3",
+            "1.7",
+            "",
+            "text",
+            "99999999999",
+            "x",
+            '["image"]',
+            '["text", "image"]',
+            '["image", "text", "audio"]',
+            "[1]",
+        ]
+    ),
+) | st.just({"format": "modalgap", "version": "3", "modalities": '["image", "text"]'})
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=5) | st.just([[]]),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=3),
@@ -255,7 +275,8 @@ def test_deep_json_is_refused(folder: Path) -> None:
 @given(
     names=st.lists(
         st.sampled_from(["image.npy", "img.npy", "text.npy", "labels.npy", "image_names.npy",
-                         "image_names.bytes.npy", "modalgap.npy", "image", ".", "../image.npy"]),
+                         "image_names.bytes.npy", "modalgap.npy", "image", ".", "../image.npy",
+                         "matches.image.text.npy", "names.text.npy"]),
         max_size=5,
     ),
     contents=st.lists(
@@ -263,7 +284,9 @@ def test_deep_json_is_refused(folder: Path) -> None:
             np.ones((2, 3), np.float32), np.ones((3, 3)), np.zeros((0, 3), np.float16),
             np.array([0, 1]), np.array([1.5, np.nan]), np.array(["a", "b"]),
             np.frombuffer(b"\xff\xff\x11\x00" * 2, "<U1"), np.frombuffer(b"{}", np.uint8),
-            np.frombuffer(b"[" * 9, np.uint8), np.array(3), np.ones((2, 3), "c8"),
+            np.frombuffer(b"[" * 9, np.uint8), np.array(3), np.frombuffer(
+                b'{"format": "modalgap", "version": "3", "modalities": "[\\"image\\"]"}', np.uint8
+            ), np.ones((2, 3), "c8"),
         ]) | st.binary(max_size=20),
         min_size=5, max_size=5,
     ),

@@ -18,8 +18,7 @@ import modalgap as mg
 from modalgap import errors
 from modalgap.embeddings import GROUPS, Embeddings, Pair, PairMoments, moments, pair_moments
 from modalgap.embeddings.moments import class_sums
-from modalgap.embeddings.pair import CHUNK
-from modalgap.embeddings.rows import FileRows, ShardedRows, torch_dtype
+from modalgap.embeddings.rows import CHUNK, FileRows, ShardedRows, torch_dtype
 
 Array = NDArray[Any]
 

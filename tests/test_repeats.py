@@ -181,20 +181,6 @@ class TestFiles:
         assert again.matched_by == pair.matched_by
         assert again.image.names == pair.image.names
 
-    @pytest.mark.parametrize("ending", [".npz", ".safetensors", ".parquet"])
-    def test_old_readers_refuse_what_they_would_misread(self, tmp_path: Path, ending: str) -> None:
-        """Version 1 knows no pairs, and would match row i with row i."""
-        from modalgap.embeddings.formats import keys
-
-        pair = Pair(RANDOM(0).normal(size=(4, 3)), RANDOM(1).normal(size=(4, 3)), pairs=[(0, 1)])
-        assert keys.describe(pair)["version"] == "2"
-        assert keys.describe(Pair(pair.image, pair.text))["version"] == "1"
-        path = mg.save(pair, tmp_path / f"a{ending}")
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(keys, "VERSION", "1")
-            with pytest.raises(errors.FileError, match=r"format version 1.*found '2'"):
-                mg.load(path)
-
     def test_shards(self, tmp_path: Path) -> None:
         """Each counts its own rows; a shard that needs no pairs may stand beside one that does."""
         random = RANDOM(0)

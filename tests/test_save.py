@@ -20,7 +20,7 @@ from torch import Tensor
 import modalgap as mg
 from modalgap import atomic, errors
 from modalgap.embeddings.formats import files
-from modalgap.embeddings.pair import CHUNK
+from modalgap.embeddings.rows import CHUNK
 from modalgap.embeddings.store import load_any
 
 SUFFIXES = (".npz", ".parquet", ".safetensors")
@@ -134,7 +134,7 @@ def test_others_can_read_what_we_write(tmp_path: Path) -> None:
     np.testing.assert_array_equal(load_file(mg.save(pair, tmp_path / "a.safetensors"))["image"], x)
     with np.load(mg.save(pair, tmp_path / "a.npz"), allow_pickle=False) as found:
         np.testing.assert_array_equal(found["image"], x)
-        np.testing.assert_array_equal(found["text_to_image"], pair.text_to_image)
+        np.testing.assert_array_equal(found["matches.audio.image"], pair.text_to_image)
     table = pq.read_table(mg.save(pair, tmp_path / "a.parquet"))
     np.testing.assert_array_equal(np.stack(table["image"].to_pylist()[:N]), x)
     assert table["image"].null_count == pair.text.n - N

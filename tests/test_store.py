@@ -123,7 +123,10 @@ class TestTwoFiles:
             ({"path": "a.npy", "image": "b.npy"}, "path: give either path, or image and text"),
             ({"image": "a.npy", "pairs": "t2i.npy"}, "pairs: needs image= and text="),
             ({"image": "a.npy", "text": "long.npy"}, "same number of rows; got 6 and 9"),
-            ({"image": "two.npy", "text": "b.npy"}, r"two\.npy.*image=.*one modality; found two"),
+            (
+                {"image": "two.npy", "text": "b.npy"},
+                r"two\.npy.*one modality as image=; found image and text",
+            ),
             (
                 {"image": "a.npy", "text": "long.npy", "pairs": "b.npy"},
                 r"b\.npy.*integ.*float32",
@@ -187,7 +190,7 @@ class TestKeys:
     def test_two_names_for_one_modality(self, suffix: str, tmp_path: Path) -> None:
         path = tmp_path / f"a{suffix}"
         write_keys(path, {"image": rows(), "img": rows(), "text": rows()})
-        with pytest.raises(errors.FileError, match=r"a\..*once; found image and img"):
+        with pytest.raises(errors.FileError, match=r"a\..*one name only; found image and img"):
             mg.load(path)
 
     def test_neither_modality(self, suffix: str, tmp_path: Path) -> None:
@@ -334,7 +337,10 @@ class TestShards:
                 lambda i: mg.Embeddings(rows(), factors={"k": list("abcdef") if i else range(N)}),
                 "integers or strings",
             ),
-            (lambda i: mg.Embeddings(rows(), ["image", "audio"][i]), "name of the images.*audio"),
+            (
+                lambda i: mg.Embeddings(rows(), ["image", "audio"][i]),
+                "same modalities; found image and audio",
+            ),
         ],
     )
     def test_that_do_not_fit(

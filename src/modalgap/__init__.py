@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from modalgap._face import close, encode, evaluate, invert, measure, report, train
     from modalgap.advise.compare import compare
     from modalgap.advise.preflight import preflight
-    from modalgap.embeddings.pair import Embeddings, Pair
+    from modalgap.embeddings import Embeddings, Pair
     from modalgap.embeddings.store import load, load_embeddings, save
     from modalgap.result import Result
 

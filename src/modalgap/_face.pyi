@@ -5,7 +5,7 @@ from collections.abc import Sequence as _Sequence
 from modalgap.close.base import Closer as _Closer
 from modalgap.data.source import Source as _Source
 from modalgap.embeddings.arrays import Rows as _Rows
-from modalgap.embeddings.pair import Embeddings as _Embeddings
+from modalgap.embeddings.embeddings import Embeddings as _Embeddings
 from modalgap.embeddings.pair import Pair as _Pair
 from modalgap.encode.base import Encoder as _Encoder
 from modalgap.evaluate.verb import Only as _evaluate_Only

@@ -85,9 +85,7 @@ def read(
             "give either PATH, or --image and --text; got " + ("both" if paths else "neither")
         )
     if pairs is not None and not (image and text):
-        raise InputError(
-            "--pairs goes with --image and --text; in a file it is text_to_image or pairs"
-        )
+        raise InputError("--pairs goes with --image and --text; other files hold their own matches")
     return load_any(paths or None, image=image, text=text, pairs=pairs)
 
 

@@ -22,8 +22,7 @@ from modalgap.close import files
 from modalgap.close.mapped import MappedRows
 from modalgap.close.step import Step, lengths
 from modalgap.embeddings import Embeddings, Pair
-from modalgap.embeddings.pair import CHUNK
-from modalgap.embeddings.rows import numbers
+from modalgap.embeddings.rows import CHUNK, numbers
 from modalgap.errors import InputError, NotApplicable, OptionError, quoted
 from modalgap.linalg import to_unit
 

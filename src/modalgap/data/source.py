@@ -12,8 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from modalgap.arguments import checked
 from modalgap.data.media import Chosen, Kind, Media
-from modalgap.embeddings.formats.contents import MATCHES
-from modalgap.embeddings.matching import pairs_of
+from modalgap.embeddings.matching import KINDS, pairs_of
 from modalgap.errors import InputError, OptionError, quoted
 
 Ints = NDArray[np.int64]
@@ -94,7 +93,7 @@ class Source:
             check_template(template)
         if n is None or m is None:
             return
-        given = [key for key in MATCHES if getattr(self, key) is not None]
+        given = [key for key in KINDS if getattr(self, key) is not None]
         if len(given) > 1:
             raise InputError(f"{self.name}: {' and '.join(given)}: give one of them")
         if self.pairs is not None:

@@ -1,6 +1,7 @@
 """Embeddings, pairs of them, and the files they come from."""
 
 from modalgap.embeddings.describe import describe_input
+from modalgap.embeddings.embeddings import Embeddings
 from modalgap.embeddings.moments import (
     GROUPS,
     MatchMoments,
@@ -9,7 +10,7 @@ from modalgap.embeddings.moments import (
     moments,
     pair_moments,
 )
-from modalgap.embeddings.pair import Embeddings, Pair
+from modalgap.embeddings.pair import Pair
 from modalgap.embeddings.pick import pick, pick_images
 from modalgap.embeddings.repeats import join_repeats, joined
 

@@ -17,15 +17,15 @@ from torch import Tensor
 
 from modalgap._lazy import readable
 from modalgap.arguments import checked, described
-from modalgap.embeddings.pair import Embeddings, Pair
+from modalgap.embeddings.embeddings import Embeddings
+from modalgap.embeddings.matching import KINDS
+from modalgap.embeddings.pair import Pair
 from modalgap.errors import InputError
 
 Rows = Embeddings | NDArray[Any] | Tensor | Sequence[Sequence[float]]
 Data = TypeVar("Data", contravariant=True)
 Answer = TypeVar("Answer", covariant=True)
 Rest = ParamSpec("Rest")
-
-MATCHES = tuple(inspect.signature(Pair).parameters)[2:]  # how a Pair says who matches whom
 
 
 class TakesPair(Protocol[Data, Answer, Rest]):
@@ -51,7 +51,7 @@ def takes_pair(
         if not args and first.name in options:
             args = (options.pop(first.name),)
         data, *others = args or (None,)
-        matches = {name: options.pop(name) for name in MATCHES if name in options}
+        matches = {name: options.pop(name) for name in KINDS if name in options}
         if others and is_rows(others[0]):
             data, others = Pair(data, others[0], **matches), others[1:]
         elif "text" in options and is_rows(options["text"]):
@@ -112,7 +112,7 @@ def _signature(signature: inspect.Signature) -> inspect.Signature:
     spread = [each for each in rest if each.kind is each.VAR_KEYWORD]
     named = [
         inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None)
-        for name in MATCHES
+        for name in KINDS
         if name not in {each.name for each in own}
     ]
     return readable(signature.replace(parameters=[first, *own, *named, *spread]))

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from modalgap.arguments import checked
-from modalgap.embeddings.pair import Embeddings, Pair
+from modalgap.embeddings.embeddings import Embeddings
+from modalgap.embeddings.pair import Pair
 
 
 @checked

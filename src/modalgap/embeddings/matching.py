@@ -1,4 +1,4 @@
-"""Matching: which image matches which text, as arrays of row numbers."""
+"""Matching: which rows of two modalities match, as arrays of row numbers."""
 
 from __future__ import annotations
 
@@ -13,10 +13,12 @@ from modalgap.embeddings.rows import refuse_mask
 from modalgap.errors import InputError
 
 Ints = NDArray[np.int64]
+KINDS = ("text_to_image", "labels", "pairs")  # how a Pair can be matched, besides row by row
+NAMES = ("images", "texts")
 
 
 def array(values: object, what: str) -> NDArray[Any]:
-    """A numpy array of whatever the caller holds.
+    """A numpy array of any array-like.
 
     Raises:
         InputError: rows of several lengths, a mask, or a dtype that numpy lacks.
@@ -28,13 +30,16 @@ def array(values: object, what: str) -> NDArray[Any]:
         raise InputError(f"{what}: must be one flat array; numpy says: {error}") from None
 
 
-def matches_of(given: Mapping[str, object], n: int, m: int) -> dict[str, Ints]:
-    """Matches as a ``Pair`` keeps them: checked, and in the simplest of the equivalent forms.
+def matches_of(
+    matches: Mapping[str, object], n: int, m: int, names: tuple[str, str] = NAMES
+) -> dict[str, Ints]:
+    """Matches as a ``Pair`` stores them: checked, and in the simplest of the equivalent forms.
 
     Args:
-        given: at most one of ``text_to_image``, ``labels`` and ``pairs``.
+        matches: at most one of ``text_to_image``, ``labels`` and ``pairs``.
         n: number of images.
         m: number of texts.
+        names: what messages call the images and the texts.
 
     Returns:
         ``text_to_image`` (m,), ``labels`` (n,) or ``pairs`` (k, 2); nothing where row i matches
@@ -44,13 +49,14 @@ def matches_of(given: Mapping[str, object], n: int, m: int) -> dict[str, Ints]:
         InputError: a wrong dtype or shape, no match at all, or a number out of range.
     """
     found: dict[str, Ints] = {}
-    if "text_to_image" in given:
+    images, texts = names
+    if "text_to_image" in matches:
         what = "text_to_image"
-        found[what] = index_of(given[what], what, m, n, "texts", "images")
-    if "labels" in given:
-        found["labels"] = index_of(given["labels"], "labels", n, m, "images", "texts")
-    if "pairs" in given:
-        pairs = pairs_of(given["pairs"], "pairs", n, m)
+        found[what] = index_of(matches[what], what, m, n, texts, images)
+    if "labels" in matches:
+        found["labels"] = index_of(matches["labels"], "labels", n, m, images, texts)
+    if "pairs" in matches:
+        pairs = pairs_of(matches["pairs"], "pairs", n, m, names)
         owner = image_of_each(pairs, m)
         if owner is None:
             found["pairs"] = pairs
@@ -89,7 +95,7 @@ def index_of(values: object, what: str, length: int, limit: int, own: str, other
     return index.astype(np.int64)
 
 
-def pairs_of(values: object, what: str, n: int, m: int) -> Ints:
+def pairs_of(values: object, what: str, n: int, m: int, names: tuple[str, str] = NAMES) -> Ints:
     """Matches (k, 2) of an image and a text each, sorted by image, then text, each once.
 
     Args:
@@ -97,18 +103,22 @@ def pairs_of(values: object, what: str, n: int, m: int) -> Ints:
         what: the name of the argument, for messages.
         n: number of images.
         m: number of texts.
+        names: what messages call the images and the texts.
 
     Raises:
         InputError: a wrong dtype or shape, no match at all, or a number out of range.
     """
     found = array(values, what)
     if found.ndim != 2 or found.shape[1] != 2:
-        raise InputError(f"{what}: must have shape (k, 2), image and text; got {found.shape}")
+        raise InputError(
+            f"{what}: must have shape (k, 2), rows of the {names[0]} and of the {names[1]};"
+            f" got {found.shape}"
+        )
     if not len(found):
         raise InputError(f"{what}: must hold at least one match; got none")
     if found.dtype.kind not in "iu":
         raise InputError(f"{what}: must hold integers; got {found.dtype}")
-    for column, (limit, side) in enumerate(((n, "images"), (m, "texts"))):
+    for column, (limit, side) in enumerate(zip((n, m), names, strict=True)):
         wrong = np.flatnonzero((found[:, column] < 0) | (found[:, column] >= limit))
         if len(wrong):
             row = int(wrong[0])

@@ -24,7 +24,9 @@ from torch import Tensor
 
 from modalgap.arguments import checked
 from modalgap.embeddings.arrays import takes_pair
-from modalgap.embeddings.pair import CHUNK, Embeddings, Pair
+from modalgap.embeddings.embeddings import Embeddings
+from modalgap.embeddings.pair import Pair
+from modalgap.embeddings.rows import CHUNK
 from modalgap.errors import InputError
 from modalgap.progress import progress
 

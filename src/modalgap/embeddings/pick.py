@@ -7,7 +7,8 @@ import torch
 from numpy.typing import NDArray
 
 from modalgap.arguments import checked
-from modalgap.embeddings.pair import Embeddings, Pair
+from modalgap.embeddings.embeddings import Embeddings
+from modalgap.embeddings.pair import Pair
 from modalgap.embeddings.rows import MemoryRows, PickedRows, Rows
 from modalgap.errors import InputError
 

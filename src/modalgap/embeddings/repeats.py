@@ -17,9 +17,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from modalgap.embeddings.embeddings import Embeddings
 from modalgap.embeddings.matching import Ints
-from modalgap.embeddings.pair import CHUNK, Embeddings, Pair
+from modalgap.embeddings.pair import Pair
 from modalgap.embeddings.pick import pick
+from modalgap.embeddings.rows import CHUNK
 from modalgap.errors import InputError
 
 SAME = 1e-4  # cosine distance up to which two rows of one name are one item

@@ -1,6 +1,6 @@
 """Rows: an (n, d) array that may lie in memory, in a file, or in many files.
 
-Nothing here looks at values; the door (``pair.Embeddings``) does.
+Nothing here checks values; ``Embeddings`` does.
 """
 
 from __future__ import annotations
@@ -16,13 +16,14 @@ from torch import Tensor
 
 from modalgap.errors import FileError, InputError
 
+CHUNK = 4096  # rows read at a time: fewer wait for one another less often, more leave the cache
 FLOATS = (torch.float16, torch.float32, torch.float64, torch.bfloat16)
 _NUMPY_NAMES = {"f2": torch.float16, "f4": torch.float32, "f8": torch.float64}
 
 
 @runtime_checkable
 class Rows(Protocol):
-    """What the door needs of a source of rows."""
+    """What ``Embeddings`` needs of a source of rows."""
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -275,7 +276,7 @@ def numbers(vectors: Any, source: str) -> Tensor:
             raise InputError(f"{source}: must be an array of numbers; got {error}") from error
     if vectors.ndim == 2 and len(vectors) == 0:
         raise InputError(f"{source}: needs at least one row; got none")
-    if vectors.ndim == 2 and len(vectors) == 1:  # the door wants two rows or more
+    if vectors.ndim == 2 and len(vectors) == 1:  # as_rows requires two
         twice = torch.cat([vectors] * 2) if isinstance(vectors, Tensor) else vectors.repeat(2, 0)
         return as_rows(twice, source).read(0, 1)
     rows = as_rows(vectors, source)

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from modalgap.arguments import checked
 from modalgap.atomic import check_target, replacing
+from modalgap.embeddings.embeddings import Embeddings
 from modalgap.embeddings.formats import WRITERS, files, npy
-from modalgap.embeddings.formats.contents import Contents, Side
+from modalgap.embeddings.formats.contents import Contents, Matches, Side
 from modalgap.embeddings.formats.find import Paths, called, read, read_two
-from modalgap.embeddings.pair import Embeddings, Pair
+from modalgap.embeddings.matching import index_of, pairs_of
+from modalgap.embeddings.pair import Pair
 from modalgap.embeddings.rows import FileRows, MemoryRows, Rows, check_shape
-from modalgap.errors import FileError, InputError, OutputError
+from modalgap.errors import FileError, InputError, OutputError, quoted
+from modalgap.modality import legible, plural
 from modalgap.progress import progress
 
-Entered = TypeVar("Entered", Pair, Embeddings)
+Made = TypeVar("Made", Pair, Embeddings)
 
 
 @checked
@@ -28,7 +31,7 @@ def load(
     text: Paths | None = None,
     pairs: str | Path | None = None,
 ) -> Pair:
-    """Read two modalities and who matches whom.
+    """Read two modalities and which rows match.
 
     Args:
         path: a file (.npy of shape (2, n, d), .npz, .safetensors, .parquet), an output folder of
@@ -44,7 +47,7 @@ def load(
 
     Raises:
         InputError: the arguments do not fit together, or the data breaks a rule.
-        FileError: a file cannot be read, or holds one modality only.
+        FileError: a file cannot be read, or does not hold two modalities.
     """
     found = load_any(path, image=image, text=text, pairs=pairs)
     if isinstance(found, Pair):
@@ -68,19 +71,21 @@ def load_embeddings(path: Paths, *, modality: str | None = None) -> Embeddings:
         FileError: a file cannot be read, or it is not clear which modality is meant.
     """
     contents = read(path)
-    named = {side.modality or key: (key, side) for key, side in contents.sides.items()}
-    if modality is None and len(named) == 1:
-        modality = next(iter(named))
-    bare = [found for found in named.values() if found[1].modality is None]
-    if modality is not None and modality not in named and len(bare) == len(named) == 1:
-        named = {modality: bare[0]}
-    if modality not in named:
-        asked = "one modality or a choice" if modality is None else repr(modality)
-        raise FileError(
-            f"{contents.source}: must hold {asked}; found {' and '.join(named)}"
-            + (": read both with load, or one with modality=" if modality is None else "")
-        )
-    return _embeddings(contents, named[modality][1], modality)
+    sides = dict(contents.sides)
+    if modality is None and len(sides) == 1:
+        modality = next(iter(sides))
+    if modality is not None and modality not in sides and len(sides) == 1:
+        side = next(iter(sides.values()))
+        if not side.named:
+            sides = {modality: side}
+    if modality is None or modality not in sides:
+        wanted = "one modality or a choice" if modality is None else repr(modality)
+        hint = ""
+        if modality is None:
+            both = "read both with load, or " if len(sides) == 2 else "read "
+            hint = f": {both}one with modality="
+        raise FileError(f"{contents.source}: must hold {wanted}; found {_listed(sides)}{hint}")
+    return _embeddings(contents.source, sides[modality], modality)
 
 
 def load_any(
@@ -90,42 +95,37 @@ def load_any(
     text: Paths | None = None,
     pairs: str | Path | None = None,
 ) -> Pair | Embeddings:
-    """Read whatever the files hold: a ``Pair``, or ``Embeddings`` where there is one modality.
+    """Read a ``Pair``, or ``Embeddings`` if the files hold one modality.
 
     The arguments and errors are those of ``load``.
     """
     if path is not None and (image is not None or text is not None or pairs is not None):
         raise InputError("path: give either path, or image and text; got both")
     if path is not None:
-        return _enter(read(path))
+        return _validated(read(path))
     if image is None and text is None:
         raise InputError("path: must name a file, or image= and text= must; got nothing")
-    sides = {}
-    matches: dict[str, Any] = {}
-    named = {role: paths for role, paths in (("image", image), ("text", text)) if paths is not None}
+    two = {role: paths for role, paths in (("image", image), ("text", text)) if paths is not None}
     if image is not None and text is not None and pairs is None:
-        whole = dict(zip(named, read_two(image, text), strict=True))
+        parts = dict(zip(two, read_two(image, text), strict=True))
     else:
-        whole = {role: read(paths) for role, paths in named.items()}
-    for role, contents in whole.items():
-        sides[role] = _only_side(contents, role)
-        matches |= contents.matches
+        parts = {role: read(paths) for role, paths in two.items()}
+    source = " and ".join(called(paths) for paths in (image, text, pairs) if paths is not None)
+    contents = _merged(parts, source)
     if pairs is not None:
-        if len(sides) < 2 or matches:
-            other = " and ".join(matches) or "one modality"
-            raise InputError(f"pairs: needs image= and text= without matches; got {other}")
-        matches = _read_pairs(Path(pairs))
-    given = (image, text, pairs)
-    source = " and ".join(called(paths) for paths in given if paths is not None)
-    return _enter(Contents(source, sides.get("image"), sides.get("text"), **matches))
+        if len(parts) < 2 or contents.matches:
+            found = " and ".join(each.key for each in contents.matches) or "one modality"
+            raise InputError(f"pairs: needs image= and text= without matches; got {found}")
+        contents = replace(contents, matches=[_read_pairs(Path(pairs), *contents.sides)])
+    return _validated(contents)
 
 
 @checked
 def save(data: Pair | Embeddings, path: str | Path, *, overwrite: bool = False) -> Path:
     """Write embeddings so that reading them gives the same: vectors, matches, names, provenance.
 
-    The vectors are written as they were stored, before the door made them unit rows, and chunk by
-    chunk, so that they need not fit in memory.
+    The vectors are written as they were stored, not normalised, and chunk by chunk, so that they
+    need not fit in memory.
 
     Args:
         data: what to write.
@@ -154,7 +154,7 @@ def save(data: Pair | Embeddings, path: str | Path, *, overwrite: bool = False) 
     total = sum(side.n for side in sides)
     with progress(f"checking {path.name}", total) as advance:
         for side in sides:
-            if not side.rows.in_memory:  # memory was checked at the door
+            if not side.rows.in_memory:  # else they were checked when they were made
                 for _, rows in side.chunks():
                     advance(len(rows))
     try:
@@ -169,44 +169,83 @@ def save(data: Pair | Embeddings, path: str | Path, *, overwrite: bool = False) 
     return path
 
 
-def _only_side(contents: Contents, role: str) -> Side:
-    """The one side of ``contents``, in the role that the caller gives it."""
-    sides = list(contents.sides.values())
-    if len(sides) != 1:
-        raise FileError(f"{contents.source}: given as {role}=, must hold one modality; found two")
-    side = sides[0]
-    named = side.modality if side.modality not in ("image", "text") else None
-    return replace(side, modality=named)
+def _merged(parts: Mapping[str, Contents], source: str) -> Contents:
+    """Contents of one modality each as one, in the roles that the caller gives them.
+
+    A modality keeps its name unless it is called image or text, or has none.
+    """
+    sides: dict[str, Side] = {}
+    names: dict[str, str] = {}  # role to the modality as it is stored
+    for role, contents in parts.items():
+        if len(contents.sides) != 1:
+            raise FileError(
+                f"{contents.source}: must hold one modality as {role}=;"
+                f" found {_listed(contents.sides)}"
+            )
+        ((stored, side),) = contents.sides.items()
+        name = stored if side.named and stored not in ("image", "text") else role
+        if name in sides:
+            raise FileError(
+                f"{source}: the two modalities must have two names; both are {quoted(name)}"
+            )
+        sides[name], names[role] = side, stored
+    matches = []
+    for (role, contents), name in zip(parts.items(), sides, strict=True):
+        rest = next((each for each in sides if each != name), "")
+        for each in contents.matches:  # a file of an earlier version may match what it lacks
+            own, other = (name, rest) if each.own == names[role] else (rest, name)
+            matches.append(replace(each, own=own, other=other))
+    return Contents(source, sides, matches)
 
 
-def _read_pairs(path: Path) -> dict[str, Any]:
-    """``text_to_image`` (m,), or ``pairs`` (k, 2) of image and text, by the shape of the array."""
+def _read_pairs(path: Path, one: str, two: str) -> Matches:
+    """Matches of modality ``two`` with ``one``, by the shape of the array.
+
+    Either (m,) the row of ``one`` for each row of ``two``, or (k, 2) a row of each.
+    """
     if path.suffix.lower() != ".npy":
         raise FileError(f"{path}: pairs must end in .npy; found {path.suffix or 'no extension'}")
     found = npy.read_array(path)
     if found.dtype.kind not in "iu":
         raise FileError(f"{path}: pairs must be integers; found {found.dtype}")
     if found.ndim == 2 and found.shape[1] == 2:
-        return {"pairs": found}
+        return Matches(one, two, found, many=True, key="pairs")
     if found.ndim != 1:
         raise FileError(f"{path}: pairs must have shape (m,) or (k, 2); found {found.shape}")
-    return {"text_to_image": found}
+    return Matches(two, one, found, many=False, key="pairs")
 
 
-def _enter(contents: Contents) -> Pair | Embeddings:
-    """Through the door, with the file's name on whatever it says."""
-    sides = {
-        key: _embeddings(contents, side, side.modality or key)
-        for key, side in contents.sides.items()
-    }
+def _validated(contents: Contents) -> Pair | Embeddings:
+    """Embeddings of one modality, or the pair of two."""
+    if len(contents.sides) > 2:
+        raise FileError(
+            f"{contents.source}: must hold one or two modalities, which is what this version reads"
+            f" together; found {_listed(contents.sides)}: read one with load_embeddings, modality="
+        )
+    sides = [
+        _embeddings(contents.source, side, modality) for modality, side in contents.sides.items()
+    ]
     if len(sides) == 1:
-        return next(iter(sides.values()))
-    matches = contents.matches
-    return _named(contents.source, lambda: Pair(sides["image"], sides["text"], **matches))
+        return sides[0]
+    return _named(contents.source, lambda: _pair(sides[0], sides[1], contents.matches))
 
 
-def _embeddings(contents: Contents, side: Side, modality: str) -> Embeddings:
-    source = f"{contents.source} ({modality})"
+def _pair(one: Embeddings, two: Embeddings, matches: Sequence[Matches]) -> Pair:
+    """The pair; messages about its matches call them what the file calls them."""
+    if not matches:
+        return Pair(one, two)
+    (match,) = matches
+    own, other = (one, two) if match.own == one.modality else (two, one)
+    names = (plural(own.modality), plural(other.modality))
+    if match.many:
+        pairs = pairs_of(match.values, match.key, own.n, other.n, names)
+        return Pair(one, two, pairs=pairs if own is one else pairs[:, ::-1])
+    index = index_of(match.values, match.key, own.n, other.n, *names)
+    return Pair(one, two, labels=index) if own is one else Pair(one, two, text_to_image=index)
+
+
+def _embeddings(where: str, side: Side, modality: str) -> Embeddings:
+    source = f"{where} ({modality})"
 
     def make() -> Embeddings:
         rows = check_shape(side.rows, source)
@@ -215,11 +254,11 @@ def _embeddings(contents: Contents, side: Side, modality: str) -> Embeddings:
             rows = MemoryRows(rows.read(0, n))
         return Embeddings(rows, modality, side.names, side.factors, side.provenance, source)
 
-    return _named(contents.source, make)
+    return _named(where, make)
 
 
-def _named(source: str, make: Callable[[], Entered]) -> Entered:
-    """Errors of the door as errors of the file."""
+def _named(source: str, make: Callable[[], Made]) -> Made:
+    """What ``make`` returns; its errors as errors of the file."""
     try:
         return make()
     except FileError:
@@ -229,9 +268,15 @@ def _named(source: str, make: Callable[[], Entered]) -> Entered:
         raise FileError(found if source in found else f"{source}: {found}") from error
 
 
+def _listed(sides: Mapping[str, Side]) -> str:
+    """The modalities of a file, for messages."""
+    names = [legible(name) for name in sides]
+    return " and ".join(names) if len(names) < 3 else f"{len(names)}: {', '.join(names)}"
+
+
 def _files(rows: Rows) -> list[Path]:
-    """The files that are read when the rows are."""
+    """The files from which the rows are read."""
     if isinstance(rows, FileRows):
         return [rows.path]
-    parts = getattr(rows, "parts", ())  # of shards, or what closed rows are made of
+    parts = getattr(rows, "parts", ())  # of shards, or the rows that others are computed from
     return [file for part in parts for file in _files(part)]

@@ -21,7 +21,7 @@ from modalgap.data.media import state
 from modalgap.data.repeats import join_texts
 from modalgap.data.source import Source, check_template
 from modalgap.data.summary import facts, grouped
-from modalgap.embeddings.pair import Embeddings, Pair
+from modalgap.embeddings import Embeddings, Pair
 from modalgap.embeddings.store import load_any
 from modalgap.encode.base import Encoder
 from modalgap.encode.device import check_precision, device_of

@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO
 
+from modalgap.embeddings.embeddings import Embeddings
 from modalgap.embeddings.formats import npy, npz, safetensors
 from modalgap.embeddings.formats.contents import Contents
-from modalgap.embeddings.pair import Embeddings, Pair
+from modalgap.embeddings.pair import Pair
 
 
 def _read_parquet(path: Path) -> Contents:

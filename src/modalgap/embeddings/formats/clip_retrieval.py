@@ -77,28 +77,28 @@ def _files(folder: Path, name: str, ending: str) -> list[Path]:
 
 def _shard(paths: dict[str, Path]) -> Contents:
     """The files of one number."""
-    sides = {side: _matrix(path) for side, path in paths.items() if side != "metadata"}
-    counts = {str(paths[side]): found.rows.shape[0] for side, found in sides.items()}
+    sides = {place: _matrix(path) for place, path in paths.items() if place != "metadata"}
+    counts = {str(paths[place]): side.rows.shape[0] for place, side in sides.items()}
     if "metadata" in paths:
         from modalgap.embeddings.formats import parquet
 
         metadata = paths["metadata"]
         counts[str(metadata)], strings = parquet.read_strings(
-            metadata, [_NAME_COLUMNS[side] for side in sides]
+            metadata, [_NAME_COLUMNS[place] for place in sides]
         )
         sides = {
-            side: Side(found.rows, names=strings.get(_NAME_COLUMNS[side]), modality=side)
-            for side, found in sides.items()
+            place: Side(side.rows, names=strings.get(_NAME_COLUMNS[place]))
+            for place, side in sides.items()
         }
     if len(set(counts.values())) > 1:
         shown = ", ".join(f"{count} in {path}" for path, count in counts.items())
         raise FileError(f"shards of one number must have the same number of rows; found {shown}")
     where = " and ".join(str(path) for kind, path in paths.items() if kind != "metadata")
-    return Contents(where, sides.get("image"), sides.get("text"))
+    return Contents(where, {place: sides[place] for place in ("image", "text") if place in sides})
 
 
 def _matrix(path: Path) -> Side:
-    found = npy.read(path)
-    if found.image is None or found.text is not None:
+    sides = list(npy.read(path).sides.values())
+    if len(sides) != 1:
         raise FileError(f"{path}: must have shape (n, d); found (2, n, d)")
-    return found.image
+    return sides[0]

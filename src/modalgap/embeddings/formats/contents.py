@@ -1,4 +1,4 @@
-"""Contents: what a file says, as a reader hands it on, before the door has looked at values."""
+"""Contents: what a file holds, as its reader returns it, before values are checked."""
 
 from __future__ import annotations
 
@@ -7,9 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from modalgap.embeddings.rows import Rows
-
-SIDES = ("image", "text")
-MATCHES = ("text_to_image", "labels", "pairs")
+from modalgap.errors import FileError
 
 
 @dataclass(frozen=True, eq=False)
@@ -18,43 +16,73 @@ class Side:
 
     Attributes:
         rows: the vectors as stored.
-        names: one a row, or None.
-        factors: name to one value a row.
+        names: one per row, or None.
+        factors: name to one value per row.
         provenance: where the vectors come from.
-        modality: its name as the file gives it; None where the file does not say.
+        named: whether the file says which modality it is; False for a bare array.
     """
 
     rows: Rows
     names: Sequence[str] | None = None
     factors: Mapping[str, Any] = field(default_factory=dict)
     provenance: Mapping[str, str] = field(default_factory=dict)
-    modality: str | None = None
+    named: bool = True
+
+
+@dataclass(frozen=True, eq=False)
+class Matches:
+    """Which rows of two modalities match.
+
+    Attributes:
+        own: the modality from which the matches are listed.
+        other: the modality that it matches.
+        values: (n,) the row of ``other`` for each row of ``own``; or (k, 2) a row of ``own`` and a
+            row of ``other`` for each match.
+        many: whether ``values`` is (k, 2).
+        key: what the file calls them, for messages.
+    """
+
+    own: str
+    other: str
+    values: Any
+    many: bool
+    key: str
 
 
 @dataclass(frozen=True, eq=False)
 class Contents:
-    """Up to two modalities and who matches whom, from the file or files that ``source`` names."""
+    """Any number of modalities and their matches, from the file or files that ``source`` names.
+
+    Attributes:
+        source: the file or files, for messages.
+        sides: modality to what the file holds of it, in order.
+        matches: at most one for any two modalities. Without any, row i matches row i.
+
+    Raises:
+        FileError: two modalities that are matched in two ways.
+    """
 
     source: str
-    image: Side | None = None
-    text: Side | None = None
-    text_to_image: Any = None
-    labels: Any = None
-    pairs: Any = None
+    sides: Mapping[str, Side]
+    matches: Sequence[Matches] = ()
 
-    @property
-    def sides(self) -> dict[str, Side]:
-        """The sides that are there, by key."""
-        both = {"image": self.image, "text": self.text}
-        return {key: side for key, side in both.items() if side is not None}
+    def __post_init__(self) -> None:
+        seen: dict[frozenset[str], str] = {}
+        for each in self.matches:
+            two = frozenset((each.own, each.other))
+            if two in seen:
+                raise FileError(
+                    f"{self.source}: must match two modalities in one way only;"
+                    f" found {seen[two]} and {each.key}"
+                )
+            seen[two] = each.key
 
     @property
     def matched_by(self) -> str:
-        """Which kind of match the file gives, for messages."""
-        return next((key for key in MATCHES if getattr(self, key) is not None), "rows")
-
-    @property
-    def matches(self) -> dict[str, Any]:
-        """The kinds of match that the file gives, by name."""
-        found = {key: getattr(self, key) for key in MATCHES}
-        return {key: value for key, value in found.items() if value is not None}
+        """How the two modalities match, as ``Pair.matched_by`` says it."""
+        if not self.matches:
+            return "rows"
+        match = self.matches[0]
+        if match.many:
+            return "pairs"
+        return "labels" if match.own == next(iter(self.sides)) else "text_to_image"

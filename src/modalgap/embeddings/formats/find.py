@@ -9,8 +9,8 @@ from pathlib import Path
 
 from modalgap.embeddings.formats import READERS, clip_retrieval
 from modalgap.embeddings.formats.contents import Contents
+from modalgap.embeddings.formats.earlier import ALIASES
 from modalgap.embeddings.formats.files import natural, parsing, regular_file
-from modalgap.embeddings.formats.keys import ALIASES
 from modalgap.embeddings.formats.numbers import check_partners, numbers_of, refuse_unfinished
 from modalgap.embeddings.formats.shards import join
 from modalgap.errors import FileError, InputError

@@ -1,256 +1,190 @@
-"""The flat keys that ``.npz`` and ``.safetensors`` share, in and out (docs/format.md).
+"""The keys and the metadata of ``.npz``, ``.safetensors`` and ``.parquet``, in and out.
 
-A tensor format holds numbers only: strings are UTF-8 bytes and offsets, provenance is a mapping of
-strings to strings.
+A modality NAME has its vectors under ``NAME``, and ``names.NAME`` and ``factors.NAME.FACTOR``;
+``matches.A.B`` says which rows of B the rows of A match (docs/format.md).
 """
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Collection, Mapping, Sequence
-from typing import Any, Protocol
+import json
+from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 
-from modalgap.embeddings.formats.contents import MATCHES, SIDES, Contents, Side
-from modalgap.embeddings.pair import Embeddings, Pair
-from modalgap.embeddings.rows import Rows
+from modalgap.embeddings.embeddings import Embeddings
+from modalgap.embeddings.formats import earlier, layout
+from modalgap.embeddings.formats.contents import Contents, Matches, Side
+from modalgap.embeddings.formats.layout import FACTORS, MATCHES, NAMES, Columns, MatchKeys
+from modalgap.embeddings.pair import Pair
 from modalgap.errors import FileError, InputError, quoted
 
-FORMAT, VERSION = "modalgap", "2"  # the newest that is read
-WITH_PAIRS = "2"  # what a reader of version 1 would take as row i matching row i
-ALIASES = {
-    "image": (
-        "image", "images", "img", "img_emb", "image_emb", "image_embeds",
-        "image_embeddings", "image_features",
-    ),
-    "text": (
-        "text", "texts", "txt", "text_emb", "text_embeds", "text_embeddings", "text_features",
-        "caption_embeddings", "captions_embeddings",
-    ),
-}  # fmt: skip
-MATRIX, STRINGS, OTHER = "matrix", "strings", "other"
+FORMAT, VERSION = "modalgap", 3  # the version that is written, and the newest that is read
+RESERVED = {NAMES, FACTORS, MATCHES, FORMAT, "__metadata__"}  # no modality may have these names
+LONGEST = 200  # characters of the name of a modality or a factor
 
 
-class Named(Protocol):
-    """What choosing a key needs of a file."""
+def decode(file: Columns, source: str, *, table: bool = False) -> Contents:
+    """Read the keys that this version knows; ignore the others.
 
-    def names(self) -> Collection[str]:
-        """Every key."""
-        ...
-
-    def kind(self, key: str) -> str:
-        """MATRIX (two dimensions of numbers), STRINGS or OTHER."""
-        ...
-
-
-class Tensors(Named, Protocol):
-    """What decoding needs of a file of named arrays."""
-
-    @property
-    def metadata(self) -> Mapping[str, str]:
-        """Strings about the file as a whole."""
-        ...
-
-    def rows(self, key: str) -> Rows:
-        """A matrix of floats, in the file or in memory."""
-        ...
-
-    def array(self, key: str) -> NDArray[Any]:
-        """Any array of numbers or strings, in memory."""
-        ...
-
-
-def decode(tensors: Tensors, source: str) -> Contents:
-    """Read the keys we know; ignore the others."""
-    metadata = own(tensors.metadata, source)
-    found = {side: pick(ALIASES[side], tensors, source) for side in SIDES}
-    sides = {
-        side: Side(
-            tensors.rows(key),
-            names=_strings(tensors, f"{side}_names", source),
-            factors=_factors(tensors, f"{side}_factor_", source),
-            provenance=provenance(metadata, side),
-            modality=metadata.get(f"{side}_modality", side),
-        )
-        for side, key in found.items()
-        if key is not None
-    }
-    if not sides:
-        raise nothing_found(source, sorted(tensors.names()))
-    matches = {key: tensors.array(key) if key in tensors.names() else None for key in MATCHES}
-    return Contents(source, sides.get("image"), sides.get("text"), **matches)
-
-
-def pick(aliases: Sequence[str], tensors: Named, source: str) -> str | None:
-    """The one alias that the file uses, or None; captions as plain strings do not count."""
-    present = [key for key in aliases if key in tensors.names()]
-    present = [key for key in present if tensors.kind(key) != STRINGS]
-    if len(present) > 1:
-        present = [key for key in present if tensors.kind(key) == MATRIX]
-    if len(present) > 1:
-        raise FileError(f"{source}: must name each modality once; found {' and '.join(present)}")
-    return present[0] if present else None
-
-
-def nothing_found(source: str, found: Sequence[str]) -> FileError:
-    """The error for a file with neither modality."""
-    shown = ", ".join(repr(name[:40]) for name in found[:8]) or "nothing"
-    more = f" and {len(found) - 8} more" if len(found) > 8 else ""
-    return FileError(
-        f"{source}: must hold vectors under 'image' or 'text' (or a usual name such as"
-        f" 'image_embeds', 'text_features'); found {shown}{more}"
-    )
-
-
-def own(metadata: Mapping[str, str], source: str) -> Mapping[str, str]:
-    """The metadata of a file of ours; nothing from other people's files.
+    Args:
+        file: the keys, metadata and arrays of one file.
+        source: what messages call the file.
+        table: whether the file is a table, which had other keys in earlier versions.
 
     Raises:
-        FileError: a file of ours that is newer than this reader.
+        FileError: a newer version, no modality, or keys of a modality that the file does not have.
+    """
+    metadata = file.metadata
+    version = version_of(metadata, source)
+    if version == VERSION:
+        listed = _modalities(metadata, source)
+        found = layout.current(file.names(), listed, metadata, source)
+    else:
+        ours = {} if version is None else metadata
+        found = earlier.layout_of(file, ours, source, table=table)
+    sides = {}
+    for modality, keys in found.sides.items():
+        rows = file.rows(keys.vectors)
+        n = rows.shape[0]
+        sides[modality] = Side(
+            rows,
+            names=None if keys.names is None else file.strings(keys.names, n),
+            factors={name: file.factor(key, n) for name, key in keys.factors.items()},
+            provenance=keys.provenance,
+        )
+    matches = [_matches(file, each, source) for each in found.matches]
+    return Contents(source, sides, [each for each in matches if each is not None])
+
+
+def version_of(metadata: Mapping[str, str], source: str) -> int | None:
+    """The version of the format; None for a file of another program.
+
+    Raises:
+        FileError: a version that is newer than this reader, or no number.
     """
     if metadata.get("format") != FORMAT:
-        return {}
+        return None
     version = metadata.get("version", "")
     major = version.split(".")[0]
     if not (major.isascii() and major.isdigit()):
         raise FileError(f"{source}: must give its format version; found {quoted(version[:40])}")
-    if len(major) > 9 or int(major) > int(VERSION):
+    if len(major) > 9 or int(major) > VERSION:
         raise FileError(
-            f"{source}: must be of format version {VERSION}, the newest that this modalgap reads;"
+            f"{source}: must be of format version {VERSION} or lower, which this modalgap reads;"
             f" found {quoted(version[:40])}"
         )
-    return metadata
-
-
-def provenance(metadata: Mapping[str, str], side: str) -> dict[str, str]:
-    """``image.model`` in a file of ours is the provenance ``model`` of the images."""
-    prefix = f"{side}."
-    return {
-        key.removeprefix(prefix): value for key, value in metadata.items() if key.startswith(prefix)
-    }
+    return int(major)
 
 
 def describe(data: Pair | Embeddings) -> dict[str, str]:
-    """The metadata of a file of ours."""
-    pairs = isinstance(data, Pair) and data.pairs is not None
-    found = {"format": FORMAT, "version": WITH_PAIRS if pairs else "1"}
-    for side, embeddings in sides_of(data).items():
-        found[f"{side}_modality"] = embeddings.modality
-        found |= {f"{side}.{key}": value for key, value in embeddings.provenance.items()}
-    return found
-
-
-def encode(data: Pair | Embeddings) -> dict[str, Rows | NDArray[Any]]:
-    """Every key of a file, vectors first."""
-    found: dict[str, Rows | NDArray[Any]] = {}
+    """The metadata of a file."""
     sides = sides_of(data)
-    for side, embeddings in sides.items():
-        found[side] = embeddings.rows
-    found |= matches_of(data)
-    for side, embeddings in sides.items():
-        if embeddings.names is not None:
-            found |= _encode_strings(f"{side}_names", embeddings.names)
-        for name, values in embeddings.factors.items():
-            key = f"{side}_factor_{factor_name(name)}"
-            found |= (
-                _encode_strings(key, values.tolist()) if values.dtype.kind == "U" else {key: values}
-            )
+    found = {
+        "format": FORMAT,
+        "version": str(VERSION),
+        "modalities": json.dumps(list(sides), ensure_ascii=False),
+    }
+    for modality, side in sides.items():
+        found |= {f"{modality}.{key}": value for key, value in side.provenance.items()}
     return found
-
-
-def matches_of(data: Pair | Embeddings) -> dict[str, NDArray[np.int64]]:
-    """The matches of a pair by key; nothing where row i matches row i."""
-    kinds = {key: getattr(data, key) for key in MATCHES} if isinstance(data, Pair) else {}
-    return {key: value for key, value in kinds.items() if value is not None}
 
 
 def sides_of(data: Pair | Embeddings) -> dict[str, Embeddings]:
-    """Embeddings by key. One modality lies under ``text`` if it is text, else under ``image``."""
-    if isinstance(data, Pair):
-        return {"image": data.image, "text": data.text}
-    return {"text" if data.modality == "text" else "image": data}
+    """Embeddings by modality, in order.
+
+    Raises:
+        InputError: the name of a modality cannot be a key.
+    """
+    sides = data.sides if isinstance(data, Pair) else (data,)
+    for side in sides:
+        problem = _problem(side.modality)
+        if problem:
+            raise InputError(f"a modality that is to be saved {problem}")
+    return {side.modality: side for side in sides}
+
+
+def matches_of(data: Pair | Embeddings) -> dict[tuple[str, str], NDArray[np.int64]]:
+    """(A, B) to the matches of A with B: (n,) or (k, 2). Nothing where row i matches row i."""
+    if not isinstance(data, Pair):
+        return {}
+    first, second = (side.modality for side in data.sides)
+    if data.text_to_image is not None:
+        return {(second, first): data.text_to_image}
+    own = data.labels if data.pairs is None else data.pairs
+    return {} if own is None else {(first, second): own}
+
+
+def match_key(own: str, other: str) -> str:
+    """The key of the matches of two modalities."""
+    return f"{MATCHES}.{own}.{other}"
+
+
+def names_key(modality: str) -> str:
+    """The key of the names of a modality."""
+    return f"{NAMES}.{modality}"
+
+
+def factor_key(modality: str, name: str) -> str:
+    """The key of a factor of a modality."""
+    return f"{FACTORS}.{modality}.{factor_name(name)}"
 
 
 def factor_name(name: str) -> str:
-    """A name that can be part of a key."""
-    if not name.isprintable() or len(name) > 200 or name.endswith((".bytes", ".offsets")):
+    """The name of a factor, if it can be part of a key."""
+    if not name.isprintable() or len(name) > LONGEST or name.endswith((".bytes", ".offsets")):
         raise InputError(
-            "a factor that is to be saved must have a printable name of at most 200 characters"
-            f" that ends in neither .bytes nor .offsets; got {quoted(name[:60])}"
+            f"a factor that is to be saved must have a printable name of at most {LONGEST}"
+            f" characters that ends in neither .bytes nor .offsets; got {quoted(name[:60])}"
         )
     return name
 
 
-def _encode_strings(key: str, values: Sequence[str]) -> dict[str, Rows | NDArray[Any]]:
-    encoded = [value.encode() for value in values]
-    offsets = np.fromiter(itertools.accumulate(map(len, encoded), initial=0), np.int64)
-    return {
-        f"{key}.bytes": np.frombuffer(b"".join(encoded), np.uint8),
-        f"{key}.offsets": offsets,
-    }
+def _problem(modality: str) -> str:
+    """Why the name of a modality cannot be a key; empty if it can."""
+    if modality in RESERVED:
+        return f"must not be called {quoted(modality)}, which has a meaning of its own in files"
+    if modality and modality.isprintable() and len(modality) <= LONGEST and "." not in modality:
+        return ""
+    return (
+        f"must have a printable name of at most {LONGEST} characters without a dot;"
+        f" got {quoted(modality[:60])}"
+    )
 
 
-def _strings(tensors: Tensors, key: str, source: str) -> list[str] | None:
-    """Strings under ``key``: bytes and offsets, or a plain array of strings."""
-    names = tensors.names()
-    if key in names:
-        return plain_strings(tensors.array(key), f"{source}: {quoted(key)}")
-    has = [part for part in ("bytes", "offsets") if f"{key}.{part}" in names]
-    if not has:
-        return None
-    where = f"{source}: {quoted(key[:80])}"
-    if len(has) == 1:
-        raise FileError(f"{where} must have both .bytes and .offsets; found .{has[0]} only")
-    data, offsets = (tensors.array(f"{key}.{part}") for part in has)
-    if data.dtype != np.uint8 or data.ndim != 1 or offsets.dtype != np.int64 or offsets.ndim != 1:
-        raise FileError(
-            f"{where} must be uint8 .bytes and int64 .offsets of one dimension;"
-            f" found {data.dtype} {data.shape} and {offsets.dtype} {offsets.shape}"
-        )
+def _modalities(metadata: Mapping[str, str], source: str) -> list[str]:
+    """The modalities that a file lists, in order."""
+    text = metadata.get("modalities", "")
+    try:
+        names = json.loads(text)
+    except (ValueError, RecursionError):
+        names = None
     if (
-        len(offsets) == 0
-        or offsets[0] != 0
-        or offsets[-1] != len(data)
-        or (offsets[1:] < offsets[:-1]).any()
+        not isinstance(names, list)
+        or not names
+        or not all(isinstance(name, str) for name in names)
+        or len(set(names)) < len(names)
     ):
         raise FileError(
-            f"{where} must have .offsets that rise from 0 to {len(data)}, the length of its .bytes;"
-            f" found others"
+            f"{source}: the metadata 'modalities' must be a JSON list of different names;"
+            f" found {quoted(text[:80])}"
         )
-    whole, ends = data.tobytes(), offsets.tolist()
-    try:
-        return [whole[a:b].decode() for a, b in itertools.pairwise(ends)]
-    except UnicodeDecodeError as error:
-        raise FileError(f"{where} must be UTF-8; found other bytes") from error
+    for name in names:
+        problem = _problem(name)
+        if problem:
+            raise FileError(f"{source}: a modality {problem}")
+    return names
 
 
-def plain_strings(array: NDArray[Any], where: str) -> list[str]:
-    """The strings of a numpy array, which may hold code points that no string may."""
-    if array.dtype.kind != "U" or array.ndim != 1:
-        raise FileError(
-            f"{where} must be strings, one a row; found {array.dtype} of shape {array.shape}"
-        )
-    try:
-        values: list[str] = array.tolist()
-        "".join(values).encode()
-    except (ValueError, SystemError) as error:
-        raise FileError(f"{where} must be valid Unicode; found other code points") from error
-    return values
-
-
-def _factors(tensors: Tensors, prefix: str, source: str) -> dict[str, Any]:
-    keys = {
-        key.removesuffix(".bytes").removesuffix(".offsets")
-        for key in tensors.names()
-        if key.startswith(prefix)
-    }
-    found: dict[str, Any] = {}
-    for key in sorted(keys):
-        if key in tensors.names() and tensors.kind(key) != STRINGS:
-            found[key.removeprefix(prefix)] = tensors.array(key)
-        else:
-            strings = _strings(tensors, key, source)
-            found[key.removeprefix(prefix)] = np.array(strings, dtype=str)
-    return found
+def _matches(file: Columns, keys: MatchKeys, source: str) -> Matches | None:
+    """The matches under one key. An empty column of an earlier version counts as none."""
+    values, many = file.matches(keys.key), keys.many
+    if many is None:
+        values = np.zeros(0, np.int64) if values is None else values
+        if values.ndim != 1 and (values.ndim != 2 or values.shape[1] != 2):
+            raise FileError(
+                f"{source}: {quoted(keys.key[:80])} must have shape (n,) or (k, 2);"
+                f" found {values.shape}"
+            )
+        many = values.ndim == 2
+    return None if values is None else Matches(keys.own, keys.other, values, many, keys.key)

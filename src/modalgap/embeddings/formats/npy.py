@@ -58,11 +58,12 @@ def read(path: Path) -> Contents:
         raise FileError(f"{path}: must hold float16, float32 or float64; found {kind}")
     if len(shape) == 3 and shape[0] == 2:
         image, text = _rows(path, header)
-        return Contents(str(path), Side(image), Side(text))
+        sides = {"image": Side(image, named=False), "text": Side(text, named=False)}
+        return Contents(str(path), sides)
     if shape == (0,):  # no rows: numpy's array of an empty list
-        return Contents(str(path), Side(MemoryRows(torch.empty(0, 0))))
+        return Contents(str(path), {"image": Side(MemoryRows(torch.empty(0, 0)), named=False)})
     if len(shape) == 2:
-        return Contents(str(path), Side(_rows(path, header)[0]))
+        return Contents(str(path), {"image": Side(_rows(path, header)[0], named=False)})
     raise FileError(
         f"{path}: must have shape (2, n, d), images then texts, or (n, d), one modality;"
         f" found {shape}"

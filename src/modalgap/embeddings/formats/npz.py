@@ -1,7 +1,7 @@
-"""``.npz``: the flat keys as npy members of a zip; metadata as JSON bytes under ``modalgap``.
+"""``.npz``: arrays as npy members of a zip; metadata as JSON bytes under ``modalgap``.
 
-A member is trusted with memory only after its header, its declared size and the memory there is
-agree. Large members that are stored, not deflated, stay in the file.
+Memory is allocated for a member only after its header, its declared size and the available memory
+were compared. Large members that are stored, not deflated, stay in the file.
 """
 
 from __future__ import annotations
@@ -17,32 +17,34 @@ import torch
 from numpy.lib import format as npy_format
 from numpy.typing import NDArray
 
-from modalgap.embeddings.formats import files, keys
-from modalgap.embeddings.formats.contents import SIDES, Contents
+from modalgap.embeddings.embeddings import Embeddings
+from modalgap.embeddings.formats import files, flat, keys
+from modalgap.embeddings.formats.contents import Contents
 from modalgap.embeddings.formats.files import check_memory, parsing, regular_file
+from modalgap.embeddings.formats.layout import MATRIX, OTHER, STRINGS
 from modalgap.embeddings.formats.npy import Header, check_header, parse_header, read_data
 from modalgap.embeddings.formats.stream import arrays
-from modalgap.embeddings.pair import Embeddings, Pair
+from modalgap.embeddings.pair import Pair
 from modalgap.embeddings.rows import FileRows, MemoryRows, Rows, torch_dtype
 from modalgap.errors import FileError, InputError, quoted
 
-METADATA = "modalgap"
 _RATIO = 200  # no real vectors deflate this well
 _PLAIN = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}  # all that numpy writes
 
 
 def read(path: Path) -> Contents:
-    """Read a file of ours, or anybody's with usual keys."""
+    """Read a file of modalgap, or of another program with common keys."""
     size = regular_file(path)
     with parsing(path, "npz"), zipfile.ZipFile(path) as archive:
-        return keys.decode(_Archive(path, size, archive), str(path))
+        return flat.decode(_Archive(path, size, archive), str(path))
 
 
 def write(data: Pair | Embeddings, file: IO[bytes]) -> Iterator[int]:
-    """Write ``data`` chunk by chunk; yield the number of rows done."""
-    tensors = keys.encode(data)
+    """Write ``data`` chunk by chunk; yield the number of rows written."""
+    tensors = flat.encode(data)
+    vectors = keys.sides_of(data)
     text = json.dumps(keys.describe(data)).encode()
-    tensors[METADATA] = np.frombuffer(text, np.uint8)
+    tensors[keys.FORMAT] = np.frombuffer(text, np.uint8)
     with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
         for key, value in tensors.items():
             if value.dtype is torch.bfloat16:
@@ -57,7 +59,7 @@ def write(data: Pair | Embeddings, file: IO[bytes]) -> Iterator[int]:
                         header = {"descr": descr, "fortran_order": False, "shape": value.shape}
                         npy_format.write_array_header_1_0(member, header)
                     member.write(array.tobytes())
-                    yield len(array) if key in SIDES else 0
+                    yield len(array) if key in vectors else 0
 
 
 class _Archive:
@@ -71,16 +73,16 @@ class _Archive:
             if key in self.members:
                 raise FileError(f"{path}: must hold each key once; found {quoted(key[:80])} twice")
             self.members[key] = info
-        self.claimed = 0  # bytes of memory given to members so far
+        self.claimed = 0  # bytes of memory allocated for members so far
 
     @property
     def metadata(self) -> Mapping[str, str]:
-        if METADATA not in self.members:
+        if keys.FORMAT not in self.members:
             return {}
-        found = json.loads(self.array(METADATA).tobytes())
+        found = json.loads(self.array(keys.FORMAT).tobytes())
         if not isinstance(found, dict) or not all(isinstance(v, str) for v in found.values()):
             raise FileError(
-                f"{self.path}: {quoted(METADATA)} must map strings to strings; it does not"
+                f"{self.path}: {quoted(keys.FORMAT)} must map strings to strings; it does not"
             )
         return found
 
@@ -90,8 +92,8 @@ class _Archive:
     def kind(self, key: str) -> str:
         header = self._header(key)
         if header.kind.kind in "US":
-            return keys.STRINGS
-        return keys.MATRIX if len(header.shape) == 2 and not header.kind.hasobject else keys.OTHER
+            return STRINGS
+        return MATRIX if len(header.shape) == 2 and not header.kind.hasobject else OTHER
 
     def rows(self, key: str) -> Rows:
         where, info, header = self._where(key), self.members[key], self._header(key)

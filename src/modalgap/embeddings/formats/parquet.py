@@ -1,6 +1,6 @@
-"""``.parquet``: one list column a modality, side by side; the shorter side ends in nulls.
+"""``.parquet``: one column of lists per modality, side by side; shorter columns end in nulls.
 
-Parquet has no plain arrays to map, so a file is read into memory, batch by batch.
+Parquet has no plain arrays that could be mapped, so a file is read into memory, batch by batch.
 """
 
 from __future__ import annotations
@@ -16,11 +16,13 @@ import pyarrow.parquet as pq
 import torch
 from numpy.typing import NDArray
 
+from modalgap.embeddings.embeddings import Embeddings
 from modalgap.embeddings.formats import keys
-from modalgap.embeddings.formats.contents import SIDES, Contents, Side
+from modalgap.embeddings.formats.contents import Contents
 from modalgap.embeddings.formats.files import check_memory, parsing, regular_file
-from modalgap.embeddings.pair import CHUNK, Embeddings, Pair
-from modalgap.embeddings.rows import MemoryRows
+from modalgap.embeddings.formats.layout import MATRIX, OTHER, STRINGS
+from modalgap.embeddings.pair import Pair
+from modalgap.embeddings.rows import CHUNK, MemoryRows
 from modalgap.errors import FileError, InputError, quoted
 
 PREFIX = "modalgap."
@@ -29,10 +31,10 @@ _LISTS = (pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list)
 
 
 def read(path: Path) -> Contents:
-    """Read a file of ours, or anybody's with usual column names."""
+    """Read a file of modalgap, or of another program with common column names."""
     regular_file(path)
     with parsing(path, "parquet"), pq.ParquetFile(path, page_checksum_verification=True) as file:
-        return _Table(path, file).contents()
+        return keys.decode(_Table(path, file), str(path), table=True)
 
 
 def read_strings(path: Path, columns: Sequence[str]) -> tuple[int, dict[str, list[str]]]:
@@ -48,31 +50,28 @@ def read_strings(path: Path, columns: Sequence[str]) -> tuple[int, dict[str, lis
 
 
 def write(data: Pair | Embeddings, file: IO[bytes]) -> Iterator[int]:
-    """Write ``data`` in row groups; yield the number of rows done."""
+    """Write ``data`` in row groups; yield the number of rows written."""
     sides = keys.sides_of(data)
     columns = _columns(data)
     schema = pa.schema(
         [
-            *((side, pa.list_(_value_type(found))) for side, found in sides.items()),
-            *(
-                (name, pa.list_(pa.int64()) if name == "pairs" else _column_type(values))
-                for name, values in columns.items()
-            ),
+            *((modality, pa.list_(_value_type(side))) for modality, side in sides.items()),
+            *((name, _column_type(values)) for name, values in columns.items()),
         ],
         metadata={f"{PREFIX}{key}": value for key, value in keys.describe(data).items()},
     )
-    length = max(found.n for found in sides.values())
-    step = max(1, min(CHUNK, 2**30 // max(found.dim for found in sides.values())))
+    length = max(side.n for side in sides.values())
+    step = max(1, min(CHUNK, 2**30 // max(side.dim for side in sides.values())))
     with pq.ParquetWriter(file, schema, use_dictionary=False, write_page_checksum=True) as writer:
         for start in range(0, length, step):
             stop = min(length, start + step)
-            parts = [_lists(found, start, stop) for found in sides.values()]
+            parts = [_lists(side, start, stop) for side in sides.values()]
             parts += [
                 _padded(values[start:stop], stop - start, schema.field(name).type)
                 for name, values in columns.items()
             ]
             writer.write_table(pa.Table.from_arrays(parts, schema=schema))
-            yield sum(max(0, min(found.n, stop) - start) for found in sides.values())
+            yield sum(max(0, min(side.n, stop) - start) for side in sides.values())
 
 
 class _Table:
@@ -80,15 +79,15 @@ class _Table:
 
     def __init__(self, path: Path, file: pq.ParquetFile) -> None:
         self.path, self.file, self.schema = path, file, file.schema_arrow
-        raw = self.schema.metadata or {}
+        raw = self.schema.metadata or {}  # may hold what is not text, under other keys
         text = {
             key.decode(): value.decode()
             for key, value in raw.items()
-            if key.startswith(b"modalgap.")
+            if key.startswith(PREFIX.encode())
         }
-        self.metadata: Mapping[str, str] = keys.own(
-            {key.removeprefix(PREFIX): value for key, value in text.items()}, str(path)
-        )
+        self.metadata: Mapping[str, str] = {
+            key.removeprefix(PREFIX): value for key, value in text.items()
+        }
         if len(set(self.schema.names)) < len(self.schema.names):
             raise FileError(f"{path}: must name each column once; found a name twice")
 
@@ -98,51 +97,28 @@ class _Table:
 
     def kind(self, key: str) -> str:
         kind = self.schema.field(key).type
-        if not any(test(kind) for test in _LISTS):
-            return keys.STRINGS  # captions or pictures: not vectors, whatever they are
-        return keys.MATRIX if pa.types.is_floating(kind.value_type) else keys.OTHER
+        if not _is_list(kind):
+            return STRINGS  # captions or pictures: not vectors
+        return MATRIX if pa.types.is_floating(kind.value_type) else OTHER
 
-    def contents(self) -> Contents:
-        found = {side: keys.pick(keys.ALIASES[side], self, str(self.path)) for side in SIDES}
-        sides = {side: self._side(side, key) for side, key in found.items() if key is not None}
-        if not sides:
-            raise keys.nothing_found(str(self.path), sorted(self.names()))
-        return Contents(
-            str(self.path),
-            sides.get("image"),
-            sides.get("text"),
-            text_to_image=self._numbers("text_to_image"),
-            labels=self._numbers("labels"),
-            pairs=self._pairs(),
-        )
+    def rows(self, key: str) -> MemoryRows:
+        return MemoryRows(torch.from_numpy(self._vectors(key)))
 
-    def _side(self, side: str, key: str) -> Side:
-        array = self._vectors(key)
-        n = len(array)
-        names = self._column(f"{side}_name")
-        prefix = f"{side}_factor_"
-        return Side(
-            MemoryRows(torch.from_numpy(array)),
-            names=None if names is None else _strings(names, self._where(f"{side}_name"), n),
-            factors={
-                name.removeprefix(prefix): self._factor(name, n)
-                for name in self.names()
-                if name.startswith(prefix)
-            },
-            provenance=keys.provenance(self.metadata, side),
-            modality=self.metadata.get(f"{side}_modality", side),
-        )
+    def strings(self, key: str, n: int) -> list[str] | None:
+        column = self._column(key)
+        return None if column is None else _strings(column, self._where(key), n)
 
     def _vectors(self, key: str) -> NDArray[Any]:
         """(n, d): the rows of a list column before its trailing nulls."""
         where = self._where(key)
-        kind = self.schema.field(key).type.value_type
-        if not pa.types.is_floating(kind):
+        column = self.schema.field(key).type
+        kind = column.value_type if _is_list(column) else column
+        if kind is column or not pa.types.is_floating(kind):
             raise FileError(f"{where} must be lists of float16, float32 or float64; found {kind}")
         parts: list[NDArray[Any]] = []
         width, ended, total = None, False, 0
         for batch in self.file.iter_batches(_BATCH, columns=[key]):
-            column = batch.column(0)
+            column = batch.column(key)
             there = len(column) - column.null_count
             if (there and ended) or column[:there].null_count:
                 raise FileError(f"{where} must have its empty rows at the end; found some before")
@@ -174,37 +150,27 @@ class _Table:
         column = _read_column(self.path, self.file, name)
         return None if column.null_count == len(column) else column
 
-    def _numbers(self, name: str, n: int | None = None) -> NDArray[Any] | None:
-        """Integers before the trailing nulls."""
-        column = self._column(name)
+    def matches(self, key: str) -> NDArray[Any] | None:
+        """(n,) integers, or (k, 2) of a column of lists: its rows and what each lists."""
+        column = self._column(key)
         if column is None:
             return None
-        there = len(column) - column.null_count if n is None else n
-        kind = column.type
-        if not pa.types.is_integer(kind) and not pa.types.is_boolean(kind):
-            raise FileError(f"{self._where(name)} must be integers; found {kind}")
-        if column[:there].null_count or len(column) - there != column.null_count:
-            raise FileError(f"{self._where(name)} must have its nulls at the end; found others")
-        values: NDArray[Any] = column[:there].to_numpy()
-        return values
-
-    def _pairs(self) -> NDArray[np.int64] | None:
-        """(k, 2) image and text, from the list of images of each text."""
-        column = self._column("pairs")
-        if column is None:
-            return None
-        where, there = self._where("pairs"), len(column) - column.null_count
-        kind = column.type
-        if not any(test(kind) for test in _LISTS) or not pa.types.is_integer(kind.value_type):
-            raise FileError(f"{where} must be lists of integers; found {kind}")
-        column = column[:there]
-        images = column.combine_chunks().flatten()
-        if column.null_count or images.null_count:
+        where, n = self._where(key), len(column) - column.null_count
+        listed = _is_list(column.type)
+        kind = column.type.value_type if listed else column.type
+        if not pa.types.is_integer(kind):
+            raise FileError(f"{where} must be integers or lists of integers; found {column.type}")
+        column = column[:n]
+        flat = column.combine_chunks().flatten() if listed else column
+        if column.null_count or flat.null_count:
             raise FileError(f"{where} must have its nulls at the end; found others")
+        values: NDArray[Any] = flat.to_numpy()
+        if not listed:
+            return values
         counts = pc.list_value_length(column).to_numpy()
-        return np.stack([images.to_numpy(), np.repeat(np.arange(there), counts)], 1)
+        return np.stack([np.repeat(np.arange(n), counts), values], 1)
 
-    def _factor(self, name: str, n: int) -> NDArray[Any]:
+    def factor(self, name: str, n: int) -> NDArray[Any]:
         column = self._column(name)
         if column is None or column[:n].null_count or len(column) - n != column.null_count:
             raise FileError(
@@ -234,21 +200,29 @@ def _strings(column: pa.ChunkedArray, where: str, n: int | None = None) -> list[
     return [value or "" for value in column[:n].to_pylist()]
 
 
+def _is_list(kind: pa.DataType) -> bool:
+    return any(test(kind) for test in _LISTS)
+
+
 def _columns(data: Pair | Embeddings) -> dict[str, NDArray[Any]]:
-    """Everything but the vectors: one value a row of its side."""
-    found: dict[str, NDArray[Any]] = dict(keys.matches_of(data))
-    if isinstance(data, Pair) and data.pairs is not None:
-        found["pairs"] = _images_of_texts(data.pairs, data.text.n)
-    for side, embeddings in keys.sides_of(data).items():
-        if embeddings.names is not None:
-            found[f"{side}_name"] = np.array(embeddings.names, dtype=object)
-        for name, values in embeddings.factors.items():
-            found[f"{side}_factor_{keys.factor_name(name)}"] = values
+    """Everything but the vectors: one value per row of its modality."""
+    sides = keys.sides_of(data)
+    found: dict[str, NDArray[Any]] = {}
+    for (own, other), values in keys.matches_of(data).items():
+        if values.ndim == 1:
+            found[keys.match_key(own, other)] = values
+        else:  # along the second modality, where an item seldom has many matches
+            found[keys.match_key(other, own)] = _lists_of_first(values, sides[other].n)
+    for modality, side in sides.items():
+        if side.names is not None:
+            found[keys.names_key(modality)] = np.array(side.names, dtype=object)
+        for name, values in side.factors.items():
+            found[keys.factor_key(modality, name)] = values
     return found
 
 
-def _images_of_texts(pairs: NDArray[np.int64], m: int) -> NDArray[Any]:
-    """(m,) the images that match each text, as lists."""
+def _lists_of_first(pairs: NDArray[np.int64], m: int) -> NDArray[Any]:
+    """(m,) lists: for each row of the second column, those of the first that match it."""
     order = np.argsort(pairs[:, 1], kind="stable")
     found = np.empty(m, dtype=object)
     found[:] = np.split(pairs[order, 0], np.searchsorted(pairs[order, 1], np.arange(1, m)))
@@ -256,7 +230,10 @@ def _images_of_texts(pairs: NDArray[np.int64], m: int) -> NDArray[Any]:
 
 
 def _column_type(values: NDArray[Any]) -> pa.DataType:
-    return pa.int64() if values.dtype.kind == "i" else pa.string()
+    if values.dtype.kind == "i":
+        return pa.int64()
+    lists = len(values) and isinstance(values[0], np.ndarray)
+    return pa.list_(pa.int64()) if lists else pa.string()
 
 
 def _value_type(side: Embeddings) -> pa.DataType:

@@ -1,6 +1,6 @@
-"""``.safetensors``: our own format; vectors stay in the file until they are read.
+"""``.safetensors``: vectors stay in the file until they are read.
 
-The safetensors library judges the header; we then read from it where each tensor lies.
+The safetensors library validates the header, which says where each tensor lies.
 """
 
 from __future__ import annotations
@@ -16,11 +16,13 @@ import torch
 from numpy.typing import NDArray
 from safetensors import safe_open
 
-from modalgap.embeddings.formats import keys
-from modalgap.embeddings.formats.contents import SIDES, Contents
+from modalgap.embeddings.embeddings import Embeddings
+from modalgap.embeddings.formats import flat, keys
+from modalgap.embeddings.formats.contents import Contents
 from modalgap.embeddings.formats.files import parsing, regular_file
+from modalgap.embeddings.formats.layout import MATRIX, OTHER
 from modalgap.embeddings.formats.stream import arrays
-from modalgap.embeddings.pair import Embeddings, Pair
+from modalgap.embeddings.pair import Pair
 from modalgap.embeddings.rows import FileRows, Rows
 from modalgap.errors import FileError, InputError, quoted
 
@@ -39,17 +41,25 @@ _DTYPES = {dtype: name for name, (_, dtype) in _FLOATS.items()}
 
 
 def read(path: Path) -> Contents:
-    """Read a file of ours, or anybody's with usual keys."""
+    """Read a file of modalgap, or of another program with common keys."""
     size = regular_file(path)
     with parsing(path, "safetensors"):
-        return keys.decode(_File(path, size), str(path))
+        return flat.decode(_File(path, size), str(path))
 
 
 def write(
     data: Pair | Embeddings, file: IO[bytes], more: Mapping[str, NDArray[Any]] | None = None
 ) -> Iterator[int]:
-    """Write ``data`` chunk by chunk, and ``more`` by its keys; yield the number of rows done."""
-    tensors = keys.encode(data) | dict(more or {})
+    """Write ``data`` chunk by chunk, and the arrays ``more``; yield the number of rows written.
+
+    Raises:
+        InputError: a key of ``more`` that ``data`` needs, or a header that is too long.
+    """
+    tensors = flat.encode(data)
+    for key in sorted(set(more or {}) & set(tensors)):
+        raise InputError(f"modality must not be {quoted(key)}, which is another key of this file")
+    tensors |= dict(more or {})
+    vectors = keys.sides_of(data)
     # wide types first, so that every tensor starts at a multiple of its item size
     order = sorted(tensors, key=lambda key: (-_itemsize(tensors[key]), key))
     header: dict[str, Any] = {"__metadata__": keys.describe(data)}
@@ -72,7 +82,7 @@ def write(
     for key in order:
         for array in arrays(tensors[key]):
             file.write(array.tobytes())
-            yield len(array) if key in SIDES else 0
+            yield len(array) if key in vectors else 0
 
 
 class _File:
@@ -98,7 +108,7 @@ class _File:
         return self.entries.keys()
 
     def kind(self, key: str) -> str:
-        return keys.MATRIX if len(self.entries[key]["shape"]) == 2 else keys.OTHER
+        return MATRIX if len(self.entries[key]["shape"]) == 2 else OTHER
 
     def rows(self, key: str) -> Rows:
         entry = self.entries[key]

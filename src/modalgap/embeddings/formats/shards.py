@@ -9,20 +9,19 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from modalgap.embeddings.formats.contents import SIDES, Contents, Side
-from modalgap.embeddings.pair import CHUNK
-from modalgap.embeddings.rows import Rows, concatenate
+from modalgap.embeddings.formats.contents import Contents, Matches, Side
+from modalgap.embeddings.rows import CHUNK, Rows, concatenate
 from modalgap.errors import FileError, InputError, quoted
 
 
 def join(parts: Sequence[Contents]) -> Contents:
-    """One after the other, in the order given; those without rows are left out.
+    """One after the other, in the order of ``parts``; those without rows are left out.
 
-    Rows, names and factors follow one another; row numbers in ``text_to_image`` and ``pairs``
-    count on through the shards. Shards that are matched by labels share one set of class prompts.
+    Rows, names and factors are concatenated. Row numbers in matches count the rows of their own
+    shard, and are shifted. Shards that are matched by labels share one set of class prompts.
 
     Raises:
-        FileError: shards that do not fit together, named.
+        FileError: shards that do not fit together, named; or shards of more than two modalities.
     """
     if len(parts) == 1:
         return parts[0]
@@ -31,15 +30,19 @@ def join(parts: Sequence[Contents]) -> Contents:
     if not parts:
         raise FileError(f"{source}: must hold at least one row; all {count} shards are empty")
     first = parts[0]
-    for part in parts[1:]:
-        _agree(first, part, "modalities", " and ".join(first.sides), " and ".join(part.sides))
-    kinds = {part.matched_by for part in parts}
     for part in parts:
-        if len(part.sides) < 2 and part.matched_by != "rows":
+        if len(part.sides) > 2:
             raise FileError(
-                f"{part.source}: {part.matched_by} needs images and texts; found one of them"
+                f"{part.source}: a shard must hold one or two modalities; found {len(part.sides)}"
+                f" ({', '.join(part.sides)})"
             )
-    several = "pairs" in kinds and "labels" not in kinds  # of pairs, the others are special cases
+        _agree(first, part, "modalities", " and ".join(first.sides), " and ".join(part.sides))
+        if len(part.sides) < 2 and part.matches:
+            raise FileError(
+                f"{part.source}: {part.matches[0].key} needs two modalities; found one of them"
+            )
+    kinds = {part.matched_by for part in parts}
+    several = "pairs" in kinds and "labels" not in kinds  # the other kinds are special cases
     for part in parts[1:]:
         if not several:
             _agree(first, part, "kind of match", first.matched_by, part.matched_by)
@@ -48,13 +51,13 @@ def join(parts: Sequence[Contents]) -> Contents:
     for part in parts:
         if part.matched_by == "rows" and len(first.sides) == 2:
             _same_length(part)
-    sides = {side: _join_side(parts, side, source) for side in SIDES if side in first.sides}
-    matches: dict[str, Any] = {}
-    if several:
-        matches["pairs"] = _pairs_of_all(parts)
-    elif first.text_to_image is not None:
-        matches["text_to_image"] = _count_on(parts)
-    return Contents(source, sides.get("image"), sides.get("text"), **matches)
+    sides = {key: _join_side(parts, key, source) for key in first.sides}
+    if kinds == {"rows"}:
+        return Contents(source, sides)
+    one, two = sides
+    values = _pairs_of_all(parts, one, two) if several else _count_on(parts, one)
+    own, other = (one, two) if several else (two, one)
+    return Contents(source, sides, [Matches(own, other, values, several, _key(parts))])
 
 
 def integers(values: Any, where: str, limit: int) -> NDArray[np.int64]:
@@ -88,62 +91,66 @@ def _same_length(part: Contents) -> None:
         )
 
 
-def _count_on(parts: Sequence[Contents]) -> NDArray[np.int64]:
+def _key(parts: Sequence[Contents]) -> str:
+    """What messages call the matches of all shards."""
+    return next(each.key for part in parts for each in part.matches)
+
+
+def _count_on(parts: Sequence[Contents], one: str) -> NDArray[np.int64]:
+    """(m,) the first modality's row for each row of the second, counted through all shards."""
     before, found = 0, []
     for part in parts:
-        found.append(_owners(part) + before)
-        before += part.sides["image"].rows.shape[0]
+        found.append(_of_each(part, part.matches[0]) + before)
+        before += part.sides[one].rows.shape[0]
     return np.concatenate(found)
 
 
-def _owners(part: Contents) -> NDArray[np.int64]:
-    """(m,) the image of each text of a shard."""
-    n, m = part.sides["image"].rows.shape[0], part.sides["text"].rows.shape[0]
-    where = f"{part.source}: 'text_to_image'"
-    index = integers(part.text_to_image, where, n)
-    if len(index) != m:
-        raise FileError(f"{where} must have {m} values, one per text; found {len(index)}")
+def _of_each(part: Contents, match: Matches) -> NDArray[np.int64]:
+    """(n,) the row of the other modality for each row of a shard."""
+    n, limit = (part.sides[key].rows.shape[0] for key in (match.own, match.other))
+    where = f"{part.source}: {quoted(match.key)}"
+    index = integers(match.values, where, limit)
+    if len(index) != n:
+        raise FileError(f"{where} must have {n} values, one per {match.own}; found {len(index)}")
     return index
 
 
-def _pairs_of_all(parts: Sequence[Contents]) -> NDArray[np.int64]:
-    """(k, 2) image and text, counted through all shards."""
+def _pairs_of_all(parts: Sequence[Contents], one: str, two: str) -> NDArray[np.int64]:
+    """(k, 2) rows of both modalities, counted through all shards."""
     before, found = np.zeros(2, np.int64), []
     for part in parts:
-        n, m = part.sides["image"].rows.shape[0], part.sides["text"].rows.shape[0]
-        if part.matched_by == "rows":
+        n, m = part.sides[one].rows.shape[0], part.sides[two].rows.shape[0]
+        if not part.matches:
             rows = np.stack([np.arange(n)] * 2, 1)
-        elif part.matched_by == "text_to_image":
-            rows = np.stack([_owners(part), np.arange(m)], 1)
+        elif not part.matches[0].many:
+            rows = np.stack([_of_each(part, part.matches[0]), np.arange(m)], 1)
         else:
-            where = f"{part.source}: 'pairs'"
-            given = np.asarray(part.pairs)
-            if given.ndim != 2 or given.shape[1] != 2:
-                raise FileError(f"{where} must have shape (k, 2); found {given.shape}")
-            rows = np.stack([integers(given[:, 0], where, n), integers(given[:, 1], where, m)], 1)
+            match = part.matches[0]
+            where = f"{part.source}: {quoted(match.key)}"
+            pairs = np.asarray(match.values)
+            if pairs.ndim != 2 or pairs.shape[1] != 2:
+                raise FileError(f"{where} must have shape (k, 2); found {pairs.shape}")
+            if match.own == two:
+                pairs = pairs[:, ::-1]
+            rows = np.stack([integers(pairs[:, 0], where, n), integers(pairs[:, 1], where, m)], 1)
         found.append(rows + before)
         before += (n, m)
     return np.concatenate(found)
 
 
 def _join_labelled(parts: Sequence[Contents], source: str) -> Contents:
-    first, labels = parts[0], []
-    prompts = first.sides["text"]
+    first = parts[0]
+    one, two = first.sides
+    prompts = first.sides[two]
     for part in parts:
-        if not _same(prompts.rows, part.sides["text"].rows):
+        if not _same(prompts.rows, part.sides[two].rows):
             raise FileError(
                 f"{first.source} and {part.source}: shards with labels must hold the same class"
                 " prompts; found others"
             )
-        where = f"{part.source}: 'labels'"
-        index = integers(part.labels, where, prompts.rows.shape[0])
-        n = part.sides["image"].rows.shape[0]
-        if len(index) != n:
-            raise FileError(f"{where} must have {n} values, one an image; found {len(index)}")
-        labels.append(index)
-    return Contents(
-        source, _join_side(parts, "image", source), prompts, labels=np.concatenate(labels)
-    )
+    labels = np.concatenate([_of_each(part, part.matches[0]) for part in parts])
+    sides = {one: _join_side(parts, one, source), two: prompts}
+    return Contents(source, sides, [Matches(one, two, labels, many=False, key=_key(parts))])
 
 
 def _same(one: Rows, two: Rows) -> bool:
@@ -162,7 +169,6 @@ def _join_side(parts: Sequence[Contents], key: str, source: str) -> Side:
     sides = [part.sides[key] for part in parts]
     first = sides[0]
     for part, side in zip(parts, sides, strict=True):
-        _agree(parts[0], part, f"name of the {key}s", first.modality or key, side.modality or key)
         _agree(
             parts[0],
             part,
@@ -196,12 +202,12 @@ def _join_side(parts: Sequence[Contents], key: str, source: str) -> Side:
             for name, value in first.provenance.items()
             if all(side.provenance.get(name) == value for side in sides)
         },
-        modality=first.modality,
+        named=all(side.named for side in sides),
     )
 
 
 def _lengths(source: str, key: str, side: Side) -> None:
-    """Names and factors that are too short in one shard would slip to the next."""
+    """Refuse names and factors of a wrong length, which would move to rows of the next shard."""
     n = side.rows.shape[0]
     columns = {"names": side.names, **side.factors}
     for name, values in columns.items():
@@ -212,7 +218,7 @@ def _lengths(source: str, key: str, side: Side) -> None:
 
 
 def _column(parts: Sequence[Any], where: str) -> NDArray[Any]:
-    """One column; integers in one shard and strings in another would all turn to strings."""
+    """One column; integers in one shard and strings in another are refused."""
     arrays = [np.asarray(part) for part in parts]
     if len({array.dtype.kind == "U" for array in arrays}) > 1:
         raise FileError(f"{where} must be integers or strings in every shard; found both")

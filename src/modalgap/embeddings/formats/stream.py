@@ -9,8 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from modalgap.embeddings.pair import CHUNK
-from modalgap.embeddings.rows import Rows
+from modalgap.embeddings.rows import CHUNK, Rows
 
 
 def arrays(value: Rows | NDArray[Any]) -> Iterator[NDArray[Any]]:

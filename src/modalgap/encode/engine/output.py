@@ -14,8 +14,8 @@ import numpy as np
 from modalgap.atomic import check_target, replacing
 from modalgap.data.media import files_of
 from modalgap.data.source import Source
+from modalgap.embeddings import Embeddings, Pair
 from modalgap.embeddings.formats import WRITERS
-from modalgap.embeddings.pair import Embeddings, Pair
 from modalgap.embeddings.pick import pick_images
 from modalgap.embeddings.rows import MemoryRows, SomeRows
 from modalgap.embeddings.store import save

@@ -105,8 +105,8 @@ class SideParts:
     def rows(self) -> Rows | None:
         """All rows, in the files until they are read; None if there are none."""
         paths = [self._parts.path(span) for span in self._spans]
-        sides = [format_.read(path).image for path in paths]
-        found = [side.rows for side in sides if side is not None and side.rows.shape[0]]
+        sides = [format_.read(path).sides["image"] for path in paths]
+        found = [side.rows for side in sides if side.rows.shape[0]]
         return concatenate(found, str(self._parts.folder)) if found else None
 
     def _column(self, key: str) -> NDArray[Any]:

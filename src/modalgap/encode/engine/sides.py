@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from modalgap.data.repeats import first_of
 from modalgap.data.source import Source
-from modalgap.embeddings.pair import Embeddings, Pair
+from modalgap.embeddings import Embeddings, Pair
 from modalgap.embeddings.pick import pick
 from modalgap.embeddings.rows import Rows
 from modalgap.encode.engine.engine import Engine

@@ -1,0 +1,265 @@
+"""Embeddings: the vectors of one modality, validated.
+
+Each row is checked when it is first read (finite, not zero) and is returned as a float32 row of
+unit norm. Code that receives ``Embeddings`` does not check values again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+import xxhash
+from numpy.typing import ArrayLike, DTypeLike, NDArray
+from torch import Tensor
+
+from modalgap.arguments import checked
+from modalgap.embeddings.matching import array
+from modalgap.embeddings.rows import CHUNK, Rows, as_rows
+from modalgap.errors import InputError, NotApplicable, quoted
+from modalgap.linalg import keep_freed_memory, to_unit
+
+UNIT_TOLERANCE = 2e-3  # float16 rows of unit norm come back within about 1e-3
+
+
+@checked
+@dataclass(frozen=True, eq=False, init=False)
+class Embeddings:
+    """Vectors of one modality, with names, factors and provenance.
+
+    Args:
+        vectors: (n, d) array, tensor, memory map or ``Rows``; float16, bfloat16, float32 or
+            float64. Rows of any norm are accepted.
+        modality: "image", "text", or another name; it becomes the suffix of per-modality measures.
+        names: one name per row (file names, captions), or None. Shown to people.
+        factors: attributes of the rows: name to (n,) integers or strings, for instance
+            ``{"object": [...], "color": [...]}``. MOAD needs them.
+        provenance: where the vectors come from (model, weights, data set, prompt, logit_scale ...).
+        source: what error messages call these vectors.
+
+    Raises:
+        InputError: a wrong shape or dtype, a row that is zero or not finite, a wrong length.
+    """
+
+    rows: Rows
+    modality: str
+    names: tuple[str, ...] | None
+    factors: Mapping[str, NDArray[Any]]
+    provenance: Mapping[str, str]
+    source: str
+    _cache: dict[str, Any]
+
+    def __init__(
+        self,
+        vectors: ArrayLike | Tensor | Rows,
+        modality: str = "image",
+        names: Sequence[object] | None = None,
+        factors: Mapping[str, ArrayLike] | None = None,
+        provenance: Mapping[str, object] | None = None,
+        source: str = "",
+    ) -> None:
+        if not isinstance(modality, str) or not modality:
+            raise InputError(f"modality: must be a name such as 'image'; got {quoted(modality)}")
+        _unicode([modality], "modality")
+        source = source or modality
+        rows = as_rows(vectors, source)
+        n = rows.shape[0]
+        if names is not None:
+            names = tuple(map(str, names))
+            if len(names) != n:
+                raise InputError(f"{source}: names must be {n}, one per row; got {len(names)}")
+            _unicode(names, f"{source}: names")
+        columns = {
+            str(name): _column(values, f"{source}: factor {quoted(name)}", n)
+            for name, values in (factors or {}).items()
+        }
+        _unicode(columns, f"{source}: factors")
+        origin = {str(key): str(value) for key, value in (provenance or {}).items()}
+        _unicode([*origin, *origin.values()], f"{source}: provenance")
+        vars(self).update(  # the fields of a frozen dataclass
+            rows=rows,
+            modality=modality,
+            names=names,
+            factors=columns,
+            provenance=origin,
+            source=source,
+            _cache={},
+        )
+        if rows.in_memory:
+            self._scan()
+
+    def __repr__(self) -> str:
+        return f"Embeddings({self.modality}, n={self.n}, dim={self.dim})"
+
+    def __len__(self) -> int:
+        return self.n
+
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
+        """Unit rows (n, d), float32: ``np.asarray(pair.image)``; always a copy."""
+        if copy is False:
+            raise ValueError("unit rows are always a copy: copy=False is not supported")
+        rows = self.unit().numpy()
+        return rows if dtype is None else rows.astype(dtype)
+
+    @property
+    def n(self) -> int:
+        """Number of rows."""
+        return self.rows.shape[0]
+
+    @property
+    def dim(self) -> int:
+        """Number of columns."""
+        return self.rows.shape[1]
+
+    def unit(self, start: int = 0, stop: int | None = None) -> Tensor:
+        """Unit rows [start, stop), float32 (stop - start, d)."""
+        stop = self.n if stop is None else stop
+        if not 0 <= start < stop <= self.n:
+            raise InputError(
+                f"{self.source}: rows must lie in 0 … {self.n}; got {quoted(start)} to"
+                f" {quoted(stop)}"
+            )
+        return self._validated(self.rows.read(start, stop), torch.arange(start, stop))[0]
+
+    def take(self, index: Tensor | Sequence[int]) -> Tensor:
+        """Unit rows at ``index`` (k,), float32 (k, d)."""
+        index = torch.as_tensor(index, dtype=torch.int64)
+        if len(index) == 0:
+            return torch.empty(0, self.dim)
+        low, high = int(index.min()), int(index.max()) + 1
+        if high - low <= 4 * len(index):  # dense enough to read in one go
+            return self._validated(self.rows.read(low, high)[index - low], index)[0]
+        return self._validated(self.rows.take(index), index)[0]
+
+    def chunks(self, size: int = CHUNK) -> Iterator[tuple[int, Tensor]]:
+        """Yield (start, unit rows) over all rows in order.
+
+        The first complete pass also computes ``fingerprint`` and ``norm_range``.
+        """
+        keep_freed_memory()
+        scan = None if "fingerprint" in self._cache else _Scan(self)
+        for start, raw in self._stored(size, scan):
+            unit, norms = self._validated(raw, torch.arange(start, start + len(raw)))
+            if scan is not None:
+                scan.add(norms)
+            yield start, unit
+        if scan is not None:
+            scan.finish()
+
+    def _stored(self, size: int, scan: _Scan | None) -> Iterator[tuple[int, Tensor]]:
+        """Yield (start, rows as stored). A thread reads a file one chunk ahead of its use."""
+
+        def read(start: int) -> Tensor:
+            raw = self.rows.read(start, min(self.n, start + size))
+            if scan is not None:
+                scan.hash(raw)
+            return raw
+
+        starts = range(0, self.n, size)
+        if self.rows.in_memory or len(starts) < 2:
+            for start in starts:
+                yield start, read(start)
+            return
+        with ThreadPoolExecutor(1) as reader:
+            ahead = reader.submit(read, 0)
+            for start in starts:
+                raw = ahead.result()
+                if start + size < self.n:
+                    ahead = reader.submit(read, start + size)
+                yield start, raw
+
+    @property
+    def fingerprint(self) -> str:
+        """A hash of shape, dtype, every byte and the factors, the same in every file format."""
+        self._scan()
+        return str(self._cache["fingerprint"])
+
+    @property
+    def norm_range(self) -> tuple[float, float]:
+        """Smallest and largest norm of the rows before they were normalised."""
+        self._scan()
+        low, high = self._cache["norm_range"]
+        return (low, high)
+
+    @property
+    def were_unit(self) -> bool:
+        """Whether every row had unit norm, within 0.002, before it was normalised."""
+        low, high = self.norm_range
+        return abs(low - 1) <= UNIT_TOLERANCE and abs(high - 1) <= UNIT_TOLERANCE
+
+    def factor(self, name: str) -> tuple[Tensor, int]:
+        """Codes (n,) in 0 … k-1 of a factor, and k."""
+        if name not in self.factors:
+            there = ", ".join(sorted(self.factors)) or "none"
+            raise NotApplicable(
+                f"the {self.modality} side needs the factor {quoted(name)}; it has {there}"
+            )
+        values, codes = np.unique(self.factors[name], return_inverse=True)
+        return torch.from_numpy(codes.reshape(-1).astype(np.int64)), len(values)
+
+    def _scan(self) -> None:
+        if "fingerprint" not in self._cache:
+            for _ in self.chunks():
+                continue
+
+    def _validated(self, raw: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
+        """Unit rows and norms of the stored rows ``raw``, which have the numbers ``index``."""
+        unit, norms = to_unit(raw)
+        if not (norms.min() > 0 and norms.max() < torch.inf):
+            row = int(torch.nonzero(~((norms > 0) & norms.isfinite()))[0])
+            found = "only zeros" if norms[row] == 0 else "nan or infinity"
+            raise InputError(
+                f"{self.source}: every row must be finite and not zero;"
+                f" row {int(index[row])} holds {found}"
+            )
+        return unit, norms
+
+
+class _Scan:
+    """The hash of the bytes and the range of the norms, computed in the first complete pass."""
+
+    def __init__(self, side: Embeddings) -> None:
+        self.side = side
+        self.digest = xxhash.xxh3_128()
+        self.digest.update(f"{side.rows.shape}|{side.rows.dtype}|".encode())
+        self.low, self.high = np.inf, 0.0
+
+    def hash(self, raw: Tensor) -> None:
+        bits = {2: torch.int16, 4: torch.int32, 8: torch.int64}[raw.element_size()]
+        self.digest.update(raw.contiguous().view(bits).numpy().data)
+
+    def add(self, norms: Tensor) -> None:
+        self.low = min(self.low, float(norms.min()))
+        self.high = max(self.high, float(norms.max()))
+
+    def finish(self) -> None:
+        for name, values in sorted(self.side.factors.items()):
+            self.digest.update(f"|{name}|".encode())
+            self.digest.update("\0".join(map(str, values)).encode())
+        self.side._cache["norm_range"] = (self.low, self.high)
+        self.side._cache["fingerprint"] = self.digest.hexdigest()
+
+
+def _unicode(values: Iterable[str], what: str) -> None:
+    """Refuse text that cannot be encoded as UTF-8."""
+    try:
+        "".join(values).encode()
+    except ValueError as error:  # a lone surrogate, or a code point beyond the last
+        raise InputError(f"{what}: must be valid Unicode text; got other code points") from error
+
+
+def _column(values: object, what: str, n: int) -> NDArray[Any]:
+    """A factor: (n,) integers or strings."""
+    column = array(values, what)
+    if column.dtype.kind not in "iuUb":
+        raise InputError(f"{what}: must hold integers or strings; got {column.dtype}")
+    if column.shape != (n,):
+        raise InputError(f"{what}: must have shape ({n},), one per row; got {column.shape}")
+    if column.dtype.kind != "U":
+        return column.astype(np.int64)
+    _unicode(map(str, column.flat), what)
+    return column.astype(str)
