@@ -1,4 +1,9 @@
-"""File formats, one a file: each reads a path into ``Contents``; those that can, write."""
+"""File formats, one per file: each reads a path into ``Contents``; three of them also write.
+
+``keys`` has the keys and metadata that ``.npz``, ``.safetensors`` and ``.parquet`` share, ``flat``
+the arrays of the first two. ``layout`` finds the keys of the present version in a file, ``earlier``
+those of earlier versions and of other programs. ``find`` finds the files, ``shards`` joins them.
+"""
 
 from __future__ import annotations
 

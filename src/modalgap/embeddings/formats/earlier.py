@@ -7,6 +7,7 @@ modalities are. Nothing is written in this layout.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 
 from modalgap.embeddings.formats import layout
 from modalgap.embeddings.formats.layout import MATRIX, STRINGS, Columns, Layout, MatchKeys, SideKeys
@@ -107,13 +108,12 @@ def _modalities(
 
 def _with_current(found: SideKeys, modality: str, names: Collection[str], source: str) -> SideKeys:
     """The same with the keys of the present version."""
-    name = layout.name_key(names, modality)
-    if found.names and name:
-        raise _twice(source, [found.names, name])
-    factors = layout.factor_keys(names, modality)
-    for factor in sorted(set(factors) & set(found.factors)):
-        raise _twice(source, [found.factors[factor], factors[factor]])
-    return SideKeys(found.vectors, found.names or name, {**found.factors, **factors})
+    new = layout.side_keys(names, modality, found.vectors, found.provenance)
+    if found.names and new.names:
+        raise _twice(source, [found.names, new.names])
+    for factor in sorted(set(new.factors) & set(found.factors)):
+        raise _twice(source, [found.factors[factor], new.factors[factor]])
+    return replace(new, names=found.names or new.names, factors={**found.factors, **new.factors})
 
 
 def _twice(source: str, keys: Sequence[str]) -> FileError:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from modalgap.embeddings.embeddings import Embeddings
 from modalgap.embeddings.formats import keys
 from modalgap.embeddings.formats.contents import Contents
-from modalgap.embeddings.formats.layout import STRINGS
+from modalgap.embeddings.formats.layout import STRINGS, Named, factor_key, match_key, names_key
 from modalgap.embeddings.pair import Pair
 from modalgap.embeddings.rows import Rows
 from modalgap.errors import FileError, quoted
@@ -24,25 +24,8 @@ from modalgap.errors import FileError, quoted
 PARTS = ("bytes", "offsets")
 
 
-class Tensors(Protocol):
+class Tensors(Named, Protocol):
     """A file of named arrays."""
-
-    @property
-    def metadata(self) -> Mapping[str, str]:
-        """Strings that describe the whole file."""
-        ...
-
-    def names(self) -> Collection[str]:
-        """Every key."""
-        ...
-
-    def kind(self, key: str) -> str:
-        """MATRIX (two dimensions of numbers), STRINGS or OTHER."""
-        ...
-
-    def rows(self, key: str) -> Rows:
-        """A matrix of floats, in the file or in memory."""
-        ...
 
     def array(self, key: str) -> NDArray[Any]:
         """Any array of numbers or strings, in memory."""
@@ -107,12 +90,12 @@ def encode(data: Pair | Embeddings) -> dict[str, Rows | NDArray[Any]]:
     found: dict[str, Rows | NDArray[Any]] = {
         modality: side.rows for modality, side in sides.items()
     }
-    found |= {keys.match_key(*two): values for two, values in keys.matches_of(data).items()}
+    found |= {match_key(*two): values for two, values in keys.matches_of(data).items()}
     for modality, side in sides.items():
         if side.names is not None:
-            found |= _encode_strings(keys.names_key(modality), side.names)
+            found |= _encode_strings(names_key(modality), side.names)
         for name, values in side.factors.items():
-            key = keys.factor_key(modality, name)
+            key = factor_key(modality, name)
             found |= (
                 _encode_strings(key, values.tolist()) if values.dtype.kind == "U" else {key: values}
             )

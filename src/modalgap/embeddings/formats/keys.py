@@ -94,13 +94,13 @@ def sides_of(data: Pair | Embeddings) -> dict[str, Embeddings]:
     """Embeddings by modality, in order.
 
     Raises:
-        InputError: the name of a modality cannot be a key.
+        InputError: the name of a modality or of a factor cannot be part of a key.
     """
     sides = data.sides if isinstance(data, Pair) else (data,)
     for side in sides:
-        problem = _problem(side.modality)
-        if problem:
-            raise InputError(f"a modality that is to be saved {problem}")
+        modality_name(side.modality)
+        for name in side.factors:
+            factor_name(name)
     return {side.modality: side for side in sides}
 
 
@@ -115,19 +115,12 @@ def matches_of(data: Pair | Embeddings) -> dict[tuple[str, str], NDArray[np.int6
     return {} if own is None else {(first, second): own}
 
 
-def match_key(own: str, other: str) -> str:
-    """The key of the matches of two modalities."""
-    return f"{MATCHES}.{own}.{other}"
-
-
-def names_key(modality: str) -> str:
-    """The key of the names of a modality."""
-    return f"{NAMES}.{modality}"
-
-
-def factor_key(modality: str, name: str) -> str:
-    """The key of a factor of a modality."""
-    return f"{FACTORS}.{modality}.{factor_name(name)}"
+def modality_name(name: str) -> str:
+    """The name of a modality, if it can be a key."""
+    problem = _problem(name)
+    if problem:
+        raise InputError(f"a modality that is to be saved {problem}")
+    return name
 
 
 def factor_name(name: str) -> str:

@@ -20,8 +20,8 @@ NAMES, FACTORS, MATCHES = "names", "factors", "matches"
 MATRIX, STRINGS, OTHER = "matrix", "strings", "other"
 
 
-class Columns(Protocol):
-    """What decoding needs of a file with keys."""
+class Named(Protocol):
+    """A file with keys."""
 
     @property
     def metadata(self) -> Mapping[str, str]:
@@ -39,6 +39,10 @@ class Columns(Protocol):
     def rows(self, key: str) -> Rows:
         """A matrix of floats, in the file or in memory."""
         ...
+
+
+class Columns(Named, Protocol):
+    """A file with keys, as decoding needs it."""
 
     def strings(self, key: str, n: int, /) -> Sequence[str] | None:
         """One string for each of n rows; None if the column is empty."""
@@ -95,6 +99,21 @@ class Layout:
     matches: Sequence[MatchKeys] = ()
 
 
+def names_key(modality: str) -> str:
+    """The key of the names of a modality."""
+    return f"{NAMES}.{modality}"
+
+
+def factor_key(modality: str, name: str) -> str:
+    """The key of a factor of a modality."""
+    return f"{FACTORS}.{modality}.{name}"
+
+
+def match_key(own: str, other: str) -> str:
+    """The key of the matches of two modalities."""
+    return f"{MATCHES}.{own}.{other}"
+
+
 def current(
     names: Collection[str], modalities: Sequence[str], metadata: Mapping[str, str], source: str
 ) -> Layout:
@@ -120,27 +139,19 @@ def current(
         if kind in (NAMES, FACTORS) and rest:
             _check_known([rest.partition(".")[0]], key, modalities, source)
     sides = {
-        modality: SideKeys(
-            modality,
-            name_key(names, modality),
-            factor_keys(names, modality),
-            prefixed(metadata, f"{modality}."),
-        )
+        modality: side_keys(names, modality, modality, prefixed(metadata, f"{modality}."))
         for modality in modalities
     }
     return Layout(sides, match_keys(names, modalities, source))
 
 
-def name_key(names: Collection[str], modality: str) -> str | None:
-    """The key of the names of a modality, if the file has them."""
-    key = f"{NAMES}.{modality}"
-    return key if key in names else None
-
-
-def factor_keys(names: Iterable[str], modality: str) -> dict[str, str]:
-    """The factors of a modality, and their keys."""
-    prefix = f"{FACTORS}.{modality}."
-    return {key.removeprefix(prefix): key for key in sorted(names) if key.startswith(prefix)}
+def side_keys(
+    names: Collection[str], modality: str, vectors: str, provenance: Mapping[str, str]
+) -> SideKeys:
+    """The keys of one modality that the file has."""
+    key, prefix = names_key(modality), factor_key(modality, "")
+    factors = {each.removeprefix(prefix): each for each in sorted(names) if each.startswith(prefix)}
+    return SideKeys(vectors, key if key in names else None, factors, provenance)
 
 
 def match_keys(names: Iterable[str], modalities: Collection[str], source: str) -> list[MatchKeys]:

@@ -20,7 +20,14 @@ from modalgap.embeddings.embeddings import Embeddings
 from modalgap.embeddings.formats import keys
 from modalgap.embeddings.formats.contents import Contents
 from modalgap.embeddings.formats.files import check_memory, parsing, regular_file
-from modalgap.embeddings.formats.layout import MATRIX, OTHER, STRINGS
+from modalgap.embeddings.formats.layout import (
+    MATRIX,
+    OTHER,
+    STRINGS,
+    factor_key,
+    match_key,
+    names_key,
+)
 from modalgap.embeddings.pair import Pair
 from modalgap.embeddings.rows import CHUNK, MemoryRows
 from modalgap.errors import FileError, InputError, quoted
@@ -210,14 +217,14 @@ def _columns(data: Pair | Embeddings) -> dict[str, NDArray[Any]]:
     found: dict[str, NDArray[Any]] = {}
     for (own, other), values in keys.matches_of(data).items():
         if values.ndim == 1:
-            found[keys.match_key(own, other)] = values
+            found[match_key(own, other)] = values
         else:  # along the second modality, where an item seldom has many matches
-            found[keys.match_key(other, own)] = _lists_of_first(values, sides[other].n)
+            found[match_key(other, own)] = _lists_of_first(values, sides[other].n)
     for modality, side in sides.items():
         if side.names is not None:
-            found[keys.names_key(modality)] = np.array(side.names, dtype=object)
+            found[names_key(modality)] = np.array(side.names, dtype=object)
         for name, values in side.factors.items():
-            found[keys.factor_key(modality, name)] = values
+            found[factor_key(modality, name)] = values
     return found
 
 
