@@ -15,7 +15,7 @@ import xxhash
 from modalgap import checks
 from modalgap.arguments import checked
 from modalgap.embeddings import Embeddings, Pair
-from modalgap.embeddings.formats.keys import factor_name
+from modalgap.embeddings.formats.keys import factor_name, modality_name
 from modalgap.embeddings.store import load_any
 from modalgap.encode import Encoder, load_model
 from modalgap.encode.device import check_precision, device_of
@@ -57,8 +57,6 @@ def run(
     places = check_running(
         device=device, precision=precision, jobs=jobs, batch_size=batch_size, seed=seed
     )
-    if target is not None:
-        _can_be_kept(rows, options)
     encoder = _encoder(method, model, rows, seed)
     known = _bank(method, bank, rows)
     context = InversionContext(
@@ -72,6 +70,8 @@ def run(
         modality=rows.modality,
         into=_into(rows, encoder, known),
     )
+    if target is not None:
+        _can_be_kept(rows, context.into, options)
     if encoder is not None:
         encoder.to(context.device)
     spec = model if isinstance(model, str) else None
@@ -177,10 +177,11 @@ def _bank(method: Prepares, bank: Any, rows: Embeddings) -> Pair | Embeddings | 
     return found
 
 
-def _can_be_kept(rows: Embeddings, options: Mapping[str, Any]) -> None:
+def _can_be_kept(rows: Embeddings, into: str, options: Mapping[str, Any]) -> None:
     """Refuse, before any work is done, what no file or plan can hold."""
     for name in rows.factors:
         factor_name(name)
+    modality_name(into)
     if callable(options.get("loss")):
         raise OptionError(
             "loss: a run with a function cannot be resumed; leave out output, and save the"
