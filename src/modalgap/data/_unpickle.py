@@ -71,7 +71,7 @@ class Writer:
 
     def __init__(self, size: int) -> None:
         self.left = 16 * MIB + 8 * size
-        self.buffers: list[bytes] = []
+        self.buffers: list[bytes | bytearray] = []
 
     def tree(self, value: Any, level: int = 0) -> Any:
         kind = type(value)
@@ -126,7 +126,7 @@ class Writer:
         self.buffer("npy", b"\x93NUMPY\x01\x00" + len(head).to_bytes(2, "little") + head)
         return self.buffer("npy", data)
 
-    def buffer(self, tag: str, data: bytes) -> dict[str, int]:
+    def buffer(self, tag: str, data: bytes | bytearray) -> dict[str, int]:
         self.spend(len(data))
         self.buffers.append(data)
         return {tag: len(data)}
@@ -137,7 +137,7 @@ class Writer:
             raise Refused("must stand for at most 16 MiB and 8 times its size; stands for more")
 
 
-def contents(value: Any) -> bytes:
+def contents(value: Any) -> bytes | bytearray:
     """Bytes: of Python 3, of Python 2, or as Python 3 writes them before protocol 3."""
     match value:
         case bytes() | bytearray():
@@ -164,7 +164,7 @@ def element(dtype: Any) -> tuple[str, str]:
     return code, sign
 
 
-def answer(stream: Any, size: int, encoding: str) -> list[bytes]:
+def answer(stream: Any, size: int, encoding: str) -> list[bytes | bytearray]:
     """The output."""
     try:
         writer = Writer(size)
