@@ -17,10 +17,13 @@ author = "The modalgap maintainers"
 copyright = "2026, the modalgap maintainers"
 version = release = modalgap.__version__
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.mathjax", "sphinx.ext.napoleon"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinxcontrib.katex"]
 myst_enable_extensions = ["dollarmath", "deflist"]
 myst_heading_anchors = 3
 exclude_patterns = ["_build", "_generated/*.inc.md"]
+# KaTeX is in its package and writes MathML, which browsers show without its fonts and style sheet
+katex_options = "output: 'mathml'"
+katex_css_path = "katex-math.css"
 html_theme = "furo"
 html_title = "modalgap"
 html_static_path: list[str] = []

@@ -1,24 +1,33 @@
-"""Plain data out of pickles: as pickle has them, and nothing but plain data."""
+"""Pickles of plain data load as pickle loads them; anything else is one FileError.
+
+``load_plain`` starts a process for each pickle. ``load_here`` does the same in this process, for
+tests that read many.
+"""
 
 from __future__ import annotations
 
 import builtins
 import contextlib
 import functools
+import io
 import math
 import os
 import pickle
+import resource
 import struct
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from modalgap.data import plain_pickle
-from modalgap.data.plain_pickle import load_plain
+from modalgap.data import _unpickle, plain_pickle
+from modalgap.data.plain_pickle import build, load_plain
 from modalgap.errors import FileError
 
 PROTOCOLS = range(6)
@@ -80,6 +89,11 @@ SCALARS = [
 ]
 
 
+def load_here(data: bytes) -> Any:
+    """As ``load_plain``, without its process and its limits."""
+    return build(io.BytesIO(b"".join(_unpickle.answer(io.BytesIO(data), len(data), "latin1"))))
+
+
 def same(a: Any, b: Any) -> None:
     assert type(a) is type(b)
     if isinstance(a, np.ndarray):
@@ -93,24 +107,32 @@ def same(a: Any, b: Any) -> None:
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 @pytest.mark.parametrize("value", PLAIN, ids=lambda value: type(value).__name__)
 def test_plain_values_come_back(value: Any, protocol: int) -> None:
-    same(load_plain(pickle.dumps(value, protocol)), value)
+    same(load_here(pickle.dumps(value, protocol)), value)
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 @pytest.mark.parametrize("value", [*ARRAYS, *SCALARS], ids=lambda value: str(value.dtype))
 def test_arrays_and_numbers_come_back(value: Any, protocol: int) -> None:
-    same(load_plain(pickle.dumps(value, protocol)), value)
+    same(load_here(pickle.dumps(value, protocol)), value)
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_what_is_shared_comes_back_in_every_place(protocol: int) -> None:
     array, row = np.arange(5), ["a"]
-    found = load_plain(
+    found = load_here(
         pickle.dumps({"a": array, "b": array, "c": [row, row], "d": [array]}, protocol)
     )
     for each in (found["a"], found["b"], *found["d"]):
         same(each, array)
     assert found["c"] == [["a"], ["a"]]
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_a_process_loads_the_same(protocol: int) -> None:
+    same(load_plain(pickle.dumps(PLAIN[-6:-1], protocol)), PLAIN[-6:-1])
+    found = load_plain(pickle.dumps([*ARRAYS, *SCALARS], protocol))
+    for each, value in zip(found, [*ARRAYS, *SCALARS], strict=True):
+        same(each, value)
 
 
 _plain = st.recursive(
@@ -131,9 +153,10 @@ _plain = st.recursive(
 
 @given(_plain, st.sampled_from(PROTOCOLS))
 def test_any_plain_value_comes_back(value: Any, protocol: int) -> None:
-    same(load_plain(pickle.dumps(value, protocol)), value)
+    same(load_here(pickle.dumps(value, protocol)), value)
 
 
+@settings(max_examples=40)  # a process for each: damage can ask for all memory
 @given(_plain, st.sampled_from(PROTOCOLS), st.data())
 def test_damage_is_refused_or_gives_plain_data(value: Any, protocol: int, data: Any) -> None:
     whole = bytearray(pickle.dumps(value, protocol))
@@ -149,7 +172,7 @@ def test_every_cut_is_refused(value: Any, protocol: int) -> None:
     whole = pickle.dumps(value, protocol)
     for length in range(len(whole)):
         with pytest.raises(FileError):
-            load_plain(whole[:length])
+            load_here(whole[:length])
 
 
 # Python 2 ------------------------------------------------------------------------------------
@@ -175,7 +198,7 @@ def test_strings_of_python_2_are_text_or_bytes() -> None:
 def test_strings_of_protocol_0() -> None:
     assert load_plain(b"S'a\\x00\\xff\\n\\''\n.") == "a\x00\xff\n'"
     assert load_plain(b'S"it\'s"\n.') == "it's"
-    with pytest.raises(FileError, match="quotes"):
+    with pytest.raises(FileError, match="STRING"):
         load_plain(b"Sabc\n.")
 
 
@@ -228,53 +251,73 @@ def test_refuses_what_is_not_plain(
     value: Any, named: str, protocol: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    for wrapped in (value, [1, {"a": value}], (value,)):
+    for load, each in ((load_plain, value), (load_here, [1, {"a": value}]), (load_here, (value,))):
         with pytest.raises(FileError, match=named) as caught:
-            load_plain(pickle.dumps(wrapped, protocol))
+            load(pickle.dumps(each, protocol))
         assert "\n" not in str(caught.value)
         assert len(str(caught.value)) < 300
     assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(
-    ("program", "said"),
+    ("program", "message"),
     [
-        (b"", "cut short"),
-        (b"\xff.", "not a pickle"),
-        (b".", "one value"),
-        (b"NN.", "one value"),
-        (b"(N.", "one value"),
-        (b"0.", "not there"),
-        (b"h\x05.", "not there"),
-        (b"t.", "mark"),
-        (b"Na.", "list|not there"),
-        (b"N(NNu.", "dict"),
-        (b"}(Nu.", "dict"),
-        (b"}]Ns.", "key"),
-        (b"})\x85\x85Ns.", "key"),
-        (b"N(Ne.", "list"),
+        (b"", "Ran out of input"),
+        (b"\xff.", "invalid load key"),
+        (b"\x80\xff.", "protocol"),
+        (b".", "stack underflow"),
+        (b"0.", "underflow"),
+        (b"h\x05.", "Memo"),
+        (b"t.", "MARK"),
+        (b"Na.", "underflow"),
+        (b"NNa.", "append"),
+        (b"}(Nu.", "odd number"),
+        (b"}]Ns.", "unhashable"),
+        (b"}(lNs.", "unhashable"),
         (b"cos\nsystem\n(S'x'\ntR.", "os.system"),
-        (b"(S'x'\nios\nsystem\n.", "INST os system"),
+        (b"(S'x'\nios\nsystem\n.", "os.system"),
+        (b"(cbuiltins\neval\nS'x'\no.", "builtins.eval"),
         (b"\x80\x04\x8c\x05numpy\x8c\x10ndarray.__init__\x93.", "ndarray.__init__"),
         (b"\x80\x04\x8c\x0bnumpy.ma.os\x8c\x06system\x93.", "system"),
+        (b"cmodalgap.data._unpickle\nCall\n.", "Call"),
+        (b"c__main__\nsys\n.", "__main__"),
         (b"\x80\x02cnumpy\nndarray\n)\x81.", "NEWOBJ"),
-        (b"\x80\x02NQ.", "BINPERSID"),
-        (b"\x80\x02\x82\x01.", "EXT1"),
-        (b"\x80\x05\x97.", "NEXT_BUFFER"),
-        (b"N)R.", "calls"),
+        (b"\x80\x04cnumpy\nndarray\n)}\x92.", "NEWOBJ_EX"),
+        (b"\x80\x02NQ.", "persistent id"),
+        (b"Pname\n.", "persistent id"),
+        (b"\x80\x02\x82\x01.", "extension code"),
+        (b"\x80\x02\x83\x01\x00.", "extension code"),
+        (b"\x80\x02\x84\x01\x00\x00\x00.", "extension code"),
+        (b"\x80\x05\x97.", "buffer"),
+        (b"\x80\x05N\x98.", "bytes-like"),
+        (b"N)R.", "not callable"),
         (b"cnumpy\nndarray\n)R.", "ndarray"),
-        (b"cnumpy\ndtype\n(S'f8'\nI0\nI1\ntRNb.", "no tuple"),
-        (b"]N\x85b.", "list"),
-        (b"]}b.", "list"),
-        (b"c_codecs\nencode\n(Vx\nVrot13\ntR.", "rot13"),
-        (b"c__builtin__\nbytes\n(I9999999999\ntR.", "not what it should be"),
-        (b"cnumpy\ndtype\n(S'V999999999999'\nI0\nI1\ntR.", "V9999"),
+        (b"cnumpy\ndtype\n(S'f8'\nI0\nI1\ntRNb.", "numpy.dtype"),
+        (b"]N\x85b.", "__dict__|setstate|state"),
+        (b"]}b.", "__dict__|setstate|state|list"),
+        # a state that would overwrite an attribute or a method of what find_class returns
+        (b"cbuiltins\nset\n}S'name'\nS'numpy.ndarray'\nsb.", "builtins.set"),
+        (b"cbuiltins\nset\n((ltR}S'args'\nNsb.", "builtins.set"),
+        (b"cbuiltins\nset\n((ltRN\x85R.", "builtins.set"),
+        (b"c_codecs\nencode\n(Vx\nVrot13\ntR.", "_codecs.encode"),
+        (b"c__builtin__\nbytes\n(I9999999999\ntR.", "builtins.bytes"),
+        (b"cnumpy\ndtype\n(S'V999999999999'\nI0\nI1\ntR.", "numpy.dtype"),
+        (b"cnumpy\ndtype\n)Rq\x00(h\x00h\x00h\x00h\x00h\x00tb.", "numpy.dtype"),
+        (b"I" + b"9" * 10_000 + b"\n.", "int"),
+        (b"\x80\x02\x8b\x00\x00\x10\x00" + b"\x7f" * 2**20 + b".", "limit"),
     ],
+    ids=lambda value: repr(value)[:40],
 )
-def test_refuses_programs_that_are_wrong(program: bytes, said: str) -> None:
-    with pytest.raises(FileError, match=said) as caught:
+def test_refuses_streams_that_are_wrong(program: bytes, message: str) -> None:
+    with pytest.raises(FileError, match=message) as caught:
         load_plain(program)
     assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 300
+
+
+def test_a_state_does_not_overwrite_attributes() -> None:
+    # the form of BUILD that would call setattr(set, "name", "os.system")
+    assert load_plain(b"cbuiltins\nset\nN}S'name'\nS'os.system'\ns\x86b((ltR.") == set()
 
 
 def _array_program(shape: bytes, data: bytes, code: bytes = b"f8") -> bytes:
@@ -298,28 +341,92 @@ def test_the_size_of_an_array_is_checked() -> None:
         load_plain(_array_program(b"K\x00" * 65, b""))
 
 
-def test_bombs_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(FileError, match="levels"):  # a million lists in one another
-        load_plain(b"]" * 1_000_000 + b"a" * 999_999 + b".")
-    with pytest.raises(FileError, match="levels"):
-        load_plain(b"N" + b"\x85" * 1_000_000 + b".")
-    with pytest.raises(FileError, match="levels"):  # a list in itself
-        load_plain(b"]q\x00h\x00a.")
-    doubled = (
-        b"(lp0\n" + b"".join(b"(lp%d\ng%d\nag%d\na" % (i + 1, i, i) for i in range(60)) + b"t."
+def _hostile() -> dict[str, tuple[bytes, str]]:
+    """Small streams that ask for much memory, time or stack, and what the message must name."""
+    doubled = b"".join(b"]q%c(h%ch%ce" % (i + 1, i, i) for i in range(60))
+    # integers of one hash: each key is compared with all before it
+    keys = [b"\x8a\x0c" + ((2**61 - 1) * i).to_bytes(12, "little") for i in range(100_000)]
+    far = struct.pack("<Q", 1 << 40)
+    data = b"B" + struct.pack("<I", 2**20) + b"x" * 2**20
+    return {
+        "a million lists in one another": (b"]" * 10**6 + b"a" * (10**6 - 1) + b".", "levels"),
+        "a million tuples in one another": (b"N" + b"\x85" * 10**6 + b".", "levels"),
+        "as a key, which crashes hash()": (
+            b"}N" + b"\x85" * 10**6 + b"Ns.",
+            "memory|levels|status",
+        ),
+        "a list in itself": (b"]q\x00h\x00a.", "levels"),
+        "a dict in itself": (b"}q\x00Nh\x00s.", "levels"),
+        "an array in itself": (
+            b"cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\nI0\nC\x01bt"
+            b"Rq\x00(K\x01K\x01\x85cnumpy\ndtype\n(VO8\nI0\nI1\ntRK\x00]h\x00atb.",
+            "levels",
+        ),
+        "2^60 lists in a kilobyte": (b"]q\x00(" + doubled + b"t.", "at most"),
+        "a megabyte, a million times": (data + b"q\x00(" + b"h\x00" * 10**6 + b"t.", "at most"),
+        "4 million lists": (b"]" * 2**22 + b".", "memory"),
+        "a place in the memo": (b"Nr\xff\xff\xff\xff.", "memory"),
+        "a place in the memo as text": (b"Np4294967295\n.", "memory"),
+        "a frame": (b"\x80\x04\x95" + far + b"N.", "memory"),
+        "bytes": (b"\x80\x04\x8e" + far + b"abc.", "memory"),
+        "a bytearray": (b"\x80\x05\x96" + far + b"abc.", "memory"),
+        "a string": (b"\x80\x04\x8d" + far + b"abc.", "memory"),
+        "bytes of 4 GiB": (b"B\xff\xff\xff\xffabc.", "memory"),
+        "keys of one hash": (b"}(" + b"N".join(keys) + b"Nu.", "time"),
+    }
+
+
+@pytest.mark.parametrize("name", _hostile())
+def test_hostile_streams_are_refused(name: str, capfd: pytest.CaptureFixture[str]) -> None:
+    data, message = _hostile()[name]
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    with pytest.raises(FileError, match=message) as caught:
+        load_plain(data)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 10
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 300
+    assert capfd.readouterr() == ("", "")
+
+
+def test_the_process_has_limits(tmp_path: Path) -> None:
+    program = (
+        f"import os, resource, sys; sys.path.insert(0, {str(plain_pickle.PROGRAM.parent)!r});"
+        "import _unpickle; _unpickle.limit(0); print(*(resource.getrlimit(getattr(resource,"
+        " f'RLIMIT_{name}'))[0] for name in ('AS', 'CPU', 'CORE', 'FSIZE', 'NOFILE')));\n"
+        "try: open('made', 'w')\nexcept OSError: print('refused')"
     )
-    monkeypatch.setattr(plain_pickle, "MOST_VALUES", 100_000)
-    with pytest.raises(FileError, match="at most"):  # 2^60 values in a kilobyte
-        load_plain(b"(" + doubled)
-    # places in the memo that C code would make room for
-    assert load_plain(b"Nr\xff\xff\xff\xff.") is None
-    for size in (b"\xff\xff\xff\x7f", b"\xff\xff\xff\xff"):
-        with pytest.raises(FileError):
-            load_plain(b"B" + size + b"abc.")
-    with pytest.raises(FileError):
-        load_plain(b"\x8e" + b"\xff" * 8 + b"abc.")
-    with pytest.raises(FileError):
-        load_plain(b"I" + b"9" * 10_000 + b"\n.")
-    monkeypatch.setattr(plain_pickle, "MOST_STEPS", 1000)
-    with pytest.raises(FileError, match="instructions"):
-        load_plain(b"N0" * 1000 + b"N.")
+    found = subprocess.run(
+        [sys.executable, "-I", "-c", program],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert found.stdout.split() == [str(256 << 20), "5", "0", "0", "3", "refused"]
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_process_imports_the_standard_library_only() -> None:
+    program = (
+        f"import runpy, sys; sys.argv[1:] = ['2', 'latin1'];"
+        f"runpy.run_path({str(plain_pickle.PROGRAM)!r}, run_name='__main__');"
+        "sys.stderr.write(' '.join({name.partition('.')[0] for name in sys.modules}))"
+    )
+    found = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", program], input=b"N.", capture_output=True, check=True
+    )
+    assert set(found.stderr.decode().split()) <= {*sys.stdlib_module_names, "__main__"}
+
+
+def test_a_process_that_does_not_end_is_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "sleeps.py"
+    program.write_text("import time; time.sleep(60)")
+    monkeypatch.setattr(plain_pickle, "PROGRAM", program)
+    monkeypatch.setattr(plain_pickle, "PATIENCE", 0.5)
+    start = time.monotonic()
+    with pytest.raises(FileError, match=r"within 0.5 seconds"):
+        load_plain(b"N.")
+    assert time.monotonic() - start < 30

@@ -19,7 +19,7 @@ BATCHES = {"test": ("test_batch",), "train": tuple(f"data_batch_{i}" for i in ra
 
 
 class CIFAR10(Dataset):
-    """The batches are pickles, which are read without unpickling."""
+    """The batches are pickles, which a restricted unpickler reads."""
 
     card = DataCard(
         name="cifar10",
