@@ -19,4 +19,4 @@ source = mg.data.read("tiles/tiles.csv", factors="auto")  # every column of few 
 print(source.factors["colour"][:3], source.notes, source.unused)
 pair = mg.encode(source, encoder)
 assert isinstance(pair, mg.Pair)
-print(mg.evaluate.search(pair.image, pair.image, "self_removed", factor="colour"))
+print(mg.search(pair.image, pair.image, "self_removed", factor="colour"))

@@ -6,5 +6,5 @@ found = mg.invert(pair, "oti", model)  # text features of the images
 print(found)
 
 for name, queries in (("as they are", pair.image), ("inverted", found.features)):
-    result = mg.evaluate.search(queries, pair, "self_removed", factor="object")
+    result = mg.search(queries, pair, "self_removed", factor="object")
     print(f"mAP of images among images, {name}: {result['map']}")

@@ -23,15 +23,16 @@ COMMANDS: list[tuple[str | None, str, str]] = [
     (None, ALWAYS, "measure pair.npz"),
     (None, ALWAYS, "report pair.npz -o report.html"),
     (None, ALWAYS, "evaluate pair.npz"),
+    (None, ALWAYS, "search image.npz --query image.npz --protocol self_removed"),
     (None, ALWAYS, "preflight pair.npz --only retrieval"),
     (None, ALWAYS, "compare pair.npz --only center,retrieval"),
     (None, ALWAYS, "convert pair.npz pair.safetensors"),
-    (None, ALWAYS, "close fit pair.npz --method center -o map.safetensors"),
+    (None, ALWAYS, "close fit center pair.npz -o map.safetensors"),
     (None, ALWAYS, "close apply map.safetensors pair.npz -o closed.npz"),
-    (None, ALWAYS, "close run pair.npz --method center -o run.npz"),
+    (None, ALWAYS, "close center pair.npz -o run.npz"),
     (None, ALWAYS, "close export map.safetensors -o map.json"),
     ("export", ALWAYS, "close export map.safetensors --to onnx --role image -o map.onnx"),
-    ("transport", ALWAYS, "close run pair.npz --method transport -o moved.npz"),
+    ("transport", ALWAYS, "close transport pair.npz -o moved.npz"),
     (None, ALWAYS, "invert gap_shift image.npz --bank pair.npz -o shifted.safetensors"),
     (None, ALWAYS, "invert ridge_map image.npz --bank pair.npz -o mapped.safetensors"),
     (None, ALWAYS, "invert caption_mixture image.npz --bank pair.npz -o mixed.safetensors"),
@@ -44,7 +45,7 @@ COMMANDS: list[tuple[str | None, str, str]] = [
     ("models", NEVER, "encode texts.txt -m hf:openai/clip-vit-base-patch32 -o o.npz"),
     ("models", NEVER, "invert oti image.npz -m open_clip:RN50/openai -o oti.safetensors"),
     ("models", NEVER, "invert ovi text.npz -m open_clip:RN50/openai -o ovi.safetensors"),
-    ("models", NEVER, "invert curve oti --query image.npz --gallery image.npz"
+    ("models", NEVER, "invert curve oti image.npz --query image.npz"
                       " -m open_clip:RN50/openai -o curve"),
     ("train", ALWAYS, "data mad -o mad --limit 40"),
     ("train", ALWAYS, "demo -o demo --set steps=2 --set data.limit=400 --set batch=16"),
@@ -108,7 +109,8 @@ def inputs() -> None:
     rng = np.random.default_rng(0)
     rows = rng.standard_normal((120, 8))
     told = {"weights_hash": "ab" * 16, "model": "open_clip:RN50/openai"}
-    image = mg.Embeddings(rows + 0.3, "image", provenance=told)
+    names, kinds = [f"{i}.jpg" for i in range(120)], np.arange(120) % 3
+    image = mg.Embeddings(rows + 0.3, "image", names, {"kind": kinds}, told)
     mg.save(mg.Pair(image, rows + rng.standard_normal((120, 8))), "pair.npz")
     mg.save(image, "image.npz")
     mg.save(mg.Embeddings(rows, "text", provenance=told), "text.npz")

@@ -101,11 +101,8 @@ CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
     "Calibration.probability": (CALIBRATION.probability, {"scores": [0.1], "how": "isotonic"}),
     "Calibration.threshold": (CALIBRATION.threshold, {"precision": 0.5}),
     "search": (
-        mg.evaluate.search,
+        mg.search,
         {"queries": SIDE, "gallery": SIDE, "protocol": "split", "factor": None, "seed": 0},
-    ),
-    "classify": (
-        mg.evaluate.classify, {"queries": SIDE, "prompts": SIDE, "factor": None, "seed": 0}
     ),
     "flip_probability": (
         mg.evaluate.flip_probability, {"scores": RANDOM.normal(size=(3, 5)), "sigma": 0.1}

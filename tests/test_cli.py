@@ -97,15 +97,15 @@ def test_one_modality_alone(run: Run, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["measure"], ["PATH", "neither"]),
-        (["measure", "{npz}", "--image", "{npz}"], ["PATH", "both"]),
+        (["measure"], ["INPUT", "neither"]),
+        (["measure", "{npz}", "--image", "{npz}"], ["INPUT", "both"]),
         (["measure", "missing.npz"], ["missing.npz"]),
         (["measure", "{npz}", "--only", "rgm"], ["rgm", "rmg"]),
         (["measure", "{npz}", "--only", ","], ["only"]),
-        (["measure", "{npz}", "--temperature", "0"], ["temperature", "0"]),
-        (["measure", "{npz}", "--temperature", "nan"], ["temperature", "nan"]),
-        (["measure", "{npz}", "--only", "l2m", "--temperature", "1"], ["temperature"]),
-        (["measure", "{npz}", "--cap", "1"], ["cap", "1"]),
+        (["measure", "{npz}", "--set", "temperature=0"], ["temperature", "0"]),
+        (["measure", "{npz}", "--set", "temperature=nan"], ["temperature", "nan"]),
+        (["measure", "{npz}", "--only", "l2m", "--set", "temperature=1"], ["temperature"]),
+        (["measure", "{npz}", "--set", "cap=1"], ["cap", "1"]),
         (["measure", "{npz}", "--only", "prediction_gini"], ["prediction_gini", "labels"]),
         (["measure", "{npz}", "--pairs", "p.npy"], ["--pairs"]),
         (["report", "{npz}", "-o", "{taken}"], ["taken.html", "exists"]),
@@ -159,6 +159,31 @@ def test_report_with_figures(run: Run, npz: Path, tmp_path: Path) -> None:
     assert "<script>alert(" not in text
     assert {path.suffix for path in folder.iterdir()} == {".png", ".pdf", ".svg"}
     assert len(list(folder.glob("*.png"))) == 5
+
+
+def test_report_of_some_measures(run: Run, npz: Path, tmp_path: Path) -> None:
+    page = tmp_path / "r.html"
+    chosen = ("--only", "l2m,hubness_image", "--set", "k=5", "--set", "cap=30")
+    pages = []
+    for seed in ((), ("--seed", "0"), ("--seed", "3")):
+        code, _, err = run("report", npz, "-o", page, *chosen, *seed, "--force")
+        assert code == 0, err
+        pages.append(page.read_text(encoding="utf-8"))
+    result = mg.measure(mg.load(npz), only=["hubness_image"], k=5, cap=30, seed=3)
+    other = mg.measure(mg.load(npz), only=["hubness_image"], k=5, cap=30, seed=0)
+    shown = [f"{each['hubness_image'].value:.3f}" for each in (result, other)]
+    assert shown[0] != shown[1]
+    assert shown[0] in pages[2]
+    assert shown[1] in pages[0]
+    assert "rmg" not in pages[0]
+    for wrong, words in (
+        (("--only", "l2n"), "did you mean 'l2m'"),
+        (("--only", "l2m", "--set", "k=5"), "option 'k' is one of"),
+        (("--set", "k=x"), "k must be an integer; got 'x'"),
+    ):
+        code, out, err = run("report", npz, "-o", page, *wrong, "--force")
+        assert (code, out, err.count("\n")) == (2, "", 1)
+        assert words in err
 
 
 def test_list_measures(run: Run) -> None:

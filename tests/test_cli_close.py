@@ -19,10 +19,9 @@ from commands import Run
 from reference.cases import two_cones
 
 import modalgap as mg
-from modalgap.cli.close import parse
+from modalgap.cli.settings import settings
 from modalgap.close import CLOSERS, CORRECTIONS, Transductive, fit, load
 from modalgap.embeddings import Embeddings, Pair
-from modalgap.errors import OptionError
 
 N, D = 40, 10
 
@@ -78,7 +77,7 @@ def expected(method: str = "center", **options: Any) -> dict[str, Any]:
 
 def test_fit_and_apply(run: Run, tmp_path: Path, npz: Path) -> None:
     path, output = tmp_path / "m.safetensors", tmp_path / "closed.npz"
-    code, out, err = run("close", "fit", npz, "-o", path)
+    code, out, err = run("close", "fit", "center", npz, "-o", path)
     assert (code, out) == (0, f"{path}\n")
     assert "modalgap: length_of_mean: image 0." in err
     assert "rows were not unit" in err
@@ -96,7 +95,7 @@ def test_fit_and_apply(run: Run, tmp_path: Path, npz: Path) -> None:
 @pytest.mark.parametrize("method", [name for name, closer in CLOSERS.items() if closer.fit])
 def test_fit_by_every_closer(run: Run, tmp_path: Path, npz: Path, method: str) -> None:
     path = tmp_path / "m.safetensors"
-    found = run("close", "fit", npz, "-o", path, "-m", method)
+    found = run("close", "fit", method, npz, "-o", path)
     if method == "isoclip":
         refused(found, "isoclip needs projection weights")
         assert not path.exists()
@@ -113,64 +112,52 @@ def test_fit_by_every_closer(run: Run, tmp_path: Path, npz: Path, method: str) -
 def test_options_of_a_closer(run: Run, tmp_path: Path, npz: Path) -> None:
     path = tmp_path / "m.safetensors"
     options = ("--set", "alpha=0.25", "--set", "side=text", "--set", "length=none")
-    assert run("close", "fit", npz, "-o", path, "-m", "shift", *options)[0] == 0
+    assert run("close", "fit", "shift", npz, "-o", path, *options)[0] == 0
     assert load(path).options == {"alpha": 0.25, "side": "text", "length": None}
     assert load(path).fingerprint == fit(mg.load(npz), "shift", alpha=0.25, side="text").fingerprint
     output = tmp_path / "closed.npz"
-    found = run("close", "run", npz, "-o", output, "--method", "drop_dims", "--set", " k = 3 ")
+    found = run("close", "drop_dims", npz, "-o", output, "--set", " k = 3 ")
     assert found[:2] == (0, f"{output}\n")
     same(rows(output), expected("drop_dims", k=3))
 
 
-def test_values_of_options() -> None:
-    values = {
-        "1": 1,
-        "-3": -3,
-        "1.0": 1.0,
-        "1e-3": 0.001,
-        "true": True,
-        "False": False,
-        "None": None,
-        "image": "image",
-        "": "",
-        "1a": "1a",
-        "a b": "a b",
-    }
-    for text, value in values.items():
-        found = parse([f"name={text}"])
-        assert found == {"name": value}
-        assert type(found["name"]) is type(value)
-    assert parse(None) == parse([]) == {}
-    assert parse(["a=1", "b = x=y ", "a=2"]) == {"a": 2, "b": "x=y"}
-    for wrong in ("alpha", "=3", ""):
-        with pytest.raises(OptionError, match="--set must be NAME=VALUE; got"):
-            parse([wrong])
-
-
 @pytest.mark.parametrize(
-    ("arguments", "words"),
+    ("method", "options", "words"),
     [
-        (("-m", "centre"), "unknown closer 'centre'; did you mean 'center'?"),
-        (("-m", "noise"), "noise is transductive: it cannot be applied to new data"),
-        (("-m", "shift", "--set", "alhpa=1"), "option of shift 'alhpa'; did you mean 'alpha'?"),
-        (("-m", "shift", "--set", "alpha=x"), "alpha must be a finite number; got 'x'"),
-        (("-m", "shift", "--set", "alpha=nan"), "alpha must be a finite number; got nan"),
-        (("-m", "shift", "--set", "alpha=true"), "alpha must be a finite number; got True"),
-        (("-m", "shift", "--set", "side=left"), "side must be one of both, image, text; got 'left"),
-        (("-m", "drop_dims", "--set", "k=1.5"), "k must be an integer of at least 1; got 1.5"),
-        (("-m", "drop_dims", "--set", "k=10"), "k must be below the 10 columns; got 10"),
-        (("-m", "project", "--set", "share=1"), "give a smaller share"),
-        (("--set", "k=2"), "unknown option of center 'k'; known: none"),
-        (("--set", "k"), "--set must be NAME=VALUE; got 'k'"),
+        ("noise", (), "noise is transductive: it cannot be applied to new data"),
+        ("shift", ("alhpa=1",), "option of shift 'alhpa'; did you mean 'alpha'?"),
+        ("shift", ("alpha=x",), "alpha must be a number; got 'x'"),
+        ("shift", ("alpha=nan",), "alpha must be a finite number; got nan"),
+        ("shift", ("alpha=true",), "alpha must be a number; got 'true'"),
+        ("shift", ("alpha=",), "alpha must be a number; got ''"),
+        ("shift", ("length=long",), "length must be a number or None; got 'long'"),
+        ("shift", ("side=left",), "side must be one of both, image, text; got 'left"),
+        ("drop_dims", ("k=1.5",), "k must be an integer; got '1.5'"),
+        ("drop_dims", ("k=1,2",), "k must be an integer; got '1,2'"),
+        ("drop_dims", ("k=0",), "k must be an integer of at least 1; got 0"),
+        ("drop_dims", ("k=10",), "k must be below the 10 columns; got 10"),
+        ("project", ("share=1",), "give a smaller share"),
+        ("center", ("k=2",), "unknown option of center 'k'; known: none"),
+        ("center", ("k",), "--set must be NAME=VALUE; got 'k'"),
+        ("center", ("=1",), "--set must be NAME=VALUE; got '=1'"),
+        ("ridge", ("seed=1",), "--set seed: must be given as --seed"),
     ],
     ids=str,
 )
 def test_fit_is_refused(
-    run: Run, tmp_path: Path, npz: Path, arguments: tuple[str, ...], words: str
+    run: Run, tmp_path: Path, npz: Path, method: str, options: tuple[str, ...], words: str
 ) -> None:
     path = tmp_path / "m.safetensors"
-    refused(run("close", "fit", npz, "-o", path, *arguments), words)
+    given = [part for option in options for part in ("--set", option)]
+    refused(run("close", "fit", method, npz, "-o", path, *given), words)
     assert not path.exists()
+
+
+def test_the_seed_of_a_closer(run: Run, tmp_path: Path, npz: Path) -> None:
+    path = tmp_path / "m.safetensors"
+    assert run("close", "fit", "ridge", npz, "-o", path, "--seed", "3")[0] == 0
+    assert load(path).options["seed"] == 3
+    refused(run("close", "fit", "center", npz, "-o", path, "--force", "--seed", 3), "'seed'")
 
 
 def test_fit_on_two_files_and_on_one(run: Run, tmp_path: Path) -> None:
@@ -180,7 +167,7 @@ def test_fit_on_two_files_and_on_one(run: Run, tmp_path: Path) -> None:
     path = tmp_path / "m.safetensors"
     sides = ("--image", tmp_path / "image.npy", "--text", tmp_path / "text.npy")
     matched = (*sides, "--pairs", tmp_path / "pairs.npy")
-    assert run("close", "fit", *matched, "-o", path, "-m", "ridge")[0] == 0
+    assert run("close", "fit", "ridge", *matched, "-o", path)[0] == 0
     np.testing.assert_allclose(
         load(path).text(pair().text.unit()), expected("ridge")["text"], atol=1e-6
     )
@@ -188,15 +175,15 @@ def test_fit_on_two_files_and_on_one(run: Run, tmp_path: Path) -> None:
     same(rows(tmp_path / "closed.npz"), expected("ridge"))
 
     alone = tmp_path / "images.safetensors"
-    assert run("close", "fit", *sides[:2], "-o", alone)[0] == 0
+    assert run("close", "fit", "center", *sides[:2], "-o", alone)[0] == 0
     assert set(load(alone).roles) == {"image"}
     output = tmp_path / "images.npz"
     assert run("close", "apply", alone, *sides[:2], "-o", output)[0] == 0
     np.testing.assert_allclose(mg.load_embeddings(output).unit(), expected()["image"], atol=1e-6)
     output = tmp_path / "other.npz"
     refused(run("close", "apply", alone, *sides[2:], "-o", output), "unknown role of this map")
-    refused(run("close", "fit", *sides[:2], "-o", path, "-m", "shift", "--force"), "there is image")
-    refused(run("close", "run", *sides[:2], "-o", output), "close run needs two modalities")
+    refused(run("close", "fit", "shift", *sides[:2], "-o", path, "--force"), "there is image")
+    refused(run("close", "center", *sides[:2], "-o", output), "close center needs two modalities")
 
 
 def test_fit_on_shards(run: Run, tmp_path: Path) -> None:
@@ -209,7 +196,7 @@ def test_fit_on_shards(run: Run, tmp_path: Path) -> None:
         )
         paths.append(mg.save(part, tmp_path / f"part_{i}.npz"))
     path = tmp_path / "m.safetensors"
-    assert run("close", "fit", *paths, "-o", path, "-m", "whiten")[0] == 0
+    assert run("close", "fit", "whiten", *paths, "-o", path)[0] == 0
     assert load(path).fingerprint == fit(whole, "whiten").fingerprint
 
 
@@ -220,23 +207,23 @@ def test_nothing_is_overwritten_unasked(run: Run, tmp_path: Path, npz: Path, map
     closed = mg.save(pair(), tmp_path / "closed.npz")
     written = {path: path.read_bytes() for path in (npz, map_, closed)}
     for command in (
-        ("close", "fit", npz, "-m", "shift", "-o", map_),
+        ("close", "fit", "shift", npz, "-o", map_),
         ("close", "apply", map_, npz, "-o", closed),
-        ("close", "run", npz, "-o", closed),
+        ("close", "center", npz, "-o", closed),
     ):
         refused(run(*command), "exists; replace it with --force")
-    found = run("close", "fit", tmp_path / "none.npz", "-o", map_)
+    found = run("close", "fit", "center", tmp_path / "none.npz", "-o", map_)
     refused(found, "exists; replace it with --force")  # before anything is read
     for command in (
-        ("close", "fit", npz, "-o", npz, "--force"),
+        ("close", "fit", "center", npz, "-o", npz, "--force"),
         ("close", "apply", map_, npz, "-o", npz, "--force"),
         ("close", "apply", map_, npz, "-o", map_, "--force"),
-        ("close", "run", npz, "-o", npz, "--force"),
+        ("close", "center", npz, "-o", npz, "--force"),
         ("close", "export", map_, "-o", map_, "--force"),
     ):
         refused(run(*command), "must not be a file that is being read")
     assert {path: path.read_bytes() for path in written} == written
-    assert run("close", "fit", npz, "-m", "shift", "-o", map_, "--force")[0] == 0
+    assert run("close", "fit", "shift", npz, "-o", map_, "--force")[0] == 0
     assert load(map_).method == "shift"
     assert run("close", "apply", map_, npz, "-o", closed, "--force")[0] == 0
     same(rows(closed), expected("shift"))
@@ -245,17 +232,22 @@ def test_nothing_is_overwritten_unasked(run: Run, tmp_path: Path, npz: Path, map
 @pytest.mark.parametrize(
     ("command", "words"),
     [
-        (("fit", "pair.npz", "-o", "m.npz"), "must end in .safetensors; found .npz"),
-        (("fit", "pair.npz", "-o", "no/m.safetensors"), "must be in a folder that exists"),
-        (("fit", "none.npz", "-o", "m.safetensors"), "none.npz: no such file"),
-        (("fit", "-o", "m.safetensors"), "give either PATH, or --image and --text; got neither"),
+        (("fit", "center", "pair.npz", "-o", "m.npz"), "must end in .safetensors; found .npz"),
+        (
+            ("fit", "center", "pair.npz", "-o", "no/m.safetensors"),
+            "must be in a folder that exists",
+        ),
+        (("fit", "center", "none.npz", "-o", "m.safetensors"), "none.npz: no such file"),
+        (
+            ("fit", "center", "-o", "m.safetensors"),
+            "give either INPUT, or --image and --text; got neither",
+        ),
         (("apply", "none.safetensors", "pair.npz"), "must be a map; found no such file"),
         (("apply", "pair.npz", "pair.npz"), "pair.npz: cannot be read as safetensors"),
         (("apply", "pair.safetensors", "pair.npz"), "must be a map written by modalgap"),
-        (("apply", "map.safetensors"), "give either PATH, or --image and --text; got neither"),
+        (("apply", "map.safetensors"), "give either INPUT, or --image and --text; got neither"),
         (("apply", "map.safetensors", "pair.npz", "-o", "c.txt"), "c.txt: must end in .npz, .par"),
-        (("run", "pair.npz", "-o", "c.txt"), "c.txt: must end in .npz, .parquet, .safetensors"),
-        (("run", "pair.npz", "-m", "shif", "-o", "c.npz"), "did you mean 'shift'?"),
+        (("center", "pair.npz", "-o", "c.txt"), "c.txt: must end in .npz, .parquet, .safetensors"),
         (("export", "none.safetensors"), "must be a map; found no such file"),
         (("export", "pair.safetensors"), "must be a map written by modalgap"),
         (("export", "map.safetensors", "--to", "onnx"), "--role must be one of image, text; got n"),
@@ -290,14 +282,13 @@ def test_words_that_no_command_has(run: Run, map_: Path) -> None:
     for command in (
         ("close", "export", map_, "--to", "pdf"),
         ("close", "apply"),
-        ("close", "fit", "--metod", "shift"),
-        ("close", "shut"),
+        ("close", "fit", "shift", "--metod", "x"),
     ):
         code, out, err = run(*command)
         assert (code, out) == (2, "")
         assert "Traceback" not in err
     _, out, err = run("close")  # its help, whatever code typer gives it
-    assert all(each in out + err for each in ("fit", "apply", "run", "export"))
+    assert all(each in out + err for each in ("fit", "apply", "export", *CLOSERS))
 
 
 # apply ---------------------------------------------------------------------------------------
@@ -341,17 +332,19 @@ def test_run_of_what_is_no_map(run: Run, tmp_path: Path, method: str) -> None:
     image, text = np.random.default_rng(0).normal(size=(2, 20, 5)) + 2
     path, output = mg.save(Pair(image, text), tmp_path / "pair.npz"), tmp_path / "closed.parquet"
     options = ("--set", "reg=0") if method == "transport" else ()
-    code, out, err = run("close", "run", path, "-m", method, "-o", output, *options)
+    code, out, err = run("close", method, path, "-o", output, *options)
     assert (code, out) == (0, f"{output}\n")
     assert f"modalgap: {method} is transductive: it moves these rows" in err
     with pytest.warns(Transductive):
-        closed = mg.close(Pair(image, text), method, **parse(list(options[1:])))
+        closed = mg.close(
+            Pair(image, text), method, **settings(list(options[1:]), [CLOSERS[method]])
+        )
     same(rows(output), {side.modality: side.unit().numpy() for side in closed.sides})
 
 
 def test_run_on_coco(run: Run, tmp_path: Path, shared_data: Callable[[str], Path]) -> None:
     output = tmp_path / "closed.safetensors"
-    code, out, err = run("close", "run", shared_data("clip_coco500.npy"), "-o", output)
+    code, out, err = run("close", "center", shared_data("clip_coco500.npy"), "-o", output)
     assert (code, out, err) == (0, f"{output}\n", "")
     closed = rows(output)
     hits = (closed["image"] @ closed["text"].T).argmax(1) == np.arange(500)
@@ -422,7 +415,7 @@ def test_list_closers_as_json(run: Run) -> None:
 
 def test_a_process_ends_with_one_line(npz: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "modalgap", "close", "fit", npz, "-m", "cca", "--set", "dims=0"],
+        [sys.executable, "-m", "modalgap", "close", "fit", "cca", npz, "--set", "dims=0"],
         capture_output=True,
         text=True,
         env={**os.environ, "PYTHONWARNINGS": "error"},

@@ -22,9 +22,9 @@ from torch.nn.functional import normalize
 import modalgap as mg
 from modalgap.embeddings import Embeddings, Pair
 from modalgap.encode import load_model
-from modalgap.evaluate import search
 from modalgap.invert import curve, invert, parts, read
 from modalgap.invert.optimise import Descender
+from modalgap.search import search
 from modalgap.work import Parts
 
 DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
@@ -99,7 +99,7 @@ def said(path: Path) -> dict[str, Any]:
 
 def test_oti(files: Path, spec: str, place: Path, run: Run) -> None:
     native = files / "images.safetensors"
-    asked = ("invert", "oti", native, "-m", spec, "-o", "o.safetensors", "--steps", "3")
+    asked = ("invert", "oti", native, "-m", spec, "-o", "o.safetensors", "--set", "steps=3")
     code, out, err = run(*asked)
     assert (code, out) == (0, "o.safetensors\n")
     assert "24 images became texts: cosine " in err
@@ -115,9 +115,11 @@ def test_oti(files: Path, spec: str, place: Path, run: Run) -> None:
 def test_every_option_arrives(files: Path, spec: str, place: Path, run: Run) -> None:
     code, _, err = run(
         "invert", "oti", files / "images.safetensors", "-m", spec, "-o", "o.safetensors",
-        "--template", "red {}", "--tokens", "2", "--optimiser", "adamw", "--steps", "4",
-        "--lr", "0.1", "--weight-decay", "0.2", "--wanted", "0.9", "--keep", "best", "--loss",
-        "angle", "--seed", "3", "--precision", "bf16", "--batch-size", "5", "--device", "cpu",
+        "--set", "template=red {}", "--set", "tokens=2", "--set", "optimiser=adamw",
+        "--set", "steps=4",
+        "--set", "lr=0.1", "--set", "weight_decay=0.2", "--set", "wanted=0.9", "--set", "keep=best",
+        "--set", "loss=angle",
+        "--seed", "3", "--precision", "bf16", "--batch-size", "5", "--device", "cpu",
     )  # fmt: skip
     assert code == 0, err
     assert said(Path("o.safetensors")) == {
@@ -127,23 +129,27 @@ def test_every_option_arrives(files: Path, spec: str, place: Path, run: Run) -> 
     }  # fmt: skip
     code, _, err = run(
         "invert", "ovi", files / "pair.safetensors", "-m", spec, "-o", "v.safetensors",
-        "--tokens", "2", "--steps", "2",
+        "--set", "tokens=2", "--set", "steps=2",
     )  # fmt: skip
     assert code == 0, err
     assert "24 texts became images" in err
     assert (said(Path("v.safetensors"))["tokens"], said(Path("v.safetensors"))["steps"]) == (2, 2)
     assert run(
         "invert", "oti", files / "said twice.safetensors", "-m", spec, "-o", "t.safetensors",
-        "--steps", "0",
+        "--set", "steps=0",
     )[0] == 0  # fmt: skip
 
 
 @pytest.mark.parametrize(
     ("method", "options", "settings"),
     [
-        ("caption_mixture", ("--k", 3, "--temperature", 0.2), {"k": 3, "temperature": 0.2}),
-        ("ridge_map", ("--alpha", 2), {"alpha": 2}),
-        ("gap_shift", ("--amount", -0.5), {"amount": -0.5}),
+        (
+            "caption_mixture",
+            ("--set", "k=3", "--set", "temperature=0.2"),
+            {"k": 3, "temperature": 0.2},
+        ),
+        ("ridge_map", ("--set", "alpha=2"), {"alpha": 2}),
+        ("gap_shift", ("--set", "amount=-0.5"), {"amount": -0.5}),
         ("gap_shift", (), {"amount": 1}),
     ],
 )
@@ -179,29 +185,37 @@ def test_help(run: Run) -> None:
 # refusals -----------------------------------------------------------------------------------------
 
 REFUSED: list[tuple[str, tuple[str, ...], str]] = [
-    ("images", ("--template", "a photo"), "template: must hold {} for the pseudo-tokens; got"),
-    ("images", ("--template", "red{}"), "template: each {} must stand apart from words"),
-    ("images", ("--template", "red red red red red red {}"), "must fit into the 8 positions"),
-    ("images", ("--tokens", "7"), "with 7 pseudo-tokens in each {} must fit into the 8 positions"),
-    ("images", ("--tokens", "0"), "tokens must be an integer of at least 1 and at most"),
-    ("images", ("--steps", "-1"), "steps must be an integer of at least 0 and at most"),
-    ("images", ("--lr", "nan"), "lr must be a number of at least 0 and at most 1e+06; got nan"),
-    ("images", ("--lr", "inf"), "got inf"),
-    ("images", ("--lr", "-1"), "lr must be a number of at least 0 and at most 1e+06; got -1"),
-    ("images", ("--weight-decay", "-1"), "weight_decay must be a number"),
-    ("images", ("--wanted", "2"), "wanted must be a number of at least -1 and at most 1; got 2"),
+    ("images", ("--set", "template=a photo"), "template: must hold {} for the pseudo-tokens; got"),
+    ("images", ("--set", "template=red{}"), "template: each {} must stand apart from words"),
+    ("images", ("--set", "template=red red red red red red {}"), "must fit into the 8 positions"),
+    (
+        "images",
+        ("--set", "tokens=7"),
+        "with 7 pseudo-tokens in each {} must fit into the 8 positions",
+    ),
+    ("images", ("--set", "tokens=0"), "tokens must be an integer of at least 1 and at most"),
+    ("images", ("--set", "steps=-1"), "steps must be an integer of at least 0 and at most"),
+    ("images", ("--set", "lr=nan"), "lr must be a number of at least 0 and at most 1e+06; got nan"),
+    ("images", ("--set", "lr=inf"), "got inf"),
+    ("images", ("--set", "lr=-1"), "lr must be a number of at least 0 and at most 1e+06; got -1"),
+    ("images", ("--set", "weight_decay=-1"), "weight_decay must be a number"),
+    (
+        "images",
+        ("--set", "wanted=2"),
+        "wanted must be a number of at least -1 and at most 1; got 2",
+    ),
     ("images", ("--batch-size", "0"), "batch_size must be an integer of at least 1"),
     ("images", ("--jobs", "0"), "jobs must be an integer of at least 1"),
     ("images", ("--device", "tpu9"), "device: cannot use 'tpu9'"),
     ("images", ("--device", "cpu,tpu9"), "device: cannot use 'tpu9'"),
     ("images", ("--precision", "fp16", "--device", "cpu"), "precision: fp16 needs a GPU"),
     ("images", ("--precision", "int8"), "unknown precision 'int8'"),
-    ("images", ("--optimiser", "sgd"), "optimiser must be one of adamw, lbfgs; got 'sgd'"),
-    ("images", ("--loss", "cosin"), "unknown loss 'cosin'; did you mean 'cosine'"),
-    ("images", ("--keep", "first"), "keep must be one of last, best; got 'first'"),
-    ("images", ("--split", "val"), "--split and --root go with --data"),
-    ("images", ("--root", "."), "--split and --root go with --data"),
-    ("images", ("--data", "photos"), "give either PATH or --data; got both"),
+    ("images", ("--set", "optimiser=sgd"), "optimiser must be one of adamw, lbfgs; got 'sgd'"),
+    ("images", ("--set", "loss=cosin"), "unknown loss 'cosin'; did you mean 'cosine'"),
+    ("images", ("--set", "keep=first"), "keep must be one of last, best; got 'first'"),
+    ("images", ("--split", "val"), "--split and --root must be given with --data"),
+    ("images", ("--root", "."), "--split and --root must be given with --data"),
+    ("images", ("--data", "photos"), "give either INPUT or --data; got both"),
     ("images", ("-o", "o.npz"), "o.npz: must end in .safetensors; found .npz"),
     ("images", ("-o", "no/o.safetensors"), "must be in a folder that exists; found no"),
     ("images", ("-m", "openclip:a/b"), "did you mean 'open_clip'"),
@@ -213,10 +227,18 @@ REFUSED: list[tuple[str, tuple[str, ...], str]] = [
     ("nan.npy", (), "every row must be finite and not zero; row 3 holds nan or infinity"),
     ("inverted", ("ovi",), "is inverted already, from images"),
     ("images", ("ovi",), "ovi takes texts; these are images: see oti"),
-    ("texts", ("ovi", "--tokens", "17"), "tokens: must be at most 16, the patches of open_clip:"),
+    (
+        "texts",
+        ("ovi", "--set", "tokens=17"),
+        "tokens: must be at most 16, the patches of open_clip:",
+    ),
     ("junk", (), "junk.safetensors: must have a header"),
     ("nowhere", (), "nowhere.safetensors: no such file or directory"),
-    ("", (), "give either PATH or --data; got neither"),
+    ("images", ("--set", "steps=1.5"), "steps must be an integer or None; got '1.5'"),
+    ("images", ("--set", "step=1"), "unknown option of oti 'step'; did you mean 'steps'?"),
+    ("images", ("--set", "seed=1"), "--set seed: must be given as --seed"),
+    ("images", ("--bank", "b.npz"), "bank: oti does without; it takes model="),
+    ("", (), "give either INPUT or --data; got neither"),
 ]
 
 
@@ -243,13 +265,25 @@ CLOSED: list[tuple[str, str, str, tuple[str, ...], str]] = [
     ("caption_mixture", "images", "images", (), "bank: must hold texts; got images"),
     ("caption_mixture", "texts", "few", (), "bank: must hold images; got texts"),
     ("caption_mixture", "images", "few", (), "k must be at most the 4 items of the bank; got 16"),
-    ("caption_mixture", "images", "bank", ("--k", "0"), "k must be an integer of at least 1"),
-    ("caption_mixture", "images", "bank", ("--temperature", "0"), "temperature must be a number"),
+    ("caption_mixture", "images", "bank", ("--set", "k=0"), "k must be an integer of at least 1"),
+    (
+        "caption_mixture",
+        "images",
+        "bank",
+        ("--set", "temperature=0"),
+        "temperature must be a number",
+    ),
     ("ridge_map", "images", "texts", (), "bank: must hold pairs of images and texts; got texts"),
     ("ridge_map", "images", "narrow bank", (), "bank: must have rows of width 16; got 8"),
-    ("ridge_map", "images", "bank", ("--alpha", "-1"), "alpha must be a number of at least 0"),
+    ("ridge_map", "images", "bank", ("--set", "alpha=-1"), "alpha must be a number of at least 0"),
     ("gap_shift", "images", "images", (), "bank: must hold pairs of images and texts; got images"),
-    ("gap_shift", "images", "bank", ("--amount", "nan"), "amount must be a finite number; got nan"),
+    (
+        "gap_shift",
+        "images",
+        "bank",
+        ("--set", "amount=nan"),
+        "amount must be a finite number; got nan",
+    ),
     ("gap_shift", "images", "nowhere", (), "nowhere.safetensors: no such file"),
 ]
 
@@ -273,13 +307,11 @@ def test_refusals_of_closed_forms(
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
-        (("oti", "x", "-o", "o.safetensors"), "--model"),
         (("oti", "x", "-m", "a:b"), "--output"),
-        (("oti", "x", "-m", "a:b", "-o", "o.safetensors", "--steps", "1.5"), "--steps"),
+        (("oti", "x", "-m", "a:b", "-o", "o.safetensors", "--steps", "3"), "--steps"),
         (("oti", "x", "-m", "a:b", "-o", "o.safetensors", "--foo"), "--foo"),
         (("oti", "x", "-m", "a:b", "-o", "o.safetensors", "--seed", "-1"), "--seed"),
         (("otii", "x"), "otii"),
-        (("gap_shift", "x", "-o", "o.safetensors"), "--bank"),
     ],
 )
 def test_what_the_command_line_itself_refuses(
@@ -296,7 +328,7 @@ def test_what_is_read_is_not_written_over(files: Path, spec: str, place: Path, r
     native, pairs = place / "n.safetensors", place / "b.safetensors"
     native.write_bytes((files / "images.safetensors").read_bytes())
     pairs.write_bytes((files / "bank.safetensors").read_bytes())
-    oti = ("invert", "oti", native, "-m", spec, "--steps", 1, "-o")
+    oti = ("invert", "oti", native, "-m", spec, "--set", "steps=1", "-o")
     refused(run(*oti, native), "exists; replace it with --force")
     refused(run(*oti, native, "--force"), "must not be a file that is being read")
     shift = ("invert", "gap_shift", native, "--bank", pairs, "--force", "-o")
@@ -320,7 +352,7 @@ def test_an_image_tower_without_patches(place: Path, files: Path, run: Run) -> N
 def test_a_search_that_goes_astray(files: Path, spec: str, place: Path, run: Run) -> None:
     found = run(
         "invert", "oti", files / "images.safetensors", "-m", spec, "-o", "o.safetensors",
-        "--steps", 20, "--lr", 1e6, "--weight-decay", 1e6,
+        "--set", "steps=20", "--set", "lr=1e6", "--set", "weight_decay=1e6",
     )  # fmt: skip
     refused(found, "its feature became no number", "lr 1e+06; take a smaller one")
     assert not Path("o.safetensors").exists()
@@ -382,8 +414,9 @@ def test_how_many_items_of_words(spec: str, place: Path, run: Run) -> None:
 def test_curve(files: Path, spec: str, place: Path, run: Run) -> None:
     data = files / "odd.safetensors"
     asked = (
-        "invert", "curve", "oti", "--query", data, "--gallery", data, "-m", spec, "-o", "c",
-        "--protocol", "self_removed", "--factor", ODD, "--optimiser", "lbfgs", "--steps", 6,
+        "invert", "curve", "oti", data, "--query", data, "-m", spec, "-o", "c",
+        "--protocol", "self_removed", "--factor", ODD, "--set", "optimiser=lbfgs",
+        "--set", "steps=6",
     )  # fmt: skip
     code, out, err = run(*asked)
     assert code == 0, err
@@ -424,8 +457,8 @@ def test_curve(files: Path, spec: str, place: Path, run: Run) -> None:
         ("oti", ("--protocol", "selfremoved"), "did you mean 'self_removed'"),
         ("oti", ("--factor", "digit"), "factor 'digit'"),
         ("oti", ("--device", "tpu9"), "device: cannot use 'tpu9'"),
-        ("oti", ("--tokens", "7"), "must fit into the 8 positions"),
-        ("oti", ("--gallery", "nowhere.npz"), "nowhere.npz: no such file"),
+        ("oti", ("--set", "tokens=7"), "must fit into the 8 positions"),
+        ("oti", ("--query", "nowhere.npz"), "nowhere.npz: no such file"),
         ("oti", ("-o", "f.txt"), "f.txt: cannot be made"),
     ],
 )
@@ -441,10 +474,11 @@ def test_refusals_of_the_curve(
     (place / "f.txt").write_text("a file")
     data = files / "images.safetensors"
     asked = (
-        "invert", "curve", method, "--query", data, "--gallery", data, "-m", spec, "-o", "c",
-        "--protocol", "self_removed", "--factor", "object", "--steps", 6,
+        "invert", "curve", method, data, "--query", data, "-m", spec, "-o", "c",
+        "--protocol", "self_removed", "--factor", "object",
     )  # fmt: skip
-    refused(run(*asked, *options), reason)
+    steps = () if method == "gap_shift" else ("--set", "steps=6")
+    refused(run(*asked, *steps, *options), reason)
     assert [path for path in place.rglob("*") if path.is_file()] == [place / "f.txt"]
 
 
@@ -452,8 +486,8 @@ def test_refusals_of_the_curve(
 def test_steps_that_are_none(at: str, files: Path, spec: str, place: Path, run: Run) -> None:
     data = files / "images.safetensors"
     found = run(
-        "invert", "curve", "oti", "--query", data, "--gallery", data, "-m", spec, "-o", "c",
-        "--protocol", "self_removed", "--factor", "object", "--steps", 6, "--at", at,
+        "invert", "curve", "oti", data, "--query", data, "-m", spec, "-o", "c",
+        "--protocol", "self_removed", "--factor", "object", "--set", "steps=6", "--at", at,
     )  # fmt: skip
     refused(found, "at")
 
@@ -470,7 +504,7 @@ def photos(place: Path) -> Path:
 
 def test_data_are_encoded_first(photos: Path, spec: str, run: Run) -> None:
     asked = (
-        "invert", "oti", "--data", "photos", "-m", spec, "-o", "o.safetensors", "--steps", 2,
+        "invert", "oti", "--data", "photos", "-m", spec, "-o", "o.safetensors", "--set", "steps=2",
     )  # fmt: skip
     code, out, err = run(*asked)
     assert (code, out) == (0, "o.safetensors\n"), err
@@ -503,7 +537,7 @@ def test_native_features_of_another_model(photos: Path, spec: str, files: Path, 
 
 @pytest.mark.parametrize("how", ["another folder", "another image"])
 def test_native_features_of_other_data(how: str, photos: Path, spec: str, run: Run) -> None:
-    asked = ("invert", "oti", "-m", spec, "-o", "o.safetensors", "--steps", 1, "--data")
+    asked = ("invert", "oti", "-m", spec, "-o", "o.safetensors", "--set", "steps=1", "--data")
     assert run(*asked, "photos")[0] == 0
     Path("o.safetensors").unlink()
     if how == "another folder":
@@ -515,7 +549,9 @@ def test_native_features_of_other_data(how: str, photos: Path, spec: str, run: R
         refused(run(*asked, "photos"), "o.native.safetensors")
 
 
-@pytest.mark.parametrize("options", [("--steps", "-1"), ("--template", "x"), ("--jobs", "0")])
+@pytest.mark.parametrize(
+    "options", [("--set", "steps=-1"), ("--set", "template=x"), ("--jobs", "0")]
+)
 def test_options_are_checked_before_data_are_encoded(
     options: tuple[str, ...], photos: Path, spec: str, run: Run
 ) -> None:
@@ -526,7 +562,18 @@ def test_options_are_checked_before_data_are_encoded(
 
 def test_data_that_were_skipped_are_told(photos: Path, spec: str, run: Run) -> None:
     (photos / "bad.png").write_bytes(b"junk")
-    asked = ("invert", "oti", "--data", "photos", "-m", spec, "-o", "o.safetensors", "--steps", 1)
+    asked = (
+        "invert",
+        "oti",
+        "--data",
+        "photos",
+        "-m",
+        spec,
+        "-o",
+        "o.safetensors",
+        "--set",
+        "steps=1",
+    )
     code, _, err = run(*asked)
     assert code == 0
     assert "skipped 1" in err
@@ -544,10 +591,10 @@ def test_data_that_are_none(photos: Path, spec: str, run: Run) -> None:
 
 def test_evaluation_of_inverted_images(files: Path, spec: str, place: Path, run: Run) -> None:
     native = files / "images.safetensors"
-    asked = ("--optimiser", "lbfgs", "--steps", 8)
+    asked = ("--set", "optimiser=lbfgs", "--set", "steps=8")
     assert run("invert", "oti", native, "-m", spec, "-o", "o.safetensors", *asked)[0] == 0
     code, out, err = run(
-        "evaluate", "retrieval", "--query", "o.safetensors", "--gallery", native,
+        "search", native, "--query", "o.safetensors",
         "--protocol", "self_removed", "--factor", "object", "--json",
     )  # fmt: skip
     assert code == 0, err
@@ -555,15 +602,15 @@ def test_evaluation_of_inverted_images(files: Path, spec: str, place: Path, run:
     found = search(features, mg.load_embeddings(native), "self_removed", factor="object")
     assert json.loads(out)["measures"]["map"]["value"] == pytest.approx(found["map"].value)
     code, out, err = run(
-        "evaluate", "retrieval", "--query", "o.safetensors", "--gallery",
-        files / "pair.safetensors", "--protocol", "self_removed", "--factor", "object",
+        "search", files / "pair.safetensors", "--query", "o.safetensors",
+        "--protocol", "self_removed", "--factor", "object",
     )  # fmt: skip
     assert code == 0, err
     assert "24 queries (text) and 24 gallery (image)" in " ".join(out.split())
     top = []
     for query in ("o.safetensors", native):
         code, out, err = run(
-            "evaluate", "zero_shot", "--query", query, "--gallery", files / "prompts.safetensors",
+            "search", files / "prompts.safetensors", "--query", query, "--protocol", "zero_shot",
             "--factor", "object", "--json",
         )  # fmt: skip
         assert code == 0, err
@@ -574,20 +621,20 @@ def test_evaluation_of_inverted_images(files: Path, spec: str, place: Path, run:
 def test_evaluation_of_inverted_captions(files: Path, spec: str, place: Path, run: Run) -> None:
     native = files / "captions.safetensors"
     assert run(
-        "invert", "ovi", native, "-m", spec, "-o", "o.safetensors", "--steps", 8,
+        "invert", "ovi", native, "-m", spec, "-o", "o.safetensors", "--set", "steps=8",
     )[0] == 0  # fmt: skip
     made = mg.load_embeddings("o.safetensors")
     assert made.factors["row"].tolist() == list(range(24))
     assert made.factors["image"].tolist() == np.arange(12).repeat(2).tolist()
-    asked = ("--gallery", native, "--protocol", "first_caption")
-    code, out, err = run("evaluate", "retrieval", "--query", "o.safetensors", *asked, "--json")
+    asked = (native, "--query", "o.safetensors", "--protocol", "first_caption")
+    code, out, err = run("search", *asked, "--json")
     assert code == 0, err
     found = search(made, mg.load(native), "first_caption")
     for name in ("map", "r1"):
         assert json.loads(out)["measures"][name]["value"] == pytest.approx(found[name].value)
-    code, out, err = run("evaluate", "retrieval", "--query", "o.safetensors", *asked)
+    code, out, err = run("search", *asked)
     assert code == 0
-    assert "12 queries are no first captions; not asked" in err
+    assert "12 queries are not first captions; not used" in err
 
 
 # kills --------------------------------------------------------------------------------------------
@@ -621,7 +668,7 @@ def stopped(
     """
     output = tmp_path_factory.mktemp("stopped") / "o.safetensors"
     command: list[object] = [
-        "invert", "oti", files / "images.safetensors", "-m", spec, "--steps", 20,
+        "invert", "oti", files / "images.safetensors", "-m", spec, "--set", "steps=20",
         "--batch-size", 5, "-o", output,
     ]  # fmt: skip
     child = subprocess.Popen(
@@ -659,9 +706,9 @@ def test_killed_it_goes_on_to_the_same_bytes(
     assert len(list(folder.glob(".modalgap-*.part"))) == 1  # which was being written
 
     for changes, keys in (
-        (("--steps", 2), "(steps: 20, now 2)"),
+        (("--set", "steps=2"), "(steps: 20, now 2)"),
         (("--seed", 4), "(seed: 0, now 4)"),
-        (("--template", "red {}"), '(template: "{}", now "red {}")'),
+        (("--set", "template=red {}"), '(template: "{}", now "red {}")'),
     ):
         refused(run(*command, *changes), "holds a run made with other settings", keys, "--force")
     inverted: list[str] = []
@@ -686,7 +733,7 @@ def test_a_damaged_part(
 ) -> None:
     asked = (
         "invert", "oti", files / "images.safetensors", "-m", spec, "-o", "o.safetensors",
-        "--steps", 2, "--batch-size", 9,
+        "--set", "steps=2", "--batch-size", 9,
     )  # fmt: skip
     real = parts.write
 
@@ -714,9 +761,9 @@ def test_force_begins_anew(
     asked = ("invert", "oti", files / "images.safetensors", "-m", spec, "-o", "o.safetensors")
     with monkeypatch.context() as patch:
         patch.setattr(Descender, "__call__", stop)
-        assert run(*asked, "--steps", 4)[0] == 130
+        assert run(*asked, "--set", "steps=4")[0] == 130
     assert (place / "o.safetensors.parts" / "plan.json").exists()
-    refused(run(*asked, "--steps", 2), "(steps: 4, now 2)")
-    assert run(*asked, "--steps", 2, "--force")[0] == 0
+    refused(run(*asked, "--set", "steps=2"), "(steps: 4, now 2)")
+    assert run(*asked, "--set", "steps=2", "--force")[0] == 0
     assert said(Path("o.safetensors"))["steps"] == 2
     assert [path.name for path in place.iterdir()] == ["o.safetensors"]

@@ -53,17 +53,19 @@ def test_projections_are_the_last_layer() -> None:
 
 def test_command(tmp_path: Path, run: Run) -> None:
     output = tmp_path / "m.safetensors"
-    model = ("--method", "isoclip", "--model", "open_clip:tiny-clip/random")
+    model = ("--model", "open_clip:tiny-clip/random")
     code, out, err = run(
-        "close", "fit", *model, "--set", "top=3", "--set", "bottom=2", "-o", output
+        "close", "fit", "isoclip", *model, "--set", "top=3", "--set", "bottom=2", "-o", output
     )
     assert (code, out.strip()) == (0, str(output)), err
     assert mg.close.load(output).dims == {"image": 16, "text": 16}
     np.save(tmp_path / "a.npy", np.eye(3))
-    code, _, err = run("close", "fit", tmp_path / "a.npy", *model, "-o", tmp_path / "n.safetensors")
+    code, _, err = run(
+        "close", "fit", "isoclip", tmp_path / "a.npy", *model, "-o", tmp_path / "n.safetensors"
+    )
     assert (code, err.count("\n")) == (2, 1)
     code, _, err = run(
-        "close", "fit", "-m", "isoclip", "--model", "open_clip:tiny-resnet/random",
+        "close", "fit", "isoclip", "--model", "open_clip:tiny-resnet/random",
         "-o", tmp_path / "n.safetensors",
     )  # fmt: skip
     assert (code, err.count("\n")) == (2, 1), err

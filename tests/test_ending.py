@@ -349,7 +349,7 @@ def test_invert_ends(start: Callable[..., Started], tmp_path: Path) -> None:
     mg.save(looks(load_model(spec)).image, tmp_path / "i.safetensors")
     found = start(
         "-m", "modalgap", "invert", "oti", tmp_path / "i.safetensors", "-m", spec, "--jobs", 2,
-        "--steps", 10**6, "--batch-size", 4, "-o", tmp_path / "o.safetensors",
+        "--set", f"steps={10**6}", "--batch-size", 4, "-o", tmp_path / "o.safetensors",
     )  # fmt: skip
     found.until(lambda: len(found.processes()) > 3)  # with the tracker of resources
     os.killpg(found.child.pid, signal.SIGINT)

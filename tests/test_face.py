@@ -28,8 +28,8 @@ from modalgap.measure import MEASURES, Card
 from modalgap.method import Method
 
 ROOT = Path(__file__).parents[1]
-PACKAGES = ("close", "data", "encode", "evaluate", "invert", "losses", "measure", "report", "study",
-            "train")  # fmt: skip
+PACKAGES = ("close", "data", "encode", "evaluate", "invert", "losses", "measure", "report",
+            "search", "study", "train")  # fmt: skip
 REGISTRIES: tuple[dict[str, Any], ...] = (MEASURES, CLOSERS, TASKS, LOSSES, CORRECTIONS, METHODS)
 EVERY = [method for registry in REGISTRIES for method in registry.values()]
 

@@ -107,7 +107,7 @@ def test_each_command_is_run() -> None:
 
     def walk(command: object, name: str) -> Iterable[str]:
         inner = getattr(command, "commands", None)
-        if inner is None:
+        if not inner:  # a command, or a group of methods
             yield name
         for key, each in (inner or {}).items():
             yield from walk(each, f"{name} {key}".strip())

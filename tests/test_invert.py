@@ -32,7 +32,6 @@ from modalgap.errors import (
     OptionError,
     OutputError,
 )
-from modalgap.evaluate import search
 from modalgap.invert import (
     METHODS,
     Inverted,
@@ -51,6 +50,7 @@ from modalgap.invert.base import InversionContext
 from modalgap.invert.inputs import known_features
 from modalgap.invert.optimise import LOSSES, Descender
 from modalgap.invert.prompt import Prompt
+from modalgap.search import search
 from modalgap.work import Parts
 
 Floats = NDArray[np.float64]

@@ -331,12 +331,12 @@ class TestRetrieval:
             mg.evaluate(chain, "within")
 
     def test_first_caption_needs_one_image_per_text(self) -> None:
-        from modalgap.evaluate.search import query_side
+        from modalgap.search import query_side
 
         x = RANDOM(0).normal(size=(6, 4))
         pair = Pair(x, x, pairs=[(i, i // 2) for i in range(6)])
         with pytest.raises(errors.NotApplicable, match="a text describes several images"):
-            mg.evaluate.search(query_side(pair, "first_caption"), pair, "first_caption")
+            mg.search(query_side(pair, "first_caption"), pair, "first_caption")
 
 
 def slow_mixed(pair: Pair, stored: list[int], asking: str, k: int) -> Floats:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +22,12 @@ from torchmetrics.retrieval import RetrievalHitRate, RetrievalMAP, RetrievalRPre
 import modalgap as mg
 from modalgap import errors
 from modalgap.embeddings import Embeddings, Pair
-from modalgap.evaluate import PROTOCOLS, classify, search
 from modalgap.evaluate.ranks import Ranks, Relevant, ranks
-from modalgap.evaluate.search import query_side
 from modalgap.result import Result
+from modalgap.search import PROTOCOLS, query_side, search
 
 JUDGED = ("easy", "hard", "junk")
+classify = partial(search, protocol="zero_shot")
 REVISITED = ("easy", "medium", "hard")
 Floats = NDArray[np.float64]
 
@@ -350,7 +351,10 @@ def test_the_order_of_the_gallery_changes_nothing(seed: int) -> None:
     queries = Embeddings(x, names=names[:6].tolist(), factors={"c": ours, **truth_of(kinds, names)})
     before = Embeddings(y, names=names.tolist(), factors={"c": theirs})
     after = Embeddings(y[order], names=names[order].tolist(), factors={"c": theirs[order]})
-    for protocol in set(PROTOCOLS) - {"first_caption"}:  # order says which caption is first
+    for protocol in set(PROTOCOLS) - {
+        "first_caption",
+        "zero_shot",
+    }:  # order says which caption is first
         found = [numbers(search(queries, gallery, protocol)) for gallery in (before, after)]
         assert found[0] == pytest.approx(found[1], abs=1e-12)
 
@@ -396,7 +400,7 @@ def test_spans_of_queries_and_sorting_change_nothing(monkeypatch: pytest.MonkeyP
     side = Embeddings(real(random, 90), names=names, factors={"label": codes})
     before = [search(side, side, protocol).to_dict() for protocol in ("split", "self_removed")]
     monkeypatch.setattr("modalgap.evaluate.ranks.FEW", 3)
-    monkeypatch.setattr(sys.modules["modalgap.evaluate.search"], "AT_ONCE", 100)
+    monkeypatch.setattr(sys.modules["modalgap.search.ranking"], "AT_ONCE", 100)
     assert before == [
         search(side, side, protocol).to_dict() for protocol in ("split", "self_removed")
     ]
@@ -673,7 +677,7 @@ def test_refusals(queries: Any, gallery: Any, options: Any, kind: str, words: st
     ("queries", "prompts", "options", "kind", "words"),
     [
         (labelled(), TWO, {}, "OptionError", "queries must be Embeddings; got Pair"),
-        (TWO, None, {}, "OptionError", "prompts must be Embeddings or a Pair; got None"),
+        (TWO, None, {}, "OptionError", "gallery must be Embeddings or a Pair; got None"),
         (TWO, TWO, {"factor": 1}, "OptionError", "factor must be a string"),
         (Embeddings(np.eye(3)), TWO, {}, "InputError", "queries and prompts: .* got 3 and 2"),
         (two(), TWO, {}, "NotApplicable", "a factor that names their class; there is none"),
@@ -728,19 +732,19 @@ def said(out: str) -> dict[str, float]:
     return {words[0]: float(words[1]) for words in lines if words and words[0] in names}
 
 
-def test_retrieval_on_the_command_line(run: Run, files: dict[str, Path]) -> None:
-    arguments = ("--query", files["inverted"], "--gallery", files["pair"])
-    code, out, err = run("evaluate", "retrieval", *arguments)
+def test_search_on_the_command_line(run: Run, files: dict[str, Path]) -> None:
+    arguments = (files["pair"], "--query", files["inverted"])
+    code, out, err = run("search", *arguments)
     assert code == 0
     expected = search(
         mg.embeddings.store.load_embeddings(files["inverted"]), mg.load(files["pair"])
     )
     assert said(out) == pytest.approx(numbers(expected), rel=1e-3)
     assert "30 queries (text) and 30 gallery (image), 6 dimensions" in out
-    assert PROTOCOLS["split"] in " ".join(out.split())
+    assert PROTOCOLS["split"].about in " ".join(out.split())
     assert "modalgap: 10 of 30 queries have nothing relevant in the gallery; left out" in err
     assert "text rows were not unit" in err
-    code, out, _ = run("evaluate", *arguments, "--json")  # retrieval is the default
+    code, out, _ = run("search", *arguments, "--json")
     assert code == 0
     assert json.loads(out) == json.loads(expected.to_json())
 
@@ -758,20 +762,19 @@ def test_protocols_on_the_command_line(
     run: Run, files: dict[str, Path], query: str, gallery: str, arguments: list[str], name: str,
     value: float | None,
 ) -> None:  # fmt: skip
-    given = ["--query", files[query], "--gallery", files[gallery], *arguments]
-    code, out, _ = run("evaluate", "retrieval", *given, "--json")
+    given = [files[gallery], "--query", files[query], *arguments]
+    code, out, _ = run("search", *given, "--json")
     assert code == 0
     found = json.loads(out)["measures"]
     assert value is None or found[name]["value"] == pytest.approx(value, abs=1e-9)
-    assert run("evaluate", "retrieval", *given)[0] == 0
+    assert run("search", *given)[0] == 0
 
 
 def test_captions_that_are_not_first_are_said(run: Run, files: dict[str, Path]) -> None:
     path = files["captions"]
-    given = ("--query", path, "--gallery", path, "--protocol", "first_caption")
-    code, _, err = run("evaluate", *given)
+    code, _, err = run("search", path, "--query", path, "--protocol", "first_caption")
     assert code == 0
-    assert "modalgap: 3 queries are no first captions; not asked" in err
+    assert "modalgap: 3 queries are not first captions; not used" in err
     assert "modalgap: 1 of 3 queries have nothing relevant" in err
 
 
@@ -780,18 +783,14 @@ def test_images_that_are_not_there_are_said(
 ) -> None:
     lost = twice(**judged(["easy1", "lost"], [], ["gone"]))
     query = mg.save(lost, tmp_path / "query.npz")
-    given = ("--query", query, "--gallery", files["both"], "--protocol", "easy")
-    code, _, err = run("evaluate", *given)
+    code, _, err = run("search", files["both"], "--query", query, "--protocol", "easy")
     assert code == 0
     assert err == "modalgap: 2 relevant images are not in the gallery; not counted\n"
 
 
 @pytest.mark.parametrize("query", ["pair", "named"])
-@pytest.mark.parametrize("task", ["zero_shot", "zeroshot"])
-def test_zero_shot_on_the_command_line(
-    run: Run, files: dict[str, Path], query: str, task: str
-) -> None:
-    given = ("evaluate", task, "--query", files[query], "--gallery", files["pair"])
+def test_zero_shot_on_the_command_line(run: Run, files: dict[str, Path], query: str) -> None:
+    given = ("search", files["pair"], "--query", files[query], "--protocol", "zero_shot")
     code, out, _ = run(*given, "--json")
     assert code == 0
     expected = mg.evaluate(mg.load(files["pair"]), "zero_shot")["zero_shot.top1"].value
@@ -805,50 +804,53 @@ def test_zero_shot_on_the_command_line(
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--query", "{named}"], "--query needs --gallery"),
+        (["{pair}"], "--query"),
+        (["--query", "{named}"], "GALLERY"),
+        (["{pair}", "{pair}", "--query", "{named}"], "unexpected extra argument"),
+        (["{pair}", "--query", "{named}", "--only", "mixed"], "--only"),
+    ],
+)
+def test_usage_errors_of_search(
+    run: Run, files: dict[str, Path], arguments: list[str], words: str
+) -> None:
+    code, out, err = run("search", *[each.format(**files) for each in arguments])
+    assert (code, out) == (2, "")
+    assert words in err
+    assert "Traceback" not in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
         (
-            ["{pair}", "--query", "{named}", "--gallery", "{pair}"],
-            "PATH must be retrieval or zero_",
-        ),
-        (["mixed", "--query", "{named}", "--gallery", "{pair}"], "got mixed"),
-        (
-            ["retrieval", "zero_shot", "--query", "{named}", "--gallery", "{pair}"],
-            "got retrieval z",
-        ),
-        (["--query", "{named}", "--gallery", "{pair}", "--only", "mixed"], "--only does not go"),
-        (["--query", "{named}", "--gallery", "{pair}", "--set", "k=1"], "--set does not go"),
-        (["--query", "{named}", "--gallery", "{pair}", "--image", "x.npy"], "--image does not go"),
-        (["--query", "{named}", "--gallery", "{pair}", "--text", "x.npy"], "--text does not go"),
-        (["--query", "{named}", "--gallery", "{pair}", "--pairs", "x.npy"], "--pairs does not go"),
-        (["{pair}", "--gallery", "{pair}"], "--gallery goes with --query"),
-        (["{pair}", "--protocol", "split"], "--protocol goes with --query"),
-        (["{pair}", "--factor", "class"], "--factor goes with --query"),
-        (
-            ["zero_shot", "--query", "{named}", "--gallery", "{pair}", "--protocol", "split"],
-            "--protocol goes with retrieval; zero_shot has none",
-        ),
-        (
-            ["--query", "{named}", "--gallery", "{pair}", "--protocol", "hrad"],
+            ["{pair}", "--query", "{named}", "--protocol", "hrad"],
             "unknown protocol 'hrad'; did you mean 'hard'?",
         ),
-        (["--query", "{named}", "--gallery", "{pair}"], "must share one factor"),
-        (["--query", "missing.npz", "--gallery", "{pair}"], "missing.npz"),
-        (["--query", "{captions}", "--gallery", "{pair}"], "same width; got 2 and 6"),
+        (
+            ["{pair}", "--query", "{pair}", "--protocol", "zeroshot"],
+            "unknown protocol 'zeroshot'; did you mean 'zero_shot'?",
+        ),
+        (["{pair}", "--query", "{named}"], "must share one factor"),
+        (["{pair}", "--query", "missing.npz"], "missing.npz"),
+        (["missing.npz", "--query", "{named}"], "missing.npz"),
+        (["{pair}", "--query", "{captions}"], "same width; got 2 and 6"),
+        (["{pair}", "--query", "{named}", "--factor", "colour"], "need the factor 'colour'"),
     ],
 )
 def test_refusals_on_the_command_line(
     run: Run, files: dict[str, Path], arguments: list[str], words: str
 ) -> None:
     given = [each.format(**files) for each in arguments]
-    code, out, err = run("evaluate", *given)
-    assert (code, out) == (2, "")
-    (line,) = err.splitlines()
-    assert line.startswith("modalgap: ")
-    assert words in line
+    for more in ([], ["--json"]):
+        code, out, err = run("search", *given, *more)
+        assert (code, out) == (2, "")
+        (line,) = err.splitlines()
+        assert line.startswith("modalgap: ")
+        assert words in line
 
 
 def test_help_names_every_protocol(run: Run) -> None:
-    code, out, _ = run("evaluate", "--help")
+    code, out, _ = run("search", "--help")
     assert code == 0
-    for word in (*PROTOCOLS, "--query", "--gallery", "--factor"):
+    for word in (*PROTOCOLS, "--query", "GALLERY", "--factor"):
         assert word in out

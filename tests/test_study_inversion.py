@@ -78,7 +78,7 @@ def test_numbers_are_those_of_the_verbs(made: tuple[Table, Path]) -> None:
         return mg.Embeddings(pair.image.take(index), "image", names, factors)
 
     found = mg.invert(some(asks), "oti", spec, steps=3)
-    judged = mg.evaluate.search(found.features, some(searched), factor="object")
+    judged = mg.search(found.features, some(searched), factor="object")
     ours = table.rows["k2 images, OTI"]
     assert judged["map"].value == pytest.approx(ours["map_object"].value, abs=1e-6)
     assert float(found.cosines.mean()) == pytest.approx(ours["cosine"].value, abs=1e-6)

@@ -24,6 +24,7 @@ import modalgap.evaluate as _evaluate
 import modalgap.invert as _invert
 import modalgap.measure as _measure
 import modalgap.report as _report
+import modalgap.search as _search
 import modalgap.train as _train
 
 class close:
@@ -143,17 +144,14 @@ class evaluate:
         **options: _Any,
     ) -> _Result: ...
 
-    PROTOCOLS = _evaluate.PROTOCOLS
     TASKS = _evaluate.TASKS
     from modalgap.evaluate import Calibration as Calibration
     from modalgap.evaluate import Outcome as Outcome
     from modalgap.evaluate import Scores as Scores
     from modalgap.evaluate import Task as Task
     calibrate = _evaluate.calibrate
-    classify = staticmethod(_evaluate.classify)
     evaluate = _evaluate.evaluate
     flip_probability = staticmethod(_evaluate.flip_probability)
-    search = staticmethod(_evaluate.search)
     retrieval = _evaluate.retrieval
     zero_shot = _evaluate.zero_shot
     within = _evaluate.within
@@ -298,6 +296,24 @@ class report:
     figures = _report.figures
     report = _report.report
     save_figures = staticmethod(_report.save_figures)
+
+class search:
+    """Search: queries of one set of embeddings in a gallery of another set."""
+
+    def __new__(  # type: ignore[misc]
+        cls,
+        queries: _Embeddings,
+        gallery: _Embeddings | _Pair,
+        protocol: str = ...,
+        *,
+        factor: str | None = ...,
+        seed: int = ...,
+    ) -> _Result: ...
+
+    PROTOCOLS = _search.PROTOCOLS
+    from modalgap.search import Protocol as Protocol
+    query_side = staticmethod(_search.query_side)
+    search = staticmethod(_search.search)
 
 class train:
     """Train: contrastive models of two towers, small enough for a laptop or large, by configuration."""

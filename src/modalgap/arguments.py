@@ -94,9 +94,9 @@ def _function(function: Callable[..., Any]) -> Callable[..., Any]:
             if name in spread:
                 continue
             value = bound.arguments[name] = plain(value)
-            rule = rules.get(name)
-            if rule is not None and not rule[0](value):
-                raise OptionError(f"{name} must be {rule[1]}; got {described(value)}")
+            known = rules.get(name)
+            if known is not None and not known[0](value):
+                raise OptionError(f"{name} must be {known[1]}; got {described(value)}")
         for name in spread & set(bound.arguments):
             given = bound.arguments[name]
             bound.arguments[name] = (
@@ -122,16 +122,22 @@ def described(value: object) -> str:
     return text if text and len(text) <= 60 else f"{type(value).__name__}"
 
 
+def hints(function: Callable[..., Any]) -> dict[str, Any]:
+    """The annotations of the parameters of a function; ``Any`` where a name is unknown here."""
+    scope = {**vars(builtins), **getattr(inspect.unwrap(function), "__globals__", {})}
+    return {
+        name: _evaluated(each.annotation, scope)
+        for name, each in inspect.signature(function).parameters.items()
+        if each.annotation is not inspect.Parameter.empty
+    }
+
+
 def _rules(function: Callable[..., Any], spread: set[str]) -> dict[str, Rule]:
     """Name to rule, of the annotations that have one."""
-    scope = {**vars(builtins), **getattr(inspect.unwrap(function), "__globals__", {})}
-    found = {}
-    for name, annotation in inspect.signature(function).parameters.items():
-        if name not in spread and annotation.annotation is not inspect.Parameter.empty:
-            rule = _rule(_evaluated(annotation.annotation, scope))
-            if rule is not None:
-                found[name] = rule
-    return found
+    known = {
+        name: rule(annotation) for name, annotation in hints(function).items() if name not in spread
+    }
+    return {name: each for name, each in known.items() if each is not None}
 
 
 def _evaluated(annotation: Any, scope: dict[str, Any]) -> Any:
@@ -144,7 +150,7 @@ def _evaluated(annotation: Any, scope: dict[str, Any]) -> Any:
         return Any
 
 
-def _rule(annotation: Any) -> Rule | None:
+def rule(annotation: Any) -> Rule | None:
     """The rule of an annotation; None where everything passes."""
     if isinstance(annotation, str):
         return None
@@ -152,11 +158,11 @@ def _rule(annotation: Any) -> Rule | None:
         return _PLAIN[annotation]
     origin, inner = typing.get_origin(annotation), typing.get_args(annotation)
     if origin in (Union, types.UnionType):
-        return _either([_rule(each) for each in inner])
+        return _either([rule(each) for each in inner])
     if origin is typing.Literal:
         return (lambda value: value in inner), f"one of {', '.join(map(str, inner))}"
     if origin is typing.Annotated:
-        return _rule(inner[0])
+        return rule(inner[0])
     kind = origin or annotation
     if kind is collections.abc.Callable:
         return callable, "a function"
@@ -174,7 +180,7 @@ def _rule(annotation: Any) -> Rule | None:
 
 
 def _either(rules: list[Rule | None]) -> Rule | None:
-    found = [rule for rule in rules if rule is not None]
+    found = [each for each in rules if each is not None]
     if len(found) < len(rules):
         return None
     # one word is enough for a path, which may be written as a string
@@ -192,7 +198,7 @@ def _plural(words: str) -> str:
 
 
 def _mapping(inner: tuple[Any, ...]) -> Rule:
-    key = _rule(inner[0]) if inner else None
+    key = rule(inner[0]) if inner else None
 
     def passes(value: Any) -> bool:
         if not isinstance(value, Mapping):
@@ -204,9 +210,9 @@ def _mapping(inner: tuple[Any, ...]) -> Rule:
 
 def _several(kind: Any, inner: tuple[Any, ...]) -> Rule:
     """A list of values; a NumPy array is one, a string is not."""
-    element = _rule(inner[0]) if inner and kind is not tuple else None
+    element = rule(inner[0]) if inner and kind is not tuple else None
     if kind is tuple and len(inner) == 2 and inner[1] is Ellipsis:
-        element = _rule(inner[0])
+        element = rule(inner[0])
     words = "a list" if element is None else f"a list of {_plural(element[1])}"
 
     def passes(value: Any) -> bool:
@@ -222,3 +228,95 @@ def _several(kind: Any, inner: tuple[Any, ...]) -> Rule:
         return all(element[0](plain(each)) for _, each in zip(range(MOST), value, strict=False))
 
     return passes, words
+
+
+_LISTS = (
+    list,
+    tuple,
+    collections.abc.Sequence,
+    collections.abc.Iterable,
+    collections.abc.Collection,
+)
+_SCALAR = None | bool | int | float | str
+_ORDER = (type(None), bool, int, float)  # of the members of a union; then lists, then strings
+_NOTHING = object()
+
+
+def parsed(name: str, text: str, annotation: Any) -> Any:
+    """A value that is typed as text, of the type of an annotation.
+
+    Args:
+        name: of the option, for the error.
+        text: as it is typed. Lists have commas: ``1,5``; ``none``, ``true`` and ``false`` are
+            words.
+        annotation: a type. ``Any`` and types that no text can give, such as arrays, take numbers,
+            words and lists.
+
+    Raises:
+        OptionError: the text is no such value.
+    """
+    found = _read(text, annotation)
+    if found is _NOTHING:
+        known = rule(annotation)
+        words = "a value of another type" if known is None else known[1]
+        raise OptionError(f"{name} must be {words}; got {quoted(text)}")
+    return found
+
+
+def _read(text: str, annotation: Any) -> Any:
+    """The value, or ``_NOTHING``."""
+    origin, inner = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin is typing.Annotated:
+        return _read(text, inner[0])
+    if origin in (Union, types.UnionType):
+        tried = (_read(text, each) for each in sorted(inner, key=_rank))
+        return next((each for each in tried if each is not _NOTHING), _NOTHING)
+    if origin is typing.Literal:
+        return next((each for each in inner if str(each) == text), _NOTHING)
+    if annotation in (None, type(None)):
+        return None if text.lower() == "none" else _NOTHING
+    if annotation is bool:
+        return {"true": True, "false": False}.get(text.lower(), _NOTHING)
+    if annotation in (int, float):
+        try:
+            return _NOTHING if "_" in text else annotation(text)
+        except ValueError:
+            return _NOTHING
+    if annotation is str:
+        return text
+    if (origin or annotation) in _LISTS:
+        return _list(text, inner)
+    if origin is collections.abc.Callable or _subclass(annotation, Mapping):
+        return _NOTHING
+    return _read(text, list[Any] if "," in text else _SCALAR)
+
+
+def mapped(annotation: Any) -> Any:
+    """The type of the values of a mapping; None for an annotation that is no mapping."""
+    inner = typing.get_args(annotation)
+    if typing.get_origin(annotation) in (Union, types.UnionType):
+        return next((found for each in inner if (found := mapped(each)) is not None), None)
+    if not _subclass(annotation, Mapping):
+        return None
+    return inner[1] if len(inner) == 2 else Any
+
+
+def _list(text: str, inner: tuple[Any, ...]) -> Any:
+    if not text:
+        return _NOTHING
+    element = inner[0] if inner else Any
+    found = [_read(each.strip(), element) for each in text.split(",") if each.strip()]
+    return _NOTHING if any(each is _NOTHING for each in found) else found
+
+
+def _subclass(annotation: Any, kind: type) -> bool:
+    """Whether an annotation is a class of a kind, or a generic of one."""
+    found = typing.get_origin(annotation) or annotation
+    return isinstance(found, type) and issubclass(found, kind)
+
+
+def _rank(annotation: Any) -> int:
+    """Where a member of a union is tried: the narrowest first, a string last."""
+    if annotation in _ORDER:
+        return _ORDER.index(annotation)
+    return len(_ORDER) + (annotation is str)

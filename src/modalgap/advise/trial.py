@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from modalgap import checks
+from modalgap.arguments import hints, parsed
 from modalgap.close.affine import AffineMap
 from modalgap.close.base import Closer, Transductive
 from modalgap.close.registry import CLOSERS
@@ -73,7 +73,7 @@ class Way:
             if not equals:
                 raise OptionError(f"only must be NAME:OPTION=VALUE; got {quoted(text)}")
             method.check_options({option: value})
-            options[option] = checks.value_of(value)
+            options[option] = parsed(option, value, hints(method.body).get(option, Any))
         return cls(text, method, options)
 
 

@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from modalgap.cli import data
-from modalgap.cli.close import parse
-from modalgap.cli.evaluate import TaskOptions
+from modalgap.cli import data, options
+from modalgap.cli.build import spread
+from modalgap.cli.inputs import Inputs
+from modalgap.cli.settings import settings
 from modalgap.errors import quoted
 
 if TYPE_CHECKING:
     from modalgap.advise import Advice, Comparison
-    from modalgap.embeddings import Pair
-
-Json = Annotated[bool, typer.Option("--json", help="One JSON object on stdout, nothing else.")]
 
 
+@spread
 def preflight(
-    paths: data.Paths = None,
-    image: data.Image = None,
-    text: data.Text = None,
-    pairs: data.Pairs = None,
+    inputs: Inputs,
     only: Annotated[
         list[str] | None,
         typer.Option(
@@ -33,31 +29,27 @@ def preflight(
             show_default=False,
         ),
     ] = None,
-    options: TaskOptions = None,
-    seed: data.Seed = None,
-    json: Json = False,
+    sets: options.Settings = None,
+    seed: options.Seed = None,
+    json: options.Json = False,
 ) -> None:
-    """Say whether closing the gap would help, do nothing or hurt; nothing is touched."""
+    """Predict whether closing the gap would help, do nothing or hurt; no file is written."""
     from modalgap.advise import preflight as run
+    from modalgap.evaluate.registry import TASKS
 
-    found = _pair(paths, image, text, pairs)
-    advice = run(
-        found,
-        data.names(only),
-        **_options(options, seed),
-    )
-    data.remark(found, paths)
+    found = inputs.read_pair("preflight")
+    own = settings(sets, TASKS.values(), seed=seed)
+    advice = run(found, data.names(only), **own)
+    inputs.remark(found)
     if json:
         typer.echo(advice.to_json())
     else:
         _say(advice)
 
 
+@spread
 def compare(
-    paths: data.Paths = None,
-    image: data.Image = None,
-    text: data.Text = None,
-    pairs: data.Pairs = None,
+    inputs: Inputs,
     only: Annotated[
         list[str] | None,
         typer.Option(
@@ -67,24 +59,26 @@ def compare(
             show_default=False,
         ),
     ] = None,
-    options: TaskOptions = None,
+    sets: options.Settings = None,
     output: Annotated[
         Path | None,
         typer.Option(
-            "--output", "-o", help="A page (.html) or the numbers (.json).", show_default=False
+            "-o", "--output", help="A page (.html) or the numbers (.json).", show_default=False
         ),
     ] = None,
     share: Annotated[
-        float, typer.Option("--share", help="Of the images, to fit on; the rest is judged.")
+        float,
+        typer.Option("--share", help="Share of the images to fit on; the others are evaluated."),
     ] = 0.5,
-    seed: data.Seed = None,
-    json: Json = False,
-    force: data.Force = False,
+    seed: options.Seed = None,
+    json: options.Json = False,
+    force: options.Restart = False,
 ) -> None:
-    """Compare closers at tasks, fitted on one part and judged on another. Resumes with -o."""
+    """Compare closers at tasks, fitted on one part and evaluated on another. Resumes with -o."""
     from modalgap.advise import compare as run
     from modalgap.atomic import check_target, replacing
     from modalgap.errors import OutputError
+    from modalgap.evaluate.registry import TASKS
     from modalgap.work import path_of, remove
 
     if output is not None:
@@ -93,8 +87,8 @@ def compare(
                 f"{output}: must end in .html or .json; found {quoted(output.suffix)}"
             )
         check_target(output, overwrite=force)
-        data.not_an_input(output, *(paths or ()), image, text, pairs)
-    found = _pair(paths, image, text, pairs)
+        inputs.not_the_output(output)
+    found = inputs.read_pair("compare")
     result = run(
         found,
         data.names(only),
@@ -102,9 +96,9 @@ def compare(
         work=None if output is None else path_of(output),
         overwrite=force,
         keep=True,
-        **_options(options, seed),
+        **settings(sets, TASKS.values(), seed=seed),
     )
-    data.remark(found, paths)
+    inputs.remark(found)
     data.repeats(result.pair)
     if output is not None and output.suffix.lower() == ".html":
         from modalgap.report.comparison import comparison_page
@@ -121,22 +115,6 @@ def compare(
     _tables(result)
     if output is not None:
         typer.echo(output)
-
-
-def _options(options: list[str] | None, seed: int | None) -> dict[str, Any]:
-    return parse(options, "only", "share", "seed") | data.given(seed=seed)
-
-
-def _pair(
-    paths: list[Path] | None, image: Path | None, text: Path | None, pairs: Path | None
-) -> Pair:
-    from modalgap.embeddings import Pair
-    from modalgap.errors import InputError
-
-    found = data.read(paths, image, text, pairs)
-    if not isinstance(found, Pair):
-        raise InputError("two modalities are needed; this is one")
-    return found
 
 
 def _say(advice: Advice) -> None:

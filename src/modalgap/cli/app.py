@@ -13,6 +13,7 @@ import typer
 from modalgap import __version__
 from modalgap.cli import close, data, data_command, invert, study
 from modalgap.cli.advise import compare, preflight
+from modalgap.cli.build import MEASURES, PROTOCOLS, TASKS, with_entries, with_options
 from modalgap.cli.convert import convert
 from modalgap.cli.demo import demo
 from modalgap.cli.encode import encode
@@ -22,6 +23,7 @@ from modalgap.cli.group import group
 from modalgap.cli.listing import listing
 from modalgap.cli.measure import measure
 from modalgap.cli.report import report
+from modalgap.cli.search import search
 from modalgap.cli.train import train
 from modalgap.errors import ModalgapError
 from modalgap.waiting import wait_passively
@@ -34,12 +36,13 @@ app = group(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command()(encode)
-app.command()(measure)
-app.command()(report)
-app.command()(evaluate)
+app.command(cls=with_options(MEASURES))(measure)
+app.command(cls=with_options(MEASURES))(report)
+app.command(cls=with_options(TASKS))(evaluate)
+app.command(cls=with_entries("Protocols", PROTOCOLS))(search)
 app.command()(train)
-app.command()(preflight)
-app.command()(compare)
+app.command(cls=with_options(TASKS))(preflight)
+app.command(cls=with_options(TASKS))(compare)
 app.command()(convert)
 app.command("list")(listing)
 app.command()(explain)
@@ -84,7 +87,7 @@ def main() -> None:
     except ModalgapError as error:
         _leave(str(error), 2)
     except MemoryError:
-        _leave("not enough memory for this; give fewer rows, or a smaller --cap", 2)
+        _leave("not enough memory for this; use fewer rows, or a smaller --set cap=", 2)
     except OSError as error:
         _leave(f"{error.filename or 'input or output'}: {error.strerror or error}", 2)
 

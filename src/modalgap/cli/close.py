@@ -1,4 +1,4 @@
-"""modalgap close: fit, apply, run, export."""
+"""modalgap close: one command per closer, and fit, apply, export."""
 
 from __future__ import annotations
 
@@ -8,32 +8,13 @@ from typing import Annotated, Any
 
 import typer
 
-from modalgap.cli import data
-from modalgap.cli.group import group
-from modalgap.errors import OptionError, quoted
+from modalgap.cli import data, options
+from modalgap.cli.build import CLOSERS, methods, spread
+from modalgap.cli.inputs import Inputs
+from modalgap.cli.settings import settings
+from modalgap.errors import OptionError
 
-app = group(
-    "close",
-    "Close the gap: fit a map on a sample, apply it anywhere.",
-    no_args_is_help=True,
-)
-
-Method = Annotated[
-    str, typer.Option("--method", "-m", help="A closer; see: modalgap list closers.")
-]
-Options = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--set",
-        metavar="NAME=VALUE",
-        help="An option of the closer, for instance alpha=0.5; may be repeated.",
-        show_default=False,
-    ),
-]
-Closed = Annotated[
-    Path, typer.Option("--output", "-o", help="Closed embeddings: .safetensors, .npz, .parquet.")
-]
-Map = Annotated[Path, typer.Argument(metavar="MAP", help="What close fit wrote.")]
+Map = Annotated[Path, typer.Argument(metavar="MAP", help="A map that close fit wrote.")]
 
 
 class Form(StrEnum):
@@ -43,106 +24,108 @@ class Form(StrEnum):
     onnx = "onnx"
 
 
-@app.command()
+@spread
+def close(
+    method: str,
+    inputs: Inputs,
+    output: options.Closed = Path("closed.safetensors"),
+    sets: options.Settings = None,
+    seed: options.Seed = None,
+    force: options.Force = False,
+) -> None:
+    """Fit a closer to embeddings and close the same embeddings."""
+    import warnings
+
+    from modalgap.atomic import check_target
+    from modalgap.close.registry import CLOSERS
+    from modalgap.close.verb import close as run
+    from modalgap.embeddings.store import save
+
+    check_target(output, overwrite=force)
+    inputs.not_the_output(output)
+    given = settings(sets, [CLOSERS[method]], seed=seed)
+    found = inputs.read_pair(f"close {method}")
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        closed = run(found, method, **given)
+    typer.echo(save(closed, output, overwrite=force))
+    inputs.remark(found)
+    for warning in caught:
+        data.note(str(warning.message))
+
+
+@spread
 def fit(
-    paths: data.Paths = None,
-    image: data.Image = None,
-    text: data.Text = None,
-    pairs: data.Pairs = None,
-    output: Annotated[Path, typer.Option("--output", "-o", help="The map: .safetensors.")] = Path(
-        "map.safetensors"
-    ),
-    method: Method = "center",
-    options: Options = None,
+    method: str,
+    inputs: Inputs,
+    output: Annotated[
+        Path, typer.Option("-o", "--output", help="Map to write: .safetensors.")
+    ] = Path("map.safetensors"),
     model: Annotated[
         str | None,
         typer.Option(
             "--model",
-            help="For isoclip: take the projection weights of a model.",
+            help="For isoclip: LIBRARY:MODEL whose projection weights are used, without INPUT.",
             show_default=False,
         ),
     ] = None,
-    force: data.Force = False,
+    sets: options.Settings = None,
+    seed: options.Seed = None,
+    force: options.Force = False,
 ) -> None:
-    """Fit a closer on a sample, or on the weights of a model, and keep the map."""
+    """Fit a closer to embeddings, or to the weights of a model, and write the map."""
     from modalgap.atomic import check_target
+    from modalgap.close.registry import CLOSERS
     from modalgap.close.verb import fit as run
 
     check_target(output, overwrite=force)
-    data.not_an_input(output, *(paths or ()), image, text, pairs)
-    if model is not None:
-        if paths or image or text:
-            raise OptionError("--model: weights alone are fitted on; give no embeddings")
-        map_ = run(_weights(model), method, **parse(options, "method"))
+    inputs.not_the_output(output)
+    given = settings(sets, [CLOSERS[method]], seed=seed)
+    if model is None:
+        found = inputs.read()
+        map_ = run(found, method, **given)
         map_.save(output, overwrite=force)
+        inputs.remark(found)
+    elif inputs.any:
+        raise OptionError("--model: must be given without embeddings, as only weights are used")
     else:
-        found = data.read(paths, image, text, pairs)
-        map_ = run(found, method, **parse(options, "method"))
+        map_ = run(_weights(model), method, **given)
         map_.save(output, overwrite=force)
-        data.remark(found, paths)
     for name, value in map_.facts.items():
-        data.note(f"{name}: {_said(value)}")
+        data.note(f"{name}: {_shown(value)}")
     typer.echo(output)
 
 
+app = methods(
+    "close", "Close the gap: fit a map on a sample, apply it to any data.", CLOSERS, close
+)
+app.add_typer(methods("fit", "Fit a closer and write the map: close fit METHOD.", CLOSERS, fit))
+
+
 @app.command()
+@spread
 def apply(
     map_: Map,
-    paths: data.Paths = None,
-    image: data.Image = None,
-    text: data.Text = None,
-    pairs: data.Pairs = None,
-    output: Closed = Path("closed.safetensors"),
+    inputs: Inputs,
+    output: options.Closed = Path("closed.safetensors"),
     force: Annotated[
         bool,
-        typer.Option("--force", help="Overwrite; and apply it to the vectors of another model."),
+        typer.Option(
+            "--force", help="Replace existing files, and allow embeddings of another model."
+        ),
     ] = False,
 ) -> None:
-    """Close embeddings by a map; what does not fit in memory is closed as it is read."""
+    """Close embeddings by a map. Files larger than memory are read in parts."""
     from modalgap.atomic import check_target
     from modalgap.close.affine import load
     from modalgap.embeddings.store import save
 
     check_target(output, overwrite=force)
-    data.not_an_input(output, map_, *(paths or ()), image, text, pairs)
+    inputs.not_the_output(output, map_)
     closing = load(map_)
-    found = data.read(paths, image, text, pairs)
+    found = inputs.read()
     typer.echo(save(closing.apply(found, force=force), output, overwrite=force))
-    data.remark(found, paths)
-
-
-@app.command()
-def run(
-    paths: data.Paths = None,
-    image: data.Image = None,
-    text: data.Text = None,
-    pairs: data.Pairs = None,
-    output: Closed = Path("closed.safetensors"),
-    method: Method = "center",
-    options: Options = None,
-    force: data.Force = False,
-) -> None:
-    """Fit on embeddings and close the same ones; the only way for closers that are no maps."""
-    import warnings
-
-    from modalgap.atomic import check_target
-    from modalgap.close.verb import close
-    from modalgap.embeddings import Pair
-    from modalgap.embeddings.store import save
-    from modalgap.errors import InputError
-
-    check_target(output, overwrite=force)
-    data.not_an_input(output, *(paths or ()), image, text, pairs)
-    found = data.read(paths, image, text, pairs)
-    if not isinstance(found, Pair):
-        raise InputError("close run needs two modalities; for one, fit a map and apply it")
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        closed = close(found, method, **parse(options, "method"))
-    typer.echo(save(closed, output, overwrite=force))
-    data.remark(found, paths)
-    for warning in caught:
-        data.note(str(warning.message))
+    inputs.remark(found)
 
 
 @app.command()
@@ -152,7 +135,7 @@ def export(
         Form | None,
         typer.Option(
             "--to",
-            help="json, or onnx (needs a role); by default what OUTPUT ends in, else json.",
+            help="json or onnx (default: the ending of OUTPUT, else json); onnx needs --role.",
             show_default=False,
         ),
     ] = None,
@@ -160,9 +143,9 @@ def export(
         str | None, typer.Option("--role", help="image, text, …", show_default=False)
     ] = None,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="The file to write.", show_default=False)
+        Path | None, typer.Option("-o", "--output", help="File to write.", show_default=False)
     ] = None,
-    force: data.Force = False,
+    force: options.Force = False,
 ) -> None:
     """Write a map as plain numbers (JSON) or as an ONNX file."""
     from modalgap.atomic import replacing
@@ -194,26 +177,11 @@ def _weights(model: str) -> dict[str, Any]:
     return dict(found)
 
 
-def parse(options: list[str] | None, *reserved: str) -> dict[str, Any]:
-    """NAME=VALUE as Python values; ``reserved`` names are given in another way."""
-    from modalgap import checks
-
-    found: dict[str, Any] = {}
-    for each in options or ():
-        name, equals, value = each.partition("=")
-        if not equals or not name:
-            raise OptionError(f"--set must be NAME=VALUE; got {quoted(each)}")
-        if name.strip() in (*reserved, "pair", "data", "work", "overwrite"):
-            raise OptionError(f"--set {name.strip()}: is no option of this kind; see --help")
-        found[name.strip()] = checks.value_of(value.strip())
-    return found
-
-
-def _said(value: Any) -> str:
+def _shown(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.4g}"
     if isinstance(value, dict):
-        return ", ".join(f"{key} {_said(each)}" for key, each in value.items())
+        return ", ".join(f"{key} {_shown(each)}" for key, each in value.items())
     if isinstance(value, list):
-        return ", ".join(_said(each) for each in value)
+        return ", ".join(map(_shown, value))
     return str(value)

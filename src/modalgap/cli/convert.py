@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from modalgap.cli import data
+from modalgap.cli import data, options
 from modalgap.errors import InputError
 
 
@@ -21,7 +21,7 @@ def convert(
             help="Store items that repeat (same name, same vector) once, with all their matches.",
         ),
     ] = False,
-    force: data.Force = False,
+    force: options.Force = False,
 ) -> None:
     """Rewrite embeddings in another format; values, matches and names stay as they are."""
     from modalgap.embeddings import Pair, joined

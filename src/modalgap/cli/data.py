@@ -1,77 +1,16 @@
-"""The arguments that say which embeddings, shared by the commands that read some."""
+"""Read the embeddings that a command is given, and write notes about them."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
-
-import typer
+from typing import TYPE_CHECKING, Any
 
 from modalgap.errors import InputError, OutputError
 
 if TYPE_CHECKING:
     from modalgap.embeddings import Embeddings, Pair
-
-Paths = Annotated[
-    list[Path] | None,
-    typer.Argument(
-        metavar="PATH",
-        help="Embeddings: .npy of shape (2, n, d), .npz, .safetensors, .parquet, a clip-retrieval"
-        " folder; several shards or a quoted glob.",
-        show_default=False,
-    ),
-]
-Image = Annotated[
-    Path | None, typer.Option("--image", help="Image embeddings alone, (n, d).", show_default=False)
-]
-Text = Annotated[
-    Path | None, typer.Option("--text", help="Text embeddings alone, (m, d).", show_default=False)
-]
-Pairs = Annotated[
-    Path | None,
-    typer.Option(
-        "--pairs",
-        help="Who matches whom, .npy: the image of each text (m,), or image and text (k, 2).",
-        show_default=False,
-    ),
-]
-Only = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--only", help="Measures, comma-separated; see: modalgap list measures.", show_default=False
-    ),
-]
-Temperature = Annotated[
-    float | None,
-    typer.Option(
-        "--temperature",
-        help="τ of the softmax measures (the model's, else 0.01).",
-        show_default=False,
-    ),
-]
-Neighbours = Annotated[
-    int | None,
-    typer.Option("--k", help="Neighbours for nas and hubness (default: 10).", show_default=False),
-]
-Cap = Annotated[
-    int | None,
-    typer.Option(
-        "--cap", help="Maximum rows per modality for pairwise measures.", show_default=False
-    ),
-]
-Seed = Annotated[
-    int | None,
-    typer.Option(
-        "--seed",
-        min=0,
-        max=2**63 - 1,
-        help="Seed of everything random (default: 0).",
-        show_default=False,
-    ),
-]
-Force = Annotated[bool, typer.Option("--force", help="Overwrite what is there.")]
 
 
 def read(
@@ -82,7 +21,7 @@ def read(
 
     if bool(paths) == bool(image or text):
         raise InputError(
-            "give either PATH, or --image and --text; got " + ("both" if paths else "neither")
+            "give either INPUT, or --image and --text; got " + ("both" if paths else "neither")
         )
     if pairs is not None and not (image and text):
         raise InputError("--pairs goes with --image and --text; other files hold their own matches")

@@ -7,8 +7,7 @@ from typing import Annotated
 
 import typer
 
-from modalgap.cli import data
-from modalgap.cli.encode import Root, Split
+from modalgap.cli import data, options
 from modalgap.cli.group import group
 
 app = group("data", "Data sets: check whether one is complete; make MAD.")
@@ -27,8 +26,8 @@ def _say(line: str) -> None:
 @app.command()
 def check(
     name: Annotated[str, typer.Argument(help="A data set; see: modalgap list data.")],
-    root: Root = None,
-    split: Split = None,
+    root: options.Root = None,
+    split: options.Split = None,
 ) -> None:
     """Say exactly what a data set needs and what of it is missing; exit code 1 if anything is."""
     from modalgap.data import DATASETS
@@ -68,19 +67,12 @@ def mad(
     output: Annotated[
         Path, typer.Option("-o", "--output", help="Folder to write into.", show_default=False)
     ],
-    digits: Annotated[
-        Path | None,
-        typer.Option(
-            "--digits",
-            help="Folder with MNIST's IDX files (by default scikit-learn's 1,797 digits).",
-            show_default=False,
-        ),
-    ] = None,
+    digits: options.Digits = None,
     workers: Annotated[
         int | None,
         typer.Option("--workers", help="Processes (one a processor).", show_default=False),
     ] = None,
-    seed: data.Seed = None,
+    seed: options.Seed = None,
     limit: Annotated[
         int | None,
         typer.Option("--limit", help="Take a random sample of N digits.", show_default=False),
@@ -91,7 +83,7 @@ def mad(
             "--sheet", help="Also draw all looks of one digit: a .png.", show_default=False
         ),
     ] = None,
-    force: data.Force = False,
+    force: options.Force = False,
 ) -> None:
     """Make MAD: digits in 24 shapes and 7 colours, with captions that tell as much as you like."""
     from modalgap.atomic import check_target, replacing

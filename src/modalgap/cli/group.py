@@ -17,7 +17,7 @@ class Commands(TyperGroup):
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """Write the names of the commands and what they do."""
-        commands = {name: self.get_command(ctx, name) for name in self.list_commands(ctx)}
+        commands = {name: self.get_command(ctx, name) for name in self.commands}
         with formatter.section("Commands"):
             formatter.write_dl(
                 [
@@ -30,4 +30,4 @@ class Commands(TyperGroup):
 
 def group(name: str, about: str, **options: Any) -> typer.Typer:
     """A group of commands; ``about`` is its help."""
-    return typer.Typer(name=name, help=about, cls=Commands, rich_markup_mode=None, **options)
+    return typer.Typer(name=name, help=about, rich_markup_mode=None, **{"cls": Commands, **options})

@@ -1,4 +1,4 @@
-"""modalgap invert."""
+"""modalgap invert: one command per inversion, and words, curve."""
 
 from __future__ import annotations
 
@@ -8,240 +8,184 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from modalgap.cli import data
-from modalgap.cli.encode import Precision, Root, Split
-from modalgap.cli.group import group
-from modalgap.errors import InputError, OutputError
+from modalgap.cli import data, options
+from modalgap.cli.build import INVERSIONS, methods
+from modalgap.cli.settings import settings
+from modalgap.errors import InputError, OptionError, OutputError
 
 if TYPE_CHECKING:
     from modalgap.embeddings import Embeddings, Pair
     from modalgap.invert import Inverted
 
-app = group(
-    "invert",
-    "Features of one modality as features of the other, to compare within a modality.",
-    no_args_is_help=True,
-)
-
-File = Annotated[
-    Path | None,
-    typer.Argument(
-        metavar="PATH", help="Embeddings that the model made, with names.", show_default=False
-    ),
-]
-Data = Annotated[
-    str | None,
-    typer.Option(
-        "--data",
-        help="Instead of PATH: a data set or folder, encoded first, to OUTPUT.native.safetensors.",
-        show_default=False,
-    ),
-]
+ABOUT = "Convert embeddings of one modality to the other, to compare within one modality."
 Model = Annotated[
-    str,
+    str | None,
     typer.Option(
-        "--model",
         "-m",
-        help="LIBRARY:MODEL that made the features; see: modalgap list models.",
+        "--model",
+        help="LIBRARY:MODEL that made the embeddings; see: modalgap list models.",
         show_default=False,
     ),
 ]
-Output = Annotated[Path, typer.Option("-o", "--output", help="What to write: .safetensors.")]
-Tokens = Annotated[
-    int | None,
-    typer.Option(
-        "--tokens", help="Vectors an item (oti: 1; ovi: the paper's).", show_default=False
-    ),
-]
-Template = Annotated[
-    str | None,
-    typer.Option(
-        "--template", help="A sentence with {} for the vectors (a photo of {}).", show_default=False
-    ),
-]
-Optimiser = Annotated[
-    str | None,
-    typer.Option(
-        "--optimiser", help="adamw or lbfgs (oti: adamw; ovi: lbfgs).", show_default=False
-    ),
-]
-Steps = Annotated[
-    int | None,
-    typer.Option(
-        "--steps",
-        help="How many (oti: 150, or 30 of lbfgs; ovi: 60, or 1000 of adamw).",
-        show_default=False,
-    ),
-]
-BatchSize = Annotated[
-    int | None,
-    typer.Option("--batch-size", help="Items at once (what memory allows).", show_default=False),
-]
-Rate = Annotated[
-    float | None, typer.Option("--lr", help="Step size of AdamW (0.02).", show_default=False)
-]
-Decay = Annotated[
-    float | None,
-    typer.Option("--weight-decay", help="Of AdamW (0.01).", show_default=False),
-]
-Wanted = Annotated[
-    float | None,
-    typer.Option("--wanted", help="The cosine at which an item stops.", show_default=False),
-]
-Keep = Annotated[
-    str | None, typer.Option("--keep", help="last or best of AdamW's steps.", show_default=False)
-]
-Loss = Annotated[str | None, typer.Option("--loss", help="cosine or angle.", show_default=False)]
-Device = Annotated[
-    str,
-    typer.Option("--device", help="cpu, cuda, mps, auto; several with commas: a process on each."),
-]
-Jobs = Annotated[int, typer.Option("--jobs", help="Processes on the CPU.")]
-Compiled = Annotated[bool, typer.Option("--compile", help="Compile passes through the model.")]
-Protocol = Annotated[
-    str,
-    typer.Option("--protocol", help="split, self_removed, first_caption, easy, medium or hard."),
-]
-Bank = Annotated[
-    Path,
-    typer.Option(
-        "--bank", help="Pairs to learn from, or embeddings of the other side.", show_default=False
-    ),
-]
 
 
-@app.callback()
-def _group() -> None:
-    """Features of one modality as features of the other, to compare within a modality."""
-
-
-@app.command()
-def oti(
-    model: Model,
-    output: Output,
-    path: File = None,
-    source: Data = None,
-    split: Split = None,
-    root: Root = None,
-    template: Template = None,
-    tokens: Tokens = None,
-    optimiser: Optimiser = None,
-    steps: Steps = None,
-    lr: Rate = None,
-    weight_decay: Decay = None,
-    wanted: Wanted = None,
-    keep: Keep = None,
-    loss: Loss = None,
-    seed: data.Seed = None,
-    device: Device = "auto",
-    precision: Precision = "fp32",
-    batch_size: BatchSize = None,
-    jobs: Jobs = 1,
-    compiled: Compiled = False,
-    force: data.Force = False,
-) -> None:
-    """Images as pseudo-tokens in a sentence. Interrupted runs resume with the same command."""
-    _run(
-        "oti", path, source, model, output, force, split=split, root=root,
-        template=template, tokens=tokens, optimiser=optimiser, steps=steps, lr=lr,
-        weight_decay=weight_decay, wanted=wanted, keep=keep, loss=loss, seed=seed, device=device,
-        precision=precision, batch_size=batch_size, jobs=jobs, compiled=compiled,
-    )  # fmt: skip
-
-
-@app.command()
-def ovi(
-    model: Model,
-    output: Output,
-    path: File = None,
-    source: Data = None,
-    split: Split = None,
-    root: Root = None,
-    tokens: Tokens = None,
-    optimiser: Optimiser = None,
-    steps: Steps = None,
-    lr: Rate = None,
-    weight_decay: Decay = None,
-    wanted: Wanted = None,
-    keep: Keep = None,
-    loss: Loss = None,
-    seed: data.Seed = None,
-    device: Device = "auto",
-    precision: Precision = "fp32",
-    batch_size: BatchSize = None,
-    jobs: Jobs = 1,
-    compiled: Compiled = False,
-    force: data.Force = False,
-) -> None:
-    """Texts as pseudo-patches of an image. Interrupted runs resume: run the same command again."""
-    _run(
-        "ovi", path, source, model, output, force, split=split, root=root,
-        tokens=tokens, optimiser=optimiser, steps=steps, lr=lr, weight_decay=weight_decay,
-        wanted=wanted, keep=keep, loss=loss, seed=seed, device=device, precision=precision,
-        batch_size=batch_size, jobs=jobs, compiled=compiled,
-    )  # fmt: skip
-
-
-@app.command("caption_mixture")
-def caption_mixture(
-    path: Annotated[Path, typer.Argument(help="Embeddings.")],
-    bank: Bank,
-    output: Output,
-    k: Annotated[int | None, typer.Option("--k", help="Captions (16).", show_default=False)] = None,
-    temperature: Annotated[
-        float | None,
-        typer.Option("--temperature", help="τ of their weights (0.01).", show_default=False),
+def invert(
+    method: str,
+    output: Annotated[Path, typer.Option("-o", "--output", help="File to write: .safetensors.")],
+    path: Annotated[
+        Path | None,
+        typer.Argument(metavar="INPUT", help="Embeddings with names.", show_default=False),
     ] = None,
-    force: data.Force = False,
+    source: Annotated[
+        str | None,
+        typer.Option(
+            "--data",
+            help="A data set or folder instead of INPUT. It is encoded first, to"
+            " OUTPUT.native.safetensors.",
+            show_default=False,
+        ),
+    ] = None,
+    split: options.Split = None,
+    root: options.Root = None,
+    model: Model = None,
+    bank: Annotated[
+        Path | None,
+        typer.Option(
+            "--bank",
+            help="Pairs, or embeddings of the other modality, for methods without a model.",
+            show_default=False,
+        ),
+    ] = None,
+    sets: options.Settings = None,
+    seed: options.Seed = None,
+    device: Annotated[
+        str,
+        typer.Option(
+            "--device", help="cpu, cuda, mps or auto; several with commas: one process on each."
+        ),
+    ] = "auto",
+    precision: options.Precision = "fp32",
+    batch_size: options.BatchSize = None,
+    jobs: Annotated[int, typer.Option("--jobs", help="Processes on the CPU.")] = 1,
+    compiled: Annotated[
+        bool, typer.Option("--compile", help="Compile passes through the model.")
+    ] = False,
+    force: options.Restart = False,
 ) -> None:
-    """The nearest items of a bank, mixed: a baseline without a model."""
-    _run(
-        "caption_mixture", path, None, None, output, force, bank=bank, k=k, temperature=temperature
+    """Invert embeddings. Interrupted runs resume: run the same command again."""
+    from modalgap.invert import METHODS
+    from modalgap.invert import invert as run
+    from modalgap.invert.output import check_output
+
+    if (path is None) == (source is None):
+        raise InputError(
+            "give either INPUT or --data; got " + ("neither" if path is None else "both")
+        )
+    if path is not None and (split or root):
+        raise InputError("--split and --root must be given with --data")
+    check_output(output, overwrite=force)
+    own = settings(sets, [METHODS[method]])
+    running = data.given(
+        seed=seed, device=device, precision=precision, batch_size=batch_size, jobs=jobs
     )
+    read: Path | Embeddings | Pair
+    if path is not None:
+        data.not_an_input(output, path, bank)
+        read = path
+    else:
+        assert source is not None  # noqa: S101 - as checked above
+        if model is None:
+            raise OptionError("--model: must be given with --data")
+        _check(method, model, own, **running)
+        read = _encoded(
+            source, model, output, device, force, seed, **data.given(split=split, root=root)
+        )
+    found = run(
+        read, method, model, output,
+        bank=bank, compiled=compiled, overwrite=force, **running, **own,
+    )  # fmt: skip
+    _note(found)
+    if bank is not None:
+        _overlap(found, bank)
+    typer.echo(output)
 
 
-@app.command("ridge_map")
-def ridge_map(
-    path: Annotated[Path, typer.Argument(help="Embeddings.")],
-    bank: Bank,
-    output: Output,
-    alpha: Annotated[
-        float | None,
-        typer.Option("--alpha", help="How much the map is held back (0.1).", show_default=False),
+def curve(
+    method: str,
+    gallery: Annotated[
+        Path,
+        typer.Argument(metavar="GALLERY", help="Native embeddings to search.", show_default=False),
+    ],
+    query: Annotated[
+        Path,
+        typer.Option("--query", help="Native embeddings to invert.", show_default=False),
+    ],
+    model: options.Model,
+    output: options.Folder,
+    protocol: options.Protocol = "split",
+    factor: options.Factor = None,
+    at: Annotated[
+        str | None,
+        typer.Option("--at", help="Steps, comma-separated, such as 0,5,50.", show_default=False),
     ] = None,
-    force: data.Force = False,
+    sets: options.Settings = None,
+    seed: options.Seed = None,
+    device: options.Device = "auto",
+    precision: options.Precision = "fp32",
+    force: options.Force = False,
 ) -> None:
-    """A linear map that pairs teach: a baseline without a model."""
-    _run("ridge_map", path, None, None, output, force, bank=bank, alpha=alpha)
+    """Cosine and retrieval metrics against optimisation steps: table, figure, page."""
+    from modalgap.arguments import parsed
+    from modalgap.atomic import check_target, replacing
+    from modalgap.cli.table import print_table
+    from modalgap.embeddings.store import load_any
+    from modalgap.invert import METHODS
+    from modalgap.invert import curve as run
+    from modalgap.report.curve import curve_figure, curve_page
+    from modalgap.report.export import save_figures
+
+    own = settings(sets, [METHODS[method]])
+    steps = None if at is None else parsed("at", at, list[int])
+    queries, searched = load_any(query), load_any(gallery)
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{output}: cannot be made ({error.strerror})") from error
+    for name in ("table.csv", "table.md", "table.json", "curve.png", "curve.svg", "report.html"):
+        check_target(output / name, overwrite=force)
+    table = run(
+        queries, searched, method, model, at=steps, protocol=protocol, factor=factor,
+        device=device, precision=precision, **data.given(seed=seed), **own,
+    )  # fmt: skip
+    for name, text in (
+        ("table.csv", table.to_csv()),
+        ("table.md", table.to_markdown()),
+        ("table.json", table.to_json()),
+    ):
+        with replacing(output / name, overwrite=force) as file:
+            file.write(text.encode())
+    save_figures({"curve": curve_figure(table)}, output, ("png", "svg"), overwrite=force)
+    page = curve_page(table, output / "report.html", overwrite=force)
+    print_table(table)
+    data.note(f"figure {output / 'curve.png'}, page {page}")
 
 
-@app.command("gap_shift")
-def gap_shift(
-    path: Annotated[Path, typer.Argument(help="Embeddings.")],
-    bank: Bank,
-    output: Output,
-    amount: Annotated[
-        float | None,
-        typer.Option("--amount", help="Share of the gap (1).", show_default=False),
-    ] = None,
-    force: data.Force = False,
-) -> None:
-    """The difference of the means, added: a baseline without a model."""
-    _run("gap_shift", path, None, None, output, force, bank=bank, amount=amount)
+app = methods("invert", ABOUT, INVERSIONS, invert)
+app.add_typer(
+    methods("curve", "Retrieval metrics against steps: invert curve METHOD.", INVERSIONS, curve)
+)
 
 
 @app.command()
 def words(
-    path: Annotated[Path, typer.Argument(help="What invert oti wrote.")],
-    model: Model,
-    k: Annotated[int, typer.Option("--k", help="Words a pseudo-token.")] = 5,
-    items: Annotated[int, typer.Option("--items", min=0, help="How many items to show.")] = 20,
-    seed: data.Seed = None,
-    json: Annotated[
-        bool, typer.Option("--json", help="One JSON object on stdout: every item.")
-    ] = False,
+    path: Annotated[Path, typer.Argument(metavar="INPUT", help="A file that invert oti wrote.")],
+    model: options.Model,
+    k: Annotated[int, typer.Option("--k", help="Words per pseudo-token.")] = 5,
+    items: Annotated[int, typer.Option("--items", min=0, help="Number of items to show.")] = 20,
+    seed: options.Seed = None,
+    json: options.Json = False,
 ) -> None:
-    """The words that pseudo-tokens are nearest to."""
+    """The nearest words of pseudo-tokens."""
     import json as jsonlib
 
     from modalgap.invert import nearest_words, read
@@ -261,119 +205,16 @@ def words(
         typer.echo("".join(c if c.isprintable() else "�" for c in f"{name}: {each}"))
 
 
-@app.command()
-def curve(
-    method: Annotated[str, typer.Argument(help="oti or ovi.")],
-    query: Annotated[Path, typer.Option("--query", help="Native features to invert.")],
-    gallery: Annotated[Path, typer.Option("--gallery", help="Native features to search.")],
-    model: Model,
-    output: Annotated[Path, typer.Option("-o", "--output", help="Folder of table, figure, page.")],
-    protocol: Annotated[
-        str,
-        typer.Option(
-            "--protocol", help="split, self_removed, first_caption, easy, medium or hard."
-        ),
-    ] = ("split"),
-    factor: Annotated[
-        str | None, typer.Option("--factor", help="What makes classes.", show_default=False)
-    ] = None,
-    at: Annotated[
-        str | None,
-        typer.Option("--at", help="Steps, with commas, such as 0,5,50.", show_default=False),
-    ] = None,
-    template: Template = None,
-    tokens: Tokens = None,
-    optimiser: Optimiser = None,
-    steps: Steps = None,
-    lr: Rate = None,
-    seed: data.Seed = None,
-    device: Device = "auto",
-    precision: Precision = "fp32",
-    force: data.Force = False,
-) -> None:
-    """Cosine against steps, with the quality of retrieval at some of them."""
-    from modalgap.atomic import check_target, replacing
-    from modalgap.checks import value_of
-    from modalgap.cli.table import print_table
-    from modalgap.embeddings.store import load_any
-    from modalgap.invert import curve as work
-    from modalgap.report.curve import curve_figure, curve_page
-    from modalgap.report.export import save_figures
-
-    asked, searched = load_any(query), load_any(gallery)
-    try:
-        output.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"{output}: cannot be made ({error.strerror})") from error
-    for name in ("table.csv", "table.md", "table.json", "curve.png", "curve.svg", "report.html"):
-        check_target(output / name, overwrite=force)
-    table = work(
-        asked,
-        searched,
-        method,
-        model,
-        at=None if at is None else value_of(f"{at},"),
-        protocol=protocol,
-        factor=factor,
-        device=device,
-        precision=precision,
-        **data.given(
-            template=template, tokens=tokens, optimiser=optimiser, steps=steps, lr=lr, seed=seed
-        ),
-    )
-    for name, text in (
-        ("table.csv", table.to_csv()),
-        ("table.md", table.to_markdown()),
-        ("table.json", table.to_json()),
-    ):
-        with replacing(output / name, overwrite=force) as file:
-            file.write(text.encode())
-    save_figures({"curve": curve_figure(table)}, output, ("png", "svg"), overwrite=force)
-    page = curve_page(table, output / "report.html", overwrite=force)
-    print_table(table)
-    data.note(f"figure {output / 'curve.png'}, page {page}")
-
-
-def _run(
+def _check(
     method: str,
-    path: Path | None,
-    source: str | None,
-    model: str | None,
-    output: Path,
-    force: bool,
-    **options: Any,
+    model: str,
+    own: dict[str, Any],
+    *,
+    seed: int = 0,
+    batch_size: int | None = None,
+    **running: Any,
 ) -> None:
-    from modalgap.invert import invert
-    from modalgap.invert.output import check_output
-
-    if (path is None) == (source is None):
-        raise InputError(
-            "give either PATH or --data; got " + ("neither" if path is None else "both")
-        )
-    check_output(output, overwrite=force)
-    asked = data.given(**options)
-    split, root = asked.pop("split", None), asked.pop("root", None)
-    if path is not None and (split or root):
-        raise InputError("--split and --root go with --data")
-    if path is not None:
-        data.not_an_input(output, path, asked.get("bank"))
-        read: Any = path
-    else:
-        assert source is not None and model is not None  # noqa: S101, PT018 - as just seen
-        _refuse(method, model, asked)
-        read = _encoded(source, model, output, asked, force, split=split, root=root)
-    found = invert(read, method, model, output, overwrite=force, **asked)
-    _say(found)
-    if "bank" in asked:
-        _overlap(found, asked["bank"])
-    typer.echo(output)
-
-
-RUNNING = ("device", "precision", "jobs", "batch_size", "seed", "compiled")
-
-
-def _refuse(method: str, model: str, asked: dict[str, Any]) -> None:
-    """Whatever options would be refused, before data are encoded."""
+    """Refuse wrong options before data are encoded."""
     import torch
 
     from modalgap.encode import load_model
@@ -381,23 +222,26 @@ def _refuse(method: str, model: str, asked: dict[str, Any]) -> None:
     from modalgap.invert.base import InversionContext
     from modalgap.invert.run import check_running
 
-    running = {name: asked.get(name) for name in ("device", "precision", "jobs", "batch_size")}
-    seed = asked.get("seed", 0)
-    check_running(seed=seed, **running)  # type: ignore[arg-type] # they have defaults
+    check_running(seed=seed, batch_size=batch_size, **running)
     encoder = load_model(model, seed=seed)
     media, text = encoder.modalities
     modality, into = (text, media) if METHODS[method].card.roles == ("text",) else (media, text)
     given = InversionContext(
         encoder=encoder, device=torch.device("cpu"), dim=encoder.dim, modality=modality, into=into
     )
-    own = {name: value for name, value in asked.items() if name not in RUNNING}
     METHODS[method].prepare(given, own)
 
 
 def _encoded(
-    source: str, model: str, output: Path, asked: dict[str, Any], force: bool, **reading: Any
+    source: str,
+    model: str,
+    output: Path,
+    device: str,
+    force: bool,
+    seed: int | None,
+    **reading: Any,
 ) -> Embeddings | Pair:
-    """The data's own features: those that lie beside the output, or made now."""
+    """The native embeddings of the data: those of an earlier run, or new ones."""
     from modalgap.cli.encode import remark
     from modalgap.data import read
     from modalgap.data.summary import summary
@@ -408,7 +252,7 @@ def _encoded(
     from modalgap.encode.verb import state_of
 
     native = output.with_name(f"{output.stem}.native.safetensors")
-    found = read(source, **data.given(**reading))
+    found = read(source, **reading)
     state = state_of(found)
     if native.is_file():
         there = load_any(native)
@@ -421,14 +265,12 @@ def _encoded(
                 f"{native}: holds features of other data than {source} is now; move it away, or"
                 " replace it with --force"
             )
-    options = Options(device=str(asked.get("device", "auto")).partition(",")[0], overwrite=force)
-    found = replace(found, provenance={**found.provenance, "source_state": state})
     done = encode(
-        found,
+        replace(found, provenance={**found.provenance, "source_state": state}),
         model,
         native,
-        options,
-        **data.given(seed=asked.get("seed")),
+        Options(device=device.partition(",")[0], overwrite=force),
+        **data.given(seed=seed),
         on_start=lambda source: data.note(summary(source)),
     )
     remark(done)
@@ -437,7 +279,7 @@ def _encoded(
 
 
 def _overlap(found: Inverted, bank: Path) -> None:
-    """A bank that holds the items themselves has seen the answers."""
+    """Write a note if the bank holds the items themselves."""
     from modalgap.embeddings import Pair
     from modalgap.embeddings.store import load_any
 
@@ -447,10 +289,13 @@ def _overlap(found: Inverted, bank: Path) -> None:
     known = {name for side in sides if side.modality == before for name in side.names or ()}
     both = sum(name in known for name in found.features.names or ())
     if both:
-        data.note(f"{both:,} of the items are in the bank too: what it gives them flatters it")
+        data.note(
+            f"{both:,} of the items are in the bank too: results on them are better than on new"
+            " items"
+        )
 
 
-def _say(found: Inverted) -> None:
+def _note(found: Inverted) -> None:
     low, mean = float(found.cosines.min()), float(found.cosines.mean())
     steps = ""
     if found.steps is not None:

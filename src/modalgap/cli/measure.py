@@ -2,34 +2,30 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import typer
 
-from modalgap.cli import data
+from modalgap.cli import data, options
+from modalgap.cli.build import spread
+from modalgap.cli.inputs import Inputs
+from modalgap.cli.settings import settings
 
 
+@spread
 def measure(
-    paths: data.Paths = None,
-    image: data.Image = None,
-    text: data.Text = None,
-    pairs: data.Pairs = None,
-    only: data.Only = None,
-    json: Annotated[
-        bool, typer.Option("--json", help="One JSON object on stdout, nothing else.")
-    ] = False,
-    temperature: data.Temperature = None,
-    k: data.Neighbours = None,
-    cap: data.Cap = None,
-    seed: data.Seed = None,
+    inputs: Inputs,
+    only: options.Measures = None,
+    sets: options.Settings = None,
+    seed: options.Seed = None,
+    json: options.Json = False,
 ) -> None:
     """Measure the modality gap: numbers with 95 % intervals, and what they mean."""
-    found = data.read(paths, image, text, pairs)
+    found = inputs.read()
+    from modalgap.measure.registry import MEASURES
     from modalgap.measure.verb import measure as run
 
-    options = data.given(temperature=temperature, k=k, cap=cap, seed=seed)
-    result = run(found, only=data.names(only), **options)
-    data.remark(found, paths)
+    given = settings(sets, MEASURES.values(), seed=seed)
+    result = run(found, only=data.names(only), **given)
+    inputs.remark(found)
     if json:
         typer.echo(result.to_json())
         return

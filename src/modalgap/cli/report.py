@@ -3,79 +3,73 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from modalgap.atomic import check_target
-from modalgap.cli import data
-from modalgap.cli.encode import Device, Limit, Root, Split, Template
-from modalgap.cli.encode import run as encode
+from modalgap.cli import data, options
+from modalgap.cli.build import spread
+from modalgap.cli.inputs import Inputs
+from modalgap.cli.settings import settings
 from modalgap.errors import OptionError
 
+if TYPE_CHECKING:
+    from modalgap.embeddings import Embeddings, Pair
 
+
+@spread
 def report(
-    paths: data.Paths = None,
-    output: Annotated[Path, typer.Option("-o", "--output", help="The HTML file to write.")] = Path(
+    inputs: Inputs,
+    output: Annotated[Path, typer.Option("-o", "--output", help="HTML file to write.")] = Path(
         "report.html"
     ),
-    image: data.Image = None,
-    text: data.Text = None,
-    pairs: data.Pairs = None,
+    only: options.Measures = None,
+    sets: options.Settings = None,
+    seed: options.Seed = None,
     figures: Annotated[
         Path | None,
-        typer.Option("--figures", help="Also write each figure here.", show_default=False),
+        typer.Option(
+            "--figures", help="Folder to write each figure to as well.", show_default=False
+        ),
     ] = None,
     formats: Annotated[
-        str, typer.Option("--format", help="Of the figures: png, svg, pdf, comma-separated.")
+        str,
+        typer.Option("--format", help="Formats of the figures: png, svg, pdf, comma-separated."),
     ] = "png",
-    title: Annotated[str | None, typer.Option("--title", show_default=False)] = None,
-    temperature: data.Temperature = None,
-    k: data.Neighbours = None,
-    cap: data.Cap = None,
-    seed: data.Seed = None,
+    title: Annotated[
+        str | None, typer.Option("--title", help="Title of the page.", show_default=False)
+    ] = None,
     model: Annotated[
         str | None,
         typer.Option(
-            "--model",
             "-m",
-            help="Encode PATH first, with this model; the embeddings stay beside the page.",
+            "--model",
+            help="Encode INPUT first, with this model; the embeddings are written beside the page.",
             show_default=False,
         ),
     ] = None,
-    split: Split = None,
-    root: Root = None,
-    limit: Limit = None,
-    template: Template = None,
-    device: Device = "auto",
-    force: data.Force = False,
+    split: options.Split = None,
+    root: options.Root = None,
+    limit: options.Limit = None,
+    template: options.Template = None,
+    device: options.Device = "auto",
+    force: options.Force = False,
 ) -> None:
     """Write one self-contained HTML page: summary, pictures, table, provenance."""
+    inputs.not_the_output(output)
+    reading = {"split": split, "root": root, "limit": limit, "template": template}
+    given = data.given(**reading)
+    if model is None and given:
+        raise OptionError(f"--{next(iter(given))}: is for encoding; give --model too")
+    from modalgap.measure.registry import MEASURES
     from modalgap.report.page import report as run
 
-    data.not_an_input(output, *(paths or ()), image, text, pairs)
+    own = settings(sets, MEASURES.values(), seed=seed)
     if model is None:
-        given = data.given(split=split, root=root, limit=limit, template=template)
-        if given:
-            raise OptionError(f"--{next(iter(given))}: is for encoding; give --model too")
-        found = data.read(paths, image, text, pairs)
+        found = inputs.read()
     else:
-        if paths is None or len(paths) != 1 or image or text or pairs:
-            raise OptionError("--model: needs one SOURCE, as modalgap encode does")
-        check_target(output, overwrite=force)
-        found = encode(
-            str(paths[0]),
-            model,
-            output.with_suffix(".safetensors"),
-            split=split,
-            root=root,
-            limit=limit,
-            template=template,
-            device=device,
-            seed=seed,
-            force=force,
-        ).data
-        paths = None
+        found = _encoded(inputs, model, output, device, force, seed, **reading)
+        inputs = Inputs()
     written = run(
         found,
         output,
@@ -83,7 +77,36 @@ def report(
         figures=figures,
         formats=tuple(name.strip() for name in formats.split(",")),
         overwrite=force,
-        **data.given(temperature=temperature, k=k, cap=cap, seed=seed),
+        **data.given(only=data.names(only)),
+        **own,
     )
-    data.remark(found, paths)
+    inputs.remark(found)
     typer.echo(written)
+
+
+def _encoded(
+    inputs: Inputs,
+    model: str,
+    output: Path,
+    device: str,
+    force: bool,
+    seed: int | None,
+    **reading: Any,
+) -> Pair | Embeddings:
+    """The embeddings of a source, which are written beside the page."""
+    from modalgap.atomic import check_target
+    from modalgap.cli.encode import run as encode
+
+    paths = inputs.paths
+    if paths is None or len(paths) != 1 or inputs != Inputs(paths=paths):
+        raise OptionError("--model: needs one SOURCE, as modalgap encode does")
+    check_target(output, overwrite=force)
+    return encode(
+        str(paths[0]),
+        model,
+        output.with_suffix(".safetensors"),
+        device=device,
+        seed=seed,
+        force=force,
+        **reading,
+    ).data

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from modalgap.cli import data
+from modalgap.cli import data, options
 
 if TYPE_CHECKING:
     from modalgap.train import Run
@@ -18,28 +17,21 @@ def train(
     config: Annotated[
         str,
         typer.Argument(
-            help="A YAML file, or the name of a ready configuration; see: modalgap list configs."
+            metavar="CONFIG",
+            help="A YAML file, or the name of a built-in configuration; see: modalgap list"
+            " configs.",
         ),
     ],
-    output: Annotated[Path, typer.Option("-o", "--output", help="Folder of the run.")],
-    settings: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set",
-            help="section.key=value, repeatable, such as optimiser.lr=1e-4.",
-            show_default=False,
-        ),
-    ] = None,
-    force: Annotated[
-        bool, typer.Option("--force", help="Discard a run made with other settings and start over.")
-    ] = False,
+    output: options.Folder,
+    sets: options.TrainSettings = None,
+    force: options.StartOver = False,
 ) -> None:
     """Train a contrastive model. Interrupted runs resume: run the same command again."""
     from modalgap.train import train as work
     from modalgap.train.checkpoint import steps_done
 
     try:
-        run = work(config, output, settings=settings or (), overwrite=force)
+        run = work(config, output, settings=sets or (), overwrite=force)
     except KeyboardInterrupt:
         if os.environ.get("LOCAL_RANK", "0") == "0":
             step = steps_done(output / "checkpoints")

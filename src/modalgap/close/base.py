@@ -85,7 +85,8 @@ class Closer(Method, Generic[Options]):
         if self.fit is None:
             raise OptionError(
                 f"{self.name} is transductive: it cannot be applied to new data, so it has no map"
-                f" to fit; use modalgap.close(pair, {quoted(self.name)}), or modalgap close run"
+                f" to fit; use modalgap.close(pair, {quoted(self.name)}), or modalgap close"
+                f" {self.name}"
             )
         weights = self.card.needed("weights")
         if weights and not isinstance(data, Mapping):

@@ -17,7 +17,6 @@ from modalgap.embeddings import Embeddings, Pair
 from modalgap.encode import Encoder, load_model
 from modalgap.encode.device import check_precision, device_of
 from modalgap.errors import OptionError, quoted
-from modalgap.evaluate import search
 from modalgap.invert.base import InversionContext
 from modalgap.invert.engine import batch_of
 from modalgap.invert.inputs import check_model, item_names, known_features, side_of
@@ -25,6 +24,7 @@ from modalgap.invert.method import Inversion
 from modalgap.invert.registry import METHODS
 from modalgap.progress import progress
 from modalgap.result import Table, Value
+from modalgap.search import search
 
 AT = (0, 1, 2, 5, 10, 20, 50, 100, 150, 300, 1000)
 NATIVE = "native"
@@ -53,7 +53,7 @@ def curve(
         method: "oti" or "ovi", or one of your own that searches.
         model: that made both.
         at: steps; by default some from 0 to the last.
-        protocol: of ``modalgap.evaluate.search``.
+        protocol: of ``modalgap.search``.
         factor: likewise.
         seed: of noise and bootstrap.
         device: as for ``invert``.

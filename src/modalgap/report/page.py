@@ -12,7 +12,8 @@ from modalgap.atomic import check_target, replacing
 from modalgap.embeddings import Embeddings, Pair
 from modalgap.embeddings.arrays import takes_pair
 from modalgap.errors import InputError, OptionError
-from modalgap.measure.names import modalities
+from modalgap.measure.base import Measure
+from modalgap.measure.names import measure_of, modalities
 from modalgap.measure.verb import measure
 from modalgap.modality import plural
 from modalgap.report import export, table
@@ -68,7 +69,10 @@ def report(
     if figures is not None:
         export.plan(PICTURES, figures, formats, overwrite)
     if result is None:
-        if "only" not in options:  # what is asked for alone may have no seed
+        only = options.get("only")
+        if only is not None:
+            options["only"] = only = [only] if isinstance(only, str | Measure) else list(only)
+        if only is None or any(map(_has_seed, only)):
             options["seed"] = seed
         result = measure(data, **options)
     elif options:
@@ -84,6 +88,12 @@ def report(
     with replacing(target, overwrite=overwrite) as file:
         file.write(page.encode("utf-8", "backslashreplace"))
     return target
+
+
+def _has_seed(measure: str | Measure) -> bool:
+    """Whether a measure, or the measure of a name, has the option ``seed``."""
+    found = measure if isinstance(measure, Measure) else measure_of(str(measure))
+    return found is not None and "seed" in found.options
 
 
 def render(result: Result, shown: Views, *, title: str | None = None, seed: int = 0) -> str:

@@ -1,0 +1,168 @@
+"""Options and arguments that several commands share, each with one name and one help text."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+# embeddings to read
+
+Paths = Annotated[
+    list[Path] | None,
+    typer.Argument(
+        metavar="INPUT",
+        help="Embeddings: .npy of shape (2, n, d), .npz, .safetensors, .parquet, a clip-retrieval"
+        " folder; several shards or a quoted glob.",
+        show_default=False,
+    ),
+]
+Image = Annotated[
+    Path | None, typer.Option("--image", help="Image embeddings alone, (n, d).", show_default=False)
+]
+Text = Annotated[
+    Path | None, typer.Option("--text", help="Text embeddings alone, (m, d).", show_default=False)
+]
+Pairs = Annotated[
+    Path | None,
+    typer.Option(
+        "--pairs",
+        help="Matches, .npy: the image of each text (m,), or image and text (k, 2).",
+        show_default=False,
+    ),
+]
+
+# methods and their options
+
+Settings = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="NAME=VALUE",
+        help="Set an option of the method, for instance alpha=0.5; may be repeated.",
+        show_default=False,
+    ),
+]
+TrainSettings = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="SECTION.KEY=VALUE",
+        help="Set an option of training, for instance optimiser.lr=1e-4; may be repeated.",
+        show_default=False,
+    ),
+]
+Measures = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--only", help="Measures, comma-separated; see: modalgap list measures.", show_default=False
+    ),
+]
+Tasks = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--only", help="Tasks, comma-separated; see: modalgap list tasks.", show_default=False
+    ),
+]
+Protocol = Annotated[
+    str,
+    typer.Option(
+        "--protocol",
+        help="Which queries are used and which items are relevant; see: modalgap search --help.",
+    ),
+]
+Factor = Annotated[
+    str | None,
+    typer.Option(
+        "--factor",
+        help="Factor that defines the classes (default: label, or the only shared factor).",
+        show_default=False,
+    ),
+]
+
+# how to run, and what to write
+
+Seed = Annotated[
+    int | None,
+    typer.Option(
+        "--seed", min=0, max=2**63 - 1, help="Random seed (default: 0).", show_default=False
+    ),
+]
+Force = Annotated[bool, typer.Option("--force", help="Replace existing files.")]
+Restart = Annotated[
+    bool,
+    typer.Option(
+        "--force",
+        help="Replace existing files, and discard unfinished work made with other settings.",
+    ),
+]
+StartOver = Annotated[
+    bool,
+    typer.Option("--force", help="Discard results made with other settings and start over."),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
+Closed = Annotated[
+    Path,
+    typer.Option(
+        "-o", "--output", help="Closed embeddings to write: .safetensors, .npz, .parquet."
+    ),
+]
+Folder = Annotated[Path, typer.Option("-o", "--output", help="Folder to write into.")]
+
+# models and data sets
+
+Model = Annotated[
+    str,
+    typer.Option(
+        "-m",
+        "--model",
+        help="LIBRARY:MODEL, such as open_clip:ViT-B-32/openai; see: modalgap list models.",
+        show_default=False,
+    ),
+]
+Device = Annotated[str, typer.Option("--device", help="cpu, cuda, cuda:1, mps or auto.")]
+Precision = Annotated[str, typer.Option("--precision", help="fp32, bf16 or fp16.")]
+BatchSize = Annotated[
+    int | None,
+    typer.Option(
+        "--batch-size",
+        help="Items per batch (encode: 32 on the CPU, else 256; invert: as memory allows).",
+        show_default=False,
+    ),
+]
+Split = Annotated[
+    str | None,
+    typer.Option(
+        "--split", help="Split of a data set (default: the usual one).", show_default=False
+    ),
+]
+Root = Annotated[
+    Path | None,
+    typer.Option(
+        "--root",
+        help="Folder of data sets ($MODALGAP_DATA, or data); for a table, the folder that its"
+        " paths start from.",
+        show_default=False,
+    ),
+]
+Template = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--template",
+        help="A sentence with {} for the class name, repeatable; or imagenet, for its 80.",
+        show_default=False,
+    ),
+]
+Limit = Annotated[
+    int | None,
+    typer.Option("--limit", help="Use a random sample of N items.", show_default=False),
+]
+Digits = Annotated[
+    Path | None,
+    typer.Option(
+        "--digits",
+        help="Folder of MNIST's IDX files (default: scikit-learn's 1,797 digits).",
+        show_default=False,
+    ),
+]

@@ -1,0 +1,74 @@
+"""modalgap search."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from modalgap.cli import data, options
+
+if TYPE_CHECKING:
+    from modalgap.result import Result
+
+
+def search(
+    gallery: Annotated[
+        Path,
+        typer.Argument(
+            metavar="GALLERY",
+            help="Embeddings to search; for zero_shot, class prompts.",
+            show_default=False,
+        ),
+    ],
+    query: Annotated[
+        Path,
+        typer.Option(
+            "--query", help="Embeddings of the queries, native or inverted.", show_default=False
+        ),
+    ],
+    protocol: options.Protocol = "split",
+    factor: options.Factor = None,
+    seed: options.Seed = None,
+    json: options.Json = False,
+) -> None:
+    """Search a gallery by queries from another file, and measure the ranking."""
+    from modalgap.embeddings import Pair
+    from modalgap.embeddings.store import load_any
+    from modalgap.search import PROTOCOLS, query_side
+    from modalgap.search import search as run
+
+    queries, searched = load_any(query), load_any(gallery)
+    if isinstance(queries, Pair):
+        queries = query_side(queries, protocol)
+    result = run(queries, searched, protocol, factor=factor, **data.given(seed=seed))
+    data.remark(queries, None)
+    data.remark(searched, None)
+    _notes(result)
+    if json:
+        typer.echo(result.to_json())
+        return
+    from modalgap.cli.table import print_search
+
+    print_search(result, f"{protocol}: {PROTOCOLS[protocol].about}")
+
+
+def _notes(result: Result) -> None:
+    """Write notes on queries and items that are not counted."""
+    first = next(iter(result.values()))
+    about = first.details
+    if first.params.get("all_in_gallery"):
+        data.note(
+            "the name of every query is in the gallery too: if they are the same items, each query"
+            " finds itself; --protocol self_removed ignores it"
+        )
+    if about["left_out"]:
+        data.note(
+            f"{about['left_out']:,} of {about['asked']:,} queries have nothing relevant in the"
+            " gallery; left out"
+        )
+    if about.get("not_first"):
+        data.note(f"{about['not_first']:,} queries are not first captions; not used")
+    if about.get("missing"):
+        data.note(f"{about['missing']:,} relevant images are not in the gallery; not counted")

@@ -1,0 +1,160 @@
+"""What the protocols share: a plan of a search, and the checks of its inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+
+from modalgap.embeddings import Embeddings, Pair
+from modalgap.errors import InputError, NotApplicable, quoted
+from modalgap.evaluate.base import Floats, Ints
+from modalgap.evaluate.ranks import Ranks, Relevant
+from modalgap.result import Result
+
+LABEL = "label"  # the factor that holds labels where there is no Pair to hold them
+ROW = "row"  # the factor that says of which row of the gallery a query was made
+ROLE = "role"  # the factor that tells the queries of a file from its gallery
+JUDGED = ("easy", "hard", "junk")  # factors of queries: JSON lists of names in the gallery
+
+
+@dataclass(frozen=True, kw_only=True)
+class Protocol:
+    """A rule that says which queries are used and which items are relevant.
+
+    Attributes:
+        name: the name used in Python, on the command line and in JSON.
+        about: one sentence on what is relevant to a query.
+        run: (queries, gallery, factor, seed) to a ``Result``.
+        side: the side of a pair that holds the queries.
+    """
+
+    name: str
+    about: str
+    run: Callable[[Embeddings, Embeddings | Pair, str | None, int], Result]
+    side: Literal["image", "text"] = "image"
+
+
+@dataclass(frozen=True, eq=False)
+class SameClass:
+    """Relevant items of each query by class, made as they are needed: they may be very many.
+
+    Attributes:
+        queries: (k,) class of each query, from 0.
+        gallery: (m,) class of each item.
+        own: (k,) the item that each query leaves out, or None.
+    """
+
+    queries: Ints
+    gallery: Ints
+    own: Ints | None = None
+
+    @property
+    def counts(self) -> Ints:
+        """(k,) relevant items of each query."""
+        sizes = np.bincount(self.gallery, minlength=int(self.queries.max(initial=-1)) + 1)
+        found: Ints = sizes[self.queries]
+        return found if self.own is None else found - (self.gallery[self.own] == self.queries)
+
+    def part(self, a: int, b: int) -> Relevant:
+        """Those of queries a … b."""
+        found = Relevant.same_class(self.queries[a:b], self.gallery, itself=False)
+        return found if self.own is None else found.without(self.own[a:b])
+
+
+@dataclass(frozen=True, eq=False)
+class SearchPlan:
+    """What a protocol makes of queries and a gallery.
+
+    Attributes:
+        side: the embeddings that are searched.
+        queries: (k,) rows of the queries that ask.
+        gallery: (m,) rows that may be found, ascending; None: all.
+        relevant: of each asking query, items as positions in ``gallery``.
+        ignored: items that are taken out of each query's ranking.
+        judge: ranks to the numbers of each query.
+        details: further facts, plain JSON types.
+    """
+
+    side: Embeddings
+    queries: Ints
+    gallery: Ints | None
+    relevant: Relevant | SameClass
+    ignored: Relevant | None
+    judge: Callable[[Ranks], Mapping[str, Floats]]
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+def same_space(queries: Embeddings, side: Embeddings, what: str) -> None:
+    """Refuse two sets of different widths, or of different models as far as both say theirs."""
+    if queries.dim != side.dim:
+        raise InputError(
+            f"queries and {what}: must have the same width; got {queries.dim} and {side.dim}"
+        )
+    for key in ("weights_hash", "model"):
+        ours, theirs = queries.provenance.get(key), side.provenance.get(key)
+        if ours and theirs:
+            if ours != theirs:
+                raise InputError(
+                    f"queries and {what}: must be features of one model; got"
+                    f" {_model(queries, key)} and {_model(side, key)}"
+                )
+            return
+
+
+def places(names: Sequence[str], what: str, wanted: Iterable[str] | None = None) -> dict[str, int]:
+    """Where each name stands; refuses a name that stands twice, if it is among ``wanted``."""
+    found = {name: row for row, name in enumerate(names)}
+    if len(found) < len(names):
+        asked = None if wanted is None else set(wanted)
+        for row, name in enumerate(names):
+            if found[name] != row and (asked is None or name in asked):
+                raise InputError(
+                    f"{what}: names must differ from one another; {quoted(name)} is there twice"
+                )
+    return found
+
+
+def have(factors: Iterable[str]) -> str:
+    """Names of factors, for people."""
+    return ", ".join(sorted(factors)) or "none"
+
+
+def searched_side(queries: Embeddings, gallery: Embeddings | Pair) -> Embeddings:
+    """The side that is searched: of a pair, that of what the queries are or were inverted from."""
+    side = gallery
+    if isinstance(side, Pair):
+        wanted = queries.provenance.get("inverted_from", queries.modality)
+        sides = {each.modality: each for each in side.sides}
+        if wanted not in sides:
+            raise InputError(
+                f"gallery: must have a side of modality {quoted(wanted)}, as the queries have;"
+                f" has {' and '.join(sides)}"
+            )
+        side = sides[wanted]
+    same_space(queries, side, "gallery")
+    return side
+
+
+def names_of(side: Embeddings, what: str) -> tuple[str, ...]:
+    """Its names, which must be there."""
+    if side.names is None:
+        raise NotApplicable(f"the {what} must have names, to be found by; there are none")
+    return side.names
+
+
+def in_range(values: Ints, limit: int, factor: str, what: str) -> None:
+    """Refuse a factor of queries that points outside of ``limit`` rows."""
+    wrong = np.flatnonzero((values < 0) | (values >= limit))
+    if len(wrong):
+        raise InputError(
+            f"queries: factor {quoted(factor)} must lie in 0 … {limit - 1} (the {what});"
+            f" row {wrong[0]} holds {values[wrong[0]]}"
+        )
+
+
+def _model(side: Embeddings, key: str) -> str:
+    name, value = side.provenance.get("model", "a model"), side.provenance[key]
+    return value if key == "model" else f"{name} ({key} {value})"
