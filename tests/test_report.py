@@ -20,7 +20,7 @@ from modalgap.report import figures, page, save_figures, table
 from modalgap.report.draw import PICTURES
 from modalgap.report.draw.base import apart
 from modalgap.report.palette import DARK, LIGHT, STAND_IN
-from modalgap.report.views import views
+from modalgap.views import views
 
 EVIL = "<script>window.hacked=1</script>"
 

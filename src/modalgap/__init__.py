@@ -21,7 +21,7 @@ from modalgap.errors import ModalgapError, quoted
 
 if TYPE_CHECKING:
     from modalgap import data, losses, study
-    from modalgap._face import close, encode, evaluate, invert, measure, report, train
+    from modalgap._face import close, encode, evaluate, invert, measure, report, simulate, train
     from modalgap.advise.compare import compare
     from modalgap.advise.preflight import preflight
     from modalgap.embeddings import Embeddings, Pair
@@ -44,6 +44,7 @@ _HOMES = {
     "measure": "",
     "preflight": "advise",
     "report": "",
+    "simulate": "",
     "study": "",
     "train": "",
     "Result": "result",
@@ -69,6 +70,7 @@ __all__ = [
     "preflight",
     "report",
     "save",
+    "simulate",
     "study",
     "train",
 ]

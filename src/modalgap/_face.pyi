@@ -13,6 +13,8 @@ from modalgap.invert.method import Inversion as _Inversion
 from modalgap.invert.output import Inverted as _Inverted
 from modalgap.measure.verb import Only as _measure_Only
 from modalgap.result import Result as _Result
+from modalgap.result import Table as _Table
+from modalgap.simulate.base import Simulation as _Simulation
 from modalgap.train.config import Config as _Config
 from modalgap.train.result import Run as _Run
 from pathlib import Path as _Path
@@ -24,6 +26,7 @@ import modalgap.evaluate as _evaluate
 import modalgap.invert as _invert
 import modalgap.measure as _measure
 import modalgap.report as _report
+import modalgap.simulate as _simulate
 import modalgap.train as _train
 
 class close:
@@ -298,6 +301,21 @@ class report:
     figures = _report.figures
     report = _report.report
     save_figures = staticmethod(_report.save_figures)
+
+class simulate:
+    """Simulate: run the theory of the modality gap, without a model or data."""
+
+    def __new__(  # type: ignore[misc]
+        cls,
+        method: str | _Simulation[_Any],
+        /,
+        **options: _Any,
+    ) -> _Pair | _Table: ...
+
+    SIMULATIONS = _simulate.SIMULATIONS
+    from modalgap.simulate import Simulation as Simulation
+    simulate = staticmethod(_simulate.simulate)
+    free_points = _simulate.free_points
 
 class train:
     """Train: contrastive models of two towers, small enough for a laptop or large, by configuration."""

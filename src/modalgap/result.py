@@ -267,6 +267,17 @@ class Table(Answer):
             lines.append(",".join(cells))
         return "\n".join(lines) + "\n"
 
+    def as_text(self, suffix: str) -> str:
+        """The table as the text of a file: ".json", ".csv" or ".md".
+
+        Raises:
+            OptionError: another suffix.
+        """
+        forms = {".json": self.to_json, ".csv": self.to_csv, ".md": self.to_markdown}
+        if suffix not in forms:
+            raise OptionError(f"a table is written as {', '.join(forms)}; got {quoted(suffix)}")
+        return forms[suffix]()
+
     def to_markdown(self) -> str:
         """A table as documents show it."""
         lines = [f"| {self.vary} | {' | '.join(self.heads.values())} |"]

@@ -17,8 +17,8 @@ from modalgap.errors import InputError, OptionError, OutputError, quoted
 from modalgap.report.draw import PICTURES
 from modalgap.report.palette import LIGHT, style
 from modalgap.report.svg import NO_METADATA
-from modalgap.report.views import Views, views
 from modalgap.result import Result
+from modalgap.views import Views, views
 
 DPI = 300
 FORMATS = {

@@ -19,9 +19,9 @@ from modalgap.report import export, table
 from modalgap.report.draw import PICTURES
 from modalgap.report.palette import DARK, LIGHT, STAND_IN, style
 from modalgap.report.svg import inline
-from modalgap.report.views import Views, views
 from modalgap.report.words import summary
 from modalgap.result import Result
+from modalgap.views import Views, views
 
 if TYPE_CHECKING:
     from jinja2 import Template

@@ -18,8 +18,8 @@ from modalgap.report.draw.base import HEIGHT, SMALL, WIDTH, apart, axes
 from modalgap.report.draw.clouds import scatter
 from modalgap.report.palette import LIGHT, STAND_IN, Palette, style
 from modalgap.report.sections import Drawn, Section, drawn, shown, write_page
-from modalgap.report.views import LINES, POINTS, Plane
 from modalgap.result import Table
+from modalgap.views import LINES, POINTS, Plane
 
 NOISE = "noise_"
 REACH, ALONG = 1.05, 0.75  # of the axes, across and along the gap

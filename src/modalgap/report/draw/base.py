@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from modalgap.report.palette import Palette
-from modalgap.report.views import Views
+from modalgap.views import Views
 
 WIDTH, HEIGHT = 4.1, 3.4  # inches: a column of a paper, and legible on a phone
 SMALL = 8.5  # points

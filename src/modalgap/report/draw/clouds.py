@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from modalgap.modality import plural
 from modalgap.report.draw.base import SMALL, Picture, axes
 from modalgap.report.palette import Palette
-from modalgap.report.views import Plane, Views
+from modalgap.views import Plane, Views
 
 
 def scatter(figure: Figure, plane: Plane, names: Sequence[str], palette: Palette) -> Axes:

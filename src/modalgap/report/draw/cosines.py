@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from modalgap.modality import legible
 from modalgap.report.draw.base import SMALL, Picture, axes
 from modalgap.report.palette import Palette
-from modalgap.report.views import Views
+from modalgap.views import Views
 
 RIDGE = 0.86  # height of the tallest ridge; they stand 1 apart
 
