@@ -51,7 +51,7 @@ def report(
     force: data.Force = False,
 ) -> None:
     """Write one self-contained HTML page: summary, pictures, table, provenance."""
-    from modalgap.report.page import report as run
+    from modalgap.report.verb import report as run
 
     data.not_an_input(output, *(paths or ()), image, text, pairs)
     if model is None:

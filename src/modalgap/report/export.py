@@ -45,12 +45,11 @@ def figures(data: Pair | Embeddings, result: Result, *, seed: int = 0) -> dict[s
 
 def draw_all(shown: Views) -> dict[str, Figure]:
     """Every picture that applies, in the colours of a paper."""
-    found = {}
-    for name, picture in PICTURES.items():
-        if picture.applies(shown):
-            with style(name):
-                found[name] = picture.figure(shown, LIGHT)
-    return found
+    return {
+        name: picture.drawing(shown).figure()
+        for name, picture in PICTURES.items()
+        if picture.applies(shown)
+    }
 
 
 @checked
