@@ -20,8 +20,18 @@ from modalgap._version import __version__
 from modalgap.errors import ModalgapError, quoted
 
 if TYPE_CHECKING:
-    from modalgap import data, losses, study
-    from modalgap._face import close, encode, evaluate, invert, measure, report, simulate, train
+    from modalgap import data, losses
+    from modalgap._face import (
+        close,
+        encode,
+        evaluate,
+        invert,
+        measure,
+        report,
+        simulate,
+        study,
+        train,
+    )
     from modalgap.advise.compare import compare
     from modalgap.advise.preflight import preflight
     from modalgap.embeddings import Embeddings, Pair

@@ -126,7 +126,7 @@ def parse(settings: Sequence[str] | None, method: Method) -> dict[str, Any]:
         if not equals or not key.strip():
             raise OptionError(f"--set: must be NAME=VALUE; got {quoted(each)}")
         name, dot, inner = key.strip().partition(".")
-        if dot and isinstance(method.options.get(name), Mapping):
+        if dot and name in method.options:
             found.setdefault(name, {})[inner] = value
             continue
         default = method.options.get(key.strip())

@@ -162,7 +162,7 @@ def _best(result: Comparison) -> list[tuple[str, str]]:
             if gain > most + 1e-3:
                 top, most = entry, gain
         if top is None:
-            said = "no closing: every map that improves one number makes another worse."
+            said = "no closing: no map improves a number without making another one worse."
         else:
             said = f"{top.name}: " + ", ".join(
                 f"{label(column)} {base.values[column].value:.3f} → {top.values[column].value:.3f}"

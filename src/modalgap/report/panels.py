@@ -83,13 +83,13 @@ class Bars(Panel):
     Attributes:
         ys: column to label.
         xlabel: axis title.
-        rows: the rows, in order; all by default.
+        match: rows whose name contains this text; all by default.
         references: reference lines; their axis is "x".
     """
 
     ys: Mapping[str, str]
     xlabel: str = ""
-    rows: Sequence[str] = ()
+    match: str = ""
     references: Sequence[Reference] = ()
 
 
@@ -123,12 +123,12 @@ class Histogram(Panel):
     Attributes:
         column: its values have ``edges`` (k + 1) and ``counts`` (k) in their ``details``.
         xlabel: axis title.
-        rows: the rows, from the top; all by default.
+        match: rows whose name contains this text; all by default.
     """
 
     column: str
     xlabel: str = ""
-    rows: Sequence[str] = ()
+    match: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

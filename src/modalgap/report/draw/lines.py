@@ -71,7 +71,8 @@ def draw_lines(
     Returns:
         The values in words.
     """
-    longest = max((len(line.label) for line in lines), default=0)
+    edge = max((max(line.x) for line in lines), default=0.0)
+    longest = max((len(line.label) for line in lines if line.x[-1] == edge), default=0)
     right = 0.985 if not longest else max(0.55, 0.955 - LETTER * longest)
     found = axes(figure, palette, title=ylabel, xlabel=xlabel, left=0.125, right=right)
     for line in lines:

@@ -27,6 +27,7 @@ from modalgap.views import along_gap
 
 FEW = ("ink", "matched", "unmatched")
 MANY = ("ink", "matched", "ramp0", "ramp2", "ramp4", "unmatched")
+BARS = 18  # in a drawing of the usual height
 SIDES = {"_image": "image", "_text": "text"}  # columns of one modality have its colour
 
 
@@ -60,10 +61,24 @@ def drawing(panel: Panel, source: Source, name: str) -> Drawing | None:
     draw = DRAW[type(panel)](panel, source)
     if draw is None:
         return None
-    return Drawing(name=name, title=panel.title, caption=panel.caption, draw=draw)
+    return Drawing(
+        name=name,
+        title=panel.title,
+        caption=panel.caption,
+        draw=draw,
+        scale=_scale(draw),
+    )
 
 
 Draw = Callable[[Any, Palette], str]
+
+
+def _scale(draw: Draw) -> float:
+    """Many bars need more height."""
+    if not isinstance(draw, partial) or draw.func is not draw_bars:
+        return 1.0
+    bars = len(draw.keywords["rows"]) * len(draw.keywords["series"])
+    return max(1.0, bars / BARS)
 
 
 def _curves(panel: Curves, source: Source) -> Draw | None:
@@ -153,9 +168,16 @@ def _colours(columns: Sequence[str]) -> list[str]:
 
 
 def _bars(panel: Bars, source: Source) -> Draw | None:
-    rows = [row for row in panel.rows or source.table.rows if row in source.table.rows]
-    columns = {name: label for name, label in panel.ys.items()
-               if any(name in source.table.rows[row] for row in rows)}  # fmt: skip
+    rows = [
+        row
+        for row, values in source.table.rows.items()
+        if panel.match in row and any(name in values for name in panel.ys)
+    ]
+    columns = {
+        name: label
+        for name, label in panel.ys.items()
+        if any(name in source.table.rows[row] for row in rows)
+    }
     if not columns:
         return None
     series = [
@@ -202,10 +224,9 @@ def _scatter(panel: Scatter, source: Source) -> Draw | None:
 
 def _histogram(panel: Histogram, source: Source) -> Draw | None:
     found = {
-        row: source.table.rows[row][panel.column]
-        for row in panel.rows or source.table.rows
-        if panel.column in source.table.rows.get(row, {})
-        and "edges" in source.table.rows[row][panel.column].details
+        row: values[panel.column]
+        for row, values in source.table.rows.items()
+        if panel.match in row and "edges" in getattr(values.get(panel.column), "details", {})
     }
     if not found:
         return None
