@@ -25,7 +25,6 @@ COMMANDS: list[tuple[list[str], set[str]]] = [
     (["measure", "--help"], set()),
     (["measure", "--unknown"], set()),
     (["close", "--help"], set()),
-    (["study", "--help"], set()),
     (["list", "measures"], {"torch"}),
     (["list", "closers"], set()),
     (["measure", "pair.npy"], set()),
@@ -36,7 +35,10 @@ COMMANDS: list[tuple[list[str], set[str]]] = [
     (["evaluate", "pair.npy", "--only", "retrieval,mixed"], set()),
     (["preflight", "pair.npy", "--only", "retrieval"], set()),
     (["compare", "pair.npy", "--only", "center,retrieval"], set()),
+    (["list", "simulations"], set()),
     (["list", "data"], {"PIL", "pyarrow"}),
+    (["list", "studies"], set()),
+    (["study", "--help"], set()),
     (["list", "models"], set()),
     (["report", "pair.npy", "-o", "page.html"], {"jinja2", "matplotlib"}),
 ]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import inspect
 import re
+import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -76,6 +77,9 @@ def described(method: Method) -> str:
     """The help of a command: what the method does, its source, and its options."""
     card = method.card
     said = [f"{card.title}. {card.idea}", f"Source: {card.source}."]
+    minutes = getattr(method, "minutes", 0)
+    if minutes:
+        said.append(f"Takes about {minutes:g} minutes on two cores.")
     lines = option_lines(method)
     if lines:
         said.append("\b\nOptions for --set NAME=VALUE, with their defaults:\n" + "\n".join(lines))
@@ -89,7 +93,8 @@ def option_lines(method: Method) -> list[str]:
     for name, default in method.options.items():
         lines.append(f"  {name} = {typed(default)}")
         if name in notes:
-            lines.append(f"      {notes[name]}")
+            lines += textwrap.wrap(notes[name], 70, initial_indent=" " * 6,
+                                   subsequent_indent=" " * 6)  # fmt: skip
     return lines
 
 

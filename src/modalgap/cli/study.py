@@ -64,7 +64,7 @@ def _print_verdicts(table: Table) -> None:
 
 def _files(study: Study) -> list[str]:
     """The files of a study, the page last."""
-    from modalgap.report.panels import files
+    from modalgap.panels import files
     from modalgap.study.keeping import CSV, FILE, MARKDOWN, PAGE
 
     drawn = any(panel.in_figure for part in study.parts for panel in part.panels)

@@ -14,10 +14,10 @@ from modalgap.close.scores import CORRECTIONS
 from modalgap.errors import InputError
 from modalgap.evaluate.registry import TASKS
 from modalgap.modality import plural
+from modalgap.panels import Reference
 from modalgap.report.draw.base import Drawing
 from modalgap.report.draw.lines import Line, draw_lines
 from modalgap.report.page import render_page, write_page
-from modalgap.report.panels import Reference
 from modalgap.report.sections import (
     Block,
     Heat,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from modalgap.report.panels import Curves, Part
+from modalgap.panels import Curves, Part
 from modalgap.report.tables import table_figure, table_page
 from modalgap.result import Table
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
+from modalgap.panels import Image, Panel, Part
 from modalgap.report.draw.base import side_by_side
 from modalgap.report.draw.panels import Source, drawing
 from modalgap.report.page import render_page, write_page
-from modalgap.report.panels import Image, Panel, Part
 from modalgap.report.sections import (
     Block,
     Json,

@@ -13,7 +13,7 @@ from modalgap.checks import whole
 from modalgap.errors import OutputError
 from modalgap.extras import require
 from modalgap.method import Method
-from modalgap.report.panels import Part, files
+from modalgap.panels import Part, files
 from modalgap.result import Table
 from modalgap.study.keeping import kept, write_files
 from modalgap.study.plan import Plan, Work

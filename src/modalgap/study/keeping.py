@@ -11,9 +11,7 @@ from modalgap.atomic import replacing
 from modalgap.card import Card
 from modalgap.embeddings.store import load
 from modalgap.errors import FileError, NotApplicable
-from modalgap.report.export import save_figures
-from modalgap.report.panels import Part
-from modalgap.report.tables import table_figure, table_page
+from modalgap.panels import Part
 from modalgap.result import Table
 
 FILE, CSV, MARKDOWN, PAGE = "study.json", "table.csv", "table.md", "report.html"
@@ -58,6 +56,9 @@ def write_files(table: Table, card: Card, parts: Sequence[Part], folder: Path) -
     Raises:
         OutputError: a file cannot be written.
     """
+    from modalgap.report.export import save_figures
+    from modalgap.report.tables import table_figure, table_page
+
     for name, text in (
         (FILE, table.to_json()),
         (CSV, table.to_csv()),

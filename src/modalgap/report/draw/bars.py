@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from modalgap.panels import Reference
 from modalgap.report.draw.base import SMALL, axes
 from modalgap.report.draw.lines import LETTER, reference
 from modalgap.report.palette import Palette
-from modalgap.report.panels import Reference
 from modalgap.result import Value
 
 THICK = 0.8  # of all bars of a row, in rows

@@ -9,9 +9,9 @@ from typing import Any
 
 from matplotlib.axes import Axes
 
+from modalgap.panels import Logarithmic, Reference
 from modalgap.report.draw.base import SMALL, apart, axes
 from modalgap.report.palette import Palette
-from modalgap.report.panels import Logarithmic, Reference
 
 LETTER = 0.0165  # of the width of a drawing, per letter of a label
 LABELLED = 8  # values of x up to which each has its own label

@@ -14,6 +14,7 @@ import numpy as np
 from modalgap.embeddings import Pair
 from modalgap.embeddings.store import load
 from modalgap.errors import FileError
+from modalgap.panels import Bars, Clouds, Curves, Histogram, Panel, Scatter
 from modalgap.report.draw.bars import BarSeries, draw_bars
 from modalgap.report.draw.base import Drawing
 from modalgap.report.draw.clouds import scatter
@@ -21,7 +22,6 @@ from modalgap.report.draw.lines import Line, draw_lines
 from modalgap.report.draw.points import Points, draw_points
 from modalgap.report.draw.ridges import Ridge, draw_ridges
 from modalgap.report.palette import Palette
-from modalgap.report.panels import Bars, Clouds, Curves, Histogram, Panel, Scatter
 from modalgap.result import Table, Value
 from modalgap.views import along_gap
 

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from modalgap.panels import Logarithmic, Reference
 from modalgap.report.draw.base import SMALL, axes
 from modalgap.report.draw.lines import LETTER, reference
 from modalgap.report.palette import Palette
-from modalgap.report.panels import Logarithmic, Reference
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,7 +20,7 @@ from modalgap.embeddings.store import save
 from modalgap.encode import load_model
 from modalgap.evaluate import evaluate
 from modalgap.extras import TRAIN
-from modalgap.report.panels import Clouds, Curves, Image, Part
+from modalgap.panels import Clouds, Curves, Image, Part
 from modalgap.result import Table, Value
 from modalgap.study.base import Study
 from modalgap.study.judge import classified, embed, judge, mad_of, temperature_of

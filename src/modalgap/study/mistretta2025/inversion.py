@@ -30,8 +30,8 @@ from modalgap.evaluate.base import Floats, Ints, Scores
 from modalgap.evaluate.ranks import Relevant, ranks
 from modalgap.extras import TRAIN
 from modalgap.invert import invert
+from modalgap.panels import Bars, Part, Reference, Scatter
 from modalgap.progress import progress
-from modalgap.report.panels import Bars, Part, Reference, Scatter
 from modalgap.result import Table, Value
 from modalgap.study.base import Study
 from modalgap.study.judge import classified, mad_of

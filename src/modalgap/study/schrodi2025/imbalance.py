@@ -20,8 +20,8 @@ from modalgap.data.mad.captions import MOST
 from modalgap.errors import OptionError
 from modalgap.extras import TRAIN
 from modalgap.measure.intervals import student_t
+from modalgap.panels import Curves, Part
 from modalgap.progress import progress
-from modalgap.report.panels import Curves, Part
 from modalgap.result import Table, Value
 from modalgap.study.base import Study
 from modalgap.study.judge import LOOKS, judged_run, mad_of

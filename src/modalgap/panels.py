@@ -1,4 +1,4 @@
-"""Panels: what is drawn of a table, as data. ``modalgap.report.draw.panels`` draws them.
+"""Panels: what a page or figure shows of a table, as data; ``modalgap.report`` draws them.
 
 A panel names columns of a ``modalgap.result.Table``; files that it names are in the folder of the
 study.
