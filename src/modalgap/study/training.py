@@ -18,7 +18,7 @@ from modalgap.errors import OptionError, OutputError
 from modalgap.progress import progress
 from modalgap.train import Config, Run, read_run, train
 from modalgap.train.log import read_log
-from modalgap.workers import Pool, processors
+from modalgap.work import Pool, processors
 
 WAIT = 0.5  # seconds between updates of the progress bar
 

@@ -20,7 +20,7 @@ from modalgap.arguments import checked
 from modalgap.card import Card
 from modalgap.checks import several, whole
 from modalgap.data.mad import Mad
-from modalgap.data.mad import source as looks_of
+from modalgap.data.mad import source as mad_source
 from modalgap.data.mad.captions import MOST
 from modalgap.embeddings import Embeddings, Pair
 from modalgap.encode import Encoder, Options, load_model
@@ -156,9 +156,9 @@ def _of_model(
     captions = captions_of(trained.config.data.captions)
     encoder = load_model(trained.spec)
     sizes = Options(batch_size=256, workers=0, keep_repeats=True, overwrite=True)
-    held = encode(looks_of(mad, captions, looks=LOOKS), trained.spec, None, sizes).data
+    held = encode(mad_source(mad, captions, images=LOOKS), trained.spec, None, sizes).data
     bank = encode(
-        looks_of(mad, captions, looks=BANK, split="train"), trained.spec, None, sizes
+        mad_source(mad, captions, images=BANK, split="train"), trained.spec, None, sizes
     ).data
     assert isinstance(held, Pair)  # noqa: S101 - the source has both sides
     assert isinstance(bank, Pair)  # noqa: S101
