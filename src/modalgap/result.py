@@ -202,7 +202,8 @@ class Table(Answer):
         heads: the numbers that tables show, name to title.
         settings: everything that the numbers depend on.
         notes: what to know when reading it.
-        verdicts: published results beside these: claim, where, published, ours, verdict.
+        verdicts: published results beside these: claim, where, published, ours,
+            verdict, note.
         versions: of what computes.
     """
 
@@ -297,7 +298,8 @@ class Table(Answer):
             lines += ["", "| Published result | Published | Ours | Verdict |", "|---|---|---|---|"]
             for each in self.verdicts:
                 claim = f"{each['claim']} ({each['where']})"
-                cells = [claim, each["published"], each["ours"], each["verdict"]]
+                note = f" ({each['note']})" if each["note"] else ""
+                cells = [claim, each["published"], each["ours"], f"{each['verdict']}{note}"]
                 lines.append(f"| {' | '.join(cells)} |")
         return "\n".join(lines) + "\n"
 

@@ -59,7 +59,8 @@ def _print_verdicts(table: Table) -> None:
     for each in table.verdicts:
         typer.echo(f"{each['claim']} ({each['where']})")
         published = f"published: {each['published']}; " if each["published"] else ""
-        typer.echo(f"  {published}ours: {each['ours']}; {each['verdict']}")
+        note = f" ({each['note']})" if each["note"] else ""
+        typer.echo(f"  {published}ours: {each['ours']}; {each['verdict']}{note}")
 
 
 def _files(study: Study) -> list[str]:

@@ -33,16 +33,15 @@ class Published:
     note: str = ""
 
     def verdict(self, table: Table) -> dict[str, str]:
-        """Claim, where, published, ours and verdict, as text."""
+        """Claim, where, published, ours, verdict and note, as text."""
         ours, verdict = self.judge(table)
-        if self.note:
-            verdict = f"{verdict}{'; ' if ':' in verdict else ': '}{self.note}"
         return {
             "claim": self.claim,
             "where": self.where,
             "published": self.published or self.default,
             "ours": ours,
             "verdict": verdict,
+            "note": self.note,
         }
 
     @property

@@ -225,7 +225,7 @@ PARTS = (
         ),
     ),
 )  # fmt: skip
-NOTE = "other data and models: the direction is compared"
+NOTE = "other data and models: only the direction is compared"
 PUBLISHED = (
     Order(
         claim="RMG is larger with short captions",

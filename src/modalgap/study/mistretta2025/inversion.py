@@ -313,7 +313,7 @@ PARTS = (
         ),
     ),
 )
-NOTE = "other data and models: the direction is compared"
+NOTE = "other data and models: only the direction is compared"
 PUBLISHED = (
     Order(
         claim="OTI improves image retrieval (model with a large gap)",

@@ -176,7 +176,7 @@ PARTS = (
 )
 STEPS = ("1", "2", "3", "4", "5")
 FIGURE = "Schrodi et al. 2025, figure 7"
-NOTE = "other digits and models: the direction is compared"
+NOTE = "other digits and models: only the direction is compared"
 PUBLISHED = (
     Trend(
         claim="RMG falls with the number of attributes",
