@@ -37,6 +37,8 @@ def write_pages(folder: Path) -> None:
         "tasks": _table("tasks", None),
         "losses": [*_table("losses"), "", *_entries("losses")],
         "inversions": [*_table("inversions"), "", *_entries("inversions")],
+        "simulations": _entries("simulations"),
+        "studies": [*_table("studies"), "", *_entries("studies")],
         "models": _models(),
         "backbones": _backbones(),
         "configs": _configs(),
@@ -82,6 +84,7 @@ def _entries(kind: str, level: int = 3) -> list[str]:
             "95 % interval": card.interval,
             "Needs": card.requirements,
             "Options": _options(method) or "none",
+            "Time": _minutes(method),
             **_said(method),
         }
         lines += [f"{'#' * level} {card.name}", "", f"**{card.title}**{said}. {card.idea}", ""]
@@ -164,6 +167,11 @@ def _name(method: Method, page: str | None) -> str:
 
 def _options(method: Method) -> str:
     return ", ".join(f"`{name}={value!r}`" for name, value in method.options.items())
+
+
+def _minutes(method: Method) -> str:
+    minutes = getattr(method, "minutes", 0)
+    return f"about {minutes:g} minutes on two cores" if minutes else ""
 
 
 def _changes(method: Method) -> str:

@@ -96,10 +96,10 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def small_demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same files of a few steps on few digits: for tests that need some models and pairs."""
-    from modalgap.study import story
+    from modalgap.study import demo
 
-    settings = ("steps=20", "batch=64", "data.limit=300")
-    return once(tmp_path_factory, "small", lambda folder: story(folder, settings=settings, jobs=1))
+    settings = {"steps": 20, "batch": 64, "data.limit": 300}
+    return once(tmp_path_factory, "small", lambda folder: demo(folder, train=settings, jobs=1))
 
 
 TRAINED = ("calibrate_scores",)  # examples that need a model of many steps: test_demo runs them

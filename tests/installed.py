@@ -37,7 +37,9 @@ COMMANDS: list[tuple[str | None, str, str]] = [
     (None, ALWAYS, "invert ridge_map image.npz --bank pair.npz -o mapped.safetensors"),
     (None, ALWAYS, "invert caption_mixture image.npz --bank pair.npz -o mixed.safetensors"),
     *((None, ALWAYS, f"list {what}") for what in (
-        "measures", "closers", "tasks", "models", "data", "losses", "configs", "inversions")),
+        "measures", "closers", "tasks", "models", "data", "losses", "configs", "inversions",
+        "simulations", "studies")),
+    (None, ALWAYS, "simulate free_points -o points.npz --set steps=2"),
     (None, ALWAYS, "data check mnist"),
     (None, ALWAYS, "explain rmg"),
     ("models", ONLY, "encode texts.txt -m open_clip:RN50/random -o random.npz"),
@@ -48,9 +50,11 @@ COMMANDS: list[tuple[str | None, str, str]] = [
     ("models", NEVER, "invert curve oti image.npz --query image.npz"
                       " -m open_clip:RN50/openai -o curve"),
     ("train", ALWAYS, "data mad -o mad --limit 40"),
-    ("train", ALWAYS, "demo -o demo --set steps=2 --set data.limit=400 --set batch=16"),
+    ("train", ALWAYS, "demo -o demo --set train.steps=2 --set train.data.limit=400"
+                      " --set train.batch=16"),
     ("train", ALWAYS, "train mad_k1 -o run --set steps=1 --set data.limit=200 --set batch=16"),
     ("train", ONLY, "encode texts.txt -m open_clip:run/model -o texts.npz"),
+    ("train", NEVER, "study demo -o demo"),
     ("train", NEVER, "study imbalance -o imbalance"),
     ("train", NEVER, "study inversion -o inversion"),
 ]  # fmt: skip

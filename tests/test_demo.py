@@ -13,7 +13,6 @@ from commands import Run
 from conftest import TRAINED, beside
 
 import modalgap as mg
-import modalgap.study.story  # the module, which is replaced in a test
 from modalgap.embeddings import Pair
 from modalgap.result import Table
 
@@ -52,18 +51,21 @@ def test_the_demo_tells_the_story(demo: Path) -> None:
     out = (demo / "stdout.txt").read_text()
     assert "RMG" in out
     assert str(demo / "report.html") in out
+    assert {each["verdict"].partition(":")[0] for each in table.verdicts} == {"agrees"}
+    for name in ("demo.png", "demo.svg", "sheet.png", "table.csv", "table.md"):
+        assert (demo / name).is_file(), name
 
 
 @pytest.mark.slow
 def test_the_demo_is_not_made_again(demo: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     before = (demo / "study.json").read_bytes()
     with monkeypatch.context() as patch:
-        patch.setattr(sys.modules["modalgap.study.story"], "train_all", None)
+        patch.setattr(sys.modules["modalgap.study.training"], "train_all", None)
         code, out, err = run("demo", "-o", demo)
     assert code == 0, err
     assert "RMG" in out
     assert (demo / "study.json").read_bytes() == before
-    code, _, err = run("demo", "-o", demo, "--set", "steps=9")
+    code, _, err = run("demo", "-o", demo, "--set", "train.steps=9")
     assert code == 2
     assert "other settings (steps: 450, now 9" in err
 

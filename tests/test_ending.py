@@ -376,7 +376,7 @@ def test_a_study_ends_and_keeps_checkpoints(start: Callable[..., Started], tmp_p
     (tmp_path / "study.py").write_text(f"""
 from pathlib import Path
 from modalgap.ending import guard
-from modalgap.study.base import train_all
+from modalgap.study.training import train_all
 from modalgap.train import load_config
 if __name__ == "__main__":
     guard()

@@ -26,11 +26,14 @@ from modalgap.invert import METHODS
 from modalgap.losses import LOSSES
 from modalgap.measure import MEASURES, Card
 from modalgap.method import Method
+from modalgap.simulate import SIMULATIONS
+from modalgap.study import STUDIES
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("close", "data", "encode", "evaluate", "invert", "losses", "measure", "report",
-            "search", "study", "train")  # fmt: skip
-REGISTRIES: tuple[dict[str, Any], ...] = (MEASURES, CLOSERS, TASKS, LOSSES, CORRECTIONS, METHODS)
+            "search", "simulate", "study", "train")  # fmt: skip
+REGISTRIES: tuple[dict[str, Any], ...] = (MEASURES, CLOSERS, TASKS, LOSSES, CORRECTIONS, METHODS,
+                                         SIMULATIONS, STUDIES)  # fmt: skip
 EVERY = [method for registry in REGISTRIES for method in registry.values()]
 
 

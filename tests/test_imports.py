@@ -41,7 +41,10 @@ COMMANDS: list[tuple[list[str], set[str]]] = [
     (["evaluate", "pair.npy", "--only", "retrieval,mixed"], set()),
     (["preflight", "pair.npy", "--only", "retrieval"], set()),
     (["compare", "pair.npy", "--only", "center,retrieval"], set()),
+    (["list", "simulations"], set()),
     (["list", "data"], {"PIL", "pyarrow"}),
+    (["list", "studies"], set()),
+    (["study", "--help"], set()),
     (["list", "models"], set()),
     (["report", "pair.npy", "-o", "page.html"], {"jinja2", "matplotlib"}),
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import re
@@ -20,6 +21,8 @@ METHODS = {
     "closers": ("closer", "half_center"),
     "tasks": ("task", "own_caption"),
     "losses": ("loss", "cosine_distance"),
+    "simulations": ("simulation", "two_cones"),
+    "studies": ("study", "gap_of_noise"),
 }
 
 
@@ -123,6 +126,63 @@ def test_the_command_line(copy: Path) -> None:
     assert (told["kind"], told["name"]) == ("task", "own_caption")
     out = run(copy, "-m", "modalgap", "measure", "pair.npz", "--only", "mean_gap_cosine", "--json")
     assert list(json.loads(out)["measures"]) == ["mean_gap_cosine"]
+
+
+REUSE = """
+import dataclasses
+import modalgap as mg
+
+def never(work):
+    raise AssertionError("computed again")
+
+study = dataclasses.replace(mg.study.gap_of_noise, run=never)
+print(study("s").to_json())
+"""
+
+
+def test_a_study_of_one_file(copy: Path) -> None:
+    """Command, list, page, figure, CSV, Markdown, JSON, verdicts, reuse, errors."""
+    study = ("-m", "modalgap", "study", "gap_of_noise", "-o", "s")
+    assert "noises = 0.1,0.5,1.0,2.0" in run(copy, *study[:4], "--help")
+    assert re.search(r"^ *gap_of_noise ", run(copy, "-m", "modalgap", "list", "studies"), re.M)
+    assert "The gap falls" in run(copy, *study)
+    folder = copy / "s"
+    names = {"study.json", "table.csv", "table.md", "report.html", "gap_of_noise.png"}
+    assert {each.name for each in folder.iterdir()} == names | {"gap_of_noise.svg"}
+    found = json.loads((folder / "study.json").read_text("utf-8"))
+    assert found["settings"] == {"noises": [0.1, 0.5, 1.0, 2.0], "seed": 0}
+    verdicts = [each["verdict"] for each in found["verdicts"]]
+    assert verdicts[:2] == ["agrees", "agrees"]
+    assert verdicts[2].startswith("differs: by ")
+    gap = found["rows"]["2"]["l2m"]["value"]
+    lines = list(csv.reader((folder / "table.csv").read_text("utf-8").splitlines()))
+    assert lines[0][:2] == ["noise", "l2m"]
+    assert (lines[4][0], float(lines[4][1])) == ("2", gap)
+    markdown = (folder / "table.md").read_text("utf-8")
+    assert f"| 2 | {gap:.3f}" in markdown
+    assert "| The gap falls (an example, 2026, figure 1) | falls with each step |" in markdown
+    page = (folder / "report.html").read_text("utf-8")
+    assert page.count("<svg") == 1
+    for part in (
+        "Does noise close the gap?",
+        "Published results and ours",
+        "differs",
+        f"{gap:.3f}",
+    ):
+        assert part in page
+    assert (folder / "gap_of_noise.png").read_bytes().startswith(b"\x89PNG")
+    # a finished study is reused; other options compute it again
+    again = json.loads(run(copy, "-c", REUSE))
+    assert again == found
+    other = json.loads(run(copy, *study, "--set", "noises=3", "--json"))
+    assert list(other["rows"]) == ["3"]
+    assert [each["verdict"] for each in other["verdicts"]] == ["not computed"] * 3
+
+
+def test_a_simulation_of_one_file(copy: Path) -> None:
+    command = ("-m", "modalgap", "simulate", "two_cones", "-o", "cones.npz", "--set", "n=7")
+    assert run(copy, *command).strip() == "cones.npz"
+    assert np.load(copy / "cones.npz")["image"].shape == (7, 16)
 
 
 def test_the_property_tests_run_over_it(copy: Path) -> None:

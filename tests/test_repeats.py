@@ -608,7 +608,7 @@ class TestElsewhere:
         assert "Matched by" in (tmp_path / "a.html").read_text()
 
     def test_matched_cosines_are_not_counted_as_unmatched(self) -> None:
-        from modalgap.report.views import views
+        from modalgap.views import views
 
         content = np.eye(8)
         pair = Pair(np.repeat(content, 2, 0), content, pairs=[(i, i // 2) for i in range(16)])

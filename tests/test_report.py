@@ -16,11 +16,11 @@ import modalgap as mg
 from modalgap import errors
 from modalgap.measure.names import GROUPS
 from modalgap.measure.registry import MEASURES
-from modalgap.report import figures, page, save_figures, table
+from modalgap.report import figures, save_figures, table, verb
 from modalgap.report.draw import PICTURES
 from modalgap.report.draw.base import apart
 from modalgap.report.palette import DARK, LIGHT, STAND_IN
-from modalgap.report.views import views
+from modalgap.views import views
 
 EVIL = "<script>window.hacked=1</script>"
 
@@ -51,7 +51,7 @@ def result(pair: mg.Pair) -> mg.Result:
 
 @pytest.fixture(scope="module")
 def html(pair: mg.Pair, result: mg.Result) -> str:
-    return page.render(result, views(pair, result))
+    return verb.render(result, views(pair, result))
 
 
 class Elements(HTMLParser):
@@ -175,11 +175,11 @@ def test_a_file_is_replaced_only_when_asked_and_whole(
     target.write_text("mine")
     with pytest.raises(errors.OutputError, match=r"r\.html"):
         mg.report(pair, target, result=result)
-    monkeypatch.setattr(page, "render", lambda *_, **__: 1 / 0)
+    monkeypatch.setattr(verb, "render", lambda *_, **__: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         mg.report(pair, target, result=result, overwrite=True)
     assert [(each.name, each.read_text()) for each in tmp_path.iterdir()] == [("r.html", "mine")]
-    monkeypatch.setattr(page, "render", lambda *_, **__: "new \udcff")
+    monkeypatch.setattr(verb, "render", lambda *_, **__: "new \udcff")
     mg.report(pair, target, result=result, overwrite=True)
     assert target.read_text() == "new \\udcff"
 
@@ -187,7 +187,7 @@ def test_a_file_is_replaced_only_when_asked_and_whole(
 def test_refusals_come_before_the_work(
     pair: mg.Pair, result: mg.Result, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(page, "measure", lambda *_, **__: pytest.fail("measured"))
+    monkeypatch.setattr(verb, "measure", lambda *_, **__: pytest.fail("measured"))
     (tmp_path / "figures").mkdir()
     taken = tmp_path / "figures" / "pca.svg"
     taken.write_text("mine")

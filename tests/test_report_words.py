@@ -9,9 +9,9 @@ import pytest
 
 from modalgap.modality import plural
 from modalgap.report.say import number, percent
-from modalgap.report.views import Cosines, Landscape, Views
 from modalgap.report.words import TOPICS, Facts, closing, gap, summary, use
 from modalgap.result import Result, Value
+from modalgap.views import Cosines, Landscape, Views
 
 
 def cosine_view(order: float = 0.99) -> Cosines:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
+from commands import Run
 from torch.nn.functional import cross_entropy
 
 import modalgap as mg
 from modalgap import errors
-from modalgap.simulate import free_points
+from modalgap.simulate import SIMULATIONS, free_points
 
 SMALL = {"n": 100, "dim": 16, "batch": 100}
 
@@ -63,3 +67,65 @@ def test_same_seed_same_points() -> None:
 def test_options_out_of_range(name: str, value: float) -> None:
     with pytest.raises(errors.OptionError, match=name):
         free_points(**{name: value})  # type: ignore[arg-type]
+
+
+def test_a_simulation_is_called_by_name() -> None:
+    by_name = mg.simulate("free_points", **SMALL, steps=2)
+    assert isinstance(by_name, mg.Pair)
+    assert by_name.fingerprint == free_points(**SMALL, steps=2).fingerprint
+    with pytest.raises(errors.OptionError, match="did you mean 'free_points'"):
+        mg.simulate("free_point")
+    with pytest.raises(errors.OptionError, match="unknown option of free_points 'size'"):
+        mg.simulate.free_points(size=3)  # type: ignore[call-arg]
+
+
+def test_from_the_shell(run: Run, tmp_path: Path) -> None:
+    target = tmp_path / "points.npz"
+    words = ["simulate", "free_points", "-o", target]
+    for name, value in (*SMALL.items(), ("steps", 2), ("seed", 4)):
+        words += ["--set", f"{name}={value}"]
+    code, out, err = run(*words)
+    assert code == 0, err
+    assert out.strip() == str(target)
+    again = mg.load(target)
+    assert isinstance(again, mg.Pair)
+    assert again.fingerprint == free_points(**SMALL, steps=2, seed=4).fingerprint
+    assert run(*words)[0] == 2
+    code, _, err = run("simulate", "free_points", "-o", tmp_path / "x.npz", "--set", "size=3")
+    assert code == 2
+    assert "unknown option of free_points 'size'" in err
+    assert run("simulate", "points", "-o", target)[0] == 2
+    assert "seed = 0" in run("simulate", "free_points", "--help")[1]
+    assert list(json.loads(run("list", "simulations", "--json")[1])["simulations"]) == [
+        *SIMULATIONS
+    ]
+
+
+def test_a_simulation_of_a_table(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One card and one function are enough; the table is written in every form."""
+    from modalgap.result import Table, Value
+    from modalgap.simulate import Simulation
+
+    def powers(*, base: float = 2.0, up_to: int = 3) -> Table:
+        """Powers of a number.
+
+        Args:
+            base: the number.
+            up_to: the largest exponent.
+        """
+        rows = {str(i): {"power": Value(float(base**i))} for i in range(up_to + 1)}
+        return Table(name="powers", source="here", vary="exponent", rows=rows,
+                     heads={"power": "power"}, settings={"base": base})  # fmt: skip
+
+    card = mg.measure.Card(name="powers", title="Powers", idea="Raises a number.", source="here")
+    monkeypatch.setitem(SIMULATIONS, "powers", Simulation(card, powers))  # type: ignore[arg-type]
+    for suffix, part in ((".json", '"exponent"'), (".csv", "exponent,power"), (".md", "| 27.000")):
+        target = tmp_path / f"table{suffix}"
+        code, _, err = run("simulate", "powers", "-o", target, "--set", "base=3")
+        assert code == 0, err
+        assert part in target.read_text()
+    assert "up_to = 3\n        the largest exponent." in run("simulate", "powers", "--help")[1]
+    code, _, err = run("simulate", "powers", "-o", tmp_path / "table.txt")
+    assert code == 2
+    assert ".json, .csv, .md" in err
+    assert "powers" in run("list", "simulations")[1]

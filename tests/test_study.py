@@ -17,14 +17,14 @@ from commands import Run
 from conftest import find_shared
 from trained import config
 
-from modalgap.errors import FileError, InputError, OptionError
-from modalgap.report.study import study_figure, study_page
+from modalgap.errors import FileError, InputError
+from modalgap.report.tables import table_figure
 from modalgap.result import Table, Value
-from modalgap.study import STUDIES, imbalance, story
+from modalgap.study import imbalance
 from modalgap.train import train
 
 FULL = bool(os.environ.get("MODALGAP_FULL"))
-SMALL = ["steps=3", "batch=32", "data.limit=200", "watch.measure=0"]
+SMALL = {"steps": 3, "batch": 32, "data.limit": 200, "watch": {"measure": 0}}
 
 
 def of(table: Table, name: str) -> list[float]:
@@ -41,9 +41,9 @@ def test_imbalance_on_mnist(tmp_path: Path) -> None:
     table = imbalance(
         tmp_path / "study",
         attributes=(1, 2, 3, 4, 5) if FULL else (1, 5),
-        source=find_shared("mnist"),
+        digits=find_shared("mnist"),
         jobs=2,
-        settings=[f"steps={steps}", f"data.limit={limit}", "watch.measure=0"],
+        train={"steps": steps, "data.limit": limit, "watch.measure": 0},
     )
     for name, margin in (("rmg", 0.02), ("moad_image", 0.05), ("moad_text", 0.05)):
         values = of(table, name)
@@ -97,7 +97,7 @@ def test_a_higher_frozen_temperature_ends_with_a_smaller_gap(tmp_path: Path) -> 
 @pytest.fixture(scope="module")
 def table(tmp_path_factory: pytest.TempPathFactory) -> Table:
     return imbalance(
-        tmp_path_factory.mktemp("study") / "one", attributes=(0, 2), seeds=2, settings=SMALL
+        tmp_path_factory.mktemp("study") / "one", attributes=(0, 2), seeds=2, train=SMALL
     )
 
 
@@ -113,33 +113,32 @@ def test_a_table_of_two_seeds(table: Table) -> None:
     assert "accuracy_attributes" in table.rows["2"]
 
 
-def test_a_table_in_every_form(table: Table, tmp_path: Path) -> None:
+def test_a_table_in_every_form(table: Table) -> None:
     assert Table.from_dict(json.loads(table.to_json())) == table
     lines = table.to_csv().splitlines()
     assert lines[0].startswith("attributes,rmg,rmg_low,rmg_high,")
     assert float(lines[2].split(",")[1]) == table.rows["2"]["rmg"].value
-    assert table.to_markdown().count("\n") == 4
-    page = study_page(table, tmp_path / "page.html").read_text()
-    assert "Object bias" in page
-    assert page.count("<svg") == 3
-    assert len(study_figure(table).axes) == 3
+    assert table.to_markdown().partition("\n\n")[0].count("\n") == 3
+    figure = table_figure(table, imbalance.parts)
+    assert figure is not None
+    assert len(figure.axes) == 3
 
 
 def test_what_is_there_is_not_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    first = imbalance(tmp_path, attributes=(1,), settings=SMALL)
-    monkeypatch.setattr(sys.modules["modalgap.study.imbalance"], "train_all", None)
-    assert imbalance(tmp_path, attributes=(1,), settings=SMALL) == first
+    first = imbalance(tmp_path, attributes=(1,), train=SMALL)
+    monkeypatch.setattr(sys.modules["modalgap.study.training"], "train_all", None)
+    assert imbalance(tmp_path, attributes=(1,), train=SMALL) == first
     (tmp_path / "study.json").write_text("{")
     with pytest.raises(FileError, match="is damaged"):
-        imbalance(tmp_path, attributes=(1,), settings=SMALL)
+        imbalance(tmp_path, attributes=(1,), train=SMALL)
 
 
-def test_a_run_of_other_settings_is_refused_or_begun_anew(tmp_path: Path) -> None:
-    imbalance(tmp_path, attributes=(1,), settings=SMALL)
-    other = [*SMALL, "optimiser.lr=0.1"]
+def test_a_run_of_other_settings_is_refused_or_started_over(tmp_path: Path) -> None:
+    imbalance(tmp_path, attributes=(1,), train=SMALL)
+    other = SMALL | {"optimiser.lr": 0.1}
     with pytest.raises(InputError, match="other settings"):
-        imbalance(tmp_path, attributes=(1,), settings=other)
-    found = imbalance(tmp_path, attributes=(1,), settings=other, overwrite=True)
+        imbalance(tmp_path, attributes=(1,), train=other)
+    found = imbalance(tmp_path, attributes=(1,), train=other, overwrite=True)
     assert found.settings["runs"]["k1_seed0"]["optimiser"]["lr"] == 0.1
 
 
@@ -151,12 +150,15 @@ def test_a_run_of_other_settings_is_refused_or_begun_anew(tmp_path: Path) -> Non
         ({"attributes": ()}, "different numbers"),
         ({"attributes": "many"}, "attributes must be"),
         ({"seeds": 0}, "seeds must be"),
-        ({"settings": ["steps=x"]}, "steps: must be"),
-        ({"settings": ["sped=1"]}, "unknown key"),
-        ({"settings": ["data.captions=object_only"]}, "what the study itself decides"),
-        ({"settings": ["seed=3"]}, "what the study itself decides"),
+        ({"train": {"steps": "x"}}, "steps: must be"),
+        ({"train": {"sped": 1}}, "unknown key"),
+        ({"train": {"data.captions": "object_only"}}, "set by the study itself"),
+        ({"train": {"data": {"captions": "object_only"}}}, "set by the study itself"),
+        ({"train": {"seed": 3}}, "set by the study itself"),
+        ({"train": 3}, "train must be"),
+        ({"settings": ["steps=3"]}, "unknown option of imbalance 'settings'"),
         ({"jobs": -1}, "jobs must be"),
-        ({"source": "nowhere"}, "nowhere"),
+        ({"digits": "nowhere"}, "nowhere"),
     ],
 )
 def test_what_cannot_be_studied(options: dict[str, Any], said: str, tmp_path: Path) -> None:
@@ -174,23 +176,27 @@ def test_a_row_that_lacks_a_number() -> None:
 
 
 def test_from_the_shell(run: Run, tmp_path: Path) -> None:
-    arguments = ["study", "imbalance", "-o", tmp_path / "s", "--attributes", "1,4"]
-    for each in SMALL:
-        arguments += ["--set", each]
+    arguments = ["study", "imbalance", "-o", tmp_path / "s", "--set", "attributes=1,4"]
+    for each in ("steps=3", "batch=32", "data.limit=200", "watch.measure=0"):
+        arguments += ["--set", f"train.{each}"]
     code, out, err = run(*arguments)
     assert code == 0, err
     assert "MOAD, images" in out
-    for name in ("study.json", "table.csv", "table.md", "imbalance.png", "report.html"):
+    assert "RMG falls with the number of attributes" in out
+    for name in ("study.json", "table.csv", "table.md", "imbalance.png", "imbalance.svg",
+                 "report.html"):  # fmt: skip
         assert (tmp_path / "s" / name).is_file(), name
+        assert str(tmp_path / "s" / name) in out
+    page = (tmp_path / "s" / "report.html").read_text()
+    assert "Object bias" in page
+    assert page.count("<svg") == 3
     code, out, _ = run(*arguments, "--json")
-    assert list(json.loads(out)["rows"]) == ["1", "4"]
-    code, _, err = run("study", "imbalance", "-o", tmp_path / "x", "--attributes", "1,9")
+    found = json.loads(out)
+    assert list(found["rows"]) == ["1", "4"]
+    assert found["settings"]["runs"]["k1_seed0"]["steps"] == 3
+    code, _, err = run("study", "imbalance", "-o", tmp_path / "x", "--set", "attributes=1,9")
     assert code == 2
     assert "at most 5" in err
-
-
-def test_the_list_of_studies() -> None:
-    assert STUDIES["imbalance"] is imbalance
-    assert callable(story)
-    with pytest.raises(OptionError):
-        story("x", settings=("nothing=1",))
+    code, _, err = run("study", "imbalance", "-o", tmp_path / "x", "--set", "steps=3")
+    assert code == 2
+    assert "unknown option of imbalance 'steps'" in err

@@ -5,6 +5,7 @@ The small version trains for three steps and searches for a few; ``MODALGAP_FULL
 
 from __future__ import annotations
 
+import csv
 import os
 import sys
 from pathlib import Path
@@ -18,26 +19,26 @@ import modalgap as mg
 from modalgap.data.mad import build, digits, source
 from modalgap.errors import InputError, OptionError
 from modalgap.result import Table
-from modalgap.study import STUDIES, inversion
+from modalgap.study import inversion
 from modalgap.train.captions import captions_of
 
 FULL = bool(os.environ.get("MODALGAP_FULL"))
-SMALL = ["steps=3", "batch=32", "data.limit=200", "watch.measure=0"]
-WAYS: dict[str, dict[str, Any]] = {
+SMALL = {"steps": 3, "batch": 32, "data.limit": 200, "watch.measure": 0}
+METHODS: dict[str, dict[str, Any]] = {
     "native": {},
     "OTI": {"method": "oti", "steps": 3},
     "OVI": {"method": "ovi", "steps": 3},
     "ridge map": {"method": "ridge_map"},
 }
-module = sys.modules["modalgap.study.inversion"]
+module = sys.modules["modalgap.study.mistretta2025.inversion"]
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Table, Path]:
     folder = tmp_path_factory.mktemp("inversion")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "WAYS", WAYS)
-        return inversion(folder, attributes=[2], settings=SMALL), folder
+        patch.setattr(module, "METHODS", METHODS)
+        return inversion(folder, attributes=[2], train=SMALL), folder
 
 
 def test_rows_and_gains(made: tuple[Table, Path]) -> None:
@@ -65,7 +66,7 @@ def test_numbers_are_those_of_the_verbs(made: tuple[Table, Path]) -> None:
     """Made again with encode, invert and search alone."""
     table, folder = made
     mad = build(digits(limit=200))
-    spec = f"open_clip:{folder / 'k2' / 'model'}"
+    spec = f"open_clip:{folder / 'runs' / 'k2' / 'model'}"
     pair = mg.encode(source(mad, captions_of("object_attribute_2"), images=6), spec, batch_size=256)
     assert isinstance(pair, mg.Pair)
     digit = np.array([int(name.partition("/")[0]) for name in pair.image.names or ()])
@@ -86,9 +87,9 @@ def test_numbers_are_those_of_the_verbs(made: tuple[Table, Path]) -> None:
 
 def test_it_is_made_once(made: tuple[Table, Path], monkeypatch: pytest.MonkeyPatch) -> None:
     table, folder = made
-    monkeypatch.setattr(module, "WAYS", WAYS)
-    monkeypatch.setattr(module, "train_all", None)
-    again = inversion(folder, attributes=[2], settings=SMALL)
+    monkeypatch.setattr(module, "METHODS", METHODS)
+    monkeypatch.setattr(module, "_of_model", None)
+    again = inversion(folder, attributes=[2], train=SMALL)
     assert again.to_dict() == table.to_dict()
 
 
@@ -97,7 +98,10 @@ def test_it_is_made_once(made: tuple[Table, Path], monkeypatch: pytest.MonkeyPat
     [
         ({"attributes": [0]}, "attributes must be an integer of at least 1"),
         ({"attributes": [2, 2]}, "attributes: must be different numbers"),
-        ({"settings": ["model.architecture=mad_cnn"]}, "--set model.architecture: is what"),
+        (
+            {"train": {"model.architecture": "mad_cnn"}},
+            "train.model.architecture: is set by the study",
+        ),
     ],
 )
 def test_what_cannot_be_studied(options: dict[str, Any], said: str, tmp_path: Path) -> None:
@@ -109,16 +113,17 @@ def test_from_the_shell(
     made: tuple[Table, Path], run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     table, folder = made
-    monkeypatch.setattr(module, "WAYS", WAYS)
-    asked = [word for setting in SMALL for word in ("--set", setting)]
-    status, out, _ = run("study", "inversion", "-o", folder, "--attributes", "2", *asked)
+    monkeypatch.setattr(module, "METHODS", METHODS)
+    asked = [word for name, value in SMALL.items() for word in ("--set", f"train.{name}={value}")]
+    status, out, _ = run("study", "inversion", "-o", folder, "--set", "attributes=2", *asked)
     assert not status
     assert "k2 texts, OVI" in out
-    assert (folder / "table.csv").read_text() == table.to_csv()
-
-
-def test_it_is_in_the_list() -> None:
-    assert STUDIES["inversion"] is inversion
+    rows = list(csv.reader((folder / "table.csv").open()))
+    assert [row[0] for row in rows[1:]] == list(table.rows)  # names with commas are one cell
+    assert float(rows[1][1]) == table.rows["k2 images, native"]["cosine"].value
+    page = (folder / "report.html").read_text()
+    assert page.count("<svg") == 4
+    assert "OTI improves image retrieval" in page
 
 
 @pytest.mark.slow

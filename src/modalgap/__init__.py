@@ -20,8 +20,19 @@ from modalgap._version import __version__
 from modalgap.errors import ModalgapError, quoted
 
 if TYPE_CHECKING:
-    from modalgap import data, losses, study
-    from modalgap._face import close, encode, evaluate, invert, measure, report, search, train
+    from modalgap import data, losses
+    from modalgap._face import (
+        close,
+        encode,
+        evaluate,
+        invert,
+        measure,
+        report,
+        search,
+        simulate,
+        study,
+        train,
+    )
     from modalgap.advise.compare import compare
     from modalgap.advise.preflight import preflight
     from modalgap.embeddings import Embeddings, Pair
@@ -45,6 +56,7 @@ _HOMES = {
     "preflight": "advise",
     "report": "",
     "search": "",
+    "simulate": "",
     "study": "",
     "train": "",
     "Result": "result",
@@ -71,6 +83,7 @@ __all__ = [
     "report",
     "save",
     "search",
+    "simulate",
     "study",
     "train",
 ]

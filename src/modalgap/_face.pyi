@@ -13,6 +13,9 @@ from modalgap.invert.method import Inversion as _Inversion
 from modalgap.invert.output import Inverted as _Inverted
 from modalgap.measure.verb import Only as _measure_Only
 from modalgap.result import Result as _Result
+from modalgap.result import Table as _Table
+from modalgap.simulate.base import Simulation as _Simulation
+from modalgap.study.base import Study as _Study
 from modalgap.train.config import Config as _Config
 from modalgap.train.result import Run as _Run
 from pathlib import Path as _Path
@@ -25,6 +28,8 @@ import modalgap.invert as _invert
 import modalgap.measure as _measure
 import modalgap.report as _report
 import modalgap.search as _search
+import modalgap.simulate as _simulate
+import modalgap.study as _study
 import modalgap.train as _train
 
 class close:
@@ -314,6 +319,47 @@ class search:
     from modalgap.search import Protocol as Protocol
     query_side = staticmethod(_search.query_side)
     search = staticmethod(_search.search)
+
+class simulate:
+    """Simulate: run the theory of the modality gap, without a model or data."""
+
+    def __new__(  # type: ignore[misc]
+        cls,
+        method: str | _Simulation[_Any],
+        /,
+        **options: _Any,
+    ) -> _Pair | _Table: ...
+
+    SIMULATIONS = _simulate.SIMULATIONS
+    from modalgap.simulate import Simulation as Simulation
+    simulate = staticmethod(_simulate.simulate)
+    free_points = _simulate.free_points
+
+class study:
+    """Study: figures and tables of papers, computed again on data that needs no download."""
+
+    def __new__(  # type: ignore[misc]
+        cls,
+        method: str | _Study,
+        output: str | _Path,
+        *,
+        jobs: int | None = ...,
+        overwrite: bool = ...,
+        **options: _Any,
+    ) -> _Table: ...
+
+    STUDIES = _study.STUDIES
+    from modalgap.study import Number as Number
+    from modalgap.study import Order as Order
+    from modalgap.study import Plan as Plan
+    from modalgap.study import Published as Published
+    from modalgap.study import Study as Study
+    from modalgap.study import Trend as Trend
+    from modalgap.study import Work as Work
+    study = staticmethod(_study.study)
+    demo = _study.demo
+    imbalance = _study.imbalance
+    inversion = _study.inversion
 
 class train:
     """Train: contrastive models of two towers, small enough for a laptop or large, by configuration."""

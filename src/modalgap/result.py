@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import math
 import platform
@@ -200,6 +202,8 @@ class Table(Answer):
         heads: the numbers that tables show, name to title.
         settings: everything that the numbers depend on.
         notes: what to know when reading it.
+        verdicts: published results beside these: claim, where, published, ours,
+            verdict, note.
         versions: of what computes.
     """
 
@@ -210,6 +214,7 @@ class Table(Answer):
     heads: Mapping[str, str]
     settings: Mapping[str, Any]
     notes: Sequence[str] = ()
+    verdicts: Sequence[Mapping[str, str]] = ()
     versions: Mapping[str, str] = field(default_factory=lambda: versions())
 
     def column(self, name: str) -> list[Value]:
@@ -229,6 +234,7 @@ class Table(Answer):
             "heads": dict(self.heads),
             "settings": dict(self.settings),
             "notes": list(self.notes),
+            "verdicts": [dict(each) for each in self.verdicts],
             "versions": dict(self.versions),
         }
 
@@ -251,21 +257,35 @@ class Table(Answer):
                 heads=dict(found["heads"]),
                 settings=dict(found["settings"]),
                 notes=list(found["notes"]),
+                verdicts=[dict(each) for each in found.get("verdicts", ())],
                 versions=dict(found["versions"]),
             )
 
     def to_csv(self) -> str:
-        """One line a row: each number with the ends of its interval."""
+        """One line per row: each number with the ends of its interval."""
         names = list(self.heads)
-        lines = [",".join([self.vary, *(f"{n},{n}_low,{n}_high" for n in names)])]
+        text = io.StringIO()
+        lines = csv.writer(text, lineterminator="\n")
+        lines.writerow([self.vary, *(f"{n}{end}" for n in names for end in ("", "_low", "_high"))])
         for row, values in self.rows.items():
             cells = [row]
             for name in names:
                 value = values.get(name)
                 ends = ("", "") if value is None or value.interval is None else value.interval
                 cells += ["" if value is None else repr(value.value), *map(str, ends)]
-            lines.append(",".join(cells))
-        return "\n".join(lines) + "\n"
+            lines.writerow(cells)
+        return text.getvalue()
+
+    def as_text(self, suffix: str) -> str:
+        """The table as the text of a file: ".json", ".csv" or ".md".
+
+        Raises:
+            OptionError: another suffix.
+        """
+        forms = {".json": self.to_json, ".csv": self.to_csv, ".md": self.to_markdown}
+        if suffix not in forms:
+            raise OptionError(f"a table is written as {', '.join(forms)}; got {quoted(suffix)}")
+        return forms[suffix]()
 
     def to_markdown(self) -> str:
         """A table as documents show it."""
@@ -274,6 +294,13 @@ class Table(Answer):
         for row, values in self.rows.items():
             cells = [_cell(values.get(name)) for name in self.heads]
             lines.append(f"| {row} | {' | '.join(cells)} |")
+        if self.verdicts:
+            lines += ["", "| Published result | Published | Ours | Verdict |", "|---|---|---|---|"]
+            for each in self.verdicts:
+                claim = f"{each['claim']} ({each['where']})"
+                note = f" ({each['note']})" if each["note"] else ""
+                cells = [claim, each["published"], each["ours"], f"{each['verdict']}{note}"]
+                lines.append(f"| {' | '.join(cells)} |")
         return "\n".join(lines) + "\n"
 
 

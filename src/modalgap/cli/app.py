@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from modalgap import __version__
-from modalgap.cli import close, data, data_command, invert, study
+from modalgap.cli import close, data, data_command, invert, simulate, study
 from modalgap.cli.advise import compare, preflight
 from modalgap.cli.build import MEASURES, PROTOCOLS, TASKS, with_entries, with_options
 from modalgap.cli.convert import convert
@@ -50,6 +50,7 @@ app.command()(demo)
 app.add_typer(close.app)
 app.add_typer(invert.app)
 app.add_typer(data_command.app)
+app.add_typer(simulate.app)
 app.add_typer(study.app)
 
 

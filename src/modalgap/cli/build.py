@@ -19,6 +19,8 @@ CLOSERS = Registry(*CATALOGUE["closers"])
 INVERSIONS = Registry(*CATALOGUE["inversions"])
 MEASURES = Registry(*CATALOGUE["measures"])
 TASKS = Registry(*CATALOGUE["tasks"])
+SIMULATIONS = Registry(*CATALOGUE["simulations"])
+STUDIES = Registry(*CATALOGUE["studies"])
 PROTOCOLS = Registry("modalgap.search.registry", "PROTOCOLS")
 SPELT_OUT = ("seed",)  # options of methods that commands have as an option of their own
 

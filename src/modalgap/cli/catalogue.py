@@ -18,6 +18,8 @@ KINDS: tuple[tuple[str, str, str, str], ...] = (
     ("tasks", "task", "modalgap.evaluate.registry", "TASKS"),
     ("losses", "loss", "modalgap.losses.registry", "LOSSES"),
     ("inversions", "inversion", "modalgap.invert.registry", "METHODS"),
+    ("simulations", "simulation", "modalgap.simulate.registry", "SIMULATIONS"),
+    ("studies", "study", "modalgap.study.registry", "STUDIES"),
 )
 CATALOGUE = {plural: (module, name) for plural, _, module, name in KINDS}
 SINGULAR = {singular: plural for plural, singular, _, _ in KINDS}

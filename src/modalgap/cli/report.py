@@ -62,7 +62,7 @@ def report(
     if model is None and given:
         raise OptionError(f"--{next(iter(given))}: is for encoding; give --model too")
     from modalgap.measure.registry import MEASURES
-    from modalgap.report.page import report as run
+    from modalgap.report.verb import report as run
 
     own = settings(sets, MEASURES.values(), seed=seed)
     if model is None:

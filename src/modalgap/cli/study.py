@@ -1,142 +1,75 @@
-"""modalgap study."""
+"""modalgap study: one command per study."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from modalgap.cli import data
-from modalgap.cli.group import group
-from modalgap.extras import TRAIN, require
+from modalgap.cli import data, options
+from modalgap.cli.build import STUDIES, methods
+from modalgap.cli.settings import settings
 
-app = group("study", "Make figures and tables of papers again, from nothing.")
+if TYPE_CHECKING:
+    from modalgap.result import Table
+    from modalgap.study import Study
+
+Jobs = Annotated[
+    int | None,
+    typer.Option(
+        "--jobs",
+        min=1,
+        help="Models trained at the same time (default: one per two processors).",
+        show_default=False,
+    ),
+]
 
 
-@app.callback()
-def _group() -> None:
-    """Make figures and tables of papers again, from nothing."""
-
-
-@app.command()
-def imbalance(
-    output: Annotated[Path, typer.Option("-o", "--output", help="Folder of runs and results.")],
-    attributes: Annotated[
-        str, typer.Option("--attributes", help="Numbers of attributes in captions.")
-    ] = "0,1,2,3,4,5",
-    seeds: Annotated[int, typer.Option("--seeds", help="Runs of each.")] = 1,
-    digits: Annotated[
-        Path | None,
-        typer.Option(
-            "--digits",
-            help="Folder of MNIST's files (default: scikit-learn's digits).",
-            show_default=False,
-        ),
-    ] = None,
-    jobs: Annotated[
-        int | None,
-        typer.Option(
-            "--jobs",
-            min=1,
-            help="Models trained at once (default: one for each two processors).",
-            show_default=False,
-        ),
-    ] = None,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option("--set", help="section.key=value of training.", show_default=False),
-    ] = None,
-    force: Annotated[
-        bool, typer.Option("--force", help="Discard runs made with other settings and start over.")
-    ] = False,
-    json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
+def study(
+    name: str,
+    output: options.Folder,
+    sets: options.Settings = None,
+    jobs: Jobs = None,
+    force: options.StartOver = False,
+    json: options.Json = False,
 ) -> None:
-    """Train on captions that tell more and more: gap and object bias against what they leave out.
-
-    Source: Schrodi et al. 2025, section 5. Interrupted runs resume: run the same command again.
-    """
-    require("train", "a study", *TRAIN)
-    from modalgap.atomic import replacing
-    from modalgap.checks import value_of
+    """Run a study and print its table, its verdicts and its files."""
     from modalgap.cli.table import print_table
-    from modalgap.report.export import save_figures
-    from modalgap.report.study import study_figure, study_page
-    from modalgap.study import imbalance as work
 
-    data.note(f"models go to {output}; on two cores each takes about a minute")
-    counts = value_of(f"{attributes},")
-    table = work(
-        output,
-        attributes=counts,
-        seeds=seeds,
-        source=digits,
-        jobs=jobs,
-        settings=settings or (),
-        overwrite=force,
-    )
-    for name, text in (("table.csv", table.to_csv()), ("table.md", table.to_markdown())):
-        with replacing(output / name, overwrite=True) as file:
-            file.write(text.encode())
-    save_figures({"imbalance": study_figure(table)}, output, ("png", "svg"), overwrite=True)
-    page = study_page(table, output / "report.html", overwrite=True)
+    chosen: Study = STUDIES.load()[name]
+    own = settings(sets, [chosen])
+    data.note(f"results go to {output}; about {chosen.minutes:g} minutes on two cores")
+    table = chosen(output, jobs=jobs, overwrite=force, **own)
     if json:
         typer.echo(table.to_json())
         return
     print_table(table)
-    data.note(f"figure {output / 'imbalance.png'}, page {page}")
+    _print_verdicts(table)
+    for file in _files(chosen):
+        typer.echo(output / file)
 
 
-@app.command()
-def inversion(
-    output: Annotated[Path, typer.Option("-o", "--output", help="Folder of runs and results.")],
-    attributes: Annotated[
-        str, typer.Option("--attributes", help="Numbers of attributes in captions.")
-    ] = "1,5",
-    digits: Annotated[
-        Path | None,
-        typer.Option(
-            "--digits",
-            help="Folder of MNIST's files (default: scikit-learn's digits).",
-            show_default=False,
-        ),
-    ] = None,
-    jobs: Annotated[
-        int | None,
-        typer.Option("--jobs", min=1, help="Models trained at once.", show_default=False),
-    ] = None,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option("--set", help="section.key=value of training.", show_default=False),
-    ] = None,
-    force: Annotated[
-        bool, typer.Option("--force", help="Discard runs made with other settings and start over.")
-    ] = False,
-    json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
-) -> None:
-    """Cross over to the other modality: what it buys within one, and what it costs.
+def _print_verdicts(table: Table) -> None:
+    for each in table.verdicts:
+        typer.echo(f"{each['claim']} ({each['where']})")
+        published = f"published: {each['published']}; " if each["published"] else ""
+        note = f" ({each['note']})" if each["note"] else ""
+        typer.echo(f"  {published}ours: {each['ours']}; {each['verdict']}{note}")
 
-    Source: Mistretta et al. 2025. Interrupted runs resume: run the same command again.
-    """
-    require("train", "a study", *TRAIN)
-    from modalgap.atomic import replacing
-    from modalgap.checks import value_of
-    from modalgap.cli.table import print_table
-    from modalgap.study import inversion as work
 
-    data.note(f"models go to {output}; on two cores each takes about four minutes")
-    table = work(
-        output,
-        attributes=value_of(f"{attributes},"),
-        source=digits,
-        jobs=jobs,
-        settings=settings or (),
-        overwrite=force,
-    )
-    for name, text in (("table.csv", table.to_csv()), ("table.md", table.to_markdown())):
-        with replacing(output / name, overwrite=True) as file:
-            file.write(text.encode())
-    if json:
-        typer.echo(table.to_json())
-        return
-    print_table(table)
+def _files(study: Study) -> list[str]:
+    """The files of a study, the page last."""
+    from modalgap.panels import files
+    from modalgap.study.keeping import CSV, FILE, MARKDOWN, PAGE
+
+    drawn = any(panel.in_figure for part in study.parts for panel in part.panels)
+    figures = [f"{study.name}.png", f"{study.name}.svg"] if drawn else []
+    return [*files(study.parts), FILE, CSV, MARKDOWN, *figures, PAGE]
+
+
+app = methods(
+    "study",
+    "Compute figures and tables of papers again. Interrupted studies resume.",
+    STUDIES,
+    study,
+)

@@ -6,7 +6,7 @@
 
 from modalgap._lazy import callable_package
 from modalgap.report.export import figures, save_figures
-from modalgap.report.page import report
+from modalgap.report.verb import report
 
 __all__ = ["figures", "report", "save_figures"]
 

@@ -1,31 +1,42 @@
-"""The page of a comparison: a heat map of closers against tasks, and curves behind it."""
+"""The page of a comparison: a heat map of closers against tasks, and curves."""
 
 from __future__ import annotations
 
-from functools import cache
-from importlib import resources
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from typing import Any
 
 from modalgap.advise.comparison import BASE, Comparison, Entry, label
-from modalgap.atomic import check_target, replacing
+from modalgap.atomic import check_target
 from modalgap.close.registry import CLOSERS
 from modalgap.close.scores import CORRECTIONS
 from modalgap.errors import InputError
 from modalgap.evaluate.registry import TASKS
 from modalgap.modality import plural
-from modalgap.report.draw.base import HEIGHT, SMALL, WIDTH, apart, axes
-from modalgap.report.palette import DARK, LIGHT, STAND_IN, Palette, style
-from modalgap.report.svg import inline
-
-if TYPE_CHECKING:
-    from jinja2 import Template
+from modalgap.panels import Reference
+from modalgap.report.draw.base import Drawing
+from modalgap.report.draw.lines import Line, draw_lines
+from modalgap.report.page import render_page, write_page
+from modalgap.report.sections import (
+    Block,
+    Heat,
+    Json,
+    Pictures,
+    Reasons,
+    Section,
+    Text,
+    Topics,
+    shown,
+)
 
 MOST = 5  # curves in one picture
 FULL = 0.25  # a difference that is shown in the strongest colour
+BOARD = (
+    "Under each number: its difference to no closing, on the same queries. Coloured where the 95 %"
+    " interval of the difference excludes zero. * is transductive: it has used the test rows, so"
+    " its numbers are not comparable to those of a map."
+)
 
 
 def comparison_page(
@@ -44,51 +55,47 @@ def comparison_page(
     """
     if not isinstance(result, Comparison):
         raise InputError(f"result: must be a Comparison; got {type(result).__name__}")
-    target = Path(path)
-    check_target(target, overwrite=overwrite)
-    page = render(result, title=title)
-    with replacing(target, overwrite=overwrite) as file:
-        file.write(page.encode("utf-8", "backslashreplace"))
-    return target
+    check_target(Path(path), overwrite=overwrite)
+    return write_page(render(result, title=title), path, overwrite=overwrite)
 
 
 def render(result: Comparison, *, title: str | None = None) -> str:
     """The page as text."""
-    from markupsafe import Markup
-
-    drawings = []
-    for name, head, caption, draw in (
-        ("shift", "Accuracy against the gap", _SHIFT, _shift),
-        ("noise", "Accuracy under noise", _NOISE, _noise),
-        ("bins", "Accuracy on few levels", _BINS, _bins),
-    ):
-        with style(name):
-            figure = Figure(figsize=(WIDTH, HEIGHT), facecolor="none")
-            said = draw(figure, result, STAND_IN)
-        if said:
-            svg = Markup(inline(figure, name, f"{head}. {said}"))  # noqa: S704 - our own drawing
-            drawings.append((head, svg, caption))
-    sheet = resources.files("modalgap.report").joinpath("style.css").read_text("utf-8")
-    split = result.split
-    return _template().render(
-        title=title or "Ways of closing the gap, compared",
-        subtitle=(
-            f"Fitted on {result.sizes[0]} and what matches them, judged on the other"
-            f" {result.sizes[1]}"
+    drawn = [each for each in (_shift(result), _noise(result), _bins(result)) if each is not None]
+    board: list[Block] = [
+        Text(paragraphs=[BOARD], muted=True),
+        Heat(
+            corner=("method", "gap left (l2m)"),
+            heads=_heads(result),
+            rows=[_row(entry, result) for entry in result.entries.values()],
         ),
-        css=Markup(sheet),  # noqa: S704 - our own file
-        light=LIGHT.css(),
-        dark=DARK.css(),
-        best=_best(result),
-        heads=_heads(result),
-        rows=[_row(entry, result) for entry in result.entries.values()],
-        failed=result.failed,
-        drawings=drawings,
-        split=split,
-        sizes=result.sizes,
-        bootstrapped=plural(split["modalities"][0]),
-        json=result.to_json(),
+    ]
+    if result.failed:
+        board.append(Reasons(head="Not tried", reasons=list(result.failed.items())))
+    best = [(task, [said]) for task, said in _best(result)]
+    sections = [
+        Section(head="What helps what", id="words", blocks=[Topics(topics=best)]),
+        Section(head="Closers against tasks", id="board", blocks=board),
+    ]
+    if drawn:
+        pictures = Pictures(pictures=[shown(each) for each in drawn], columns=3)
+        sections.append(Section(head="Curves", id="pictures", blocks=[pictures]))
+    split, sizes = result.split, result.sizes
+    origin = (
+        f"Split with seed {split['seed']}: {sizes[0]} to fit, {sizes[1]} and {sizes[2]} to test."
+        f" Intervals: paired bootstrap over {plural(split['modalities'][0])}."
+    )
+    blocks = [
+        Text(paragraphs=[origin], muted=True),
+        Json(label="The comparison as JSON", text=result.to_json()),
+    ]
+    sections.append(Section(head="How it was computed", id="origin", blocks=blocks))
+    return render_page(
+        sections,
+        title=title or "Closers, compared",
+        subtitle=(f"Fitted on {sizes[0]} and their matches, tested on the other {sizes[1]}"),
         version=result.versions.get("modalgap", ""),
+        wide=True,
     )
 
 
@@ -135,7 +142,7 @@ def _row(entry: Entry, result: Comparison) -> dict[str, Any]:
 
 
 def _best(result: Comparison) -> list[tuple[str, str]]:
-    """For each task the way that helps most, on the mean of its numbers, and harms none."""
+    """For each task, the map with the largest mean gain that makes no number worse."""
     found = []
     for task in dict.fromkeys(column.partition(".")[0] for column in result.columns):
         columns = [name for name in result.columns if name.partition(".")[0] == task]
@@ -155,7 +162,7 @@ def _best(result: Comparison) -> list[tuple[str, str]]:
             if gain > most + 1e-3:
                 top, most = entry, gain
         if top is None:
-            said = "leave it: nothing is better on one number without being worse on another."
+            said = "no closing: no map improves a number without making another one worse."
         else:
             said = f"{top.name}: " + ", ".join(
                 f"{label(column)} {base.values[column].value:.3f} → {top.values[column].value:.3f}"
@@ -166,112 +173,101 @@ def _best(result: Comparison) -> list[tuple[str, str]]:
     return found
 
 
-_SHIFT = (
-    "Both sides are moved along the line between their means, from a wider gap (right) to none and"
-    " beyond. Look at where the curve falls: raw shifts lose accuracy well before the gap is"
-    " closed; the projected shift spares the rankings of the side that is retrieved."
-)
-_NOISE = (
-    "Gaussian noise of growing size on both sides. A curve that stays up longer has its content"
-    " farther above the noise."
-)
-_BINS = "Stored numbers rounded to so many levels over their whole range; fewer to the left."
-
-
-def _shift(figure: Figure, result: Comparison, palette: Palette) -> str:
+def _shift(result: Comparison) -> Drawing | None:
+    """Accuracy against the gap, while both sides are moved along the line between their means."""
     curves = {
-        name: [point for point in points if point.get("l2m") is not None]
+        name: sorted(
+            (point for point in points if point.get("l2m") is not None),
+            key=lambda point: point["alpha"],
+        )
         for name, points in result.curves.items()
     }
     curves = {name: points for name, points in curves.items() if len(points) > 1}
-    if not curves:
-        return ""
-    first = next(iter(curves.values()))[0]
+    first = next(iter(curves.values()), [{}])[0]
     number = next((name for name in first if name not in ("alpha", "l2m", "failed")), "")
     if not number:
-        return ""
-    found = axes(figure, palette, title=label(number), xlabel="distance between means", left=0.1)
-    said = []
-    colours = {"shift": palette.text, "project": palette.image}
-    words = {"shift": "raw shift", "project": "projected"}
-    for name, points in curves.items():
-        points = sorted(points, key=lambda point: point["alpha"])
-        x, y = [point["l2m"] for point in points], [point[number] for point in points]
-        found.plot(x, y, color=colours[name], linewidth=1.4, marker="o", markersize=3.5)
-        at = max(range(len(points)), key=lambda i: points[i]["alpha"])
-        found.annotate(
-            words[name], (x[at], y[at]), xytext=(4, 6), textcoords="offset points",
-            fontsize=SMALL, color=colours[name],
-        )  # fmt: skip
-        said.append(f"{words[name]} from {y[0]:.3f} at {x[0]:.2f} to {y[-1]:.3f} at {x[-1]:.2f}")
-    start = next(p for p in next(iter(curves.values())) if p["alpha"] == 0)
-    found.axvline(start["l2m"], color=palette.ink, linewidth=0.9, linestyle=(0, (3, 2)), zorder=0)
-    found.set_ylim(0, None)
-    found.margins(x=0.08)
-    return "; ".join(said)
+        return None
+    styles = {"shift": ("raw shift", "text"), "project": ("projected", "image")}
+    lines = [
+        Line(
+            label=styles[name][0],
+            x=[point["l2m"] for point in points],
+            y=[point[number] for point in points],
+            colour=styles[name][1],
+        )
+        for name, points in curves.items()
+    ]
+    start = next(point for point in next(iter(curves.values())) if point["alpha"] == 0)
+    draw = partial(
+        draw_lines,
+        lines=lines,
+        xlabel="distance between means",
+        ylabel=label(number),
+        references=[Reference(at=start["l2m"], axis="x")],
+    )
+    caption = (
+        "Both sides are shifted along the line between their means, from a wider gap (right) to"
+        " none and beyond; the dashed line is the present gap. A raw shift loses accuracy before"
+        " the gap is closed; the projected shift preserves the rankings of the retrieved side."
+    )
+    return Drawing(name="shift", title="Accuracy against the gap", caption=caption, draw=draw)
 
 
-def _noise(figure: Figure, result: Comparison, palette: Palette) -> str:
-    return _curves(figure, result, palette, "gaussian", "σ of the noise", log=True)
+def _noise(result: Comparison) -> Drawing | None:
+    caption = (
+        "Gaussian noise of growing size on both sides. The longer a curve stays high, the more"
+        " robust are its embeddings."
+    )
+    title = "Accuracy under noise"
+    return _curves(result, "noise", "gaussian", title, caption, "σ of the noise")
 
 
-def _bins(figure: Figure, result: Comparison, palette: Palette) -> str:
-    return _curves(figure, result, palette, "bins", "levels", log=True)
+def _bins(result: Comparison) -> Drawing | None:
+    caption = "Values rounded to a number of levels over their range; fewer levels to the left."
+    return _curves(result, "bins", "bins", "Accuracy on few levels", caption, "levels")
 
 
 def _curves(
-    figure: Figure, result: Comparison, palette: Palette, kind: str, xlabel: str, *, log: bool
-) -> str:
-    """Accuracy of a few ways against the size of a perturbation."""
+    result: Comparison, name: str, kind: str, title: str, caption: str, xlabel: str
+) -> Drawing | None:
+    """Accuracy of the best methods against the size of a perturbation."""
     prefix, suffix = f"robustness.{kind}_", "_accuracy"
     at = sorted(
-        float(name[len(prefix) : -len(suffix)])
-        for name in result[BASE].values
-        if name.startswith(prefix) and name.endswith(suffix)
+        float(column[len(prefix) : -len(suffix)])
+        for column in result[BASE].values
+        if column.startswith(prefix) and column.endswith(suffix)
     )
     if len(at) < 2:
-        return ""
-    names = {x: f"{prefix}{x:g}{suffix}" for x in at}
-    middle = names[at[len(at) // 2]]
+        return None
+    columns = [f"{prefix}{x:g}{suffix}" for x in at]
+    draw = partial(
+        draw_lines,
+        lines=[_line(entry, at, columns, colour) for entry, colour in _best_of(result, columns)],
+        xlabel=xlabel,
+        ylabel="accuracy",
+        log="x",
+    )
+    return Drawing(name=name, title=title, caption=caption, draw=draw)
+
+
+def _best_of(result: Comparison, columns: Sequence[str]) -> list[tuple[Entry, str]]:
+    """No closing and the best maps, with their colours."""
+    middle = columns[len(columns) // 2]
     maps = [
         entry for entry in result.entries.values()
         if not entry.transductive and middle in entry.values and entry.name != BASE
     ]  # fmt: skip
     maps.sort(key=lambda entry: -entry.values[middle].value)
-    chosen = [result[BASE], *maps[: MOST - 1]]
-    found: Axes = axes(
-        figure, palette, title="share of right answers", xlabel=xlabel, left=0.1, right=0.66
+    colours = ("ink", *(f"ramp{step}" for step in range(MOST)))
+    return list(zip([result[BASE], *maps[: MOST - 1]], colours, strict=False))
+
+
+def _line(entry: Entry, at: Sequence[float], columns: Sequence[str], colour: str) -> Line:
+    values: Mapping[str, Any] = entry.values
+    return Line(
+        label=entry.name.replace(":retrieved=", ", "),
+        x=at,
+        y=[values[column].value for column in columns],
+        colour=colour,
+        dashed=entry.name == BASE,
     )
-    ends, said = [], []
-    colours = (palette.ink, *palette.ramp)
-    for entry, colour in zip(chosen, colours, strict=False):
-        y = [entry.values[names[x]].value for x in at]
-        dash: Any = (0, (3, 2)) if entry.name == BASE else "solid"
-        found.plot(at, y, color=colour, linewidth=1.4, marker="o", markersize=3, linestyle=dash)
-        ends.append(y[-1])
-        said.append(f"{entry.name} {y[0]:.3f} at {at[0]:g}, {y[-1]:.3f} at {at[-1]:g}")
-    if log:
-        found.set_xscale("log")
-        found.set_xticks(at, [f"{x:g}" for x in at])
-        found.minorticks_off()
-    found.set_ylim(0, None)
-    room = found.get_ylim()[1]
-    ends = [max(end, 0.08 * room) for end in ends]  # above the ticks
-    for entry, place, colour in zip(chosen, apart(ends, 0.06 * room), colours, strict=False):
-        found.annotate(
-            entry.name.replace(":retrieved=", ", "), (at[-1], place), xytext=(6, 0),
-            textcoords="offset points", va="center", fontsize=SMALL, color=colour,
-            annotation_clip=False,
-        )  # fmt: skip
-    return "; ".join(said)
-
-
-@cache
-def _template() -> Template:
-    from jinja2 import Environment, StrictUndefined
-
-    environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    folder = resources.files("modalgap.report")
-    return environment.from_string(folder.joinpath("comparison.html.j2").read_text("utf-8"))

@@ -17,8 +17,8 @@ from modalgap.errors import InputError, OptionError, OutputError, quoted
 from modalgap.report.draw import PICTURES
 from modalgap.report.palette import LIGHT, style
 from modalgap.report.svg import NO_METADATA
-from modalgap.report.views import Views, views
 from modalgap.result import Result
+from modalgap.views import Views, views
 
 DPI = 300
 FORMATS = {
@@ -45,12 +45,11 @@ def figures(data: Pair | Embeddings, result: Result, *, seed: int = 0) -> dict[s
 
 def draw_all(shown: Views) -> dict[str, Figure]:
     """Every picture that applies, in the colours of a paper."""
-    found = {}
-    for name, picture in PICTURES.items():
-        if picture.applies(shown):
-            with style(name):
-                found[name] = picture.figure(shown, LIGHT)
-    return found
+    return {
+        name: picture.drawing(shown).figure()
+        for name, picture in PICTURES.items()
+        if picture.applies(shown)
+    }
 
 
 @checked

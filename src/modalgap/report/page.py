@@ -1,4 +1,4 @@
-"""The verb: measure, draw, say, and write one HTML file."""
+"""Pages: sections as one HTML file that needs no other file and no network."""
 
 from __future__ import annotations
 
@@ -6,126 +6,59 @@ from collections.abc import Sequence
 from functools import cache
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from modalgap.atomic import check_target, replacing
-from modalgap.embeddings import Embeddings, Pair
-from modalgap.embeddings.arrays import takes_pair
-from modalgap.errors import InputError, OptionError
-from modalgap.measure.base import Measure
-from modalgap.measure.names import measure_of, modalities
-from modalgap.measure.verb import measure
-from modalgap.modality import plural
-from modalgap.report import export, table
-from modalgap.report.draw import PICTURES
-from modalgap.report.palette import DARK, LIGHT, STAND_IN, style
-from modalgap.report.svg import inline
-from modalgap.report.views import Views, views
-from modalgap.report.words import summary
-from modalgap.result import Result
+from modalgap.report.palette import DARK, LIGHT
+from modalgap.report.sections import Section
 
 if TYPE_CHECKING:
     from jinja2 import Template
 
 
-@takes_pair
-def report(
-    data: Pair | Embeddings,
-    /,
-    path: str | Path,
+def render_page(
+    sections: Sequence[Section],
     *,
-    result: Result | None = None,
-    title: str | None = None,
-    figures: str | Path | None = None,
-    formats: Sequence[str] = ("svg",),
-    overwrite: bool = False,
-    seed: int = 0,
-    **options: Any,
-) -> Path:
-    """Write a report of the modality gap as one HTML file that needs nothing else.
+    title: str,
+    subtitle: str,
+    version: str = "",
+    wide: bool = False,
+) -> str:
+    """The page as text; the same for the same arguments.
 
     Args:
-        data: what to report on; of one modality alone, only what applies. Two arrays are a pair:
-            ``modalgap.report(x, y, "report.html")``.
-        path: of the HTML file.
-        result: what ``modalgap.measure(data)`` answered; measured here if not given.
-        title: of the page.
-        figures: a folder to write the pictures to as well.
-        formats: of those pictures: "png", "svg", "pdf".
-        overwrite: replace files that are there already.
-        seed: of the sample behind the pictures, and of measures that draw one.
-        **options: of ``modalgap.measure``.
-
-    Returns:
-        The path written.
-
-    Raises:
-        OutputError: a file that is there already, or cannot be written; nothing is written then.
-        OptionError: an unknown option, or options beside a result that is measured already.
-        InputError: a result of other data.
+        sections: in order.
+        title: heading of the page.
+        subtitle: text below it.
+        version: of modalgap, for the footer.
+        wide: whether tables may be wider than text.
     """
-    target = Path(path)
-    check_target(target, overwrite=overwrite)  # before work that takes long
-    if figures is not None:
-        export.plan(PICTURES, figures, formats, overwrite)
-    if result is None:
-        only = options.get("only")
-        if only is not None:
-            options["only"] = only = [only] if isinstance(only, str | Measure) else list(only)
-        if only is None or any(map(_has_seed, only)):
-            options["seed"] = seed
-        result = measure(data, **options)
-    elif options:
-        raise OptionError(
-            f"options are for measuring, and the result is given: {', '.join(options)}"
-        )
-    elif result.pair.get("fingerprint") != data.fingerprint:
-        raise InputError("result: must be of this data; its fingerprint is another")
-    shown = views(data, result, seed)
-    page = render(result, shown, title=title, seed=seed)
-    if figures is not None:
-        export.save_figures(export.draw_all(shown), figures, formats, overwrite=overwrite)
-    with replacing(target, overwrite=overwrite) as file:
-        file.write(page.encode("utf-8", "backslashreplace"))
-    return target
-
-
-def _has_seed(measure: str | Measure) -> bool:
-    """Whether a measure, or the measure of a name, has the option ``seed``."""
-    found = measure if isinstance(measure, Measure) else measure_of(str(measure))
-    return found is not None and "seed" in found.options
-
-
-def render(result: Result, shown: Views, *, title: str | None = None, seed: int = 0) -> str:
-    """The page as text; the same for the same arguments."""
     from markupsafe import Markup
 
-    drawings = []
-    for name, picture in PICTURES.items():
-        if picture.applies(shown):
-            with style(name):
-                figure = picture.figure(shown, STAND_IN)
-            svg = Markup(inline(figure, name, f"{picture.title}. {picture.alt(shown)}"))  # noqa: S704
-            drawings.append((picture, svg, picture.caption(shown)))
-    folder = resources.files("modalgap.report")
-    sheet = folder.joinpath("style.css").read_text("utf-8")
+    sheet = resources.files("modalgap.report").joinpath("style.css").read_text("utf-8")
     return _template().render(
-        title=title or "Modality gap report",
-        subtitle=_subtitle(result),
+        title=title,
+        subtitle=subtitle,
         css=Markup(sheet),  # noqa: S704 - our own file
         light=LIGHT.css(),
         dark=DARK.css(),
-        summary=summary(result, shown),
-        tiles=table.tiles(result),
-        drawings=drawings,
-        seed=seed,
-        shown=shown,
-        groups=table.groups(result),
-        skipped=table.skipped(result),
-        provenance=table.provenance(result.pair, result.versions),
-        json=table.as_json(result),
-        version=result.versions.get("modalgap", ""),
+        sections=sections,
+        version=version,
+        wide=wide,
     )
+
+
+def write_page(text: str, path: str | Path, *, overwrite: bool = False) -> Path:
+    """Write a page.
+
+    Raises:
+        OutputError: the file exists and ``overwrite`` is false, or it cannot be written.
+    """
+    target = Path(path)
+    check_target(target, overwrite=overwrite)
+    with replacing(target, overwrite=overwrite) as file:
+        file.write(text.encode("utf-8", "backslashreplace"))
+    return target
 
 
 @cache
@@ -135,12 +68,5 @@ def _template() -> Template:
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    source = resources.files("modalgap.report").joinpath("template.html.j2").read_text("utf-8")
+    source = resources.files("modalgap.report").joinpath("page.html.j2").read_text("utf-8")
     return environment.from_string(source)
-
-
-def _subtitle(result: Result) -> str:
-    sides = " and ".join(
-        f"{result.pair.get(f'n_{name}'):,} {plural(name)}" for name in modalities(result)
-    )
-    return f"{sides} in {result.pair.get('dim')} dimensions"

@@ -1,118 +1,173 @@
-"""A page of sections: words, pictures, a table; what studies and the demo are shown with."""
+"""Sections and blocks: what pages are made of. ``modalgap.report.page`` writes them as HTML.
+
+A block has the values that the template macro of its kind shows; it computes nothing.
+"""
 
 from __future__ import annotations
 
 import base64
-import io
-from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cache
-from importlib import resources
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
-import numpy as np
-from matplotlib.figure import Figure
-from PIL import Image
-
-from modalgap.atomic import check_target, replacing
-from modalgap.report.palette import DARK, LIGHT
-from modalgap.report.svg import inline
+from modalgap.report.draw.base import Drawing
+from modalgap.report.table import Row
 from modalgap.result import Table
+from modalgap.views import Match
 
 if TYPE_CHECKING:
-    from jinja2 import Template
+    from markupsafe import Markup
 
-Drawn = tuple[str, str, str]  # head, markup, caption
+
+@dataclass(frozen=True)
+class Shown:
+    """A picture as markup, with its title and caption."""
+
+    title: str
+    markup: Markup
+    caption: str
+
+
+def shown(drawing: Drawing) -> Shown:
+    """A drawing as SVG."""
+    from markupsafe import Markup
+
+    return Shown(drawing.title, Markup(drawing.svg()), drawing.caption)  # noqa: S704 - our drawing
+
+
+def shown_file(path: Path, title: str, caption: str, alt: str) -> Shown:
+    """A PNG file, embedded in the page."""
+    from markupsafe import Markup
+
+    data = base64.b64encode(path.read_bytes()).decode()
+    image = Markup('<img alt="{}" src="data:image/png;base64,{}">').format(alt, data)
+    return Shown(title, image, caption)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Block:
+    """Part of a section; ``kind`` is the name of its macro in the template."""
+
+    kind: ClassVar[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Text(Block):
+    """Paragraphs; muted for notes."""
+
+    kind: ClassVar[str] = "text"
+    paragraphs: Sequence[str]
+    muted: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pictures(Block):
+    """Pictures beside one another on a wide screen, ``columns`` in a row."""
+
+    kind: ClassVar[str] = "pictures"
+    pictures: Sequence[Shown]
+    columns: int = 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tiles(Block):
+    """Key numbers."""
+
+    kind: ClassVar[str] = "tiles"
+    rows: Sequence[Row]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Topics(Block):
+    """Sentences by topic, with pictures beside them on a wide screen."""
+
+    kind: ClassVar[str] = "topics"
+    topics: Sequence[tuple[str, Sequence[str]]]
+    beside: Sequence[Shown] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measures(Block):
+    """All measures by group."""
+
+    kind: ClassVar[str] = "measures"
+    groups: Sequence[tuple[str, Sequence[Row]]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reasons(Block):
+    """Names that were left out, each with the reason."""
+
+    kind: ClassVar[str] = "reasons"
+    head: str
+    reasons: Sequence[tuple[str, str]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Matches(Block):
+    """Tables of matched pairs with their cosines, by heading."""
+
+    kind: ClassVar[str] = "matches"
+    names: Sequence[str]
+    tables: Mapping[str, Sequence[Match]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Numbers(Block):
+    """A table of values with intervals."""
+
+    kind: ClassVar[str] = "numbers"
+    table: Table
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdicts(Block):
+    """Published numbers beside ours: claim, where, published, ours, verdict."""
+
+    kind: ClassVar[str] = "verdicts"
+    rows: Sequence[Mapping[str, str]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Heat(Block):
+    """A heat map: groups of columns, and rows of coloured cells."""
+
+    kind: ClassVar[str] = "heat"
+    corner: tuple[str, str]
+    heads: Sequence[tuple[str, Sequence[str]]]
+    rows: Sequence[Mapping[str, Any]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Facts(Block):
+    """Where numbers come from: label and text."""
+
+    kind: ClassVar[str] = "facts"
+    facts: Sequence[tuple[str, str]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Json(Block):
+    """A result as JSON, folded."""
+
+    kind: ClassVar[str] = "json"
+    label: str
+    text: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class Section:
-    """A part of the page.
+    """A part of a page.
 
     Attributes:
-        head: its heading.
-        words: paragraphs.
-        pictures: what ``drawn`` and ``shown`` give.
-        table: shown below them, or None.
+        head: the heading; "" for none.
+        blocks: in order.
+        id: of the heading; by default its place.
+        label: for screen readers, where there is no heading.
     """
 
     head: str
-    words: Sequence[str] = ()
-    pictures: Sequence[Drawn] = ()
-    table: Table | None = None
-
-
-def drawn(figure: Figure, name: str, head: str, caption: str, alt: str) -> Drawn:
-    """A figure in stand-in colours as a picture of the page."""
-    from markupsafe import Markup
-
-    return head, Markup(inline(figure, name, alt)), caption  # noqa: S704 - our own drawing
-
-
-def shown(pixels: Any, head: str, caption: str, alt: str) -> Drawn:
-    """Pixels (h, w, 3) as a picture of the page, without loss."""
-    from markupsafe import Markup
-
-    buffer = io.BytesIO()
-    Image.fromarray(np.asarray(pixels, np.uint8)).save(buffer, "PNG", optimize=True)
-    data = base64.b64encode(buffer.getvalue()).decode()
-    image = Markup('<img alt="{}" src="data:image/png;base64,{}">').format(alt, data)
-    return head, image, caption
-
-
-def write_page(
-    path: str | Path,
-    table: Table,
-    sections: Sequence[Section],
-    *,
-    title: str,
-    subtitle: str,
-    columns: int = 3,
-    overwrite: bool = False,
-) -> Path:
-    """Write the page as one HTML file that needs nothing else.
-
-    Args:
-        path: of the file.
-        table: whose notes, versions and JSON end the page.
-        sections: in order.
-        title: at its head.
-        subtitle: below it.
-        columns: pictures beside one another on a wide screen.
-        overwrite: whether a file of that name may be replaced.
-
-    Raises:
-        OutputError: a file that is there already, or cannot be written.
-    """
-    from markupsafe import Markup
-
-    target = Path(path)
-    check_target(target, overwrite=overwrite)
-    sheet = resources.files("modalgap.report").joinpath("style.css").read_text("utf-8")
-    page = _template().render(
-        title=title,
-        subtitle=subtitle,
-        css=Markup(sheet),  # noqa: S704 - our own file
-        light=LIGHT.css(),
-        dark=DARK.css(),
-        columns=columns,
-        sections=sections,
-        notes=[f"After {table.source}.", *table.notes],
-        json=table.to_json(),
-        version=table.versions.get("modalgap", ""),
-    )
-    with replacing(target, overwrite=overwrite) as file:
-        file.write(page.encode("utf-8", "backslashreplace"))
-    return target
-
-
-@cache
-def _template() -> Template:
-    from jinja2 import Environment, StrictUndefined
-
-    environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    folder = resources.files("modalgap.report")
-    return environment.from_string(folder.joinpath("sections.html.j2").read_text("utf-8"))
+    blocks: Sequence[Block] = field(default_factory=tuple)
+    id: str = ""
+    label: str = ""

@@ -1,5 +1,14 @@
-"""Simulate: theory made to run, without a model or data."""
+"""Simulate: run the theory of the modality gap, without a model or data.
 
-from modalgap.simulate.free_points import free_points
+``modalgap.simulate.free_points(seed=1)`` gives a ``Pair``; other simulations give a ``Table``. One
+simulation per file; ``SIMULATIONS`` lists them.
+"""
 
-__all__ = ["free_points"]
+from modalgap._lazy import callable_package
+from modalgap.simulate.base import Simulation
+from modalgap.simulate.registry import *
+from modalgap.simulate.verb import simulate
+
+__all__ = ["SIMULATIONS", "Simulation", "simulate", *SIMULATIONS]
+
+callable_package(__name__, simulate)

@@ -1,8 +1,9 @@
-"""Free points on the sphere: the modality gap with neither a network nor data.
+"""Free points on the sphere: the modality gap without a network or data.
 
-Matched points start in two tight cones, as an untrained model leaves them, and a symmetric InfoNCE
-loss moves the points themselves. The loss soon matches the pairs and then has no reason left to
-close the gap: Liang et al. 2022, sections 2 and 4 (cones at the start, the loss keeps them).
+Matched points start in two narrow cones, like the embeddings of an untrained model. Gradient
+descent on the symmetric InfoNCE loss moves the points. The loss first matches the pairs; after that
+its gradient is too small to close the gap. A higher temperature closes it.
+Source: Liang et al. 2022, sections 2 and 4 (cones at the start; the loss preserves them).
 """
 
 from __future__ import annotations
@@ -14,15 +15,25 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy, normalize
 
 from modalgap.arguments import checked
+from modalgap.card import Card
+from modalgap.checks import at_least, whole
 from modalgap.embeddings import Embeddings, Pair
-from modalgap.errors import OptionError, quoted
 from modalgap.progress import progress
+from modalgap.simulate.base import Simulation
 
 CONE = 0.5  # mean cosine inside each cone at the start, about CLIP's
+CARD = Card(
+    name="free_points",
+    title="Free points on the sphere",
+    idea="Optimises InfoNCE over matched points that start in two narrow cones; gives the pair.",
+    source="Liang et al. 2022, sections 2 and 4",
+    question="Does the loss close a gap that is there at the start?",
+    traits=("random",),
+)
 
 
 @checked
-def free_points(
+def _free_points(
     n: int = 500,
     dim: int = 64,
     *,
@@ -32,20 +43,20 @@ def free_points(
     batch: int = 250,
     seed: int = 0,
 ) -> Pair:
-    """Optimise InfoNCE over free points from two tight cones; return what is left.
+    """Optimise InfoNCE over free points that start in two narrow cones.
 
     Args:
-        n: matched pairs.
-        dim: dimension of the sphere's space.
-        temperature: of the loss, fixed.
-        steps: of Adam, each on one random batch.
-        learning_rate: of Adam.
-        batch: pairs in a batch.
-        seed: of the start and of the batches.
+        n: number of matched pairs.
+        dim: number of dimensions.
+        temperature: temperature of the loss; fixed.
+        steps: steps of Adam, each on one random batch.
+        learning_rate: learning rate of Adam.
+        batch: pairs per batch.
+        seed: seed of the start and of the batches.
 
     Returns:
-        A pair of n images and n texts of float32 unit rows; its provenance says how it was made and
-        what the loss and the gap were before and after.
+        A pair of n images and n texts, (n, dim) float32 unit rows. The provenance has the options
+        and the loss and the gap before and after.
 
     Raises:
         OptionError: an option outside its range.
@@ -55,14 +66,11 @@ def free_points(
         ("dim", dim, 2),
         ("steps", steps, 0),
         ("batch", batch, 2),
+        ("seed", seed, 0),
     ):
-        if not isinstance(value, int) or value < least:
-            raise OptionError(f"{name} must be an integer of at least {least}; got {quoted(value)}")
+        whole(name, value, least)
     for name, number in (("temperature", temperature), ("learning_rate", learning_rate)):
-        if not isinstance(number, int | float) or not 1e-6 <= number <= 1e6:
-            raise OptionError(f"{name} must be a number from 1e-6 to 1e6; got {quoted(number)}")
-    if not isinstance(seed, int) or not 0 <= seed < 2**63:
-        raise OptionError(f"seed must be an integer from 0 to 2**63 - 1; got {quoted(seed)}")
+        at_least(name, number, 1e-6, 1e6)
     random = torch.Generator().manual_seed(seed)
     points = torch.stack([_cone(n, dim, random), _cone(n, dim, random)]).requires_grad_()
     before = _state(points, temperature)
@@ -93,8 +101,11 @@ def free_points(
     )
 
 
+free_points = Simulation(CARD, _free_points)
+
+
 def _cone(n: int, dim: int, random: torch.Generator) -> Tensor:
-    """(n, dim) unit rows whose mean cosine is about ``CONE``, around an axis of its own."""
+    """(n, dim) unit rows whose mean cosine is about ``CONE``, around a random axis."""
     axis = normalize(torch.randn(dim, generator=random), dim=0)
     rows = torch.randn(n, dim, generator=random) / dim**0.5
     return normalize(rows + axis * (CONE / (1 - CONE)) ** 0.5, dim=1)

@@ -1,13 +1,28 @@
-"""Study: figures and tables of papers, made again from nothing.
+"""Study: figures and tables of papers, computed again on data that needs no download.
 
-``modalgap.study.imbalance("folder")`` trains, measures and answers with a ``Table``; what is in
-the folder already is not made again. ``STUDIES`` lists them.
+``modalgap.study.imbalance("folder")`` computes, writes the table, figure and page, and returns the
+``Table``; a finished study in the folder is reused. One study per file, in the folder of its
+paper; ``STUDIES`` lists them.
 """
 
-from modalgap.study.imbalance import imbalance
-from modalgap.study.inversion import inversion
-from modalgap.study.story import Story, story
+from modalgap._lazy import callable_package
+from modalgap.study.base import Study
+from modalgap.study.plan import Plan, Work
+from modalgap.study.published import Number, Order, Published, Trend
+from modalgap.study.registry import *
+from modalgap.study.verb import study
 
-STUDIES = {"imbalance": imbalance, "inversion": inversion}
+__all__ = [
+    "STUDIES",
+    "Number",
+    "Order",
+    "Plan",
+    "Published",
+    "Study",
+    "Trend",
+    "Work",
+    "study",
+    *STUDIES,
+]
 
-__all__ = ["STUDIES", "Story", "imbalance", "inversion", "story"]
+callable_package(__name__, study)

@@ -1,148 +1,106 @@
-"""What studies share: tables that are kept, and models that are trained beside one another."""
+"""What a study is: a card, a plan, a run, and what is drawn of the resulting table."""
 
 from __future__ import annotations
 
-import json
-import os
-import sys
-import time
-from collections.abc import Mapping, Sequence
-from concurrent.futures import Future
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
-import torch
-
-from modalgap.atomic import replacing
+from modalgap.arguments import checked
+from modalgap.card import Card
 from modalgap.checks import whole
-from modalgap.errors import FileError, NotApplicable, OptionError, OutputError
-from modalgap.progress import progress
+from modalgap.errors import OutputError
+from modalgap.extras import require
+from modalgap.method import Method
+from modalgap.panels import Part, files
 from modalgap.result import Table
-from modalgap.train import Config, Run, read_run, train
-from modalgap.train.log import read_log
-from modalgap.work import Pool, processors
+from modalgap.study.keeping import kept, write_files
+from modalgap.study.plan import Plan, Work
+from modalgap.study.published import Published
 
-FILE = "study.json"
-LOOK = 0.5  # seconds between looks at how far the models are
+if TYPE_CHECKING:
+    from modalgap.train import Run
 
 
-def check_settings(settings: Sequence[str], own: Sequence[str]) -> None:
-    """Refuse settings that the study itself varies or decides.
+@checked
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Study(Method):
+    """A figure or table of a paper, computed again. Call it with a folder.
 
-    Raises:
-        OptionError: one of ``own`` is set.
+    Attributes:
+        card: the description; its source is the paper with the figure or table.
+        plan: the options, by name, to a ``Plan``. It checks them and does no work.
+        run: a ``Work`` to the table.
+        parts: what pages and figures show of the table.
+        published: published results to compare with.
+        minutes: of work on two cores with the default options.
+        extras: the pip extra that it needs, and modules of that extra; empty for none.
     """
-    for each in settings:
-        key = str(each).partition("=")[0].strip()
-        if key in own or key.partition(".")[0] in own:
-            raise OptionError(f"--set {key}: is what the study itself decides")
 
+    kind: ClassVar[str] = "study"
+    skip: ClassVar[int] = 0
+    card: Card
+    plan: Callable[..., Plan]
+    run: Callable[[Work], Table]
+    parts: Sequence[Part] = ()
+    published: Sequence[Published] = ()
+    minutes: float = 0
+    extras: tuple[str, ...] = ()
 
-def keep(table: Table, folder: Path) -> Path:
-    """Write ``study.json``."""
-    with replacing(folder / FILE, overwrite=True) as file:
-        file.write(table.to_json().encode())
-    return folder / FILE
+    @property
+    def body(self) -> Callable[..., Plan]:
+        """The function whose signature has the options."""
+        return self.plan
 
+    def __call__(
+        self,
+        output: str | Path,
+        *,
+        jobs: int | None = None,
+        overwrite: bool = False,
+        **options: Any,
+    ) -> Table:
+        """Run the study, or reuse its finished result, and write its files.
 
-def kept(folder: Path, settings: Mapping[str, Any]) -> Table | None:
-    """The study that lies there, if it is of these settings.
+        Args:
+            output: folder for ``study.json``, ``table.csv``, ``table.md``, ``report.html``, the
+                figure as PNG and SVG, and trained models.
+            jobs: models trained at the same time; by default one per two processors.
+            overwrite: discard results made with other settings and start over.
+            **options: of this study.
 
-    Raises:
-        FileError: the file is damaged.
-    """
-    path = folder / FILE
-    if not path.is_file():
-        return None
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        study = Table.from_dict(found)
-    except (
-        OSError,
-        ValueError,
-        LookupError,
-        TypeError,
-        AttributeError,
-        RecursionError,
-        NotApplicable,
-    ) as error:
-        raise FileError(f"{path}: is damaged; remove it to compute the study again") from error
-    return study if study.settings == json.loads(json.dumps(settings)) else None
+        Returns:
+            The table, with verdicts on the published results.
 
+        Raises:
+            OptionError: an unknown option, or a value outside its range.
+            ModalgapError: the study could not finish; what is finished is kept.
+        """
+        self.check_options(options)
+        if jobs is not None:
+            whole("jobs", jobs, 1, 1024)
+        if self.extras:
+            require(self.extras[0], f"the study {self.name}", *self.extras[1:])
+        folder = Path(output)
+        plan = self.plan(**options)
+        table = kept(folder, plan.all_settings, files(self.parts))
+        if table is None:
+            table = self._computed(plan, folder, jobs, overwrite)
+        verdicts = [each.verdict(table) for each in self.published]
+        table = replace(table, verdicts=verdicts)
+        write_files(table, self.card, self.parts, folder)
+        return table
 
-def train_all(
-    configs: Mapping[str, Config],
-    folder: Path,
-    *,
-    jobs: int | None = None,
-    overwrite: bool = False,
-) -> dict[str, Run]:
-    """Train several models, as many at once as there are processors for.
+    def _computed(self, plan: Plan, folder: Path, jobs: int | None, overwrite: bool) -> Table:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OutputError(f"{folder}: cannot be made ({error.strerror})") from error
+        runs: Mapping[str, Run] = {}
+        if plan.models:
+            from modalgap.study.training import train_all
 
-    Args:
-        configs: name to configuration; runs go to ``folder / name``. Finished ones are read.
-        folder: is made.
-        jobs: processes; by default one for each two processors.
-        overwrite: discard runs made with other settings and start over.
-
-    Raises:
-        ModalgapError: a run could not be finished; the others are kept, and go on next time.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"{folder}: cannot be made ({error.strerror})") from error
-    if jobs is not None:
-        whole("jobs", jobs, 1, 1024)
-    cores = processors()
-    jobs = min(jobs or max(1, cores // 2), len(configs))
-    if jobs == 1:
-        return {
-            name: train(config, folder / name, overwrite=overwrite)
-            for name, config in configs.items()
-        }
-    died = (
-        "a training process died, perhaps for want of memory; with --jobs 1 there is one at a"
-        f" time, instead of {jobs}"
-    )
-    threads = max(1, cores // jobs)
-    with Pool(jobs, _begin, (threads,), died, fresh=True) as pool:
-        waiting = {
-            name: pool.submit(_train, config.plain(), str(folder / name), overwrite)
-            for name, config in configs.items()
-        }
-        _watch(waiting, configs, folder)
-        for future in waiting.values():
-            future.result()
-    return {name: read_run(folder / name) for name in configs}
-
-
-def _begin(threads: int) -> None:
-    torch.set_num_threads(threads)
-    sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 - one bar is enough
-
-
-def _train(config: dict[str, Any], folder: str, overwrite: bool) -> None:
-    from modalgap.train import load_config
-
-    train(load_config(config), folder, overwrite=overwrite)
-
-
-def _watch(
-    waiting: Mapping[str, Future[None]], configs: Mapping[str, Config], folder: Path
-) -> None:
-    """A bar over all steps, until the last run ends or one fails."""
-    total = sum(config.steps or 0 for config in configs.values())
-    with progress("training", max(total, 1), "step") as advance:
-        seen = 0
-        while not all(future.done() for future in waiting.values()):
-            time.sleep(LOOK)
-            now = sum(_steps(folder / name) for name in configs)
-            advance(now - seen)
-            seen = now
-            if any(f.done() and f.exception() is not None for f in waiting.values()):
-                return
-
-
-def _steps(folder: Path) -> int:
-    return max((line["step"] for line in read_log(folder)), default=0)
+            runs = train_all(plan.models, folder / "runs", jobs=jobs, overwrite=overwrite)
+        table = self.run(Work(settings=plan.settings, folder=folder, runs=runs))
+        return replace(table, settings=plan.all_settings)

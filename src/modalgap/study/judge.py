@@ -1,4 +1,4 @@
-"""What a model trained on MAD is like: measured on held-out digits, with intervals."""
+"""Evaluation of models trained on MAD: measures on held-out digits, with intervals."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from modalgap.data.mad import Captions, Mad, source
+from modalgap.data.mad import Captions, Mad, build, digits, source
 from modalgap.embeddings import Embeddings, Pair
 from modalgap.encode import Encoder, Options, load_model
 from modalgap.encode import run as encode
@@ -25,6 +25,12 @@ from modalgap.train.prompts import all_prompts
 MEASURES = ("l2m", "l2i", "rmg", "matched_cosine", "cone", "moad", "logit_entropy_image",
             "logit_entropy_text")  # fmt: skip
 LOOKS = 6  # of each held-out digit
+
+
+def mad_of(runs: Mapping[str, Run]) -> Mad:
+    """The digits that these models were trained on, with the held-out ones."""
+    data = next(iter(runs.values())).config.data
+    return build(digits(data.digits, held_out=data.held_out, limit=data.limit))
 
 
 def judged_run(run: Run, mad: Mad) -> dict[str, Value]:
@@ -60,15 +66,15 @@ def judge(pair: Pair, classes: Mapping[str, Pair], temperature: float) -> dict[s
     """
     found = dict(measure(pair, MEASURES, temperature=temperature).measures)
     found["temperature"] = Value(temperature)
-    digits = np.array([int(name.partition("/")[0]) for name in pair.image.names or ()])
+    digit = np.array([int(name.partition("/")[0]) for name in pair.image.names or ()])
     right = {
         name: (each.image.unit() @ each.text.unit().T).argmax(1).numpy() == each.labels
         for name, each in classes.items()
     }
-    found |= {f"accuracy_{name}": _share(each, digits) for name, each in right.items()}
+    found |= {f"accuracy_{name}": _share(each, digit) for name, each in right.items()}
     attributes = [each for name, each in right.items() if name != "object"]
     if attributes:
-        found["accuracy_attributes"] = _share(np.mean(attributes, axis=0), digits)
+        found["accuracy_attributes"] = _share(np.mean(attributes, axis=0), digit)
     return found
 
 
@@ -87,10 +93,10 @@ def classified(pair: Pair, encoder: Encoder, captions: Captions, seed: int = 0) 
     return found
 
 
-def _share(values: NDArray[Any], digits: NDArray[np.int64]) -> Value:
+def _share(values: NDArray[Any], digit: NDArray[np.int64]) -> Value:
     """A mean over looks; looks of one digit are not independent."""
     values = values.astype(np.float64)
-    return Value(float(values.mean()), mean_interval(digits, values, 0.0, 1.0))
+    return Value(float(values.mean()), mean_interval(digit, values, 0.0, 1.0))
 
 
 @torch.inference_mode()

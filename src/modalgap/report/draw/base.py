@@ -1,33 +1,89 @@
-"""What a picture is, and what pictures share."""
+"""Drawings: what a page and a paper show, and what the drawing functions share."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from modalgap.report.palette import Palette
-from modalgap.report.views import Views
+from modalgap.report.palette import LIGHT, STAND_IN, Palette, style
+from modalgap.report.svg import inline
+from modalgap.views import Views
 
 WIDTH, HEIGHT = 4.1, 3.4  # inches: a column of a paper, and legible on a phone
 SMALL = 8.5  # points
+HEAD = 0.3  # inches above each drawing of a figure for its title
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drawing:
+    """One drawing with its data. Pages show it as SVG, papers as a figure.
+
+    Attributes:
+        name: prefix of the ids in a page, and the name of an exported file.
+        title: a few words.
+        caption: what it shows and what to look for.
+        draw: draws onto an empty figure in the colours of a palette; returns a description with
+            the main numbers, for screen readers.
+        scale: height divided by the usual height.
+    """
+
+    name: str
+    title: str
+    caption: str
+    draw: Callable[[Any, Palette], str]
+    scale: float = 1.0
+
+    def svg(self) -> str:
+        """The ``<svg>`` element for a page, coloured by the page's CSS variables."""
+        with style(self.name):
+            figure, alt = self._drawn(STAND_IN)
+        return inline(figure, self.name, f"{self.title}. {alt}")
+
+    def figure(self, palette: Palette = LIGHT) -> Figure:
+        """The drawing as a matplotlib figure."""
+        with style(self.name):
+            return self._drawn(palette)[0]
+
+    def _drawn(self, palette: Palette) -> tuple[Figure, str]:
+        figure = Figure(figsize=(WIDTH, self.scale * HEIGHT), facecolor="none")
+        with _any_script():
+            return figure, self.draw(figure, palette)
+
+
+def side_by_side(drawings: Sequence[Drawing], palette: Palette = LIGHT) -> Figure:
+    """Several drawings in one figure, each with its title above it."""
+    with style("figure"), _any_script():
+        height = HEAD + HEIGHT * max(each.scale for each in drawings)
+        figure = Figure(figsize=(len(drawings) * WIDTH, height), facecolor="none")
+        parts: Any = figure.subfigures(
+            2, len(drawings), squeeze=False, height_ratios=(HEAD, height - HEAD), hspace=0
+        )
+        for above, below, drawing in zip(*parts, drawings, strict=True):
+            for each in (above, below):
+                each.set_facecolor("none")
+            above.text(0.03, 0, drawing.title, fontsize=SMALL + 3, color=palette.ink)
+            drawing.draw(below, palette)
+    return figure
 
 
 @dataclass(frozen=True, kw_only=True)
 class Picture:
-    """One picture: how to draw it and how to say it.
+    """A drawing of the report: made from the views of the data.
 
     Attributes:
-        name: of the file, and the prefix of ids in the page.
+        name: name of the exported file, and prefix of ids in the page.
         title: a few words.
-        applies: whether the views have what it shows.
-        draw: onto an empty figure.
+        applies: whether the views have the data that it shows.
+        draw: draws onto an empty figure.
         caption: what it shows and what to look for.
-        alt: what it shows, with its numbers, for those who do not see it.
+        alt: a description with the main numbers, for screen readers.
     """
 
     name: str
@@ -37,18 +93,26 @@ class Picture:
     caption: Callable[[Views], str]
     alt: Callable[[Views], str]
 
-    def figure(self, views: Views, palette: Palette) -> Figure:
-        """The picture in these colours."""
-        figure = Figure(figsize=(WIDTH, HEIGHT), facecolor="none")
-        with warnings.catch_warnings():
-            # names may be in any script; the page has the reader's fonts for them
-            warnings.filterwarnings("ignore", message="Glyph .* missing from")
+    def drawing(self, views: Views) -> Drawing:
+        """The drawing of these views."""
+
+        def draw(figure: Figure, palette: Palette) -> str:
             self.draw(figure, views, palette)
-        return figure
+            return self.alt(views)
+
+        return Drawing(name=self.name, title=self.title, caption=self.caption(views), draw=draw)
+
+
+@contextmanager
+def _any_script() -> Iterator[None]:
+    """Names may be in any script; the page has the reader's fonts for them."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from")
+        yield
 
 
 def axes(
-    figure: Figure,
+    figure: Any,
     palette: Palette,
     *,
     title: str = "",
@@ -56,9 +120,9 @@ def axes(
     left: float = 0.125,
     right: float = 0.985,
 ) -> Axes:
-    """Axes without boxes or ticks; what is on the y axis stands above it, to be read level.
+    """Axes without a box or ticks; the label of the y axis is above it.
 
-    They stand at a fixed place, so that no name, however long, pushes the picture together.
+    Their position is fixed, so that long names do not shrink the plot.
     """
     top = 0.9 if title else 0.985
     found: Axes = figure.add_axes((left, 0.14, right - left, top - 0.14))
@@ -71,7 +135,7 @@ def axes(
 
 
 def dress(found: Axes, palette: Palette) -> None:
-    """Our colours on axes."""
+    """Set the colours of axes."""
     found.set_facecolor("none")
     for spine in found.spines.values():
         spine.set_color(palette.grid)
@@ -84,7 +148,7 @@ def apart(values: Sequence[float], least: float) -> list[float]:
     """Positions near ``values``, in the same order, at least ``least`` from one another."""
     order = sorted(range(len(values)), key=lambda at: values[at])
     found = [float(value) for value in values]
-    for _ in range(200):  # push neighbours apart until nobody touches
+    for _ in range(200):  # move neighbours apart until none overlap
         moved = False
         for low, high in pairwise(order):
             lack = least - (found[high] - found[low])

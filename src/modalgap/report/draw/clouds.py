@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -11,10 +12,10 @@ from matplotlib.figure import Figure
 from modalgap.modality import plural
 from modalgap.report.draw.base import SMALL, Picture, axes
 from modalgap.report.palette import Palette
-from modalgap.report.views import Plane, Views
+from modalgap.views import Plane, Views
 
 
-def scatter(figure: Figure, plane: Plane, names: Sequence[str], palette: Palette) -> Axes:
+def scatter(figure: Any, plane: Plane, names: Sequence[str], palette: Palette) -> Axes:
     """Points of both modalities on axes of equal scale, with lines between pairs, and names."""
     found = axes(figure, palette, title=plane.labels[1], xlabel=plane.labels[0])
     found.set_aspect("equal", adjustable="datalim")  # distances on paper are distances

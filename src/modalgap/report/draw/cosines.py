@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from modalgap.modality import legible
-from modalgap.report.draw.base import SMALL, Picture, axes
+from modalgap.report.draw.base import Picture
+from modalgap.report.draw.ridges import Ridge, draw_ridges
 from modalgap.report.palette import Palette
-from modalgap.report.views import Views
-
-RIDGE = 0.86  # height of the tallest ridge; they stand 1 apart
+from modalgap.views import Views
 
 
 def _label(kind: str, names: tuple[str, ...]) -> str:
@@ -25,48 +22,22 @@ def _draw(figure: Figure, views: Views, palette: Palette) -> None:
     if views.cosines is None:
         return
     cosines = views.cosines
-    found = axes(figure, palette, xlabel="cosine similarity", left=0.285)
     colours = {
-        "matched": palette.matched,
-        "unmatched": palette.unmatched,
-        **{f"{name}–{name}": palette.modality(at) for at, name in enumerate(views.names)},
+        "matched": "matched",
+        "unmatched": "unmatched",
+        **dict(zip((f"{name}–{name}" for name in views.names), ("image", "text"), strict=False)),
     }
-    for place, kind in enumerate(reversed(cosines.shares)):
-        colour, mean = colours[kind], cosines.means[kind]
-        height = cosines.shares[kind] / cosines.shares[kind].max() * RIDGE
-        across = np.repeat(cosines.edges, 2)
-        outline = np.concatenate([[0.0], np.repeat(height, 2), [0.0]]) + place
-        found.fill_between(across, outline, place, color=colour, alpha=0.28, linewidth=0)
-        found.plot(across, outline, color=colour, linewidth=1.1)
-        found.plot([mean, mean], [place, place + RIDGE], color=colour, lw=1.1, ls=(0, (2, 2)))
-        _say(found, place, _label(kind, views.names).replace(" ", "\n"), mean, colour, palette)
-    found.set_yticks([])
-    found.spines["left"].set_visible(False)
-    found.set_ylim(-0.06, len(cosines.shares) - 0.06)
-    found.set_xlim(cosines.edges[0], cosines.edges[-1])
-    found.grid(axis="x", color=palette.grid, linewidth=0.6)
-    found.set_axisbelow(True)
-
-
-def _say(found: Axes, place: int, label: str, mean: float, colour: str, palette: Palette) -> None:
-    """Name and mean of a ridge, in a column of their own to its left."""
-    for text, up, tone, weight in (
-        (f"mean {mean:.2f}".replace("-", "−"), 2, palette.muted, "normal"),
-        (label, 13, colour, "bold"),
-    ):
-        found.annotate(
-            text,
-            (0, place),
-            xycoords=("axes fraction", "data"),
-            xytext=(-8, up),
-            textcoords="offset points",
-            ha="right",
-            va="bottom",
-            color=tone,
-            fontweight=weight,
-            fontsize=SMALL,
-            annotation_clip=False,
+    ridges = [
+        Ridge(
+            label=_label(kind, views.names),
+            edges=cosines.edges,
+            counts=counts,
+            mean=cosines.means[kind],
+            colour=colours[kind],
         )
+        for kind, counts in cosines.shares.items()
+    ]
+    draw_ridges(figure, palette, ridges, xlabel="cosine similarity")
 
 
 def _caption(views: Views) -> str:

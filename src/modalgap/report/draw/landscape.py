@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from modalgap.report.draw.base import SMALL, Picture, apart, axes
 from modalgap.report.palette import Palette
-from modalgap.report.views import Views
+from modalgap.views import Views
 
 
 def _draw(figure: Figure, views: Views, palette: Palette) -> None:

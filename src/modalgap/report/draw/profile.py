@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from modalgap.modality import legible, plural
 from modalgap.report.draw.base import SMALL, Picture, axes, dress
 from modalgap.report.palette import Palette
-from modalgap.report.views import Views
+from modalgap.views import Views
 
 TOP = 10
 LEFT, BOTTOM = 0.36, 0.34  # corner of the inset, in shares of the axes

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from modalgap.report.views import Views
 from modalgap.report.words import closing, gap, use
 from modalgap.report.words.facts import Facts
 from modalgap.result import Result
+from modalgap.views import Views
 
 __all__ = ["TOPICS", "Facts", "summary"]
 

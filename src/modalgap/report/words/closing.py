@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from modalgap.modality import plural
 from modalgap.report.say import number, percent
-from modalgap.report.views import Landscape
 from modalgap.report.words.facts import Facts
+from modalgap.views import Landscape
 
 SCALED = "1/\u2060τ\u00a0=\u00a0"  # nor does this
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from modalgap.report.views import Views
 from modalgap.result import Result
+from modalgap.views import Views
 
 
 @dataclass(frozen=True)

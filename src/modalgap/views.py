@@ -1,4 +1,7 @@
-"""The numbers behind the pictures, from a seeded sample of the rows."""
+"""Views: the numbers behind pictures (coordinates, histograms, neighbours); nothing is drawn here.
+
+They come from a seeded sample of the rows.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional
 
 from modalgap import linalg
 from modalgap.checks import sample
@@ -115,13 +119,7 @@ def views(data: Pair | Embeddings, result: Result, seed: int = 0) -> Views:
             (data.modality,), _pca((rows,), []), None, None, _inside(data, seed), None
         )  # one cloud, one histogram
     image, text = data.first_matches
-    shown = sample(len(image), POINTS, seed)
-    rows_image = data.image.take(image[shown]).double()
-    texts, own = torch.unique(text[shown], return_inverse=True)
-    rows_text = data.text.take(texts).double()
-    joined = sample(len(shown), LINES, seed)
-    lines = list(zip(joined.tolist(), own[joined].tolist(), strict=True))
-    sides = (rows_image, rows_text)
+    sides, lines = _sampled(data, seed)
     profile = _profile(result)
     cosines, closest, farthest = _matched(data, image, text, seed)
     return Views(
@@ -134,6 +132,39 @@ def views(data: Pair | Embeddings, result: Result, seed: int = 0) -> Views:
         closest=closest,
         farthest=farthest,
     )
+
+
+def along_gap(pair: Pair, before: Pair, seed: int = 0) -> Plane:
+    """Rows along the gap of ``before``, and in the first principal component across it.
+
+    Args:
+        pair: the rows that are shown.
+        before: the pair whose gap is the first coordinate: ``pair`` itself, or the same pair
+            before its gap was closed.
+        seed: of the sample.
+    """
+    sides, lines = _sampled(pair, seed)
+    means = [side.unit().double().mean(0) for side in before.sides]
+    along = functional.normalize(means[1] - means[0], dim=0)
+    middle = torch.cat(sides).mean(0)
+    across = torch.cat(sides) - middle
+    across = across - (across @ along)[:, None] * along
+    first = linalg.svd(across, full=False)[2][0]
+    first = first * first[first.abs().argmax()].sign()
+    points = tuple(
+        torch.stack([(side - middle) @ along, (side - middle) @ first], 1).numpy() for side in sides
+    )
+    return Plane(points, _ends(points, lines), ("along the gap", "first component across the gap"))
+
+
+def _sampled(pair: Pair, seed: int) -> tuple[tuple[Tensor, Tensor], list[tuple[int, int]]]:
+    """Rows of a sample of matched pairs, and which of these rows are joined by a line."""
+    image, text = pair.first_matches
+    shown = sample(len(image), POINTS, seed)
+    texts, own = torch.unique(text[shown], return_inverse=True)
+    joined = sample(len(shown), LINES, seed)
+    lines = list(zip(joined.tolist(), own[joined].tolist(), strict=True))
+    return (pair.image.take(image[shown]).double(), pair.text.take(texts).double()), lines
 
 
 def _pca(sides: tuple[Tensor, ...], lines: list[tuple[int, int]]) -> Plane | None:

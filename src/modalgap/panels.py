@@ -1,0 +1,186 @@
+"""Panels: what a page or figure shows of a table, as data; ``modalgap.report`` draws them.
+
+A panel names columns of a ``modalgap.result.Table``; files that it names are in the folder of the
+study.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from modalgap.result import Table
+
+Words = str | Callable[[Table], str]
+Logarithmic = Literal["", "x", "y", "xy"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Panel:
+    """What all kinds of panels have.
+
+    Attributes:
+        title: a few words above it.
+        caption: what it shows and what to look for.
+        in_figure: whether the figure for a paper has it; a page has every panel.
+    """
+
+    title: str
+    caption: str = ""
+    in_figure: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reference:
+    """A dashed reference line.
+
+    Attributes:
+        at: its position.
+        axis: "y" for a horizontal line, "x" for a vertical one.
+        label: text beside it.
+    """
+
+    at: float
+    axis: Literal["x", "y"] = "y"
+    label: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Curves(Panel):
+    """Lines with 95 % intervals.
+
+    Attributes:
+        ys: column to label, one line each.
+        x: the column of x; "" for the names of the rows, in order if they are not numbers.
+        group: a column: one line for each of its values, of the first column of ``ys``.
+        across: column to x, instead of ``ys``: one line for each row.
+        level: a row that is drawn as a dotted horizontal line in the colour of each line.
+        xlabel, ylabel: axis titles.
+        log: axes with a logarithmic scale. An x axis that starts at 0 is linear up to 1.
+        zero: whether the y axis includes 0.
+        limits: of the y axis; None is automatic.
+        references: reference lines.
+    """
+
+    ys: Mapping[str, str] = field(default_factory=dict)
+    x: str = ""
+    group: str = ""
+    across: Mapping[str, float] = field(default_factory=dict)
+    level: str = ""
+    xlabel: str = ""
+    ylabel: str = ""
+    log: Logarithmic = ""
+    zero: bool = True
+    limits: tuple[float | None, float | None] = (None, None)
+    references: Sequence[Reference] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bars(Panel):
+    """Horizontal bars with 95 % intervals: for each row one bar per column.
+
+    Attributes:
+        ys: column to label.
+        xlabel: axis title.
+        match: rows whose name contains this text; all by default.
+        references: reference lines; their axis is "x".
+    """
+
+    ys: Mapping[str, str]
+    xlabel: str = ""
+    match: str = ""
+    references: Sequence[Reference] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scatter(Panel):
+    """One point per row.
+
+    Attributes:
+        x, y: columns.
+        group: a column: one colour for each of its values.
+        named: whether the names of the rows stand beside the points.
+        xlabel, ylabel: axis titles; by default the titles of the columns.
+        log: axes with a logarithmic scale.
+        references: reference lines.
+    """
+
+    x: str
+    y: str
+    group: str = ""
+    named: bool = False
+    xlabel: str = ""
+    ylabel: str = ""
+    log: Logarithmic = ""
+    references: Sequence[Reference] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Histogram(Panel):
+    """One histogram per row, one above another, with a dashed line at the value of the row.
+
+    Attributes:
+        column: its values have ``edges`` (k + 1) and ``counts`` (k) in their ``details``.
+        xlabel: axis title.
+        match: rows whose name contains this text; all by default.
+    """
+
+    column: str
+    xlabel: str = ""
+    match: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Clouds(Panel):
+    """The embeddings of a pair in two coordinates, one colour per modality.
+
+    Attributes:
+        file: of a pair.
+        along: of the pair whose gap is the x axis; by default the same file.
+        limits: largest x and y, so that several panels have the same scale.
+    """
+
+    file: str
+    along: str = ""
+    limits: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Image(Panel):
+    """An image; only pages have it.
+
+    Attributes:
+        file: PNG.
+        alt: a description for screen readers.
+    """
+
+    file: str
+    alt: str
+    in_figure: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """A part of a page: a heading, text and panels.
+
+    Attributes:
+        head: the heading.
+        words: paragraphs; a function gets the table.
+        panels: in order.
+    """
+
+    head: str
+    words: Sequence[Words] = ()
+    panels: Sequence[Panel] = ()
+
+
+def files(parts: Sequence[Part]) -> list[str]:
+    """The files that panels read, besides the table."""
+    found = []
+    for panel in (panel for part in parts for panel in part.panels):
+        if isinstance(panel, Clouds):
+            found += [panel.file, panel.along or panel.file]
+        elif isinstance(panel, Image):
+            found.append(panel.file)
+    return list(dict.fromkeys(found))

@@ -1,0 +1,174 @@
+"""Lines with 95 % intervals, reference lines and labels at their ends."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from matplotlib.axes import Axes
+
+from modalgap.panels import Logarithmic, Reference
+from modalgap.report.draw.base import SMALL, apart, axes
+from modalgap.report.palette import Palette
+
+LETTER = 0.0165  # of the width of a drawing, per letter of a label
+LABELLED = 8  # values of x up to which each has its own label
+APART = 2.5  # ratio between labelled values on a logarithmic axis
+DASHES = (0, (3, 2))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    """One line.
+
+    Attributes:
+        label: text at its end.
+        x, y: k values each.
+        intervals: (low, high) or None for each value; empty for none at all.
+        colour: a field of ``Palette``.
+        dashed: whether the line is dashed.
+        level: draws a dotted horizontal line in the same colour.
+    """
+
+    label: str
+    x: Sequence[float]
+    y: Sequence[float]
+    intervals: Sequence[tuple[float, float] | None] = ()
+    colour: str = "ink"
+    dashed: bool = False
+    level: float | None = None
+
+
+def draw_lines(
+    figure: Any,
+    palette: Palette,
+    lines: Sequence[Line],
+    *,
+    xlabel: str = "",
+    ylabel: str = "",
+    log: Logarithmic = "",
+    zero: bool = True,
+    limits: tuple[float | None, float | None] = (None, None),
+    names: Sequence[str] = (),
+    references: Sequence[Reference] = (),
+) -> str:
+    """Draw lines on an empty figure.
+
+    Args:
+        figure: a matplotlib figure or subfigure.
+        palette: the colours.
+        lines: in order.
+        xlabel: title of the x axis.
+        ylabel: title of the y axis.
+        log: axes with a logarithmic scale.
+        zero: whether the y axis includes 0.
+        limits: of the y axis; None is automatic.
+        names: labels of x = 0, 1, …, instead of numbers.
+        references: reference lines.
+
+    Returns:
+        The values in words.
+    """
+    edge = max((max(line.x) for line in lines), default=0.0)
+    longest = max((len(line.label) for line in lines if line.x[-1] == edge), default=0)
+    right = 0.985 if not longest else max(0.55, 0.955 - LETTER * longest)
+    found = axes(figure, palette, title=ylabel, xlabel=xlabel, left=0.125, right=right)
+    for line in lines:
+        _line(found, line, palette)
+    for each in references:
+        reference(found, each, palette)
+    if "y" in log:
+        found.set_yscale("log")
+    elif zero:
+        found.set_ylim(min(0, found.get_ylim()[0]), None)
+    found.set_ylim(*limits)
+    _ticks(found, sorted({x for line in lines for x in line.x}), names, "x" in log)
+    _labels(found, lines, palette)
+    return "; ".join(_said(line, names) for line in lines)
+
+
+def reference(found: Axes, each: Reference, palette: Palette) -> None:
+    """Draw a reference line with its label."""
+    style: Any = {"color": palette.ink, "linewidth": 0.9, "linestyle": DASHES, "zorder": 0}
+    label: Any = {"textcoords": "offset points", "fontsize": SMALL - 0.5, "color": palette.ink}
+    if each.axis == "y":
+        found.axhline(each.at, **style)
+        place: Any = {"xycoords": ("axes fraction", "data"), "xytext": (2, 3)}
+        found.annotate(each.label, (0, each.at), **place, **label)
+    else:
+        found.axvline(each.at, **style)
+        place = {"xycoords": ("data", "axes fraction"), "xytext": (3, -3), "va": "top"}
+        found.annotate(each.label, (each.at, 1), **place, **label)
+
+
+def _line(found: Axes, line: Line, palette: Palette) -> None:
+    colour = getattr(palette, line.colour)
+    dash: Any = DASHES if line.dashed else "solid"
+    marks: Any = {"marker": "o", "markersize": 3.5} if len(line.x) <= 30 else {}
+    found.plot(line.x, line.y, color=colour, linewidth=1.4, linestyle=dash, **marks)
+    for x, interval in zip(line.x, line.intervals, strict=False):
+        if interval is not None:
+            found.plot([x, x], interval, color=colour, linewidth=1.0, alpha=0.7)
+    if line.level is not None:
+        found.axhline(line.level, color=colour, linewidth=0.9, linestyle=":")
+
+
+def _ticks(found: Axes, places: list[float], names: Sequence[str], log: bool) -> None:
+    """Label the values of x, or those of them that have room."""
+    if not places:
+        return
+    if names:
+        found.set_xticks(range(len(names)), names)
+        return
+    if log:
+        if places[0] > 0:
+            found.set_xscale("log")
+        else:
+            found.set_xscale("symlog", linthresh=1)
+        shown: list[float] = []
+        for place in reversed(places):  # from the largest down, those that are far enough apart
+            if not shown or APART * place <= shown[-1] or len(places) <= LABELLED:
+                shown.append(place)
+        found.set_xticks(shown, [f"{place:,g}" for place in shown])
+        found.minorticks_off()
+    elif len(places) <= LABELLED:
+        found.set_xticks(places, [f"{place:g}" for place in places])
+
+
+def _labels(found: Axes, lines: Sequence[Line], palette: Palette) -> None:
+    """The label of each line: right of its end if that is the right edge, else above its end."""
+    named = [line for line in lines if line.label and len(line.x)]
+    last = max((max(line.x) for line in named), default=0.0)
+    edge = [line for line in named if line.x[-1] == last]
+    heights = [max(0.03, _height(found, line.y[-1])) for line in edge]
+    for line, height in zip(edge, apart(heights, 0.065), strict=True):
+        found.annotate(
+            line.label, (last, height), xycoords=("data", "axes fraction"), xytext=(7, 0),
+            textcoords="offset points", va="center", fontsize=SMALL,
+            color=getattr(palette, line.colour), annotation_clip=False,
+        )  # fmt: skip
+    for line in named:
+        if line.x[-1] != last:
+            found.annotate(
+                line.label, (line.x[-1], line.y[-1]), xytext=(4, 6), textcoords="offset points",
+                fontsize=SMALL, color=getattr(palette, line.colour),
+            )  # fmt: skip
+
+
+def _height(found: Axes, y: float) -> float:
+    """Where a value of y is, as a fraction of the axes."""
+    low, high = found.get_ylim()
+    if found.get_yscale() == "log":
+        low, high, y = math.log(low), math.log(high), math.log(max(y, low))
+    return (y - low) / (high - low)
+
+
+def _said(line: Line, names: Sequence[str]) -> str:
+    points = list(zip(line.x, line.y, strict=True))
+    some = points if len(points) <= 12 else [points[0], points[len(points) // 2], points[-1]]
+    where = [names[int(x)] if names else f"{x:g}" for x, _ in some]
+    values = ", ".join(f"{y:.3f} at {x}" for x, (_, y) in zip(where, some, strict=True))
+    level = "" if line.level is None else f"; dotted {line.level:.3f}"
+    return f"{line.label}: {values}{level}" if line.label else f"{values}{level}"

@@ -1,0 +1,177 @@
+"""The verb: measure, and write one HTML file with the summary, the pictures and the numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from modalgap.atomic import check_target
+from modalgap.embeddings import Embeddings, Pair
+from modalgap.embeddings.arrays import takes_pair
+from modalgap.errors import InputError, OptionError
+from modalgap.measure.base import Measure
+from modalgap.measure.names import measure_of, modalities
+from modalgap.measure.verb import measure
+from modalgap.modality import plural
+from modalgap.report import export, table
+from modalgap.report.draw import PICTURES
+from modalgap.report.page import render_page, write_page
+from modalgap.report.sections import (
+    Block,
+    Facts,
+    Json,
+    Matches,
+    Measures,
+    Pictures,
+    Reasons,
+    Section,
+    Text,
+    Tiles,
+    Topics,
+    shown,
+)
+from modalgap.report.words import summary
+from modalgap.result import Result
+from modalgap.views import Views, views
+
+SAMPLE = (
+    "Points and histograms show a sample of the rows, drawn with seed {seed}. Numbers in the table"
+    " are of all rows, or of the sample that their options name."
+)
+NUMBERS = (
+    "“Better” is the direction of a smaller gap or of better embeddings; where the table has no"
+    " “Better”, neither direction is. The mark on a bar shows where a value lies in its range."
+)
+BESIDE = 2  # pictures beside the summary
+
+
+@takes_pair
+def report(
+    data: Pair | Embeddings,
+    /,
+    path: str | Path,
+    *,
+    result: Result | None = None,
+    title: str | None = None,
+    figures: str | Path | None = None,
+    formats: Sequence[str] = ("svg",),
+    overwrite: bool = False,
+    seed: int = 0,
+    **options: Any,
+) -> Path:
+    """Write a report of the modality gap as one HTML file that needs nothing else.
+
+    Args:
+        data: what to report on; of one modality alone, only what applies. Two arrays are a pair:
+            ``modalgap.report(x, y, "report.html")``.
+        path: of the HTML file.
+        result: what ``modalgap.measure(data)`` answered; measured here if not given.
+        title: of the page.
+        figures: a folder to write the pictures to as well.
+        formats: of those pictures: "png", "svg", "pdf".
+        overwrite: replace files that are there already.
+        seed: of the sample behind the pictures, and of measures that draw one.
+        **options: of ``modalgap.measure``.
+
+    Returns:
+        The path written.
+
+    Raises:
+        OutputError: a file that is there already, or cannot be written; nothing is written then.
+        OptionError: an unknown option, or options beside a result that is measured already.
+        InputError: a result of other data.
+    """
+    target = Path(path)
+    check_target(target, overwrite=overwrite)  # before work that takes long
+    if figures is not None:
+        export.plan(PICTURES, figures, formats, overwrite)
+    if result is None:
+        only = options.get("only")
+        if only is not None:
+            options["only"] = only = [only] if isinstance(only, str | Measure) else list(only)
+        if only is None or any(map(_has_seed, only)):
+            options["seed"] = seed
+        result = measure(data, **options)
+    elif options:
+        raise OptionError(
+            f"options are for measuring, and the result is given: {', '.join(options)}"
+        )
+    elif result.pair.get("fingerprint") != data.fingerprint:
+        raise InputError("result: must be of this data; its fingerprint is another")
+    seen = views(data, result, seed)
+    page = render(result, seen, title=title, seed=seed)
+    if figures is not None:
+        export.save_figures(export.draw_all(seen), figures, formats, overwrite=overwrite)
+    return write_page(page, target, overwrite=overwrite)
+
+
+def _has_seed(measure: str | Measure) -> bool:
+    """Whether a measure, or the measure of a name, has the option ``seed``."""
+    found = measure if isinstance(measure, Measure) else measure_of(str(measure))
+    return found is not None and "seed" in found.options
+
+
+def render(result: Result, seen: Views, *, title: str | None = None, seed: int = 0) -> str:
+    """The page as text; the same for the same arguments."""
+    return render_page(
+        sections(result, seen, seed),
+        title=title or "Modality gap report",
+        subtitle=_subtitle(result),
+        version=result.versions.get("modalgap", ""),
+    )
+
+
+def sections(result: Result, seen: Views, seed: int = 0) -> list[Section]:
+    """The sections of a report; those without content are left out."""
+    drawn = [shown(each.drawing(seen)) for each in PICTURES.values() if each.applies(seen)]
+    said = summary(result, seen)
+    tiles = table.tiles(result)
+    found = []
+    if tiles:
+        found.append(Section(head="", id="tiles", label="Key numbers", blocks=[Tiles(rows=tiles)]))
+    if said:
+        beside, drawn = drawn[:BESIDE], drawn[BESIDE:]
+        found.append(
+            Section(head="In plain words", id="words", blocks=[Topics(topics=said, beside=beside)])
+        )
+    if drawn:
+        note = Text(paragraphs=[SAMPLE.format(seed=seed)], muted=True)
+        found.append(
+            Section(head="More pictures", id="pictures", blocks=[Pictures(pictures=drawn), note])
+        )
+    numbers: list[Block] = [
+        Text(paragraphs=[NUMBERS], muted=True),
+        Measures(groups=table.groups(result)),
+    ]
+    if skipped := table.skipped(result):
+        numbers.append(Reasons(head="Not measured", reasons=skipped))
+    found.append(Section(head="All numbers", id="numbers", blocks=numbers))
+    if seen.closest and seen.cosines is not None:
+        found.append(_matches(seen, seen.cosines.pairs))
+    origin = [
+        Facts(facts=table.provenance(result.pair, result.versions)),
+        Json(label="The result as JSON", text=table.as_json(result)),
+    ]
+    found.append(Section(head="Where this comes from", id="origin", blocks=origin))
+    return found
+
+
+def _matches(seen: Views, pairs: int) -> Section:
+    note = (
+        f"In a sample of {pairs:,} matched pairs. Wrong matches, if there are any, are most likely"
+        " among the farthest."
+    )
+    tables = {"Closest": seen.closest, "Farthest": seen.farthest}
+    return Section(
+        head="Closest and farthest matches",
+        id="matches",
+        blocks=[Text(paragraphs=[note], muted=True), Matches(names=seen.names, tables=tables)],
+    )
+
+
+def _subtitle(result: Result) -> str:
+    sides = " and ".join(
+        f"{result.pair.get(f'n_{name}'):,} {plural(name)}" for name in modalities(result)
+    )
+    return f"{sides} in {result.pair.get('dim')} dimensions"

@@ -1,0 +1,91 @@
+"""The files of a study: reads a finished result; writes the table, the figure and the page."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from modalgap.atomic import replacing
+from modalgap.card import Card
+from modalgap.embeddings.store import load
+from modalgap.errors import FileError, NotApplicable
+from modalgap.panels import Part
+from modalgap.result import Table
+
+FILE, CSV, MARKDOWN, PAGE = "study.json", "table.csv", "table.md", "report.html"
+FORMATS = ("png", "svg")  # of the figure
+
+
+def kept(folder: Path, settings: Mapping[str, Any], needed: Sequence[str]) -> Table | None:
+    """The finished table of these settings; None if there is none.
+
+    Args:
+        folder: of the study.
+        settings: all settings of the plan.
+        needed: files that panels read. If one is missing or damaged, nothing is reused.
+
+    Raises:
+        FileError: ``study.json`` is damaged.
+    """
+    path = folder / FILE
+    if not path.is_file():
+        return None
+    try:
+        found = Table.from_dict(json.loads(path.read_text(encoding="utf-8")))
+    except (
+        OSError,
+        ValueError,
+        LookupError,
+        TypeError,
+        AttributeError,
+        RecursionError,
+        NotApplicable,
+    ) as error:
+        raise FileError(f"{path}: is damaged; remove it to compute the study again") from error
+    same = found.settings == json.loads(json.dumps(settings))
+    return found if same and all(_whole(folder / name) for name in needed) else None
+
+
+def write_files(table: Table, card: Card, parts: Sequence[Part], folder: Path) -> None:
+    """Write all files of a table.
+
+    They are written each time, also of a reused table, so that none is out of date.
+
+    Raises:
+        OutputError: a file cannot be written.
+    """
+    from modalgap.report.export import save_figures
+    from modalgap.report.tables import table_figure, table_page
+
+    for name, text in (
+        (FILE, table.to_json()),
+        (CSV, table.to_csv()),
+        (MARKDOWN, table.to_markdown()),
+    ):
+        with replacing(folder / name, overwrite=True) as file:
+            file.write(text.encode())
+    figure = table_figure(table, parts, folder)
+    if figure is not None:
+        save_figures({card.name: figure}, folder, FORMATS, overwrite=True)
+    table_page(
+        table,
+        parts,
+        folder / PAGE,
+        title=card.title,
+        subtitle=card.question or card.idea,
+        folder=folder,
+        overwrite=True,
+    )
+
+
+def _whole(path: Path) -> bool:
+    """Whether a file that a panel reads is there and can be read."""
+    if not path.is_file() or path.suffix == ".png":
+        return path.is_file()
+    try:
+        load(path)
+    except FileError:
+        return False
+    return True

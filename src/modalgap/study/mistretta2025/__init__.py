@@ -1,0 +1,1 @@
+"""Mistretta et al. 2025, "Cross the Gap"."""

@@ -1,0 +1,47 @@
+"""Plan and Work: what a study will compute, and what its ``run`` gets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from modalgap.train import Config, Run
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What a study will compute.
+
+    Attributes:
+        settings: everything that the numbers depend on; JSON types. A finished study with the same
+            settings is reused.
+        models: name to the configuration of each model that is trained before the study runs.
+            Their settings are added to ``settings``.
+    """
+
+    settings: Mapping[str, Any]
+    models: Mapping[str, Config] = field(default_factory=dict)
+
+    @property
+    def all_settings(self) -> dict[str, Any]:
+        """The settings with those of the models."""
+        models = {name: config.plan() for name, config in self.models.items()}
+        return {**self.settings, **({"runs": models} if models else {})}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Work:
+    """What ``run`` gets.
+
+    Attributes:
+        settings: those of the plan.
+        folder: of the study, for the files that panels name.
+        runs: name to trained model.
+    """
+
+    settings: Mapping[str, Any]
+    folder: Path
+    runs: Mapping[str, Run] = field(default_factory=dict)

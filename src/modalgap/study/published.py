@@ -1,0 +1,153 @@
+"""Published results: a value with a tolerance, an order of two numbers, or a trend.
+
+Each gives a verdict on a table: "agrees", "differs: …" with the reason, or "not computed".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Literal
+
+from modalgap.result import Table
+
+AGREES, NOT_COMPUTED = "agrees", "not computed"
+Cell = tuple[str, str]  # row, column
+
+
+@dataclass(frozen=True, kw_only=True)
+class Published:
+    """What all published results have.
+
+    Attributes:
+        claim: the result in words.
+        where: paper, and figure, table or section.
+        published: the published numbers as text, or "" where only the direction is published.
+        note: why the values themselves are not comparable, if so.
+    """
+
+    claim: str
+    where: str
+    published: str = ""
+    note: str = ""
+
+    def verdict(self, table: Table) -> dict[str, str]:
+        """Claim, where, published, ours, verdict and note, as text."""
+        ours, verdict = self.judge(table)
+        return {
+            "claim": self.claim,
+            "where": self.where,
+            "published": self.published or self.default,
+            "ours": ours,
+            "verdict": verdict,
+            "note": self.note,
+        }
+
+    @property
+    def default(self) -> str:
+        """The published result as text, where no numbers are given."""
+        raise NotImplementedError
+
+    def judge(self, table: Table) -> tuple[str, str]:
+        """Our numbers as text, and the verdict."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Number(Published):
+    """A value.
+
+    Attributes:
+        cell: row and column of ours.
+        value: the published one.
+        tolerance: the largest difference that agrees.
+    """
+
+    cell: Cell
+    value: float
+    tolerance: float
+
+    @property
+    def default(self) -> str:
+        """The value with its tolerance."""
+        return f"{self.value:g} ± {self.tolerance:g}"
+
+    def judge(self, table: Table) -> tuple[str, str]:
+        """Our value, and whether it is within the tolerance."""
+        found = _value(table, self.cell)
+        if found is None:
+            return "–", NOT_COMPUTED
+        apart = abs(found - self.value)
+        if apart <= self.tolerance:
+            return f"{found:.3f}", AGREES
+        return f"{found:.3f}", f"differs: by {apart:.3f}, tolerance {self.tolerance:g}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Order(Published):
+    """One number is larger than another one, or than a constant.
+
+    Attributes:
+        larger, smaller: row and column, or a constant.
+        margin: the smallest difference that agrees.
+    """
+
+    larger: Cell | float
+    smaller: Cell | float
+    margin: float = 0.0
+
+    @property
+    def default(self) -> str:
+        """The order in words."""
+        return "larger" if self.margin == 0 else f"larger by at least {self.margin:g}"
+
+    def judge(self, table: Table) -> tuple[str, str]:
+        """Both numbers, and whether the order holds."""
+        large, small = (_value(table, each) for each in (self.larger, self.smaller))
+        if large is None or small is None:
+            return "–", NOT_COMPUTED
+        ours = f"{large:.3f} against {small:.3f}"
+        if large - small > self.margin or (self.margin and large - small == self.margin):
+            return ours, AGREES
+        return ours, f"differs: the difference is {large - small:+.3f}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trend(Published):
+    """A column falls or rises from row to row.
+
+    Attributes:
+        column: of the table.
+        direction: "falls" or "rises".
+        rows: in order; those that the table does not have are left out.
+    """
+
+    column: str
+    direction: Literal["falls", "rises"]
+    rows: Sequence[str]
+
+    @property
+    def default(self) -> str:
+        """The direction."""
+        return f"{self.direction} with each step"
+
+    def judge(self, table: Table) -> tuple[str, str]:
+        """Our numbers in order, and the first step against the trend."""
+        there = [(row, _value(table, (row, self.column))) for row in self.rows]
+        found = [(row, value) for row, value in there if value is not None]
+        ours = " → ".join(f"{value:.3f}" for _, value in found) or "–"
+        if len(found) < 2:
+            return ours, NOT_COMPUTED
+        sign = 1 if self.direction == "rises" else -1
+        for (_, before), (row, after) in pairwise(found):
+            if sign * (after - before) <= 0:
+                return ours, f"differs: {before:.3f} to {after:.3f} at {row}"
+        return ours, AGREES
+
+
+def _value(table: Table, cell: Cell | float) -> float | None:
+    if isinstance(cell, int | float):
+        return float(cell)
+    value = table.rows.get(cell[0], {}).get(cell[1])
+    return None if value is None else value.value

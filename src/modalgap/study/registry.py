@@ -1,0 +1,12 @@
+"""STUDIES: every study, in the order in which tables show them.
+
+To add one, write its file in the folder of its paper and import it here.
+"""
+
+from modalgap.study.base import Study
+from modalgap.study.demo.demo import demo as demo
+from modalgap.study.schrodi2025.imbalance import imbalance as imbalance
+from modalgap.study.mistretta2025.inversion import inversion as inversion
+from modalgap.method import collect as _collect
+
+STUDIES: dict[str, Study] = _collect(globals(), Study)

@@ -1,0 +1,1 @@
+"""Schrodi et al. 2025, "Two Effects, One Trigger"."""

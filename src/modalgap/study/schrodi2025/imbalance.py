@@ -1,0 +1,222 @@
+"""Information imbalance: the more of an image its caption says, the smaller gap and object bias.
+
+Models are trained on MAD with captions that name the digit and k of five attributes, k = 0 … 5, and
+measured on held-out digits. Source: Schrodi et al. 2025, section 5 and figure 7.
+Expected: for k = 1 … 5, ``rmg`` and both ``moad`` fall as k grows. For k = 0 the captions are class
+labels, which is a different regime.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from modalgap.arguments import checked
+from modalgap.card import Card
+from modalgap.checks import several, whole
+from modalgap.data.mad.captions import MOST
+from modalgap.errors import OptionError
+from modalgap.extras import TRAIN
+from modalgap.measure.intervals import student_t
+from modalgap.panels import Curves, Part
+from modalgap.progress import progress
+from modalgap.result import Table, Value
+from modalgap.study.base import Study
+from modalgap.study.judge import LOOKS, judged_run, mad_of
+from modalgap.study.plan import Plan, Work
+from modalgap.study.published import Trend
+from modalgap.study.training import training_settings
+from modalgap.train import load_config
+
+OWN = ("data.captions", "data.source", "data.digits", "seed")  # training settings of the study
+HEADS = {
+    "rmg": "RMG",
+    "l2m": "distance of means",
+    "moad_image": "MOAD, images",
+    "moad_text": "MOAD, texts",
+    "accuracy_object": "digit accuracy",
+    "accuracy_attributes": "attribute accuracy",
+    "temperature": "τ",
+    "logit_entropy_image": "entropy, image to text",
+}
+CARD = Card(
+    name="imbalance",
+    title="Information imbalance, gap and object bias",
+    idea="Trains models on captions that name 0 to 5 attributes; measures the gap and object bias.",
+    source="Schrodi et al. 2025, section 5, figure 7",
+    question="Do captions that omit information cause the gap and the object bias?",
+    traits=("random",),
+)
+
+
+@checked
+def plan(
+    *,
+    attributes: Sequence[int] = tuple(range(MOST + 1)),
+    seeds: int = 1,
+    digits: str | Path | None = None,
+    train: Mapping[str, Any] | None = None,
+) -> Plan:
+    """Plan one model per number of attributes and seed.
+
+    Args:
+        attributes: numbers of attributes in captions, each from 0 to 5.
+        seeds: runs per number of attributes. Intervals are over held-out digits for one run, over
+            runs for several.
+        digits: folder of the files of MNIST; by default the digits of scikit-learn.
+        train: training settings on top of the configuration "mad"; as train.KEY=VALUE, for example
+            train.steps=600 or train.optimiser.lr=0.002.
+
+    Raises:
+        OptionError: a value outside its range, or a training setting that the study sets itself.
+    """
+    counts = several("attributes", attributes)
+    for count in counts:
+        whole("attributes", count, 0, MOST)
+    if len(set(counts)) < len(counts) or not counts:
+        raise OptionError(f"attributes: must be different numbers; got {list(counts)}")
+    whole("seeds", seeds, 1, 1000)
+    settings = training_settings(train, OWN)
+    if digits is not None:
+        settings.insert(0, f"data.digits={digits}")
+    models = {
+        f"k{count}_seed{seed}": load_config(
+            "mad",
+            [
+                f"data.captions={f'object_attribute_{count}' if count else 'object_only'}",
+                "watch.tensorboard=false",
+                *settings,
+                f"seed={seed}",
+            ],
+        )
+        for count in counts
+        for seed in range(seeds)
+    }
+    return Plan(settings={"attributes": counts, "seeds": seeds, "looks": LOOKS}, models=models)
+
+
+def run(work: Work) -> Table:
+    """Measure every model on held-out digits."""
+    counts, seeds = work.settings["attributes"], work.settings["seeds"]
+    mad = mad_of(work.runs)
+    judged: dict[str, dict[str, Value]] = {}
+    with progress("measuring", len(work.runs)) as advance:
+        for name, trained in work.runs.items():
+            judged[name] = judged_run(trained, mad)
+            advance(1)
+    rows = {
+        str(count): _over_seeds([judged[f"k{count}_seed{seed}"] for seed in range(seeds)])
+        for count in counts
+    }
+    return Table(
+        name=CARD.name,
+        source=CARD.source,
+        vary="attributes",
+        rows=rows,
+        heads={
+            name: head for name, head in HEADS.items() if any(name in row for row in rows.values())
+        },
+        settings=work.settings,
+        notes=[
+            f"{len(mad.test)} held-out digits of {mad.name}, {LOOKS} variants of each",
+            "intervals: 95 %, " + ("over held-out digits" if seeds == 1 else f"over {seeds} runs"),
+        ],
+    )
+
+
+def _over_seeds(found: Sequence[Mapping[str, Value]]) -> dict[str, Value]:
+    """Means over runs with Student's interval; for one run, its own values."""
+    if len(found) == 1:
+        return {name: Value(value.value, value.interval) for name, value in found[0].items()}
+    made = {}
+    for name in found[0]:
+        values = [each[name].value for each in found if name in each]
+        if len(values) < len(found):
+            continue
+        middle = statistics.fmean(values)
+        half = student_t(len(values) - 1) * statistics.stdev(values) / len(values) ** 0.5
+        made[name] = Value(middle, (middle - half, middle + half), details={"runs": values})
+    return made
+
+
+XLABEL = "attributes in the caption"
+BARS = "Vertical bars: 95 % intervals."
+PARTS = (
+    Part(
+        head="What captions omit",
+        words=(
+            "The models differ in one thing: their captions name the digit and 0 to 5 of its five"
+            " attributes. In the paper, captions that omit more of the image lead to a larger gap"
+            " and to embeddings that are sorted by object rather than by attribute. Without"
+            " attributes the captions are class labels, which is a different regime.",
+        ),
+        panels=(
+            Curves(
+                title="The gap",
+                caption=BARS,
+                ys={"rmg": "RMG", "l2m": "l2m"},
+                xlabel=XLABEL,
+            ),
+            Curves(
+                title="Object bias (MOAD)",
+                caption=BARS,
+                ys={"moad_image": "images", "moad_text": "texts"},
+                xlabel=XLABEL,
+            ),
+            Curves(
+                title="Accuracy",
+                caption=BARS,
+                ys={"accuracy_object": "digit", "accuracy_attributes": "attributes"},
+                xlabel=XLABEL,
+            ),
+        ),
+    ),
+)
+STEPS = ("1", "2", "3", "4", "5")
+FIGURE = "Schrodi et al. 2025, figure 7"
+NOTE = "other digits and models: only the direction is compared"
+PUBLISHED = (
+    Trend(
+        claim="RMG falls with the number of attributes",
+        where=FIGURE,
+        column="rmg",
+        direction="falls",
+        rows=STEPS,
+        note=NOTE,
+    ),
+    Trend(
+        claim="The distance between the means falls with the number of attributes",
+        where=FIGURE,
+        column="l2m",
+        direction="falls",
+        rows=STEPS,
+        note=NOTE,
+    ),
+    Trend(
+        claim="The object bias of images falls with the number of attributes",
+        where=FIGURE,
+        column="moad_image",
+        direction="falls",
+        rows=STEPS,
+        note=NOTE,
+    ),
+    Trend(
+        claim="The object bias of texts falls with the number of attributes",
+        where=FIGURE,
+        column="moad_text",
+        direction="falls",
+        rows=STEPS,
+        note=NOTE,
+    ),
+)
+imbalance = Study(
+    card=CARD,
+    plan=plan,
+    run=run,
+    parts=PARTS,
+    published=PUBLISHED,
+    minutes=6,
+    extras=("train", *TRAIN),
+)

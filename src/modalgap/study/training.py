@@ -1,0 +1,129 @@
+"""Training for studies: settings, and several models at the same time."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from modalgap.checks import whole
+from modalgap.errors import OptionError, OutputError
+from modalgap.progress import progress
+from modalgap.train import Config, Run, read_run, train
+from modalgap.train.log import read_log
+from modalgap.work import Pool, processors
+
+WAIT = 0.5  # seconds between updates of the progress bar
+
+
+def training_settings(settings: Mapping[str, Any] | None, own: Sequence[str]) -> list[str]:
+    """The option ``train`` of a study as ``key=value`` for ``load_config``.
+
+    Args:
+        settings: key or "section.key" to value; sections may be mappings too.
+        own: keys and sections that the study sets itself.
+
+    Raises:
+        OptionError: one of ``own`` is set.
+    """
+    found = []
+    for key, value in _flat(settings or {}):
+        if key in own or key.partition(".")[0] in own:
+            raise OptionError(f"train.{key}: is set by the study itself")
+        found.append(f"{key}={value if isinstance(value, str) else json.dumps(value)}")
+    return found
+
+
+def _flat(settings: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in settings.items():
+        key = f"{before}{name}"
+        if isinstance(value, Mapping) and key != "losses":
+            yield from _flat(value, f"{key}.")
+        else:
+            yield key, value
+
+
+def train_all(
+    configs: Mapping[str, Config],
+    folder: Path,
+    *,
+    jobs: int | None = None,
+    overwrite: bool = False,
+) -> dict[str, Run]:
+    """Train several models, some at the same time.
+
+    Args:
+        configs: name to configuration; each model is trained in ``folder / name``. Finished models
+            are read.
+        folder: is created.
+        jobs: number of processes; by default one per two processors.
+        overwrite: discard runs made with other settings and start over.
+
+    Raises:
+        ModalgapError: a run failed; the others are kept and resume next time.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{folder}: cannot be made ({error.strerror})") from error
+    if jobs is not None:
+        whole("jobs", jobs, 1, 1024)
+    cores = processors()
+    jobs = min(jobs or max(1, cores // 2), len(configs))
+    if jobs == 1:
+        return {
+            name: train(config, folder / name, overwrite=overwrite)
+            for name, config in configs.items()
+        }
+    died = (
+        "a training process died, perhaps for want of memory; with --jobs 1 there is one at a"
+        f" time, instead of {jobs}"
+    )
+    threads = max(1, cores // jobs)
+    with Pool(jobs, _begin, (threads,), died, fresh=True) as pool:
+        waiting = {
+            name: pool.submit(_train, config.plain(), str(folder / name), overwrite)
+            for name, config in configs.items()
+        }
+        _watch(waiting, configs, folder)
+        for future in waiting.values():
+            future.result()
+    return {name: read_run(folder / name) for name in configs}
+
+
+def _begin(threads: int) -> None:
+    torch.set_num_threads(threads)
+    sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 - one bar is enough
+
+
+def _train(config: dict[str, Any], folder: str, overwrite: bool) -> None:
+    from modalgap.train import load_config
+
+    train(load_config(config), folder, overwrite=overwrite)
+
+
+def _watch(
+    waiting: Mapping[str, Future[None]], configs: Mapping[str, Config], folder: Path
+) -> None:
+    """Show a progress bar over all steps, until the last run ends or one fails."""
+    total = sum(config.steps or 0 for config in configs.values())
+    with progress("training", max(total, 1), "step") as advance:
+        seen = 0
+        while not all(future.done() for future in waiting.values()):
+            time.sleep(WAIT)
+            now = sum(_steps(folder / name) for name in configs)
+            advance(now - seen)
+            seen = now
+            if any(f.done() and f.exception() is not None for f in waiting.values()):
+                return
+
+
+def _steps(folder: Path) -> int:
+    return max((line["step"] for line in read_log(folder)), default=0)

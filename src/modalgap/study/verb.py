@@ -1,0 +1,40 @@
+"""The verb: run a study by name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from modalgap.method import pick
+from modalgap.result import Table
+from modalgap.study.base import Study
+from modalgap.study.registry import STUDIES
+
+
+def study(
+    method: str | Study,
+    output: str | Path,
+    *,
+    jobs: int | None = None,
+    overwrite: bool = False,
+    **options: Any,
+) -> Table:
+    """Run a study, or reuse its finished result, and write its files.
+
+    Args:
+        method: the name of a study, see ``STUDIES``, or a ``Study``.
+        output: folder for ``study.json``, ``table.csv``, ``table.md``, ``report.html``, the figure
+            as PNG and SVG, and trained models.
+        jobs: models trained at the same time; by default one per two processors.
+        overwrite: discard results made with other settings and start over.
+        **options: of that study.
+
+    Returns:
+        The table, with verdicts on the published results.
+
+    Raises:
+        OptionError: an unknown study or option, or a value outside its range.
+        ModalgapError: the study could not finish; what is finished is kept.
+    """
+    chosen = pick(method, STUDIES, Study, "method")
+    return chosen(output, jobs=jobs, overwrite=overwrite, **options)
