@@ -188,10 +188,10 @@ def test_a_simulation_of_one_file(copy: Path) -> None:
 def test_the_property_tests_run_over_it(copy: Path) -> None:
     """The registry tests of the suite include the new methods and pass."""
     tests = [
-        "tests/test_properties.py",
+        "tests/measure/test_properties.py",
         "tests/test_package.py::test_cards_are_filled",
         "tests/test_package.py::test_files_say_what_they_are",
-        "tests/test_close_maps.py",
+        "tests/close/test_maps.py",
     ]
     names = " or ".join(name for _, name in METHODS.values())
     options = ("-q", "-p", "no:cacheprovider", "-o", "addopts=", "--rootdir", str(ROOT))

@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 import tiny
 from commands import Run
+from invert.test_invert import bank, looks, pick, planted, small_model, some
 from layouts.drawing import draw
-from test_invert import bank, looks, pick, planted, small_model, some
 from torch.nn.functional import normalize
 
 import modalgap as mg

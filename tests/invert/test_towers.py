@@ -9,10 +9,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import encode.test_encoders_transformers as hf_models
 import numpy as np
 import open_clip
 import pytest
-import test_encoders_transformers as hf_models
 import tiny
 import torch
 import trained

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_report_browser import browser, page  # noqa: F401 - a fixture
+from report.test_browser import browser, page  # noqa: F401 - a fixture
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 LOADING = {"link": "href", "object": "data", "use": "href", "base": "href", "form": "action"}
 WITHOUT = "exclude_patterns=api.md,_generated/*.inc.md"
 OUTSIDE = re.compile(r"\s*(?:[a-z][a-z0-9+.-]*:)?//", re.I)  # also of no scheme: //host/path

@@ -22,7 +22,7 @@ from modalgap.data.mad import FACTORS, VARIANTS, WORDS, Digits, digits
 from modalgap.data.mad import morphology as m
 from modalgap.data.mad.store import draws
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 COUNT = 48
 EIGHT = np.ones((3, 3), int)
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 import trained
-from test_invert import looks, small_model
+from invert.test_invert import looks, small_model
 
 import modalgap as mg
 from modalgap import ending
@@ -25,7 +25,7 @@ from modalgap.train import load_config
 from modalgap.train.log import read_log
 from modalgap.work import pool
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).parents[1]
 RULE = 10.0  # seconds
 BUSY = 3.0  # times as long, on a machine that does something else
 MARK = "MODALGAP_TESTED"
@@ -327,7 +327,7 @@ build(digits(limit=160), Path(sys.argv[1]), workers=2)
 def test_encode_and_mad_end_and_keep_what_is_finished(
     start: Callable[..., Started], tmp_path: Path
 ) -> None:
-    from test_encode import folder_of
+    from encode.test_encode import folder_of
 
     source, output = folder_of(tmp_path / "d", 30), tmp_path / "o.safetensors"
     encode = start("-c", ENCODE, source, output)

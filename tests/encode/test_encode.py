@@ -38,7 +38,7 @@ from modalgap.encode.engine import output as large
 from modalgap.encode.engine import parts
 from modalgap.work import work_folder
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).parents[1]
 
 
 @pytest.fixture(scope="module", autouse=True)

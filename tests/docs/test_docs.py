@@ -18,7 +18,7 @@ from PIL import Image
 from modalgap.cli import main
 from modalgap.data import DATASETS
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
 NUMBER = re.compile(r"-?\d+\.?\d*(?:e-?\d+)?")

@@ -24,7 +24,7 @@ from modalgap.close import correct
 from modalgap.embeddings import pick_images
 from modalgap.report.comparison import comparison_page
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 Floats = NDArray[np.float32]
 
 

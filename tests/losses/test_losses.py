@@ -532,7 +532,7 @@ def processes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     if not torch.distributed.is_available() or importlib.util.find_spec("open_clip") is None:
         pytest.skip("needs torch.distributed and open_clip")
     folder = tmp_path_factory.mktemp("gloo")
-    script = Path(__file__).with_name("gloo_losses.py")
+    script = Path(__file__).parents[1] / "gloo_losses.py"
     done = subprocess.run(
         [sys.executable, str(script), str(folder)],
         capture_output=True,

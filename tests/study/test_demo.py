@@ -16,7 +16,7 @@ import modalgap as mg
 from modalgap.embeddings import Pair
 from modalgap.result import Table
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 NUMBER = re.compile(r"-?\d+\.?\d*(?:e-?\d+)?")
 
 
