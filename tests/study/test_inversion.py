@@ -118,7 +118,7 @@ def test_from_the_shell(
     status, out, _ = run("study", "inversion", "-o", folder, "--set", "attributes=2", *asked)
     assert not status
     assert "k2 texts, OVI" in out
-    rows = list(csv.reader((folder / "table.csv").open()))
+    rows = list(csv.reader((folder / "table.csv").read_text().splitlines()))
     assert [row[0] for row in rows[1:]] == list(table.rows)  # names with commas are one cell
     assert float(rows[1][1]) == table.rows["k2 images, native"]["cosine"].value
     page = (folder / "report.html").read_text()

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from markupsafe import Markup
 
 
+IMAGE = '<img style="image-rendering: pixelated" alt="{}" src="data:image/png;base64,{}">'
+
+
 @dataclass(frozen=True)
 class Shown:
     """A picture as markup, with its title and caption."""
@@ -41,7 +44,7 @@ def shown_file(path: Path, title: str, caption: str, alt: str) -> Shown:
     from markupsafe import Markup
 
     data = base64.b64encode(path.read_bytes()).decode()
-    image = Markup('<img alt="{}" src="data:image/png;base64,{}">').format(alt, data)
+    image = Markup(IMAGE).format(alt, data)  # noqa: S704 - our own text
     return Shown(title, image, caption)
 
 
