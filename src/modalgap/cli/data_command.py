@@ -80,7 +80,7 @@ def mad(
     sheet: Annotated[
         Path | None,
         typer.Option(
-            "--sheet", help="Also draw all looks of one digit: a .png.", show_default=False
+            "--sheet", help="Also draw all images of one digit: a .png.", show_default=False
         ),
     ] = None,
     force: options.Force = False,
@@ -101,7 +101,7 @@ def mad(
     _say(f"digits   {len(made):,} of {made.name}")
     _say(f"train    {len(made.train):,}")
     _say(f"test     {len(made.test):,}")
-    _say(f"looks    {variants * colours} a digit: {variants} shapes in {colours} colours")
+    _say(f"images   {variants * colours} per digit: {variants} shapes in {colours} colours")
     _say(f"folder   {output}")
     if sheet is not None:
         with replacing(sheet, overwrite=force) as file:

@@ -24,7 +24,7 @@ from modalgap.train.prompts import all_prompts
 
 MEASURES = ("l2m", "l2i", "rmg", "matched_cosine", "cone", "moad", "logit_entropy_image",
             "logit_entropy_text")  # fmt: skip
-LOOKS = 6  # of each held-out digit
+IMAGES = 6  # of each held-out digit
 
 
 def mad_of(runs: Mapping[str, Run]) -> Mad:
@@ -48,10 +48,10 @@ def temperature_of(encoder: Encoder) -> float:
 
 
 def embed(run: Run, mad: Mad, captions: Captions, seed: int = 0) -> Pair:
-    """Held-out looks and their captions through the trained model; kept in the run's folder."""
-    found = source(mad, captions, images=LOOKS, seed=seed)
+    """Held-out images and their captions through the trained model; kept in the run's folder."""
+    found = source(mad, captions, images=IMAGES, seed=seed)
     options = Options(batch_size=256, workers=0, keep_repeats=True, overwrite=True)
-    made = encode(found, run.spec, run.folder / "looks.safetensors", options)
+    made = encode(found, run.spec, run.folder / "held_out.safetensors", options)
     assert isinstance(made.data, Pair)  # noqa: S101 - the source has both sides
     return made.data
 
@@ -94,7 +94,7 @@ def classified(pair: Pair, encoder: Encoder, captions: Captions, seed: int = 0) 
 
 
 def _share(values: NDArray[Any], digit: NDArray[np.int64]) -> Value:
-    """A mean over looks; looks of one digit are not independent."""
+    """A mean over images; images of one digit are not independent."""
     values = values.astype(np.float64)
     return Value(float(values.mean()), mean_interval(digit, values, 0.0, 1.0))
 

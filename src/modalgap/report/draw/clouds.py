@@ -77,14 +77,15 @@ def _draw_top(figure: Figure, views: Views, palette: Palette) -> None:
 def _pca_caption(views: Views) -> str:
     if views.pca is None or len(views.names) == 1:
         return (
-            "The first two principal components. Look for one even cloud; clumps are kinds of "
-            "items, a point far out is worth a look."
+            "The first two principal components. Clusters are groups of similar "
+            "items; check points far from the others."
         )
     a, b = views.names
     return (
-        f"The first two principal components of both modalities together; thin lines join an {a} "
-        f"and its own {b}. Look for two separate clouds with lines that run side by side: then "
-        "the gap is one common offset. Clouds that overlap, with short lines, mean little gap."
+        f"The first two principal components of both modalities together; thin lines connect an "
+        f"{a} "
+        f"and its own {b}. Two separate clouds with parallel lines mean that the gap is one "
+        "common offset. Clouds that overlap, with short lines, mean a small gap."
     ).replace("an text", "a text")
 
 
@@ -96,14 +97,14 @@ def _pca_alt(views: Views) -> str:
     if len(views.names) == 1:
         return start
     apart = views.pca.points[1][:, 0].mean() - views.pca.points[0][:, 0].mean()
-    return f"{start} Along the first the two modalities' means lie {abs(apart):.2f} apart."
+    return f"{start} Along the first, the means of the modalities are {abs(apart):.2f} apart."
 
 
 def _top_caption(_views: Views) -> str:
     return (
-        "The same items in the two dimensions whose means differ most. Look for clouds that one "
-        "straight line, or one threshold, would part: those dimensions tell the modality and "
-        "little else."
+        "The same items in the two dimensions whose means differ most. If one "
+        "straight line, or one threshold, separates the clouds, these dimensions encode the "
+        "modality and little else."
     )
 
 

@@ -43,14 +43,13 @@ def _draw(figure: Figure, views: Views, palette: Palette) -> None:
 def _caption(views: Views) -> str:
     if len(views.names) == 1:
         return (
-            "Cosines of all distinct pairs in the sample; each bar is a share of them. Around 0 "
-            "the items use all directions; far above 0 they lie in a narrow cone."
+            "Cosines of all distinct pairs in the sample; each bar is a fraction of them. Around 0 "
+            "the items use all directions; far above 0 they are in a narrow cone."
         )
     return (
-        "Each ridge is scaled to its own height; dashed lines are means. Two things to look for: "
-        "matched pairs to the right of unmatched ones (that is what retrieval lives on), and both "
-        "of them to the left of pairs inside one modality (that is the gap: one threshold cannot "
-        "serve both)."
+        "Each ridge is scaled to its own height; dashed lines are means. Retrieval "
+        "works if matched pairs are to the right of unmatched ones. If both are to the left of "
+        "pairs inside one modality, there is a gap, and one threshold cannot serve for both."
     )
 
 

@@ -1,4 +1,4 @@
-"""The contrastive loss as the gap is narrowed, closed and passed, at several temperatures."""
+"""The contrastive loss against the gap, at several temperatures."""
 
 from __future__ import annotations
 
@@ -73,10 +73,11 @@ def _draw(figure: Figure, views: Views, palette: Palette) -> None:
 
 def _caption(_views: Views) -> str:
     return (
-        "Both sides are shifted along the line between their means; one curve a temperature, a "
-        "dot where each is lowest. Look at the dots against the dashed line, the gap as it is: a "
-        "dot on the line means that a loss at that temperature keeps this gap; dots left of it "
-        "mean that it would rather have a smaller one."
+        "Both modalities are shifted along the line between their means. One curve per "
+        "temperature; "
+        "a dot marks its minimum. The dashed line is the present gap. A dot on the line means "
+        "that the loss at that temperature is lowest at this gap; a dot to the left means that it "
+        "is lowest at a smaller gap."
     )
 
 
@@ -97,7 +98,7 @@ def _alt(views: Views) -> str:
 
 landscape = Picture(
     name="landscape",
-    title="Does the loss want this gap?",
+    title="Is the loss lowest at this gap?",
     applies=lambda views: views.landscape is not None,
     draw=_draw,
     caption=_caption,

@@ -73,9 +73,10 @@ def _inset(figure: Figure, views: Views, palette: Palette) -> None:
 def _caption(views: Views) -> str:
     first, second = (plural(name) for name in views.names)
     return (
-        f"Blue bars: the {first} lie higher in that dimension; orange bars: the {second}. Look for "
-        "a cliff on the left: then few dimensions carry the gap and may be dropped or centred "
-        "alone. A gentle slope means that it is spread over all. Dimensions count from 0."
+        f"Blue bars: the {first} have the higher mean in that dimension; orange bars: the "
+        f"{second}. If "
+        "few bars on the left are much higher than the others, few dimensions hold the gap and "
+        "can be dropped. A gentle slope means that it is spread over all. Dimensions count from 0."
     )
 
 

@@ -1,6 +1,6 @@
-"""The summary in plain words: one rule a sentence, each only where its measures are there.
+"""The summary in plain words: one rule per sentence, used only if its measures are in the result.
 
-A rule looks at numbers and says what they are; where it judges, the limit stands beside it.
+A rule describes numbers; where it judges, the threshold is in the rule.
 """
 
 from __future__ import annotations

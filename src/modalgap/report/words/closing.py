@@ -1,4 +1,4 @@
-"""Whether the gap is safe to close, whether the loss wants it, and what to bear in mind."""
+"""Whether the gap is safe to close, what the loss favours, and caveats."""
 
 from __future__ import annotations
 
@@ -17,20 +17,18 @@ def leakage(facts: Facts) -> str | None:
         return None
     values = [facts.result[name] for name in names]
     told = ", ".join(
-        f"{percent(value.value)} in those of the {plural(name)} (a random direction: "
+        f"{percent(value.value)} for the {plural(name)} (a random direction: "
         f"{percent(value.details['chance'])})"
         for name, value in zip(facts.views.names, values, strict=True)
     )
     start = (
-        f"How much of the gap's length lies in the directions that carry "
+        f"Fraction of the length of the gap in the principal directions that explain "
         f"{percent(values[0].params['share'])} of the variance: {told}. "
     )
     if max(value.value for value in values) < 0.1:
         return start + "It is nearly orthogonal to content, so a shift should change few rankings."
     if all(value.value < value.details["chance"] for value in values):
-        return (
-            start + "That is less than chance, yet not nothing: compare retrieval before and after."
-        )
+        return start + "That is less than chance but not zero: compare retrieval before and after."
     return start + (
         "The gap is not orthogonal to content, so a raw shift may change rankings: compare "
         "retrieval before and after."
@@ -54,7 +52,7 @@ def class_bias(facts: Facts) -> str | None:
 
 
 def loss(facts: Facts) -> str | None:
-    """Whether the contrastive loss would rather have another gap."""
+    """Whether the contrastive loss is lower at another gap."""
     land = facts.views.landscape
     if land is None or not facts.has("loss_landscape"):
         return None
@@ -62,7 +60,7 @@ def loss(facts: Facts) -> str | None:
     best, scale = value.value, 1 / float(value.params["temperature"])
     told = f"At {SCALED}{number(scale)} the contrastive loss is lowest at "
     if abs(best - land.present) < 1e-6:
-        told += "the present gap: of all shifts tried, every other one would raise it."
+        told += "the present gap: every other shift that was tried increases it."
     else:
         how = "smaller" if best < land.present else "larger"
         told += f"{number(best)}, a {how} gap than the present {number(land.present)}"
@@ -75,7 +73,7 @@ def loss(facts: Facts) -> str | None:
 
 
 def _curve(land: Landscape, scale: float) -> str:
-    """What the curve at this scale adds, if it was kept: the side, and how much there is to win."""
+    """What the curve at this scale adds, if there is one: the side and the possible decrease."""
     near = [at for at, each in enumerate(land.scales) if abs(each / scale - 1) < 1e-9]
     if not near:
         return ""
@@ -96,13 +94,13 @@ def not_unit(facts: Facts) -> str | None:
     if not told:
         return None
     return (
-        f"Not of unit length as given, and normalised before measuring: {' and '.join(told)}. An "
+        f"Not of unit length; normalised before measuring: {' and '.join(told)}. An "
         "index that compares inner products of the raw rows ranks differently."
     )
 
 
 def few_rows(facts: Facts) -> str | None:
-    """Covariances from too few rows, fewer than five a dimension."""
+    """Covariances from too few rows, fewer than five per dimension."""
     rows = [facts.result.pair.get(f"n_{name}") or 0 for name in facts.views.names]
     width = facts.result.pair.get("dim") or 0
     told = [
@@ -118,6 +116,7 @@ def few_rows(facts: Facts) -> str | None:
         return None
     return (
         f"{min(rows):,} rows are few for covariances in {width} dimensions: "
-        f"{', '.join(told)} and what follows from them would change with more rows. Difference in "
-        "shape then comes out too large, and the share that a shift removes too small."
+        f"{', '.join(told)} and numbers computed from them would change with more rows. The "
+        f"difference in "
+        "shape is then overestimated, and the fraction that a shift removes is underestimated."
     )

@@ -1,4 +1,4 @@
-"""What the rules of the summary look at."""
+"""The data that the rules of the summary use."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from modalgap.views import Views
 
 @dataclass(frozen=True)
 class Facts:
-    """What rules look at.
+    """The data that rules use.
 
     Attributes:
         result: the measures.

@@ -15,56 +15,62 @@ def size(facts: Facts) -> str | None:
     if not facts.has("l2m"):
         return None
     gap, noise = facts.value("l2m"), float(facts.result["l2m"].details["noise"])
-    start = f"The means of the {plural(facts.a)} and the {plural(facts.b)} lie {number(gap)} apart"
+    start = f"The means of the {plural(facts.a)} and the {plural(facts.b)} are {number(gap)} apart"
     if gap < 2 * noise:
         return (
-            f"{start}. Sampling this many rows would give about {number(noise)} without any gap, "
-            "so this is no evidence of one."
+            f"{start}. Without a gap, sampling this many rows would give about {number(noise)}, "
+            "so this is not evidence of a gap."
         )
-    against = f", {number(gap / noise)} times what sampling alone would give" if noise else ""
+    against = (
+        f", {number(gap / noise)} times the distance expected from sampling alone" if noise else ""
+    )
     return f"{start}{against}. {SCALE}"
 
 
 def relative(facts: Facts) -> str | None:
-    """Whether a match is farther than a stranger."""
+    """Whether a matched pair is farther apart than two unrelated items of one modality."""
     if not facts.has("rmg"):
         return None
     rmg = facts.value("rmg")
     how = "farther apart than" if rmg > 0.5 else "closer than"
     return (
-        f"A matched pair is on average {how} two unrelated items of one modality (relative gap "
-        f"{number(rmg)}; 0.5 is equally far)."
+        f"On average, a matched pair is {how} two unrelated items of one modality (relative gap "
+        f"{number(rmg)}; 0.5 is equal distance)."
     )
 
 
 def separable(facts: Facts) -> str | None:
-    """Whether a straight cut tells the modalities apart."""
+    """Whether a linear classifier separates the modalities."""
     if not facts.has("separability"):
         return None
     value = facts.result["separability"]
     low = value.interval[0] if value.interval else value.value
     if low <= 0.5:
-        return f"A linear classifier cannot tell {facts.a} from {facts.b}: {percent(value.value)}."
+        return (
+            f"A linear classifier cannot distinguish {facts.a} from {facts.b}: accuracy "
+            f"{percent(value.value)}."
+        )
     return (
-        f"A linear classifier tells {facts.a} from {facts.b} in {percent(value.value)} of held-out "
+        f"A linear classifier distinguishes {facts.a} from {facts.b} in {percent(value.value)} of "
+        f"held-out "
         "cases."
     )
 
 
 def shift_share(facts: Facts) -> str | None:
-    """Place against shape."""
+    """Difference of means against difference of shape."""
     if not facts.has("centroid_share"):
         return None
     share = facts.value("centroid_share")
     return (
         f"Moving one modality's mean onto the other's removes {percent(share)} of the difference "
         f"between the two clouds (squared Fréchet distance); the other {percent(1 - share)} is "
-        "difference in shape, which no shift removes."
+        "a difference in shape, which a shift cannot remove."
     )
 
 
 def dimensions(facts: Facts) -> str | None:
-    """On how few dimensions the gap stands."""
+    """In how few dimensions the gap is."""
     if not facts.has("gap_concentration", "per_dimension_gap"):
         return None
     details = facts.result["gap_concentration"].details
@@ -87,7 +93,7 @@ def dimensions(facts: Facts) -> str | None:
 
 
 def spread(facts: Facts) -> str | None:
-    """Whether one modality is more spread out; said from a tenth on."""
+    """Whether one modality is more spread out; stated if the ratio is off 1 by at least .1."""
     if not facts.has("trace_ratio"):
         return None
     ratio = facts.value("trace_ratio")
@@ -106,10 +112,10 @@ def cones(facts: Facts) -> str | None:
     if len(facts.views.names) > 1 or not facts.has(name):
         return None
     value = facts.value(name)
-    how = "lie in a narrow cone" if value > 0.3 else "use most of the sphere"
+    how = "are in a narrow cone" if value > 0.3 else "use most of the sphere"
     return (
         f"Two unrelated {plural(facts.a)} have a cosine of {number(value)} on average: they {how} "
-        "(0 would be every direction alike)."
+        "(0 for directions that are uniform on the sphere)."
     )
 
 
@@ -123,4 +129,4 @@ def rank(facts: Facts) -> str | None:
         f"the {plural(modality)} use about {number(facts.value(name))}"
         for modality, name in zip(facts.views.names, names, strict=True)
     ]
-    return f"Of {width} directions {' and '.join(told)} (effective rank)."
+    return f"Of {width} dimensions, {' and '.join(told)} (effective rank)."

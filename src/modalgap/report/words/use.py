@@ -24,32 +24,32 @@ def cosines(facts: Facts) -> str | None:
     )
     if matched < min(within):
         told += (
-            " Strangers of one kind thus look more alike than a match does: a threshold for "
-            f"“match” must be set for {facts.a}–{facts.b} cosines on their own."
+            " Two unrelated items of one modality are more similar than a matched pair, so a"
+            f" threshold for “match” must be set for {facts.a}–{facts.b} cosines on their own."
         )
     return told
 
 
 def ranking(facts: Facts) -> str | None:
-    """That order may be right however low the cosines."""
+    """The order of cosines may be right even if all cosines are low."""
     shown = facts.views.cosines
     if shown is None or shown.order is None:
         return None
     if shown.order < 0.55:
         return (
-            f"Of a matched and an unmatched pair, the matched one has the higher cosine in only "
-            f"{percent(shown.order)} of cases (sample of {shown.pairs:,} pairs); guessing gives "
+            f"The matched one of a matched and an unmatched pair has the higher cosine in only "
+            f"{percent(shown.order)} of cases (sample of {shown.pairs:,} pairs); chance is "
             f"{percent(0.5)}."
         )
     return (
-        f"Of a matched and an unmatched pair, the matched one has the higher cosine in "
-        f"{percent(shown.order)} of cases (sample of {shown.pairs:,} pairs): ranking asks which "
-        "cosine is higher, not how high it is."
+        f"The matched one of a matched and an unmatched pair has the higher cosine in "
+        f"{percent(shown.order)} of cases (sample of {shown.pairs:,} pairs): ranking depends "
+        "on the order of cosines, not on their size."
     )
 
 
 def neighbours(facts: Facts) -> str | None:
-    """Whether both modalities agree on what is near."""
+    """Whether neighbours are the same in both modalities."""
     if not facts.has("nas"):
         return None
     value = facts.result["nas"]
@@ -66,14 +66,15 @@ def mixed(facts: Facts) -> str | None:
         return None
     first, second = facts.value("itr"), facts.value("tir")
     ranks = (
-        f"the best {facts.b} for {article(facts.a)} query stands at rank "
+        f"the best {facts.b} for {article(facts.a)} query is at rank "
         f"{number(facts.value('tmr'))} on average, the best {facts.a} for {article(facts.b)} query "
         f"at rank {number(facts.value('imr'))}"
     )
     if max(first, second) < 0.01:
         often = "always" if max(first, second) == 0 else "almost always"
         return (
-            f"In one index that holds both, queries {often} find their own modality first: {ranks}."
+            f"In one index that holds both, the first result {often} has the modality of the query:"
+            f" {ranks}."
         )
     return (
         f"In one index that holds both, {percent(first)} of {facts.a} queries find "
@@ -83,7 +84,7 @@ def mixed(facts: Facts) -> str | None:
 
 
 def hubs(facts: Facts) -> str | None:
-    """Items in everybody's results; said from a skewness of 1 on."""
+    """Items that are in many results; stated from a skewness of 1."""
     told = []
     for name in facts.views.names:
         if facts.has(f"hubness_{name}") and facts.value(f"hubness_{name}") > 1:
@@ -94,7 +95,7 @@ def hubs(facts: Facts) -> str | None:
             )
     if not told:
         return None
-    return f"Some items turn up in many results: {' and '.join(told)}."
+    return f"Some items are in many results: {' and '.join(told)}."
 
 
 def predictions(facts: Facts) -> str | None:
@@ -103,7 +104,11 @@ def predictions(facts: Facts) -> str | None:
         return None
     value = facts.result["prediction_gini"]
     labels = float(value.details["labels"])
-    how = "pile onto few classes" if value.value > labels + 0.1 else "spread about as the labels do"
+    how = (
+        "are concentrated on few classes"
+        if value.value > labels + 0.1
+        else "are distributed about as the labels are"
+    )
     return f"Predictions {how} (Gini {number(value.value)}, labels {number(labels)})."
 
 
@@ -114,5 +119,5 @@ def bias(facts: Facts) -> str | None:
         if facts.has(f"moad_{name}"):
             value = facts.value(f"moad_{name}")
             kind = "object" if value > 0 else "attribute"
-            told.append(f"the {plural(name)} by {kind} ({number(value)})")
-    return f"More than by the other, sorted are {' and '.join(told)}." if told else None
+            told.append(f"the {kind} more for {plural(name)} (MOAD {number(value)})")
+    return f"Cosines depend on {' and '.join(told)}." if told else None

@@ -45,7 +45,7 @@ SEED = 0  # of the bootstrap
 # training settings of the study
 OWN = ("data.captions", "data.source", "data.digits", "seed", "model.architecture")
 SETTINGS = ("model.architecture=mad_vit", "steps=1200", "watch.tensorboard=false")
-LOOKS = 6  # variants of each held-out digit
+IMAGES = 6  # images of each held-out digit
 BANK = 3  # variants of each training digit, for methods that learn from a bank
 METHODS: Mapping[str, Mapping[str, Any]] = {
     "native": {},
@@ -116,7 +116,7 @@ def plan(
     }
     methods = {name: dict(options) for name, options in METHODS.items()}
     return Plan(
-        settings={"attributes": counts, "looks": LOOKS, "bank": BANK, "methods": methods},
+        settings={"attributes": counts, "images": IMAGES, "bank": BANK, "methods": methods},
         models=models,
     )
 
@@ -143,7 +143,7 @@ def run(work: Work) -> Table:
         settings=work.settings,
         notes=[
             f"{len(mad.test)} held-out digits of {mad.name}: one variant of every second digit is a"
-            f" query, {LOOKS} variants of each other digit are the gallery",
+            f" query, {IMAGES} images of each other digit are the gallery",
             "intervals: 95 %, over digits; gains are over the native queries, on the same digits",
             "methods without optimisation learned from the training digits",
         ],
@@ -156,7 +156,7 @@ def _of_model(
     captions = captions_of(trained.config.data.captions)
     encoder = load_model(trained.spec)
     sizes = Options(batch_size=256, workers=0, keep_repeats=True, overwrite=True)
-    held = encode(mad_source(mad, captions, images=LOOKS), trained.spec, None, sizes).data
+    held = encode(mad_source(mad, captions, images=IMAGES), trained.spec, None, sizes).data
     bank = encode(
         mad_source(mad, captions, images=BANK, split="train"), trained.spec, None, sizes
     ).data
@@ -166,7 +166,7 @@ def _of_model(
     spoken = [name for name in classes if name != "object"]
     prompts = classes["object"].text
     rows = {}
-    assert held.image.names is not None  # noqa: S101 - looks have names
+    assert held.image.names is not None  # noqa: S101 - images have names
     instances = np.array([int(name.partition("/")[0]) for name in held.image.names])
     for side, method in ((held.image, "oti"), (held.text, "ovi")):
         queries, gallery = _split(side, instances)

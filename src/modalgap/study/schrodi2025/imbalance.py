@@ -24,7 +24,7 @@ from modalgap.panels import Curves, Part
 from modalgap.progress import progress
 from modalgap.result import Table, Value
 from modalgap.study.base import Study
-from modalgap.study.judge import LOOKS, judged_run, mad_of
+from modalgap.study.judge import IMAGES, judged_run, mad_of
 from modalgap.study.plan import Plan, Work
 from modalgap.study.published import Trend
 from modalgap.study.training import training_settings
@@ -94,7 +94,7 @@ def plan(
         for count in counts
         for seed in range(seeds)
     }
-    return Plan(settings={"attributes": counts, "seeds": seeds, "looks": LOOKS}, models=models)
+    return Plan(settings={"attributes": counts, "seeds": seeds, "images": IMAGES}, models=models)
 
 
 def run(work: Work) -> Table:
@@ -120,7 +120,7 @@ def run(work: Work) -> Table:
         },
         settings=work.settings,
         notes=[
-            f"{len(mad.test)} held-out digits of {mad.name}, {LOOKS} variants of each",
+            f"{len(mad.test)} held-out digits of {mad.name}, {IMAGES} images of each",
             "intervals: 95 %, " + ("over held-out digits" if seeds == 1 else f"over {seeds} runs"),
         ],
     )
