@@ -23,15 +23,15 @@ from modalgap.errors import NotApplicable
 CARD = Card(
     name="cca",
     title="Canonical correlations",
-    idea="Projects both modalities on the directions in which matches correlate most.",
+    idea="Projects both modalities on the directions in which matched pairs correlate most.",
     equation=r"x \mapsto \operatorname{norm}(D_k^p U_k^\top \Sigma_x^{-1/2} (x - \mu_x))",
     source="Hotelling 1936; Gong et al. 2014, section 3",
     roles=("image", "text"),
     needs=("pairs",),
     reads="pairs",
     traits=("free sign",),
-    use_when="Many pairs are at hand and fewer columns are welcome.",
-    fails_when="With few pairs correlations are high by chance; columns are lost.",
+    use_when="There are many pairs, and fewer columns are an advantage.",
+    fails_when="With few pairs, correlations are high by chance; it reduces the number of columns.",
 )
 
 

@@ -24,8 +24,8 @@ CARD = Card(
     roles=("image", "text"),
     reads="means",
     traits=("invertible", "any role"),
-    use_when="Mixed indexes, quantised indexes, noise: the first to try.",
-    fails_when="A mean of few rows, or of a set whose content is all alike, is content.",
+    use_when="Mixed indexes, quantised indexes and noise. Try this closer first.",
+    fails_when="The mean of few rows, or of rows with similar content, contains content.",
 )
 
 

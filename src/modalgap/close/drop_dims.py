@@ -25,8 +25,8 @@ CARD = Card(
     source="Schrodi et al. 2025, section 3, figure 4c",
     roles=("image", "text"),
     reads="means",
-    use_when="A few columns hold the gap, and nothing but a mask can be applied.",
-    fails_when="The rest of the gap stays.",
+    use_when="A few columns hold the gap, and the system can only mask columns.",
+    fails_when="The rest of the gap remains.",
 )
 
 

@@ -21,7 +21,7 @@ from modalgap.errors import InputError, NotApplicable, OptionError
 CARD = Card(
     name="isoclip",
     title="IsoCLIP",
-    idea="Removes the directions that both projection heads together stretch most and least.",
+    idea="Removes the directions that both projection heads together amplify most and least.",
     equation=(
         r"W_x^\top W_y = U \Sigma V^\top,\quad"
         r" x \mapsto \operatorname{norm}(W_x U_k U_k^\top W_x^+ x)"
@@ -30,8 +30,10 @@ CARD = Card(
     roles=("image", "text"),
     needs=("weights",),
     reads="nothing",
-    use_when="Image-image search, with the weights of the model at hand.",
-    fails_when="How many directions to drop differs by model; cross-modal search loses.",
+    use_when="Image-image search, if the weights of the model are available.",
+    fails_when=(
+        "The best number of directions differs between models; cross-modal search becomes worse."
+    ),
 )
 
 

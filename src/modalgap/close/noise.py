@@ -24,8 +24,8 @@ CARD = Card(
     roles=("text",),
     reads="rows",
     traits=("random",),
-    use_when="As a control: a smaller gap is no merit by itself.",
-    fails_when="It destroys content as fast as it hides the gap.",
+    use_when="Control experiment: a smaller gap is not an improvement by itself.",
+    fails_when="It removes content as fast as the gap.",
 )
 
 

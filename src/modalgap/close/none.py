@@ -8,14 +8,16 @@ from modalgap.close.statistics import Evidence
 
 CARD = Card(
     name="none",
-    title="Nothing",
+    title="No change",
     idea="Leaves the unit rows as they are.",
     equation=r"e \mapsto e",
     source="the base line",
     reads="nothing",
     traits=("invertible", "any role"),
-    use_when="Exact search over one modality, zero-shot classification: often the best there is.",
-    fails_when="Mixed indexes favour one side, quantised ones lose recall.",
+    use_when=(
+        "Exact search of one modality and zero-shot classification, where closing rarely helps."
+    ),
+    fails_when="Mixed indexes prefer one modality, and quantised indexes lose recall.",
 )
 
 

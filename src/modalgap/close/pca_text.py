@@ -20,14 +20,14 @@ from modalgap.close.step import Step
 CARD = Card(
     name="pca_text",
     title="Directions of texts",
-    idea="Projects both sides on the leading uncentred singular directions of the texts.",
+    idea="Projects both modalities on the leading uncentred singular directions of the texts.",
     equation=r"e \mapsto \operatorname{norm}(V_k^\top e)",
     source="Herzog & Wang 2026, arXiv 2603.16100",
     roles=("image", "text"),
     reads="covariances",
     traits=("free sign",),
     use_when="Image-image search by class, with class names as texts.",
-    fails_when="Columns are lost; details that no text names go with them.",
+    fails_when="It reduces the number of columns and loses details that no text names.",
 )
 
 

@@ -18,15 +18,15 @@ from modalgap.errors import NotApplicable
 CARD = Card(
     name="procrustes",
     title="Procrustes",
-    idea="Turns texts onto the images they match by the best orthogonal map, about the means.",
+    idea="Rotates texts onto the matched images by the best orthogonal map about the means.",
     equation=r"y \mapsto \operatorname{norm}(\mu_x + R (y - \mu_y)),\quad R = U V^\top",
     source="Schönemann 1966",
     roles=("text",),
     needs=("pairs",),
     reads="pairs",
     traits=("invertible",),
-    use_when="Pairs are at hand and the two modalities are turned against one another.",
-    fails_when="With fewer pairs than columns it learns those pairs by heart.",
+    use_when="There are many pairs, and the modalities differ by a rotation.",
+    fails_when="With fewer pairs than columns it overfits.",
 )
 
 

@@ -33,7 +33,7 @@ CARD = Card(
     name="project",
     title="Projected shift",
     idea=(
-        "Moves the retrieved side toward the other mean along the part of the gap that is"
+        "Moves the retrieved modality toward the other mean along the part of the gap that is"
         " orthogonal to its principal directions, then normalises."
     ),
     equation=r"g' = g - V V^\top g,\quad y \mapsto \operatorname{norm}(y + \alpha g')",
@@ -41,8 +41,11 @@ CARD = Card(
     roles=("retrieved",),
     reads="covariances",
     traits=("invertible",),
-    use_when="Robustness to noise with (nearly) the same rankings, when leakage is low.",
-    fails_when="It closes only what does not leak; mixed indexes stay apart by the rest.",
+    use_when="Robustness to noise with nearly unchanged rankings, if leakage is low.",
+    fails_when=(
+        "It closes only the part of the gap that does not leak; the rest still separates mixed"
+        " indexes."
+    ),
 )
 
 

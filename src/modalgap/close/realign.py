@@ -20,7 +20,10 @@ from modalgap.errors import NotApplicable
 CARD = Card(
     name="realign",
     title="ReAlign",
-    idea="Moves texts to the mean of the images, scales them to the images' spread, re-centres.",
+    idea=(
+        "Moves texts to the mean of the images, scales them to the spread of the images, and"
+        " centres them again."
+    ),
     equation=(
         r"y' = \operatorname{norm}(\mu_x + s (y - \mu_y)),\quad"
         r" y'' = \operatorname{norm}(y' - \mu' + \mu_x)"
@@ -28,8 +31,8 @@ CARD = Card(
     source="ReAlign, arXiv 2602.07026, section 4",
     roles=("text",),
     reads="rows",
-    use_when="Texts must stand in for images (training on text alone), images stay native.",
-    fails_when="Texts keep their own directions of variance; content along the gap is not spared.",
+    use_when="Texts replace images, as in training on texts only; images stay unchanged.",
+    fails_when="Texts keep their own directions of variance, and content along the gap is changed.",
 )
 
 

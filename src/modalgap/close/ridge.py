@@ -20,14 +20,14 @@ from modalgap.errors import NotApplicable, OptionError
 CARD = Card(
     name="ridge",
     title="Least squares",
-    idea="Maps texts to the images they match by penalised least squares.",
+    idea="Maps texts to the matched images by ridge regression.",
     equation=r"y \mapsto \operatorname{norm}(\mu_x + A (y - \mu_y))",
     source="Hoerl & Kennard 1970",
     roles=("text",),
     needs=("pairs",),
     reads="pairs",
-    use_when="Many pairs are at hand, and texts must stand in for images.",
-    fails_when="With few pairs it learns them by heart, or gives little more than the mean image.",
+    use_when="There are many pairs, and texts replace images.",
+    fails_when="With few pairs it overfits, or predicts little more than the mean image.",
 )
 
 

@@ -31,8 +31,8 @@ CARD = Card(
     roles=("image", "text"),
     reads="means",
     traits=("invertible",),
-    use_when="To repeat the experiment of the paper, or to draw accuracy against the gap.",
-    fails_when="At a closed gap it often loses much accuracy, through class bias.",
+    use_when="Repeating the experiment of the paper, or plotting accuracy against the gap.",
+    fails_when="A closed gap often costs much accuracy, because of class bias.",
 )
 
 

@@ -24,8 +24,8 @@ CARD = Card(
     roles=("image", "text"),
     reads="rows",
     traits=("free sign",),
-    use_when="To study one fixed set.",
-    fails_when="Transductive; content is lost with it, and retrieval suffers.",
+    use_when="Studying one fixed set.",
+    fails_when="Transductive; it removes content, and retrieval becomes worse.",
 )
 
 

@@ -21,14 +21,18 @@ from modalgap.errors import NotApplicable
 CARD = Card(
     name="standardize",
     title="Standardising",
-    idea="Subtracts the mean of each column and divides by its spread, then normalises.",
+    idea=(
+        "Subtracts the mean of each column and divides by its standard deviation, then normalises."
+    ),
     equation=r"e \mapsto \operatorname{norm}((e - \mu) / \sigma)",
     source="I0T, arXiv 2412.14384; TOMCap, arXiv 2512.04309",
     roles=("image", "text"),
     reads="variances",
     traits=("invertible", "any role"),
-    use_when="Few columns hold most of the gap or the variance; indexes of few bits a column.",
-    fails_when="Columns of little variance are mostly noise, and are made as loud as the others.",
+    use_when=(
+        "A few columns hold most of the gap or of the variance; indexes with few bits per column."
+    ),
+    fails_when="Columns of low variance are mostly noise, and get the same weight as the others.",
 )
 
 

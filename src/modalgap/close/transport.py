@@ -26,13 +26,13 @@ LARGEST = 5000  # rows a side: the plan is dense
 CARD = Card(
     name="transport",
     title="Optimal transport",
-    idea="Carries each text to a mean of the images that optimal transport assigns to it.",
+    idea="Moves each text to a mean of the images that optimal transport assigns to it.",
     equation=r"y_j \mapsto \operatorname{norm}(m \textstyle\sum_i \gamma_{ij} x_i)",
     source="Fill the Gap, arXiv 2505.03703, section 4",
     roles=("text",),
     reads="rows",
-    use_when="To study one fixed set.",
-    fails_when="Transductive; needs `pip install modalgap[transport]`; content is lost with it.",
+    use_when="Studying one fixed set.",
+    fails_when="Transductive; needs `pip install modalgap[transport]`; it removes content too.",
 )
 
 

@@ -20,14 +20,14 @@ from modalgap.close.step import Floats, Step
 CARD = Card(
     name="whiten",
     title="Whitening",
-    idea="Centres each modality and gives all directions the same variance, then normalises.",
+    idea="Centres each modality and scales all directions to equal variance, then normalises.",
     equation=r"e \mapsto \operatorname{norm}(\Sigma_\rho^{-1/2} (e - \mu))",
     source="Kessy et al. 2018; shrinkage: Chen et al. 2010",
     roles=("image", "text"),
     reads="covariances",
     traits=("invertible", "any role"),
-    use_when="Many rows to fit on, and content spread over many weak directions.",
-    fails_when="With few rows a strong shrinkage makes it almost centring.",
+    use_when="There are many rows to fit on, and content is in many directions of low variance.",
+    fails_when="With few rows it is strongly regularised and close to centring.",
 )
 
 

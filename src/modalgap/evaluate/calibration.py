@@ -32,8 +32,10 @@ MANY = 20  # classes
 CARD = Card(
     name="calibration",
     title="Calibration",
-    question="What cosine means that two things match?",
-    idea="Score to probability of a match, fitted on one half and judged on the other.",
+    question="What cosine means that two items match?",
+    idea=(
+        "Maps scores to the probability of a match; fitted on one half and evaluated on the other."
+    ),
     source="Platt 1999; Zadrozny & Elkan 2002; expected calibration error: Naeini et al. 2015",
     needs=(("pairs", "labels"),),
     main=("{0}_{1}_ece_isotonic",),

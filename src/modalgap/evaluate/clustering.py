@@ -22,7 +22,7 @@ from modalgap.evaluate.within import classes, count
 CARD = Card(
     name="clustering",
     title="Clustering",
-    question="Do clusters follow the content, or the modality?",
+    question="Do clusters follow the content or the modality?",
     idea="V-measure of k-means against modalities (both pooled) and, with labels, classes.",
     source="Rosenberg & Hirschberg 2007; ModGap, arXiv 2601.18525",
     main=("modality_v",),

@@ -23,8 +23,11 @@ Correct = Callable[[Tensor], Tensor] | None
 CARD = Card(
     name="retrieval",
     title="Cross-modal retrieval",
-    question="Do images find their captions, and captions their images?",
-    idea="Recall at k, median rank and mean average precision, both ways, over the whole gallery.",
+    question="Do images retrieve their captions, and captions their images?",
+    idea=(
+        "Recall at k, median rank and mean average precision in both directions over the whole"
+        " gallery."
+    ),
     source="Karpathy & Fei-Fei 2015, section 4.2",
     needs=("pairs",),
     main=("{0}_to_{1}_r1", "{1}_to_{0}_r1"),

@@ -30,8 +30,11 @@ FEW = 200  # queries behind the expected flip rate
 CARD = Card(
     name="robustness",
     title="Robustness",
-    question="Do answers survive noise, few bits, a compressing index?",
-    idea="Share of answers that stay the same, and that are right, under each perturbation.",
+    question="Are answers stable under noise, quantisation and compressed indexes?",
+    idea=(
+        "The fraction of answers that do not change, and the fraction that are right, under"
+        " each perturbation."
+    ),
     source="Chowers et al. 2026, section 3.3",
     needs=(("pairs", "labels"),),
     main=(

@@ -19,9 +19,9 @@ from modalgap.evaluate.ranks import Relevant, ranks
 
 CARD = Card(
     name="within",
-    title="Retrieval within a modality",
-    question="Do images find images of their class, and texts texts of theirs?",
-    idea="mAP, mAP@R, R-precision and R@1 of each row among the others of its modality.",
+    title="Intra-modal retrieval",
+    question="Do images retrieve images of their class, and texts texts of theirs?",
+    idea="mAP, mAP@R, R-precision and R@1 of each row among the other rows of its modality.",
     source="Mistretta et al. 2025, section 4; mAP@R: Musgrave et al. 2020",
     needs=(("labels", "factors", "pairs"),),
     main=("map",),

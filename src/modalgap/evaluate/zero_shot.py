@@ -23,7 +23,10 @@ CARD = Card(
     name="zero_shot",
     title="Zero-shot classification",
     question="Is the nearest class prompt the right one?",
-    idea="Top-1, top-5, mean per class; Gini and entropy of the predictions beside the labels'.",
+    idea=(
+        "Top-1 and top-5 accuracy, mean accuracy per class; Gini and entropy of the predictions"
+        " and of the labels."
+    ),
     source="Radford et al. 2021, section 3.1; Sato et al. 2026, arXiv 2609.01103",
     needs=("labels",),
     main=("top1", "gini"),

@@ -19,13 +19,16 @@ from modalgap.invert.method import Inversion
 CARD = Card(
     name="caption_mixture",
     title="Mixture of the nearest captions",
-    idea="The nearest items of the other modality in a bank, weighed by a softmax of cosines.",
+    idea=(
+        "A mean of the nearest items of the other modality in a bank, weighted by a softmax of"
+        " cosines."
+    ),
     equation=r"x \mapsto \sum_{j \in k\text{NN}(x)} \mathrm{softmax}_j(x^\top y_j / \tau)\, y_j",
     source="a baseline",
     roles=("image", "text"),
     needs=("bank",),
-    use_when="a bank of captions like those that fit",
-    fails_when="it can say only what the bank says",
+    use_when="The bank contains captions similar to the right ones.",
+    fails_when="It cannot express content that the bank lacks.",
 )
 
 

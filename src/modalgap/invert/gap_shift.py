@@ -18,13 +18,13 @@ from modalgap.invert.method import Inversion
 CARD = Card(
     name="gap_shift",
     title="Shift by the gap",
-    idea="The difference of the means of both modalities, added.",
+    idea="Adds the difference of the means of both modalities.",
     equation=r"x \mapsto x - \lambda (\mu_x - \mu_y)",
     source="a baseline",
     roles=("image", "text"),
     needs=("bank",),
-    use_when="nothing but means at hand",
-    fails_when="what it changes of the scores is alike for every query",
+    use_when="Only the means are known.",
+    fails_when="It changes the scores of an item equally for all queries.",
 )
 
 

@@ -22,13 +22,13 @@ from modalgap.invert.pseudo_inputs import FromTokens
 CARD = Card(
     name="oti",
     title="Optimisation-based textual inversion",
-    idea="Pseudo-tokens in a prompt whose text feature is the image's.",
+    idea="Optimises pseudo-tokens in a prompt until its text feature matches the image feature.",
     equation=r"\min_{v_1 \dots v_k} 1 - \cos\bigl(f_T(\text{a photo of } v_1 \dots v_k),\ x\bigr)",
     source="Mistretta et al. 2025",
     roles=("image",),
     needs=("model",),
-    use_when="image queries among images",
-    fails_when="zero-shot classification becomes worse; the best step may be an early one",
+    use_when="Image queries in a gallery of images.",
+    fails_when="Zero-shot classification becomes worse; the best step may be an early one.",
 )
 USUAL = {"adamw": 150, "lbfgs": 30}
 

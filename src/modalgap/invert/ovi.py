@@ -20,14 +20,17 @@ from modalgap.invert.pseudo_inputs import FromPatches
 CARD = Card(
     name="ovi",
     title="Optimisation-based visual inversion",
-    idea="Pseudo-patches, spread over the places for patches, whose image feature is the text's.",
+    idea=(
+        "Optimises pseudo-patches, repeated over the patch positions, until their image feature"
+        " matches the text feature."
+    ),
     equation=r"\min_{v_1 \dots v_k} 1 - \cos\bigl(f_I(v_{\lfloor i k / n \rfloor},"
     r"\ i = 0 \dots n - 1),\ y\bigr)",
     source="Mistretta et al. 2025",
     roles=("text",),
     needs=("model", "patches"),
-    use_when="text queries among texts",
-    fails_when="a pass costs as much as encoding an image, and again for its gradient",
+    use_when="Text queries in a gallery of texts.",
+    fails_when="Each step costs as much as encoding an image, plus its gradient.",
 )
 USUAL = {"adamw": 1000, "lbfgs": 60}
 

@@ -21,14 +21,14 @@ LEAST = 1e-12  # variance a dimension, of unit rows
 CARD = Card(
     name="ridge_map",
     title="Ridge map",
-    idea="The linear map from one modality to the other that pairs teach.",
+    idea="A linear map from one modality to the other, fitted to pairs by ridge regression.",
     equation=r"x \mapsto \mu_y + C_{yx} (C_{xx} + \alpha t I)^{-1} (x - \mu_x),\ "
     r"t = \mathrm{tr}\, C_{xx} / d",
     source="a baseline",
     roles=("image", "text"),
     needs=("bank",),
-    use_when="many pairs like what is inverted",
-    fails_when="fewer pairs than dimensions",
+    use_when="There are many pairs similar to the queries.",
+    fails_when="There are fewer pairs than dimensions.",
 )
 
 

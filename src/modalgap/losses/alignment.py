@@ -16,11 +16,11 @@ from modalgap.losses.base import Features, Loss
 CARD = Card(
     name="alignment",
     title="Alignment",
-    idea="Matched image and text are pulled onto one another, with nothing that pushes.",
+    idea="Pulls matched images and texts together; nothing pushes rows apart.",
     equation=r"\operatorname{mean}_i \lVert x_i - y_i \rVert^2",
     source="Wang & Isola 2020, section 4.1.1",
-    use_when="Beside infonce and a uniformity, to close the gap itself.",
-    fails_when="Alone it collapses every row to one point.",
+    use_when="Together with infonce and a uniformity loss, to close the gap.",
+    fails_when="Alone it collapses all rows to one point.",
 )
 
 

@@ -18,12 +18,14 @@ from modalgap.losses.pairwise import spread
 CARD = Card(
     name="centroid_uniformity",
     title="Uniformity of pair centroids",
-    idea="The middles of matched pairs push one another apart, over the whole sphere.",
+    idea="Pushes the midpoints of matched pairs apart, over the whole sphere.",
     equation=r"\log \operatorname{mean}_{i\ne j} e^{-t\lVert c_i-c_j\rVert^2},\quad"
     r" c_i = \operatorname{norm}\left(\tfrac{x_i+y_i}{2}\right)",
     source="ModGap, arXiv 2601.18525",
-    use_when="Beside infonce and alignment: together they are that paper's loss.",
-    fails_when="Without alignment it does nothing about the gap; needs two pairs in a batch.",
+    use_when="Together with infonce and alignment, as in the paper.",
+    fails_when=(
+        "Without alignment it does not reduce the gap; it needs at least two pairs per batch."
+    ),
 )
 
 

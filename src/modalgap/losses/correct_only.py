@@ -18,13 +18,13 @@ from modalgap.losses.pairwise import own_match
 CARD = Card(
     name="correct_only",
     title="InfoNCE over correct rows",
-    idea="InfoNCE without the rows whose match is not the nearest, so without mismatched pairs.",
+    idea="InfoNCE over the rows whose match is already the nearest, so without mismatched pairs.",
     equation=r"-\tfrac{1}{2|R|} \sum_{i \in R} \log\frac{e^{s\langle x_i,y_i\rangle}}"
     r"{\sum_j e^{s\langle x_i,y_j\rangle}} + (x \leftrightarrow y),\quad"
     r" R = \{i : i \in \arg\max_j \langle x_i,y_j\rangle\}",
     source="Liang et al. 2022 (Mind the gap), hard pairs removed",
-    use_when="To see whether mismatched pairs are what keeps the gap open, by fine-tuning.",
-    fails_when="A row that is wrong is never set right by it.",
+    use_when="Testing, by fine-tuning, whether mismatched pairs keep the gap open.",
+    fails_when="Wrong rows get no gradient.",
 )
 
 

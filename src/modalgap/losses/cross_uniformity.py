@@ -17,11 +17,11 @@ from modalgap.losses.pairwise import spread
 CARD = Card(
     name="cross_uniformity",
     title="Cross-modal uniformity",
-    idea="Images and texts that do not match push one another apart, over the whole sphere.",
+    idea="Pushes images and texts that do not match apart, over the whole sphere.",
     equation=r"\log \operatorname{mean}_{i\ne j} e^{-t\lVert x_i-y_j\rVert^2}",
     source="Fahim et al. 2024, arXiv 2405.18570, term XU",
-    use_when="Beside infonce, uniformity and alignment: together they are that paper's loss.",
-    fails_when="Alone it widens the gap; needs two pairs in a batch.",
+    use_when="Together with infonce, uniformity and alignment, as in the paper.",
+    fails_when="Alone it widens the gap; it needs at least two pairs per batch.",
 )
 
 

@@ -18,12 +18,12 @@ from modalgap.losses.base import Features, Loss
 CARD = Card(
     name="cyclip",
     title="CyCLIP's consistency",
-    idea="Two images must be as alike as their texts, and x_i to y_j as x_j to y_i.",
+    idea="Two images must be as similar as their texts, and x_i to y_j as x_j to y_i.",
     equation=r"\tfrac{a}{n} \lVert S_{xx} - S_{yy} \rVert_F^2 +"
     r" \tfrac{b}{n} \lVert S_{xy} - S_{xy}^\top \rVert_F^2",
     source="Goel et al. 2022 (CyCLIP)",
-    use_when="Beside infonce, when the geometry within both modalities should agree.",
-    fails_when="It grows with the batch; alone it collapses, as constant rows satisfy it.",
+    use_when="Together with infonce, if the geometry of both modalities should agree.",
+    fails_when="It grows with the batch; alone it collapses, because constant rows minimise it.",
 )
 
 

@@ -19,12 +19,12 @@ from modalgap.losses.pairwise import own_match, without_self
 CARD = Card(
     name="dual",
     title="Negatives of both modalities",
-    idea="Each row must find its match among the other modality and all else of its own.",
+    idea="Each row must identify its match among the other modality and all other rows of its own.",
     equation=r"-\tfrac{1}{2n} \sum_i \log\frac{e^{s\langle x_i,y_i\rangle}}"
     r"{\sum_j e^{s\langle x_i,y_j\rangle} + \sum_{j\ne i} e^{s\langle x_i,x_j\rangle}}"
     r" + (x \leftrightarrow y)",
     source="Liang et al. 2022 (Mind the gap), negatives of both modalities",
-    use_when="The two cones themselves are to be opened, without a second loss to weigh.",
+    use_when="The cones should widen without a second loss and its weight.",
     fails_when="Near-duplicates within a modality are pushed apart.",
 )
 

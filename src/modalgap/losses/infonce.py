@@ -18,13 +18,13 @@ from modalgap.losses.pairwise import own_match
 CARD = Card(
     name="infonce",
     title="InfoNCE",
-    idea="Each row must find its match among all rows of the other modality, by softmax.",
+    idea="Each row must identify its match among all rows of the other modality, by a softmax.",
     equation=r"-\tfrac{1}{2n} \sum_i \left[\log\frac{e^{s\langle x_i,y_i\rangle}}"
     r"{\sum_j e^{s\langle x_i,y_j\rangle}} + \log\frac{e^{s\langle x_i,y_i\rangle}}"
     r"{\sum_j e^{s\langle x_j,y_i\rangle}}\right]",
     source="Radford et al. 2021 (CLIP), section 2.3",
-    use_when="Always, unless there is a reason: it is what CLIP was trained with.",
-    fails_when="It leaves the gap of the start almost as it was, and more so at a low temperature.",
+    use_when="Default: the loss that CLIP was trained with.",
+    fails_when="It hardly changes the gap at initialisation, even less at a low temperature.",
 )
 
 

@@ -20,13 +20,15 @@ from modalgap.losses.pairwise import diagonal, own_match
 CARD = Card(
     name="intra_separation",
     title="Intra-modal separation",
-    idea="An image must be nearer to its text than to other images, unless their texts agree.",
+    idea=(
+        "An image must be closer to its text than to other images, unless their texts are similar."
+    ),
     equation=r"-\tfrac1n \sum_i \log\frac{e^{sM_{ii}}}{\sum_j e^{sM_{ij}}},\quad"
     r" M_{ii} = \langle x_i,y_i\rangle,\;"
     r" M_{ij} = \langle x_i,x_j\rangle (1 - \langle y_i,y_j\rangle)",
     source="Eslami & de Melo 2024 (AlignCLIP), arXiv 2406.17639",
-    use_when="Beside infonce with weight ¼, as in AlignCLIP, to pull images out of their cone.",
-    fails_when="Separates images alone; trusts the text tower on which texts agree.",
+    use_when="Together with infonce at weight ¼, as in AlignCLIP, to spread images out.",
+    fails_when="It spreads images only, and relies on the text tower for which texts are similar.",
 )
 
 

@@ -21,13 +21,19 @@ from modalgap.losses.pairwise import without_self
 CARD = Card(
     name="intra_simclr",
     title="SimCLR within images",
-    idea="Two augmented views of an image must find one another among all views of the batch.",
+    idea=(
+        "Each augmented view of an image must identify the other view among all views of the batch."
+    ),
     equation=r"-\tfrac{1}{2n} \sum_v \log\frac{e^{\langle v,v'\rangle/\tau}}"
     r"{\sum_{u\ne v} e^{\langle v,u\rangle/\tau}}",
     source="Mu et al. 2022 (SLIP); Chen et al. 2020 (SimCLR)",
     needs=("views",),
-    use_when="Images are few or captions poor, and the image tower should learn from images too.",
-    fails_when="Three passes of the image tower a step in place of one; says nothing of texts.",
+    use_when=(
+        "There are few images or poor captions, and the image tower should also learn from images."
+    ),
+    fails_when=(
+        "It needs three passes of the image tower per step instead of one, and ignores texts."
+    ),
 )
 
 

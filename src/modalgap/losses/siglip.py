@@ -19,13 +19,15 @@ from modalgap.losses.pairwise import diagonal
 CARD = Card(
     name="siglip",
     title="SigLIP",
-    idea="Each pair of an image and a text is judged by itself, match or not, by a sigmoid.",
+    idea="Classifies each image-text pair as match or non-match by a sigmoid.",
     equation=r"-\tfrac{1}{n} \sum_i \sum_j \log \sigma"
     r"\left(z_{ij} (s\langle x_i,y_j\rangle + b)\right)",
     source="Zhai et al. 2023 (SigLIP)",
     needs=("bias",),
     use_when="Batches are small, or a SigLIP model is trained further.",
-    fails_when="Its size is not infonce's: weights tuned for one do not carry over to the other.",
+    fails_when=(
+        "Its scale differs from that of infonce: weights tuned for one do not suit the other."
+    ),
 )
 
 

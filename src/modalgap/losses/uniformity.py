@@ -17,12 +17,12 @@ from modalgap.losses.pairwise import spread
 CARD = Card(
     name="uniformity",
     title="Uniformity",
-    idea="Rows of each modality push one another apart, over the whole sphere.",
+    idea="Pushes the rows of each modality apart, over the whole sphere.",
     equation=r"\tfrac12 \log \operatorname{mean}_{i\ne j} e^{-t\lVert x_i-x_j\rVert^2}"
     r" + (x \leftrightarrow y)",
     source="Wang & Isola 2020, section 4.1.2; Liang et al. 2022 with CLIP",
-    use_when="Beside infonce, to open the cones and leave the gap little room.",
-    fails_when="Alone it scatters matched pairs too; needs two pairs in a batch.",
+    use_when="Together with infonce, to widen the cones and reduce the gap.",
+    fails_when="Alone it separates matched pairs too; it needs at least two pairs per batch.",
 )
 
 

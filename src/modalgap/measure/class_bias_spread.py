@@ -24,7 +24,10 @@ CARD = Card(
     reads="covariances",
     title="Class-bias spread",
     question="Would a raw shift favour some classes?",
-    idea="How unequally the texts lie along the gap: the bias that shifting adds to their scores.",
+    idea=(
+        "The standard deviation of the bias that a shift along the gap adds to the score of"
+        " each text."
+    ),
     equation=r"\operatorname{std}_c \langle g, y_c \rangle",
     source="Sato et al. 2026 (arXiv 2609.01103)",
     direction="lower",

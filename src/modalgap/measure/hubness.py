@@ -21,10 +21,10 @@ CARD = Card(
     group="How does each modality fill its space?",
     roles=("modality",),
     title="Hubness",
-    question="Do a few items turn up in everybody's results?",
+    question="Are a few items among the neighbours of many others?",
     idea=(
-        "The skewness of how often items are among the k nearest of others; 0 is even, above 1 "
-        "means hubs."
+        "The skewness of how often items are among the k nearest of others; 0 is even, above 1"
+        " there are hubs."
     ),
     equation=r"\operatorname{skew}(N_k)",
     source="Radovanović et al. 2010",

@@ -29,7 +29,7 @@ CARD = Card(
     traits=("order",),
     title="InfoNCE loss",
     question="What is the contrastive loss of these embeddings?",
-    idea="The symmetric InfoNCE loss at the temperature given, in batches of matched pairs.",
+    idea="The symmetric InfoNCE loss at a temperature, in batches of matched pairs.",
     equation=r"-\tfrac{1}{2b} \sum_i \left[\log p(y_i \mid x_i) + \log p(x_i \mid y_i)\right]",
     source="Radford et al. 2021, section 2.3; Liang et al. 2022, section 4, figure 3",
     direction="lower",
@@ -41,11 +41,11 @@ LANDSCAPE = Card(
     name="loss_landscape",
     group="What does the contrastive loss say?",
     traits=("order", "sampled"),
-    title="Gap that the loss prefers",
-    question="Does the contrastive loss want this gap?",
+    title="Gap at the minimum of the loss",
+    question="Is the contrastive loss lowest at this gap?",
     idea=(
-        "The distance between means at which InfoNCE is lowest when both sides are shifted along"
-        " the gap, on a grid of shifts 0.25 apart."
+        "The distance between the means at which InfoNCE is lowest if both modalities are"
+        " shifted along the gap, on a grid of shifts 0.25 apart."
     ),
     equation=r"\lVert \mu_x^\delta - \mu_y^\delta \rVert \text{ at } \arg\min_\delta L(\delta)",
     source="Liang et al. 2022, section 4, figure 3",

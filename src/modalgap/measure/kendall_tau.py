@@ -30,9 +30,10 @@ CARD = Card(
     group="Do both modalities agree?",
     traits=("sampled",),
     title="Kendall τ distance of neighbourhoods",
-    question="Do images and texts agree on which classes are alike?",
+    question="Do images and texts agree on which classes are similar?",
     idea=(
-        "The share of class pairs that the two modalities order differently, seen from each class."
+        "The fraction of pairs of classes that the modalities rank differently by similarity,"
+        " averaged over classes."
     ),
     equation=r"\operatorname{mean}_c \tfrac12 (1 - \tau_b(s^x_c, s^y_c))",
     source="Schrodi et al. 2025, section 4",

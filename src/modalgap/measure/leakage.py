@@ -23,10 +23,10 @@ CARD = Card(
     reads="covariances",
     roles=("modality", "other"),
     title="Leakage",
-    question="Is it safe to close the gap when this modality is retrieved?",
+    question="Is it safe to close the gap if this modality is retrieved?",
     idea=(
-        "The part of the gap vector inside the principal directions of the retrieved modality; 0 "
-        "means orthogonal to content."
+        "The fraction of the length of the gap vector in the principal directions of the"
+        " retrieved modality; 0 means orthogonal to content."
     ),
     equation=r"\lVert V V^\top g \rVert / \lVert g \rVert",
     source="Chowers et al. 2026, section 3.5",

@@ -29,10 +29,10 @@ CARD = Card(
     group="What does it do to search and to predictions?",
     roles=("modality", "other"),
     title="Entropy of logits",
-    question="How sure is the model which row of the other modality fits a query?",
+    question="How certain is the model about the match of a query?",
     idea=(
-        "The entropy of the softmax over all rows of the other modality, averaged over the queries "
-        "of this one, at the temperature given."
+        "The entropy of the softmax over all rows of the other modality at a temperature,"
+        " averaged over the queries of this modality."
     ),
     equation=(
         r"\operatorname{mean}_i H(\operatorname{softmax}(\langle x_i, y_\cdot \rangle / \tau))"

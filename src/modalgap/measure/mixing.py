@@ -27,7 +27,7 @@ def _share(name: str, query: str, other: str) -> Card:
         group="What does it do to search and to predictions?",
         title=f"Nearest of {query} queries is {other}",
         question=f"In a mixed index, do {query} queries ever find {other}s first?",
-        idea=f"The share of {query} queries whose nearest item in a mixed pool is {other}.",
+        idea=f"The fraction of {query} queries whose nearest item in a mixed pool is {other}.",
         equation=rf"\operatorname{{mean}}_q [\text{{nearest}}(q) \in \text{{{other}}}]",
         source=_SOURCE,
         direction="higher",

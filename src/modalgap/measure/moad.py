@@ -29,8 +29,11 @@ CARD = Card(
     reads="means",
     roles=("modality",),
     title="Object bias (MOAD)",
-    question="Is the space sorted by object more than by attribute?",
-    idea="How much closer items of one object are than items of one attribute value.",
+    question="Does similarity depend on the object more than on attributes?",
+    idea=(
+        "How much more similar items of one object are than items of one attribute value; above"
+        " 0 is an object bias."
+    ),
     equation=(
         r"(\bar s_{\text{obj}} - \bar s_{\neg\text{obj}}) - (\bar s_{\text{attr}} - \bar "
         r"s_{\neg\text{attr}})"

@@ -24,8 +24,8 @@ CARD = Card(
     title="Largest difference in one dimension",
     question="Which dimensions carry the gap?",
     idea=(
-        "The difference of the means in each dimension; the number is the largest, the details are"
-        " all."
+        "The largest absolute difference of the means in one dimension; the details list all"
+        " dimensions."
     ),
     equation=r"\max_k \lvert \mu_{x,k} - \mu_{y,k} \rvert",
     source="Schrodi et al. 2025, section 4, figure 4",
@@ -40,9 +40,11 @@ CONCENTRATION = Card(
     group="What is it made of?",
     reads="means",
     traits=("coordinates",),
-    title="Share of the gap in the top dimensions",
-    question="Is the gap on few dimensions?",
-    idea="The share of the squared distance between means held by the dimensions that differ most.",
+    title="Fraction of the gap in the top dimensions",
+    question="Is the gap in few dimensions?",
+    idea=(
+        "The fraction of the squared distance between the means in the dimensions that differ most."
+    ),
     equation=(
         r"\sum_{k \in \text{top}} (\mu_{x,k} - \mu_{y,k})^2 \,/\, \lVert \mu_x - \mu_y \rVert^2"
     ),

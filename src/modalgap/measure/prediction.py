@@ -25,10 +25,10 @@ GINI = Card(
     name="prediction_gini",
     group="What does it do to search and to predictions?",
     title="Gini of predicted classes",
-    question="Do predictions pile onto few classes?",
+    question="Are predictions concentrated on few classes?",
     idea=(
-        "The Gini coefficient of predicted-class counts; 0 is even. The labels' own is in the "
-        "details."
+        "The Gini coefficient of the counts of predicted classes; 0 is even. The details hold"
+        " that of the labels."
     ),
     equation=r"\frac{\sum_{c,d} |n_c - n_d|}{2 C \sum_c n_c}",
     source=_SOURCE,
@@ -44,8 +44,8 @@ ENTROPY = Card(
     title="Entropy of predicted classes",
     question="Do predictions use all classes?",
     idea=(
-        "The entropy of predicted-class counts over its largest value; 1 is even. The labels' own "
-        "is in the details."
+        "The entropy of the counts of predicted classes divided by its maximum; 1 is even. The"
+        " details hold that of the labels."
     ),
     equation=r"H(n / \textstyle\sum n) / \log C",
     source=_SOURCE,

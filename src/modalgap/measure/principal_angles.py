@@ -23,10 +23,10 @@ CARD = Card(
     group="Do both modalities agree?",
     reads="covariances",
     title="Mean principal angle",
-    question="Do both modalities vary along the same directions?",
+    question="Do both modalities vary in the same directions?",
     idea=(
-        "Angles between the leading principal subspaces of the two modalities; 0° is the same, 90°"
-        " nothing shared."
+        "The mean angle between the leading principal subspaces of the modalities; 0° means"
+        " equal, 90° orthogonal."
     ),
     equation=r"\operatorname{mean}_i \arccos \sigma_i(U_x^\top U_y)",
     source="Björck & Golub 1973; arXiv 2510.03268",

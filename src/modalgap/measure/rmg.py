@@ -24,10 +24,10 @@ CARD = Card(
     group="How large is the gap?",
     reads="means",
     title="Relative modality gap",
-    question="Is the gap large for how spread out each modality is?",
+    question="Is the gap large compared with the spread of each modality?",
     idea=(
-        "Distance of matched pairs against the mean distance of unmatched items inside the "
-        "modalities."
+        "The distance of matched pairs relative to the distance of unrelated items within the"
+        " modalities; 0.5 means equal."
     ),
     equation=r"\frac{m}{m + (a + b)/2},\quad D(u,v) = \tfrac12(1 - \cos(u,v))",
     source="Schrodi et al. 2025, section 4",

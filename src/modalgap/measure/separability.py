@@ -27,10 +27,8 @@ CARD = Card(
     group="How large is the gap?",
     traits=("order", "sampled"),
     title="Linear separability",
-    question="Can the two modalities be told apart by a linear classifier?",
-    idea=(
-        "Held-out accuracy of logistic regression that tells image from text; 0.5 means it cannot."
-    ),
+    question="Can a linear classifier distinguish the modalities?",
+    idea="The held-out accuracy of a logistic regression of image against text; 0.5 is chance.",
     equation=r"\operatorname{mean}\,[\hat z(u) = z(u)]",
     source="Lopez-Paz & Oquab 2017",
     direction="lower",

@@ -27,7 +27,10 @@ CARD = Card(
     roles=("modality",),
     title="Uniformity",
     question="Does one modality use the whole sphere?",
-    idea="The log of the mean Gaussian kernel between distinct items of one modality.",
+    idea=(
+        "The logarithm of the mean Gaussian kernel between distinct items of one modality;"
+        " lower is more uniform."
+    ),
     equation=r"\log \operatorname{mean}_{i \ne j} e^{-2 \lVert u_i - u_j \rVert^2}",
     source="Wang & Isola 2020, section 4.1.2",
     direction="lower",

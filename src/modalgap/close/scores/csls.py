@@ -18,7 +18,10 @@ from modalgap.close.scores.base import CorrectionRule, mean_of_nearest
 CARD = Card(
     name="csls",
     title="CSLS",
-    idea="Twice the score, less the mean score of either to its k nearest.",
+    idea=(
+        "Twice the score minus the mean scores of the query and of the item to their k nearest"
+        " neighbours."
+    ),
     equation=r"2 s(q, x) - r_k(q) - r_k(x)",
     source="Conneau et al. 2018, section 2.3",
     needs=("bank",),

@@ -18,7 +18,7 @@ from modalgap.close.scores.base import CorrectionRule, mean_of_nearest
 CARD = Card(
     name="nnn",
     title="NNN",
-    idea="The score, less a share of the item's mean score to its nearest queries of the bank.",
+    idea="The score minus a fraction of the item's mean score to its nearest queries in the bank.",
     equation=r"s(q, x) - \alpha \operatorname{mean}_{b \in \text{top-}k} s(b, x)",
     source="NNN, arXiv 2410.24114, section 3",
     needs=("bank",),

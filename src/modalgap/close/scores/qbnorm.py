@@ -23,7 +23,10 @@ from modalgap.linalg import blocks
 CARD = Card(
     name="qbnorm",
     title="QB-Norm",
-    idea="Divides by how strongly the bank asks for the item, for queries that a hub would catch.",
+    idea=(
+        "Divides the scores of items that are hubs for the bank by the sum of their scores over"
+        " the bank."
+    ),
     equation=r"e^{\beta s(q, x)} / \textstyle\sum_{b \in B} e^{\beta s(b, x)}",
     source="QB-Norm, arXiv 2112.12777, section 3.3",
     needs=("bank",),

@@ -22,7 +22,7 @@ from modalgap.errors import OptionError, quoted
 CARD = Card(
     name="sinkhorn",
     title="Sinkhorn",
-    idea="Adds to each item what makes the bank ask for all items equally often.",
+    idea="Adds a bias to each item such that the bank retrieves all items equally often.",
     equation=r"s(q, x) + \tau v(x)",
     source="DBSN, arXiv 2508.02538, section 3",
     needs=("bank",),
