@@ -55,7 +55,7 @@ CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
     "measure": (mg.measure, {"data": PAIR, "only": ["l2m"]}),
     "measure options": (
         lambda **options: mg.measure(PAIR, ["nas", "infonce", "logit_entropy"], **options),
-        {"k": 3, "cap": 10, "seed": 0,
+        {"k": 3, "max_rows": 10, "seed": 0,
          "temperature": 0.1},
     ),
     "measure.rmg": (mg.measure.rmg, {"image": X, "text": Y}),
@@ -65,7 +65,10 @@ CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
         {"image": X, "factors": {"object": INDEX.repeat(2), "b": INDEX.tolist() * 2},
          "object_factor": "object"},
     ),
-    "measure.leakage": (mg.measure.leakage_text, {"image": X, "text": Y, "share": 0.9}),
+    "measure.leakage": (
+        mg.measure.leakage_text,
+        {"image": X, "text": Y, "explained_variance": 0.9},
+    ),
     "measure.leakage.of": (mg.measure.leakage.of, {"modality": "image"}),
     "close": (mg.close, {"pair": PAIR, "method": "center"}),
     "close.fit": (mg.close.fit, {"data": PAIR, "method": "center"}),
@@ -90,7 +93,7 @@ CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
     "evaluate.robustness": (
         mg.evaluate.robustness,
         {"data": PAIR, "retrieved": None, "sigmas": [0.1], "noise_on": "both", "bins": [8],
-         "indexes": [], "other_text": None, "cap": 10},
+         "indexes": [], "other_text": None, "max_rows": 10},
     ),
     "evaluate.mixed": (mg.evaluate.mixed, {"data": PAIR, "ratios": [0.5], "k": 3, "shares": None}),
     "calibrate": (

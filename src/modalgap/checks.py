@@ -21,11 +21,11 @@ def finite(name: str, value: float) -> None:
         raise OptionError(f"{name} must be a finite number; got {quoted(value)}")
 
 
-def sample(n: int, cap: int, seed: int) -> Tensor:
-    """Indices, ascending, of at most ``cap`` of n rows, drawn without replacement."""
-    if n <= cap:
+def sample(n: int, max_rows: int, seed: int) -> Tensor:
+    """Indices, ascending, of at most ``max_rows`` of n rows, drawn without replacement."""
+    if n <= max_rows:
         return torch.arange(n)
-    chosen = np.random.default_rng(seed).choice(n, cap, replace=False)
+    chosen = np.random.default_rng(seed).choice(n, max_rows, replace=False)
     return torch.from_numpy(np.sort(chosen))
 
 

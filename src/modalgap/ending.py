@@ -1,4 +1,4 @@
-"""How a process ends: soon after SIGINT or SIGTERM wherever it waits, and with its launcher.
+"""How a process ends: soon after SIGINT or SIGTERM even while it waits, and with its launcher.
 
 Python runs a signal handler only between two instructions of the main thread. A process that waits
 inside a library, such as in a collective for another process, never runs it. ``guarded`` therefore
@@ -19,7 +19,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 GRACE = 4.0  # seconds that the current step may take to end
-LIMIT = 7.0  # seconds after which the process ends, wherever it is
+LIMIT = 7.0  # seconds after which the process ends in any case
 POLL = 0.5  # seconds between two checks of the launcher, where the system does not tell
 PR_SET_PDEATHSIG = 1  # of sys/prctl.h
 ENDING = (signal.SIGINT, signal.SIGTERM)

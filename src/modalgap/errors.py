@@ -7,7 +7,7 @@
     │   ├── FileError       a file cannot be read as embeddings
     │   └── OptionError     an option or a name that nothing has
     ├── OutputError         a result cannot be written where it was asked
-    ├── Diverged            a loss in training became no number
+    ├── Diverged            a loss in training became NaN or infinite
     └── NotApplicable       the data is fine, but lacks what this method needs
 
 Every message is one line: the file or argument, the rule, and what was found, with at most 200
@@ -78,7 +78,7 @@ class OutputError(ModalgapError, OSError):
 
 
 class Diverged(ModalgapError):  # noqa: N818 - what happened, to whom nobody did wrong
-    """A loss in training became no number."""
+    """A loss in training became NaN or infinite."""
 
 
 class NotApplicable(ModalgapError):  # noqa: N818 - not a mistake of anybody's

@@ -1,7 +1,7 @@
 """Method: what measures, closers, tasks, losses, corrections and inversions have in common.
 
 A method is a card (what it says of itself) and a rule (the function that does it). It is called
-like a function, ``help`` shows its definition, and its object is accepted wherever its name is.
+like a function, ``help`` shows its definition, and its object is accepted in place of its name.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Names of modalities in sentences.
 
-Cards and reasons are written for images and texts. ``spoken`` says them of the modalities at hand,
-so that nothing says "image" of audio.
+Cards and reasons are written for images and texts. ``spoken`` replaces these words by the names of
+the actual modalities, so that audio is not called an image.
 """
 
 from __future__ import annotations

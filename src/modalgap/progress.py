@@ -1,4 +1,4 @@
-"""A bar on stderr for work longer than a second, and nothing where nobody looks."""
+"""A bar on stderr for work longer than a second, if stderr is a terminal."""
 
 from __future__ import annotations
 

@@ -105,7 +105,7 @@ def test_one_modality_alone(run: Run, tmp_path: Path) -> None:
         (["measure", "{npz}", "--set", "temperature=0"], ["temperature", "0"]),
         (["measure", "{npz}", "--set", "temperature=nan"], ["temperature", "nan"]),
         (["measure", "{npz}", "--only", "l2m", "--set", "temperature=1"], ["temperature"]),
-        (["measure", "{npz}", "--set", "cap=1"], ["cap", "1"]),
+        (["measure", "{npz}", "--set", "max_rows=1"], ["max_rows", "1"]),
         (["measure", "{npz}", "--only", "prediction_gini"], ["prediction_gini", "labels"]),
         (["measure", "{npz}", "--pairs", "p.npy"], ["--pairs"]),
         (["report", "{npz}", "-o", "{taken}"], ["taken.html", "exists"]),
@@ -163,14 +163,14 @@ def test_report_with_figures(run: Run, npz: Path, tmp_path: Path) -> None:
 
 def test_report_of_some_measures(run: Run, npz: Path, tmp_path: Path) -> None:
     page = tmp_path / "r.html"
-    chosen = ("--only", "l2m,hubness_image", "--set", "k=5", "--set", "cap=30")
+    chosen = ("--only", "l2m,hubness_image", "--set", "k=5", "--set", "max_rows=30")
     pages = []
     for seed in ((), ("--seed", "0"), ("--seed", "3")):
         code, _, err = run("report", npz, "-o", page, *chosen, *seed, "--force")
         assert code == 0, err
         pages.append(page.read_text(encoding="utf-8"))
-    result = mg.measure(mg.load(npz), only=["hubness_image"], k=5, cap=30, seed=3)
-    other = mg.measure(mg.load(npz), only=["hubness_image"], k=5, cap=30, seed=0)
+    result = mg.measure(mg.load(npz), only=["hubness_image"], k=5, max_rows=30, seed=3)
+    other = mg.measure(mg.load(npz), only=["hubness_image"], k=5, max_rows=30, seed=0)
     shown = [f"{each['hubness_image'].value:.3f}" for each in (result, other)]
     assert shown[0] != shown[1]
     assert shown[0] in pages[2]

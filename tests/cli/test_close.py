@@ -136,7 +136,7 @@ def test_options_of_a_closer(run: Run, tmp_path: Path, npz: Path) -> None:
         ("drop_dims", ("k=1,2",), "k must be an integer; got '1,2'"),
         ("drop_dims", ("k=0",), "k must be an integer of at least 1; got 0"),
         ("drop_dims", ("k=10",), "k must be below the 10 columns; got 10"),
-        ("project", ("share=1",), "give a smaller share"),
+        ("project", ("explained_variance=1",), "use a smaller explained_variance"),
         ("center", ("k=2",), "unknown option of center 'k'; known: none"),
         ("center", ("k",), "--set must be NAME=VALUE; got 'k'"),
         ("center", ("=1",), "--set must be NAME=VALUE; got '=1'"),

@@ -207,10 +207,10 @@ def test_other_values_are_refused(annotation: Any, text: str, words: str) -> Non
 def test_settings_of_several_methods() -> None:
     tasks = list(mg.evaluate.TASKS.values())
     assert settings(None, tasks) == settings([], tasks) == {}
-    assert settings(["ks=1,5", " cap = 9 ", "ks=2"], tasks) == {"ks": [2], "cap": 9}
+    assert settings(["ks=1,5", " max_rows = 9 ", "ks=2"], tasks) == {"ks": [2], "max_rows": 9}
     assert settings([], tasks, seed=3) == {"seed": 3}
     for wrong, words in (
-        ("caps=1", "unknown option 'caps'; did you mean 'cap'"),
+        ("max_row=1", "unknown option 'max_row'; did you mean 'max_rows'"),
         ("ks", "--set must be NAME=VALUE; got 'ks'"),
         ("=1", "--set must be NAME=VALUE; got '=1'"),
         ("", "--set must be NAME=VALUE; got ''"),

@@ -113,9 +113,11 @@ def directions(rows: Floats, share: float) -> Floats:
     return found.components_[:k]
 
 
-def project(case: Case, alpha: float = 1.0, retrieved: str = "image", share: float = 0.9) -> Sides:
+def project(
+    case: Case, alpha: float = 1.0, retrieved: str = "image", explained_variance: float = 0.9
+) -> Sides:
     gap = case.x.mean(0) - case.y.mean(0)
-    V = directions(case.x if retrieved == "image" else case.y, share)
+    V = directions(case.x if retrieved == "image" else case.y, explained_variance)
     rest = gap - V.T @ (V @ gap)
     if retrieved == "image":
         return unit(case.x - alpha * rest), case.y
@@ -281,8 +283,8 @@ COMPARED: list[tuple[str, Options, tuple[str, ...]]] = [
     ("shift", {"side": "text", "length": -0.4, "alpha": 9.0}, EVERY),
     ("project", {}, EVERY),
     ("project", {"retrieved": "text", "alpha": 0.7}, EVERY),
-    ("project", {"retrieved": "text", "share": 0.3, "alpha": 2}, EVERY),
-    ("project", {"share": 1.0}, ("few", "coco pairs")),
+    ("project", {"retrieved": "text", "explained_variance": 0.3, "alpha": 2}, EVERY),
+    ("project", {"explained_variance": 1.0}, ("few", "coco pairs")),
     ("standardize", {}, (*EVERY, "sorted")),
     ("standardize", {"to": "image"}, EVERY),
     ("standardize", {"to": "text"}, EVERY),
@@ -593,7 +595,7 @@ def test_project_with_all_of_the_content_changes_no_ranking(found: Setting, role
     queries, items, alpha = found
     asking = "image" if role == "text" else "text"
     data = {asking: queries, role: items}
-    map_ = fit(data, "project", retrieved=role, share=1.0, alpha=alpha)
+    map_ = fit(data, "project", retrieved=role, explained_variance=1.0, alpha=alpha)
     (step,) = map_.roles[role]
     assert step.offset is not None
     assert map_.roles[asking] == ()
@@ -622,16 +624,16 @@ def test_raw_shift_does_change_rankings(how: str) -> None:
     assert rankings_kept(queries, items, moved, how, 1e-9) == (how == "inner product")
     closed_items = shifted.text(items).astype(float)
     assert not rankings_kept(queries, items, closed_items, how, 1e-3)
-    projected = fit(data, "project", retrieved="text", share=1.0)
+    projected = fit(data, "project", retrieved="text", explained_variance=1.0)
     assert rankings_kept(queries, items, projected.text(items).astype(float), how, 1e-5)
 
 
 def test_as_many_items_as_dimensions_leave_nothing_to_project() -> None:
     random = np.random.default_rng(0)
     data = {"image": random.normal(size=(30, 12)) + 1, "text": random.normal(size=(30, 12))}
-    with pytest.raises(errors.NotApplicable, match=r"project: the 12 directions .* smaller share"):
-        fit(data, "project", share=1.0)
-    truncated = fit(data, "project", share=0.6)
+    with pytest.raises(errors.NotApplicable, match=r"project: the 12 directions .* smaller expl"):
+        fit(data, "project", explained_variance=1.0)
+    truncated = fit(data, "project", explained_variance=0.6)
     assert 0 < truncated.facts["leakage"] < 1
 
 

@@ -905,7 +905,7 @@ WRONG: dict[str, dict[str, list[Any]]] = {
     "project": {
         "alpha": [*NUMBERS, None],
         "retrieved": ["both", "", 3, ["image"]],
-        "share": [*NUMBERS, 0, -0.1, 1.01, None],
+        "explained_variance": [*NUMBERS, 0, -0.1, 1.01, None],
     },
     "shift": {"alpha": NUMBERS, "side": ["left", "Image", None, 3], "length": NUMBERS},
     "standardize": {"to": ["both", "", 3, ["text"]]},

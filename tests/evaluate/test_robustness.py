@@ -433,7 +433,7 @@ def test_other_names_of_modalities() -> None:
 def test_a_sample_of_queries() -> None:
     case = noisy_pair(90, 16)
     pair = Pair(case.image, case.text)
-    found = evaluate.robustness(pair, retrieved="text", cap=40, seed=3, **QUIET)
+    found = evaluate.robustness(pair, retrieved="text", max_rows=40, seed=3, **QUIET)
     chosen = np.sort(np.random.default_rng(3).choice(90, 40, replace=False))
     right = nearest(case.x, case.y)[chosen] == chosen
     assert found.details["queries"] == 40
@@ -466,7 +466,7 @@ def test_another_template_of_class_prompts() -> None:
     case = random_case("class prompts")
     other = case.text + np.random.default_rng(8).normal(size=case.text.shape)
     pair = Pair(case.image, case.text, labels=case.labels)
-    found = numbers(evaluate.robustness(pair, other_text=other, cap=60, seed=1, **QUIET))
+    found = numbers(evaluate.robustness(pair, other_text=other, max_rows=60, seed=1, **QUIET))
     chosen = np.sort(np.random.default_rng(1).choice(150, 60, replace=False))
     base, answers = nearest(case.x, case.y)[chosen], nearest(case.x, unit(other))[chosen]
     assert case.labels is not None

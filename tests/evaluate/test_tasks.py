@@ -469,10 +469,10 @@ def test_mixed_of_a_sample() -> None:
         Pair(case.image[chosen], case.text[texts], np.arange(30) // 2), seed=7
     )
     pair = Pair(case.image, case.text, case.text_to_image)
-    found = evaluate.mixed(pair, cap=15, seed=7)
+    found = evaluate.mixed(pair, max_rows=15, seed=7)
     assert numbers(found) == pytest.approx(numbers(expected), abs=1e-6)
     assert len(found.scores["text_r1"].values) == 15
-    assert numbers(evaluate.mixed(pair, cap=40)) == numbers(evaluate.mixed(pair))
+    assert numbers(evaluate.mixed(pair, max_rows=40)) == numbers(evaluate.mixed(pair))
 
 
 # clustering ----------------------------------------------------------------------------------
@@ -533,7 +533,7 @@ def test_clusters_are_the_modalities_until_the_gap_is_closed() -> None:
 def test_clusters_of_a_sample() -> None:
     case = blobs(each=30)
     assert case.labels is not None
-    found = evaluate.clustering(pair_of(case), cap=50, seed=2)
+    found = evaluate.clustering(pair_of(case), max_rows=50, seed=2)
     chosen = np.sort(np.random.default_rng(2).choice(120, 50, replace=False))
     expected = v_measure_score(case.labels[chosen], kmeans(case.x[chosen], 4, 2))
     assert numbers(found)["image_class_v"] == pytest.approx(expected, abs=1e-9)

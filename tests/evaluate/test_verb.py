@@ -335,7 +335,7 @@ def test_unknown_options_and_those_of_other_tasks() -> None:
 def test_options_go_to_each_task_that_has_them() -> None:
     result = mg.evaluate(
         pairs(), ks=[2], k=3, ratios=[0.5], retrieved="text", sigmas=0.1, bins=[8], indexes=[],
-        prior=0.2, cap=30,
+        prior=0.2, max_rows=30,
     )  # fmt: skip
     assert "retrieval.image_to_text_r2" in result
     assert "mixed.text_ndcg3_50pct_images" in result
@@ -344,8 +344,11 @@ def test_options_go_to_each_task_that_has_them() -> None:
     assert result["robustness.flat_accuracy"].params["retrieved"] == "text"
     assert result["calibration.image_text_auc"].params["prior"] == 0.2
     assert result["retrieval.image_to_text_r2"].params["ks"] == [2]
-    assert {"cap", "k"}.isdisjoint(result["retrieval.image_to_text_r2"].params)
-    assert result["mixed.text_r1"].params["cap"] == result["clustering.modality_v"].params["cap"]
+    assert {"max_rows", "k"}.isdisjoint(result["retrieval.image_to_text_r2"].params)
+    assert (
+        result["mixed.text_r1"].params["max_rows"]
+        == result["clustering.modality_v"].params["max_rows"]
+    )
 
 
 def test_the_other_template_is_no_parameter() -> None:
@@ -510,8 +513,8 @@ OPTIONS: dict[str, list[dict[str, Any]]] = {
     "clustering": [{}, {"factor": "object"}],
     "calibration": [{}, {"factor": "object"}, {"prior": 0.01, "precision": 0.3}],
     "fairness": [{}, {"harmful": [0]}, {"harmful": [0, 1]}],
-    "robustness": [{}, {"retrieved": "text"}, {"cap": 2}],
-    "mixed": [{}, {"shares": (0, 0, 1), "cap": 2}, {"k": 1}],
+    "robustness": [{}, {"retrieved": "text"}, {"max_rows": 2}],
+    "mixed": [{}, {"shares": (0, 0, 1), "max_rows": 2}, {"k": 1}],
 }
 
 
@@ -606,7 +609,7 @@ def test_odd_options_are_refused_or_mean_something(
         ("mixed", "ratios", [1.1], "ratios must be numbers from 0 to 1; got 1.1"),
         ("mixed", "ratios", [True], "ratios must be numbers"),
         ("mixed", "k", 0, "k must be an integer of at least 1"),
-        ("mixed", "cap", 1, "cap must be an integer of at least 2"),
+        ("mixed", "max_rows", 1, "max_rows must be an integer of at least 2"),
         ("robustness", "sigmas", [-0.1], "sigmas must be a number of at least"),
         ("robustness", "sigmas", [math.nan], "sigmas must be a number"),
         ("robustness", "sigmas", ["0.1"], "sigmas must be a number"),
@@ -615,9 +618,9 @@ def test_odd_options_are_refused_or_mean_something(
         ("robustness", "indexes", "PQ8x4", "indexes must be one of"),
         ("robustness", "noise_on", "text", "noise_on must be one of both, index, queries"),
         ("robustness", "retrieved", "texts", "retrieved must be one of image, text"),
-        ("robustness", "cap", 1, "cap must be"),
+        ("robustness", "max_rows", 1, "max_rows must be"),
         ("robustness", "seed", -1, "seed must be"),
-        ("clustering", "cap", 2.0, "cap must be"),
+        ("clustering", "max_rows", 2.0, "max_rows must be"),
         ("clustering", "seed", "0", "seed must be"),
         ("calibration", "prior", 0, "prior must be a number between 0 and 1"),
         ("calibration", "prior", "a", "prior must be"),

@@ -276,7 +276,7 @@ def population(n: int, captions: int, seed: int) -> tuple[Floats, Floats, NDArra
 @pytest.mark.parametrize("captions", [1, 3])
 def test_coverage(captions: int) -> None:
     image, text, of = population(60_000, captions, seed=10**6)
-    large = mg.measure(Pair(image, text, of), only=NAMES, cap=8000)
+    large = mg.measure(Pair(image, text, of), only=NAMES, max_rows=8000)
     truth = {name: large[name].value for name in NAMES}
     hits = dict.fromkeys(NAMES, 0)
     draws = 200

@@ -179,7 +179,7 @@ def test_neighbours_of_a_sample(name: str) -> None:
     case = case_of("pairs")
     chosen = np.sort(np.random.default_rng(3).choice(120, 70, replace=False))
     expected = direct.REFERENCES[name](Case(case.image[chosen], case.text[chosen]))
-    found = mg.measure(Pair(case.image, case.text), only=name, cap=70, seed=3)
+    found = mg.measure(Pair(case.image, case.text), only=name, max_rows=70, seed=3)
     assert found[name].value == pytest.approx(expected)
 
 

@@ -265,10 +265,10 @@ FIXED = {
 
 @pytest.mark.parametrize("subject", SUBJECTS)
 def test_same_seed_same_result(subject: str) -> None:
-    drawn = {"cap": 30, "seed": 3}
+    drawn = {"max_rows": 30, "seed": 3}
     first, second = result(subject, **drawn), result(subject, **drawn)
     assert first.to_json() == second.to_json()
-    assert values(first) != values(result(subject, cap=30, seed=4))
+    assert values(first) != values(result(subject, max_rows=30, seed=4))
     assert result(subject).to_json() == plain(subject).to_json()
 
 

@@ -129,14 +129,16 @@ def test_data_must_have_come_through_the_door(data: Any) -> None:
 
 
 def test_options_reach_those_that_have_them(pair: Pair) -> None:
-    found = mg.measure(pair, temperature=0.07, k=3, batch=20, top=2, directions=4, share=0.5)
+    found = mg.measure(
+        pair, temperature=0.07, k=3, batch=20, top=2, directions=4, explained_variance=0.5
+    )
     assert found["infonce"].params["temperature"] == 0.07
     assert found["logit_entropy_text"].params["temperature"] == 0.07
     assert found["loss_landscape"].params["batch"] == 20
     assert found["nas"].params["k"] == found["hubness_image"].params["k"] == 3
     assert found["gap_concentration"].params == {"top": 2}
     assert found["principal_angles"].params == {"directions": 4, "used": 4}
-    assert found["leakage_text"].params == {"share": 0.5}
+    assert found["leakage_text"].params == {"explained_variance": 0.5}
     assert found["l2m"].params == {}
     plain = mg.measure(pair)
     for name in ("infonce", "nas", "gap_concentration", "principal_angles", "leakage_image"):
@@ -151,11 +153,11 @@ def test_an_option_changes_nothing_else(pair: Pair) -> None:
 
 def test_seed_and_cap(pair: Pair) -> None:
     first, again, other = (
-        mg.measure(pair, only="uniformity", cap=20, seed=seed)["uniformity_image"].value
+        mg.measure(pair, only="uniformity", max_rows=20, seed=seed)["uniformity_image"].value
         for seed in (1, 1, 2)
     )
     assert first == again != other
-    assert mg.measure(pair, only="uniformity", cap=70, seed=9)["uniformity_image"].value == (
+    assert mg.measure(pair, only="uniformity", max_rows=70, seed=9)["uniformity_image"].value == (
         mg.measure(pair, only="uniformity")["uniformity_image"].value
     )
 
@@ -174,13 +176,16 @@ def test_seed_and_cap(pair: Pair) -> None:
         ({"k": 0}, "k must be an integer of at least 1; got 0"),
         ({"k": 2.5}, "k must be an integer"),
         ({"k": True}, "k must be an integer"),
-        ({"cap": 1}, "cap must be an integer of at least"),
+        ({"max_rows": 1}, "max_rows must be an integer of at least"),
         ({"batch": 1}, "batch must be an integer of at least 2; got 1"),
         ({"top": 0}, "top must be an integer of at least 1"),
         ({"directions": 0}, "directions must be an integer of at least 1"),
-        ({"share": 0.0}, "share must be a number above 0 and up to 1; got 0.0"),
-        ({"share": 1.1}, "share must be"),
-        ({"share": True}, "share must be"),
+        (
+            {"explained_variance": 0.0},
+            "explained_variance must be a number above 0 and up to 1; got 0.0",
+        ),
+        ({"explained_variance": 1.1}, "explained_variance must be"),
+        ({"explained_variance": True}, "explained_variance must be"),
         ({"seed": -1}, "seed must be an integer of at least 0; got -1"),
         ({"seed": "0"}, "seed must be an integer"),
         ({"object_factor": 3}, "object_factor must be the name of a factor; got 3"),
@@ -205,7 +210,7 @@ def test_an_option_must_belong_to_what_is_asked(pair: Pair) -> None:
 
 
 def test_share_may_be_whole(pair: Pair) -> None:
-    found = mg.measure(pair, only="leakage_text", share=1)
+    found = mg.measure(pair, only="leakage_text", explained_variance=1)
     assert found["leakage_text"].value == pytest.approx(1.0, abs=1e-6)
 
 

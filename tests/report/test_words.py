@@ -49,7 +49,11 @@ def l2m(value: float, noise: float) -> dict[str, Any]:
 
 def leak(image: float, text: float) -> Facts:
     found = {
-        f"leakage_{name}": {"value": value, "params": {"share": 0.9}, "details": {"chance": 0.5}}
+        f"leakage_{name}": {
+            "value": value,
+            "params": {"explained_variance": 0.9},
+            "details": {"chance": 0.5},
+        }
         for name, value in (("image", image), ("text", text))
     }
     return facts(**found)
@@ -119,7 +123,7 @@ CASES: list[tuple[Any, Facts, str | None]] = [
         facts(hubness_text={"value": 2.3, "params": {"k": 10}, "details": {"largest": 72}}),
         "one text is among the 10 nearest of 72 others",
     ),
-    (use.predictions, facts(prediction_gini={"value": 0.5, "details": {"labels": 0.1}}), "few classes"),
+    (use.predictions, facts(prediction_gini={"value": 0.5, "details": {"labels": 0.1}}), "few"),
     (use.predictions, facts(prediction_gini={"value": 0.1, "details": {"labels": 0.1}}), "as the"),
     (use.bias, facts(moad_image=0.2, moad_text=-0.1), "images (MOAD 0.20) and the"),
     (use.bias, facts(), None),

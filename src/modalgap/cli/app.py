@@ -88,7 +88,7 @@ def main() -> None:
     except ModalgapError as error:
         _leave(str(error), 2)
     except MemoryError:
-        _leave("not enough memory for this; use fewer rows, or a smaller --set cap=", 2)
+        _leave("not enough memory for this; use fewer rows, or a smaller --set max_rows=", 2)
     except OSError as error:
         _leave(f"{error.filename or 'input or output'}: {error.strerror or error}", 2)
 

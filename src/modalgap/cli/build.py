@@ -136,7 +136,7 @@ def _bound(run: Callable[..., None], method: str) -> Callable[..., None]:
 def spread(run: Callable[..., None]) -> Callable[..., None]:
     """A command in which the fields of parameters that are dataclasses are options of their own.
 
-    Arguments and options that several commands share are thus written once, in one dataclass.
+    Arguments and options that several commands share are written once, in one dataclass.
     """
     signature = inspect.signature(run, eval_str=True)
     kinds: dict[str, Callable[..., Any]] = {

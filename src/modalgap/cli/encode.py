@@ -97,7 +97,7 @@ class Encoding:
     keep_repeats: Annotated[
         bool,
         typer.Option(
-            "--keep-repeats", help="Give identical captions and identical images a row each."
+            "--keep-repeats", help="Store every occurrence of identical captions and images."
         ),
     ] = False
 

@@ -43,7 +43,7 @@ class AffineMap:
         roles: role to its steps, in order; none leaves unit rows as they are.
         method: the closer that was fitted, or several joined by " > ".
         options: its options, defaults included.
-        fitted_on: role to what is known of the vectors it was fitted on: n, model, weights_hash …
+        fitted_on: role to facts about the vectors it was fitted on: n, model, weights_hash …
         facts: what fitting found out: lengths, ranks, leakage; plain JSON types.
     """
 
@@ -99,7 +99,7 @@ class AffineMap:
 
         Raises:
             InputError: another width, a row that is zero or not finite.
-            NotApplicable: a row of which closing leaves nothing.
+            NotApplicable: a row that closing maps to zero.
         """
         self._known(role)
         one = getattr(vectors, "ndim", None) == 1 or _flat(vectors)
@@ -374,7 +374,7 @@ def _tensor(array: Floats | None) -> Tensor | None:
 
 
 def _something_left(size: Tensor, role: str, start: int) -> None:
-    """Refuse rows of which rounding is all that is left."""
+    """Refuse rows that consist of rounding errors after closing."""
     if not (size.min() > 1e-6 and size.max() < torch.inf):
         row = int(torch.nonzero(~((size[:, 0] > 1e-6) & size[:, 0].isfinite()))[0])
         raise NotApplicable(

@@ -1,4 +1,4 @@
-"""A pair with other rows in place of its own; for closers that are no maps."""
+"""A pair with other rows in place of its own; for transductive closers."""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@ Equation: V_k the top k right-singular directions of the texts, uncentred; e ↦
 sides, so that they stay comparable. Source: Herzog & Wang 2026 (arXiv 2603.16100), who project
 images on the top d/2 directions of class-name texts for image-image search.
 Relations: isoclip finds such directions in the weights.
-Fails when: what tells images apart is nothing that the texts speak of.
+Fails when: images differ in details that no text names.
 """
 
 from __future__ import annotations

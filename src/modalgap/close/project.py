@@ -50,17 +50,21 @@ CARD = Card(
 
 
 def _fit(
-    evidence: Evidence, *, alpha: float = 1.0, retrieved: str | None = None, share: float = 0.9
+    evidence: Evidence,
+    *,
+    alpha: float = 1.0,
+    retrieved: str | None = None,
+    explained_variance: float = 0.9,
 ) -> Fitted:
     """Options.
 
     ``alpha``: 1 moves by all of g'. ``retrieved``: the side that is stored, images by default.
-    ``share``: of the retrieved side's variance that V must hold.
+    ``explained_variance``: fraction of the variance of the retrieved modality that V explains.
     """
     image, text = evidence.two
     retrieved = image.role if retrieved is None else retrieved
     checks.one_of("retrieved", retrieved, (image.role, text.role))
-    checks.share("share", share)
+    checks.share("explained_variance", explained_variance)
     checks.finite("alpha", alpha)
     stored, asking = (image, text) if retrieved == image.role else (text, image)
     gap = evidence.gap
@@ -68,15 +72,15 @@ def _fit(
     if size < 1e-12:
         raise NotApplicable("there is no gap: the means coincide")
     values, vectors = psd_eigh(torch.from_numpy(stored.covariance))
-    k = top_directions(values, share)
+    k = top_directions(values, explained_variance)
     V = vectors[:, :k].numpy()
     inside = V @ (V.T @ gap)
     rest = gap - inside
     left = float(np.linalg.norm(rest))
     if left < 1e-6 * size:
         raise NotApplicable(
-            f"the {k} directions that hold {share:g} of the variance of the {retrieved}s hold all"
-            " of the gap: nothing can be moved; give a smaller share"
+            f"the {k} directions that explain {explained_variance:g} of the variance of the"
+            f" {retrieved}s contain the whole gap, so nothing can be moved; use a smaller explained_variance"
         )
     toward = rest if stored is text else -rest
     step = Step(offset=alpha * toward)
@@ -107,7 +111,7 @@ def _changed(asking: Statistics, stored: Statistics, by: Tensor) -> dict[str, An
 
 
 def _spread(rows: Tensor, most: int) -> Tensor:
-    """At most so many rows, evenly from all of them: files may be sorted."""
+    """At most ``most`` rows, evenly spaced over all rows, because files may be sorted."""
     if len(rows) <= most:
         return rows
     return rows[torch.linspace(0, len(rows) - 1, most).long()]

@@ -1,4 +1,4 @@
-"""Spectral: place images and texts anew by the eigenvectors of their similarity graph.
+"""Spectral: replace images and texts by the eigenvectors of their similarity graph.
 
 Equation: A = [[0, W], [Wᵀ, 0]], W = XYᵀ; rows of the k eigenvectors of L_rw = I − D⁻¹A of smallest
 eigenvalue beyond the constant one. A is bipartite: these come from the SVD of D_x^(−½) W D_y^(−½),

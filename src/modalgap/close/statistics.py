@@ -20,11 +20,11 @@ from modalgap.errors import InputError, NotApplicable, quoted
 from modalgap.progress import progress
 
 Floats = NDArray[np.float64]
-CAP = 32_768  # rows a modality behind covariances: their error is then below that of most samples
+CAP = 32_768  # rows per modality behind covariances; the error is below that of most samples
 
 
 class Statistics:
-    """One role, and what is known of it.
+    """One role and its statistics.
 
     Args:
         role: its name.
@@ -147,7 +147,7 @@ class Evidence:
     """All roles of what was given.
 
     Attributes:
-        roles: role to what is known of it, images first.
+        roles: role to its statistics, images first.
         pair: who matches whom, where a pair was given.
         weights: role to projection weights (d, p), where these were given.
     """

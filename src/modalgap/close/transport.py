@@ -21,7 +21,7 @@ from modalgap.embeddings import Pair
 from modalgap.errors import NotApplicable
 from modalgap.extras import library
 
-LARGEST = 5000  # rows a side: the plan is dense
+LARGEST = 5000  # rows per modality: the plan is dense
 
 CARD = Card(
     name="transport",
@@ -42,7 +42,7 @@ def _transform(pair: Pair, *, reg: float = 1.0, iterations: int = 10) -> Pair:
     checks.whole("iterations", iterations, 1)
     checks.needs(
         max(pair.image.n, pair.text.n) <= LARGEST,
-        f"transport takes at most {LARGEST} rows a side; there are {pair.image.n} and"
+        f"transport takes at most {LARGEST} rows per modality; there are {pair.image.n} and"
         f" {pair.text.n}",
     )
     with warnings.catch_warnings():

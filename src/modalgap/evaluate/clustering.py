@@ -30,16 +30,16 @@ CARD = Card(
 
 
 def _clustering(
-    pair: Pair, *, factor: str | None = None, cap: int = 5000, seed: int = 0
+    pair: Pair, *, factor: str | None = None, max_rows: int = 5000, seed: int = 0
 ) -> Outcome:
     """Options.
 
-    ``factor``: what is known of the images and makes classes. ``cap``: rows a modality. ``seed``:
-    of their choice and of k-means.
+    ``factor``: factor of the images that defines the classes. ``max_rows``: rows per modality.
+    ``seed``: of their choice and of k-means.
     """
-    checks.whole("cap", cap, 2)
+    checks.whole("max_rows", max_rows, 2)
     checks.whole("seed", seed, 0)
-    picks = [checks.sample(side.n, cap, seed) for side in pair.sides]
+    picks = [checks.sample(side.n, max_rows, seed) for side in pair.sides]
     x, y = (side.take(pick).numpy() for side, pick in zip(pair.sides, picks, strict=True))
     pooled = np.concatenate([x, y])
     modality = np.repeat([0, 1], [len(x), len(y)])

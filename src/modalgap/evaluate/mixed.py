@@ -51,23 +51,23 @@ def _mixed(
     shares: Sequence[float] = (1, 1, 1),
     ratios: Sequence[float] = RATIOS,
     k: int = 10,
-    cap: int = 10_000,
+    max_rows: int = 10_000,
     seed: int = 0,
 ) -> Outcome:
     """Options.
 
-    ``shares``: of images, texts and fused documents. ``ratios``: shares of images in indexes of
-    images and texts, for the curve. ``k``: NDCG is of the first k. ``cap``: items. ``seed``: of who
-    is stored as what.
+    ``shares``: fractions of images, texts and fused documents. ``ratios``: fractions of images in
+    indexes of images and texts, for the curve. ``k``: number of results for NDCG. ``max_rows``:
+    largest number of items. ``seed``: of the form in which each item is stored.
     """
     parts = _shares(shares)
     checks.distinct("ratios", [f"{100 * ratio:.0f}" for ratio in _ratios(ratios)])
     ratios = _ratios(ratios)
     checks.whole("k", k, 1)
-    checks.whole("cap", cap, 2)
+    checks.whole("max_rows", max_rows, 2)
     checks.whole("seed", seed, 0)
     checks.needs(pair.labels is None, "class prompts are no documents: it needs captions")
-    forms = _Forms.of(pair, checks.sample(pair.image.n, cap, seed))
+    forms = _Forms.of(pair, checks.sample(pair.image.n, max_rows, seed))
     random = np.random.default_rng(seed)
     order = random.permutation(forms.n)
     stored = np.empty(forms.n, np.int64)

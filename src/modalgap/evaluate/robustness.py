@@ -57,7 +57,7 @@ def _robustness(
     bins: Sequence[int] = BINS,
     indexes: Sequence[str] = FAISS,
     other_text: Any = None,
-    cap: int = 10_000,
+    max_rows: int = 10_000,
     seed: int = 0,
 ) -> Outcome:
     """Options.
@@ -66,12 +66,12 @@ def _robustness(
     there are labels. ``sigmas``: of Gaussian noise. ``noise_on``: "both", "index" or "queries".
     ``bins``: numbers of bins. ``indexes``: of FAISS: sq8, sq4, sq4_uniform, pq4, ivf_pq4, hnsw,
     rabitq. ``other_text``: the texts again, in the same order, by another prompt template.
-    ``cap``: queries. ``seed``: of noise, of training and of the choice of queries.
+    ``max_rows``: queries. ``seed``: of noise, of training and of the choice of queries.
     """
     sigmas, bins = checks.several("sigmas", sigmas), checks.several("bins", bins)
     indexes = checks.several("indexes", indexes)
-    _check(pair, retrieved, sigmas, noise_on, bins, indexes, cap, seed)
-    asked = _Asked(pair, retrieved, cap, seed)
+    _check(pair, retrieved, sigmas, noise_on, bins, indexes, max_rows, seed)
+    asked = _Asked(pair, retrieved, max_rows, seed)
     queries, stored = asked.queries, asked.stored
     base = perturb.exact(queries, stored)
     scores = {"flat_accuracy": asked.right([base])}
@@ -113,8 +113,8 @@ def _robustness(
 class _Asked:
     """Queries, the stored rows, and which stored rows are right for each query."""
 
-    def __init__(self, pair: Pair, retrieved: str | None, cap: int, seed: int) -> None:
-        self.pair, self.cap, self.seed = pair, cap, seed
+    def __init__(self, pair: Pair, retrieved: str | None, max_rows: int, seed: int) -> None:
+        self.pair, self.max_rows, self.seed = pair, max_rows, seed
         default = pair.text.modality if pair.labels is not None else pair.image.modality
         self.retrieved = retrieved or default
         images, texts = pair.matches
@@ -122,7 +122,7 @@ class _Asked:
         asking, found = (images, texts) if by_text else (texts, images)
         side, other = (pair.image, pair.text) if by_text else (pair.text, pair.image)
         known = torch.unique(asking)  # a query without a match has no right answer
-        self.chosen = known[checks.sample(len(known), cap, seed)]
+        self.chosen = known[checks.sample(len(known), max_rows, seed)]
         self.queries, self.stored = side.take(self.chosen), other.unit()
         self.correct = set(zip(asking.tolist(), found.tolist(), strict=True))
         self.clusters: Ints = pair.clusters[0 if by_text else 1][self.chosen.numpy()]
@@ -152,7 +152,7 @@ class _Asked:
                 f" got ({given.n}, {given.dim})"
             )
         pair = self.pair.over(self.pair.image, given)
-        return _Asked(pair, self.retrieved, self.cap, self.seed)
+        return _Asked(pair, self.retrieved, self.max_rows, self.seed)
 
 
 def _check(
@@ -162,7 +162,7 @@ def _check(
     noise_on: str,
     bins: Sequence[int],
     indexes: Sequence[str],
-    cap: int,
+    max_rows: int,
     seed: int,
 ) -> None:
     if retrieved is not None:
@@ -179,7 +179,7 @@ def _check(
         checks.whole("bins", count, 2, 2**31)
     for name in indexes:
         checks.one_of("indexes", name, FAISS)
-    checks.whole("cap", cap, 2)
+    checks.whole("max_rows", max_rows, 2)
     checks.whole("seed", seed, 0)
 
 

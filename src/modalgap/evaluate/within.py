@@ -29,7 +29,7 @@ CARD = Card(
 
 
 def _within(pair: Pair, *, factor: str | None = None) -> Outcome:
-    """``factor``: what is known of the rows and makes classes; by default labels or captions."""
+    """``factor``: factor that defines the classes; by default labels or captions."""
     scores: dict[str, Scores] = {}
     reasons = []
     for side in pair.sides:

@@ -1,7 +1,7 @@
 """Dual: negatives of both modalities; an image must beat the other images too.
 
 Equation: for image i, −log of e^{s⟨x_i,y_i⟩} / (Σ_j e^{s⟨x_i,y_j⟩} + Σ_{j≠i} e^{s⟨x_i,x_j⟩});
-likewise for texts; mean over rows, then over both directions. Source: Liang et al. 2022 ("Mind
+the same for texts; mean over rows, then over both directions. Source: Liang et al. 2022 ("Mind
 the gap"), on both-modality negatives. Relations: infonce, with the own modality's rows added to
 each denominator; never below it.
 Fails when: images of a batch are nearly alike: they are pushed apart whatever their texts say.

@@ -31,7 +31,7 @@ UNRESOLVED = 1e-5  # spread of unit rows below which float32 cosines are mostly 
 
 
 class Side:
-    """One modality and what is known of it so far.
+    """One modality and the statistics computed from it.
 
     Args:
         embeddings: n rows.
@@ -67,24 +67,24 @@ class Side:
         values[values < 2 * torch.finfo(torch.float32).eps * values[0]] = 0
         return values, vectors
 
-    def sample(self, cap: int, seed: int) -> Tensor:
-        """Indices, ascending, of at most ``cap`` rows drawn without replacement."""
-        return sample(self.n, cap, seed)
+    def sample(self, max_rows: int, seed: int) -> Tensor:
+        """Indices, ascending, of at most ``max_rows`` rows drawn without replacement."""
+        return sample(self.n, max_rows, seed)
 
-    def within(self, k: int, cap: int, seed: int) -> Tensor:
-        """(rows, k) indices of the k nearest among at most ``cap`` rows drawn with ``seed``."""
-        key = (k, cap, seed)
+    def within(self, k: int, max_rows: int, seed: int) -> Tensor:
+        """(rows, k) indices of the k nearest of at most ``max_rows`` rows drawn with ``seed``."""
+        key = (k, max_rows, seed)
         if key not in self._within:
-            self._within[key] = within(self._rows(cap, seed), k)
+            self._within[key] = within(self._rows(max_rows, seed), k)
         return self._within[key]
 
-    def above(self, best: Tensor, k: int, cap: int, seed: int) -> Tensor:
+    def above(self, best: Tensor, k: int, max_rows: int, seed: int) -> Tensor:
         """(rows,) how many of this modality are nearer to each row than ``best`` (rows,) says.
 
-        One sweep finds this and the neighbours, which ``within`` then has at hand.
+        One sweep finds this and the neighbours, which ``within`` then reuses.
         """
-        found, count = within_and_above(self._rows(cap, seed), k, best)
-        self._within[k, cap, seed] = found
+        found, count = within_and_above(self._rows(max_rows, seed), k, best)
+        self._within[k, max_rows, seed] = found
         return count
 
     def resolved(self) -> None:
@@ -96,12 +96,12 @@ class Side:
             f"the {self.modality} rows are too alike for float32 (1 − ‖mean‖² = {spread:.0e})",
         )
 
-    def _rows(self, cap: int, seed: int) -> Tensor:
-        return self.embeddings.take(self.sample(cap, seed))
+    def _rows(self, max_rows: int, seed: int) -> Tensor:
+        return self.embeddings.take(self.sample(max_rows, seed))
 
 
 class Evidence:
-    """A pair and what is known of it so far.
+    """A pair and the statistics computed from it.
 
     Args:
         pair: the pair.
@@ -151,21 +151,23 @@ class Evidence:
             self._once[key] = work(self)
         return self._once[key]
 
-    def mixed(self, k: int, cap: int, seed: int) -> tuple[Tensor, Tensor]:
+    def mixed(self, k: int, max_rows: int, seed: int) -> tuple[Tensor, Tensor]:
         """How many of its own modality stand above the best of the other, for each image and text.
 
         Args:
             k: neighbours to find on the way, for the measures that ask ``Side.within`` for them.
-            cap: rows of each modality in the pool.
+            max_rows: rows of each modality in the pool.
             seed: of their choice.
         """
-        key = (k, cap, seed)
+        key = (k, max_rows, seed)
         if key not in self._mixed:
-            images, texts = (side.embeddings.take(side.sample(cap, seed)) for side in self.sides)
+            images, texts = (
+                side.embeddings.take(side.sample(max_rows, seed)) for side in self.sides
+            )
             best_text, best_image = best_across(images, texts)
             self._mixed[key] = (
-                self.image.above(best_text, k, cap, seed),
-                self.text.above(best_image, k, cap, seed),
+                self.image.above(best_text, k, max_rows, seed),
+                self.text.above(best_image, k, max_rows, seed),
             )
         return self._mixed[key]
 

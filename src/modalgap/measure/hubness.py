@@ -33,14 +33,14 @@ CARD = Card(
 )
 
 
-def _hubness(side: Side, *, k: int = 10, cap: int = 30_000, seed: int = 0) -> Value:
-    """``k`` neighbours among at most ``cap`` rows, drawn with ``seed``."""
+def _hubness(side: Side, *, k: int = 10, max_rows: int = 30_000, seed: int = 0) -> Value:
+    """``k`` neighbours among at most ``max_rows`` rows, drawn with ``seed``."""
     whole("k", k, 1)
-    whole("cap", cap, 2)
+    whole("max_rows", max_rows, 2)
     side.resolved()
-    number = min(side.n, cap)
+    number = min(side.n, max_rows)
     needs(number > k, f"it needs more than k={k} items; found {number}")
-    top = side.within(k, cap, seed)
+    top = side.within(k, max_rows, seed)
     counts = torch.bincount(top.reshape(-1), minlength=number).double().numpy()
     needs(bool(np.ptp(counts) > 0), "every item is a neighbour equally often")
     away = counts - counts.mean()

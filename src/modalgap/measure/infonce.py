@@ -57,16 +57,16 @@ LANDSCAPE = Card(
 )
 
 
-def _batches(evidence: Evidence, batch: int, cap: int, seed: int) -> tuple[Tensor, Tensor]:
+def _batches(evidence: Evidence, batch: int, max_rows: int, seed: int) -> tuple[Tensor, Tensor]:
     """Matched rows (B, batch, d) of both sides, in order, each image with its first text."""
     whole("batch", batch, 2)
-    whole("cap", cap, 2)
+    whole("max_rows", max_rows, 2)
     image, text = evidence.pair.distinct_matches
     needs(
         evidence.pair.labels is None,
         "class prompts are shared, so a batch would hold false negatives",
     )
-    chosen = sample(len(image), cap, seed)
+    chosen = sample(len(image), max_rows, seed)
     size = min(batch, len(chosen))
     needs(size >= 2, "it needs at least two matched pairs")
     chosen = chosen[: len(chosen) // size * size]
@@ -85,16 +85,16 @@ def _infonce(
     *,
     temperature: float | None = None,
     batch: int = 50,
-    cap: int = 10_000,
+    max_rows: int = 10_000,
     seed: int = 0,
 ) -> Value:
     """``temperature``.
 
-    By default the model's, if the file tells, else 0.01. Batches of ``batch``, at most ``cap``
+    By default the model's, if the file tells, else 0.01. Batches of ``batch``, at most ``max_rows``
     pairs drawn with ``seed``.
     """
     tau = evidence.temperature(temperature)
-    x, y = _batches(evidence, batch, cap, seed)
+    x, y = _batches(evidence, batch, max_rows, seed)
     losses = _loss((x @ y.mT).double() / tau).numpy()
     interval = mean_interval(np.arange(len(losses)), losses, CARD.low)
     return Value(float(losses.mean()), interval, {"temperature": tau, "batch": x.shape[1]})
@@ -105,16 +105,16 @@ def _loss_landscape(
     *,
     temperature: float | None = None,
     batch: int = 50,
-    cap: int = 2000,
+    max_rows: int = 2000,
     seed: int = 0,
 ) -> Value:
     """The value is at ``temperature``.
 
     The details hold the curves at 1/τ = 100, 50, 30, 20, 10, 1. Batches of ``batch``, at most
-    ``cap`` pairs drawn with ``seed``.
+    ``max_rows`` pairs drawn with ``seed``.
     """
     tau = evidence.temperature(temperature)
-    x, y = _batches(evidence, batch, cap, seed)
+    x, y = _batches(evidence, batch, max_rows, seed)
     flat_x, flat_y = x.flatten(0, 1).double(), y.flatten(0, 1).double()
     gap = flat_x.mean(0) - flat_y.mean(0)
     size = gap.norm()

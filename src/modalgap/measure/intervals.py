@@ -91,7 +91,7 @@ def bootstrap_counts(
 ) -> Interval:
     """The number ± 1.96 standard deviations of its bootstrap draws, cut to 0 … 1.
 
-    Not the percentiles of the draws: few items in many classes look uneven by chance, draws of them
+    Not the percentiles of the draws: few items in many classes are uneven by chance, draws of them
     once more so, and their percentiles then lie beside the number.
 
     Args:

@@ -45,12 +45,12 @@ CARD = Card(
 )
 
 
-def _kendall_tau(evidence: Evidence, *, cap: int = 500, seed: int = 0) -> Value:
+def _kendall_tau(evidence: Evidence, *, max_rows: int = 500, seed: int = 0) -> Value:
     """With labels, classes are compared by their means.
 
-    Else matched items, at most ``cap`` drawn with ``seed``.
+    Else matched items, at most ``max_rows`` drawn with ``seed``.
     """
-    whole("cap", cap, 3)
+    whole("max_rows", max_rows, 3)
     pair = evidence.pair
     evidence.resolved()
     if pair.labels is not None:
@@ -62,14 +62,14 @@ def _kendall_tau(evidence: Evidence, *, cap: int = 500, seed: int = 0) -> Value:
         )
     else:
         image, text = pair.distinct_matches
-        chosen = sample(len(image), cap, seed)
+        chosen = sample(len(image), max_rows, seed)
         images, texts = (
             pair.image.take(image[chosen]).double(),
             pair.text.take(text[chosen]).double(),
         )
     needs(
         len(images) >= 3,
-        f"it orders classes or items, of which there must be at least 3; found {len(images)}",
+        f"it orders classes or items and needs at least 3 of them; found {len(images)}",
     )
     inside_images, inside_texts = (images @ images.T).numpy(), (texts @ texts.T).numpy()
     distances = []

@@ -1,9 +1,9 @@
 """Leakage: how much of the gap lies in the directions that carry content.
 
-Equation: ‖VVᵀg‖ / ‖g‖, V the leading principal directions of the retrieved modality (those that
-hold ``share`` of its variance). Source: Chowers et al. 2026, section 3.5: a gap orthogonal to the
-retrieved items can be closed without changing a ranking.
-Relations: class_bias_spread is the same worry, in units of score.
+Equation: ‖VVᵀg‖ / ‖g‖, V the leading principal directions of the retrieved modality, which
+explain the fraction ``explained_variance`` of its variance. Source: Chowers et al. 2026, section
+3.5: a gap orthogonal to the retrieved items can be closed without changing a ranking.
+Relations: class_bias_spread measures the same risk, in units of score.
 Fails when: V is not truncated: with as many items as dimensions it spans everything and leakage is
 1. ``details["chance"]`` is what a random direction would give.
 """
@@ -37,12 +37,12 @@ CARD = Card(
 )
 
 
-def _leakage(seen: Seen, *, share: float = 0.9) -> Value:
-    """``share``: of the variance of the retrieved modality that V must hold."""
-    checks.share("share", share)
+def _leakage(seen: Seen, *, explained_variance: float = 0.9) -> Value:
+    """``explained_variance``: fraction of the variance of this modality that V explains."""
+    checks.share("explained_variance", explained_variance)
     gap, side = seen.evidence.gap, seen.side
     values, vectors = side.spectrum
-    k = top_directions(values, share)
+    k = top_directions(values, explained_variance)
     needs(k > 0, "all rows of the retrieved modality are the same")
     needs(float(gap.norm()) > 1e-12, "there is no gap: the means coincide")
     inside = vectors[:, :k].T @ gap

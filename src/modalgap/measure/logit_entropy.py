@@ -48,20 +48,20 @@ def _logit_entropy(
     seen: Seen,
     *,
     temperature: float | None = None,
-    cap: int = 10_000,
+    max_rows: int = 10_000,
     seed: int = 0,
 ) -> Value:
     """``temperature``.
 
-    By default the model's, if the file tells, else 0.01. At most ``cap`` rows of each, drawn
+    By default the model's, if the file tells, else 0.01. At most ``max_rows`` rows of each, drawn
     with ``seed``.
     """
-    whole("cap", cap, 2)
+    whole("max_rows", max_rows, 2)
     evidence, side = seen.evidence, seen.side
     tau = evidence.temperature(temperature)
     others = evidence.text if side is evidence.image else evidence.image
-    chosen = side.sample(cap, seed)
-    x, y = side.embeddings.take(chosen), others.embeddings.take(others.sample(cap, seed))
+    chosen = side.sample(max_rows, seed)
+    x, y = side.embeddings.take(chosen), others.embeddings.take(others.sample(max_rows, seed))
     found = torch.empty(len(x), dtype=torch.float64)
     with progress("logit entropy", len(x)) as advance:
         for a, b in blocks(len(x), len(y)):

@@ -59,13 +59,13 @@ ITR, TIR = _share("itr", "image", "text"), _share("tir", "text", "image")
 TMR, IMR = _rank("tmr", "image", "text"), _rank("imr", "text", "image")
 
 
-def _value(evidence: Evidence, card: Card, side: int, cap: int, seed: int) -> Value:
-    whole("cap", cap, 2)
+def _value(evidence: Evidence, card: Card, side: int, max_rows: int, seed: int) -> Value:
+    whole("max_rows", max_rows, 2)
     evidence.resolved()
-    k = min(K, min(cap, evidence.image.n) - 1, min(cap, evidence.text.n) - 1)
-    above = evidence.mixed(k, cap, seed)[side]
+    k = min(K, min(max_rows, evidence.image.n) - 1, min(max_rows, evidence.text.n) - 1)
+    above = evidence.mixed(k, max_rows, seed)[side]
     rows = evidence.sides[side]
-    clusters = rows.clusters[rows.sample(cap, seed)].numpy()
+    clusters = rows.clusters[rows.sample(max_rows, seed)].numpy()
     if card in (TMR, IMR):
         ranks = above.double().numpy() + 1
         return Value(float(ranks.mean()), mean_interval(clusters, ranks, card.low, card.high))
@@ -73,24 +73,24 @@ def _value(evidence: Evidence, card: Card, side: int, cap: int, seed: int) -> Va
     return Value(first, wilson(first, len(set(clusters.tolist()))))
 
 
-def _itr(evidence: Evidence, *, cap: int = 30_000, seed: int = 0) -> Value:
-    """A pool of at most ``cap`` rows of each modality, drawn with ``seed``."""
-    return _value(evidence, ITR, 0, cap, seed)
+def _itr(evidence: Evidence, *, max_rows: int = 30_000, seed: int = 0) -> Value:
+    """A pool of at most ``max_rows`` rows of each modality, drawn with ``seed``."""
+    return _value(evidence, ITR, 0, max_rows, seed)
 
 
-def _tir(evidence: Evidence, *, cap: int = 30_000, seed: int = 0) -> Value:
-    """A pool of at most ``cap`` rows of each modality, drawn with ``seed``."""
-    return _value(evidence, TIR, 1, cap, seed)
+def _tir(evidence: Evidence, *, max_rows: int = 30_000, seed: int = 0) -> Value:
+    """A pool of at most ``max_rows`` rows of each modality, drawn with ``seed``."""
+    return _value(evidence, TIR, 1, max_rows, seed)
 
 
-def _tmr(evidence: Evidence, *, cap: int = 30_000, seed: int = 0) -> Value:
-    """A pool of at most ``cap`` rows of each modality, drawn with ``seed``."""
-    return _value(evidence, TMR, 0, cap, seed)
+def _tmr(evidence: Evidence, *, max_rows: int = 30_000, seed: int = 0) -> Value:
+    """A pool of at most ``max_rows`` rows of each modality, drawn with ``seed``."""
+    return _value(evidence, TMR, 0, max_rows, seed)
 
 
-def _imr(evidence: Evidence, *, cap: int = 30_000, seed: int = 0) -> Value:
-    """A pool of at most ``cap`` rows of each modality, drawn with ``seed``."""
-    return _value(evidence, IMR, 1, cap, seed)
+def _imr(evidence: Evidence, *, max_rows: int = 30_000, seed: int = 0) -> Value:
+    """A pool of at most ``max_rows`` rows of each modality, drawn with ``seed``."""
+    return _value(evidence, IMR, 1, max_rows, seed)
 
 
 itr = Measure(ITR, _itr)

@@ -44,7 +44,7 @@ def card_of(name: str) -> Card:
 
 
 def of_modalities(card: Card, names: tuple[str, ...]) -> Card:
-    """A card that speaks of these modalities."""
+    """A card whose texts name these modalities."""
     return replace(
         card,
         title=spoken(card.title, names),

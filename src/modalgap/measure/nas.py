@@ -24,7 +24,7 @@ CARD = Card(
     title="Shared neighbours (NAS@k)",
     question="Do an image and its text have the same neighbours?",
     idea="The fraction of the k nearest neighbours that an image and its text have in common.",
-    equation=r"\operatorname{mean}_i |N_k^x(i) \cap N_k^y(i)| / k",
+    equation=r"\operatorname{mean}_i |N_k^x(i) \max_rows N_k^y(i)| / k",
     source="neighbourhood alignment score; arXiv 2510.03268",
     direction="higher",
     low=0.0,
@@ -34,25 +34,27 @@ CARD = Card(
 )
 
 
-def _nas(evidence: Evidence, *, k: int = 10, cap: int = 30_000, seed: int = 0) -> Value:
-    """``k`` neighbours among at most ``cap`` matched items, drawn with ``seed``.
+def _nas(evidence: Evidence, *, k: int = 10, max_rows: int = 30_000, seed: int = 0) -> Value:
+    """``k`` neighbours among at most ``max_rows`` matched items, drawn with ``seed``.
 
     A matched item is an image and its first caption.
     """
     whole("k", k, 1)
-    whole("cap", cap, 2)
+    whole("max_rows", max_rows, 2)
     pair = evidence.pair
     evidence.resolved()
     needs(pair.labels is None, "class prompts have no items of their own to be neighbours of")
     image, text = pair.distinct_matches
     needs(len(image) > k, f"it needs more than k={k} matched items; found {len(image)}")
-    if k >= cap:
-        needs(False, f"it needs more than k={k} items; cap allows {cap}")
-    chosen = sample(len(image), cap, seed)
+    if k >= max_rows:
+        needs(False, f"it needs more than k={k} items; max_rows allows {max_rows}")
+    chosen = sample(len(image), max_rows, seed)
     whole_sides = pair.captions_per_image == 1  # then mixing and hubness look at these very rows
     sides = zip(evidence.sides, (image, text), strict=True)
     near_image, near_text = (
-        side.within(k, cap, seed) if whole_sides else within(side.embeddings.take(index[chosen]), k)
+        side.within(k, max_rows, seed)
+        if whole_sides
+        else within(side.embeddings.take(index[chosen]), k)
         for side, index in sides
     )
     shared = torch.cat(

@@ -38,10 +38,10 @@ CARD = Card(
 )
 
 
-def _separability(evidence: Evidence, *, cap: int = 1000, seed: int = 0) -> Value:
-    """At most ``cap`` rows of each modality, drawn with ``seed``."""
-    whole("cap", cap, FOLDS)
-    number = min(cap, evidence.image.n, evidence.text.n)
+def _separability(evidence: Evidence, *, max_rows: int = 1000, seed: int = 0) -> Value:
+    """At most ``max_rows`` rows of each modality, drawn with ``seed``."""
+    whole("max_rows", max_rows, FOLDS)
+    number = min(max_rows, evidence.image.n, evidence.text.n)
     images, texts = sample(evidence.image.n, number, seed), sample(evidence.text.n, number, seed)
     groups = np.concatenate([evidence.image.clusters[images], evidence.text.clusters[texts]])
     needs(len(np.unique(groups)) >= FOLDS, f"it needs at least {FOLDS} items for its folds")

@@ -43,10 +43,10 @@ CARD = Card(
 LARGE = 64  # rows of a cluster from which a matrix product is faster
 
 
-def _uniformity(side: Side, *, cap: int = 10_000, seed: int = 0) -> Value:
-    """At most ``cap`` rows, drawn with ``seed``: cost grows with their square."""
-    whole("cap", cap, 2)
-    chosen = side.sample(cap, seed)
+def _uniformity(side: Side, *, max_rows: int = 10_000, seed: int = 0) -> Value:
+    """At most ``max_rows`` rows, drawn with ``seed``: cost grows with their square."""
+    whole("max_rows", max_rows, 2)
+    chosen = side.sample(max_rows, seed)
     rows = side.embeddings.take(chosen)
     n = len(rows)
     sums = _kernel_row_sums(rows)

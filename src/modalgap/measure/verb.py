@@ -28,8 +28,8 @@ def measure(data: Pair | Embeddings, /, only: Only = None, **options: Any) -> Re
             where row i does not match row i.
         only: names of measures, "cone" or "cone_image", or measures of your own; by default all
             that apply.
-        **options: options of measures (``temperature``, ``k``, ``seed``, ``cap`` …), given to each
-            that has them.
+        **options: options of measures (``temperature``, ``k``, ``seed``, ``max_rows`` …), passed to
+            each measure that has them.
 
     Returns:
         A ``Result``. Measures that do not apply are in ``skipped`` with the reason; a measure asked

@@ -142,7 +142,7 @@ def _row(entry: Entry, result: Comparison) -> dict[str, Any]:
 
 
 def _best(result: Comparison) -> list[tuple[str, str]]:
-    """For each task, the map with the largest mean gain that makes no number worse."""
+    """For each task, the map with the largest mean gain that does not make any number worse."""
     found = []
     for task in dict.fromkeys(column.partition(".")[0] for column in result.columns):
         columns = [name for name in result.columns if name.partition(".")[0] == task]

@@ -158,7 +158,7 @@ def _interval(value: Value, places: int) -> str:
 
 
 def _text(value: float, places: int | None = None) -> str:
-    """With so many decimals and a true minus; what would round to nothing keeps two digits."""
+    """With this number of decimals and a minus sign; values that round to 0 keep two digits."""
     if places is None:
         text = f"{value:g}"
     elif value != 0 and abs(value) < 0.5 * 10**-places:

@@ -15,7 +15,7 @@ from modalgap.evaluate.ranks import Ranks, Relevant
 from modalgap.result import Result
 
 LABEL = "label"  # the factor that holds labels where there is no Pair to hold them
-ROW = "row"  # the factor that says of which row of the gallery a query was made
+ROW = "row"  # the factor with the row of the gallery that a query was made from
 ROLE = "role"  # the factor that tells the queries of a file from its gallery
 JUDGED = ("easy", "hard", "junk")  # factors of queries: JSON lists of names in the gallery
 

@@ -79,7 +79,7 @@ def judge(pair: Pair, classes: Mapping[str, Pair], temperature: float) -> dict[s
 
 
 def classified(pair: Pair, encoder: Encoder, captions: Captions, seed: int = 0) -> dict[str, Pair]:
-    """For each factor that captions speak of: the images, a row for each value, and the labels.
+    """For each factor that captions name: the images, a row per value, and the labels.
 
     The row of a value is the mean of the unit features of its prompts.
     """

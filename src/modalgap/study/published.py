@@ -46,7 +46,7 @@ class Published:
 
     @property
     def default(self) -> str:
-        """The published result as text, where no numbers are given."""
+        """The published result as text, if the paper gives only words."""
         raise NotImplementedError
 
     def judge(self, table: Table) -> tuple[str, str]:

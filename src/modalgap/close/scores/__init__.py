@@ -1,6 +1,6 @@
 """Corrections of scores, for search: no map of vectors, but a change of the similarities.
 
-``correction = modalgap.close.correct(gallery, bank, "nnn")`` looks once at how a bank of queries
+``correction = modalgap.close.correct(gallery, bank, "nnn")`` computes once how a bank of queries
 (of the modality that will ask, and none of those that will be judged) scores the gallery;
 ``correction(queries)`` then gives corrected scores.
 """

@@ -70,7 +70,7 @@ class Correction:
     Attributes:
         rule: which correction.
         gallery: (m, d) unit rows.
-        learnt: what the bank told.
+        learnt: statistics of the bank.
         used: its options, defaults included.
     """
 

@@ -25,7 +25,7 @@ def read(paths: Paths) -> Contents:
 
 
 def read_two(image: Paths, text: Paths) -> tuple[Contents, Contents]:
-    """The contents of the files of two modalities, of which row i matches row i.
+    """The contents of the files of two modalities whose rows i match.
 
     Shards whose names differ by numbers are paired by these: the texts are put in the order of the
     images.
@@ -132,7 +132,7 @@ def _in_folder(folder: Path) -> list[Path]:
 
 
 def _all_of_count(files: Sequence[Path]) -> None:
-    """Refuse shards NAME-00000-of-00003 of which some are missing."""
+    """Refuse shards such as NAME-00000-of-00003 if some are missing."""
     there: dict[tuple[str, int], set[int]] = {}
     for file in files:
         match = re.fullmatch("(.*)-([0-9]+)-of-([0-9]+)", file.stem)

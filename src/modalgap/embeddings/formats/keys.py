@@ -61,7 +61,7 @@ def version_of(metadata: Mapping[str, str], source: str) -> int | None:
     """The version of the format; None for a file of another program.
 
     Raises:
-        FileError: a version that is newer than this reader, or no number.
+        FileError: a version that is newer than this reader, or not a number.
     """
     if metadata.get("format") != FORMAT:
         return None

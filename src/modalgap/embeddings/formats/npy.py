@@ -82,7 +82,7 @@ def read_array(path: Path) -> NDArray[Any]:
 
 
 def parse_header(file: IO[bytes]) -> Header:
-    """Parse the header at the start of ``file``, of which no more than 16 KiB are read."""
+    """Parse the header at the start of ``file``, at most 16 KiB."""
     start = io.BytesIO(file.read(_LONGEST_HEADER))
     version = npy_format.read_magic(start)
     if version == (1, 0):

@@ -23,7 +23,7 @@ def leakage(facts: Facts) -> str | None:
     )
     start = (
         f"Fraction of the length of the gap in the principal directions that explain "
-        f"{percent(values[0].params['share'])} of the variance: {told}. "
+        f"{percent(values[0].params['explained_variance'])} of the variance: {told}. "
     )
     if max(value.value for value in values) < 0.1:
         return start + "It is nearly orthogonal to content, so a shift should change few rankings."
