@@ -9,16 +9,22 @@ then the contents of bytes and arrays (in NumPy's npy format) in the order of th
 standard library is imported. The arguments are the pickle's size and the encoding of its strings.
 """
 
+import codecs
 import contextlib
+import io
 import json
 import math
 import pickle
+import pickletools
 import re
 import sys
 from typing import Any
 
 MIB = 1 << 20
 MOST_LEVELS = 100  # of containers in containers
+MOST_STEPS = 2_000_000  # instructions; each can take some 200 bytes. CIFAR-100 has 0.3 million
+codecs.lookup("raw_unicode_escape")  # of pickletools: no file can be opened later
+OPCODES = {opcode.code.encode("latin1"): opcode for opcode in pickletools.opcodes}
 ELEMENT = re.compile(r"b1|[iu][1248]|f[248]|c8|c16|[SUa][1-9][0-9]{0,6}|O[48]?")
 ONLY = "only plain data and arrays are read"
 NAMES = {
@@ -164,11 +170,32 @@ def element(dtype: Any) -> tuple[str, str]:
     return code, sign
 
 
+def check(data: bytes) -> None:
+    """Refuse streams that ask for much memory, also where the system has no limits.
+
+    Ten bytes can ask the unpickler for a memo of 64 GB.
+    """
+    file = io.BytesIO(data)
+    for step in range(MOST_STEPS):
+        opcode = OPCODES.get(file.read(1))
+        if opcode is None or opcode.name == "STOP":  # the unpickler itself says what is wrong
+            return
+        if opcode.name == "STRING":  # pickletools reads only those in ASCII
+            file.readline()
+        elif opcode.arg:
+            stored = opcode.arg.reader(file)
+            if opcode.name.endswith("PUT") and stored > step:
+                raise Refused(f"stores value {stored} after {step} instructions")
+    raise Refused(f"must have at most {MOST_STEPS} instructions; has more")
+
+
 def answer(stream: Any, size: int, encoding: str) -> list[bytes | bytearray]:
     """The output."""
     try:
+        data = stream.read()
+        check(data)
         writer = Writer(size)
-        tree = writer.tree(Unpickler(stream, encoding=encoding).load())
+        tree = writer.tree(Unpickler(io.BytesIO(data), encoding=encoding).load())
         return [json.dumps(tree).encode() + b"\n", *writer.buffers]
     except Refused as error:
         said = str(error)
