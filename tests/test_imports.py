@@ -31,6 +31,8 @@ COMMANDS: list[tuple[list[str], set[str]]] = [
     (["invert", "oti", "--help"], set()),
     (["search", "--help"], set()),
     (["study", "--help"], set()),
+    (["study", "imbalance", "--help"], set()),
+    (["simulate", "free_points", "--help"], set()),
     (["list", "measures"], {"torch"}),
     (["list", "closers"], set()),
     (["measure", "pair.npy"], set()),
@@ -44,7 +46,6 @@ COMMANDS: list[tuple[list[str], set[str]]] = [
     (["list", "simulations"], set()),
     (["list", "data"], {"PIL", "pyarrow"}),
     (["list", "studies"], set()),
-    (["study", "--help"], set()),
     (["list", "models"], set()),
     (["report", "pair.npy", "-o", "page.html"], {"jinja2", "matplotlib"}),
 ]

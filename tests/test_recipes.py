@@ -143,7 +143,7 @@ print(study("s").to_json())
 def test_a_study_of_one_file(copy: Path) -> None:
     """Command, list, page, figure, CSV, Markdown, JSON, verdicts, reuse, errors."""
     study = ("-m", "modalgap", "study", "gap_of_noise", "-o", "s")
-    assert "noises = 0.1,0.5,1.0,2.0" in run(copy, *study[:4], "--help")
+    assert "noises=0.1,0.5,1,2" in run(copy, *study[:4], "--help")
     assert re.search(r"^ *gap_of_noise ", run(copy, "-m", "modalgap", "list", "studies"), re.M)
     assert "The gap falls" in run(copy, *study)
     folder = copy / "s"
@@ -177,6 +177,8 @@ def test_a_study_of_one_file(copy: Path) -> None:
     other = json.loads(run(copy, *study, "--set", "noises=3", "--json"))
     assert list(other["rows"]) == ["3"]
     assert [each["verdict"] for each in other["verdicts"]] == ["not computed"] * 3
+    seeded = json.loads(run(copy, *study, "--set", "noises=3", "--seed", "1", "--json"))
+    assert seeded["rows"]["3"] != other["rows"]["3"]
 
 
 def test_a_simulation_of_one_file(copy: Path) -> None:

@@ -168,11 +168,13 @@ class Part:
         head: the heading.
         words: paragraphs; a function gets the table.
         panels: in order.
+        columns: panels in a row, at most, on a wide screen.
     """
 
     head: str
     words: Sequence[Words] = ()
     panels: Sequence[Panel] = ()
+    columns: Literal[1, 2, 3] = 3
 
 
 def files(parts: Sequence[Part]) -> list[str]:

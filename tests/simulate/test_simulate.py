@@ -13,7 +13,9 @@ from torch.nn.functional import cross_entropy
 
 import modalgap as mg
 from modalgap import errors
-from modalgap.simulate import SIMULATIONS, free_points
+from modalgap.cli import simulate as command
+from modalgap.result import Table, Value
+from modalgap.simulate import SIMULATIONS, Simulation, free_points
 
 SMALL = {"n": 100, "dim": 16, "batch": 100}
 
@@ -82,8 +84,9 @@ def test_a_simulation_is_called_by_name() -> None:
 def test_from_the_shell(run: Run, tmp_path: Path) -> None:
     target = tmp_path / "points.npz"
     words = ["simulate", "free_points", "-o", target]
-    for name, value in (*SMALL.items(), ("steps", 2), ("seed", 4)):
+    for name, value in (*SMALL.items(), ("steps", 2)):
         words += ["--set", f"{name}={value}"]
+    words += ["--seed", "4"]
     code, out, err = run(*words)
     assert code == 0, err
     assert out.strip() == str(target)
@@ -95,7 +98,7 @@ def test_from_the_shell(run: Run, tmp_path: Path) -> None:
     assert code == 2
     assert "unknown option of free_points 'size'" in err
     assert run("simulate", "points", "-o", target)[0] == 2
-    assert "seed = 0" in run("simulate", "free_points", "--help")[1]
+    assert "steps=400" in run("simulate", "free_points", "--help")[1]
     assert list(json.loads(run("list", "simulations", "--json")[1])["simulations"]) == [
         *SIMULATIONS
     ]
@@ -103,8 +106,6 @@ def test_from_the_shell(run: Run, tmp_path: Path) -> None:
 
 def test_a_simulation_of_a_table(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One card and one function are enough; the table is written in every form."""
-    from modalgap.result import Table, Value
-    from modalgap.simulate import Simulation
 
     def powers(*, base: float = 2.0, up_to: int = 3) -> Table:
         """Powers of a number.
@@ -118,14 +119,13 @@ def test_a_simulation_of_a_table(run: Run, tmp_path: Path, monkeypatch: pytest.M
                      heads={"power": "power"}, settings={"base": base})  # fmt: skip
 
     card = mg.measure.Card(name="powers", title="Powers", idea="Raises a number.", source="here")
-    monkeypatch.setitem(SIMULATIONS, "powers", Simulation(card, powers))  # type: ignore[arg-type]
+    powered: Simulation[Table, ...] = Simulation(card, powers)
+    monkeypatch.setitem(SIMULATIONS, "powers", powered)
+    assert mg.simulate("powers", up_to=1).to_dict() == powers(up_to=1).to_dict()
     for suffix, part in ((".json", '"exponent"'), (".csv", "exponent,power"), (".md", "| 27.000")):
         target = tmp_path / f"table{suffix}"
-        code, _, err = run("simulate", "powers", "-o", target, "--set", "base=3")
-        assert code == 0, err
+        command.simulate("powers", target, ["base=3"])
         assert part in target.read_text()
-    assert "up_to = 3\n        the largest exponent." in run("simulate", "powers", "--help")[1]
-    code, _, err = run("simulate", "powers", "-o", tmp_path / "table.txt")
-    assert code == 2
-    assert ".json, .csv, .md" in err
+    with pytest.raises(errors.OptionError, match=r"\.json, \.csv, \.md; got '\.txt'"):
+        command.simulate("powers", tmp_path / "table.txt")
     assert "powers" in run("list", "simulations")[1]

@@ -25,4 +25,4 @@ def demo(
     Takes about two minutes. A finished demo in the folder is reused. For the options of --set, see:
     modalgap study demo --help.
     """
-    study("demo", output, sets, jobs, force, json)
+    study("demo", output, sets, jobs=jobs, force=force, json=json)

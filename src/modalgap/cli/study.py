@@ -29,6 +29,7 @@ def study(
     name: str,
     output: options.Folder,
     sets: options.Settings = None,
+    seed: options.Seed = None,
     jobs: Jobs = None,
     force: options.StartOver = False,
     json: options.Json = False,
@@ -37,7 +38,7 @@ def study(
     from modalgap.cli.table import print_table
 
     chosen: Study = STUDIES.load()[name]
-    own = settings(sets, [chosen])
+    own = settings(sets, [chosen], seed=seed)
     data.note(f"results go to {output}; about {chosen.minutes:g} minutes on two cores")
     table = chosen(output, jobs=jobs, overwrite=force, **own)
     if json:

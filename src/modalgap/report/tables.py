@@ -25,8 +25,6 @@ from modalgap.report.sections import (
 )
 from modalgap.result import Table
 
-COLUMNS = 3  # panels in a row of a page, at most
-
 
 def table_page(
     table: Table,
@@ -93,7 +91,7 @@ def _section(part: Part, source: Source, name: str) -> Section:
     if any(words):
         blocks.append(Text(paragraphs=[each for each in words if each]))
     if pictures:
-        blocks.append(Pictures(pictures=pictures, columns=COLUMNS))
+        blocks.append(Pictures(pictures=pictures, columns=part.columns))
     return Section(head=part.head, blocks=blocks)
 
 

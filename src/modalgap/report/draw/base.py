@@ -18,7 +18,7 @@ from modalgap.views import Views
 
 WIDTH, HEIGHT = 4.1, 3.4  # inches: a column of a paper, and legible on a phone
 SMALL = 8.5  # points
-HEAD = 0.3  # inches above each drawing of a figure for its title
+HEAD = 0.36  # inches above each drawing of a figure for its title
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +68,7 @@ def side_by_side(drawings: Sequence[Drawing], palette: Palette = LIGHT) -> Figur
         for above, below, drawing in zip(*parts, drawings, strict=True):
             for each in (above, below):
                 each.set_facecolor("none")
-            above.text(0.03, 0, drawing.title, fontsize=SMALL + 3, color=palette.ink)
+            above.text(0.03, 0.2, drawing.title, fontsize=SMALL + 3, color=palette.ink)
             drawing.draw(below, palette)
     return figure
 

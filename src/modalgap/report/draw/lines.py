@@ -121,6 +121,7 @@ def _ticks(found: Axes, places: list[float], names: Sequence[str], log: bool) ->
         return
     if names:
         found.set_xticks(range(len(names)), names)
+        found.margins(x=0.12)
         return
     if log:
         if places[0] > 0:

@@ -266,6 +266,7 @@ ZERO = (Reference(at=0, axis="x"),)
 PARTS = (
     Part(
         head="Gain over the native queries",
+        columns=2,
         words=(
             "OTI inverts images into features of texts, OVI captions into features of images. The"
             " gallery stays native. A gain above 0 means that inverted queries retrieve better than"
@@ -299,7 +300,7 @@ PARTS = (
         ),
     ),
     Part(
-        head="A closer inversion is not a better one",
+        head="Gain and cosine",
         panels=(
             Scatter(
                 title="Gain against cosine",
