@@ -437,7 +437,7 @@ def test_curve(files: Path, spec: str, place: Path, run: Run) -> None:
     page = (folder / "report.html").read_text(encoding="utf-8")
     assert "<b>[red]" not in page
     assert "&lt;b&gt;[red]x" in page
-    assert "Here mAP is highest at step" in page
+    assert "The highest mAP is" in page
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
     refused(run(*asked), "table.csv: exists; replace it with --force")
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before

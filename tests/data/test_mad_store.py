@@ -586,7 +586,7 @@ def test_the_command(run: Run, tmp_path: Path) -> None:
     code, out, err = run(*wanted)
     assert (code, err) == (0, "")
     assert "digits   20 of scikit-learn digits" in out
-    assert "train    16\ntest     4\nlooks    168 a digit" in out
+    assert "train    16\ntest     4\nimages   168 per digit" in out
     with Image.open(sheet) as page:
         assert page.size == (24 * 60 + 4, 7 * 60 + 4)
     assert len(load(folder)) == 20

@@ -80,7 +80,8 @@ def _fit(
     if left < 1e-6 * size:
         raise NotApplicable(
             f"the {k} directions that explain {explained_variance:g} of the variance of the"
-            f" {retrieved}s contain the whole gap, so nothing can be moved; use a smaller explained_variance"
+            f" {retrieved}s contain the whole gap, so nothing can be moved; use a smaller"
+            " explained_variance"
         )
     toward = rest if stored is text else -rest
     step = Step(offset=alpha * toward)
