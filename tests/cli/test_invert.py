@@ -223,9 +223,9 @@ REFUSED: list[tuple[str, tuple[str, ...], str]] = [
     ("texts", (), "oti takes images; these are texts: see ovi"),
     ("other", (), "comes from x:y with weights abababababab, where the model has"),
     ("narrow", (), "must have the width of open_clip:"),
-    ("twice", (), "'a' is there 2 times"),
+    ("twice", (), "'a' occurs 2 times"),
     ("nan.npy", (), "every row must be finite and not zero; row 3 holds nan or infinity"),
-    ("inverted", ("ovi",), "is inverted already, from images"),
+    ("inverted", ("ovi",), "is already inverted, from images"),
     ("images", ("ovi",), "ovi takes texts; these are images: see oti"),
     (
         "texts",
@@ -354,7 +354,7 @@ def test_a_search_that_goes_astray(files: Path, spec: str, place: Path, run: Run
         "invert", "oti", files / "images.safetensors", "-m", spec, "-o", "o.safetensors",
         "--set", "steps=20", "--set", "lr=1e6", "--set", "weight_decay=1e6",
     )  # fmt: skip
-    refused(found, "its feature became no number", "lr 1e+06; take a smaller one")
+    refused(found, "diverged (NaN or infinity)", "lr 1e+06; use a smaller lr")
     assert not Path("o.safetensors").exists()
 
 

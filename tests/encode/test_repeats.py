@@ -62,7 +62,7 @@ def test_many_images_of_one_caption() -> None:
     assert pair.text.names == ("a", "b", "c")
     assert pair.pairs.tolist() == [[0, 0], [1, 1], [2, 0], [3, 2], [4, 0]]
     note = (
-        "5 images share 3 distinct texts; identical texts were joined (--keep-repeats keeps them"
+        "5 images share 3 distinct texts; identical texts were merged (--keep-repeats keeps them"
         " apart)"
     )
     assert note in done.source.notes

@@ -491,7 +491,7 @@ def test_own_architectures(name: str, tmp_path: Path) -> None:
     assert found.dim == (64 if words else 128)
     if words:
         assert sum(each.numel() for each in made.model.parameters()) < 500_000
-        with pytest.raises(OptionError, match="reads whole words, and is for MAD alone"):
+        with pytest.raises(OptionError, match="reads whole words, and is only for MAD"):
             build_model(name)
 
 

@@ -1,7 +1,7 @@
-"""Caption mixture: the nearest captions of a bank, weighed by how near they are.
+"""Caption mixture: the nearest captions of a bank, weighted by their cosines.
 
 Equation: x ↦ Σ_j softmax_j(x·y_j / τ) y_j over the k nearest y_j of the bank. Relations: with k = 1
-it is the nearest caption itself. Fails where the bank has no caption that fits.
+it is the nearest caption itself. Fails when the bank has no suitable caption.
 """
 
 from __future__ import annotations
@@ -19,25 +19,25 @@ from modalgap.invert.method import Inversion
 CARD = Card(
     name="caption_mixture",
     title="Mixture of the nearest captions",
-    idea="The nearest items of the other modality in a bank, weighed by a softmax of cosines.",
+    idea="The weighted mean of the nearest items of the bank, by a softmax of their cosines.",
     equation=r"x \mapsto \sum_{j \in k\text{NN}(x)} \mathrm{softmax}_j(x^\top y_j / \tau)\, y_j",
     source="a baseline",
     roles=("image", "text"),
     needs=("bank",),
-    use_when="a bank of captions like those that fit",
-    fails_when="it can say only what the bank says",
+    use_when="you have a bank of captions that describe similar images",
+    fails_when="the result is limited to the content of the bank",
 )
 
 
 def _caption_mixture(
     context: InversionContext, *, k: int = 16, temperature: float = 0.01
 ) -> Inverter:
-    """The nearest items of a bank.
+    """Average the nearest items of a bank.
 
     Args:
-        context: the bank.
-        k: how many.
-        temperature: τ of their weights.
+        context: provides the bank.
+        k: number of neighbours.
+        temperature: τ of the softmax.
     """
     checks.whole("k", k, 1)
     checks.at_least("temperature", temperature, 1e-6)

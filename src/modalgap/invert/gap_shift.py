@@ -1,8 +1,8 @@
-"""Gap shift: a feature carried over by the gap vector, the difference of the modality means.
+"""Gap shift: move features by the gap vector, the difference of the modality means.
 
-Equation: x ↦ x − λ (μ_x − μ_y), made unit. Relations: ``close.shift``. Searching a native gallery y
-with it takes λ (μ_x − μ_y)·y off every score: items far out along the gap sink, alike for every
-query. Fails where the gap is no constant vector.
+Equation: x ↦ x − λ (μ_x − μ_y), made unit. Relations: ``close.shift``. A search in a native gallery
+y subtracts λ (μ_x − μ_y)·y from every score: items far along the gap rank lower, equally for every
+query. Fails when the gap is not a constant vector.
 """
 
 from __future__ import annotations
@@ -18,22 +18,22 @@ from modalgap.invert.method import Inversion
 CARD = Card(
     name="gap_shift",
     title="Shift by the gap",
-    idea="The difference of the means of both modalities, added.",
+    idea="Adds the difference of the modality means.",
     equation=r"x \mapsto x - \lambda (\mu_x - \mu_y)",
     source="a baseline",
     roles=("image", "text"),
     needs=("bank",),
-    use_when="nothing but means at hand",
-    fails_when="what it changes of the scores is alike for every query",
+    use_when="only the means of both modalities are available",
+    fails_when="scores change by the same amount for every query",
 )
 
 
 def _gap_shift(context: InversionContext, *, amount: float = 1.0) -> Inverter:
-    """A shift.
+    """Shift by the gap vector.
 
     Args:
-        context: the bank.
-        amount: λ; 1 carries one mean onto the other.
+        context: provides the bank.
+        amount: λ; 1 moves one mean onto the other.
     """
     checks.finite("amount", amount)
     source, target, _ = pairs_of(context)
