@@ -608,7 +608,7 @@ with work_folder(Path({str(folder)!r}), {{}}, overwrite=False):
             [sys.executable, "-c", code], capture_output=True, text=True, check=False
         )
     assert "OutputError" in done.stderr
-    assert "another run is at work" in done.stderr
+    assert "another run is using it" in done.stderr
 
 
 FULL = """

@@ -363,7 +363,7 @@ class TestRefusals:
             (torch.full((32, 512), torch.nan), "text_projection must be finite"),
             (
                 torch.ones(32, 512, dtype=torch.int64),
-                "must be of torch.float32; it is of torch.int",
+                "must be torch.float32; it is torch.int",
             ),
         ],
         ids=["shape", "nan", "integers"],

@@ -552,7 +552,7 @@ def test_a_bank_of_another_model(method: str) -> None:
 
 def test_closed_forms_refuse_what_is_inverted_already() -> None:
     once = gap_shift(some(), bank=bank())
-    with pytest.raises(InputError, match="inverted already"):
+    with pytest.raises(InputError, match="already inverted"):
         gap_shift(once.features, bank=bank())
 
 
@@ -776,7 +776,7 @@ CLOSED: list[tuple[str, Any, dict[str, Any], type[ModalgapError], str]] = [
     ("ridge_map", lambda: bank(dim=8), {}, InputError, "bank: must have rows of width 16; got 8"),
     ("ridge_map", bank, {"alpha": -1}, OptionError, "alpha must be .* at least 0; got -1"),
     ("ridge_map", bank, {"alpha": float("nan")}, OptionError, "alpha must be"),
-    ("ridge_map", bank, {"model": "open_clip:a/b"}, OptionError, "ridge_map does without"),
+    ("ridge_map", bank, {"model": "open_clip:a/b"}, OptionError, "ridge_map takes no model"),
     ("gap_shift", lambda: None, {}, InputError, "pairs of images and texts; got nothing"),
     ("gap_shift", some, {}, InputError, "pairs of images and texts; got images only"),
     ("gap_shift", bank, {"amount": float("inf")}, OptionError, "amount must be a finite number"),
