@@ -19,7 +19,7 @@ from patience import until
 
 import modalgap as mg
 from modalgap import errors
-from modalgap.advise.trial import Closed, Way, halves
+from modalgap.advise.trial import Candidate, Closed, halves
 from modalgap.close import correct
 from modalgap.embeddings import pick_images
 from modalgap.report.comparison import comparison_page
@@ -105,7 +105,7 @@ def test_too_few_images() -> None:
 
 def test_a_map_never_sees_what_it_is_judged_on() -> None:
     first, second = halves(small(), 0.5, seed=0)
-    closed = Closed.by(Way.parse("center"), first, second)
+    closed = Closed.by(Candidate.parse("center"), first, second)
     expected = mg.close.fit(first, "center").apply(second)
     assert torch.equal(closed.judged.image.unit(), expected.image.unit())
 
@@ -181,7 +181,7 @@ def test_a_run_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     real = sys.modules["modalgap.advise.compare"]._Trials._run
     done: list[str] = []
 
-    def some(self: Any, way: Way) -> Any:
+    def some(self: Any, way: Candidate) -> Any:
         if len(done) == 2:
             raise KeyboardInterrupt
         done.append(way.name)
@@ -196,7 +196,7 @@ def test_a_run_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         mg.compare(pair, only, work=work, seed=1)
     again: list[str] = []
 
-    def noted(self: Any, way: Way) -> Any:
+    def noted(self: Any, way: Candidate) -> Any:
         again.append(way.name)
         return real(self, way)
 
@@ -371,7 +371,7 @@ def test_other_tasks_are_other_settings(tmp_path: Path, monkeypatch: pytest.Monk
     trials = sys.modules["modalgap.advise.compare"]._Trials
     real = trials._run
 
-    def one(self: Any, way: Way) -> Any:
+    def one(self: Any, way: Candidate) -> Any:
         if way.name != "none":
             raise KeyboardInterrupt
         return real(self, way)
@@ -392,7 +392,7 @@ def test_a_damaged_part_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     trials = sys.modules["modalgap.advise.compare"]._Trials
     real, work = trials._run, tmp_path / "w"
 
-    def one(self: Any, way: Way) -> Any:
+    def one(self: Any, way: Candidate) -> Any:
         if way.name != "none":
             raise KeyboardInterrupt
         return real(self, way)

@@ -46,7 +46,7 @@ def test_encode(place: Path, run: Run) -> None:
     assert "photos (images beside .txt captions): read 7 images, 13 texts; 6 .txt files" in first
     assert "encoded 6 images and 12 texts" in second
     assert "skipped 1: not an image that Pillow reads (bad" in third
-    assert "skipped 1: no image that it describes was encoded" in third
+    assert "skipped 1: its image was not encoded" in third
     assert "o.safetensors.skipped.jsonl lists what was left out or not used: 2" in third
     pair = mg.load("o.safetensors")
     assert pair.image.provenance["model"] == "open_clip:a/b, seed 5"
@@ -191,7 +191,7 @@ def test_captions_that_repeat(place: Path, run: Run) -> None:
     command = ("encode", "photos", "--model", "open_clip:a/b", "-o")
     code, _, err = run(*command, "o.safetensors")
     assert code == 0
-    said = "7 images share 3 distinct texts; identical texts were joined (--keep-repeats keeps them"
+    said = "7 images share 3 distinct texts; identical texts were merged (--keep-repeats keeps them"
     assert said in err
     pair = mg.load("o.safetensors")
     assert (pair.image.n, pair.text.n, pair.matched_by) == (6, 2, "pairs")

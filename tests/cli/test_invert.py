@@ -186,7 +186,7 @@ def test_help(run: Run) -> None:
 
 REFUSED: list[tuple[str, tuple[str, ...], str]] = [
     ("images", ("--set", "template=a photo"), "template: must hold {} for the pseudo-tokens; got"),
-    ("images", ("--set", "template=red{}"), "template: each {} must stand apart from words"),
+    ("images", ("--set", "template=red{}"), "template: each {} must be separated from words"),
     ("images", ("--set", "template=red red red red red red {}"), "must fit into the 8 positions"),
     (
         "images",
@@ -223,9 +223,9 @@ REFUSED: list[tuple[str, tuple[str, ...], str]] = [
     ("texts", (), "oti takes images; these are texts: see ovi"),
     ("other", (), "comes from x:y with weights abababababab, where the model has"),
     ("narrow", (), "must have the width of open_clip:"),
-    ("twice", (), "'a' is there 2 times"),
+    ("twice", (), "'a' occurs 2 times"),
     ("nan.npy", (), "every row must be finite and not zero; row 3 holds nan or infinity"),
-    ("inverted", ("ovi",), "is inverted already, from images"),
+    ("inverted", ("ovi",), "is already inverted, from images"),
     ("images", ("ovi",), "ovi takes texts; these are images: see oti"),
     (
         "texts",
@@ -237,7 +237,7 @@ REFUSED: list[tuple[str, tuple[str, ...], str]] = [
     ("images", ("--set", "steps=1.5"), "steps must be an integer or None; got '1.5'"),
     ("images", ("--set", "step=1"), "unknown option of oti 'step'; did you mean 'steps'?"),
     ("images", ("--set", "seed=1"), "--set seed: must be given as --seed"),
-    ("images", ("--bank", "b.npz"), "bank: oti does without; it takes model="),
+    ("images", ("--bank", "b.npz"), "bank: oti takes no bank; it takes model="),
     ("", (), "give either INPUT or --data; got neither"),
 ]
 
@@ -354,7 +354,7 @@ def test_a_search_that_goes_astray(files: Path, spec: str, place: Path, run: Run
         "invert", "oti", files / "images.safetensors", "-m", spec, "-o", "o.safetensors",
         "--set", "steps=20", "--set", "lr=1e6", "--set", "weight_decay=1e6",
     )  # fmt: skip
-    refused(found, "its feature became no number", "lr 1e+06; take a smaller one")
+    refused(found, "diverged (NaN or infinity)", "lr 1e+06; use a smaller lr")
     assert not Path("o.safetensors").exists()
 
 
@@ -697,7 +697,7 @@ def test_killed_it_goes_on_to_the_same_bytes(
     assert found is not None
     assert found.si_code == os.CLD_STOPPED, child.communicate()
     for force in ((), ("--force",)):
-        refused(run(*command, *force), f"{folder}: another run is at work in it")
+        refused(run(*command, *force), f"{folder}: another run is using it")
     child.kill()
     child.communicate()
     assert child.returncode == -signal.SIGKILL

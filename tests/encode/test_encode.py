@@ -138,7 +138,7 @@ def test_classes_and_templates(tmp_path: Path) -> None:
     own = mg.encode(source, functions.encoder())
     assert isinstance(own, mg.Pair)
     assert json.loads(own.text.provenance["templates"]) == ["a photo of a {}."]
-    for template, reason in (("bee", "once"), ("{} {}", "once"), ([], "one sentence at least")):
+    for template, reason in (("bee", "once"), ("{} {}", "once"), ([], "at least one sentence")):
         with pytest.raises(errors.InputError, match=reason):
             mg.encode(source, functions.encoder(), template=template)
     captions = read(folder_of(tmp_path / "c", 3))
@@ -276,7 +276,7 @@ def test_what_was_skipped_is_listed(tmp_path: Path) -> None:
     ]
     images = {each["name"] for each in listed if each["name"].endswith(".png")}
     assert images == {"001.png", "002.png", "004.png"}
-    without = [each for each in listed if "no image that it describes" in each["reason"]]
+    without = [each for each in listed if "its image was not encoded" in each["reason"]]
     assert len(without) == len(listed) - 3 == 4  # two captions each of 002 and 004
     assert all(each["reason"] for each in listed)
     assert pair.image.provenance["skipped"] == "2"
@@ -316,7 +316,7 @@ def test_items_prepared_to_other_shapes() -> None:
         Source(name="s", media=media), functions.encoder(prepare=now_and_then_short), workers=0
     )
     assert [name for name, _ in done.skipped] == ["b", "d", "f"]
-    assert "prepared to shape (4,), and others to (48,)" in done.skipped[0][1]
+    assert "prepared to shape (4,), and other items to (48,)" in done.skipped[0][1]
 
 
 def now_and_then_short(image: Image.Image) -> torch.Tensor:
@@ -343,8 +343,8 @@ def test_features_that_are_not_finite() -> None:
     assert isinstance(done.data, mg.Pair)
     assert done.data.image.names == ("b", "c", "e", "f")
     assert done.data.text.names == ("b", "c", "e", "f")
-    not_finite = "the model gives it a feature that is zero or not finite"
-    without = "no image that it describes was encoded"
+    not_finite = "its feature is zero or not finite"
+    without = "its image was not encoded"
     assert [why for _, why in done.skipped] == [not_finite, not_finite, without, without]
 
 
@@ -608,7 +608,7 @@ with work_folder(Path({str(folder)!r}), {{}}, overwrite=False):
             [sys.executable, "-c", code], capture_output=True, text=True, check=False
         )
     assert "OutputError" in done.stderr
-    assert "another run is at work" in done.stderr
+    assert "another run is using it" in done.stderr
 
 
 FULL = """
@@ -782,19 +782,19 @@ def test_an_output_is_not_overwritten(tmp_path: Path) -> None:
 def test_functions_of_wrong_shape() -> None:
     media = Pixels(np.zeros((4, 5, 5), np.uint8), list("abcd"))
     source = Source(name="s", media=media, texts=list("abcd"))
-    with pytest.raises(errors.InputError, match=r"media: must give features of shape \(4, 9\)"):
+    with pytest.raises(errors.InputError, match=r"media: must return features of shape \(4, 9\)"):
         mg.encode(source, functions.encoder(dim=9))
     assert isinstance(functions.encoder(), FunctionEncoder)
     for gives, reason in (
-        (None, "must give a tensor of features; gave NoneType"),
-        ("abc", "must give a tensor of features; gave str"),
-        (torch.zeros(4, 8, dtype=torch.complex64), "must give real numbers"),
-        (torch.zeros(8), r"must give features of shape \(4, 8\); gave \(8,\)"),
+        (None, "must return a tensor of features; got NoneType"),
+        ("abc", "must return a tensor of features; got str"),
+        (torch.zeros(4, 8, dtype=torch.complex64), "must return real numbers"),
+        (torch.zeros(8), r"must return features of shape \(4, 8\); got \(8,\)"),
     ):
         for side in ("media", "texts"):
             with pytest.raises(errors.InputError, match=f"{side}: {reason}"):
                 mg.encode(source, functions.encoder(**{side: lambda _, gives=gives: gives}))
-    with pytest.raises(errors.InputError, match="prepare: must give a tensor; gave ndarray"):
+    with pytest.raises(errors.InputError, match="prepare: must return a tensor; got ndarray"):
         mg.encode(source, functions.encoder(prepare=np.asarray), workers=0)
 
 

@@ -195,7 +195,9 @@ def test_checkpoints_that_are_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
             load_model(f"open_clip:tiny-clip@{name}.pt")
         assert len(str(caught.value)) < 500, name
     assert not Path("executed").exists()
-    with pytest.raises(errors.FileError, match=r"looked for nowhere\.pt; give the path of a file"):
+    with pytest.raises(
+        errors.FileError, match=r"searched nowhere\.pt; use the path of an existing"
+    ):
         load_model("open_clip:tiny-clip@nowhere.pt")
     with pytest.raises(errors.FileError, match=r"open_clip_config\.json"):
         load_model(f"open_clip:{tmp_path}")
@@ -206,8 +208,8 @@ def test_checkpoints_that_are_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     [
         ("positional_embedding", lambda x: torch.cat([x, x]), "must be (77, 32); it is (154, 32)"),
         ("visual.positional_embedding", lambda x: x[:5], "must be (17, 32); it is (5, 32)"),
-        ("ln_final.weight", lambda x: x.to(torch.int32), "it is of torch.int32"),
-        ("ln_final.weight", lambda x: x.to(torch.complex64), "it is of torch.complex64"),
+        ("ln_final.weight", lambda x: x.to(torch.int32), "it is torch.int32"),
+        ("ln_final.weight", lambda x: x.to(torch.complex64), "it is torch.complex64"),
         ("ln_final.weight", lambda x: x / 0, "ln_final.weight must be finite"),
         ("ln_final.weight", lambda x: x.double() * 1e300, "ln_final.weight must be finite"),
         ("ln_final.weight", lambda _: 3, "must be a dense tensor; it is int"),
@@ -291,8 +293,9 @@ def test_weights_that_are_not_there(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     with pytest.raises(errors.FileError) as caught:
         load_model("open_clip:ViT-B-32/openai")
     assert str(caught.value).startswith(
-        "open_clip:ViT-B-32/openai: no weights: looked for timm/vit_base_patch32_clip_224.openai in"
-        " the caches of Hugging Face and open_clip, and in the network"
+        "open_clip:ViT-B-32/openai: weights not found: searched"
+        " timm/vit_base_patch32_clip_224.openai in the caches of Hugging Face and"
+        " open_clip, and the network"
     )
     assert "open_clip:ViT-B-32@/path/to/weights" in str(caught.value)
 
@@ -307,7 +310,7 @@ def test_weights_that_are_not_there(monkeypatch: pytest.MonkeyPatch, tmp_path: P
         ("open_clip:ViT-B-33/openai", "did you mean 'ViT-B-32'"),
         ("open_clip:ViT-B-32/opena", "did you mean 'openai'"),
         ("open_clip:ViT-B-32", "needs NAME/TAG"),
-        ("open_clip:local-dir:/nowhere/x", "looked for /nowhere/x/open_clip_config.json"),
+        ("open_clip:local-dir:/nowhere/x", "searched /nowhere/x/open_clip_config.json"),
         (3, "must be a string or an Encoder; got int"),
     ],
 )

@@ -774,7 +774,7 @@ class TestRefusals:
 
     def test_no_folder(self, tmp_path: Path) -> None:
         for rest in (f"{tmp_path}/none", f"{tmp_path}/none/random", "./none", "a/b/c"):
-            assert "give a folder that exists" in self.refused(rest)
+            assert "use an existing folder" in self.refused(rest)
 
     def test_no_name(self) -> None:
         for rest in ("bert", "random"):
@@ -782,8 +782,8 @@ class TestRefusals:
 
     def test_an_empty_folder(self, tmp_path: Path) -> None:
         said = self.refused(str(tmp_path))
-        assert "no weights: looked for config.json" in said
-        assert "as transformers saves it" in said
+        assert "weights not found: searched config.json" in said
+        assert "in the format of transformers" in said
 
     def test_no_network(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
@@ -791,7 +791,7 @@ class TestRefusals:
             monkeypatch.setattr(transformers.utils.hub, "_is_offline_mode", True)
         for rest in ("nobody/nothing", "nobody/nothing/random"):
             said = self.refused(rest)
-            assert "nobody/nothing in the cache of Hugging Face, and in the network" in said
+            assert "nobody/nothing in the cache of Hugging Face, and the network" in said
             assert "hf:/path/to/folder" in said
 
     def test_another_kind_of_model(self, tmp_path: Path) -> None:
@@ -1048,8 +1048,8 @@ def test_a_folder_of_sentence_transformers(make: Callable[[str], Made], tmp_path
     assert found.provenance["weights_hash"] == plain.ours.provenance["weights_hash"]
     dense = {"idx": 1, "name": "1", "path": "1_Dense", "type": "sentence_transformers.models.Dense"}
     for held, reason in (
-        (json.dumps([module, dense]), "must list one CLIPModel alone; found CLIPModel, Dense"),
-        (json.dumps([dense]), "must list one CLIPModel alone; found Dense"),
+        (json.dumps([module, dense]), "must list exactly one CLIPModel; found CLIPModel, Dense"),
+        (json.dumps([dense]), "must list exactly one CLIPModel; found Dense"),
         ("[3]", "must list modules with type and path"),
         ("{", "must list modules with type and path"),
     ):

@@ -62,7 +62,7 @@ def test_many_images_of_one_caption() -> None:
     assert pair.text.names == ("a", "b", "c")
     assert pair.pairs.tolist() == [[0, 0], [1, 1], [2, 0], [3, 2], [4, 0]]
     note = (
-        "5 images share 3 distinct texts; identical texts were joined (--keep-repeats keeps them"
+        "5 images share 3 distinct texts; identical texts were merged (--keep-repeats keeps them"
         " apart)"
     )
     assert note in done.source.notes
@@ -82,8 +82,8 @@ def test_identical_images() -> None:
     assert (pair.image.n, pair.text.n) == (3, 4)
     assert matched(pair) == {("0.png", "a"), ("0.png", "c"), ("1.png", "b"), ("3.png", "d")}
     assert done.notes == (
-        "4 images are 3 distinct ones (same bytes); identical images were joined (--keep-repeats"
-        " keeps them apart)",
+        "4 images are 3 distinct ones (same bytes); identical images were merged (--keep-repeats"
+        " keeps them separate)",
     )
     assert done.to_dict()["joined"] == list(done.notes)
     assert encoded(source([7, 8, 7, 9], ["a", "b", "c", "d"]), keep_repeats=True).data.image.n == 4
@@ -113,10 +113,10 @@ def test_classes_are_never_joined() -> None:
 def test_all_the_same() -> None:
     done = encoded(source([1, 2, 3], ["a", "a", "a"]))
     assert done.data.text.n == 3
-    assert "all texts are the same one; kept apart" in done.source.notes
+    assert "all texts are identical; they were not merged" in done.source.notes
     done = encoded(source([1, 1, 1], ["a", "b", "c"]))
     assert done.data.image.n == 3
-    assert "all images are the same one; kept apart" in done.notes
+    assert "all images are identical; they were not merged" in done.notes
 
 
 @settings(max_examples=40, deadline=None)

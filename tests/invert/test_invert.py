@@ -218,7 +218,7 @@ def test_files_that_hold_no_inversion(pair: Pair, model: Encoder, tmp_path: Path
             read(path)
     made = oti(pair, model, steps=1)
     wrong = Inverted(made.features, made.cosines[1:], made.vectors)
-    with pytest.raises(FileError, match="cosines must fit to 24 rows"):
+    with pytest.raises(FileError, match="cosines must match 24 rows"):
         read(wrong.save(tmp_path / "wrong.safetensors"))
 
 
@@ -252,7 +252,7 @@ def test_names_that_are_there_twice(model: Encoder) -> None:
     names = ["a", "b", "a", "c"]
     found = oti(Embeddings(twice, names=names), model, **QUICK)
     torch.testing.assert_close(found.features.unit()[0], found.features.unit()[2])
-    with pytest.raises(InputError, match=r"different for different rows.*'a' is there 2 times"):
+    with pytest.raises(InputError, match=r"different for different rows.*'a' occurs 2 times"):
         oti(Embeddings(rows, names=names), model, **QUICK)
     nameless = oti(Embeddings(rows), model, **QUICK)
     same_as = oti(Embeddings(rows, names=["0", "1", "2", "3"]), model, **QUICK)
@@ -552,7 +552,7 @@ def test_a_bank_of_another_model(method: str) -> None:
 
 def test_closed_forms_refuse_what_is_inverted_already() -> None:
     once = gap_shift(some(), bank=bank())
-    with pytest.raises(InputError, match="inverted already"):
+    with pytest.raises(InputError, match="already inverted"):
         gap_shift(once.features, bank=bank())
 
 
@@ -600,7 +600,7 @@ def test_templates_of_a_model_of_words(template: str, model: Encoder) -> None:
 def test_words_joined_to_a_place(model: Encoder) -> None:
     for template in ("red{}", "{}s", "{}{}", "red {}, thin"):
         with pytest.raises(
-            OptionError, match=r"template: each \{\} must stand apart .* got"
+            OptionError, match=r"template: each \{\} must be separated .* got"
         ) as error:
             Prompt.of(template, 1, model)
         assert repr(template) in str(error.value)
@@ -608,7 +608,7 @@ def test_words_joined_to_a_place(model: Encoder) -> None:
 
 @pytest.mark.parametrize("template", ["{}s", "a photo of {}s", "{}ing", "pre{}ion", "a{}"])
 def test_letters_at_a_place(template: str, short: Encoder) -> None:
-    with pytest.raises(OptionError, match="must stand apart"):
+    with pytest.raises(OptionError, match="must be separated"):
         Prompt.of(template, 1, short)
 
 
@@ -669,7 +669,7 @@ def test_losses(pair: Pair, model: Encoder) -> None:
 
 
 def test_steps_that_are_too_long(short: Encoder) -> None:
-    with pytest.raises(Diverged, match=r"image 0: .* lr 1e\+06; take a smaller one") as error:
+    with pytest.raises(Diverged, match=r"image 0: .* lr 1e\+06; use a smaller lr") as error:
         oti(some(), short, steps=20, lr=1e6, weight_decay=1e6)
     assert "\n" not in str(error.value)
 
@@ -706,7 +706,7 @@ REFUSED: list[tuple[str, Any, dict[str, Any], type[ModalgapError], str]] = [
     ("oti", lambda: some(modality="text"), {}, InputError, "oti takes images; .* texts: see ovi"),
     ("ovi", some, {}, InputError, "ovi takes texts; these are images: see oti"),
     ("oti", lambda: some(modality="audio"), {}, InputError, "holds audios; .* image and text"),
-    ("ovi", inverted, {}, InputError, "is inverted already, from images"),
+    ("ovi", inverted, {}, InputError, "is already inverted, from images"),
     ("oti", some, {"foo": 1}, OptionError, "unknown option of oti 'foo'"),
     ("oti", some, {"step": 1}, OptionError, "did you mean 'steps'"),
     ("ovi", lambda: some(modality="text"), {"template": "{}"}, OptionError, "unknown option of"),
@@ -728,7 +728,7 @@ REFUSED: list[tuple[str, Any, dict[str, Any], type[ModalgapError], str]] = [
     ("oti", some, {"wanted": float("nan")}, OptionError, "wanted must be"),
     ("oti", some, {"batch_size": 0}, OptionError, "batch_size must be .* at least 1 .* got 0"),
     ("oti", some, {"jobs": 0}, OptionError, "jobs must be .* at least 1 .* got 0"),
-    ("oti", some, {"jobs": 2}, OptionError, "name it: LIBRARY:MODEL"),
+    ("oti", some, {"jobs": 2}, OptionError, "by name, as LIBRARY:MODEL"),
     ("oti", some, {"jobs": 2, "device": "cpu,cpu"}, OptionError, "jobs: is for the CPU"),
     ("oti", some, {"seed": -1}, OptionError, "seed must be an integer"),
     ("oti", some, {"device": "tpu9"}, OptionError, "device: cannot use 'tpu9'"),
@@ -776,7 +776,7 @@ CLOSED: list[tuple[str, Any, dict[str, Any], type[ModalgapError], str]] = [
     ("ridge_map", lambda: bank(dim=8), {}, InputError, "bank: must have rows of width 16; got 8"),
     ("ridge_map", bank, {"alpha": -1}, OptionError, "alpha must be .* at least 0; got -1"),
     ("ridge_map", bank, {"alpha": float("nan")}, OptionError, "alpha must be"),
-    ("ridge_map", bank, {"model": "open_clip:a/b"}, OptionError, "ridge_map does without"),
+    ("ridge_map", bank, {"model": "open_clip:a/b"}, OptionError, "ridge_map takes no model"),
     ("gap_shift", lambda: None, {}, InputError, "pairs of images and texts; got nothing"),
     ("gap_shift", some, {}, InputError, "pairs of images and texts; got images only"),
     ("gap_shift", bank, {"amount": float("inf")}, OptionError, "amount must be a finite number"),
@@ -948,9 +948,9 @@ def test_words_are_refused(model: Encoder, short: Encoder, pair: Pair) -> None:
             nearest_words(made, model, k=k)  # type: ignore[arg-type]
     with pytest.raises(InputError, match="model: must have the weights that made"):
         nearest_words(made, short)
-    with pytest.raises(NotApplicable, match="only pseudo-tokens, of oti"):
+    with pytest.raises(NotApplicable, match="nearest words need pseudo-tokens"):
         nearest_words(ovi(pair, model, steps=0), model)
-    with pytest.raises(NotApplicable, match="only pseudo-tokens, of oti"):
+    with pytest.raises(NotApplicable, match="nearest words need pseudo-tokens"):
         nearest_words(gap_shift(some(), bank=bank()), model)
     with pytest.raises(NotApplicable, match="cannot enter"):
         nearest_words(made, functions.encoder())
@@ -1023,7 +1023,7 @@ def test_curves_are_refused(pair: Pair, model: Encoder) -> None:
     for method in ("caption_mixture", "otii"):
         with pytest.raises(OptionError, match="method: must be oti or ovi"):
             curve(pair, pair, method, model)
-    with pytest.raises(InputError, match="is inverted already"):
+    with pytest.raises(InputError, match="is already inverted"):
         curve(ovi(pair, model, steps=0).features, pair, "oti", model)
     with pytest.raises(InputError, match="ovi takes texts"):
         curve(pair.image, pair, "ovi", model)
@@ -1114,9 +1114,9 @@ def test_the_pair_knows_best(name: str) -> None:
     ("key", "value", "said"),
     [
         ("pseudo_tokens", torch.full((4, 1, 8), torch.nan), "must be finite"),
-        ("pseudo_tokens", torch.zeros(4, 0, 8), "must fit to 4 rows"),
-        ("pseudo_tokens", torch.zeros(4, 1, 8, dtype=torch.float16), "must be of float32"),
-        ("cosines", torch.tensor([1, 1, 1, 1]), "must be of float32"),
+        ("pseudo_tokens", torch.zeros(4, 0, 8), "must match 4 rows"),
+        ("pseudo_tokens", torch.zeros(4, 1, 8, dtype=torch.float16), "must be float32"),
+        ("cosines", torch.tensor([1, 1, 1, 1]), "must be float32"),
     ],
 )
 def test_files_that_hold_other_numbers(

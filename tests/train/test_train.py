@@ -172,7 +172,7 @@ def test_killed_it_goes_on_to_the_same_curve(tmp_path: Path) -> None:
     child = command("train", path, "-o", folder)
     _, err = child.communicate(timeout=LIMIT)
     assert child.returncode == 0, err
-    assert "went on from step" in err
+    assert "resumed from step" in err
     assert losses(folder) == losses(whole.folder)
     ours, theirs = (
         [line for line in read_log(each) if "held_out" in line] for each in (folder, whole.folder)
@@ -210,13 +210,13 @@ def test_a_damaged_checkpoint_is_passed_over(tmp_path: Path) -> None:
         files[-1].write_bytes(damage)
         again = train(config(), folder)
         assert any("is damaged" in remark for remark in again.remarks)
-        assert "went on from step 8 of 12" in again.remarks
+        assert "resumed from step 8 of 12" in again.remarks
         assert losses(folder) == expected
         assert again.last == last
     flipped = bytearray(files[-1].read_bytes())
     flipped[-5] ^= 1
     files[-1].write_bytes(flipped)
-    assert "went on from step 8 of 12" in train(config(), folder).remarks
+    assert "resumed from step 8 of 12" in train(config(), folder).remarks
 
 
 def test_a_checkpoint_of_another_run_is_passed_over(tmp_path: Path) -> None:
@@ -225,7 +225,7 @@ def test_a_checkpoint_of_another_run_is_passed_over(tmp_path: Path) -> None:
     name = "checkpoints/step-000000004.safetensors"
     (tmp_path / "two" / name).write_bytes((one.folder / name).read_bytes())
     again = train(config(steps=4, seed=1), tmp_path / "two")
-    assert any("is of another run" in remark for remark in again.remarks)
+    assert any("belongs to another run" in remark for remark in again.remarks)
     assert losses(again.folder) != losses(one.folder)
 
 
@@ -292,13 +292,13 @@ def test_a_full_disk_keeps_what_was_saved(tmp_path: Path, monkeypatch: pytest.Mo
     assert newest(folder) == "step-000000004.safetensors"
     assert not list((folder / "checkpoints").glob(".modalgap-*"))
     monkeypatch.undo()
-    assert "went on from step 4 of 12" in train(config(), folder).remarks
+    assert "resumed from step 4 of 12" in train(config(), folder).remarks
 
 
 def test_a_loss_that_is_no_number_stops(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     wild = config(optimiser={"lr": 1e29, "warmup": 0, "weight_decay": 0.0})
-    with pytest.raises(Diverged, match=r"step \d+ (is (nan|inf)|the features are no numbers)"):
+    with pytest.raises(Diverged, match=r"step \d+ (is (nan|inf)|the features are NaN or infinite)"):
         train(wild, folder)
     assert not any(np.isnan(loss) for _, loss in losses(folder))
 
@@ -314,7 +314,7 @@ def test_the_checkpoint_before_is_kept(tmp_path: Path, monkeypatch: pytest.Monke
         return (total * float("nan") if len(calls) == 7 else total), parts
 
     monkeypatch.setattr(Objective, "__call__", spoilt)
-    with pytest.raises(Diverged, match="the loss of step 7 is nan; step 4 is kept"):
+    with pytest.raises(Diverged, match="the loss of step 7 is nan; checkpoint 4 remains"):
         train(config(), tmp_path / "run")
     assert newest(tmp_path / "run") == "step-000000004.safetensors"
 
@@ -346,7 +346,7 @@ def test_the_checkpoint_before_is_kept(tmp_path: Path, monkeypatch: pytest.Monke
             {"model": {"architecture": {"model_cfg": {**VIT["model_cfg"], "embed_dim": "x"}}}},
             "open_clip cannot build it",
         ),
-        ({"data": {"split": "test"}}, "data.split: is not for mad"),
+        ({"data": {"split": "test"}}, "data.split: does not apply to mad"),
         ({"optimiser": {"lr": 1e38}}, "optimiser.lr must be"),
         ({"model": {"architecture": "none.json"}}, "none.json: must be JSON"),
         ({"model": {"start": "hf:openai/clip"}}, "must be a model of open_clip"),
@@ -491,7 +491,7 @@ def test_own_architectures(name: str, tmp_path: Path) -> None:
     assert found.dim == (64 if words else 128)
     if words:
         assert sum(each.numel() for each in made.model.parameters()) < 500_000
-        with pytest.raises(OptionError, match="reads whole words, and is for MAD alone"):
+        with pytest.raises(OptionError, match="reads whole words, and is only for MAD"):
             build_model(name)
 
 
@@ -619,7 +619,7 @@ def test_an_image_that_cannot_be_read_is_replaced(pictures: Path) -> None:
     assert batch.images.shape == (40, 3, 28, 28)
     for path in pictures.glob("*.png"):
         path.write_bytes(b"broken")
-    with pytest.raises(InputError, match=r"images from .* on cannot be read"):
+    with pytest.raises(InputError, match=r"images from .* cannot be read"):
         next(iter(batches.steps(1, 2)))
 
 

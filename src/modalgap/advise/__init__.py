@@ -1,7 +1,7 @@
-"""Advise: should I close the gap, and how? Nothing is touched; all is tried on held-out rows.
+"""Advise: should I close the gap, and how? Inputs are not changed; numbers are on held-out rows.
 
-``modalgap.preflight(pair)`` says in words whether to; ``modalgap.compare(pair)`` is the leaderboard
-behind such words: closers against tasks, fitted on one part and judged on another.
+``modalgap.preflight(pair)`` gives a recommendation; ``modalgap.compare(pair)`` gives the full
+leaderboard: closers and tasks, fitted on one part and evaluated on another.
 """
 
 from modalgap.advise.advice import Advice, Verdict

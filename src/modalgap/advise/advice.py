@@ -1,4 +1,4 @@
-"""Advice: what ``preflight`` answers, and how it is written down."""
+"""Advice: the result of ``preflight``, and its text and JSON forms."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from modalgap.result import Answer, reading
 
 @dataclass(frozen=True)
 class Verdict:
-    """What to do for one task.
+    """The recommendation for one task.
 
     Attributes:
         task: "retrieval", "zeroshot", "mixed" or "quantised".
         answer: "close", "leave" or "do not".
-        closer: which one to take, or "".
-        before: the number without closing.
-        after: candidate to the number with it.
-        differences: candidate to (difference, low, high).
-        why: sentences.
+        closer: the recommended closer, or "".
+        before: the number without closing; higher is better.
+        after: maps a candidate to its number.
+        differences: maps a candidate to (difference, low, high).
+        why: sentences that explain the answer.
     """
 
     task: str
@@ -36,15 +36,15 @@ class Verdict:
 @checked
 @dataclass(frozen=True)
 class Advice(Answer):
-    """What ``preflight`` answers; ``print(advice)`` is the report.
+    """The result of ``preflight``; ``print(advice)`` shows the report.
 
     Attributes:
-        verdicts: task to what to do.
+        verdicts: maps a task to its recommendation.
         diagnosis: sentences on the gap itself.
         measured: the measures behind them.
         skipped: tasks that do not apply, with the reason.
-        pair: what is known of the input.
-        versions: of modalgap and of what computes.
+        pair: facts of the input.
+        versions: versions of modalgap and of the libraries that compute.
     """
 
     verdicts: Mapping[str, Verdict]
@@ -67,10 +67,10 @@ class Advice(Answer):
 
     @classmethod
     def from_dict(cls, found: Mapping[str, Any]) -> Self:
-        """The advice that ``to_dict`` wrote.
+        """Read the result of ``to_dict``.
 
         Raises:
-            FileError: it is not such a dictionary.
+            FileError: the dictionary has another form.
         """
         with reading("Advice"):
             return cls(
@@ -92,10 +92,10 @@ class Advice(Answer):
 
 def _verdict_of(found: Mapping[str, Any]) -> Verdict:
     differences = {
-        way: (float(apart), float(low), float(high))
-        for way, (apart, low, high) in found["differences"].items()
+        candidate: (float(apart), float(low), float(high))
+        for candidate, (apart, low, high) in found["differences"].items()
     }
-    after = {way: float(value) for way, value in found["after"].items()}
+    after = {candidate: float(value) for candidate, value in found["after"].items()}
     return Verdict(
         str(found["task"]), str(found["answer"]), str(found["closer"]), float(found["before"]),
         after, differences, tuple(map(str, found["why"])),

@@ -1,7 +1,7 @@
-"""Compare: closers against tasks, fitted on one part and judged on another, never on the same rows.
+"""Compare: fit closers on one part of a pair, and evaluate them by tasks on the other part.
 
-Every number stands beside its paired difference to no closing at all, with a bootstrap interval
-over images. Ways that are transductive have seen the judged rows, and are marked.
+Every number has a paired difference to no closing, with a bootstrap interval over images.
+Transductive closers have seen the evaluated rows, and are marked.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import xxhash
 
 from modalgap import checks
 from modalgap.advise.comparison import BASE, Comparison, Entry
-from modalgap.advise.trial import Closed, Way, halves
+from modalgap.advise.trial import Candidate, Closed, halves
 from modalgap.close.base import Closer
 from modalgap.close.registry import CLOSERS
 from modalgap.close.scores import CORRECTIONS
@@ -43,7 +43,7 @@ TASKS_BY_DEFAULT = (
 
 
 Only = str | Method | Iterable[str | Method] | None
-SAID = {"pair": "the embeddings have changed", "versions": "modalgap or a library has changed"}
+CHANGED = {"pair": "the embeddings have changed", "versions": "modalgap or a library has changed"}
 
 
 @takes_pair
@@ -59,22 +59,22 @@ def compare(
     keep: bool = False,
     **options: Any,
 ) -> Comparison:
-    """Compare ways of closing at the tasks that embeddings are used for.
+    """Compare closers by the tasks that embeddings are used for.
 
     Args:
-        pair: both modalities, not closed yet; or two arrays: ``modalgap.compare(x, y)``. Items that
-            repeat (same name, same vector) count as the same answer, as in ``evaluate``.
+        pair: both modalities, not closed yet; or two arrays: ``modalgap.compare(x, y)``. Repeated
+            items (same name, same vector) count as the same answer, as in ``evaluate``.
         only: names of closers and corrections, with options as in "shift:alpha=0.5", and names of
-            tasks; or methods of your own of these kinds. Where a kind is not named, all of it that
-            apply: ``only=["center", "project"]`` compares these two at every task, and
-            ``only=["retrieval"]`` every closer at retrieval. "none" is always there.
-        share: of the images, to fit on; the others are judged.
-        seed: of the split and of everything random.
-        work: a folder where finished trials are kept until the end, so that the same call after a
-            kill goes on from there.
-        overwrite: throw away unfinished work of other settings found there.
-        keep: leave that folder in place, for a caller who removes it once the result is written.
-        **options: options of tasks, given to each that has them.
+            tasks; or your own methods of these kinds. If a kind is not named, all methods of it
+            that apply are used: ``only=["center", "project"]`` compares these two by every task,
+            and ``only=["retrieval"]`` every closer by retrieval. "none" is always included.
+        share: fraction of the images to fit on; the others are used to evaluate.
+        seed: seed of the split and of all random numbers.
+        work: a folder that stores finished trials until the end, so that the same call resumes an
+            interrupted comparison.
+        overwrite: discard unfinished work of other settings in that folder.
+        keep: do not remove that folder; the caller removes it after writing the result.
+        **options: options of tasks, passed to each task that has them.
 
     Returns:
         The comparison: ``print(it)``, ``it.to_json()``, ``it["center"].values``.
@@ -87,7 +87,7 @@ def compare(
     if isinstance(share, bool) or not isinstance(share, int | float) or not 0 < share < 1:
         raise OptionError(f"share must be a number between 0 and 1; got {quoted(share)}")
     closers, tasks = _split(only)
-    ways = _ways(closers, pair)
+    candidates = _candidates(closers, pair)
     wanted = chosen(tasks or TASKS_BY_DEFAULT)
     check_options(options, wanted)
     found = joined(pair)
@@ -97,17 +97,17 @@ def compare(
         if work is not None:
             plan = _plan(pair, wanted, share, seed, options)
             kept = stack.enter_context(
-                work_folder(Path(work), plan, overwrite=overwrite, changed=SAID)
+                work_folder(Path(work), plan, overwrite=overwrite, changed=CHANGED)
             )
         trials = _Trials(fitted, judged, wanted, {**options, "seed": seed}, kept)
-        with progress("comparing", len(ways) + len(trials.curved), unit="way") as advance:
+        with progress("comparing", len(candidates) + len(trials.curved), unit="method") as advance:
             done = {}
-            for way in ways:
-                done[way.name] = trials.run(way)
+            for candidate in candidates:
+                done[candidate.name] = trials.run(candidate)
                 advance(1)
             curves = {}
-            for method, ways_of in trials.curved.items():
-                curves[method] = [trials.point(way) for way in ways_of]
+            for method, candidates_of in trials.curved.items():
+                curves[method] = [trials.point(candidate) for candidate in candidates_of]
                 advance(1)
     base = done[BASE]
     names = [side.modality for side in pair.sides]
@@ -115,8 +115,8 @@ def compare(
         reasons = "; ".join(f"{name}: {why}" for name, why in base.skipped.items())
         raise NotApplicable(f"no task applies ({reasons})")
     entries = {
-        name: _entry(way, found, base)
-        for way, (name, found) in zip(ways, done.items(), strict=True)
+        name: _entry(candidate, found, base)
+        for candidate, (name, found) in zip(candidates, done.items(), strict=True)
         if not found.failed
     }
     result = Comparison(
@@ -140,8 +140,8 @@ def compare(
     return result
 
 
-class _Found:
-    """What one way gave, task by task; numbers with their bootstrap draws."""
+class _Scores:
+    """The scores of one candidate, by task, with their bootstrap draws."""
 
     def __init__(self) -> None:
         self.numbers: dict[str, tuple[float, Floats | None]] = {}
@@ -165,8 +165,8 @@ class _Found:
         write_part(path, draws, about)
 
     @classmethod
-    def read(cls, path: Path) -> _Found:
-        """Read what ``write`` wrote."""
+    def read(cls, path: Path) -> _Scores:
+        """Read the part that ``write`` wrote."""
         part = read_part(path)
         found = cls()
         try:
@@ -180,7 +180,7 @@ class _Found:
 
 
 class _Trials:
-    """All that is tried on one split."""
+    """All candidates on one split."""
 
     def __init__(
         self,
@@ -197,9 +197,9 @@ class _Trials:
         )
         retrieved = options.get("retrieved")
         by = [f"retrieved={retrieved}"] if retrieved else []
-        self.curved: dict[str, list[Way]] = {
+        self.curved: dict[str, list[Candidate]] = {
             method: [
-                Way.parse(
+                Candidate.parse(
                     ":".join([method, f"alpha={alpha:g}", *(by if method == "project" else [])])
                 )
                 for alpha in ALPHAS
@@ -207,26 +207,26 @@ class _Trials:
             for method in (("shift", "project") if self.curve_task is not None else ())
         }
 
-    def run(self, way: Way) -> _Found:
-        """One way at every task, or what an earlier run kept of it."""
-        name = xxhash.xxh3_64_hexdigest(f"{way.name} {_identity(way.method)}".encode())
+    def run(self, candidate: Candidate) -> _Scores:
+        """The scores of one candidate by every task; read from an earlier run if it has them."""
+        name = xxhash.xxh3_64_hexdigest(f"{candidate.name} {_identity(candidate.method)}".encode())
         path = None if self.kept is None else self.kept / f"{name}.safetensors"
         if path is not None and path.exists():
-            return _Found.read(path)
-        found = self._run(way)
+            return _Scores.read(path)
+        found = self._run(candidate)
         if path is not None:
             found.write(path)
         return found
 
-    def _run(self, way: Way) -> _Found:
-        found = _Found()
+    def _run(self, candidate: Candidate) -> _Scores:
+        found = _Scores()
         try:
-            closed = Closed.by(way, self.fitted, self.judged)
+            closed = Closed.by(candidate, self.fitted, self.judged)
         except NotApplicable as reason:
             found.failed = str(reason)
             return found
         found.facts = dict(closed.facts)
-        if not way.corrects:
+        if not candidate.corrects:
             found.gap = _gap(closed.judged)
         for task in self.tasks:
             try:
@@ -240,19 +240,19 @@ class _Trials:
                 found.better[key] = each.better
         return found
 
-    def point(self, way: Way) -> dict[str, Any]:
-        """One share of closing: the gap that is left and the main numbers."""
+    def point(self, candidate: Candidate) -> dict[str, Any]:
+        """One fraction of closing: the remaining gap and the main numbers."""
         task = self.curve_task
-        assert task is not None  # noqa: S101 - no curve without
+        assert task is not None  # noqa: S101 - a curve needs a task
         try:
-            closed = Closed.by(way, self.fitted, self.judged)
+            closed = Closed.by(candidate, self.fitted, self.judged)
             scores = closed.do(task, self.options).scores
         except NotApplicable as reason:
-            return {"alpha": way.options["alpha"], "failed": str(reason)}
+            return {"alpha": candidate.options["alpha"], "failed": str(reason)}
         main = task.main([side.modality for side in closed.judged.sides])
         names = [name for name in main if name in scores] or list(scores)[:1]
         return {
-            "alpha": way.options["alpha"],
+            "alpha": candidate.options["alpha"],
             "l2m": _gap(closed.judged).get("l2m"),
             **{name: scores[name].value for name in names},
         }
@@ -270,7 +270,7 @@ def _gap(pair: Pair) -> dict[str, float]:
         return found
 
 
-def _entry(way: Way, found: _Found, base: _Found) -> Entry:
+def _entry(candidate: Candidate, found: _Scores, base: _Scores) -> Entry:
     values, differences = {}, {}
     for name, (value, draws) in found.numbers.items():
         values[name] = Value(value, percentiles(draws))
@@ -279,8 +279,8 @@ def _entry(way: Way, found: _Found, base: _Found) -> Entry:
             apart = None if draws is None or theirs is None else percentiles(draws - theirs)
             differences[name] = Value(value - before, apart)
     return Entry(
-        name=way.name,
-        transductive=way.transductive,
+        name=candidate.name,
+        transductive=candidate.transductive,
         gap=found.gap,
         values=values,
         differences=differences,
@@ -290,8 +290,8 @@ def _entry(way: Way, found: _Found, base: _Found) -> Entry:
     )
 
 
-def _columns(tasks: list[Task], base: _Found, names: list[str]) -> tuple[str, ...]:
-    """The numbers of a leaderboard: of each task its main ones, or the first that it has."""
+def _columns(tasks: list[Task], base: _Scores, names: list[str]) -> tuple[str, ...]:
+    """The columns of a leaderboard: the main numbers of each task, or its first one."""
     found: list[str] = []
     for task in tasks:
         own = [name for name in base.numbers if name.startswith(f"{task.name}.")]
@@ -300,11 +300,11 @@ def _columns(tasks: list[Task], base: _Found, names: list[str]) -> tuple[str, ..
     return tuple(found)
 
 
-def _split(only: Only) -> tuple[list[str | Way], list[str | Task]]:
-    """The closers and the tasks that are named; the names of the two kinds differ."""
+def _split(only: Only) -> tuple[list[str | Candidate], list[str | Task]]:
+    """The named closers and the named tasks; names of the two kinds do not overlap."""
     if only is None:
         return [], []
-    closers: list[str | Way] = []
+    closers: list[str | Candidate] = []
     tasks: list[str | Task] = []
     asked = [only] if isinstance(only, str | Method) else list(only)
     if not asked:
@@ -313,7 +313,7 @@ def _split(only: Only) -> tuple[list[str | Way], list[str | Task]]:
         if isinstance(each, Task) or (isinstance(each, str) and each in (*TASKS, "zeroshot")):
             tasks.append(each)
         elif isinstance(each, Closer | CorrectionRule):
-            closers.append(Way.by(each))
+            closers.append(Candidate.by(each))
         elif isinstance(each, str) and each.partition(":")[0] in {*CLOSERS, *CORRECTIONS}:
             closers.append(each)
         elif isinstance(each, str):
@@ -326,25 +326,27 @@ def _split(only: Only) -> tuple[list[str | Way], list[str | Task]]:
     return closers, tasks
 
 
-def _ways(closers: list[str | Way], pair: Pair) -> list[Way]:
-    """What to try, "none" first; everything that applies where nothing is named."""
+def _candidates(closers: list[str | Candidate], pair: Pair) -> list[Candidate]:
+    """The candidates, "none" first; all that apply if none is named."""
     named = list(closers)
     if not named:
         names = [name for name, closer in CLOSERS.items() if not closer.card.needed("weights")]
         names.insert(names.index("project") + 1, f"project:retrieved={pair.text.modality}")
         named = [*names, *(CORRECTIONS if pair.labels is None else ())]
-    found = [each if isinstance(each, Way) else Way.parse(each) for each in (BASE, *named)]
-    ways = {way.name: way for way in found}
-    for way in ways.values():
-        if way.method.name == "isoclip":
-            raise OptionError("only: isoclip needs weights, not rows; fit it by close.fit")
-    return list(ways.values())
+    found = [
+        each if isinstance(each, Candidate) else Candidate.parse(each) for each in (BASE, *named)
+    ]
+    candidates = {candidate.name: candidate for candidate in found}
+    for candidate in candidates.values():
+        if candidate.method.name == "isoclip":
+            raise OptionError("only: isoclip needs weights, not rows; fit it with close.fit")
+    return list(candidates.values())
 
 
 def _plan(
     pair: Pair, tasks: list[Task], share: float, seed: int, options: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Everything that the numbers depend on."""
+    """All settings that change the numbers."""
     return {
         "kind": "compare",
         "pair": pair.fingerprint,
@@ -357,7 +359,7 @@ def _plan(
 
 
 def _identity(method: Method) -> str:
-    """The name of a method; of one of the user's own, with the file and line that define it."""
+    """The name of a method; for a user's own method, with the file and line of its definition."""
     known: Mapping[str, Method] = {**TASKS, **CLOSERS, **CORRECTIONS}
     if known.get(method.name) is method:
         return method.name

@@ -1,4 +1,4 @@
-"""Comparison: what ``compare`` answers, and how it is written down."""
+"""Comparison: the result of ``compare``, and its text and JSON forms."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ BASE = "none"
 
 @dataclass(frozen=True)
 class Entry:
-    """One way of closing and what it does.
+    """A candidate and its scores.
 
     Attributes:
-        name: the way, "center".
-        transductive: whether it saw the judged rows beforehand.
-        gap: numbers of the gap that is left: l2m, rmg, matched_cosine.
-        values: "task.number" to its value on the judged rows.
-        differences: the same, less that without closing; paired, with interval.
-        better: "task.number" to "higher", "lower" or "neither".
-        skipped: task to the reason why it does not apply.
-        facts: what fitting found out.
+        name: name of the candidate, such as "center".
+        transductive: whether it has seen the evaluated rows.
+        gap: measures of the remaining gap: l2m, rmg, matched_cosine.
+        values: maps "task.number" to its value on the evaluated rows.
+        differences: maps "task.number" to the paired difference to no closing, with interval.
+        better: maps "task.number" to the better direction: "higher", "lower" or "neither".
+        skipped: maps a task to the reason why it does not apply.
+        facts: statistics of the fit.
     """
 
     name: str
@@ -52,16 +52,16 @@ class Entry:
 @checked
 @dataclass(frozen=True)
 class Comparison(Answer):
-    """Closers against tasks, fitted on one part of the images and judged on the other.
+    """Closers by tasks, fitted on one part of the images and evaluated on the other.
 
     Attributes:
-        entries: way to its entry; "none" comes first.
-        columns: the numbers that a leaderboard shows, "task.number".
-        failed: ways that could not be fitted, with the reason.
-        curves: "shift" and "project": what each share of closing gives.
-        split: seed, share, and how many images were fitted on and judged on.
-        pair: what is known of the input.
-        versions: of modalgap and of what computes.
+        entries: maps a candidate to its entry; "none" is first.
+        columns: the numbers of the leaderboard, "task.number".
+        failed: candidates that could not be fitted, with the reason.
+        curves: "shift" and "project": scores for each fraction of closing.
+        split: seed, share, and the number of images to fit on and to evaluate.
+        pair: facts of the input.
+        versions: versions of modalgap and of the libraries that compute.
     """
 
     entries: Mapping[str, Entry]
@@ -74,7 +74,7 @@ class Comparison(Answer):
 
     @property
     def sizes(self) -> tuple[str, str, str]:
-        """Rows of the first modality to fit on and to judge, and of the second, in words."""
+        """Text with the numbers of rows: first modality to fit and to evaluate, and second."""
         first, second = self.split["modalities"]
         counts = (
             (f"fitted_{several(first)}", first),
@@ -119,10 +119,10 @@ class Comparison(Answer):
 
     @classmethod
     def from_dict(cls, found: Mapping[str, Any]) -> Self:
-        """The comparison that ``to_dict`` wrote.
+        """Read the result of ``to_dict``.
 
         Raises:
-            FileError: it is not such a dictionary.
+            FileError: the dictionary has another form.
         """
         with reading("Comparison"):
             return cls(
@@ -171,7 +171,7 @@ def _entry(name: str, found: Mapping[str, Any]) -> Entry:
 
 
 def label(number: str) -> str:
-    """A number's name for people: "image_to_text_r1" is "image → text R@1"."""
+    """The display name of a number: "image_to_text_r1" is "image → text R@1"."""
     said = number.partition(".")[2] or number
     for old, new in (
         ("_to_", " → "), ("_r1", " R@1"), ("_ndcg10", " NDCG@10"), ("_accuracy", ""), ("_", " "),

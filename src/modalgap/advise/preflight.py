@@ -1,10 +1,10 @@
-"""Preflight: should I close the gap? Before anything is touched, in plain words with numbers.
+"""Preflight: should I close the gap? A recommendation with numbers, before anything is changed.
 
 For each task three safe candidates (center, project, standardize) are fitted on one half of the
-images and judged on the other, then the halves change places, so that every image is judged once
-by a map that has not seen it. A candidate is recommended if the interval of its paired difference
-lies above zero (widened for three candidates, Bonferroni); closing is advised against if center,
-which most people would take, lies below. Measures say why.
+images and evaluated on the other; then the halves are swapped, so that every image is evaluated
+once by a map that has not seen it. A candidate is recommended if the interval of its paired
+difference is above zero (widened for three candidates, Bonferroni). Closing is advised against if
+the interval of center, the most common choice, is below zero. Measures explain the answer.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import numpy as np
 from modalgap import checks
 from modalgap.advise.advice import Advice, Verdict
 from modalgap.advise.comparison import label
-from modalgap.advise.trial import Closed, Way, halves
+from modalgap.advise.trial import Candidate, Closed, halves
 from modalgap.embeddings import Pair, describe_input, joined
 from modalgap.embeddings.arrays import takes_pair
 from modalgap.errors import NotApplicable, OptionError
@@ -45,13 +45,13 @@ JOBS: dict[str, tuple[str, tuple[str, ...]]] = {
         ),
     ),
 }
-SAID = {
+DESCRIPTIONS = {
     "retrieval": "exact search across modalities",
     "zeroshot": "zero-shot classification",
     "mixed": "one index of both modalities and fused documents",
-    "quantised": "compressed indexes, share of right answers",
+    "quantised": "compressed indexes, fraction of correct answers",
 }
-# what the numbers named above rest on
+# options that determine the numbers named above
 FIXED = frozenset(("ks", "k", "ratios", "shares", "bins", "sigmas"))
 CANDIDATES = ("center", "project", "standardize")
 MEASURED = (
@@ -64,20 +64,20 @@ MEASURED = (
 def preflight(
     pair: Pair, /, only: str | Iterable[str] | None = None, *, seed: int = 0, **options: Any
 ) -> Advice:
-    """Say whether closing the gap will help, do nothing or hurt, which closer to take, and why.
+    """Advise whether closing the gap helps, has no effect or hurts; which closer to use, and why.
 
     Args:
-        pair: a sample of the embeddings in use, both modalities, matched; nothing is changed. Two
-            arrays are a pair: ``modalgap.preflight(x, y)``. Items that repeat (same name, same
+        pair: a sample of the embeddings in use, both modalities, matched; it is not changed. Two
+            arrays are a pair: ``modalgap.preflight(x, y)``. Repeated items (same name, same
             vector) count as the same answer, as in ``evaluate``.
         only: "retrieval", "zeroshot", "mixed" or "quantised", or several; by default all that
             apply.
-        seed: of the halves and of everything random.
+        seed: seed of the halves and of all random numbers.
         **options: options of the tasks, such as ``retrieved="text"``.
 
     Raises:
         OptionError: an unknown task or option.
-        NotApplicable: too few images, or a task asked for does not apply.
+        NotApplicable: too few images, or a task in ``only`` does not apply.
     """
     checks.whole("seed", seed, 0)
     jobs = _jobs(only)
@@ -139,28 +139,30 @@ def _verdict(
     if job == "mixed":
         own = {"ratios": [0.5]} | own
     retrieved = own.get("retrieved") or _retrieved(job, folds[0])
-    ways = {
-        way: Way.parse(f"{way}:retrieved={retrieved}" if way == "project" else way)
-        for way in ("none", *CANDIDATES)
+    candidates = {
+        candidate: Candidate.parse(
+            f"{candidate}:retrieved={retrieved}" if candidate == "project" else candidate
+        )
+        for candidate in ("none", *CANDIDATES)
     }
     values: dict[str, float] = {}
     draws: dict[str, Floats] = {}
     failed: dict[str, str] = {}
-    for way, how in ways.items():
+    for candidate, how in candidates.items():
         try:
-            values[way], draws[way], used = _tried(task, how, folds, own, numbers, seed)
+            values[candidate], draws[candidate], used = _tried(task, how, folds, own, numbers, seed)
         except NotApplicable as reason:
-            if way == "none":
+            if candidate == "none":
                 raise
-            failed[way] = str(reason)
+            failed[candidate] = str(reason)
     differences = {}
     level = 1 - 0.05 / len(CANDIDATES)
-    for way in values:
-        between = percentiles(draws[way] - draws["none"], level)
-        if way != "none" and between is not None:
-            differences[way] = (values[way] - values["none"], *between)
+    for candidate in values:
+        between = percentiles(draws[candidate] - draws["none"], level)
+        if candidate != "none" and between is not None:
+            differences[candidate] = (values[candidate] - values["none"], *between)
     if not differences:
-        raise NotApplicable(f"no closer could be tried ({'; '.join(failed.values())})")
+        raise NotApplicable(f"no closer could be evaluated ({'; '.join(failed.values())})")
     best = _best(differences, draws, level)
     return _answer(job, used, values, differences, best, failed, measured, retrieved)
 
@@ -173,18 +175,19 @@ def _retrieved(job: str, pair: Pair) -> str:
 
 def _tried(
     task: Task,
-    way: Way,
+    candidate: Candidate,
     folds: tuple[Pair, Pair],
     options: Mapping[str, Any],
     numbers: tuple[str, ...],
     seed: int,
 ) -> tuple[float, Floats, list[str]]:
-    """Over both halves, each judged by a map of the other: mean, its draws, numbers behind it."""
+    """Over both halves, each evaluated by a map of the other: mean, its draws, its numbers."""
     outcomes = [
-        Closed.by(way, folds[1 - fold], folds[fold]).do(task, options).scores for fold in (0, 1)
+        Closed.by(candidate, folds[1 - fold], folds[fold]).do(task, options).scores
+        for fold in (0, 1)
     ]
     used = [name for name in numbers if all(name in scores for scores in outcomes)]
-    checks.needs(len(used) > 0, f"none of {', '.join(numbers)} could be had")
+    checks.needs(len(used) > 0, f"none of {', '.join(numbers)} is available")
     values, found = [], []
     for name in used:
         for scores in outcomes:
@@ -201,11 +204,15 @@ def _best(
     level: float,
 ) -> str:
     """The first, and so the simplest, candidate that helps and that no other surely beats."""
-    better = [way for way, (_, low, _) in differences.items() if low > 0]
-    for way in better:
-        rivals = [percentiles(draws[other] - draws[way], level) for other in better if other != way]
+    better = [candidate for candidate, (_, low, _) in differences.items() if low > 0]
+    for candidate in better:
+        rivals = [
+            percentiles(draws[other] - draws[candidate], level)
+            for other in better
+            if other != candidate
+        ]
         if not any(between is not None and between[0] > 0 for between in rivals):
-            return way
+            return candidate
     return better[0] if better else ""
 
 
@@ -220,37 +227,40 @@ def _answer(
     retrieved: str,
 ) -> Verdict:
     before = values["none"]
-    worse = [way for way, (_, _, high) in differences.items() if high < 0]
+    worse = [candidate for candidate, (_, _, high) in differences.items() if high < 0]
     mean = "mean of " if len(used) > 1 else ""
     named = f"{mean}{', '.join(map(label, used))}"
     why = [
-        f"Tried on held-out rows, {SAID[job]} ({named}): {before:.3f} as it is;"
+        f"On held-out rows, {DESCRIPTIONS[job]} ({named}): {before:.3f} without closing;"
         " differences with 98.3 % intervals:"
     ]
-    for way, (apart, low, high) in differences.items():
+    for candidate, (apart, low, high) in differences.items():
         why.append(
-            f"{way}: {values[way]:.3f}, a difference of {apart:+.3f} [{low:+.3f}, {high:+.3f}]."
+            f"{candidate}: {values[candidate]:.3f}, a difference of {apart:+.3f}"
+            f" [{low:+.3f}, {high:+.3f}]."
         )
-    why += [f"{way} could not be tried: {reason}." for way, reason in failed.items()]
+    why += [
+        f"{candidate} could not be evaluated: {reason}." for candidate, reason in failed.items()
+    ]
     if best:
         why += _because(job, best, measured, retrieved)
         answer, closer = "close", best
     elif worse and "center" in worse:
         answer, closer = "do not", ""
         why.append(
-            "Closing costs accuracy here: what the mean of a modality holds is content, or the"
-            " centres were fitted on rows unlike those judged."
+            "Closing costs accuracy here: the mean of a modality holds content, or the centres"
+            " were fitted on rows that differ from the evaluated ones."
         )
     else:
         answer, closer = "leave", ""
         why.append(
-            "No candidate is better beyond chance on this sample"
+            "No candidate is significantly better on this sample"
             + (f"; {', '.join(worse)} is worse." if worse else "; closing would change little.")
         )
         if job == "retrieval":
             why.append(
-                "One modality is searched by the other: a gap that is the same for all items"
-                " changes no ranking."
+                "Queries of one modality search the other: a gap that is the same for all items"
+                " does not change the ranking."
             )
     return Verdict(
         job, answer, closer, before, {w: v for w, v in values.items() if w != "none"},
@@ -263,16 +273,17 @@ def _because(job: str, best: str, measured: Mapping[str, float], retrieved: str)
     leak = measured.get(f"leakage_{retrieved}")
     if job == "quantised":
         found.append(
-            "Few bits are spent on the numbers as they are; the gap is the same in every row, so"
-            " the bits that code it say nothing. Without it they code content."
+            "Few bits encode each number; the gap is the same in every row, so the bits that"
+            " encode it carry no information. Without the gap they encode content."
         )
     if job == "mixed" and measured.get("itr") is not None:
         found.append(
-            f"As it is, {1 - measured['itr']:.0%} of the images have an image nearest in the mixed"
-            " pool: their own modality comes first whatever its content."
+            f"Without closing, the nearest item in the mixed pool is another image for"
+            f" {1 - measured['itr']:.0%} of the images: their own modality ranks first whatever"
+            " its content."
         )
     if best == "project" and leak is not None:
-        found.append(f"Leakage is {leak:.2f}: the part that was moved carries little content.")
+        found.append(f"Leakage is {leak:.2f}: the removed part carries little content.")
     return found
 
 
@@ -289,23 +300,23 @@ def _diagnosis(pair: Pair, measured: Mapping[str, float]) -> tuple[str, ...]:
         leak = measured.get(f"leakage_{side}")
         if leak is not None:
             said.append(
-                f"{leak**2:.0%} of the squared gap lies in the directions in which {plural(side)}"
+                f"{leak**2:.0%} of the squared gap is in the directions in which {plural(side)}"
                 f" vary (leakage {leak:.2f}): a raw shift would"
-                f" {'change rankings of' if leak > 0.3 else 'hardly touch rankings of'}"
+                f" {'change the rankings of' if leak > 0.3 else 'hardly change the rankings of'}"
                 f" {plural(side)}."
             )
     spread = measured.get("class_bias_spread")
     if spread is not None:
         said.append(
-            f"A raw shift to a closed gap would add {spread:.3f} (one standard deviation) to some"
-            " texts' scores and not to others'."
+            f"A raw shift that closes the gap would change the scores of texts unequally, with a"
+            f" standard deviation of {spread:.3f}."
         )
     hubs = [value for name, value in measured.items() if name.startswith("hubness_")]
     if hubs and max(hubs) > 1:
-        said.append(f"There are hubs (skewness {max(hubs):.1f}): a few items turn up everywhere.")
+        said.append(f"There are hubs (skewness {max(hubs):.1f}): a few items are near many others.")
     few = measured.get("gap_concentration")
     if few is not None:
         said.append(
-            f"The ten columns of the largest differences hold {few:.0%} of the squared gap."
+            f"The ten columns with the largest differences hold {few:.0%} of the squared gap."
         )
     return tuple(said)

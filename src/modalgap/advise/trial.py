@@ -1,4 +1,4 @@
-"""A trial: one way of closing, fitted on one part of a pair, and one task judged on another."""
+"""A trial: fit one candidate on one part of a pair, and evaluate one task on another part."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ from modalgap.evaluate.base import Outcome, Task
 from modalgap.evaluate.retrieval import retrieval, retrieve
 from modalgap.modality import plural
 
-FEWEST = 10  # images in a part
+FEWEST = 10  # images per part
 
 
 @dataclass(frozen=True)
-class Way:
-    """One way of closing: a closer with its options, or a correction of scores.
+class Candidate:
+    """A candidate: a closer with its options, or a correction of scores.
 
     Attributes:
-        name: as it was named: "center", "shift:alpha=0.5", "nnn".
-        method: the closer or correction itself.
+        name: its name with options: "center", "shift:alpha=0.5", "nnn".
+        method: the closer or correction.
         options: its options.
     """
 
@@ -41,28 +41,28 @@ class Way:
 
     @property
     def corrects(self) -> bool:
-        """Whether it changes scores and no vectors."""
+        """Whether it changes scores instead of vectors."""
         return isinstance(self.method, CorrectionRule)
 
     @property
     def transductive(self) -> bool:
-        """Whether it moves the judged rows themselves, seen beforehand."""
+        """Whether it is fitted on the evaluated rows themselves."""
         return isinstance(self.method, Closer) and self.method.fit is None
 
     @property
     def closer(self) -> Closer:
         """The closer."""
-        assert isinstance(self.method, Closer)  # noqa: S101 - it corrects nothing
+        assert isinstance(self.method, Closer)  # noqa: S101 - not a correction
         return self.method
 
     @classmethod
-    def by(cls, method: Closer | CorrectionRule) -> Way:
+    def by(cls, method: Closer | CorrectionRule) -> Candidate:
         """A closer or correction with its default options."""
         return cls(method.name, method)
 
     @classmethod
-    def parse(cls, text: str) -> Way:
-        """From NAME or NAME:OPTION=VALUE:OPTION=VALUE."""
+    def parse(cls, text: str) -> Candidate:
+        """Parse NAME or NAME:OPTION=VALUE:OPTION=VALUE."""
         name, *settings = text.split(":")
         method = (CLOSERS | CORRECTIONS).get(name)
         if method is None:
@@ -78,10 +78,10 @@ class Way:
 
 
 def halves(pair: Pair, share: float, seed: int) -> tuple[Pair, Pair]:
-    """Two parts without a common image or caption: to fit on, and to judge on.
+    """Split a pair into two parts without a common image or caption: to fit, and to evaluate.
 
-    Captions go with their images, and images that share captions stay together. Class prompts are
-    in both: they are known beforehand.
+    Captions stay with their images, and images that share captions stay together. Class prompts
+    are in both parts: they are known in advance.
 
     Raises:
         NotApplicable: too few images.
@@ -110,46 +110,50 @@ def halves(pair: Pair, share: float, seed: int) -> tuple[Pair, Pair]:
 
 @dataclass(frozen=True, eq=False)
 class Closed:
-    """The judged part, closed one way.
+    """The evaluated part, closed by a candidate.
 
     Attributes:
-        way: how.
+        candidate: the candidate.
         fitted: the part that was fitted on.
-        judged: the part to judge, closed.
-        facts: what fitting found out.
+        judged: the part to evaluate, closed.
+        facts: statistics of the fit.
     """
 
-    way: Way
+    candidate: Candidate
     fitted: Pair
     judged: Pair
     facts: Mapping[str, Any]
 
     @classmethod
-    def by(cls, way: Way, fitted: Pair, judged: Pair) -> Closed:
+    def by(cls, candidate: Candidate, fitted: Pair, judged: Pair) -> Closed:
         """Fit on one part and close the other."""
-        if way.corrects:
-            return cls(way, fitted, judged, {})
-        if way.transductive:
+        if candidate.corrects:
+            return cls(candidate, fitted, judged, {})
+        if candidate.transductive:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", Transductive)
-                return cls(way, fitted, close(judged, way.closer, **way.options), {})
-        map_: AffineMap = fit(fitted, way.closer, **way.options)
-        return cls(way, fitted, map_.apply(judged), map_.facts)
+                return cls(
+                    candidate, fitted, close(judged, candidate.closer, **candidate.options), {}
+                )
+        map_: AffineMap = fit(fitted, candidate.closer, **candidate.options)
+        return cls(candidate, fitted, map_.apply(judged), map_.facts)
 
     def do(self, task: Task, options: Mapping[str, Any]) -> Outcome:
-        """Do a task on the judged part, with those of the options that are its own."""
+        """Run a task on the evaluated part, with those of the options that it has."""
         options = {name: value for name, value in options.items() if name in task.options}
-        if not self.way.corrects:
+        if not self.candidate.corrects:
             return task.outcome(self.judged, options)
         if task is not retrieval:
-            raise NotApplicable(f"{self.way.name} corrects scores: it is for retrieval")
-        assert isinstance(self.way.method, CorrectionRule)  # noqa: S101 - it corrects
+            raise NotApplicable(
+                f"{self.candidate.name} corrects scores: it applies to retrieval only"
+            )
+        assert isinstance(self.candidate.method, CorrectionRule)  # noqa: S101 - it is a correction
         corrections = []
         for gallery, bank in (
             (self.judged.text, self.fitted.image),
             (self.judged.image, self.fitted.text),
         ):
-            found = correct(gallery, bank, self.way.method, **self.way.options)
+            found = correct(gallery, bank, self.candidate.method, **self.candidate.options)
             corrections.append(
                 lambda scores, each=found: each.rule.apply(scores, each.learnt, each.used)
             )

@@ -1,6 +1,6 @@
-"""Data: from files and named data sets to a ``Source`` of images, texts and who matches whom.
+"""Data: read files and named data sets as a ``Source`` of images, texts and their matches.
 
-``modalgap.data.read(path_or_name)`` finds and reads one; ``DATASETS`` lists the named ones.
+``modalgap.data.read(path_or_name)`` finds and reads a source; ``DATASETS`` lists the named ones.
 """
 
 from modalgap.data.dataset import DataCard, Dataset

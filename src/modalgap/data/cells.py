@@ -1,4 +1,4 @@
-"""Cells of a column of captions: one caption each, or a list of them.
+"""Cells of a column of captions: one caption per cell, or a list of captions.
 
 A list is a value of a list type, or text that is a JSON list, a Python list or tuple, or a NumPy
 array as ``print`` shows it. Nothing is evaluated.
@@ -34,9 +34,9 @@ class Cells:
 
     Attributes:
         texts: one list of captions per row.
-        lost: rows, or items of their lists, that hold no caption: number of the row and reason.
+        lost: row number and reason, for rows or items of their lists without a caption.
         several: whether cells were read as lists.
-        note: what was guessed, for the user; empty if nothing was.
+        note: message about a detected format; empty if none was detected.
     """
 
     texts: list[list[str]] = field(default_factory=list)
@@ -52,12 +52,12 @@ def read_cells(
 
     Args:
         values: strings, lists of strings, lists of mappings that hold a string, or nulls.
-        how: "one" or "several", as the user says; None lets the data decide: a list type, or a
-            column in which every cell that is not empty is the text of a list.
-        rows: what to call the rows, for messages.
+        how: "one" or "several", as the user specified; None detects it: lists if the type is a
+            list type, or if every cell that is not empty is the text of a list.
+        rows: names of the rows, for messages.
 
     Raises:
-        FileError: some cells hold the text of a list and some do not, and ``how`` is None.
+        FileError: only some cells hold the text of a list, and ``how`` is None.
     """
     lists: dict[int, list[Any]] = {}
     plain = None
@@ -96,7 +96,7 @@ def read_cells(
 
 
 def list_of(text: str) -> list[Any] | None:
-    """The strings of a list that is written out as text, or None if it is no such text."""
+    """The strings of a list that is written as text, or None if the text is not a list."""
     text = text.strip()
     if text[:1] + text[-1:] not in ("[]", "()") or len(text) < 2:
         return None
@@ -118,7 +118,7 @@ def is_null(value: Any) -> bool:
 
 
 def _written(inside: str) -> list[Any] | None:
-    """The items of a Python list (with commas) or of a NumPy array (without), never of a mixture.
+    """The items of a Python list (with commas) or of a NumPy array (without), not of a mixture.
 
     Python itself would join two strings that no comma separates.
     """
@@ -147,7 +147,7 @@ def _literal(text: str) -> str | None:
         return text[1:-1]
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about escapes that Python does not know
+            warnings.simplefilter("ignore")  # about unknown escapes
             return str(ast.literal_eval(text.replace("\r", "\\r").replace("\n", "\\n")))
     except (ValueError, SyntaxError):
         return text[1:-1]
@@ -158,7 +158,7 @@ def _is_list(value: Any) -> bool:
 
 
 def _caption(value: Any) -> tuple[str, str]:
-    """A caption and nothing, or nothing and the reason."""
+    """A caption and "", or "" and the reason why there is none."""
     if isinstance(value, Mapping):
         value = next((value[key] for key in RAW if key in value), None)
     if is_null(value):

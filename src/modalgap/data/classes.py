@@ -1,4 +1,4 @@
-"""Sources whose images have a class each: from lists, from folders, from CoOp's splits."""
+"""Sources of images with one class per image: from lists, folders, and the splits of CoOp."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ def labelled(
     items: Iterable[tuple[str, int]],
     classes: Sequence[str],
 ) -> Source:
-    """A source of image files with classes.
+    """Build a source of image files with classes.
 
     Args:
-        folder: where the paths start.
+        folder: the folder that the paths are relative to.
         items: (path, number of its class) of each image.
-        classes: the names of all classes, as they go into a prompt.
+        classes: names of all classes, as used in a prompt.
 
     Raises:
-        FileError: no items.
+        FileError: there are no items.
     """
     found = list(items)
     return labelled_media(
@@ -45,16 +45,16 @@ def labelled(
 
 
 def labelled_media(media: Media, labels: Sequence[int], classes: Sequence[str]) -> Source:
-    """A source of any media with classes.
+    """Build a source of any media with classes.
 
     Raises:
-        FileError: no items, or two classes of one name.
+        FileError: there are no items, or two classes have the same name.
     """
     if not len(media):
         raise FileError("must list at least one image; found none")
     if len(set(classes)) < len(classes):
         twice = next(name for name in classes if list(classes).count(name) > 1)
-        raise FileError(f"classes must have names of their own; {quoted(twice)} is there twice")
+        raise FileError(f"classes must have distinct names; {quoted(twice)} occurs twice")
     return Source(name="", media=media, texts=list(classes), labels=np.asarray(labels, np.int64))
 
 
@@ -64,13 +64,13 @@ def class_folders(
     names: Sequence[str] | None = None,
     endings: frozenset[str] = IMAGES,
 ) -> Source:
-    """A source from a folder that holds one folder of images a class.
+    """Build a source from a folder that holds one folder of images per class.
 
     Args:
-        folder: holds the folders of classes.
-        classes: folders to take, in the order of their labels; by default all, sorted.
-        names: what to call the classes; by default the folder names as words.
-        endings: of the files to take.
+        folder: the folder that holds the folders of classes.
+        classes: the folders to read, in the order of their labels; by default all, sorted.
+        names: names of the classes; by default the folder names as words.
+        endings: file extensions to read.
     """
     if classes is None:
         classes = [each.name for each in folders_in(folder)]
@@ -89,8 +89,8 @@ def class_folders(
 def files_under(folder: Path, endings: frozenset[str] = IMAGES) -> list[Path]:
     """Files with one of ``endings`` anywhere under ``folder``, links followed, sorted.
 
-    Hidden ones are left out, and what lies in the folder of an unfinished run. A folder that is not
-    there has none.
+    Hidden files and files in the folder of an unfinished run are excluded. The result is empty if
+    the folder does not exist.
     """
     if not folder.is_dir():
         return []
@@ -104,11 +104,11 @@ def zhou_file(folder: Path) -> Path | None:
 
 
 def zhou(folder: Path, images: str, split: str) -> Source:
-    """One split as CoOp's authors drew it (Zhou et al. 2022, Learning to prompt).
+    """One split of CoOp (Zhou et al. 2022, Learning to prompt).
 
     Args:
-        folder: the data set's folder, with the file in it.
-        images: the folder in it that the file's paths start from.
+        folder: the folder of the data set, which holds the split file.
+        images: the folder in it that the paths of the file are relative to.
         split: train, val or test.
     """
     path = zhou_file(folder)

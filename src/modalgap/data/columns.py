@@ -1,4 +1,4 @@
-"""What a caller says of the columns and cells of a source: which to read, and how."""
+"""The columns and cells that the user selects: which to read, and how."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from typing import Any, Literal, get_args
 from modalgap.errors import OptionError, quoted
 
 Captions = Literal["one", "several"]
-NONE = "none"  # as the name of a column: read without it
-AUTO = "auto"  # as the factors: every column of few values
+NONE = "none"  # as a column name: do not read this column
+AUTO = "auto"  # as the factors: every column with few distinct values
 
 
 @dataclass(frozen=True, kw_only=True)
 class Columns:
-    """Names of columns, and how to read the captions in a cell. None means: find out.
+    """Names of columns, and how to read the captions in a cell. None detects a value.
 
     Attributes:
         image: the column of images or of paths to them; "none" reads without images.
         text: the column of captions; "none" reads without captions.
         label: the column of classes; "none" reads without labels.
-        factors: columns to keep as factors, or ("auto",) for every column of few values.
+        factors: columns to read as factors, or ("auto",) for every column with few values.
         captions: "one" reads a cell or a caption file as one caption, "several" as a list, or as
             one caption per line.
-        separator: between the cells of a text file: one character, or its name.
+        separator: the separator of cells in a text file: one character, or its name.
 
     Raises:
         OptionError: a value of another type, or an unknown value of ``captions``.
@@ -57,18 +57,18 @@ class Columns:
 
     @property
     def auto(self) -> bool:
-        """Whether every column of few values becomes a factor."""
+        """Whether every column with few distinct values becomes a factor."""
         return self.factors == (AUTO,)
 
     def refuse(self, what: str, *readable: str) -> None:
-        """Refuse an option that a kind of source cannot follow, rather than ignore it.
+        """Raise an error for an option that a kind of source does not support.
 
         Args:
             what: the source, for the message.
-            readable: the attributes that it can follow.
+            readable: the attributes that it supports.
 
         Raises:
-            OptionError: another attribute was given.
+            OptionError: another attribute is set.
         """
         for each in fields(self):
             value: Any = getattr(self, each.name)
@@ -80,4 +80,4 @@ class Columns:
             raise OptionError(f"--{option}: {what} has none; got {quoted(shown)}")
 
 
-FIND = Columns()  # nothing said: find the columns
+FIND = Columns()  # default: detect the columns

@@ -1,4 +1,4 @@
-"""Dataset: a named collection in the folder layout its authors gave it, and the card of one."""
+"""Dataset: a named data set in the folder layout of its authors, and its card."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ class DataCard:
     """The description of one data set.
 
     Attributes:
-        name: as given on the command line.
-        title: as its authors call it.
-        task: what it is used for.
-        about: one sentence on what it holds.
-        size: of the splits, in words.
+        name: its name on the command line.
+        title: its name in the paper.
+        task: its use.
+        about: one sentence on its content.
+        size: sizes of the splits, as text.
         splits: names of the splits; the first is the default.
-        licence: of the data, as its authors state it.
-        home: where to get it.
-        folder: the folder under the root in which it lies.
-        layout: the paths expected in that folder, one a line, for people.
-        templates: sentences in which the class names are put; empty for captions.
+        licence: licence of the data, as the authors state it.
+        home: where to download it.
+        folder: its folder under the root.
+        layout: the paths expected in that folder, one per line, for display.
+        templates: sentences for class names; empty for captions.
         citation: authors, title, venue, year.
     """
 
@@ -53,35 +53,35 @@ class DataCard:
 
 
 class Dataset(ABC):
-    """A named data set. A new one gives ``card``, ``needs`` and ``read``: about thirty lines.
+    """A named data set. A subclass defines ``card``, ``needs`` and ``read``.
 
-    Errors in the files that it reads are turned into one line by the caller (``reading``).
+    The caller turns errors in the files into one line (``reading``).
     """
 
     card: ClassVar[DataCard]
     zhou_images: ClassVar[str | None] = None
-    """Where the paths of CoOp's split_zhou_*.json start; that file is honoured where it lies."""
+    """Folder that the paths in CoOp's split_zhou_*.json (if present) are relative to."""
 
     @abstractmethod
     def needs(self, split: str) -> Sequence[str]:
-        """Paths in the data set's folder without which ``split`` cannot be read; globs allowed."""
+        """Paths in the folder of the data set that ``split`` needs; globs are allowed."""
 
     @abstractmethod
     def read(self, folder: Path, split: str) -> Source:
-        """The source of one split, from the data set's own folder."""
+        """The source of one split, from the folder of the data set."""
 
     def folder(self, root: Path) -> Path:
-        """The folder of the data set: ``root / card.folder``, or ``root`` if that is it."""
+        """The folder of the data set: ``root / card.folder``, or ``root`` itself."""
         inside = root / self.card.folder
         needs = [need for split in self.card.splits for need in self.needs(split)]
         itself = self._has_zhou(root) or any(next(root.glob(need), None) for need in needs)
         return root if itself and not inside.is_dir() else inside
 
     def split(self, asked: str | None) -> str:
-        """The split asked for, or the default.
+        """The name of the split to read; None selects the default.
 
         Raises:
-            OptionError: no such split.
+            OptionError: the split does not exist.
         """
         if asked is None:
             return self.card.splits[0]
@@ -90,7 +90,7 @@ class Dataset(ABC):
         return asked
 
     def missing(self, root: Path, split: str | None = None) -> list[str]:
-        """What of ``needs`` is not there, as paths."""
+        """The paths in ``needs`` that do not exist."""
         folder = self.folder(root)
         if self._has_zhou(folder):
             return []
@@ -108,8 +108,8 @@ class Dataset(ABC):
             split: one of ``card.splits``; by default the first.
 
         Raises:
-            OptionError: no such split.
-            InputError: files are missing, or are not what they should be.
+            OptionError: the split does not exist.
+            InputError: files are missing or malformed.
         """
         split = self.split(split)
         name = self.card.name
@@ -135,7 +135,7 @@ class Dataset(ABC):
 
 
 def absent(source: Source, most: int = 5) -> tuple[int, list[str]]:
-    """How many files that ``source`` lists are not on the disk, and the first few."""
+    """Number of files in ``source`` that do not exist on disk, and the first few of them."""
     media = source.media
     while isinstance(media, Cropped):
         media = media.media
@@ -147,5 +147,5 @@ def absent(source: Source, most: int = 5) -> tuple[int, list[str]]:
 
 
 def default_root() -> Path:
-    """Where data sets lie unless ``--root`` says otherwise: ``$MODALGAP_DATA``, or ``data``."""
+    """The default ``--root``: ``$MODALGAP_DATA``, or ``data``."""
     return Path(os.environ.get(ROOT_VARIABLE) or "data")

@@ -1,4 +1,4 @@
-"""Columns of a table as factors: what is known of each image or text besides its match."""
+"""Columns of a table as factors: attributes of each image or text."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from modalgap.data.columns import Columns
 from modalgap.errors import FileError, quoted
 
-FEW = 100  # distinct values at most, for a column to be taken by "auto"
+FEW = 100  # maximum number of distinct values of a column that "auto" selects
 
 
 def factors_of(
@@ -20,16 +20,16 @@ def factors_of(
     """The columns that become factors, and the names of those that do not.
 
     Args:
-        table: name to one value per row; values that are lists, mappings or bytes are no factors.
-        columns: which are wanted.
-        used: columns that are read already, as images, captions or labels.
+        table: maps a name to one value per row; lists, mappings and bytes cannot be factors.
+        columns: the selected columns.
+        used: columns that are already read as images, captions or labels.
 
     Returns:
         Name to one integer or one string per row, and the unused columns. An empty cell (None,
         NaN) is the string "".
 
     Raises:
-        FileError: a wanted column is not there, or its values are no factor.
+        FileError: a selected column does not exist, or its values cannot be a factor.
     """
     taken = set(used)
     rest = [name for name in table if name not in taken]
@@ -48,7 +48,7 @@ def factors_of(
 
 
 def _few(values: Sequence[Any]) -> bool:
-    """Whether values repeat: at least two, at most ``FEW`` and at most half as many as rows."""
+    """Whether values repeat: 2 to ``FEW`` distinct values, and at most half as many as rows."""
     if not all(map(_plain, values)):
         return False
     most = min(FEW, len(values) // 2)

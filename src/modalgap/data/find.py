@@ -1,4 +1,4 @@
-"""What a user means by SOURCE: a path of any kind, or the name of a data set."""
+"""Find the SOURCE that the user names: a path of any kind, or a data set."""
 
 from __future__ import annotations
 
@@ -63,31 +63,31 @@ def read(
     limit: int | None = None,
     seed: int = 0,
 ) -> Source:
-    """Find and read what is to be encoded.
+    """Find and read a source.
 
     Args:
-        what: a folder (classes, captions beside images, tar shards, Parquet, a saved Hugging Face
-            data set, MAD, or images alone), a ``.csv``, ``.tsv``, COCO ``.json``, ``.tar``,
+        what: a folder (classes, captions next to images, tar shards, Parquet, a saved Hugging Face
+            data set, MAD, or images only), a ``.csv``, ``.tsv``, COCO ``.json``, ``.tar``,
             ``.parquet`` or ``.txt`` file, a pattern such as ``"shards/{00000..00041}.tar"``, the
-            name of a data set (``modalgap list data``), or a ``Source`` as it is.
-        split: of a data set; by default the one usually evaluated on.
-        root: where data sets lie (by default ``$MODALGAP_DATA``, or ``data``); for a table or a
-            COCO file, the folder of its images.
+            name of a data set (``modalgap list data``), or a ``Source``, which is returned.
+        split: split of a data set; by default the one usually evaluated on.
+        root: the folder of data sets (by default ``$MODALGAP_DATA``, or ``data``); for a table or
+            a COCO file, the folder of its images.
         image_column: the column of images or their paths, in a table, Parquet, JSON lines or a
-            Hugging Face data set; "none" reads the captions alone.
-        text_column: the column of captions; "none" reads the images alone.
+            Hugging Face data set; "none" reads only the captions.
+        text_column: the column of captions; "none" reads only the images.
         label_column: the column of classes; "none" reads the images without labels.
-        factors: columns to keep as factors: a list of names, or "auto" for every column of few
-            values.
+        factors: columns to read as factors: a list of names, or "auto" for every column with few
+            distinct values.
         captions: "one" reads a cell or a caption file as one caption, "several" as a list or as
-            one caption per line; by default the data decide.
-        separator: between the cells of a table in a text file: one character, or "comma", "tab",
-            "bar" or "semicolon"; by default found.
-        limit: take a random sample of this many items, with their texts, in their order.
-        seed: of that sample.
+            one caption per line; by default detected.
+        separator: the separator of cells in a text file: one character, or "comma", "tab",
+            "bar" or "semicolon"; by default detected.
+        limit: read a random sample of ``limit`` items, with their texts, in their order.
+        seed: seed of the sample.
 
     Raises:
-        InputError: nothing of that name, or it cannot be read.
+        InputError: the source does not exist or cannot be read.
     """
     if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit < 2):
         raise OptionError(f"limit: must be an integer of at least 2; got {quoted(limit)}")
@@ -160,7 +160,7 @@ def _file(
             name=text, media=Files([path], [path.name], "image" if ending in IMAGES else "audio")
         )
     if ending in EMBEDDINGS:
-        raise FileError(f"{path}: holds embeddings already; measure and report take it as it is")
+        raise FileError(f"{path}: holds embeddings already; use it with measure or report")
     raise FileError(
         f"{path}: must be a folder, .csv, .tsv, .json, .jsonl, .tar, .parquet or .txt; found"
         f" {ending or 'no extension'}"
@@ -191,7 +191,7 @@ def _folder(path: Path, split: str | None, columns: Columns) -> Source:
     splits = [each.name for each in inside if each.name.lower() in SPLITS and _is_made(each)]
     if splits:
         if split is None:
-            raise OptionError(f"--split: {path} holds {', '.join(splits)}; say which")
+            raise OptionError(f"--split: {path} holds {', '.join(splits)}; select one")
         if split not in splits:
             raise OptionError.unknown(f"split of {path}", split, splits)
         return _folder(path / split, None, columns)
@@ -199,12 +199,12 @@ def _folder(path: Path, split: str | None, columns: Columns) -> Source:
 
 
 def _is_made(folder: Path) -> bool:
-    """Whether a library or MAD wrote this folder, rather than a user who sorted files."""
+    """Whether a library or MAD wrote this folder, not a user."""
     return folder.is_dir() and (is_saved(folder) or is_mad(folder) or is_downloaded(folder))
 
 
 def _pattern(text: str, split: str | None, root: Path | None, columns: Columns) -> Source:
-    """Files that a pattern matches: braces as webdataset has them, or a glob."""
+    """Files that match a pattern: braces as in webdataset, or a glob."""
     found = [Path(each) for each in expand(text)]
     if len(found) == 1 and glob.has_magic(text):
         found = [Path(each) for each in sorted(glob.glob(text))]  # noqa: PTH207 - any root
@@ -230,10 +230,10 @@ def _pattern(text: str, split: str | None, root: Path | None, columns: Columns) 
 
 
 def expand(pattern: str) -> list[str]:
-    """The names that ``{000..041}`` and ``{a,b}`` stand for, in order.
+    """Expand ``{000..041}`` and ``{a,b}`` into names, in order.
 
     Raises:
-        InputError: more than a million.
+        InputError: there are more than a million names.
     """
     values: list[list[str]] = []
     end = 0
@@ -248,7 +248,7 @@ def expand(pattern: str) -> list[str]:
 
 def _numbers(first: str, last: str) -> list[str]:
     if max(len(first), len(last)) > LONGEST_NUMBER:
-        raise InputError(f"{{{_short(first)}..{_short(last)}}}: must be of shorter numbers")
+        raise InputError(f"{{{_short(first)}..{_short(last)}}}: must have shorter numbers")
     numbers = range(int(first), int(last) + 1)
     if not 0 < len(numbers) <= MOST_FILES:
         what = "at most a million files" if numbers else "at least one file"
@@ -279,7 +279,7 @@ def _json(path: Path, root: Path | None, columns: Columns, split: str | None) ->
 
 
 def _refuse(what: str, **options: Any) -> None:
-    """An option that this kind of source does not have is a mistake, not something to ignore."""
+    """Raise an error for an option that this kind of source does not support."""
     for name, value in options.items():
         if value is not None:
             raise OptionError(

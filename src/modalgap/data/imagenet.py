@@ -1,8 +1,8 @@
-"""ImageNet's thousand classes: their WordNet numbers, their names, and CLIP's eighty sentences.
+"""ImageNet's thousand classes: their WordNet numbers, their names, and CLIP's eighty templates.
 
-Numbers and order come from timm; names and sentences from open_clip, which keeps those of Radford
-et al. 2021. Two pairs of classes share a name there: 657 and 744 are both "missile", 836 and 837
-both "sunglasses". Published accuracies are made with these names, so they stay.
+Numbers and order come from timm; names and templates from open_clip, which has those of Radford et
+al. 2021. Two pairs of classes have the same name: 657 and 744 are both "missile", 836 and 837 both
+"sunglasses". The names stay, since published accuracies use them.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def wnids() -> tuple[str, ...]:
 
 @cache
 def names() -> dict[str, str]:
-    """What each WordNet number is called in a prompt.
+    """Map each WordNet number to its class name in prompts.
 
     Raises:
         InputError: open_clip or timm is not installed.
@@ -43,7 +43,7 @@ def names() -> dict[str, str]:
 
 @cache
 def templates() -> tuple[str, ...]:
-    """The eighty sentences with ``{}`` for the name that CLIP's ImageNet accuracy is a mean over.
+    """The eighty templates with ``{}`` for the class name of CLIP's ImageNet accuracy.
 
     Raises:
         InputError: open_clip is not installed.
@@ -54,7 +54,7 @@ def templates() -> tuple[str, ...]:
 
 def _check(found: object, library: str) -> None:
     if not isinstance(found, list | tuple) or len(found) != CLASSES:
-        raise InputError(f"{library}: must know {CLASSES} classes of ImageNet; it does not")
+        raise InputError(f"{library}: must have {CLASSES} classes of ImageNet; it does not")
 
 
 def _library(name: str) -> Any:

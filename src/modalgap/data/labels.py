@@ -1,4 +1,4 @@
-"""Columns of classes: which items have a label, and which class it names."""
+"""Columns of classes: read the label of each item."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ class Labels:
 
     Attributes:
         classes: names of the classes.
-        labels: (k,) the class of each item that has one.
+        labels: (k,) the class of each item that has a label.
         kept: (k,) the positions of these items.
         missing: (position, reason) of the other items.
-        notes: what was joined.
+        notes: which classes were merged.
     """
 
     classes: list[str]
@@ -35,16 +35,16 @@ class Labels:
 
 
 def read_labels(values: Sequence[Any], names: Sequence[str] | None, what: str) -> Labels:
-    """The labels that a column holds.
+    """Read the labels in a column.
 
     Args:
         values: one per item: an integer, or a number without a fraction, below ``len(names)``;
-            the name of a class; a negative number, None, NaN or "" where there is no label.
-        names: of the classes; without them the values are the names, in alphabetical order.
-        what: names the column in messages.
+            the name of a class; a negative number, None, NaN or "" for an item without a label.
+        names: names of the classes; without them the values are the names, in alphabetical order.
+        what: name of the column, for messages.
 
     Raises:
-        FileError: a label has no class, or is no integer and no name.
+        FileError: a label has no class, or is neither an integer nor a name.
     """
     missing: list[tuple[int, str]] = []
     kept: list[int] = []
@@ -69,7 +69,7 @@ def read_labels(values: Sequence[Any], names: Sequence[str] | None, what: str) -
 
 
 def words(names: Sequence[str]) -> list[str]:
-    """Class names as words, or as they are if two of them would become the same."""
+    """Class names as words, or unchanged if two of them would become equal."""
     spaced = [readable(name) for name in names]
     return list(names) if len(set(spaced)) < len(set(names)) else spaced
 
@@ -110,7 +110,7 @@ def _number(value: Any, names: Sequence[str], what: str, row: int) -> int:
 
 
 def _joined(names: Sequence[str], what: str) -> tuple[list[str], NDArray[np.int64], list[str]]:
-    """Classes of one name as one class, and the new number of each class."""
+    """Merge classes of the same name; return the names and the new number of each class."""
     number: dict[str, int] = {}
     moved = [number.setdefault(name, len(number)) for name in names]
     twice = [name for name, count in Counter(names).items() if count > 1]
@@ -118,17 +118,17 @@ def _joined(names: Sequence[str], what: str) -> tuple[list[str], NDArray[np.int6
     if twice:
         shared = ", ".join(repr(shown(name, 40)) for name in twice[:3])
         more = ", ..." if len(twice) > 3 else ""
-        notes.append(f"{what}: classes of one name are one class ({shared}{more})")
+        notes.append(f"{what}: classes of the same name were merged ({shared}{more})")
     return list(number), np.asarray(moved, np.int64), notes
 
 
 def plain(values: Sequence[Any]) -> list[Any]:
-    """Classes in a table of text: numbers as integers; None for what is empty or -1."""
+    """Classes in a text table: numbers as integers; None for empty cells and -1."""
     return [_plain(value) for value in values]
 
 
 def numbers(values: Sequence[Any]) -> bool:
-    """Whether all classes are numbers, as far as there are any; False if there are none."""
+    """Whether all classes are numbers; False if there are none."""
     found = [value for value in plain(values) if value is not None]
     return bool(found) and all(isinstance(value, int) for value in found)
 

@@ -1,7 +1,7 @@
-"""Media: images, sounds or documents by position; cheap to hold, opened where they are needed.
+"""Media: images, sounds or documents by position; small objects that open files on demand.
 
-A medium hands out what is stored, bytes as a rule; ``pixels.decode`` and ``sound.decode`` make of
-it what a model takes. Everything here can be pickled, for the workers that decode.
+A medium returns the stored form, usually bytes; ``pixels.decode`` and ``sound.decode`` turn it into
+model inputs. Everything here can be pickled, for the workers that decode.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from modalgap.errors import FileError, InputError
 Kind = Literal["image", "audio", "text"]
 Box = tuple[float, float, float, float]  # left, upper, right, lower
 
-LARGEST = 2**30  # bytes of one item
+LARGEST = 2**30  # maximum bytes of one item
 IMAGES = frozenset(
     [
         ".jpg",
@@ -59,12 +59,12 @@ class Media(Protocol):
 
     @property
     def kind(self) -> Kind:
-        """What the items are; it decides which tower of a model takes them."""
+        """The kind of the items; it determines which tower of a model encodes them."""
         ...
 
     @property
     def names(self) -> Sequence[str]:
-        """One name an item, for people and for listing what could not be read."""
+        """One name per item, for messages and lists."""
         ...
 
     def __len__(self) -> int:
@@ -72,7 +72,7 @@ class Media(Protocol):
         ...
 
     def __getitem__(self, position: int) -> bytes | str | Image.Image:
-        """What is stored at ``position``: bytes of a file, a document, or pixels.
+        """The item stored at ``position``: bytes of a file, a document, or pixels.
 
         Raises:
             FileError: it cannot be read; the item is then skipped, with this reason.
@@ -86,9 +86,9 @@ class Files:
     """Files of images or sounds.
 
     Args:
-        paths: where they lie.
-        names: what to call them, for instance paths relative to a folder.
-        kind: what they hold.
+        paths: the files.
+        names: their names, for instance paths relative to a folder.
+        kind: kind of the items.
     """
 
     paths: Sequence[Path]
@@ -109,12 +109,12 @@ class Files:
 
 @dataclass(frozen=True, eq=False)
 class Spans:
-    """Items that lie one after another inside larger files, such as the members of tar archives.
+    """Items stored one after another in larger files, such as the members of tar archives.
 
     Args:
         archives: the larger files.
         spans: (n, 3) integers: which archive, first byte, number of bytes.
-        names: one an item.
+        names: one per item.
     """
 
     archives: Sequence[Path]
@@ -142,10 +142,10 @@ class Spans:
 @checked
 @dataclass(frozen=True, eq=False)
 class Pixels:
-    """Images that are arrays: (n, h, w) or (n, h, w, 3) unsigned bytes.
+    """Images as arrays: (n, h, w) or (n, h, w, 3) unsigned bytes.
 
     Raises:
-        InputError: another shape or type, or names that are not one an image.
+        InputError: another shape or type, or not one name per image.
     """
 
     array: NDArray[np.uint8]
@@ -161,7 +161,7 @@ class Pixels:
             raise InputError(f"pixels: must be (n, h, w) or (n, h, w, 3); got {found.shape}")
         if len(self.names) != len(found):
             raise InputError(
-                f"pixels: must have one name an image; got {len(self.names)} for {len(found)}"
+                f"pixels: must have one name per image; got {len(self.names)} for {len(found)}"
             )
 
     def __len__(self) -> int:
@@ -174,7 +174,7 @@ class Pixels:
 @checked
 @dataclass(frozen=True, eq=False)
 class Documents:
-    """Texts on the first side of a pair, for instance the corpus that queries search."""
+    """Texts as the first side of a pair, for instance the corpus that queries search."""
 
     texts: Sequence[str]
     names: Sequence[str]
@@ -189,11 +189,11 @@ class Documents:
 
 @dataclass(frozen=True, eq=False)
 class Cells:
-    """Cells of a table that a library reads: ``read(position)`` gives bytes or an image.
+    """Cells of a table that a library reads: ``read(position)`` returns bytes or an image.
 
     Args:
-        read: picklable; called in the workers.
-        files: that the table lies in.
+        read: a picklable function, called in the workers.
+        files: the files of the table.
     """
 
     read: Callable[[int], Any]
@@ -215,12 +215,12 @@ class Cells:
 
 @dataclass(frozen=True, eq=False)
 class Chosen:
-    """Some items of a medium, in an order of their own; with ``boxes``, cropped.
+    """A selection of the items of a medium, in any order; with ``boxes``, cropped.
 
     Args:
-        media: where they come from.
+        media: the medium.
         index: (k,) positions in ``media``.
-        boxes: position in ``index`` to the part of the image that counts.
+        boxes: maps a position in ``index`` to the part of the image to keep.
     """
 
     media: Media
@@ -241,11 +241,11 @@ class Chosen:
 
 @dataclass(frozen=True, eq=False)
 class Cropped:
-    """Images of which only a part counts.
+    """Images cropped to a part.
 
     Args:
         media: the whole images.
-        boxes: one an image: left, upper, right, lower in pixels, or None for all of it.
+        boxes: one per image: left, upper, right, lower in pixels, or None for the whole image.
     """
 
     media: Media
@@ -270,12 +270,12 @@ class Cropped:
         left, upper = max(left, 0), max(upper, 0)
         right, lower = min(right, image.width), min(lower, image.height)
         if right <= left or lower <= upper:
-            raise FileError(f"its box {box} lies outside its {image.width} x {image.height} pixels")
+            raise FileError(f"its box {box} is outside its {image.width} x {image.height} pixels")
         return image.crop((left, upper, right, lower))
 
 
 def state(media: Media) -> Iterator[str]:
-    """What tells that the items are still the same: their names, and of files size and time."""
+    """Strings that change when the items change: names, and size and time of files."""
     yield from media.names
     if isinstance(media, Chosen):
         yield str(media.index.tolist())
@@ -300,7 +300,7 @@ def state(media: Media) -> Iterator[str]:
 
 
 def files_of(media: Media | None) -> Sequence[Path]:
-    """The files that the items are read from, as far as they are known."""
+    """The files that the items are read from, if known."""
     while isinstance(media, Chosen | Cropped):
         media = media.media
     if isinstance(media, Files):

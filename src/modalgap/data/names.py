@@ -1,4 +1,4 @@
-"""Files by the names that tables give them: Unicode forms and separators of other systems."""
+"""Find files by the names in tables, in other Unicode forms and with other separators."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from modalgap.data.media import IMAGES, SOUNDS
 from modalgap.data.walk import ending_of
 from modalgap.errors import FileError, quoted
 
-SAMPLE = 50  # names that are looked for, to find the folder that they start from
+SAMPLE = 50  # names to search, to find the folder that they are relative to
 PLACES = ("images", "Images", "image", "imgs", "img", "photos", "data", "audio", "sounds")
 
 
 def same(name: str) -> str:
-    """One form for all spellings of a name: accents composed, as macOS does not store them."""
+    """A normal form for all spellings of a name; macOS stores accents as separate characters."""
     return name if name.isascii() else unicodedata.normalize("NFC", name)
 
 
 class Names:
-    """The files under a folder by any spelling of their names.
+    """Find the files under a folder by any spelling of their names.
 
-    A name is taken exactly as it is first, then in the Unicode form in which it is on the disk,
-    then with the backslashes of Windows. A name without the ending of an image or a sound, as in
-    tables of ids, is the one file of that name with such an ending.
+    A name is first searched exactly, then in the Unicode form on disk, then with the backslashes of
+    Windows. A name without an image or sound extension, as in tables of ids, matches the only file
+    with this name and such an extension.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -34,7 +34,7 @@ class Names:
         self._ended: dict[Path, dict[str, list[str]]] = {}
 
     def path(self, name: str) -> Path:
-        """Where the file lies; ``folder / name`` if it is not there in any spelling."""
+        """The path of the file; ``folder / name`` if it does not exist in any spelling."""
         found = self._as_spelled(name)
         if ending_of(name) in IMAGES | SOUNDS or "\0" in name or os.path.lexists(found):
             return found
@@ -42,7 +42,7 @@ class Names:
         return found.parent / with_ending[0] if len(with_ending) == 1 else found
 
     def _with_ending(self, folder: Path) -> dict[str, list[str]]:
-        """Names without their endings, of the images and sounds in a folder."""
+        """Names without extension, of the images and sounds in a folder."""
         if folder not in self._ended:
             found: dict[str, list[str]] = {}
             for name in self._entries(folder).values():
@@ -88,19 +88,19 @@ class Names:
 def image_folder(
     beside: Sequence[Path], names: Sequence[str], named: Sequence[str] = ()
 ) -> tuple[Path | None, str]:
-    """The folder that the names of a table start from, and a note if it is not the table's own.
+    """The folder that the names of a table are relative to, and a note if it is another folder.
 
     Args:
-        beside: the table's folder first, then others around it.
-        names: of the images, as the table has them.
-        named: names of folders to try before the usual ones.
+        beside: the folder of the table first, then others near it.
+        names: names of the images, as in the table.
+        named: names of folders to search before the usual ones.
 
     Returns:
-        Of the folders in ``beside``, their folders of usual names and then all others in the
-        first, the one that holds most of a sample of ``names``; None if none holds any.
+        The folder with the most of a sample of ``names``: one of ``beside``, of their folders with
+        usual names, or of all other folders in the first; None if none has any.
 
     Raises:
-        FileError: two folders of other names hold as many.
+        FileError: two folders with other names have equally many.
     """
     step = max(1, len(names) // SAMPLE)
     some = list(names[::step][:SAMPLE])
@@ -112,12 +112,12 @@ def image_folder(
     others = _most(some, [each for each in _folders(own) if each not in usual])
     if len(others) > 1:
         first, second = (each.name for each in others[:2])
-        raise FileError(f"{quoted(some[0])} and others lie in {first} and in {second}; give --root")
+        raise FileError(f"{quoted(some[0])} and others are in {first} and in {second}; use --root")
     return (others[0], _note(others[0], own)) if others else (None, "")
 
 
 def _most(names: Sequence[str], folders: Sequence[Path]) -> list[Path]:
-    """The folders that hold most of ``names``, if any holds one."""
+    """The folders with the most of ``names``, if any has one."""
     found: dict[Path, int] = {}
     for folder in dict.fromkeys(folders):
         known = Names(folder)
@@ -130,7 +130,7 @@ def _note(folder: Path, own: Path) -> str:
     if folder == own:
         return ""
     where = folder.relative_to(own) if folder.is_relative_to(own) else folder
-    return f"their files lie in {where}/"
+    return f"their files are in {where}/"
 
 
 def _folders(folder: Path) -> list[Path]:

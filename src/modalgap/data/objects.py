@@ -1,4 +1,4 @@
-"""Captions inside objects: structs of a table, and cells that hold the text of a JSON object."""
+"""Captions in objects: structs of a table, and cells with the text of a JSON object."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ INNER = (
     "raw", "caption", "captions", "sentence", "sentences", "sentences_raw", "text", "texts",
     "value", "en",
 )  # fmt: skip
-LONGEST = 2**20  # characters of a cell that is parsed
+LONGEST = 2**20  # maximum characters of a cell to parse
 _OPENING = frozenset(["", "[", "(", "{", " ", "\t", "\n", "\r", "\x0b", "\x0c", "\xa0", "\u3000"])
 
 
 def inner_key(names: Sequence[Any]) -> Any:
-    """The first of the names that holds captions inside an object, or None."""
+    """The first of the names that is a known key of captions, or None."""
     by_name = {str(name).lower(): name for name in reversed(names)}
     return next((by_name[name] for name in INNER if name in by_name), None)
 
@@ -29,13 +29,13 @@ def inner_key(names: Sequence[Any]) -> Any:
 def read_captions(
     values: Sequence[Any], how: Captions | None, what: str, rows: Sequence[str]
 ) -> Cells:
-    """The captions in cells: text, lists, objects, and the text of lists and objects.
+    """Read the captions in cells: text, lists, objects, and the text of lists and objects.
 
     Args:
         values: one per cell.
-        how: "one" or "several", as the user says; None lets the data decide.
-        what: names the cells in messages.
-        rows: what to call each cell, for messages.
+        how: "one" or "several", as the user specified; None detects it.
+        what: name of the cells, for messages.
+        rows: names of the rows, for messages.
 
     Raises:
         FileError: only some cells hold the text of a list or of an object, or an object has no
@@ -49,17 +49,17 @@ def read_captions(
 
 
 def _plain(value: Any) -> bool:
-    """Whether a cell is a caption whatever the other cells hold."""
+    """Whether a cell is a caption, independent of other cells."""
     return type(value) is str and value[:1] not in _OPENING
 
 
 def _unnest(values: Sequence[Any], how: Captions | None, what: str) -> tuple[list[Any], str]:
-    """Cells with the captions that their objects hold in place of the objects.
+    """Replace objects in cells by their captions.
 
     Args:
         values: one per cell.
-        how: "one" leaves the text of an object as it is.
-        what: names the cells in messages.
+        how: "one" does not parse the text of an object.
+        what: name of the cells, for messages.
 
     Returns:
         The cells, and a note if the text of objects was parsed.

@@ -1,4 +1,4 @@
-"""Any image file to the RGB pixels that people see."""
+"""Decode any image file to RGB pixels, as a viewer shows them."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from PIL import Image, ImageOps
 from modalgap.data.plugins import prepare
 from modalgap.errors import FileError
 
-MOST_PIXELS = 178_956_970  # Pillow's own limit for what it calls a decompression bomb
-MOST_STRETCHED = 100  # models resize the shorter side to a fixed length: the other must stay finite
+MOST_PIXELS = 178_956_970  # Pillow's limit for a "decompression bomb"
+MOST_STRETCHED = 100  # limit of the aspect ratio: models resize the shorter side to a fixed length
 WIDE_GREY = ("I;16", "I;16L", "I;16B", "I;16N", "I")
 
 
@@ -21,16 +21,16 @@ REMARKS = (b"tEXt", b"zTXt", b"iTXt", b"iCCP", b"tIME", b"hIST", b"sPLT", b"pHYs
 
 
 def decode(found: bytes | Image.Image) -> Image.Image:
-    """An RGB image, upright, from the bytes of any format that Pillow reads.
+    """Decode the bytes of any format that Pillow reads to an upright RGB image.
 
-    The orientation that a camera notes is applied; transparency is laid on white; 16-bit grey
-    keeps its 8 highest bits (Pillow's own conversion would clip it to white); CMYK, palettes and
-    grey become RGB; of an animation the first frame counts. Text and other remarks in a PNG that
-    are damaged or too long are left out.
+    The orientation in the metadata is applied; transparency is put on white; 16-bit grey keeps its
+    8 highest bits (Pillow's own conversion would clip it to white); CMYK, palettes and grey become
+    RGB; of an animation the first frame is used. Damaged or too long text chunks in a PNG are
+    ignored.
 
     Raises:
-        FileError: not an image, cut short, too many pixels, or too narrow; or of a format whose
-            plug-in is not installed.
+        FileError: not an image, truncated, too many pixels, or too narrow; or its plug-in is not
+            installed.
     """
     try:
         return _decode(found)
@@ -48,7 +48,7 @@ def decode(found: bytes | Image.Image) -> Image.Image:
 def _decode(found: bytes | Image.Image) -> Image.Image:
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about metadata; what matters is checked here
+            warnings.simplefilter("ignore")  # about metadata; the pixels are checked here
             if isinstance(found, bytes):
                 prepare(found)
             image = Image.open(io.BytesIO(found)) if isinstance(found, bytes) else found
@@ -66,17 +66,17 @@ def _decode(found: bytes | Image.Image) -> Image.Image:
 
 
 def _upright(image: Image.Image) -> Image.Image:
-    """The image as a camera says that it was held; as it is where what it says is damaged."""
+    """The image in the orientation of its metadata; unchanged if the metadata is damaged."""
     try:
         return ImageOps.exif_transpose(image)
     except MemoryError:
         raise
-    except Exception:  # whatever damaged metadata causes; the pixels are read already
+    except Exception:  # any error of damaged metadata; the pixels are already read
         return image
 
 
 def _without_remarks(found: bytes) -> bytes | None:
-    """A PNG without the chunks that no pixel depends on; None if it has none, or is no PNG."""
+    """A PNG without chunks that no pixel depends on; None if it has none, or is not a PNG."""
     if not found.startswith(PNG):
         return None
     kept, at, left = [PNG], len(PNG), False
@@ -97,7 +97,7 @@ def _check_shape(width: int, height: int) -> None:
         raise FileError(f"must have at most {MOST_PIXELS} pixels; declares {width} x {height}")
     if max(width, height) > MOST_STRETCHED * min(width, height):
         raise FileError(
-            f"its sides must differ at most {MOST_STRETCHED} times; it is {width} x {height}"
+            f"its aspect ratio must be at most {MOST_STRETCHED}; it is {width} x {height}"
         )
 
 
@@ -110,7 +110,7 @@ def _rgb(image: Image.Image) -> Image.Image:
             raise FileError("must have at most 16 bits of grey; has more")
         return Image.fromarray((wide >> 8).astype(np.uint8)).convert("RGB")
     if image.mode == "F":
-        raise FileError("must have whole numbers for pixels; has floating point")
+        raise FileError("must have integer pixels; has floating point")
     if image.has_transparency_data:
         layer = image.convert("RGBA")
         white = Image.new("RGBA", layer.size, "white")

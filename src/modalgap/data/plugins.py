@@ -1,4 +1,4 @@
-"""Plug-ins of Pillow for HEIC, JPEG XL and AVIF: used where they are installed, named where not."""
+"""Pillow plug-ins for HEIC, JPEG XL and AVIF: loaded if installed, otherwise named in errors."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _JXL = (b"\xff\x0a", b"\x00\x00\x00\x0cJXL ")
 
 
 def lacking(ending: str) -> str:
-    """What to install before files of this ending can be read; empty if nothing."""
+    """What to install to read files with this extension; empty if nothing is missing."""
     module = ENDINGS.get(ending.lower())
     if module is None or _ready(module):
         return ""
@@ -33,7 +33,7 @@ def lacking(ending: str) -> str:
 
 
 def prepare(found: bytes) -> str:
-    """Load the plug-in that bytes of an image need; what to install if it is not there."""
+    """Load the plug-in that an image needs; return what to install if it is missing."""
     if found[4:8] == b"ftyp":
         brand = found[8:12]
         ending = ".heic" if brand in _HEIF else ".avif" if brand in _AVIF else ""

@@ -1,4 +1,4 @@
-"""Reading of files that describe data: text, JSON, columns, and errors as one line."""
+"""Read files that describe data: text, JSON, columns; turn errors into one line."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from modalgap.errors import FileError, ModalgapError, quoted
 
 @contextmanager
 def reading(what: str) -> Iterator[None]:
-    """Turn whatever malformed files cause into one FileError that begins with ``what``.
+    """Turn any error of malformed files into one FileError that begins with ``what``.
 
-    The formats are other people's: a missing key, a short row or a wrong type can surface as any
-    exception, so everything is caught here, at the boundary, on purpose.
+    The formats are not ours: a missing key, a short row or a wrong type can raise any exception, so
+    this block catches all of them.
     """
     try:
         yield
@@ -31,14 +31,14 @@ def reading(what: str) -> Iterator[None]:
     except FileNotFoundError as error:
         raise FileError(f"{what}: needs {error.filename}") from error
     except KeyError as error:
-        raise FileError(f"{what}: must have the field {error}; it has not") from error
+        raise FileError(f"{what}: must have the field {error}; it does not") from error
     except Exception as error:
         said = " ".join(str(error).split()) or type(error).__name__
-        raise FileError(f"{what}: is not what it should be ({said[:160]})") from error
+        raise FileError(f"{what}: is malformed ({said[:160]})") from error
 
 
 def read_text(path: Path) -> str:
-    """The text of a file: UTF-8, or UTF-16 with a byte order mark; line ends as they are.
+    """The text of a file in UTF-8, or UTF-16 with a byte order mark; line ends are unchanged.
 
     Raises:
         FileError: another encoding, or a NUL; the message names the line.
@@ -48,7 +48,7 @@ def read_text(path: Path) -> str:
 
 
 def decode(found: bytes) -> str:
-    """As ``read_text``, of bytes."""
+    """Decode bytes as ``read_text``."""
     wide = found.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     try:
         text = found.decode("utf-16" if wide else "utf-8-sig")
@@ -65,7 +65,7 @@ def decode(found: bytes) -> str:
 
 
 def lines(path: Path) -> list[str]:
-    """The lines of a text file that are not empty, without their ends."""
+    """The lines of a text file that are not empty, without line ends."""
     return full_lines(read_text(path))
 
 
@@ -82,7 +82,7 @@ def json_lines(path: Path) -> list[Any]:
 
 
 def numbered_json(path: Path) -> Iterator[tuple[int, Any]]:
-    """Number of the line and value, of a JSON-lines file; empty lines hold none.
+    """Yield line number and value of a JSON-lines file; skip empty lines.
 
     Raises:
         FileError: a line is not JSON.
@@ -98,10 +98,10 @@ def numbered_json(path: Path) -> Iterator[tuple[int, Any]]:
 
 
 def column(names: Sequence[str], known: Sequence[str], asked: str | None, what: str) -> str | None:
-    """The column asked for, or the first of ``known`` that is there; "none" asks for no column.
+    """The selected column, or the first of ``known`` that exists; "none" selects no column.
 
     Raises:
-        FileError: the column asked for is not there.
+        FileError: the selected column does not exist.
     """
     if asked == NONE and NONE not in names:
         return None
@@ -121,18 +121,18 @@ def fitting(
     what: str,
     certain: Sequence[str],
 ) -> str | None:
-    """As ``column``, of columns with types.
+    """Select a column as ``column``, by name and type.
 
     Args:
         types: every column and its type.
-        fit: those whose type can be read.
-        known: names to look for.
-        asked: the name asked for.
-        what: is looked for.
-        certain: names that mean nothing else: such a column is refused rather than left out.
+        fit: the columns with a readable type.
+        known: names to search.
+        asked: the name that the user selected.
+        what: content of the column, for messages.
+        certain: unambiguous names: such a column with a wrong type is an error.
 
     Raises:
-        FileError: the column is not there, or its type cannot be read.
+        FileError: the column does not exist, or its type cannot be read.
     """
     odd = asked if asked in types and asked not in fit else None
     found = None if odd else column(fit, known, asked, what)

@@ -1,4 +1,4 @@
-"""Captions that repeat: one text that describes several images, and is encoded once."""
+"""Merge repeated captions: encode a text of several images once."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ Ints = NDArray[np.int64]
 def join_texts(source: Source) -> Source:
     """The source with each caption once, matched with every image that it describes.
 
-    Texts are one if they and their factors are the same. Class names are left as they are, and so
-    is a source of which all texts are the same: two of them are needed to compare anything. What
-    was joined, or kept apart, is added to ``notes``.
+    Texts are merged if they and their factors are equal. Class names are not merged, nor a source
+    with only one distinct text: a comparison needs two. ``notes`` gets a message about merged and
+    separate texts.
     """
     texts = source.texts
     if texts is None or source.media is None or source.labels is not None:
         return source
-    named = [text if text.strip() else i for i, text in enumerate(texts)]  # no text is no item
+    named = [text if text.strip() else i for i, text in enumerate(texts)]  # empty texts differ
     first = first_of(named)
     if len(np.unique(first)) == len(texts):
         return source
@@ -32,18 +32,18 @@ def join_texts(source: Source) -> Source:
     kept, place = np.unique(own, return_inverse=True)
     notes = list(source.notes)
     if len(kept) < 2:
-        notes.append("all texts are the same one; kept apart")
+        notes.append("all texts are identical; they were not merged")
         return replace(source, notes=tuple(notes))
     pairs = source.matches
     images = len(np.unique(pairs[:, 0]))
     if len(kept) < len(texts):
         notes.append(
             f"{images:,} {source.modality}s share {len(kept):,} distinct {source.text_modality}s;"
-            f" identical {source.text_modality}s were joined (--keep-repeats keeps them apart)"
+            f" identical {source.text_modality}s were merged (--keep-repeats keeps them separate)"
         )
     if apart := len(kept) - len(np.unique(first)):
         names = ", ".join(source.text_factors)
-        notes.append(f"{apart:,} identical texts differ in their factors ({names}); kept apart")
+        notes.append(f"{apart:,} identical texts differ in their factors ({names}); not merged")
     if len(kept) == len(texts):
         return replace(source, notes=tuple(notes))
     return replace(
@@ -59,7 +59,7 @@ def join_texts(source: Source) -> Source:
 
 
 def first_of(values: Sequence[Any]) -> Ints:
-    """(n,) position of the first value that is the same."""
+    """(n,) position of the first equal value."""
     found: dict[Hashable, int] = {}
     return np.array(
         [found.setdefault(_plain(value), i) for i, value in enumerate(values)], np.int64
@@ -67,7 +67,7 @@ def first_of(values: Sequence[Any]) -> Ints:
 
 
 def _plain(value: Any) -> Hashable:
-    """A value that can be compared; of a tuple, each of its parts."""
+    """A hashable form of a value; of a tuple, of each element."""
     if isinstance(value, tuple):
         return tuple(_plain(each) for each in value)
     return value.item() if isinstance(value, np.generic) else str(value)

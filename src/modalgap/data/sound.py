@@ -1,4 +1,4 @@
-"""Any sound file to samples."""
+"""Decode any sound file to samples."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from numpy.typing import NDArray
 from modalgap.errors import FileError
 from modalgap.extras import library
 
-LONGEST = 3600.0  # seconds; more is not a clip
+LONGEST = 3600.0  # maximum seconds
 
 
 def decode(found: bytes) -> tuple[NDArray[np.float32], int]:
-    """Mono samples (t,) in -1 … 1, and how many of them make a second.
+    """Mono samples (t,) in -1 … 1, and the sampling rate.
 
     Raises:
-        FileError: not a sound that libsndfile reads, silence of no length, or longer than an hour.
+        FileError: libsndfile cannot read it, it is empty, or it is longer than an hour.
         InputError: soundfile is not installed.
     """
     soundfile = library("soundfile", "models", "sound")
@@ -31,7 +31,7 @@ def decode(found: bytes) -> tuple[NDArray[np.float32], int]:
             rate = int(file.samplerate)
     except FileError:
         raise
-    except Exception as error:  # whatever damaged bytes cause
+    except Exception as error:  # any error of damaged bytes
         raise FileError(" ".join(str(error).split())[:160] or "not a sound") from error
     if not np.isfinite(samples).all():
         raise FileError("must hold finite samples")

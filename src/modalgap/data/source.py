@@ -1,4 +1,4 @@
-"""Source: what is to be encoded, before any model has seen it."""
+"""Source: the items to encode and their matches."""
 
 from __future__ import annotations
 
@@ -21,32 +21,32 @@ Ints = NDArray[np.int64]
 @checked
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Source:
-    """Media, texts, and who matches whom: a ``Pair`` that is not encoded yet.
+    """Media, texts and their matches: a ``Pair`` before encoding.
 
     Args:
-        name: what to call it: a path, or the name of a data set.
-        media: n images (or sounds, or documents), or None for a source of texts alone.
-        texts: m captions or, where ``labels`` is given, class names; None for media alone.
+        name: its name: a path, or the name of a data set.
+        media: n images (or sounds, or documents), or None for a source of texts only.
+        texts: m captions or, with ``labels``, class names; None for media only.
         text_to_image: (m,) the image that each caption describes.
-        pairs: (k, 2) an image and a caption that match: for captions of several images.
+        pairs: (k, 2) matching image and caption: for captions of several images.
         labels: (n,) the class of each image.
-        factors: what is known of each image, name to n values.
-        text_factors: the same of each text.
-        templates: sentences with ``{}`` in which a class name is put; empty for captions.
+        factors: attributes of each image: maps a name to n values.
+        text_factors: attributes of each text.
+        templates: sentences with ``{}`` for a class name; empty for captions.
         modality, text_modality: the names of the two sides.
-        provenance: data set, split, revision ...: what to write beside the vectors.
-        missing: items that the source lists and does not have, with the reason.
-        files: what was read besides the media's own files: nothing may be written over them.
-        rule: how the source was read, in a few words, for instance "images beside .txt captions".
-        notes: what a reader guessed or joined, one short sentence each.
-        unused: files that were found beside the items and not read, with the reason.
-        unused_columns: columns that could be kept as factors and were not.
+        provenance: facts to store with the vectors: data set, split, revision ...
+        missing: items that the source lists but does not have, with the reason.
+        files: files that were read besides those of the media; the output must not replace them.
+        rule: the layout that was read, in a few words, for instance "images beside .txt captions".
+        notes: what a reader detected or merged, one short sentence each.
+        unused: files that were found but not read, with the reason.
+        unused_columns: columns that could be factors but are not selected.
 
-    With both sides and no matches, row i matches row i. Captions of ``text_to_image`` are put in
-    the order of their images; their own order stays within an image.
+    With both sides and without matches, row i matches row i. Captions of ``text_to_image`` are
+    sorted by image; the order within an image is kept.
 
     Raises:
-        InputError: a value of a wrong type, lengths or indices that do not fit together, or a
+        InputError: a value of a wrong type, lengths or indices that are inconsistent, or a
             template without ``{}``.
     """
 
@@ -95,7 +95,7 @@ class Source:
             return
         given = [key for key in KINDS if getattr(self, key) is not None]
         if len(given) > 1:
-            raise InputError(f"{self.name}: {' and '.join(given)}: give one of them")
+            raise InputError(f"{self.name}: {' and '.join(given)}: use one of them")
         if self.pairs is not None:
             object.__setattr__(self, "pairs", pairs_of(self.pairs, f"{self.name}: pairs", n, m))
         elif self.labels is not None:
@@ -144,7 +144,7 @@ class Source:
 
     @property
     def matches(self) -> Ints:
-        """(k, 2) the images and texts that match, ordered by image; for a source of both."""
+        """(k, 2) matching images and texts, ordered by image; for a source with both sides."""
         if self.pairs is not None:
             return np.asarray(self.pairs)
         n, m = len(self.media or ()), len(self.texts or ())
@@ -154,7 +154,7 @@ class Source:
         return np.stack([owner, np.arange(m)], 1)
 
     def _order(self, images: Ints) -> None:
-        """Captions in the order of their images."""
+        """Sort captions by image."""
         order = np.argsort(images, kind="stable")
         texts = self.texts or ()
         if not np.array_equal(order, np.arange(len(order))):
@@ -164,9 +164,9 @@ class Source:
         object.__setattr__(self, "text_to_image", images[order])
 
     def limited(self, limit: int, seed: int) -> Source:
-        """A random sample of ``limit`` items, in their own order, with the texts that match them.
+        """A random sample of ``limit`` items, in their order, with the texts that match them.
 
-        Items are the media, or the texts where there are no media. Class names all stay.
+        Items are the media, or the texts if there are no media. All class names are kept.
         """
         total = len(self.media) if self.media is not None else len(self.texts or ())
         if limit >= total:
@@ -203,7 +203,7 @@ class Source:
 
 
 def check_template(template: object) -> None:
-    """Refuse a template in which no class name can be put.
+    """Check that a template has one place for the class name.
 
     Raises:
         InputError: it does not hold ``{}`` exactly once.
@@ -215,10 +215,10 @@ def check_template(template: object) -> None:
 
 
 def check_unicode(text: str, what: str) -> None:
-    """Refuse a name that no file and no page could hold, before anything is encoded.
+    """Check that a file can hold a name, before anything is encoded.
 
     Raises:
-        InputError: it has lone surrogates, as names of other systems' files have.
+        InputError: it has lone surrogates, as names from other file systems can have.
     """
     try:
         text.encode()
@@ -227,7 +227,7 @@ def check_unicode(text: str, what: str) -> None:
 
 
 def check_seed(seed: object) -> None:
-    """Refuse what seeds nothing.
+    """Check a seed.
 
     Raises:
         OptionError: not an integer of 0 … 2^63 - 1.

@@ -1,4 +1,4 @@
-"""Splits: rows of a table and folders that are named as a split is; never mixed unasked."""
+"""Splits: rows of a table and folders with the name of a split; mixed only if the user says so."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ ALL = "all"
 
 
 def has_column(table: Mapping[str, Sequence[Any]]) -> bool:
-    """Whether a table says which split each row is of."""
+    """Whether a table has a column of splits."""
     return any(each.lower() == SPLIT_COLUMN for each in table)
 
 
 def rows_of_split(
     table: Mapping[str, Sequence[Any]], split: str | None, name: str
 ) -> tuple[list[int] | None, str]:
-    """The rows of one split, or of several that are joined with "+", or of all.
+    """Select the rows of one split, of several joined with "+", or of all.
 
     Args:
         table: name to one value per row.
-        split: what to read; None if the user did not say.
-        name: of the table, for messages.
+        split: the split to read; None if the user did not select one.
+        name: name of the table, for messages.
 
     Returns:
-        The rows, None for all of them; and a note on what was chosen.
+        The rows, None for all of them; and a note on the selection.
 
     Raises:
-        OptionError: the table has several splits and none is chosen, or has not the one that is.
+        OptionError: the table has several splits and none is selected, or not the selected one.
     """
     column = next((each for each in table if each.lower() == SPLIT_COLUMN), None)
     if column is None:
@@ -46,7 +46,7 @@ def rows_of_split(
     there = list(dict.fromkeys(value for value in values if value))
     named = bool(there) and all(each.lower() in (*SPLITS, *ALSO) for each in there)
     if split is None and (len(there) < 2 or not named):
-        return None, f"all rows are of split {there[0]!r}" if named else ""
+        return None, f"all rows belong to split {there[0]!r}" if named else ""
     wanted = _wanted(split, there, name)
     rows = [row for row, value in enumerate(values) if value in wanted]
     return rows, f"split {split}: {len(rows):,} of {len(values):,} rows"
@@ -54,12 +54,12 @@ def rows_of_split(
 
 @dataclass(frozen=True)
 class Chosen:
-    """What of a folder belongs to the split that is read.
+    """The files of a folder that belong to the selected split.
 
     Attributes:
         outside: names of the files in folders of other splits.
-        base: the folder of the split, with a slash at its end; "" where splits lie in several.
-        note: what was chosen; "" where no folders are splits.
+        base: the folder of the split, with a slash at its end; "" if there are several.
+        note: message about the selection; "" if no folders are splits.
         places: the folders of all splits, with slashes at their ends.
     """
 
@@ -69,26 +69,26 @@ class Chosen:
     places: tuple[str, ...] = ()
 
     def stray(self, media: Sequence[str]) -> set[str]:
-        """The images and sounds that lie in no folder of a split, where there are such folders."""
+        """The images and sounds outside the folders of splits, if there are such folders."""
         if not self.places:
             return set()
         return {name for name in media if not name.startswith(self.places)}
 
 
 def choose(names: Sequence[str], media: Sequence[str], split: str | None, folder: str) -> Chosen:
-    """The files of one split, or of several that are joined with "+", or of all.
+    """Select the files of one split, of several joined with "+", or of all.
 
-    Folders are splits where two or more in one folder are named so and hold media, such as
-    ``x/train`` and ``x/val``; one such folder is a split if there is nothing else.
+    Folders are splits if at least two in one folder have names of splits and hold media, such as
+    ``x/train`` and ``x/val``; one such folder is a split if there are no other files.
 
     Args:
-        names: of files, relative to ``folder``.
-        media: those that hold images or sounds.
-        split: what to read; None if the user did not say.
-        folder: for messages.
+        names: names of files, relative to ``folder``.
+        media: those that are images or sounds.
+        split: the split to read; None if the user did not select one.
+        folder: name of the folder, for messages.
 
     Raises:
-        OptionError: there are several splits and none is chosen, or not the one that is.
+        OptionError: there are several splits and none is selected, or not the selected one.
     """
     found: dict[str, list[str]] = {}
     for name in media:
@@ -124,15 +124,15 @@ def choose(names: Sequence[str], media: Sequence[str], split: str | None, folder
 
 
 def _wanted(split: str | None, there: Sequence[str], name: str, place: str = "") -> list[str]:
-    """The splits that the user chose.
+    """The splits that the user selected.
 
     Raises:
-        OptionError: none was chosen, or one that is not there.
+        OptionError: none is selected, or one does not exist.
     """
     if split is None:
         where = f" in {place}" if place else ""
         raise OptionError(
-            f"--split: {name} holds {', '.join(there)}{where}; say which, or"
+            f"--split: {name} holds {', '.join(there)}{where}; select one, or"
             f" {'+'.join(there[:2])}, or {ALL}"
         )
     if split in there:

@@ -1,4 +1,4 @@
-"""What was read of a source and what was not, in one line and as plain JSON."""
+"""Summary of a source: what was read and what was not, in one line and as JSON."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Any
 from modalgap.data.source import Source
 from modalgap.data.text import shown
 
-NAMES = 3  # examples of what was left out, per reason
+NAMES = 3  # examples per reason
 REASONS = 4
 
 
 def summary(source: Source) -> str:
-    """One line: how the source was read, how many of each, and what was left out and why."""
+    """One line: the layout of the source, the counts, and what was left out and why."""
     rule = f" ({source.rule})" if source.rule else ""
     parts = [f"{shown(source.name)}{rule}: read {_counts(source)}"]
     parts += source.notes
@@ -27,7 +27,7 @@ def summary(source: Source) -> str:
 
 
 def facts(source: Source) -> dict[str, Any]:
-    """The same as plain JSON types, complete."""
+    """The same facts as plain JSON types, complete."""
     return {
         "source": source.name,
         "rule": source.rule,

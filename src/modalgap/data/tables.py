@@ -1,4 +1,4 @@
-"""Tables in files: CSV and its kin, JSON lines, JSON records and Parquet, as columns by name."""
+"""Tables in files: CSV and similar, JSON lines, JSON records and Parquet, as columns by name."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from modalgap.data.text import split_lines
 from modalgap.errors import FileError, OptionError, quoted
 
 SEPARATORS = {",": "comma", "\t": "tab", "|": "bar", ";": "semicolon"}
-UNQUOTED = ("\t", "|")  # files with these often hold quotes that quote nothing
+UNQUOTED = ("\t", "|")  # files with these separators often hold quotes as plain text
 JSON_LINES = (".jsonl", ".ndjson")
 ENDINGS = (".csv", ".tsv", *JSON_LINES)
-_EXCEL = re.compile("sep=(.)(?:\r\n|\n|\r)")  # a line that Excel reads before the first row
-FEW = 100  # of so many rows one may have too few or too many cells and is left out
+_EXCEL = re.compile("sep=(.)(?:\r\n|\n|\r)")  # Excel reads this line before the first row
+FEW = 100  # one row in this many may have a wrong number of cells; it is left out
 
 
 @dataclass(frozen=True)
@@ -27,9 +27,9 @@ class Table:
     """Columns of equal length.
 
     Attributes:
-        columns: name to one value per row.
-        rows: what to call each row, for messages.
-        notes: what was guessed.
+        columns: maps a name to one value per row.
+        rows: names of the rows, for messages.
+        notes: messages about detected formats.
         missing: rows that were left out, with the reason.
     """
 
@@ -51,14 +51,14 @@ class Table:
 
 
 def read_table_file(path: Path, separator: str | None = None) -> Table:
-    """The table in a file whose ending says what it is.
+    """Read the table in a file, by the extension of the file.
 
     Args:
         path: .csv, .tsv or .txt (text with a row of names), .jsonl, .ndjson, .json or .parquet.
-        separator: between the cells of a text file; by default found.
+        separator: the separator of cells in a text file; by default detected.
 
     Raises:
-        FileError: not such a file, no rows, or rows that do not fit the first.
+        FileError: another kind of file, no rows, or rows that differ from the first.
     """
     ending = path.suffix.lower()
     with reading(str(path)):
@@ -79,10 +79,10 @@ def read_table_file(path: Path, separator: str | None = None) -> Table:
 
 
 def table(path: Path, separator: str | None = None) -> list[dict[str, str]]:
-    """The rows of a CSV or TSV file by the names in its first row, in small letters.
+    """The rows of a CSV or TSV file, by the names in its first row in lower case.
 
     Raises:
-        FileError: as ``read_table_file``, or any row that does not fit the first.
+        FileError: as ``read_table_file``, or any row that differs from the first.
     """
     found = read_table_file(path, separator)
     for row, reason in found.missing:
@@ -92,10 +92,10 @@ def table(path: Path, separator: str | None = None) -> list[dict[str, str]]:
 
 
 def records(rows: Iterable[tuple[str, Any]]) -> Table:
-    """A table of mappings; a field that a row lacks is None.
+    """Build a table from mappings; a missing field of a row is None.
 
     Raises:
-        FileError: no rows, or one that is no mapping.
+        FileError: there are no rows, or one is not a mapping.
     """
     columns: dict[str, list[Any]] = {}
     names: list[str] = []
@@ -133,7 +133,7 @@ def listed_records(value: Any) -> list[Any] | None:
 
 
 def header_of(text: str) -> list[str]:
-    """The names in the first row of a text, by the separator that it holds most of."""
+    """The names in the first row of a text, by its most frequent separator."""
     first = next(iter(split_lines(text[:10_000])), "")
     best = max(SEPARATORS, key=first.count)
     return [name.strip().strip('"') for name in first.split(best)]
@@ -146,10 +146,10 @@ def _is_caption(value: Any) -> bool:
 
 
 def checked_separator(separator: str) -> str:
-    """A separator as one character; its name is taken as well.
+    """A separator as one character; it may also be given by name.
 
     Raises:
-        OptionError: neither.
+        OptionError: it is neither a character nor a known name.
     """
     names = {name: each for each, name in SEPARATORS.items()} | {"\\t": "\t"}
     found = names.get(separator, separator)
@@ -174,7 +174,7 @@ class _Parsed:
 
 
 def _separated(text: str, separator: str | None, *, tab_first: bool) -> Table:
-    """The table in a text, by the separator with which most rows fit the first row."""
+    """The table in a text, with the separator for which most rows match the first row."""
     given = None if separator is None else checked_separator(separator)
     if excel := _EXCEL.match(text):
         given = given or excel[1]
@@ -189,7 +189,7 @@ def _separated(text: str, separator: str | None, *, tab_first: bool) -> Table:
                 refusal = refusal or error
                 continue
             bad = len(found.ragged)
-            # a quoted cell of several lines that are whole rows by themselves is no cell
+            # a quoted cell whose lines are complete rows is not a cell
             swallowed = (
                 best is not None and best.separator == each and len(best.rows) < len(found.rows)
             )
@@ -210,14 +210,14 @@ def _table(found: _Parsed, *, said: bool) -> Table:
         raise FileError(
             f"row {number} must have as many cells as the first row, {len(head)} between"
             f" {SEPARATORS.get(found.separator, found.separator)}s; it has {len(row)} (put cells"
-            " that hold the separator in quotes, or give --separator)"
+            " that hold the separator in quotes, or use --separator)"
         )
     rows = [(number, row) for number, row in found.rows if len(row) == len(head)]
     if not rows:
         raise FileError("must have a row of names and rows of values; found none")
     notes = []
     if found.separator not in ",\t" and not said:
-        notes.append(f"cells end at {SEPARATORS[found.separator]}s")
+        notes.append(f"cells are separated by {SEPARATORS[found.separator]}s")
     if not found.quoted and any('"' in cell for _, row in rows for cell in row):
         notes.append("quotes are read as text")
     return Table(
@@ -233,12 +233,12 @@ def _names(head: list[str]) -> list[str]:
     small = [name.lower() for name in names]
     twice = next((name for name in small if small.count(name) > 1), None)
     if twice is not None:
-        raise FileError(f"columns must have names of their own; {quoted(twice)} is there twice")
+        raise FileError(f"columns must have distinct names; {quoted(twice)} occurs twice")
     return names
 
 
 def _candidates(text: str, tab_first: bool) -> list[str]:
-    """Separators that the first row holds, most frequent first; a comma if it holds none."""
+    """Separators in the first row, most frequent first; a comma if it has none."""
     first = next(iter(split_lines(text[:100_000])), "")
     held = [each for each in SEPARATORS if each in first]
     held.sort(key=lambda each: (tab_first and each == "\t", first.count(each)), reverse=True)
@@ -249,7 +249,7 @@ def _parse(text: str, separator: str, quoted: bool) -> _Parsed:
     """Every row that is not blank, and its number.
 
     Raises:
-        FileError: an open quote, or no rows at all.
+        FileError: a quote is not closed, or there are no rows.
     """
     options: dict[str, Any] = {"strict": True} if quoted else {"quoting": csv.QUOTE_NONE}
     spaced = separator in "|;"  # often written with a space behind

@@ -1,4 +1,4 @@
-"""Text from data: lines, blanks, and what fits into a message of one line."""
+"""Text of data: lines, blanks, and short forms for messages of one line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""All files under a folder, links followed, and what cannot be followed."""
+"""List all files under a folder, through links, and what cannot be read."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from pathlib import Path
 from modalgap.errors import FileError
 from modalgap.work import is_unfinished
 
-MOST_FOLDERS = 10**6  # links between folders can stand for far more than there are
+MOST_FOLDERS = 10**6  # links between folders can multiply them
 
 
 @dataclass(frozen=True)
 class Tree:
-    """What lies under a folder.
+    """The content of a folder.
 
     Attributes:
         folder: the folder.
         files: paths relative to it, sorted by their parts.
-        folders: the folders directly in it that were entered, sorted.
+        folders: folders directly in it that were searched, sorted.
         lost: links without a target and folders that cannot be read: name and reason.
-        unused: what is not entered or opened (hidden, loops, unfinished runs, pipes and devices):
-            name and reason.
+        unused: entries that are not searched or opened (hidden, loops, unfinished runs, pipes and
+            devices): name and reason.
     """
 
     folder: Path
@@ -35,11 +35,11 @@ class Tree:
 def walk(folder: Path) -> Tree:
     """Every regular file under ``folder``, however deep; links to files and folders are followed.
 
-    A link to a folder that holds it is a loop and is not followed. Hidden entries and the folders
-    of unfinished runs are not entered.
+    A link to a folder that contains it is a loop and is not followed. Hidden entries and the
+    folders of unfinished runs are not searched.
 
     Raises:
-        FileError: the folder itself cannot be read, or links stand for too many folders.
+        FileError: the folder itself cannot be read, or links lead to too many folders.
     """
     tree = Tree(folder)
     try:
@@ -64,7 +64,7 @@ def walk(folder: Path) -> Tree:
 
 
 def ending_of(name: str) -> str:
-    """The ending of a file's name, in small letters."""
+    """The extension of a file name, in lower case."""
     return os.path.splitext(name)[1].lower()  # noqa: PTH122 - a name, and there may be millions
 
 
@@ -72,7 +72,7 @@ Holders = frozenset[tuple[int, int]]
 
 
 def _enter(tree: Tree, prefix: str, holders: Holders, waiting: list[tuple[str, Holders]]) -> None:
-    """Sort the entries of one folder into files, folders to enter, and the rest."""
+    """Sort the entries of one folder into files, folders to search, and other entries."""
     try:
         with os.scandir(tree.folder / prefix) as found:
             entries = list(found)
@@ -104,7 +104,7 @@ def _enter(tree: Tree, prefix: str, holders: Holders, waiting: list[tuple[str, H
             continue
         identity = _identity(status)
         if identity in holders:
-            tree.unused.append((name, "a link to a folder that holds it"))
+            tree.unused.append((name, "a link to a folder that contains it"))
         else:
             waiting.append((f"{name}/", holders | {identity}))
             if not prefix:

@@ -1,7 +1,7 @@
-"""Encode: from pixels and captions to embeddings, with any CLIP-like model.
+"""Encode: compute embeddings of images, sounds and texts with any CLIP-like model.
 
-``modalgap.encode(source, model, output)`` does it; ``load_model`` gives the model alone. Each
-library is known by one file, which is imported only when a model of it is asked for.
+``modalgap.encode(source, model, output)`` encodes; ``load_model`` loads the model only. Each
+library has one adapter file, which is imported only when a model of the library is loaded.
 """
 
 from modalgap._lazy import callable_package

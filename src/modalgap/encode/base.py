@@ -1,4 +1,4 @@
-"""Encoder: what a two-tower model must offer, whichever library it comes from."""
+"""Encoder: the protocol of a two-tower model, whichever library it comes from."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from modalgap.encode.towers import ImageTower, TextTower
 
 @runtime_checkable
 class Encoder(Protocol):
-    """A model that puts two modalities into one space.
+    """A model that maps two modalities into one space.
 
-    Adapters move to a device with ``to``, and encode without gradients unless asked for them:
-    switching gradients off is the caller's part.
+    Adapters move to a device with ``to``. They do not switch off gradients: that is the caller's
+    task.
     """
 
     @property
     def spec(self) -> str:
-        """What was asked for, such as ``open_clip:ViT-B-32/openai``."""
+        """The name that loads the model, such as ``open_clip:ViT-B-32/openai``."""
         ...
 
     @property
     def modalities(self) -> tuple[str, str]:
-        """The kinds of media that the towers take: ("image", "text") or ("audio", "text")."""
+        """The modalities of the towers: ("image", "text") or ("audio", "text")."""
         ...
 
     @property
@@ -37,12 +37,12 @@ class Encoder(Protocol):
 
     @property
     def logit_scale(self) -> float | None:
-        """What cosines are multiplied with in training, 1/τ; None where the model has none."""
+        """The factor of cosines in training, 1/τ; None if the model has none."""
         ...
 
     @property
     def provenance(self) -> Mapping[str, str]:
-        """Model, hash of the weights, preprocessing, libraries: enough to make it again."""
+        """Model, hash of the weights, preprocessing, libraries: enough to reproduce the encoder."""
         ...
 
     def to(self, device: torch.device) -> None:
@@ -51,32 +51,32 @@ class Encoder(Protocol):
 
     @property
     def prepare(self) -> Callable[[Any], Tensor]:
-        """From one decoded item, an RGB image or (samples, rate), to what the tower takes.
+        """A function from one decoded item, an RGB image or (samples, rate), to a tower's input.
 
-        Called in workers: it pickles, and holds no weights.
+        Workers call it: it must be picklable, and holds no weights.
         """
         ...
 
     def encode_media(self, batch: Tensor) -> Tensor:
-        """(b, …) prepared items to features (b, dim), not normalised."""
+        """Map (b, …) prepared items to features (b, dim), not normalised."""
         ...
 
     def tokenize(self, texts: Sequence[str]) -> Tokens:
-        """Tokens of texts, padded to the context of the tower."""
+        """Tokenise texts, padded to the context of the tower."""
         ...
 
     def encode_text(self, tokens: Tokens) -> Tensor:
-        """Features (b, dim) of tokenised texts, not normalised."""
+        """Map tokenised texts to features (b, dim), not normalised."""
         ...
 
     def projections(self) -> Mapping[str, Tensor] | None:
-        """Weights (d, p) of the last layers, by modality; None where these are more than that."""
+        """Weights (d, p) of the last linear layers, by modality; None if there are none."""
         ...
 
     def text_tower(self) -> TextTower | None:
-        """The inside of the text tower, or None where it cannot be entered."""
+        """The layers of the text tower, or None if vectors cannot replace its tokens."""
         ...
 
     def image_tower(self) -> ImageTower | None:
-        """The inside of the image tower, or None where there are no patches to enter by."""
+        """The layers of the image tower, or None if vectors cannot replace patches."""
         ...

@@ -1,4 +1,4 @@
-"""Where a model runs, and how precisely."""
+"""Devices and precisions of a model."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ PRECISIONS = ("fp32", "bf16", "fp16")
 
 
 def device_of(name: str) -> torch.device:
-    """The device of that name; "auto" is the best there is.
+    """The device with this name; "auto" is the best available device.
 
     Raises:
-        OptionError: there is no such device here.
+        OptionError: the device is not available.
     """
     if isinstance(name, str) and name == "auto":
         if torch.cuda.is_available():
@@ -29,7 +29,7 @@ def device_of(name: str) -> torch.device:
     try:
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise _refusal(name, f"not available here; there is {', '.join(_here())}") from error
+        raise _refusal(name, f"not available here; available: {', '.join(_here())}") from error
     return device
 
 
@@ -44,12 +44,12 @@ def _here() -> list[str]:
 
 
 def check_precision(name: str, device: torch.device) -> None:
-    """Refuse a precision that there is not, or that the device lacks.
+    """Check that a precision exists and that the device supports it.
 
     Raises:
-        OptionError: that.
+        OptionError: it does not.
     """
     if name not in PRECISIONS:
         raise OptionError.unknown("precision", str(name), PRECISIONS)
     if name == "fp16" and device.type == "cpu":
-        raise OptionError("precision: fp16 needs a GPU; on the CPU take bf16 or fp32")
+        raise OptionError("precision: fp16 needs a GPU; on the CPU use bf16 or fp32")

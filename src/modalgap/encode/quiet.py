@@ -1,4 +1,4 @@
-"""Model libraries that tell stories while they load: what goes wrong is said once, by us."""
+"""Silence model libraries while they load: modalgap reports errors itself, once."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """No log lines and no warnings inside the block; errors pass."""
+    """Suppress log lines and warnings inside the block; errors still propagate."""
     before = logging.root.manager.disable
     logging.disable(logging.CRITICAL)
     try:

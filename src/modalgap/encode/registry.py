@@ -1,4 +1,4 @@
-"""ENCODERS: the libraries that models come from, each imported only when it is asked for."""
+"""ENCODERS: the model libraries. Each is imported only when it is used."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from modalgap.extras import library
 
 @dataclass(frozen=True, kw_only=True)
 class Library:
-    """Where models come from.
+    """A library that provides models.
 
     Attributes:
-        module: holds ``load(rest, spec, seed)``.
-        forms: what may follow the name and a colon.
-        models: which models, in words.
+        module: the module that defines ``load(rest, spec, seed)``.
+        forms: the forms of the name after the colon.
+        models: description of the models.
     """
 
     module: str
@@ -38,12 +38,12 @@ ENCODERS: dict[str, Library] = {
             "/path/to/folder",
             "ARCHITECTURE/random",
         ),
-        models="everything in open_clip's registry, and checkpoints of its architectures",
+        models="all models of open_clip's registry, and checkpoints of its architectures",
     ),
     "hf": Library(
         module="transformers",
         forms=("ORG/NAME", "/path/to/folder", "ORG/NAME/random", "/path/to/folder/random"),
-        models="CLIP, SigLIP, SigLIP 2, ALIGN, AltCLIP, Chinese-CLIP and, for sounds, CLAP",
+        models="CLIP, SigLIP, SigLIP 2, ALIGN, AltCLIP, Chinese-CLIP and, for audio, CLAP",
     ),
     "slip": Library(
         module="slip",
@@ -55,17 +55,17 @@ ENCODERS: dict[str, Library] = {
 
 @checked
 def load_model(spec: str | Encoder, *, seed: int = 0) -> Encoder:
-    """The encoder that ``spec`` names.
+    """Load the encoder with the name ``spec``.
 
     Args:
         spec: LIBRARY:MODEL, such as ``open_clip:ViT-B-32/openai``,
             ``hf:openai/clip-vit-base-patch32`` or ``open_clip:ViT-B-32@/path/to/weights.pt``; or
-            an encoder as it is.
-        seed: of weights named ``random``.
+            an encoder, which is returned unchanged.
+        seed: seed of the weights of a model named ``random``.
 
     Raises:
-        OptionError: an unknown library, architecture or name of weights, or no seed.
-        FileError: weights that are not there and cannot be fetched, or are of another model.
+        OptionError: an unknown library, architecture or name of weights, or an invalid seed.
+        FileError: weights that do not exist and cannot be fetched, or belong to another model.
         InputError: the library is not installed.
     """
     check_seed(seed)
@@ -84,7 +84,7 @@ def load_model(spec: str | Encoder, *, seed: int = 0) -> Encoder:
 
 
 def _near(spec: str) -> str:
-    """What a name without a library probably means."""
+    """The probable complete form of a name without a library."""
     if Path(spec).is_dir():
         library = "open_clip" if (Path(spec) / "open_clip_config.json").is_file() else "hf"
         return f", such as {library}:{spec}"

@@ -1,4 +1,4 @@
-"""Tokens: tokenised texts, as every text tower takes them."""
+"""Tokens: tokenised texts, in one form for every text tower."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ class Tokens:
 
     Attributes:
         ids: (b, l) integers.
-        lengths: (b,) how many positions of each row count towards its feature. Whoever holds
-            tokens may cut ``ids`` after the longest. A tower whose padding takes part in its
-            feature says l for every row, and so is never cut.
-        cut: (b,) whether the text was longer than the tower's context and lost its end.
+        lengths: (b,) number of positions of each row that affect its feature. ``ids`` may be
+            truncated to the longest. If padding affects the feature of a tower, the length of
+            every row is l, and ``ids`` is never truncated.
+        cut: (b,) whether the text was longer than the context and was truncated.
     """
 
     ids: Tensor
@@ -28,11 +28,11 @@ class Tokens:
         return len(self.ids)
 
     def take(self, index: Tensor) -> Tokens:
-        """The texts at ``index`` (k,), cut after the longest of them."""
+        """The texts at ``index`` (k,), truncated to the longest of them."""
         lengths = self.lengths[index]
         longest = int(lengths.max())
         return Tokens(self.ids[index, :longest], lengths, self.cut[index])
 
     def to(self, device: torch.device) -> Tokens:
-        """The same on another device."""
+        """The same tokens on another device."""
         return Tokens(self.ids.to(device), self.lengths.to(device), self.cut)

@@ -1,9 +1,9 @@
-"""The inside of a tower: where vectors may stand for tokens or patches.
+"""The layers of a tower, with vectors in place of tokens or patches.
 
-Any tower is entered by standing in for what its embedding gives; the rest is the library's own.
-Towers whose layers are of the usual kind are also given layer by layer, as a ``Stack``, so that
-what cannot change a feature need not be computed: positions that come before all that varies, and,
-in the last layer, those that are not read.
+A hook replaces the output of a tower's embedding; the library computes the rest. A tower with
+standard transformer layers is also available as a ``Stack`` of layers, to skip work that cannot
+change a feature: constant positions before the first variable one and, in the last layer,
+positions that are not read.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ Past = tuple[Tensor, Tensor]  # keys and values (1, heads, l, width of a head)
 
 @dataclass(frozen=True, eq=False)
 class Layer:
-    """A layer of attention and then a perceptron, each behind its norm and added to its input.
+    """A pre-norm transformer layer: attention and an MLP, each with a residual connection.
 
     Attributes:
-        norm1: before attention.
-        weight: (3 w, w) of queries, keys and values.
+        norm1: norm before attention.
+        weight: (3 w, w) weights of queries, keys and values.
         bias: (3 w,), or None.
-        heads: of attention.
-        out: what follows attention.
-        norm2: before the perceptron.
-        mlp: the perceptron.
+        heads: number of attention heads.
+        out: output projection of attention.
+        norm2: norm before the MLP.
+        mlp: the MLP.
     """
 
     norm1: nn.Module
@@ -52,13 +52,13 @@ class Layer:
         past: Past | None = None,
         reads: slice | None = None,
     ) -> Tensor:
-        """From (b, l, w) to (b, r, w), r being l or what ``reads`` selects.
+        """Map (b, l, w) to (b, r, w), where r is l or the number of positions in ``reads``.
 
         Args:
             x: the input.
-            mask: (l, p + l) added to the scores of attention.
-            past: keys and values of p positions before.
-            reads: the only positions whose output is wanted.
+            mask: (l, p + l), added to the attention scores.
+            past: keys and values of the p positions before.
+            reads: the positions to compute the output for; by default all.
         """
         normed = self.norm1(x)
         w = x.shape[-1]
@@ -76,14 +76,14 @@ class Layer:
             )
         if reads is None:
             found = functional.scaled_dot_product_attention(q, k, v, attn_mask=mask)
-        else:  # for one query, gradients of the fused kernel depend on where in memory it lies
+        else:  # for one query, gradients of the fused kernel depend on its memory address
             scores = q @ k.transpose(-1, -2) * q.shape[-1] ** -0.5
             found = torch.softmax(scores if mask is None else scores + mask, -1) @ v
         x = x + self.out(found.transpose(1, 2).flatten(2))
         return x + self.mlp(self.norm2(x))
 
     def past(self, x: Tensor) -> Past:
-        """Keys and values of the input (b, l, w), for what comes after it."""
+        """Keys and values of the input (b, l, w), for the positions after it."""
         keys, values = self._project(self.norm1(x), x.shape[-1], None).chunk(2, -1)
         return self._split(keys), self._split(values)
 
@@ -97,16 +97,16 @@ class Layer:
 
 @dataclass(frozen=True, eq=False)
 class Stack:
-    """A tower, layer by layer.
+    """A tower as a list of layers.
 
     Attributes:
-        enter: ``enter(embedded, start)``: from embedded tokens or patches (b, l, width), the first
-            of which stands at ``start``, to the input of the first layer.
-        layers: all of them.
-        leave: from what is read of the last layer's output, (b, r, width), to features (b, d).
-        reads: what that is: the "first" position, the "last", "end" for that of end-of-text, or
-            "all".
-        causal: whether each position sees only those before it and itself.
+        enter: ``enter(embedded, start)`` maps embedded tokens or patches (b, l, width), the first
+            of which is at position ``start``, to the input of the first layer.
+        layers: all layers.
+        leave: maps the positions that are read from the last layer, (b, r, width), to features
+            (b, d).
+        reads: these positions: "first", "last", "end" for end-of-text, or "all".
+        causal: whether each position attends only to itself and to earlier ones.
     """
 
     enter: Callable[[Tensor, int], Tensor]
@@ -119,9 +119,9 @@ class Stack:
         """Features (b, d) of embedded tokens or patches (b, l, width).
 
         Args:
-            embedded: of all positions that count, end-of-text being the last; or of those that
-                follow the ``pasts``.
-            pasts: what ``prefix`` gave for the positions before.
+            embedded: all positions up to the last that is read, which is end-of-text; or the
+                positions after the ``pasts``.
+            pasts: the result of ``prefix`` for the positions before.
         """
         before = pasts[0][0].shape[2] if pasts else 0
         x = self.enter(embedded, before)
@@ -135,12 +135,12 @@ class Stack:
             return self.leave(last(x, mask, past))
         if self.reads == "first":
             return self.leave(last(x, None if mask is None else mask[:1], past, slice(0, 1)))
-        # the last position sees all of them, whatever the mask
+        # the last position attends to all positions with either mask
         return self.leave(last(x, None, past, slice(length - 1, length)))
 
     @torch.no_grad()
     def prefix(self, embedded: Tensor) -> tuple[Past, ...]:
-        """Keys and values of positions (1, p, width) that nothing after them can change."""
+        """Keys and values of positions (1, p, width), which later positions cannot change."""
         x = self.enter(embedded, 0)
         mask = _causal(0, x.shape[1], x)
         pasts = []
@@ -151,21 +151,21 @@ class Stack:
 
 
 def _causal(before: int, length: int, like: Tensor) -> Tensor:
-    """(length, before + length): minus infinity for what comes later."""
+    """(length, before + length) mask: minus infinity for later positions."""
     mask = torch.full((length, before + length), -torch.inf, dtype=like.dtype, device=like.device)
     return mask.triu_(before + 1)
 
 
 @dataclass(frozen=True, eq=False)
 class TextTower:
-    """A text tower that vectors may enter in the place of tokens.
+    """A text tower in which vectors can replace tokens.
 
     Attributes:
-        embedding: ids (b, l) to (b, l, width).
-        encode: tokens to features; calls ``embedding`` once.
-        context: how many positions there are.
-        words: ids to tokens as people read them, as far as they can be read.
-        stack: the tower layer by layer, where its layers are of the usual kind.
+        embedding: maps ids (b, l) to (b, l, width).
+        encode: maps tokens to features; calls ``embedding`` once.
+        context: number of positions.
+        words: maps ids to readable tokens.
+        stack: the layers, if they are standard transformer layers.
     """
 
     embedding: nn.Module
@@ -175,20 +175,20 @@ class TextTower:
     stack: Stack | None = None
 
     def features(self, embedded: Tensor, tokens: Tokens) -> Tensor:
-        """From embedded tokens (b, l, width), before positions are added, to features (b, d)."""
+        """Map embedded tokens (b, l, width), before positions are added, to features (b, d)."""
         with standing_in(self.embedding, embedded):
             return self.encode(tokens)
 
 
 @dataclass(frozen=True, eq=False)
 class ImageTower:
-    """An image tower that vectors may enter in the place of patches.
+    """An image tower in which vectors can replace patches.
 
     Attributes:
-        embedding: what makes patches of pixels: a convolution or a linear layer.
-        encode: prepared images to features; calls ``embedding`` once.
-        blank: (1, …) one prepared image, whose pixels do not count.
-        stack: the tower layer by layer, where its layers are of the usual kind.
+        embedding: the layer from pixels to patches: a convolution or a linear layer.
+        encode: maps prepared images to features; calls ``embedding`` once.
+        blank: (1, …) one prepared image; its pixels have no effect.
+        stack: the layers, if they are standard transformer layers.
     """
 
     embedding: nn.Module
@@ -198,14 +198,14 @@ class ImageTower:
 
     @property
     def shape(self) -> tuple[int, int]:
-        """How many patches there are, and their width."""
+        """Number of patches, and their width."""
         kind = self._kind
         if len(kind) == 4:
             return int(kind[2] * kind[3]), int(kind[1])
         return int(kind[1]), int(kind[2])
 
     def features(self, patches: Tensor) -> Tensor:
-        """From patches (b, n, width), before positions are added, to features (b, d)."""
+        """Map patches (b, n, width), before positions are added, to features (b, d)."""
         grid = len(self._kind) == 4
         columns = patches.transpose(1, 2)
         vectors = columns.reshape(*columns.shape[:2], *self._kind[2:]) if grid else patches
@@ -214,7 +214,7 @@ class ImageTower:
             return self.encode(blank)
 
     def patches(self, images: Tensor) -> Tensor:
-        """Patches (b, n, width) of prepared images, as the embedding makes them."""
+        """Patches (b, n, width) of prepared images: the output of the embedding."""
         found = self._embedded(images)
         return found.flatten(2).transpose(1, 2) if found.ndim == 4 else found
 
@@ -236,7 +236,7 @@ class ImageTower:
 
 @contextmanager
 def standing_in(module: nn.Module, vectors: Tensor) -> Iterator[None]:
-    """Whatever ``module`` is given inside the block, it gives ``vectors``."""
+    """Replace the output of ``module`` by ``vectors`` inside the block."""
 
     def instead(_module: nn.Module, _inputs: Any, _output: Any) -> Tensor:
         return vectors

@@ -1,8 +1,8 @@
-"""A model of open_clip that is to be trained: built, turned, and kept as a folder.
+"""A trainable model of open_clip: build it, rotate its text features, save it as a folder.
 
-The folder is open_clip's own (``open_clip_config.json``, ``open_clip_model.safetensors``, the
-tokenizer's files): what was trained here is loaded with ``open_clip:/path/to/folder``, by us and by
-open_clip itself.
+The folder has open_clip's format (``open_clip_config.json``, ``open_clip_model.safetensors`` and
+the files of the tokenizer). Both modalgap and open_clip load a trained model with
+``open_clip:/path/to/folder``.
 """
 
 from __future__ import annotations
@@ -42,10 +42,11 @@ class Trainable:
     """A model in training.
 
     Attributes:
-        model: open_clip's; ``logit_scale`` holds log 1/τ, ``logit_bias`` SigLIP's bias or None.
+        model: the open_clip model; ``logit_scale`` holds log 1/τ, ``logit_bias`` SigLIP's bias or
+            None.
         config: the contents of ``open_clip_config.json``.
-        tokenizer: texts to ids (b, l).
-        files: the tokenizer's files by name.
+        tokenizer: maps texts to ids (b, l).
+        files: the files of the tokenizer, by name.
     """
 
     model: nn.Module
@@ -55,18 +56,18 @@ class Trainable:
 
     @property
     def preprocessing(self) -> PreprocessCfg:
-        """Size, mean, standard deviation and way of resizing."""
+        """Size, mean, standard deviation and resize mode."""
         return PreprocessCfg(**self.model.visual.preprocess_cfg)  # type: ignore[union-attr, arg-type]
 
     def prepare(self, *, augment: bool = False) -> Callable[[Any], Tensor]:
-        """From an RGB image to what the tower takes; with ``augment``, randomly cropped."""
+        """A function from an RGB image to a tower's input; with ``augment``, a random crop."""
         found: Callable[[Any], Tensor] = image_transform_v2(
             self.preprocessing, is_train=augment, aug_cfg=AugmentationCfg() if augment else None
         )
         return found
 
     def prepare_view(self) -> Callable[[Any], Tensor]:
-        """From an RGB image to a view of it as SimCLR makes them (Chen et al. 2020, appendix A)."""
+        """A function from an RGB image to a SimCLR view of it (Chen et al. 2020, appendix A)."""
         like = self.preprocessing
         side = like.size if isinstance(like.size, int) else like.size[0]
         found: Callable[[Any], Tensor] = transforms.Compose(
@@ -82,7 +83,7 @@ class Trainable:
         return found
 
     def turn_texts(self, turn: Tensor) -> None:
-        """Let every text feature y become ``turn`` y, by its last layer's weights.
+        """Replace every text feature y by ``turn`` y, through the weights of the last layer.
 
         Args:
             turn: (d, d).
@@ -103,10 +104,10 @@ class Trainable:
                 raise NotApplicable("this text tower does not end in a linear layer to turn")
 
     def save(self, folder: Path) -> None:
-        """Write the folder, whole or not at all; one that is there is replaced.
+        """Write the folder atomically; replace an existing folder.
 
         Raises:
-            OutputError: it cannot be written.
+            OutputError: the folder cannot be written.
         """
         part = folder.with_name(f".modalgap-{folder.name}.part")
         try:
@@ -119,30 +120,30 @@ class Trainable:
             save_file(tensors, part / WEIGHTS)
             shutil.rmtree(folder, ignore_errors=True)
             part.rename(folder)
-        except Exception as error:  # safetensors has errors of its own for a full disk
+        except Exception as error:  # safetensors raises its own errors for a full disk
             shutil.rmtree(part, ignore_errors=True)
             raise OutputError(f"{folder}: cannot be written ({error})") from error
 
 
 def own_architectures() -> list[str]:
-    """Names of the small architectures that come with this package."""
+    """Names of the small architectures in this package."""
     return sorted(path.stem for path in OWN.glob("*.json"))
 
 
 def build(
     architecture: str | Mapping[str, Any], *, words: Sequence[str] | None = None, seed: int = 0
 ) -> Trainable:
-    """An untrained model.
+    """Build an untrained model.
 
     Args:
-        architecture: a name of open_clip's or one of ``own_architectures()``; the path of a JSON
-            file in open_clip's format; or the contents of one.
+        architecture: a name from open_clip or from ``own_architectures()``; the path of a JSON
+            file in open_clip's format; or the contents of such a file.
         words: the vocabulary, for an architecture whose ``hf_tokenizer_name`` is "words".
-        seed: of the weights.
+        seed: seed of the weights.
 
     Raises:
-        OptionError: no such architecture, or one that open_clip refuses.
-        FileError: its tokenizer is not there and cannot be fetched.
+        OptionError: the architecture does not exist, or open_clip cannot build it.
+        FileError: its tokenizer does not exist and cannot be fetched.
     """
     config, said = _config(architecture)
     model_cfg = config["model_cfg"]
@@ -156,13 +157,15 @@ def build(
         if wordy:
             if not words:
                 raise OptionError(
-                    f"architecture {quoted(said)}: reads whole words, and is for MAD alone; take"
+                    f"architecture {quoted(said)}: reads whole words, and is only for MAD; use"
                     " small_vit, or an architecture of open_clip such as ViT-B-32"
                 )
             text["vocab_size"] = size_of(words)
             write_tokenizer(words, folder)
         elif "hf_tokenizer_name" in text:
-            with _fetching(said, text["hf_tokenizer_name"], "fetch it where there is a network"):
+            with _fetching(
+                said, text["hf_tokenizer_name"], "download it on a machine with network"
+            ):
                 HFTokenizer(text["hf_tokenizer_name"]).save_pretrained(str(folder))
         files = _files(folder)
         (folder / CONFIG).write_text(json.dumps(config), encoding="utf-8")
@@ -172,7 +175,7 @@ def build(
                 model = open_clip.create_model(
                     f"{LOCAL}{folder}", load_weights=False, pretrained_text=False
                 )
-        except Exception as error:  # open_clip raises whatever its parts raise
+        except Exception as error:  # open_clip raises any error of its parts
             reason = " ".join(str(error).split())[:160]
             raise OptionError(
                 f"architecture {quoted(said)}: open_clip cannot build it ({reason})"
@@ -181,25 +184,25 @@ def build(
         try:
             with torch.inference_mode():
                 model.encode_text(tokenizer(["a"]))
-        except Exception as error:  # whatever a tower does to tokens that it has not
+        except Exception as error:  # a tower can fail in many ways on ids out of its vocabulary
             reason = " ".join(str(error).split())[:160]
             raise OptionError(
-                f"architecture {quoted(said)}: its text tower does not take its tokenizer's tokens"
+                f"architecture {quoted(said)}: its text tower cannot read its tokenizer's tokens"
                 f" ({reason})"
             ) from error
     return Trainable(model, _whole(config, model), tokenizer, files)
 
 
 def resume_from(spec: str, *, seed: int = 0) -> Trainable:
-    """A trained model of open_clip, to train on.
+    """Load a trained model of open_clip, to continue training.
 
     Args:
-        spec: as ``load_model`` takes it: ``open_clip:NAME/TAG``, ``open_clip:/path/to/folder``, …
-        seed: of weights named ``random``.
+        spec: as for ``load_model``: ``open_clip:NAME/TAG``, ``open_clip:/path/to/folder``, …
+        seed: seed of the weights of a model named ``random``.
 
     Raises:
         OptionError: another library, or an unknown name.
-        FileError: weights that are not there, or are of another model.
+        FileError: weights that do not exist, or belong to another model.
     """
     library, _, rest = spec.partition(":")
     if library != "open_clip":
@@ -214,9 +217,7 @@ def resume_from(spec: str, *, seed: int = 0) -> Trainable:
         name = rest.partition("@")[0].rpartition("/")[0] or rest.partition("@")[0]
         model_cfg = open_clip.get_model_config(name)
         if model_cfg is None:
-            raise OptionError(
-                f"start: the architecture of {quoted(spec)} is not one that open_clip lists"
-            )
+            raise OptionError(f"start: open_clip does not list the architecture of {quoted(spec)}")
         quick = any(type(each).__name__ == "QuickGELU" for each in encoder.model.modules())
         config = {"model_cfg": {**model_cfg, "quick_gelu": quick}}
     with tempfile.TemporaryDirectory(prefix="modalgap-") as made:
@@ -227,7 +228,7 @@ def resume_from(spec: str, *, seed: int = 0) -> Trainable:
 
 
 def _config(architecture: str | Mapping[str, Any]) -> tuple[dict[str, Any], str]:
-    """The contents of a configuration file, and what to call it."""
+    """The contents of a configuration file, and its name for messages."""
     if not isinstance(architecture, str):
         return _wrapped(architecture, "given"), "given"
     path = OWN / f"{architecture}.json" if architecture in own_architectures() else None
@@ -242,12 +243,12 @@ def _config(architecture: str | Mapping[str, Any]) -> tuple[dict[str, Any], str]
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
-        raise FileError(f"{path}: must be JSON, as open_clip's configurations are") from error
+        raise FileError(f"{path}: must be a JSON configuration of open_clip") from error
     return _wrapped(found, str(path)), architecture
 
 
 def _wrapped(found: object, said: str) -> dict[str, Any]:
-    found = json.loads(json.dumps(found))  # a copy that is plain
+    found = json.loads(json.dumps(found))  # a copy of plain JSON types
     if isinstance(found, dict) and "model_cfg" not in found:
         found = {"model_cfg": found}
     if not isinstance(found, dict) or not isinstance(found["model_cfg"], dict):
@@ -256,8 +257,8 @@ def _wrapped(found: object, said: str) -> dict[str, Any]:
 
 
 def _whole(config: Mapping[str, Any], model: Any) -> dict[str, Any]:
-    """The configuration with the preprocessing that the model was given."""
-    known = {each.name for each in fields(PreprocessCfg)} - {"size"}  # the architecture has it
+    """The configuration, completed with the preprocessing of the model."""
+    known = {each.name for each in fields(PreprocessCfg)} - {"size"}  # in the architecture
     used = asdict(PreprocessCfg(**model.visual.preprocess_cfg))
     return {**config, "preprocess_cfg": {key: used[key] for key in sorted(known)}}
 

@@ -1,4 +1,4 @@
-"""encode: from a source and a model to embeddings on the disk."""
+"""encode: from a source and a model to embeddings on disk."""
 
 from __future__ import annotations
 
@@ -38,16 +38,16 @@ from modalgap.encode.registry import load_model
 from modalgap.errors import FileError, InputError, OptionError, quoted
 from modalgap.work import path_of, processors, remove, work_folder
 
-BATCH = {"cpu": 32}  # items a forward pass; elsewhere:
+BATCH = {"cpu": 32}  # items per forward pass; other devices:
 BATCH_ELSEWHERE = 256
-MOST_WORKERS = 8  # unless more are asked for
+MOST_WORKERS = 8  # default limit
 MOST = {"batch_size": 2**31 - 1, "workers": 1024}
 
 
 @checked
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """How to encode; ``encode`` says what each means."""
+    """Options of a run; ``encode`` documents each one."""
 
     template: str | Sequence[str] | None = None
     device: str = "auto"
@@ -62,18 +62,18 @@ class Options:
 @checked
 @dataclass(frozen=True, kw_only=True)
 class Encoded:
-    """What a run gave.
+    """The result of a run.
 
     Attributes:
         data: the embeddings.
-        files: what was written.
+        files: the written files.
         skipped: (name, reason) of each item that has no row.
-        listing: the file that lists them, if one was written.
-        seconds: how long the run took, models loaded.
-        resumed: how many items an earlier run had done.
-        cut: how many texts were longer than the model's context.
-        source: what was read.
-        notes: what was joined while encoding, one short sentence each.
+        listing: the file that lists the skipped items, if one was written.
+        seconds: duration of the run, without loading the model.
+        resumed: number of items that an earlier run had encoded.
+        cut: number of texts that were truncated to the model's context.
+        source: the source that was read.
+        notes: what was merged while encoding, one short sentence each.
     """
 
     data: Pair | Embeddings
@@ -87,7 +87,7 @@ class Encoded:
     notes: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
-        """What was read, written and left out, as plain JSON types."""
+        """The input, the output and the skipped items, as plain JSON types."""
         sides = self.data.sides if isinstance(self.data, Pair) else (self.data,)
         return {
             **facts(self.source),
@@ -120,32 +120,32 @@ def encode(
     """Encode images and captions with any CLIP-like model.
 
     Args:
-        source: a path of any kind, the name of a data set, or what ``modalgap.data.read`` gives,
-            where a split, a root, columns and a limit are chosen.
+        source: a path of any kind, the name of a data set, or a result of
+            ``modalgap.data.read``, which selects a split, a root, columns and a limit.
         model: LIBRARY:MODEL, such as ``"open_clip:ViT-B-32/openai"``, or an ``Encoder``.
-        output: the file to write: .safetensors, .npz or .parquet. Work in progress lies beside it,
-            and the same call after a kill goes on from there, to the same bytes. Without it the
-            embeddings are in memory only.
-        template: one sentence or several with ``{}`` for the class name, or ``"imagenet"`` for the
-            80 of Radford et al. 2021; by default the source's own.
-        device: "cpu", "cuda", "cuda:1", "mps", or "auto" for the best there is.
+        output: the file to write: .safetensors, .npz or .parquet. Unfinished work is stored next
+            to it. The same call resumes an interrupted run and writes the same bytes. Without an
+            output the embeddings are in memory only.
+        template: one or several sentences with ``{}`` for the class name, or ``"imagenet"`` for the
+            80 of Radford et al. 2021; by default the template of the source.
+        device: "cpu", "cuda", "cuda:1", "mps", or "auto" for the best available device.
         precision: "fp32", "bf16" or "fp16"; the last two are stored as float16.
-        batch_size: items a forward pass; by default 32 on the CPU and 256 elsewhere.
-        workers: processes that decode; by default one a processor, at most 8.
-        strict: stop at the first item that cannot be encoded, rather than skip and list it.
-        keep_repeats: give identical captions, and identical images, a row each. By default they are
-            joined: a row for each distinct one, with the matches of all (``pair.pairs``). Class
-            names, and the images of classes, are never joined.
-        overwrite: replace the file, and throw away unfinished work of other settings.
+        batch_size: items per forward pass; by default 32 on the CPU and 256 on other devices.
+        workers: number of decoding processes; by default one per processor, at most 8.
+        strict: stop at the first item that cannot be encoded, instead of skipping it.
+        keep_repeats: give each identical caption and each identical image its own row. By default
+            they are merged: one row per distinct item, with the matches of all (``pair.pairs``).
+            Class names, and the images of classes, are never merged.
+        overwrite: replace the file, and delete unfinished work of other settings.
 
     Returns:
-        A pair, or the embeddings of one modality where the source has one. Rows have unit norm.
+        A pair, or the embeddings of one modality if the source has one. Rows have unit norm.
 
     Raises:
-        InputError: the source, the model or an option is not what it should be.
+        InputError: the source, the model or an option is invalid.
         OutputError: the file cannot be written.
 
-    A warning says how many items were skipped; ``OUTPUT.skipped.jsonl`` names them.
+    A warning gives the number of skipped items; ``OUTPUT.skipped.jsonl`` lists them.
     """
     options = Options(
         template=template,
@@ -174,15 +174,15 @@ def run(
     seed: int = 0,
     on_start: Callable[[Source], None] | None = None,
 ) -> Encoded:
-    """As ``encode``, with what was skipped and how long it took.
+    """Encode as ``encode``; return the skipped items and the duration too.
 
     Args:
-        source: as there.
-        model: as there.
-        output: as there.
-        options: as there.
-        seed: of weights named ``random``.
-        on_start: called with the source when every option is checked and the work begins.
+        source: as for ``encode``.
+        model: as for ``encode``.
+        output: as for ``encode``.
+        options: the other options of ``encode``.
+        seed: seed of the weights of a model named ``random``.
+        on_start: called with the source after all options are checked, before the work begins.
     """
     options = options or Options()
     if output is not None and not isinstance(output, str | Path):
@@ -222,7 +222,7 @@ def run(
             data = sides.data()
         except FileError:  # damaged parts
             raise
-        except InputError:  # too little could be read: nothing to resume
+        except InputError:  # too few items could be read: nothing to resume
             remove(folder)
             raise
         files: tuple[Path, ...] = ()
@@ -248,15 +248,15 @@ def run(
     )
 
 
-HASHED = {  # settings that a plan holds as hashes: what to say if one differs
+HASHED = {  # settings that a plan stores as hashes: the message if one differs
     "media": "the images, their names or their files have changed",
     "texts": "the texts have changed",
-    "matches": "who matches whom has changed",
+    "matches": "the matches have changed",
 }
 
 
 def _plan(source: Source, engine: Engine, templates: tuple[str, ...]) -> dict[str, Any]:
-    """All settings on which the numbers depend: a run resumes only with the same."""
+    """All settings that change the numbers: a run resumes only with equal settings."""
     encoder = engine.encoder
     return {
         "kind": "encode",
@@ -271,7 +271,7 @@ def _plan(source: Source, engine: Engine, templates: tuple[str, ...]) -> dict[st
 
 
 def state_of(source: Source) -> str:
-    """A hash that changes with the names, files, texts and matches of a source."""
+    """A hash of the names, files, texts and matches of a source."""
     return _hash(_hashes(source).values())
 
 
@@ -306,7 +306,7 @@ def _templates(asked: str | Sequence[str] | None, source: Source) -> tuple[str, 
     else:
         found = list(asked) if isinstance(asked, list | tuple) else [str(asked)]
     if not found:
-        raise InputError("template: must be one sentence at least; got none")
+        raise InputError("template: must be at least one sentence; got none")
     for each in found:
         check_template(each)
     if source.texts is None or source.labels is None:
@@ -315,7 +315,7 @@ def _templates(asked: str | Sequence[str] | None, source: Source) -> tuple[str, 
 
 
 def _check_classes(source: Source) -> None:
-    """A class is never skipped: better refused before the images are encoded."""
+    """Check the class names before the images are encoded: a class is never skipped."""
     for name in source.texts or () if source.labels is not None else ():
         if why := fault(name):
             raise InputError(f"{source.name}: class {quoted(name)} cannot be encoded: {why}")
@@ -331,7 +331,7 @@ def _check_kinds(source: Source, encoder: Encoder) -> None:
 
 
 def _checked(options: Options) -> dict[str, Any]:
-    """What the engine needs of the options."""
+    """The engine options, checked."""
     device = device_of(options.device)
     check_precision(options.precision, device)
     size = options.batch_size

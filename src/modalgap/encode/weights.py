@@ -1,4 +1,4 @@
-"""Weights: their hash, the checks before they are loaded, and the errors where they are not."""
+"""Weights: their hash, checks before they are loaded, and errors for missing weights."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from torch import Tensor, nn
 from modalgap.encode.quiet import quiet
 from modalgap.errors import FileError
 
-SCALARS = ("logit_scale", "logit_bias")  # of one number, whether () or (1,)
+SCALARS = ("logit_scale", "logit_bias")  # one number each, of shape () or (1,)
 
 
 def weights_hash(model: nn.Module) -> str:
-    """A 128-bit hash of every parameter and buffer: names, shapes, types and bytes."""
+    """A 128-bit hash of the names, shapes, types and bytes of every parameter and buffer."""
     digest = xxhash.xxh3_128()
     for name, tensor in sorted(model.state_dict().items()):
         digest.update(f"{name}|{tuple(tensor.shape)}|{tensor.dtype}|".encode())
@@ -28,12 +28,12 @@ def weights_hash(model: nn.Module) -> str:
 
 
 def check_weights(stored: object, model: nn.Module) -> None:
-    """Refuse weights that a model would take, changed in silence or as no numbers.
+    """Check for weights that a model would load silently with other values, or as NaN.
 
-    Names that only one of the two has are for ``load_state_dict`` to say.
+    ``load_state_dict`` reports names that only one of the two has.
 
     Raises:
-        ValueError: a tensor has another shape or kind, or holds nan or infinity.
+        ValueError: a tensor has another shape or type, or holds nan or infinity.
     """
     if not isinstance(stored, Mapping):
         raise ValueError(f"it holds {type(stored).__name__}, not tensors by name")
@@ -48,7 +48,7 @@ def check_weights(stored: object, model: nn.Module) -> None:
         if found.shape != own.shape and not scalar:
             raise ValueError(f"{name} must be {tuple(own.shape)}; it is {tuple(found.shape)}")
         if _sort(found) != _sort(own):
-            raise ValueError(f"{name} must be of {own.dtype}; it is of {found.dtype}")
+            raise ValueError(f"{name} must be {own.dtype}; it is {found.dtype}")
         if not found.to(own.dtype).isfinite().all():
             raise ValueError(f"{name} must be finite; it holds nan or infinity")
 
@@ -67,14 +67,14 @@ def describe(values: Mapping[str, Any]) -> str:
 
 
 def unavailable(spec: str, looked: str, how: str, error: BaseException | None = None) -> FileError:
-    """The one line for weights that are not on the disk and cannot be fetched."""
+    """The error for weights that are not on disk and cannot be fetched."""
     reason = "" if error is None else f" ({_brief(_root(error))})"
-    return FileError(f"{spec}: no weights: looked for {looked}{reason}; {how}")
+    return FileError(f"{spec}: weights not found: searched {looked}{reason}; {how}")
 
 
 @contextmanager
 def reading_weights(spec: str, path: object) -> Iterator[None]:
-    """Turn whatever a wrong or damaged checkpoint causes into one line; nothing is logged."""
+    """Turn every error of a wrong or damaged checkpoint into one line; log nothing."""
     try:
         with quiet():
             yield
@@ -92,7 +92,7 @@ def _brief(error: BaseException) -> str:
 
 
 def _root(error: BaseException) -> BaseException:
-    """What libraries wrap in errors of errors."""
+    """The innermost error of a chain."""
     while (before := error.__cause__ or error.__context__) is not None:
         error = before
     return error

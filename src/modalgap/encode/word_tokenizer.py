@@ -1,7 +1,7 @@
-"""A tokenizer of whole words: one word, one token, as MAD's captions need.
+"""A tokenizer of whole words: one token per word, for the captions of MAD.
 
 It is written as a ``tokenizer.json`` of the tokenizers library, so that open_clip and transformers
-read it back without knowing this project.
+can load it without modalgap.
 """
 
 from __future__ import annotations
@@ -18,21 +18,21 @@ PAD, START, UNKNOWN, END = "[PAD]", "[START]", "[UNKNOWN]", "[END]"
 
 
 def size_of(words: Sequence[str]) -> int:
-    """How many tokens there are for so many words."""
+    """The vocabulary size of the tokenizer of these words."""
     return len(words) + 4
 
 
 def write_tokenizer(words: Sequence[str], folder: Path) -> None:
-    """Write the tokenizer of ``words``, which captions join by "-" or spaces.
+    """Write the tokenizer of ``words``. Captions join words by "-" or spaces.
 
-    The end has the largest id: there CLIP's text tower reads its feature.
+    The end token has the largest id: CLIP's text tower reads its feature there.
 
     Args:
-        words: distinct, without spaces or "-".
-        folder: where the files go.
+        words: distinct words without spaces or "-".
+        folder: the folder to write to.
 
     Raises:
-        OptionError: words that are the same, or that would be cut in two.
+        OptionError: words are equal, or would be split.
     """
     split = [word for word in words if not word or set(word) & set("- \t\n")]
     if split or len({word.lower() for word in words}) < len(words):

@@ -1,7 +1,8 @@
-"""Invert: features of one modality as features of the other, to compare within a modality.
+"""Invert: map features of one modality to the other, to compare them within one modality.
 
-``modalgap.invert(images, "oti", model)`` gives text features of images; each way is also a
-function: ``modalgap.invert.oti(images, model)``. One way a file; ``METHODS`` lists them.
+``modalgap.invert(images, "oti", model)`` maps image features to text features. Each method is also
+a function: ``modalgap.invert.oti(images, model)``. Each method has its own file; ``METHODS`` lists
+them.
 """
 
 from modalgap._lazy import callable_package

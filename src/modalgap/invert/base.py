@@ -1,4 +1,4 @@
-"""What an inversion works with and what it gives."""
+"""The interface of inversion methods: their context, their batches and the inverter."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from modalgap.embeddings import Embeddings, Pair
 from modalgap.encode import Encoder
 
 Advance = Callable[[int], None]
-PARTS = ("features", "cosines", "vectors", "losses", "steps")  # of ``InversionBatch``
+PARTS = ("features", "cosines", "vectors", "losses", "steps")  # the tensors of ``InversionBatch``
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class InversionContext:
-    """What a rule works with.
+    """The context in which an inversion method runs.
 
     Attributes:
-        encoder: the model, on ``device``; None for rules that do without.
-        device: where to compute.
+        encoder: the model, on ``device``; None for methods that use no model.
+        device: the device to compute on.
         precision: "fp32", "bf16" or "fp16" for passes through the model.
-        compiled: whether passes are compiled.
-        seed: of noise.
-        bank: pairs, or embeddings of the other modality, for rules that learn from some.
+        compiled: whether the passes are compiled.
+        seed: seed of the noise.
+        bank: pairs, or embeddings of the target modality, for methods that are fitted on them.
         dim: width of the features.
-        modality: of the features that are inverted.
-        into: the modality that they become.
+        modality: the modality of the features to invert.
+        into: the target modality.
     """
 
     encoder: Encoder | None
@@ -46,15 +46,15 @@ class InversionContext:
 
 @dataclass(frozen=True, eq=False)
 class InversionBatch:
-    """What became of some items.
+    """The result for one batch of items.
 
     Attributes:
-        features: (b, d) unit rows, in the other modality.
-        cosines: (b,) of each with the feature that it was made from.
+        features: (b, d) unit rows, in the target modality.
+        cosines: (b,) cosine of each feature to the feature that it was made from.
         vectors: (b, k, width) pseudo-tokens or pseudo-patches.
-        losses: (b, s + 1) at the start and after each step.
-        steps: (b,) taken.
-        recorded: step to features (b, d) at that step, for the steps that were asked for.
+        losses: (b, s + 1) loss at the start and after each step.
+        steps: (b,) number of steps.
+        recorded: maps a step to the features (b, d) at that step, for the steps to record.
     """
 
     features: Tensor
@@ -65,18 +65,18 @@ class InversionBatch:
     recorded: Mapping[int, Tensor] = field(default_factory=dict)
 
     def tensors(self) -> dict[str, Tensor]:
-        """All that there is, by name, but for those recorded."""
+        """The tensors that are not None, by name, without ``recorded``."""
         found = {name: getattr(self, name) for name in PARTS}
         return {name: each for name, each in found.items() if each is not None}
 
     @classmethod
     def of(cls, tensors: Mapping[str, Tensor]) -> InversionBatch:
-        """What ``tensors`` gave."""
+        """Build a batch from named tensors."""
         return cls(*(tensors.get(name) for name in PARTS))  # type: ignore[arg-type]
 
 
 class Inverter(Protocol):
-    """A rule with everything that it needs."""
+    """A method with its options and its context."""
 
     @property
     def settings(self) -> Mapping[str, Any]:
@@ -85,22 +85,22 @@ class Inverter(Protocol):
 
     @property
     def steps(self) -> int:
-        """How many steps an item takes at most; 0 where nothing is optimised."""
+        """Maximum number of steps per item; 0 if the method does not optimise."""
         ...
 
     def room(self, budget: int) -> int:
-        """How many items fit into so many bytes."""
+        """Number of items that fit into ``budget`` bytes."""
         ...
 
     def __call__(
         self, names: Sequence[str], rows: Tensor, advance: Advance, at: Sequence[int] = ()
     ) -> InversionBatch:
-        """Invert unit rows (b, d); what an item gives depends on its name, not on the others."""
+        """Invert unit rows (b, d). The result of an item depends on its name, not on others."""
         ...
 
 
 class Prepares(Protocol):
-    """An inversion method, as far as a run needs to know it."""
+    """The part of an inversion method that a run uses."""
 
     @property
     def name(self) -> str:
@@ -109,9 +109,9 @@ class Prepares(Protocol):
 
     @property
     def card(self) -> Card:
-        """What it says of itself."""
+        """The card of the method."""
         ...
 
     def prepare(self, context: InversionContext, options: Mapping[str, Any]) -> Inverter:
-        """The inverter of these options."""
+        """Build the inverter for these options."""
         ...

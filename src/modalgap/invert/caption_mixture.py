@@ -1,7 +1,7 @@
-"""Caption mixture: the nearest captions of a bank, weighed by how near they are.
+"""Caption mixture: the nearest captions of a bank, weighted by their cosines.
 
 Equation: x ↦ Σ_j softmax_j(x·y_j / τ) y_j over the k nearest y_j of the bank. Relations: with k = 1
-it is the nearest caption itself. Fails where the bank has no caption that fits.
+it is the nearest caption itself. Fails when the bank has no suitable caption.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ CARD = Card(
 def _caption_mixture(
     context: InversionContext, *, k: int = 16, temperature: float = 0.01
 ) -> Inverter:
-    """The nearest items of a bank.
+    """Average the nearest items of a bank.
 
     Args:
-        context: the bank.
-        k: how many.
-        temperature: τ of their weights.
+        context: provides the bank.
+        k: number of neighbours.
+        temperature: τ of the softmax.
     """
     checks.whole("k", k, 1)
     checks.at_least("temperature", temperature, 1e-6)

@@ -1,7 +1,7 @@
-"""Cosine against steps, with the quality of retrieval at some of them.
+"""Cosine and retrieval quality against the number of optimisation steps.
 
-The vectors go on improving long after retrieval has stopped to: the best step is often an early
-one. Source: Mistretta et al. 2025.
+The cosine keeps improving after retrieval has stopped to improve, so that the best step is often
+an early one. Source: Mistretta et al. 2025.
 """
 
 from __future__ import annotations
@@ -45,27 +45,27 @@ def curve(
     precision: str = "fp32",
     **options: Any,
 ) -> Table:
-    """Invert queries, and try them on a gallery at chosen steps on the way.
+    """Invert queries, and evaluate retrieval at chosen steps.
 
     Args:
-        queries: native features that are inverted.
-        gallery: native features that are searched.
-        method: "oti" or "ovi", or one of your own that searches.
-        model: that made both.
-        at: steps; by default some from 0 to the last.
-        protocol: of ``modalgap.search``.
-        factor: likewise.
-        seed: of noise and bootstrap.
+        queries: native features to invert.
+        gallery: native features to search.
+        method: "oti" or "ovi", or your own method that optimises.
+        model: the model that made both.
+        at: the steps to evaluate; by default some steps from 0 to the last.
+        protocol: as for ``modalgap.search``.
+        factor: as for ``modalgap.search``.
+        seed: seed of the noise and of the bootstrap.
         device: as for ``invert``.
         precision: as for ``invert``.
-        **options: of the method.
+        **options: options of the method.
 
     Returns:
-        A row for each step, and one of the native queries, with ``cosine`` and what ``search``
-        gives.
+        One row per step and one row for the native queries, with ``cosine`` and the measures of
+        ``search``. A higher value is better.
 
     Raises:
-        OptionError: a method that does not search, or steps that it does not take.
+        OptionError: the method does not optimise, or a step exceeds its number of steps.
     """
     chosen = method if isinstance(method, Inversion) else METHODS.get(method)
     if chosen is None or not chosen.card.needed("model"):

@@ -1,4 +1,4 @@
-"""Items in batches, and batches in this process or in several, each with a device."""
+"""Run an inverter over batches of items, in this process or in several, one device per process."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ from modalgap.invert.base import Advance, InversionBatch, InversionContext, Inve
 from modalgap.progress import progress
 from modalgap.work import Executor, InProcess, Processes, Setup, Span, processors
 
-BUDGET = 2**28  # bytes that a batch holds on the CPU: more are no faster, and a kill costs them
-MOST = 1024  # items in a batch
+BUDGET = 2**28  # bytes per batch on the CPU: larger is no faster, and a killed run loses a batch
+MOST = 1024  # items per batch
 
 Arrays = dict[str, NDArray[Any]]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Work:
-    """What to do, in a form that goes to other processes.
+    """The work of a process, in a form that can be sent to other processes.
 
     Attributes:
-        method: the inversion.
-        options: of the method.
-        context: what the rule works with; its encoder stays behind where there are processes.
-        spec: of the model, if processes load it.
-        places: a device for each process.
+        method: the inversion method.
+        options: options of the method.
+        context: the context; its encoder is not sent to other processes.
+        spec: name of the model, if the processes load it.
+        places: one device per process.
     """
 
     method: Prepares
@@ -43,11 +43,11 @@ class Work:
     places: tuple[str, ...] = ()
 
     def inverter(self) -> Inverter:
-        """The rule with these options."""
+        """Build the inverter for these options."""
         return self.method.prepare(self.context, self.options)
 
     def setup(self, worker: int) -> Callable[[list[str], NDArray[np.float32]], Arrays]:
-        """What a worker calls; it loads the model onto its device first."""
+        """Load the model onto the device of a worker; return the function that it calls."""
         device = torch.device(self.places[worker])
         encoder = None
         if self.spec is not None:
@@ -58,7 +58,7 @@ class Work:
 
 
 def batch_of(inverter: Inverter, device: torch.device) -> int:
-    """How many items are best inverted together."""
+    """The best number of items per batch."""
     budget = BUDGET
     if device.type == "cuda":
         budget = torch.cuda.mem_get_info(device)[0] // 2
@@ -66,7 +66,7 @@ def batch_of(inverter: Inverter, device: torch.device) -> int:
 
 
 def shared(size: int, n: int, places: int) -> int:
-    """A batch of at most ``size`` that leaves every process something of n items to do."""
+    """The batch size, at most ``size``, that leaves work of n items for every process."""
     return max(1, min(size, -(-n // places)))
 
 
@@ -79,22 +79,22 @@ def batches(
     first: int,
     places: Sequence[str],
 ) -> Generator[tuple[Span, InversionBatch]]:
-    """Invert the items of each span; yield results as soon as they are there.
+    """Invert the items of each span; yield each result when it is ready.
 
     Args:
-        work: what processes do.
-        inverter: what this process does, where there is one place.
+        work: the work of other processes.
+        inverter: the inverter of this process, used if there is one place.
         data: n unit rows.
-        names: of the items.
+        names: names of the items.
         todo: spans of items.
-        first: how many items are done already.
-        places: names of devices, with a process for each where there are several.
+        first: number of items that are already inverted.
+        places: names of devices; if there are several, each has its own process.
 
     Raises:
         ModalgapError: a process died.
     """
     alone = len(places) == 1
-    each = inverter.steps + 1 if alone else 1  # the bar shows steps, or items of processes
+    each = inverter.steps + 1 if alone else 1  # the bar counts steps, or items if processes work
     calls = ((list(names[a:b]), data.unit(a, b).numpy()) for a, b in todo)
     with progress("inverting", data.n * each, first=first * each) as advance:
         executor: Executor = InProcess()
@@ -122,4 +122,4 @@ def _invert(
 
 
 def _silent(_steps: int) -> None:
-    """Show nothing."""
+    """Report no progress."""

@@ -1,8 +1,8 @@
-"""Gap shift: a feature carried over by the gap vector, the difference of the modality means.
+"""Gap shift: move features by the gap vector, the difference of the modality means.
 
-Equation: x ↦ x − λ (μ_x − μ_y), made unit. Relations: ``close.shift``. Searching a native gallery y
-with it takes λ (μ_x − μ_y)·y off every score: items far out along the gap sink, alike for every
-query. Fails where the gap is no constant vector.
+Equation: x ↦ x − λ (μ_x − μ_y), made unit. Relations: ``close.shift``. A search in a native gallery
+y subtracts λ (μ_x − μ_y)·y from every score: items far along the gap rank lower, equally for every
+query. Fails when the gap is not a constant vector.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ CARD = Card(
 
 
 def _gap_shift(context: InversionContext, *, amount: float = 1.0) -> Inverter:
-    """A shift.
+    """Shift by the gap vector.
 
     Args:
-        context: the bank.
-        amount: λ; 1 carries one mean onto the other.
+        context: provides the bank.
+        amount: λ; 1 moves one mean onto the other.
     """
     checks.finite("amount", amount)
     source, target, _ = pairs_of(context)

@@ -1,4 +1,4 @@
-"""The items that are inverted: what goes in, and all that is known of what comes out."""
+"""Check the items to invert, and transfer their names and factors to the result."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from modalgap.invert.base import InversionContext, Prepares
 
 
 def side_of(data: Embeddings | Pair, method: Prepares) -> Embeddings:
-    """The embeddings that a method takes; images of a pair where it takes either.
+    """The side of ``data`` that a method inverts; images of a pair if it inverts both.
 
     Raises:
-        InputError: they are of the other modality.
+        InputError: the embeddings are of the other modality.
     """
     roles = method.card.roles
     if isinstance(data, Pair):
@@ -41,10 +41,10 @@ def side_of(data: Embeddings | Pair, method: Prepares) -> Embeddings:
 
 
 def check_model(data: Embeddings, encoder: Encoder) -> None:
-    """Refuse embeddings that another model made.
+    """Raise an error if another model made the embeddings.
 
     Raises:
-        InputError: the provenance names other weights, or the width is another.
+        InputError: the provenance has other weights, or the width differs.
     """
     if data.dim != encoder.dim:
         raise InputError(
@@ -60,9 +60,9 @@ def check_model(data: Embeddings, encoder: Encoder) -> None:
 
 
 def item_names(rows: Embeddings) -> list[str]:
-    """What each item's noise depends on: its name, or the number of its row.
+    """The key of each item's noise: its name, or its row number.
 
-    A name may be there twice only with the same row, as of a caption said of two images.
+    A name may occur twice only with equal rows, such as one caption of two images.
     """
     if rows.names is None:
         return [str(i) for i in range(rows.n)]
@@ -77,7 +77,7 @@ def item_names(rows: Embeddings) -> list[str]:
             if float((same @ same[0]).min()) < 1 - SAME:
                 raise InputError(
                     f"{rows.source}: names must be different for different rows, since the noise of"
-                    f" an item depends on its name; {quoted(name)} is there {len(index)} times"
+                    f" an item depends on its name; {quoted(name)} occurs {len(index)} times"
                 )
     return list(rows.names)
 
@@ -89,17 +89,17 @@ def known_features(
     context: InversionContext | None,
     settings: Mapping[str, Any] | None = None,
 ) -> Embeddings:
-    """Rows with all that is known of the items, and how they were made.
+    """Embeddings of the rows with the names, factors and provenance of the items.
 
     Args:
-        data: as passed.
-        rows: the side of it that was taken.
-        made: (n, d) rows instead of them.
-        context: what made them; None for the same rows with what the pair knows of them.
-        settings: of the method.
+        data: the input as passed.
+        rows: the side of it that is inverted.
+        made: (n, d) rows that replace its rows.
+        context: the context that made them; None to keep the native provenance.
+        settings: settings of the method.
     """
     factors: dict[str, Any] = dict(rows.factors)
-    if isinstance(data, Pair):  # what retrieval needs to know of the pair
+    if isinstance(data, Pair):  # the facts of the pair that retrieval needs
         if rows is data.text:
             factors["row"] = np.arange(rows.n)
             if data.labels is None:
@@ -130,5 +130,5 @@ def known_features(
 def _not_inverted(data: Embeddings) -> Embeddings:
     if "inverted_from" in data.provenance:
         before = data.provenance["inverted_from"]
-        raise InputError(f"{data.source}: must be native; is inverted already, from {before}s")
+        raise InputError(f"{data.source}: must be native; is already inverted, from {before}s")
     return data

@@ -1,4 +1,4 @@
-"""What ways without a search share: a map of rows, and the bank that it is made from."""
+"""Shared code of the methods that map rows without optimisation."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from modalgap.invert.base import Advance, InversionBatch, InversionContext
 
 
 class Mapped:
-    """An inverter that maps rows, all alike.
+    """An inverter that applies one map to all rows.
 
     Args:
         settings: every option.
-        rule: unit rows (b, d) to rows (b, d) of the other modality.
+        rule: maps unit rows (b, d) to rows (b, d) of the target modality.
     """
 
     steps = 0
@@ -29,7 +29,7 @@ class Mapped:
         self.rule = rule
 
     def room(self, budget: int) -> int:
-        """All of them: rows are small."""
+        """The number of items per batch: unlimited, since rows are small."""
         return budget
 
     def __call__(
@@ -39,22 +39,22 @@ class Mapped:
         advance: Advance,
         at: Sequence[int] = (),  # noqa: ARG002 - of the protocol
     ) -> InversionBatch:
-        """Rows mapped and made unit."""
+        """Map the rows and scale them to unit length."""
         found = self.rule(rows)
         lengths = torch.linalg.vector_norm(found, dim=1)
         if not bool((lengths.isfinite() & (lengths > 0)).all()):
             row = int(torch.nonzero(~(lengths.isfinite() & (lengths > 0)))[0])
-            raise NotApplicable(f"{names[row]}: becomes a row of zeros or of no numbers")
+            raise NotApplicable(f"{names[row]}: its mapped row is zero or not finite")
         features = normalize(found, dim=1)
         advance(len(rows))
         return InversionBatch(features, (features * rows).sum(1))
 
 
 def pairs_of(context: InversionContext) -> tuple[Embeddings, Embeddings, Pair]:
-    """Both sides of the bank: where features come from, and where they go.
+    """Both sides of the bank: source modality and target modality, and the pair.
 
     Raises:
-        InputError: no pairs, of other modalities, or of another width.
+        InputError: the bank has no pairs, other modalities, or another width.
     """
     bank = context.bank
     if not isinstance(bank, Pair):
@@ -72,10 +72,10 @@ def pairs_of(context: InversionContext) -> tuple[Embeddings, Embeddings, Pair]:
 
 
 def other_side(context: InversionContext) -> Embeddings:
-    """The bank's embeddings of the modality that features go to.
+    """The bank's embeddings of the target modality.
 
     Raises:
-        InputError: there are none, or they are of another width.
+        InputError: the bank has none, or they have another width.
     """
     bank = context.bank
     sides = bank.sides if isinstance(bank, Pair) else () if bank is None else (bank,)

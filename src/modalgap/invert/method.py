@@ -1,4 +1,4 @@
-"""What an inversion method is: a card, and a rule that makes an inverter."""
+"""Definition of an inversion method: a card, and a function that builds an inverter."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from modalgap.method import Method
 
 @dataclass(frozen=True, repr=False)
 class Inversion(Method):
-    """A card and a rule.
+    """An inversion method.
 
     Attributes:
-        card: what it says of itself.
+        card: description of the method.
         rule: (InversionContext, options) to an ``Inverter``.
     """
 
@@ -32,7 +32,7 @@ class Inversion(Method):
 
     @property
     def body(self) -> Callable[..., Inverter]:
-        """The function that makes the inverter."""
+        """The function that builds the inverter."""
         return self.rule
 
     def __call__(
@@ -42,21 +42,21 @@ class Inversion(Method):
         output: str | Path | None = None,
         **options: Any,
     ) -> Inverted:
-        """Invert by this method; as ``modalgap.invert``.
+        """Invert with this method; as ``modalgap.invert``.
 
         Args:
             data: embeddings, a pair, or a file of either.
             model: LIBRARY:MODEL or an ``Encoder``, for methods that need one.
             output: the .safetensors to write.
-            **options: of ``modalgap.invert`` and of this method.
+            **options: options of ``modalgap.invert`` and of this method.
         """
         return run(data, self, model, output, **options)
 
     def prepare(self, context: InversionContext, options: Mapping[str, Any]) -> Inverter:
-        """The inverter of these options.
+        """Build the inverter for these options.
 
         Raises:
-            OptionError: an option that this method does not have.
+            OptionError: the method does not have an option.
         """
         self.check_options(options)
         return self.rule(context, **{name: plain(value) for name, value in options.items()})

@@ -1,4 +1,4 @@
-"""The words that pseudo-tokens are nearest to."""
+"""Words whose embeddings are nearest to pseudo-tokens."""
 
 from __future__ import annotations
 
@@ -13,32 +13,32 @@ from modalgap.errors import InputError, NotApplicable
 from modalgap.invert.output import Inverted
 from modalgap.invert.prompt import text_tower_of
 
-ROWS = 256  # pseudo-tokens compared at once
+ROWS = 256  # pseudo-tokens per chunk
 
 
 @checked
 def nearest_words(
     found: Inverted, model: str | Encoder, *, k: int = 5, seed: int = 0
 ) -> list[list[list[tuple[str, float]]]]:
-    """For each item and each of its pseudo-tokens, the k nearest words and their cosines.
+    """For each item and each of its pseudo-tokens, find the k nearest words and their cosines.
 
-    Nearness is the cosine between the pseudo-token and the embedding of the word, the table that
-    the text tower reads its tokens from. Pseudo-tokens may lie far from all words and still do
-    their work: then the words say little.
+    The cosine is between the pseudo-token and the embedding of the word in the token table of the
+    text tower. Pseudo-tokens can be far from all words and still work: then the words explain
+    little.
 
     Args:
-        found: of OTI.
-        model: that it was made with.
-        k: how many words.
-        seed: of weights named ``random``.
+        found: the result of OTI.
+        model: the model that it was made with.
+        k: number of words per pseudo-token.
+        seed: seed of the weights of a model named ``random``.
 
     Raises:
-        NotApplicable: there are no pseudo-tokens.
-        InputError: the model is another.
+        NotApplicable: the result has no pseudo-tokens.
+        InputError: the model has other weights.
     """
     vectors = found.vectors
     if vectors is None or found.features.modality != "text":
-        raise NotApplicable("only pseudo-tokens, of oti, have words near them")
+        raise NotApplicable("nearest words need pseudo-tokens; only oti makes them")
     encoder = load_model(model, seed=seed)
     tower = text_tower_of(encoder)
     table = next(tower.embedding.parameters()).detach().float().cpu()  # (words, width)
@@ -49,8 +49,8 @@ def nearest_words(
     ):
         by = found.features.provenance.get("model", "another")
         raise InputError(
-            f"model: must have the weights that made the pseudo-tokens, of {by}; got other weights,"
-            f" of {encoder.spec}"
+            f"model: must have the weights that made the pseudo-tokens, from {by}; got other"
+            f" weights, from {encoder.spec}"
         )
     checks.whole("k", k, 1, len(table))
     table = normalize(table, dim=1)

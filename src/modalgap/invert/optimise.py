@@ -1,7 +1,7 @@
-"""The search: vectors whose features point where they should.
+"""Optimise vectors until their features have the direction of the targets.
 
-Items that search together know nothing of one another: each starts from noise of its own name,
-has its own loss, and stops by itself.
+Items of one batch are independent: each starts from noise that its own name determines, has its
+own loss, and stops by itself.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 @dataclass(frozen=True, kw_only=True)
 class SearchOptions:
-    """How to search; ``oti`` and ``ovi`` say what each means."""
+    """Options of the optimisation; ``oti`` and ``ovi`` document each one."""
 
     optimiser: str
     steps: int
@@ -60,11 +60,11 @@ class SearchOptions:
 
     @property
     def rule(self) -> Loss:
-        """(b, d) unit features and (b, d) unit targets to losses (b,)."""
+        """Map (b, d) unit features and (b, d) unit targets to losses (b,)."""
         return self.loss if callable(self.loss) else LOSSES[self.loss]
 
-    def said(self) -> dict[str, Any]:
-        """Plain JSON types."""
+    def as_settings(self) -> dict[str, Any]:
+        """The options as plain JSON types."""
         name = getattr(self.loss, "__qualname__", None) or str(self.loss)
         return {
             "optimiser": self.optimiser,
@@ -79,15 +79,15 @@ class SearchOptions:
 
 
 class Descender:
-    """An inverter that searches.
+    """An inverter that optimises.
 
     Args:
-        context: model, device and precision.
-        objective: vectors (b, k, width) to features (b, d).
-        count: k.
-        width: of a vector.
-        search: how.
-        settings: what else shapes the result.
+        context: provides the model, the device and the precision.
+        objective: maps vectors (b, k, width) to features (b, d).
+        count: k, the number of vectors per item.
+        width: width of a vector.
+        search: options of the optimisation.
+        settings: further options that change the result.
     """
 
     def __init__(
@@ -104,11 +104,11 @@ class Descender:
         self.objective = torch.compile(objective) if context.compiled else objective
         self.shape = (count, width)
         self.search = search
-        self.settings = {**settings, **search.said()}
+        self.settings = {**settings, **search.as_settings()}
         self.steps = search.steps
 
     def room(self, budget: int) -> int:
-        """How many items fit into so many bytes, by what passes of few items hold on to."""
+        """Number of items that fit into ``budget`` bytes, from the memory of two small passes."""
         held: dict[int, int] = {}
 
         def seen(tensor: Tensor) -> Tensor:
@@ -117,7 +117,7 @@ class Descender:
             return tensor
 
         sizes = []
-        for items in (TILE, 2 * TILE):  # what both hold on to is of the model
+        for items in (TILE, 2 * TILE):  # memory that both use belongs to the model
             held.clear()
             start = torch.zeros(items, *self.shape, device=self.context.device, requires_grad=True)
             with torch.autograd.graph.saved_tensors_hooks(seen, lambda tensor: tensor):
@@ -126,7 +126,7 @@ class Descender:
         return max(1, TILE * budget // max(sizes[1] - sizes[0], 1))
 
     def start(self, names: Sequence[str]) -> Tensor:
-        """Noise (b, k, width), of each name and the seed alone."""
+        """Noise (b, k, width), a function of each name and of the seed only."""
         made = torch.empty(len(names), *self.shape)
         for row, name in enumerate(names):
             digest = xxhash.xxh3_64_intdigest(f"{self.context.seed}|{name}".encode())
@@ -137,16 +137,16 @@ class Descender:
     def __call__(
         self, names: Sequence[str], rows: Tensor, advance: Advance, at: Sequence[int] = ()
     ) -> InversionBatch:
-        """SearchOptions for all items at once.
+        """Optimise all items of the batch.
 
         Raises:
-            Diverged: the feature of an item became no number.
+            Diverged: the feature of an item is NaN or infinite.
         """
         search, device = self.search, self.context.device
         targets = rows.to(device)
         b, d = targets.shape
         rule = OPTIMISERS[search.optimiser](self.start(names), search.lr, search.weight_decay)
-        # L-BFGS evaluates points that it then rejects: what it has is always the best
+        # L-BFGS evaluates points that it then rejects: its current point is always the best one
         best = search.keep == "best" or search.optimiser == "lbfgs"
         active = torch.arange(b, device=device)
         vectors = rule.at.clone()
@@ -185,15 +185,15 @@ class Descender:
                         if len(active) == 0:
                             losses[:, step:] = now[:, None]
                             break
-        for step in at:  # after everything had stopped
+        for step in at:  # steps after the last item stopped
             recorded.setdefault(step, features.cpu().clone())
         cosines = (features * targets).sum(1)
         fine = now.isfinite() & cosines.isfinite() & vectors.isfinite().all(2).all(1)
         wrong = torch.nonzero(~fine).flatten()
         if len(wrong):
-            hint = f" of lr {search.lr:g}; take a smaller one"
+            hint = f" with lr {search.lr:g}; use a smaller lr"
             raise Diverged(
-                f"{names[int(wrong[0])]}: its feature became no number within {search.steps} steps"
+                f"{names[int(wrong[0])]}: diverged (NaN or infinity) within {search.steps} steps"
                 + (hint if search.optimiser == "adamw" else "")
             )
         return InversionBatch(
@@ -204,21 +204,21 @@ class Descender:
         """Losses (b,).
 
         Raises:
-            OptionError: the user's function gives something else, or nothing to differentiate.
+            OptionError: the user's function returns another shape or has no gradient.
         """
         loss: object = self.search.rule(found, targets)
         if not isinstance(loss, Tensor) or loss.shape != found.shape[:1]:
             what = tuple(loss.shape) if isinstance(loss, Tensor) else type(loss).__name__
-            raise OptionError(f"loss: must give a tensor of shape ({len(found)},); gave {what}")
+            raise OptionError(f"loss: must return a tensor of shape ({len(found)},); got {what}")
         if found.requires_grad and not loss.requires_grad:
-            raise OptionError("loss: must depend on the features by what torch differentiates")
+            raise OptionError("loss: must be differentiable with respect to the features")
         return loss
 
     def _features(self, vectors: Tensor) -> Tensor:
         """Unit features (b, d).
 
-        On the CPU, products of matrices round rows of an incomplete tile in another way; whole
-        tiles make the rounding of an item its own affair.
+        On the CPU, matrix products round the rows of an incomplete tile differently. Whole tiles
+        make the rounding of an item independent of its batch.
         """
         b = len(vectors)
         if self.context.device.type == "cpu" and (rest := -b % TILE):
@@ -233,8 +233,8 @@ class Descender:
         return normalize(features[:b].float(), dim=1)
 
 
-def said_steps(steps: int | None, optimiser: str, usual: Mapping[str, int]) -> int:
-    """The steps asked for, or those usual for an optimiser."""
+def default_steps(steps: int | None, optimiser: str, usual: Mapping[str, int]) -> int:
+    """The number of steps, or the default of the optimiser if it is None."""
     if steps is not None:
         return steps
     checks.one_of("optimiser", optimiser, tuple(usual))

@@ -1,7 +1,7 @@
-"""How vectors move: AdamW, as the paper has it, and L-BFGS, a history for each item.
+"""Optimisers of vectors: AdamW, as in the paper, and L-BFGS with a history per item.
 
-Both work on items that know nothing of one another: what one item does never depends on what else
-is in its batch.
+Items of one batch are independent: the steps of one item never depend on the others in its
+batch.
 """
 
 from __future__ import annotations
@@ -12,28 +12,28 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-HISTORY = 10  # steps that L-BFGS remembers
-SHRINK = 0.3  # of a step that was too long
-ENOUGH = 1e-4  # share of the promised decrease that a step must keep (Armijo)
-FIRST = 0.5  # length of the very first step, over that of the vectors
+HISTORY = 10  # steps that L-BFGS stores
+SHRINK = 0.3  # factor for a step that was too long
+ENOUGH = 1e-4  # fraction of the predicted decrease that a step must achieve (Armijo)
+FIRST = 0.5  # length of the first step, relative to the norm of the vectors
 
 
 class Optimiser(Protocol):
-    """A point for each item, and where to evaluate next."""
+    """A point per item: the next point to evaluate."""
 
     at: Tensor
 
     def observe(self, loss: Tensor, gradient: Tensor) -> None:
-        """Move ``at`` (b, k, width), knowing losses (b,) and gradients there."""
+        """Move ``at`` (b, k, width), from losses (b,) and gradients at that point."""
         ...
 
     def keep(self, index: Tensor) -> None:
-        """Go on with these items only."""
+        """Continue with these items only."""
         ...
 
 
 class AdamW:
-    """Loshchilov & Hutter 2019, of torch: each number has its own step, each item its own loss."""
+    """Loshchilov & Hutter 2019, from torch: step sizes per number, losses per item."""
 
     def __init__(self, start: Tensor, lr: float, weight_decay: float) -> None:
         self.at = start.clone()
@@ -41,12 +41,12 @@ class AdamW:
         self.optimiser = self._adamw()
 
     def observe(self, loss: Tensor, gradient: Tensor) -> None:  # noqa: ARG002 - of the protocol
-        """One step."""
+        """Take one step."""
         self.at.grad = gradient
         self.optimiser.step()
 
     def keep(self, index: Tensor) -> None:
-        """Go on with these items only."""
+        """Continue with these items only."""
         state = self.optimiser.state[self.at]
         self.at = self.at[index]
         self.optimiser = self._adamw()
@@ -59,17 +59,17 @@ class AdamW:
 
 
 class Lbfgs:
-    """Nocedal & Wright 2006, algorithm 7.4, with backtracking, each item at its own pace.
+    """Nocedal & Wright 2006, algorithm 7.4, with a separate backtracking line search per item.
 
-    Every evaluation costs one pass forward and back, of all items at once: an item whose step did
-    not decrease the loss as its slope predicted is evaluated again nearer, while others continue.
+    Every evaluation is one forward and one backward pass over all items: an item whose step did
+    not decrease the loss enough is evaluated again with a shorter step, while others continue.
     """
 
     def __init__(self, start: Tensor, lr: float, weight_decay: float) -> None:  # noqa: ARG002
         b = len(start)
         self.shape = start.shape[1:]
         self.at = start.clone()
-        self.x = start.flatten(1).clone()  # the best so far, and what is known there:
+        self.x = start.flatten(1).clone()  # the best point; the next lines hold its values
         self.loss = torch.full((b,), torch.inf, device=start.device)
         self.gradient = torch.zeros_like(self.x)
         self.direction = torch.zeros_like(self.x)
@@ -81,7 +81,7 @@ class Lbfgs:
         self.count = torch.zeros(b, dtype=torch.int64, device=start.device)
 
     def observe(self, loss: Tensor, gradient: Tensor) -> None:
-        """Take the point if it is good enough, and choose the next."""
+        """Accept the point if it is good enough, and choose the next one."""
         new, gradient = self.at.flatten(1), gradient.flatten(1)
         promised = self.loss + ENOUGH * self.length * self.slope
         better = loss <= torch.where(self.loss.isfinite(), promised, torch.inf)
@@ -97,7 +97,7 @@ class Lbfgs:
         self.at = (self.x + self.length[:, None] * self.direction).reshape(-1, *self.shape)
 
     def keep(self, index: Tensor) -> None:
-        """Go on with these items only."""
+        """Continue with these items only."""
         for name in ("at", "x", "loss", "gradient", "direction", "slope", "length", "count"):
             setattr(self, name, getattr(self, name)[index])
         for name in ("steps", "turns", "scales"):
@@ -114,11 +114,11 @@ class Lbfgs:
         self.count[items] += 1
 
     def _direction(self) -> Tensor:
-        """Minus the gradient, through the inverse curvature that the history knows."""
+        """Minus the gradient times the inverse curvature, estimated from the history."""
         every = torch.arange(len(self.x), device=self.x.device)
         q = self.gradient.clone()
         parts = []
-        for age in range(1, HISTORY + 1):  # slots never filled hold zeros, and change nothing
+        for age in range(1, HISTORY + 1):  # empty slots hold zeros and have no effect
             slot = (self.count - age) % HISTORY
             step, turn = self.steps[slot, every], self.turns[slot, every]
             scale = torch.where(self.count >= age, self.scales[slot, every], 0.0)

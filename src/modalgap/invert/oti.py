@@ -1,10 +1,10 @@
-"""OTI: an image feature as the feature of a text that holds vectors in the place of words.
+"""OTI: optimise vectors in a text prompt until the text feature equals the image feature.
 
-Vectors v_1 … v_k stand in a prompt; they are moved until its text feature points where the image
-feature points. What is then compared with images has crossed over to the text side, where the
-training made cosines mean something. Source: Mistretta et al. 2025.
-Fails where the text tower cannot say what the image shows, and where it is taken for zero-shot
-classification, whose prompts are texts too: that becomes worse.
+Vectors v_1 … v_k replace words of a prompt. They are optimised until the text feature of the prompt
+has the direction of the image feature. Image queries become text features, and cosines between the
+modalities are what the model was trained for. Source: Mistretta et al. 2025.
+Fails when the text tower cannot express the content of the image. Zero-shot classification becomes
+worse, since its prompts are texts too.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from modalgap.card import Card
 from modalgap.errors import InputError
 from modalgap.invert.base import InversionContext, Inverter
 from modalgap.invert.method import Inversion
-from modalgap.invert.optimise import Descender, Loss, SearchOptions, said_steps
+from modalgap.invert.optimise import Descender, Loss, SearchOptions, default_steps
 from modalgap.invert.presets import template_of
 from modalgap.invert.prompt import Prompt, text_tower_of
 from modalgap.invert.pseudo_inputs import FromTokens
@@ -47,30 +47,30 @@ def _oti(
     keep: str = "last",
     loss: str | Loss = "cosine",
 ) -> Inverter:
-    """Pseudo-tokens for each image.
+    """Optimise pseudo-tokens for each image.
 
     Args:
-        context: the model.
-        template: a sentence; every ``{}`` in it stands for all pseudo-tokens. By default "a photo
-            of {}", or "{}" where the tower has at most 16 positions.
-        tokens: how many pseudo-tokens an item has.
-        optimiser: "adamw", as the paper, or "lbfgs", which needs a fraction of the steps.
-        steps: how many; by default 150, the paper's, and 30 of L-BFGS.
-        lr: step size of AdamW.
-        weight_decay: of AdamW.
-        std: of the noise that vectors start from.
+        context: provides the model.
+        template: a sentence; every ``{}`` in it is replaced by all pseudo-tokens. By default "a
+            photo of {}", or "{}" if the tower has at most 16 positions.
+        tokens: number of pseudo-tokens per item.
+        optimiser: "adamw", as in the paper, or "lbfgs", which needs fewer steps.
+        steps: number of steps; by default 150 as in the paper, and 30 for L-BFGS.
+        lr: learning rate of AdamW.
+        weight_decay: weight decay of AdamW.
+        std: standard deviation of the initial noise.
         wanted: the cosine at which an item stops.
-        keep: "last" or "best", of AdamW's steps.
+        keep: "last" or "best", the step of AdamW to return.
         loss: "cosine", "angle", or a function of unit features and targets (b, d) to (b,).
     """
     assert context.encoder is not None  # noqa: S101 - the card says that it needs a model
     checks.whole("tokens", tokens, 1, 10_000)
     tower = text_tower_of(context.encoder)
-    said = template_of(tower.context) if template is None else template
-    prompt = Prompt.of(said, tokens, context.encoder)
+    sentence = template_of(tower.context) if template is None else template
+    prompt = Prompt.of(sentence, tokens, context.encoder)
     search = SearchOptions(
         optimiser=optimiser,
-        steps=said_steps(steps, optimiser, USUAL),
+        steps=default_steps(steps, optimiser, USUAL),
         lr=lr,
         weight_decay=weight_decay,
         std=std,
@@ -87,7 +87,7 @@ def _oti(
         count=tokens,
         width=objective.width,
         search=search,
-        settings={"template": said, "tokens": tokens},
+        settings={"template": sentence, "tokens": tokens},
     )
 
 

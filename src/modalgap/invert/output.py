@@ -1,4 +1,4 @@
-"""What inversion gives, in memory and in a file."""
+"""The result of an inversion, in memory and in a file."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ KEYS = ("cosines", "pseudo_tokens", "losses", "steps")
 @checked
 @dataclass(frozen=True, eq=False)
 class Inverted:
-    """Inverted features, and what they were made from.
+    """Inverted features and their statistics.
 
     Attributes:
-        features: n unit rows of the other modality, with the names, factors and provenance of what
-            was inverted; the provenance says ``inverted_from``.
-        cosines: (n,) of each with the feature that it was made from.
-        vectors: (n, k, width) pseudo-tokens or pseudo-patches; None where there are none.
-        losses: (n, s + 1) at the start and after each step; likewise.
-        steps: (n,) taken; likewise.
+        features: n unit rows of the target modality, with the names, factors and provenance of
+            the input; the provenance has ``inverted_from``.
+        cosines: (n,) cosine of each feature to the feature that it was made from.
+        vectors: (n, k, width) pseudo-tokens or pseudo-patches; None if the method has none.
+        losses: (n, s + 1) loss at the start and after each step; None if the method has none.
+        steps: (n,) number of steps; None if the method has none.
     """
 
     features: Embeddings
@@ -51,10 +51,10 @@ class Inverted:
         return f"Inverted({self.features!r}, mean cosine {cosine:.3f})"
 
     def save(self, path: str | Path, *, overwrite: bool = False) -> Path:
-        """Write one file, which ``modalgap.load_embeddings`` reads as the features.
+        """Write one file. ``modalgap.load_embeddings`` reads the features from it.
 
         Raises:
-            OutputError: another extension than .safetensors, or a file that exists.
+            OutputError: the extension is not .safetensors, or the file exists.
         """
         path = Path(path)
         check_output(path, overwrite=overwrite)
@@ -71,10 +71,10 @@ class Inverted:
 
 
 def check_output(path: Path, *, overwrite: bool) -> None:
-    """Refuse, before any work is done, a path that cannot become such a file.
+    """Check the output path before any work is done.
 
     Raises:
-        OutputError: another extension, or whatever ``check_target`` refuses.
+        OutputError: the extension is wrong, or ``check_target`` raises it.
     """
     if path.suffix.lower() != SUFFIX:
         raise OutputError(f"{path}: must end in {SUFFIX}; found {path.suffix or 'no extension'}")
@@ -83,10 +83,10 @@ def check_output(path: Path, *, overwrite: bool) -> None:
 
 @checked
 def read(path: str | Path) -> Inverted:
-    """The file that ``Inverted.save`` wrote.
+    """Read a file written by ``Inverted.save``.
 
     Raises:
-        FileError: it cannot be read, or holds no inversion.
+        FileError: the file cannot be read, or holds no inversion.
     """
     path = Path(path)
     regular_file(path)
@@ -96,22 +96,20 @@ def read(path: str | Path) -> Inverted:
             found[key] = file.get_tensor(key)
     features = load_embeddings(path)
     if "cosines" not in found or "inverted_from" not in features.provenance:
-        raise FileError(f"{path}: must be what modalgap invert wrote; it holds no inversion")
+        raise FileError(f"{path}: must be written by modalgap invert; it holds no inversion")
     for key, tensor in found.items():
         dims = {"cosines": 1, "steps": 1, "losses": 2, "pseudo_tokens": 3}[key]
         if tensor.ndim != dims or len(tensor) != features.n or 0 in tensor.shape:
-            raise FileError(
-                f"{path}: {key} must fit to {features.n} rows; is {tuple(tensor.shape)}"
-            )
+            raise FileError(f"{path}: {key} must match {features.n} rows; is {tuple(tensor.shape)}")
         if tensor.dtype != (torch.int64 if key == "steps" else torch.float32):
-            raise FileError(f"{path}: {key} must be of float32, steps of int64; is {tensor.dtype}")
+            raise FileError(f"{path}: {key} must be float32, and steps int64; is {tensor.dtype}")
         if not bool(tensor.isfinite().all()):
             raise FileError(f"{path}: {key} must be finite; holds nan or infinity")
     return Inverted(features, *(found.get(key) for key in KEYS))  # type: ignore[arg-type]
 
 
 def joined(parts: Sequence[InversionBatch], features: Embeddings) -> Inverted:
-    """All parts as one, in order."""
+    """Join all parts, in order."""
 
     def all_of(name: str) -> Tensor | None:
         found = [getattr(part, name) for part in parts]
@@ -123,5 +121,5 @@ def joined(parts: Sequence[InversionBatch], features: Embeddings) -> Inverted:
 
 
 def rows_of(parts: Sequence[InversionBatch]) -> NDArray[np.float32]:
-    """Features (n, d) of all parts."""
+    """The features (n, d) of all parts."""
     return torch.cat([part.features for part in parts]).numpy()

@@ -1,9 +1,9 @@
-"""OVI: a text feature as the feature of an image that holds vectors in the place of patches.
+"""OVI: optimise vectors in place of image patches until the image feature equals the text feature.
 
-Vectors v_1 … v_k are spread over all places for patches; they are moved until the image feature
-points where the text feature points. Class token and positions stay as they are. Source: Mistretta
-et al. 2025. Fails where the image tower has no patches, and where few
-vectors cannot say what the text says.
+Vectors v_1 … v_k are spread over all patch positions. They are optimised until the image feature
+has the direction of the text feature. The class token and the positions do not change. Source:
+Mistretta et al. 2025. Fails when the image tower has no patches, and when few vectors cannot
+express the text.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from modalgap.card import Card
 from modalgap.errors import NotApplicable, OptionError
 from modalgap.invert.base import InversionContext, Inverter
 from modalgap.invert.method import Inversion
-from modalgap.invert.optimise import Descender, Loss, SearchOptions, said_steps
+from modalgap.invert.optimise import Descender, Loss, SearchOptions, default_steps
 from modalgap.invert.presets import patches_of
 from modalgap.invert.pseudo_inputs import FromPatches
 
@@ -48,19 +48,19 @@ def _ovi(
     keep: str = "last",
     loss: str | Loss = "cosine",
 ) -> Inverter:
-    """Pseudo-patches for each text.
+    """Optimise pseudo-patches for each text.
 
     Args:
-        context: the model.
-        tokens: how many pseudo-patches an item has; by default what the paper found for the
-            backbone, and otherwise one.
-        optimiser: "lbfgs", or "adamw", as the paper, which needs many times the steps.
-        steps: how many; by default 60, and 1,000, the paper's, of AdamW.
-        lr: step size of AdamW.
-        weight_decay: of AdamW.
-        std: of the noise that vectors start from.
+        context: provides the model.
+        tokens: number of pseudo-patches per item; by default the paper's number for the backbone,
+            and one for other backbones.
+        optimiser: "lbfgs", or "adamw", as in the paper, which needs many more steps.
+        steps: number of steps; by default 60, and 1,000 for AdamW as in the paper.
+        lr: learning rate of AdamW.
+        weight_decay: weight decay of AdamW.
+        std: standard deviation of the initial noise.
         wanted: the cosine at which an item stops.
-        keep: "last" or "best", of AdamW's steps.
+        keep: "last" or "best", the step of AdamW to return.
         loss: "cosine", "angle", or a function of unit features and targets (b, d) to (b,).
     """
     encoder = context.encoder
@@ -80,7 +80,7 @@ def _ovi(
         )
     search = SearchOptions(
         optimiser=optimiser,
-        steps=said_steps(steps, optimiser, USUAL),
+        steps=default_steps(steps, optimiser, USUAL),
         lr=lr,
         weight_decay=weight_decay,
         std=std,

@@ -1,4 +1,4 @@
-"""Batches of a run, in parts beside its output."""
+"""Read and write the batches of a run as part files."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from modalgap.errors import FileError
 from modalgap.invert.base import InversionBatch
 from modalgap.work import Parts, Span, damaged
 
-UNIT = 1e-3  # how far from 1 the norms of features may be
+UNIT = 1e-3  # tolerance of the norms of features around 1
 DIMS = {"features": 2, "cosines": 1, "vectors": 3, "losses": 2, "steps": 1}
 
 
@@ -21,7 +21,7 @@ def read(parts: Parts, span: Span) -> InversionBatch:
     """Read a batch.
 
     Raises:
-        FileError: it is damaged, or of another run.
+        FileError: it is damaged, or belongs to another run.
     """
     arrays = parts.read(span).arrays
     found = {name: torch.from_numpy(array) for name, array in arrays.items()}
@@ -44,10 +44,10 @@ def read(parts: Parts, span: Span) -> InversionBatch:
 
 
 def read_all(parts: Parts, n: int) -> dict[Span, InversionBatch]:
-    """Read every batch of n items that is written, in order.
+    """Read every batch of n items that exists, in order.
 
     Raises:
-        FileError: one is damaged, or they do not fit together.
+        FileError: a batch is damaged, or batches do not fit together.
     """
     found = {span: read(parts, span) for span in parts.spans()}
     kinds = {

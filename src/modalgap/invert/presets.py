@@ -1,6 +1,6 @@
-"""Numbers of pseudo-patches that the paper found for each backbone.
+"""Default numbers of pseudo-patches per backbone, from the paper.
 
-Source: Mistretta et al. 2025. OTI takes one pseudo-token throughout.
+Source: Mistretta et al. 2025. OTI always takes one pseudo-token.
 """
 
 from __future__ import annotations
@@ -10,17 +10,17 @@ from dataclasses import dataclass
 
 SENTENCE = "a photo of {}"
 ALONE = "{}"
-SHORT = 16  # positions: a tower with no more, such as MAD's, has words and no sentences
+SHORT = 16  # positions: the text tower of a model such as MAD's reads words, not sentences
 
 
 @dataclass(frozen=True, kw_only=True)
 class Backbone:
-    """A backbone and its setting.
+    """A backbone and its default.
 
     Attributes:
-        title: for people.
-        pattern: what names of its models match.
-        patches: how many pseudo-patches.
+        title: display name.
+        pattern: regular expression that matches the names of its models.
+        patches: number of pseudo-patches.
     """
 
     title: str
@@ -42,7 +42,7 @@ BACKBONES = (
 
 
 def patches_of(spec: str) -> int:
-    """How many pseudo-patches a model takes; one where the paper has none like it."""
+    """Number of pseudo-patches of a model; one if the paper has no similar backbone."""
     for each in BACKBONES:
         if re.search(each.pattern, spec):
             return each.patches
@@ -50,5 +50,5 @@ def patches_of(spec: str) -> int:
 
 
 def template_of(context: int) -> str:
-    """The sentence of a tower with so many positions."""
+    """The default template of a tower with ``context`` positions."""
     return ALONE if context <= SHORT else SENTENCE

@@ -1,4 +1,4 @@
-"""A sentence with places for pseudo-tokens, tokenised once."""
+"""A tokenised sentence with positions for pseudo-tokens."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from modalgap.encode import Encoder, TextTower, Tokens
 from modalgap.errors import NotApplicable, OptionError, quoted
 
 PLACE = "{}"
-JOINED = re.compile(r"\w\{\}|\{\}\w|\{\}\{\}")  # what a tokenizer could make one word of
-# two of these are written into the places: where their tokens differ, the places are
+JOINED = re.compile(r"\w\{\}|\{\}\w|\{\}\{\}")  # a tokenizer could merge these into one word
+# two of these words are written into the places: the places are where their tokens differ
 MARKERS = ("cat", "dog", "x", "y", "a", "b", "0", "1", "zero", "one")
-LOOKED = 2000  # tokens among which words are sought for tokenizers that know none of these
+SEARCHED = 2000  # tokens to search for words, if the tokenizer knows none of the markers
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,7 +25,7 @@ class Prompt:
     """A tokenised template.
 
     Attributes:
-        tokens: one row; what stands in the places is of no account.
+        tokens: one row; the token ids in the places are not used.
         places: (p, k) positions of the k pseudo-tokens in each of p places.
     """
 
@@ -34,11 +34,11 @@ class Prompt:
 
     @classmethod
     def of(cls, template: str, count: int, encoder: Encoder) -> Prompt:
-        """A template in which every ``{}`` stands for all of ``count`` pseudo-tokens.
+        """Tokenise a template in which every ``{}`` stands for ``count`` pseudo-tokens.
 
         Raises:
-            OptionError: no place, too long with so many pseudo-tokens, or a place that does not
-                stand apart, so that the tokenizer joins it to its surroundings.
+            OptionError: the template has no place, is too long with the pseudo-tokens, or has a
+                place that the tokenizer merges with its neighbours.
         """
         if not isinstance(template, str) or PLACE not in template:
             raise OptionError(
@@ -48,7 +48,7 @@ class Prompt:
             template.encode()
         except UnicodeEncodeError as error:
             raise OptionError(f"template: must be valid Unicode; got {quoted(template)}") from error
-        apart_only = f"template: each {PLACE} must stand apart from words and from one another"
+        apart_only = f"template: each {PLACE} must be separated from words and other {PLACE}"
         if JOINED.search(template):
             raise OptionError(f"{apart_only}; got {quoted(template)}")
         wanted = template.count(PLACE) * count
@@ -67,7 +67,7 @@ class Prompt:
                 made = cls(tokens.take(torch.tensor([0])), found.reshape(-1, count))
                 if bool((made.places.diff(dim=1) == 1).all()):
                     return made
-                apart = apart or made  # a token for the space between, as some tokenizers have
+                apart = apart or made  # some tokenizers have a token for the space between
             if apart is not None:
                 return apart
         if longest is not None:
@@ -83,15 +83,19 @@ class Prompt:
 
 
 def _own_words(encoder: Encoder) -> Sequence[str]:
-    """Words that the tokenizer knows for certain."""
+    """Words that are single tokens of the tokenizer."""
     tower = text_tower_of(encoder)
     size = len(next(tower.embedding.parameters()))
-    found = tower.words(range(min(size, LOOKED)))
+    found = tower.words(range(min(size, SEARCHED)))
     return [word for word in found if word.isalnum()][:10]
 
 
 def text_tower_of(encoder: Encoder) -> TextTower:
-    """The text tower, which pseudo-tokens must be able to enter."""
+    """The text tower, if pseudo-tokens can enter it.
+
+    Raises:
+        NotApplicable: they cannot.
+    """
     tower = encoder.text_tower()
     if tower is None:
         raise NotApplicable(f"{encoder.spec}: pseudo-tokens cannot enter its text tower")

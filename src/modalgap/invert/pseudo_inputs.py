@@ -1,4 +1,4 @@
-"""From pseudo-tokens or pseudo-patches to features: what inversion differentiates."""
+"""Differentiable functions from pseudo-tokens or pseudo-patches to features."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from modalgap.encode import ImageTower, TextTower
 from modalgap.encode.towers import Past, Stack
 from modalgap.invert.prompt import Prompt
 
-CLOSE = 1e-4  # to which both ways through a tower must agree, on unit features
+CLOSE = 1e-4  # tolerance between the stack and the tower itself, on unit features
 
 
 class FromTokens:
-    """Pseudo-tokens (b, k, width) in a prompt, to features (b, d).
+    """Map pseudo-tokens (b, k, width) in a prompt to features (b, d).
 
-    What is constant is computed once: embeddings of the words and, in a causal tower, keys and
-    values of all that stands before the first place.
+    Constants are computed once: the embeddings of the words and, in a causal tower, the keys and
+    values of all tokens before the first place.
     """
 
     def __init__(self, tower: TextTower, prompt: Prompt, device: torch.device) -> None:
@@ -44,7 +44,7 @@ class FromTokens:
         return self.stack.features(self._filled(vectors, self.start), self.pasts)
 
     def _filled(self, vectors: Tensor, start: int) -> Tensor:
-        """Embeddings (b, l - start, width) of the prompt from ``start``, its places filled."""
+        """Embeddings (b, l - start, width) of the prompt from ``start``, with filled places."""
         around = self.embedded[:, start:].expand(len(vectors), -1, -1)
         filled: Tensor = around.index_copy(
             1, self.places - start, vectors.repeat(1, self.repeats, 1)
@@ -52,7 +52,7 @@ class FromTokens:
         return filled
 
     def _usable(self, stack: Stack | None) -> Stack | None:
-        """The stack, if it gives what the tower itself gives."""
+        """The stack, if its features equal those of the tower."""
         if stack is None:
             return None
         if stack.causal:
@@ -66,9 +66,9 @@ class FromTokens:
 
 
 class FromPatches:
-    """Pseudo-patches (b, k, width), spread over all patches, to features (b, d).
+    """Map pseudo-patches (b, k, width), spread over all patches, to features (b, d).
 
-    The nearest of k pseudo-patches stands in each place, in reading order: patch i of n takes
+    Each position takes the nearest of the k pseudo-patches, in reading order: patch i of n takes
     pseudo-patch ⌊i k / n⌋.
     """
 
@@ -83,7 +83,7 @@ class FromPatches:
 
     def __call__(self, vectors: Tensor) -> Tensor:
         """Features (b, d)."""
-        # a view for each: gradients are then summed in one order, which indexing does not promise
+        # one view each: gradients are then summed in a fixed order, unlike with indexing
         spread = [
             each.expand(-1, run, -1)
             for each, run in zip(vectors.unsqueeze(2).unbind(1), self.runs, strict=True)

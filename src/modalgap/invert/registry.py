@@ -1,4 +1,4 @@
-"""METHODS: every inversion method, in the order in which tables show them.
+"""METHODS: every inversion method, in display order.
 
 To add one, write its file and import it here.
 """

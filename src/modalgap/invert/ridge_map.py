@@ -1,8 +1,8 @@
-"""Ridge map: the linear map that takes one modality to the other, learnt from pairs.
+"""Ridge map: a linear map from one modality to the other, fitted on pairs.
 
 Equation: x ↦ μ_y + W (x − μ_x) with W = C_yx (C_xx + α t I)⁻¹, t being the mean of the diagonal of
-C_xx. Relations: ``close.ridge``, which closes both sides of a pair. Fails with fewer pairs than
-dimensions unless α is large, and beyond what its pairs show.
+C_xx. Relations: ``close.ridge``, which maps both sides of a pair. Fails with fewer pairs than
+dimensions unless α is large, and on data that differ from the pairs.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from modalgap.invert.base import InversionContext, Inverter
 from modalgap.invert.maps import Mapped, pairs_of
 from modalgap.invert.method import Inversion
 
-LEAST = 1e-12  # variance a dimension, of unit rows
+LEAST = 1e-12  # variance per dimension, of unit rows
 
 CARD = Card(
     name="ridge_map",
@@ -33,11 +33,11 @@ CARD = Card(
 
 
 def _ridge_map(context: InversionContext, *, alpha: float = 0.1) -> Inverter:
-    """A linear map.
+    """Fit a linear map by ridge regression.
 
     Args:
-        context: the bank.
-        alpha: α, how strongly W is held back.
+        context: provides the bank.
+        alpha: α, strength of the regularisation of W.
     """
     checks.at_least("alpha", alpha, 0)
     source, target, bank = pairs_of(context)
@@ -50,9 +50,9 @@ def _ridge_map(context: InversionContext, *, alpha: float = 0.1) -> Inverter:
     within = x.T @ x
     spread = float(within.diagonal().mean())
     if spread < LEAST * len(x):
-        raise NotApplicable(f"bank: must hold {context.modality}s that differ; these are all alike")
+        raise NotApplicable(f"bank: must hold {context.modality}s that differ; all are equal")
     within.diagonal().add_(max(alpha, 1e-9) * spread)
-    weights: Tensor = linalg.solve(within, x.T @ y)  # (d, d), rows times it
+    weights: Tensor = linalg.solve(within, x.T @ y)  # (d, d), multiplied from the right
 
     def mapped(rows: Tensor) -> Tensor:
         centred = rows.double() - mx

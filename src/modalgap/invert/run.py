@@ -1,4 +1,4 @@
-"""A run: from features of one modality to features of the other, in batches that are kept."""
+"""A run of an inversion method, in batches that are stored as they finish."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def run(
     overwrite: bool = False,
     **options: Any,
 ) -> Inverted:
-    """Carry features of one modality over to the other by a method; see ``modalgap.invert``."""
+    """Map features of one modality to the other with a method; see ``modalgap.invert``."""
     target = None if output is None else Path(output)
     if target is not None:
         check_output(target, overwrite=overwrite)
@@ -76,13 +76,13 @@ def run(
         encoder.to(context.device)
     spec = model if isinstance(model, str) else None
     if len(places) > 1 and encoder is not None and spec is None:
-        raise OptionError("jobs: processes load the model themselves, so name it: LIBRARY:MODEL")
+        raise OptionError("jobs: several processes need the model by name, as LIBRARY:MODEL")
     if len(places) > 1 and not _importable(method):
         raise OptionError(
-            "method: must be in a module that other processes can import; take jobs=1"
+            "method: must be in a module that other processes can import; or use jobs=1"
         )
     if len(places) > 1 and callable(options.get("loss")):
-        raise OptionError("loss: a function does not go to other processes; take jobs=1")
+        raise OptionError("loss: a function cannot be sent to other processes; use jobs=1")
     work = Work(method=method, options=options, context=context, spec=spec)
     inverter = work.inverter()
     size = batch_size or batch_of(inverter, context.device)
@@ -105,7 +105,7 @@ def run(
                 for span, each in running:
                     parts.write(kept, span, each)
         except ModalgapError:
-            if not kept.spans():  # nothing to resume, so other settings may be tried
+            if not kept.spans():  # nothing to resume: allow other settings
                 remove(folder)
             raise
         every = list(parts.read_all(kept, rows.n).values())
@@ -117,7 +117,7 @@ def run(
     return made
 
 
-HASHED = {  # settings that a plan holds as hashes: what to say if one differs
+HASHED = {  # settings that a plan stores as hashes: the message if one differs
     "data": "the embeddings have changed",
     "names": "the names have changed",
     "bank": "the bank has changed",
@@ -127,10 +127,10 @@ HASHED = {  # settings that a plan holds as hashes: what to say if one differs
 def check_running(
     *, device: str, precision: str, jobs: int, batch_size: int | None, seed: int
 ) -> list[str]:
-    """A device for each process, once all that says how to run is in order.
+    """Check the options of a run; return one device per process.
 
     Raises:
-        OptionError: something of it is not.
+        OptionError: an option is not valid.
     """
     places = _places(device, jobs)
     check_precision(precision, torch.device(places[0]))
@@ -145,7 +145,7 @@ def _encoder(
 ) -> Encoder | None:
     if not method.card.needed("model"):
         if model is not None:
-            raise OptionError(f"model: {method.name} does without; it takes bank=")
+            raise OptionError(f"model: {method.name} takes no model; it takes bank=")
         return None
     if model is None:
         raise OptionError(f"model: {method.name} needs the model that made the features")
@@ -158,11 +158,11 @@ def _encoder(
 
 
 def _bank(method: Prepares, bank: Any, rows: Embeddings) -> Pair | Embeddings | None:
-    """What a method learns from, of the same model as far as both say theirs."""
+    """The bank of a method; it must come from the model of ``rows`` if both name their weights."""
     if bank is None:
         return None
     if method.card.needed("model"):
-        raise OptionError(f"bank: {method.name} does without; it takes model=")
+        raise OptionError(f"bank: {method.name} takes no bank; it takes model=")
     found = load_any(bank) if isinstance(bank, str | Path) else bank
     if not isinstance(found, Pair | Embeddings):
         raise InputError(f"bank: must be a pair, embeddings or a path; got {type(bank).__name__}")
@@ -171,26 +171,26 @@ def _bank(method: Prepares, bank: Any, rows: Embeddings) -> Pair | Embeddings | 
         theirs = side.provenance.get("weights_hash")
         if ours and theirs and ours != theirs:
             raise InputError(
-                f"bank: must be of the model that made the features, weights {ours[:12]}; has"
-                f" {theirs[:12]}"
+                f"bank: must come from the model that made the features, weights {ours[:12]};"
+                f" has {theirs[:12]}"
             )
     return found
 
 
 def _can_be_kept(rows: Embeddings, into: str, options: Mapping[str, Any]) -> None:
-    """Refuse, before any work is done, what no file or plan can hold."""
+    """Raise an error, before any work is done, if a file or a plan cannot hold the result."""
     for name in rows.factors:
         factor_name(name)
     modality_name(into)
     if callable(options.get("loss")):
         raise OptionError(
-            "loss: a run with a function cannot be resumed; leave out output, and save the"
+            "loss: a run with a function cannot be resumed; omit output, and save the"
             " result with .save(path)"
         )
 
 
 def _into(rows: Embeddings, encoder: Encoder | None, bank: Any) -> str:
-    """The other modality."""
+    """The target modality."""
     if encoder is not None:
         known = list(encoder.modalities)
     else:
@@ -201,13 +201,13 @@ def _into(rows: Embeddings, encoder: Encoder | None, bank: Any) -> str:
 
 
 def _places(device: str, jobs: int) -> list[str]:
-    """A device for each process."""
+    """One device per process."""
     checks.whole("jobs", jobs, 1, MOST_JOBS)
     asked = [each.strip() for each in device.split(",")] if isinstance(device, str) else [device]
     found = [str(device_of(each)) for each in asked]
     if jobs > 1 and (len(found) > 1 or not found[0].startswith("cpu")):
         raise OptionError(
-            "jobs: is for the CPU; for processes on several devices name these, such as"
+            "jobs: is for the CPU; for processes on several devices name the devices, such as"
             f" cuda:0,cuda:1; got device={quoted(device)} and jobs={jobs}"
         )
     return found * jobs
@@ -234,7 +234,7 @@ def _plan(
 
 
 def _importable(method: Prepares) -> bool:
-    """Whether another process finds the method by its name."""
+    """Whether another process can import the method by its name."""
     rule = getattr(method, "rule", None)
     home = sys.modules.get(getattr(rule, "__module__", ""))
     name = getattr(rule, "__qualname__", "")

@@ -1,4 +1,4 @@
-"""The verb: features of one modality as features of the other."""
+"""The verb: map features of one modality to the other."""
 
 from __future__ import annotations
 
@@ -32,34 +32,35 @@ def invert(
     overwrite: bool = False,
     **options: Any,
 ) -> Inverted:
-    """Carry features of one modality over to the other.
+    """Map features of one modality to the other.
 
     Args:
-        data: embeddings, or a pair of which the side that the method takes is meant, or a file of
-            either. They must come from the model.
-        method: the name of an inversion, ``modalgap.invert.METHODS`` lists them; or one of your
+        data: embeddings, a pair (the method selects the side), or a file of either. They must
+            come from the model.
+        method: the name of an inversion method (``modalgap.invert.METHODS`` lists them), or your
             own. By default "oti" for images and "ovi" for texts.
-        model: LIBRARY:MODEL or an ``Encoder``: what ``data`` were encoded with.
-        output: the .safetensors to write. Work in progress lies beside it, and the same call after
-            a kill goes on from there.
-        bank: pairs, or embeddings of the other modality, for methods that learn from some.
-        seed: of noise. Each item's depends on it and on the item's name alone.
-        device: "cpu", "cuda", "mps", "auto", or several with commas, for a process on each.
+        model: LIBRARY:MODEL or an ``Encoder``: the model that encoded ``data``.
+        output: the .safetensors to write. Unfinished work is stored next to it, and the same call
+            resumes an interrupted run.
+        bank: pairs, or embeddings of the target modality, for methods that are fitted on them.
+        seed: seed of the noise. The noise of an item depends only on the seed and its name.
+        device: "cpu", "cuda", "mps", "auto", or several separated by commas, one process per
+            device.
         precision: "fp32", "bf16" or "fp16" for passes through the model.
-        batch_size: items at once; by default as many as memory allows. It changes no result beyond
-            rounding.
-        jobs: processes on the CPU.
-        compiled: whether passes go through ``torch.compile``.
-        overwrite: replace the file, and throw away unfinished work of other settings.
-        **options: of the method: ``steps``, ``tokens``, ``template``, ``wanted`` …
+        batch_size: items per batch; by default as many as memory allows. It changes the result
+            by rounding only.
+        jobs: number of processes on the CPU.
+        compiled: whether to pass the model through ``torch.compile``.
+        overwrite: replace the file, and delete unfinished work of other settings.
+        **options: options of the method: ``steps``, ``tokens``, ``template``, ``wanted`` …
 
     Returns:
-        The inverted features, n unit rows, and what they were made from.
+        The inverted features, n unit rows, and their statistics.
 
     Raises:
-        InputError: data that are not of this model, names that are there twice, options that
-            nothing has, or a run of other settings beside the output.
-        NotApplicable: a tower that cannot be entered.
+        InputError: data of another model, different rows with one name, an unknown option, or
+            unfinished work of other settings next to the output.
+        NotApplicable: the method cannot use this model, such as OVI with a tower without patches.
         OutputError: the file cannot be written.
     """
     found = load_any(data) if isinstance(data, str | Path) else data

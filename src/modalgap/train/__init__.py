@@ -1,6 +1,6 @@
-"""Train: contrastive models of two towers, small enough for a laptop or large, by configuration.
+"""Train: contrastive two-tower models, of any size, from a configuration.
 
-``modalgap.train("mad_k2", "run")`` trains; the folder it leaves is a model for ``encode``.
+``modalgap.train("mad_k2", "run")`` trains; the output folder is a model for ``encode``.
 Needs ``pip install 'modalgap[train]'``.
 """
 

@@ -1,10 +1,10 @@
-"""The amended start: texts turned onto the images before the first step.
+"""The amended start: rotate text features onto image features before the first step.
 
 Equation: R = UVᵀ from the SVD UΣVᵀ of Σ_i x_i y_iᵀ at initialisation; y ↦ R y throughout.
-Source: Liang et al. 2022 (amended initialisation). Relations: ``close.procrustes``, which turns
-about the means and after training; here the means are turned onto one another too, which closes
-most of the gap. Here R goes into the weights of the last layer, so that the model stays a plain
-one; under AdamW it then learns along with them.
+Source: Liang et al. 2022 (amended initialisation). Relations: ``close.procrustes``, which rotates
+about the means and after training; here the means are rotated onto each other too, which closes
+most of the gap. R is multiplied into the weights of the last layer, so that the model keeps its
+architecture; AdamW then trains R with them.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ PAIRS = 2048
 
 
 def turn(model: torch.nn.Module, batch: Batch, part: int = 256) -> Tensor:
-    """R (d, d), from features of ``batch`` under the model as it is."""
+    """R (d, d), from features of ``batch`` under the current model."""
     towers = Towers(model)
     was = model.training
     model.eval()

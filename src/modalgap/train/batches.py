@@ -1,7 +1,7 @@
-"""Batches: which pairs step s is made of, and what they look like.
+"""Batches: the pairs of each step.
 
-Everything random is drawn from (seed, step) or (seed, epoch, item) and never from a state that
-goes along, so that step s is the same after a kill, and whatever the number of processes.
+All random numbers depend on (seed, step) or (seed, epoch, item), never on a state that changes
+from step to step. So a resumed run has the same steps, with any number of processes.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 Ints = NDArray[np.int64]
-ORDER, DRAW, ITEM, HELD_OUT = range(4)  # streams of random numbers under one seed
+ORDER, DRAW, ITEM, HELD_OUT = range(4)  # random number streams of one seed
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,7 +29,7 @@ class Batch:
     Attributes:
         images: (b, 3, h, w), prepared.
         ids: (b, l) tokens.
-        views: two of the same shape as ``images``, where a loss needs them.
+        views: two tensors of the shape of ``images``, if a loss needs them.
     """
 
     images: Tensor
@@ -37,7 +37,7 @@ class Batch:
     views: tuple[Tensor, Tensor] | None = None
 
     def to(self, device: torch.device) -> Batch:
-        """The same on another device."""
+        """The same batch on another device."""
         views = self.views and (
             self.views[0].to(device, non_blocking=True),
             self.views[1].to(device, non_blocking=True),
@@ -54,10 +54,10 @@ class HeldOut:
     Attributes:
         images: (n, 3, h, w), prepared.
         texts: n captions.
-        factors: what is known of each pair; ``object`` names the object.
-        prompts: factor to the captions of each of its values: accuracy is measured with their mean.
-        described: (n, n) whether text j, as the source has it, describes image i; None where text i
-            describes image i alone.
+        factors: the factors of each pair; ``object`` names the object.
+        prompts: maps a factor to the captions of each of its values, for accuracy.
+        described: (n, n) whether text j of the source describes image i; None if text i describes
+            image i only.
     """
 
     images: Tensor
@@ -68,7 +68,7 @@ class HeldOut:
 
     @property
     def right(self) -> NDArray[np.bool_]:
-        """(n, n) whether text j is a right answer for image i; identical texts are one answer."""
+        """(n, n) whether text j is correct for image i; identical texts count as one."""
         _, codes = np.unique(np.array(list(self.texts), dtype=object), return_inverse=True)
         same: NDArray[np.bool_] = codes.reshape(-1)[:, None] == codes.reshape(-1)
         if self.described is None:
@@ -78,16 +78,16 @@ class HeldOut:
 
 
 class Batches(Protocol):
-    """What the loop trains on."""
+    """The training data of the loop."""
 
     @property
     def pairs(self) -> int:
-        """How many pairs an epoch has."""
+        """Number of pairs per epoch."""
         ...
 
     @property
     def fingerprint(self) -> str:
-        """A hash of what the pairs are."""
+        """A hash of the pairs."""
         ...
 
     def steps(self, first: int, last: int) -> Generator[Batch]:
@@ -95,7 +95,7 @@ class Batches(Protocol):
         ...
 
     def first_pairs(self, count: int) -> Batch:
-        """``count`` pairs for what is fitted before the first step."""
+        """``count`` pairs, to fit on before the first step."""
         ...
 
     def held_out(self, rows: int) -> HeldOut | None:
@@ -105,13 +105,13 @@ class Batches(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Share:
-    """This process's part of each batch, and the seed.
+    """The part of each batch that this process has, and the seed.
 
     Attributes:
-        batch: pairs a step, over all processes.
-        rank, world: this process, and how many there are.
-        seed: of everything random.
-        views: whether two views of each image are needed.
+        batch: pairs per step, over all processes.
+        rank, world: number of this process, and number of processes.
+        seed: seed of all random numbers.
+        views: whether a loss needs two views of each image.
     """
 
     batch: int
@@ -122,27 +122,27 @@ class Share:
 
     @property
     def mine(self) -> slice:
-        """The rows of a batch that are this process's."""
+        """The rows of a batch that belong to this process."""
         size = self.batch // self.world
         return slice(self.rank * size, (self.rank + 1) * size)
 
     def rng(self, *stream: int) -> np.random.Generator:
-        """Random numbers that belong to ``stream``."""
+        """The random number generator of ``stream``."""
         return np.random.default_rng((self.seed, *stream))
 
     def place(self, step: int, pairs: int) -> tuple[int, int]:
-        """The epoch of a step, and which batch of the epoch it is."""
+        """The epoch of a step, and the number of its batch in the epoch."""
         return divmod(step, pairs // self.batch)
 
     def rows(self, step: int, pairs: int) -> tuple[int, Ints]:
-        """The epoch of a step, and the rows (batch,) of its batch; what is left over is dropped."""
+        """The epoch of a step, and the rows (batch,) of its batch; the remainder is dropped."""
         epoch, position = self.place(step, pairs)
         order = self.rng(ORDER, epoch).permutation(pairs)
         return epoch, order[position * self.batch : (position + 1) * self.batch]
 
 
 def ahead(batches: Generator[Batch]) -> Generator[Batch]:
-    """The same batches; a thread makes the next one while the caller works on the last."""
+    """The same batches; a thread prepares the next one while the caller uses the last."""
     with closing(batches), ThreadPoolExecutor(1) as thread:
         following = thread.submit(next, batches, None)
         while (batch := following.result()) is not None:
@@ -151,14 +151,14 @@ def ahead(batches: Generator[Batch]) -> Generator[Batch]:
 
 
 def split(pairs: int, held_out: float, seed: int) -> tuple[Ints, Ints]:
-    """Rows to train on and rows held out, each ascending; ``held_out`` is a share or a number."""
+    """Training rows and held-out rows, both ascending; ``held_out`` is a fraction or a number."""
     count = round(pairs * held_out) if held_out < 1 else int(held_out)
     order = np.random.default_rng((seed, HELD_OUT)).permutation(pairs)
     return np.sort(order[count:]), np.sort(order[:count])
 
 
 def hash_of(*parts: bytes | str) -> str:
-    """One hash of several things."""
+    """One hash of several values."""
     digest = xxhash.xxh3_128()
     for part in parts:
         data = part.encode(errors="surrogatepass") if isinstance(part, str) else part

@@ -1,4 +1,4 @@
-"""Captions in training: which of MAD's, and what of a caption a model gets to read.
+"""Captions in training: which captions of MAD, and which part of a caption the model reads.
 
 Source: Schrodi et al. 2025, section 6, and their training code: one of two halves, one of four
 fixed quarters, word dropout.
@@ -20,10 +20,10 @@ Transform = Callable[[str, Rng], str]
 
 
 def part(count: int) -> Transform:
-    """One of ``count`` fixed parts of the words, drawn at random.
+    """A transform that selects one of ``count`` fixed parts of the words, at random.
 
-    Part i of n words begins at word i * n // count, so that every word is in one part. A caption
-    with fewer words than parts becomes empty.
+    Part i of n words begins at word i * n // count, so that every word is in exactly one part. A
+    caption with fewer words than parts can become empty.
     """
 
     def transform(caption: str, rng: Rng) -> str:
@@ -38,7 +38,7 @@ def part(count: int) -> Transform:
 
 
 def word_dropout(share: float = 0.5) -> Transform:
-    """Each word left out with probability ``share``; one is kept at least."""
+    """A transform that drops each word with probability ``share``; it keeps at least one."""
 
     def transform(caption: str, rng: Rng) -> str:
         words, mark = _cut(caption)
@@ -51,9 +51,9 @@ def word_dropout(share: float = 0.5) -> Transform:
 
 
 def keep(count: int = 1, objects: Sequence[str] = ()) -> Transform:
-    """The words among ``objects``, and ``count`` random others, in their order.
+    """A transform that keeps the words in ``objects`` and ``count`` random others, in order.
 
-    Where a caption has none of ``objects``, its first word is the object.
+    If a caption has no word of ``objects``, its first word is the object.
     """
     named = set(objects)
 
@@ -69,14 +69,14 @@ def keep(count: int = 1, objects: Sequence[str] = ()) -> Transform:
 
 
 def chain(names: Sequence[str], objects: Sequence[str] = ()) -> Transform:
-    """All transforms of ``names``, in order: ``half``, ``quarter``, ``word_dropout:P``, ``keep:K``.
+    """A transform of all ``names`` in order: ``half``, ``quarter``, ``word_dropout:P``, ``keep:K``.
 
     Args:
         names: as in a configuration.
         objects: the words that name objects, for ``keep``.
 
     Raises:
-        OptionError: no such transform, or a number that it cannot take.
+        OptionError: the transform does not exist, or its number is invalid.
     """
     steps = [_one(name, objects) for name in names]
 
@@ -89,10 +89,10 @@ def chain(names: Sequence[str], objects: Sequence[str] = ()) -> Transform:
 
 
 def captions_of(said: str | Mapping[str, Any]) -> Captions:
-    """The captions that a configuration asks for.
+    """The captions that a configuration selects.
 
     Raises:
-        OptionError: no such captions.
+        OptionError: the captions do not exist.
     """
     if isinstance(said, str):
         return Captions.named(said)
@@ -112,7 +112,7 @@ def _one(name: str, objects: Sequence[str]) -> Transform:
         number = number if colon else 0.5
         if isinstance(number, bool) or not isinstance(number, int | float) or not 0 <= number <= 1:
             raise OptionError(
-                f"data.transforms: {kind} takes a share of 0 to 1; got {quoted(said)}"
+                f"data.transforms: {kind} takes a fraction of 0 to 1; got {quoted(said)}"
             )
         return word_dropout(number)
     if kind == "keep":
@@ -128,7 +128,7 @@ def _one(name: str, objects: Sequence[str]) -> Transform:
 
 
 def _cut(caption: str) -> tuple[list[str], str]:
-    """The words of a caption and what joins them: "-" in MAD's, spaces in all others."""
+    """The words of a caption and their separator: "-" in MAD's, a space in all others."""
     if " " not in caption.strip() and "-" in caption:
         return caption.split("-"), "-"
     return caption.split() or [caption], " "

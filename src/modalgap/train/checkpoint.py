@@ -1,6 +1,6 @@
-"""Checkpoints: everything that the next step depends on, in one safetensors file, replaced whole.
+"""Checkpoints: the complete state of a run, in one safetensors file that is replaced atomically.
 
-Nothing is pickled. What is random is drawn from the step's number, so no random state is kept.
+Nothing is pickled. Random numbers depend on the step only, so no random state is stored.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ FORMAT = "modalgap training checkpoint 1"
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What was found.
+    """A checkpoint that was read.
 
     Attributes:
         path: the file.
-        step: how many steps were done.
+        step: number of completed steps.
         tensors: weights, and the optimiser's two moments of each.
-        facts: what else was noted.
+        facts: other stored values.
     """
 
     path: Path
@@ -57,7 +57,7 @@ def save(
     """Write a checkpoint, and remove all but the newest ``keep``.
 
     Raises:
-        OutputError: it cannot be written; the earlier ones stay.
+        OutputError: the file cannot be written; earlier checkpoints remain.
     """
     tensors = {f"model.{key}": each.detach().cpu() for key, each in model.state_dict().items()}
     names = {id(each): name for name, each in model.named_parameters()}
@@ -86,24 +86,24 @@ def save(
 
 
 def steps_done(folder: Path) -> int:
-    """The step of the newest checkpoint, by name."""
+    """The step of the newest checkpoint, by its name."""
     found = (path.stem.removeprefix("step-") for path in folder.glob("step-*.safetensors"))
     return max((int(step) for step in found if step.isdecimal()), default=0)
 
 
 def newest(folder: Path, mark: str) -> tuple[Checkpoint | None, list[str]]:
-    """The newest checkpoint of this run that is whole, and what is wrong with newer ones.
+    """The newest undamaged checkpoint of this run, and the errors of newer ones.
 
     Args:
-        folder: where they lie.
-        mark: what the facts of this run's checkpoints hold as "run".
+        folder: the folder of checkpoints.
+        mark: the value of "run" in the facts of this run's checkpoints.
     """
     wrong: list[str] = []
     for path in sorted(folder.glob("step-*.safetensors"), reverse=True):
         try:
             found = _read(path)
             if found.facts.get("run") != mark:
-                raise FileError(f"{path}: is of another run")
+                raise FileError(f"{path}: belongs to another run")
             return found, wrong
         except FileError as error:
             wrong.append(str(error))
@@ -113,10 +113,10 @@ def newest(folder: Path, mark: str) -> tuple[Checkpoint | None, list[str]]:
 def restore(
     found: Checkpoint, model: nn.Module, optimiser: torch.optim.Optimizer, device: torch.device
 ) -> None:
-    """Put a checkpoint into a model and its optimiser.
+    """Load a checkpoint into a model and its optimiser.
 
     Raises:
-        FileError: it is of another model.
+        FileError: it belongs to another model.
     """
     weights = {
         key.removeprefix("model."): each
@@ -127,7 +127,7 @@ def restore(
         model.load_state_dict(weights)
     except RuntimeError as error:
         reason = " ".join(str(error).split())[:160]
-        raise FileError(f"{found.path}: is of another model ({reason})") from error
+        raise FileError(f"{found.path}: belongs to another model ({reason})") from error
     for name, parameter in model.named_parameters():
         state = {}
         for key in ("step", "exp_avg", "exp_avg_sq"):
@@ -144,7 +144,7 @@ def _read(path: Path) -> Checkpoint:
             said = file.metadata() or {}
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
         if said.get("format") != FORMAT or said.get("hash") != _hash(tensors):
-            raise FileError(f"{path}: is damaged, or no checkpoint of training")
+            raise FileError(f"{path}: is damaged, or not a training checkpoint")
         return Checkpoint(path, int(said["step"]), tensors, json.loads(said["facts"]))
     except (OSError, SafetensorError, ValueError, KeyError) as error:
         if isinstance(error, FileError):

@@ -1,7 +1,7 @@
-"""What a training run is: every setting, its default, and the rules it must keep.
+"""The configuration of a training run: every setting, its default, and its rules.
 
-A configuration is YAML: sections and keys as the fields below. ``base: NAME`` takes another one's
-settings first. A key that nothing has is an error that names the nearest one.
+A configuration is YAML, with the sections and keys of the fields below. ``base: NAME`` starts from
+the settings of another configuration. An unknown key is an error that names the nearest known key.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ NEVER = (
 
 @dataclass(frozen=True, kw_only=True)
 class Model:
-    """What is trained.
+    """The model to train.
 
     Attributes:
-        architecture: a name of open_clip's, ``mad_cnn``, ``mad_vit``, the path of a JSON file, or
-            its contents; used unless ``start`` is given.
-        start: trained weights to go on from: ``open_clip:NAME/TAG`` or ``open_clip:/path``.
-        amended: turn the texts onto the images before the first step (Liang et al. 2022).
+        architecture: a name from open_clip, ``mad_cnn``, ``mad_vit``, the path of a JSON file, or
+            its contents; ignored if ``start`` is set.
+        start: trained weights to start from: ``open_clip:NAME/TAG`` or ``open_clip:/path``.
+        amended: rotate texts onto images before the first step (Liang et al. 2022).
     """
 
     architecture: str | dict[str, Any] = "mad_cnn"
@@ -47,22 +47,23 @@ class Model:
 
 @dataclass(frozen=True, kw_only=True)
 class Data:
-    """What it is trained on.
+    """The training data.
 
     Attributes:
-        source: ``mad``, a folder made by ``modalgap data mad``, or whatever ``modalgap encode``
-            takes: a folder, CSV, TSV, tar shards, Parquet, the name of a data set.
-        digits: of MAD: a folder of MNIST's files; by default the digits of scikit-learn.
-        captions: of MAD: ``object_only`` or ``object_attribute_K``; or a mapping of ``object``,
+        source: ``mad``, a folder made by ``modalgap data mad``, or any source of ``modalgap
+            encode``: a folder, CSV, TSV, tar shards, Parquet, the name of a data set.
+        digits: for MAD: a folder of MNIST's files; by default the digits of scikit-learn.
+        captions: for MAD: ``object_only`` or ``object_attribute_K``; or a mapping of ``object``,
             ``attributes`` and ``presence``.
-        transforms: what is done to captions, in order: ``half`` (the first or the second),
+        transforms: transforms of the captions, in order: ``half`` (the first or the second),
             ``quarter`` (one of four fixed ones), ``word_dropout:0.5``, ``keep:2``.
-        split, root, image_column, text_column, label_column, separator, limit: as of ``modalgap
+        split, root, image_column, text_column, label_column, separator, limit: as for ``modalgap
             encode``.
-        cells: what a cell or a caption file holds, ``one`` or ``several``: ``--captions`` of
+        cells: the content of a cell or a caption file, ``one`` or ``several``: ``--captions`` of
             ``modalgap encode``.
-        held_out: the share, or the number, of images that are never trained on; for MAD a share of
-            the digits.
+        held_out: fraction or number of images that are never trained on; for MAD a fraction of the
+            digits.
+        augment: whether images are randomly cropped.
         augment: whether images are randomly cropped.
     """
 
@@ -87,20 +88,20 @@ class Data:
         at_least("data.held_out", self.held_out, 0)
         if self.held_out >= 1 and self.held_out != int(self.held_out):
             raise OptionError(
-                f"data.held_out must be a share below 1 or a whole number; got"
+                f"data.held_out must be a fraction below 1 or a whole number; got"
                 f" {quoted(self.held_out)}"
             )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Temperature:
-    """What cosines are divided by.
+    """The temperature τ, which divides the cosines.
 
     Attributes:
-        initial: τ at the first step; None is the model's own.
+        initial: τ at the first step; None keeps the value of the model.
         mode: ``learnable``, ``frozen``, or ``scheduled``: from ``initial`` to ``final``.
-        final: τ at the last step, where scheduled; the logarithm moves on a line.
-        lowest, highest: what a learnable τ is clamped to.
+        final: τ at the last step, if scheduled; the logarithm changes linearly.
+        lowest, highest: limits to which a learnable τ is clamped.
     """
 
     initial: float | None = None
@@ -115,9 +116,9 @@ class Temperature:
             if (value := getattr(self, name)) is not None:
                 at_least(f"temperature.{name}", value, 1e-6)
         if (self.mode == "scheduled") != (self.final is not None):
-            raise OptionError("temperature.final goes with temperature.mode: scheduled")
+            raise OptionError("temperature.final needs temperature.mode: scheduled")
         if self.mode == "scheduled" and self.initial is None:
-            raise OptionError("temperature.initial must be given with temperature.mode: scheduled")
+            raise OptionError("temperature.initial is required with temperature.mode: scheduled")
         if self.highest is not None and self.highest <= self.lowest:
             raise OptionError(
                 f"temperature.highest must be above lowest, {self.lowest}; got {self.highest}"
@@ -126,14 +127,14 @@ class Temperature:
 
 @dataclass(frozen=True, kw_only=True)
 class Optimiser:
-    """AdamW; gains, biases and the temperature are not decayed.
+    """AdamW; gains, biases and the temperature have no weight decay.
 
     Attributes:
         lr: learning rate after warm-up.
-        warmup: steps over which it rises from 0; below 1, a share of all steps.
+        warmup: number of steps in which the rate rises from 0; below 1, a fraction of all steps.
         schedule: ``cosine`` to 0, or ``constant``.
-        betas, eps, weight_decay: of AdamW.
-        clip: longest gradient; None clips none.
+        betas, eps, weight_decay: as in AdamW.
+        clip: maximum norm of the gradient; None does not clip.
     """
 
     lr: float = 1e-3
@@ -151,7 +152,7 @@ class Optimiser:
         at_least("optimiser.warmup", self.warmup, 0)
         if self.warmup >= 1 and self.warmup != int(self.warmup):
             raise OptionError(
-                f"optimiser.warmup must be a share below 1 or a whole number; got"
+                f"optimiser.warmup must be a fraction below 1 or a whole number; got"
                 f" {quoted(self.warmup)}"
             )
         one_of("optimiser.schedule", self.schedule, ("cosine", "constant"))
@@ -168,8 +169,8 @@ class Swap:
     """Modality swapping (Yaras et al. 2024, arXiv 2412.07909).
 
     Attributes:
-        share: of the pairs in a batch, whose two features change sides.
-        kind: ``hard`` exchanges them, ``soft`` mixes them by a random share.
+        share: fraction of the pairs in a batch whose two features are swapped.
+        kind: ``hard`` swaps them, ``soft`` mixes them by a random fraction.
     """
 
     share: float = 0.0
@@ -182,13 +183,13 @@ class Swap:
 
 @dataclass(frozen=True, kw_only=True)
 class Watch:
-    """What is written down meanwhile.
+    """Logging and measurements during training.
 
     Attributes:
         every: steps between lines of the loss.
-        measure: steps between measurements on the held-out part; 0 measures at the end alone.
-        rows: most held-out images in these.
-        tensorboard: whether to write its files as well.
+        measure: steps between measurements on held-out pairs; 0 measures only at the end.
+        rows: maximum number of held-out images in a measurement.
+        tensorboard: whether to write TensorBoard files too.
     """
 
     every: int = 10
@@ -204,11 +205,11 @@ class Watch:
 
 @dataclass(frozen=True, kw_only=True)
 class Checkpoint:
-    """What a killed run goes on from.
+    """Checkpoints, from which an interrupted run resumes.
 
     Attributes:
-        every: steps between two.
-        keep: how many of the newest stay.
+        every: steps between two checkpoints.
+        keep: number of checkpoints to keep.
     """
 
     every: int = 200
@@ -225,16 +226,17 @@ class Config:
     """One training run.
 
     Attributes:
-        batch: pairs a step, over all processes.
-        accumulate: parts in which a process encodes its pairs; the loss is still that of the batch.
-        steps, epochs: how long; one of the two.
-        losses: name to weight, or to a mapping of ``weight`` and the loss's options.
+        batch: pairs per step, over all processes.
+        accumulate: number of parts in which a process encodes its pairs; the loss is still that of
+            the whole batch.
+        steps, epochs: length of the run; set one of the two.
+        losses: maps a name to a weight, or to a mapping of ``weight`` and the loss's options.
         precision: ``fp32``, ``bf16`` or ``fp16``.
-        accelerator, devices, nodes: as of Lightning Fabric; torchrun's settings are found.
-        workers: processes that decode images; None is one a processor, at most 8.
-        timeout: seconds that one process waits for the others within a step. Then it says which
-            process is missing, and ends.
-        seed: of weights, order, images and captions.
+        accelerator, devices, nodes: as in Lightning Fabric; settings of torchrun are detected.
+        workers: number of decoding processes; None is one per processor, at most 8.
+        timeout: seconds that a process waits for the others within a step. Then it reports the
+            missing process, and ends.
+        seed: seed of weights, order, images and captions.
     """
 
     model: Model = field(default_factory=Model)
@@ -270,25 +272,25 @@ class Config:
         one_of("accelerator", self.accelerator, ("auto", "cpu", "cuda", "mps"))
         if (self.steps is None) == (self.epochs is None):
             given = "neither" if self.steps is None else "both"
-            raise OptionError(f"give either steps or epochs; got {given}")
+            raise OptionError(f"set either steps or epochs; got {given}")
         if self.steps is not None:
             whole("steps", self.steps, 1)
         if self.epochs is not None:
             at_least("epochs", self.epochs, 1e-9)
         if self.precision == "fp16" and self.accumulate > 1:
-            raise OptionError("precision fp16 cannot accumulate; take bf16, or accumulate: 1")
+            raise OptionError("precision fp16 cannot accumulate; use bf16, or accumulate: 1")
 
     def plain(self) -> dict[str, Any]:
         """The settings as plain values, for YAML and JSON."""
         return asdict(self)
 
     def plan(self) -> dict[str, Any]:
-        """Those settings that the numbers depend on."""
+        """The settings that change the numbers."""
         return {key: value for key, value in self.plain().items() if key not in NEVER}
 
 
 def ready() -> dict[str, Path]:
-    """Name to file of the configurations that come with this package."""
+    """The configurations of this package: maps a name to a file."""
     return {path.stem: path for path in sorted(READY.glob("*.yaml"))}
 
 
@@ -296,15 +298,16 @@ def ready() -> dict[str, Path]:
 def load_config(
     what: str | Path | Mapping[str, Any] | Config, settings: Sequence[str] = ()
 ) -> Config:
-    """The configuration of a run.
+    """Load the configuration of a run.
 
     Args:
-        what: the name of a ready one, the path of a YAML file, a mapping, or a ``Config``.
-        settings: ``key=value`` or ``section.key=value``, which come last.
+        what: the name of a configuration in this package, the path of a YAML file, a mapping, or a
+            ``Config``.
+        settings: ``key=value`` or ``section.key=value``; they replace other values.
 
     Raises:
-        FileError: not YAML.
-        OptionError: a name, a key or a value that nothing has.
+        FileError: the file is not YAML.
+        OptionError: an unknown name or key, or an invalid value.
     """
     if not isinstance(what, str | Path | Mapping | Config):
         raise OptionError(f"config: must be a name, a path or a mapping; got {type(what).__name__}")
@@ -331,7 +334,7 @@ def _read(what: str | Path, seen: tuple[str, ...], near: Path = Path()) -> dict[
     try:
         path = known.get(str(what)) or (near / Path(what).expanduser()).resolve()
         there = path.is_file()
-    except (OSError, RuntimeError, ValueError) as error:  # too long, nobody's home, a NUL
+    except (OSError, RuntimeError, ValueError) as error:  # too long, unknown home, a NUL
         raise FileError(
             f"config: {quoted(str(what)[:80])} cannot be a path ({error})"[:200]
         ) from error
@@ -358,7 +361,7 @@ def _based(found: dict[Any, Any], near: Path, seen: tuple[str, ...]) -> dict[str
 
 
 def _over(below: dict[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    """``above`` laid on ``below``, section by section; losses are replaced whole."""
+    """``below`` updated with ``above``, section by section; losses are replaced as a whole."""
     made = dict(below)
     for key, value in above.items():
         both = isinstance(value, Mapping) and isinstance(made.get(key), Mapping)

@@ -1,8 +1,8 @@
-"""The processes of one run: which are alive, and how long the others wait for one that is not.
+"""The processes of a run: detect a dead or stopped process, and limit the wait for it.
 
 Each process writes a counter and its step to a store on the first process. A collective that
-cannot end, because a process is gone, stopped or far behind, has a time limit: then the others
-say which process is missing, and end.
+cannot end, because a process is dead, stopped or far behind, has a time limit: after it the other
+processes report which process is missing, and end.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from torch.distributed import TCPStore  # type: ignore[attr-defined]
 from modalgap.ending import leave
 from modalgap.errors import ModalgapError
 
-BEAT = 0.5  # seconds between two signs of life
-LISTEN = 2.0  # seconds in which a process that is alive gives one
-ANSWER = 3.0  # seconds that the store may take to answer
+BEAT = 0.5  # seconds between two heartbeats
+LISTEN = 2.0  # seconds in which a live process sends a heartbeat
+ANSWER = 3.0  # timeout of the store, in seconds
 RESUME = "the same command resumes from the newest checkpoint"
 
 
@@ -31,11 +31,11 @@ class Peers:
     """The processes of this run: a context manager.
 
     Args:
-        fabric: of Lightning, launched.
-        limit: seconds that a step may take; then the process ends.
+        fabric: the Lightning Fabric, launched.
+        limit: maximum seconds of a step; then the process ends.
 
     Attributes:
-        step: the step that this process takes; None between steps.
+        step: the current step of this process; None between steps.
     """
 
     def __init__(self, fabric: Any, limit: float) -> None:
@@ -65,7 +65,7 @@ class Peers:
         self._done.set()
 
     def missing(self) -> list[int]:
-        """Ranks that are gone or do not answer; if all answer, those that are behind this one."""
+        """Ranks that do not answer; if all answer, those that are behind this process."""
         if gone := self._gone():
             return gone
         if (before := self._signs()) is None:
@@ -75,7 +75,7 @@ class Peers:
             return [0]
         others = [rank for rank in range(self.world) if rank != self.rank]
         silent = [rank for rank in others if after.get(rank) == before.get(rank)]
-        time.sleep(LISTEN)  # others listen to this one
+        time.sleep(LISTEN)  # others listen to this process
         return silent or [rank for rank in others if after[rank][1] < self._reached]
 
     def report(self, reason: str) -> str:
@@ -88,11 +88,11 @@ class Peers:
         return f"{many} {names} of {self.world} processes: missing ({reason}); {RESUME}"
 
     def _gone(self) -> list[int]:
-        """Ranks of processes started here that have ended by a failure."""
+        """Ranks of the processes started here that failed."""
         return [rank for rank, child in self._children if child.poll()]
 
     def _signs(self) -> dict[int, tuple[int, int]] | None:
-        """Rank to (counter, step); None where the store does not answer."""
+        """Maps a rank to (counter, step); None if the store does not answer."""
         found: dict[int, tuple[int, int]] = {}
 
         def read() -> None:
@@ -106,7 +106,7 @@ class Peers:
         whole = threading.Event()
         reader = threading.Thread(target=read, daemon=True)
         reader.start()
-        reader.join(ANSWER)  # if the first process is stopped, it never ends
+        reader.join(ANSWER)  # if the first process is stopped, reading never ends
         return dict(found) if whole.is_set() else None
 
     def _beat(self) -> None:
@@ -123,7 +123,7 @@ class Peers:
                 reached = False
             if (self._gone() or not reached) and not self._done.wait(LISTEN + ANSWER):
                 self._leave("ended early")  # the main thread still waits for it
-            if still * BEAT > self.limit:  # own beats: a run that was paused has not waited
+            if still * BEAT > self.limit:  # counts own beats: a paused process does not wait
                 self._leave(f"step {step} has taken {self.limit:g} s")
 
     def _leave(self, reason: str) -> None:
@@ -137,7 +137,7 @@ class Peers:
 
 @contextmanager
 def explained(peers: Peers | None) -> Iterator[None]:
-    """Turn the error of a collective into one line that says which process is missing.
+    """Turn the error of a collective into one line that names the missing process.
 
     Raises:
         ModalgapError: a process is missing.
@@ -155,7 +155,7 @@ def _of_collective(error: RuntimeError) -> bool:
 
 
 def _children() -> list[Any]:
-    """The processes that Fabric started here; its own observer would kill all without a word."""
+    """The processes that Fabric started here; its own observer would kill all without a message."""
     for thread in threading.enumerate():
         if thread.name == "child-process-observer":
             found = list(getattr(thread, "_child_processes", []))

@@ -17,16 +17,16 @@ from modalgap.train.step import Towers
 
 MEASURED = ("l2m", "l2i", "rmg", "matched_cosine", "cone", "moad")
 ENTROPY = ("logit_entropy_image", "logit_entropy_text")
-PART = 256  # rows a forward pass
+PART = 256  # rows per forward pass
 
 
 def pair_of(towers: Towers, held_out: HeldOut, texts: Sequence[Tensor]) -> Pair:
-    """The held-out pairs under the model as it is.
+    """Encode the held-out pairs with the current model.
 
     Args:
-        towers: in evaluation mode.
+        towers: the model, in evaluation mode.
         held_out: the images.
-        texts: their captions as tokens, in parts of rows.
+        texts: tokens of their captions, in parts.
     """
     device = next(towers.parameters()).device
     images = [_images(towers, part.to(device)) for part in torch.split(held_out.images, PART)]
@@ -48,18 +48,19 @@ def right(
     factors: Mapping[str, Sequence[str]],
     embed: Callable[[list[str]], Tensor],
 ) -> dict[str, Tensor]:
-    """Which images have, of all values of a factor, the true one as the nearest.
+    """Whether the true value of a factor is the nearest of all values, for each image.
 
-    A value is the mean of the unit features of its prompts (Radford et al. 2021, section 3.1.4).
+    The feature of a value is the mean of the unit features of its prompts (Radford et al. 2021,
+    section 3.1.4).
 
     Args:
         images: (n, d) unit rows.
-        prompts: factor to value to captions.
-        factors: factor to the value of each image.
-        embed: captions to unit rows.
+        prompts: maps factor to value to captions.
+        factors: maps a factor to the value of each image.
+        embed: maps captions to unit rows.
 
     Returns:
-        Factor to (n,) booleans.
+        A mapping of factor to (n,) booleans.
     """
     found: dict[str, Tensor] = {}
     for factor, values in prompts.items():
@@ -73,10 +74,10 @@ def right(
 
 
 def accuracies(towers: Towers, pair: Pair, held_out: HeldOut, tokenizer: Any) -> dict[str, float]:
-    """Share of the images that ``right`` finds.
+    """The fraction of images for which ``right`` is true, by factor. Higher is better.
 
-    Where there are no prompts: the share of images of which a right caption is nearest, as
-    ``match``. Identical captions, and all captions of an image, are right answers.
+    Without prompts: ``match``, the fraction of images whose nearest caption is correct. Identical
+    captions, and all captions of an image, are correct.
     """
     device = next(towers.parameters()).device
     images = pair.image.take(torch.arange(pair.image.n))
@@ -89,7 +90,7 @@ def accuracies(towers: Towers, pair: Pair, held_out: HeldOut, tokenizer: Any) ->
         cosine = images @ pair.text.take(torch.arange(pair.text.n)).T
         wrong = ~torch.from_numpy(held_out.right)
         best = cosine.masked_fill(wrong, -torch.inf).amax(1, keepdim=True)
-        found["match"] = ~((cosine >= best) & wrong).any(1)  # ties with a wrong one are wrong
+        found["match"] = ~((cosine >= best) & wrong).any(1)  # a tie with a wrong one is wrong
     return {factor: float(each.double().mean()) for factor, each in found.items()}
 
 

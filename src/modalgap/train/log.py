@@ -1,7 +1,7 @@
-"""The log of a run: lines of JSON, and the same numbers in TensorBoard's files.
+"""The log of a run: JSON lines, and the same numbers in TensorBoard files.
 
-A resumed run first cuts away the lines after its checkpoint, so that the file is that of a run
-never stopped.
+A resumed run first removes the lines after its checkpoint, so that the file is the same as without
+interruption.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from modalgap.extras import library
 
 
 class Log:
-    """``log.jsonl`` and TensorBoard's files.
+    """``log.jsonl`` and TensorBoard files.
 
     Args:
-        folder: of the run.
-        first: the first step that will be written; later lines of an earlier run are cut away.
-        tensorboard: whether to write its files.
+        folder: the folder of the run.
+        first: the first step to write; later lines of an earlier run are removed.
+        tensorboard: whether to write TensorBoard files.
     """
 
     def __init__(self, folder: Path, first: int, *, tensorboard: bool) -> None:
@@ -43,7 +43,7 @@ class Log:
             self._board = board.SummaryWriter(str(folder / "tensorboard"), purge_step=first)
 
     def write(self, line: Mapping[str, Any]) -> None:
-        """One line; nested values are named ``outer/inner`` in TensorBoard."""
+        """Write one line; nested values are named ``outer/inner`` in TensorBoard."""
         try:
             self._file.write(f"{json.dumps(line)}\n")
             self._file.flush()
@@ -55,7 +55,7 @@ class Log:
                     self._board.add_scalar(name, value, line["step"])
 
     def close(self) -> None:
-        """End with everything on the disk."""
+        """Write everything to disk and close."""
         self._file.flush()
         os.fsync(self._file.fileno())
         self._file.close()
@@ -64,7 +64,7 @@ class Log:
 
 
 def read_log(folder: Path) -> list[dict[str, Any]]:
-    """The lines of a run's log; those that a kill or a hand has damaged are left out."""
+    """The lines of a run's log, without damaged ones."""
     try:
         text = (folder / "log.jsonl").read_text(encoding="utf-8", errors="replace")
     except OSError:

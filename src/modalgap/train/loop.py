@@ -1,4 +1,4 @@
-"""The loop: steps, what is seen of them, and checkpoints, on Lightning Fabric."""
+"""The training loop: steps, measurements and checkpoints, on Lightning Fabric."""
 
 from __future__ import annotations
 
@@ -34,17 +34,17 @@ HELD_OUT = "held_out.safetensors"
 
 @dataclass
 class Loop:
-    """One run on this process.
+    """A run in this process.
 
     Attributes:
-        fabric: of Lightning, launched.
-        config: of the run.
+        fabric: the Lightning Fabric, launched.
+        config: the configuration.
         trainable: the model.
-        batches: what it is trained on.
+        batches: the training data.
         objective: the losses.
-        folder: where checkpoints and the log go; written by the first process alone.
-        steps: how many in all.
-        mark: a hash of everything that the numbers depend on.
+        folder: the folder of checkpoints and log; only the first process writes it.
+        steps: total number of steps.
+        mark: a hash of all settings that change the numbers.
         peers: the other processes, if there are any.
     """
 
@@ -59,11 +59,11 @@ class Loop:
     peers: Peers | None = None
 
     def run(self) -> list[str]:
-        """Train to the end, from the newest checkpoint; remarks on what was found there.
+        """Train from the newest checkpoint to the end; return remarks on the checkpoints.
 
         Raises:
-            Diverged: the loss is no number.
-            KeyboardInterrupt: after a checkpoint of the last whole step.
+            Diverged: the loss is NaN or infinite.
+            KeyboardInterrupt: interrupted, after a checkpoint of the last complete step.
         """
         config, fabric, model = self.config, self.fabric, self.trainable.model
         optimiser.start_temperature(self._scale, config.temperature)
@@ -74,7 +74,7 @@ class Loop:
         if found is not None:
             first = saved = found.step
             checkpoint.restore(found, model, made, fabric.device)
-            remarks.append(f"went on from step {first} of {self.steps}")
+            remarks.append(f"resumed from step {first} of {self.steps}")
         elif config.model.amended:
             pairs = self.batches.first_pairs(amended_start.PAIRS)
             rotation = amended_start.turn(model, pairs.to(fabric.device))
@@ -108,7 +108,7 @@ class Loop:
                 stop = self._stopping(patience)
                 self._at(None)
                 due = done % config.checkpoint.every == 0 or done == self.steps or stop
-                if due:  # nothing that is no number is kept
+                if due:  # no checkpoint of NaN is written
                     self._watch.flush(saved)
                     self._check(done, saved)
                 self._watch.loss(done, loss, parts, made.param_groups[0]["lr"], saved)
@@ -135,7 +135,7 @@ class Loop:
             self.peers.step = step
 
     def _check(self, step: int, saved: int | None) -> None:
-        """Refuse a model whose features are no numbers: its loss may still have been one."""
+        """Raise an error if features are NaN or infinite: the loss may still be finite."""
         model: Any = self.trainable.model
         was = model.training
         model.eval()
@@ -144,7 +144,7 @@ class Loop:
             rows = [model.encode_image(batch.images), model.encode_text(batch.ids)]
         model.train(was)
         if not all(bool(each.isfinite().all()) for each in rows):
-            raise Diverged(_diverged(f"after step {step} the features are no numbers", saved))
+            raise Diverged(_diverged(f"after step {step} the features are NaN or infinite", saved))
 
     def _bar(self, first: int) -> AbstractContextManager[Callable[[int], None]]:
         if self.fabric.global_rank:
@@ -153,7 +153,7 @@ class Loop:
 
     @property
     def checkpoints(self) -> Path:
-        """Where they lie."""
+        """The folder of checkpoints."""
         return self.folder / "checkpoints"
 
     @property
@@ -165,9 +165,9 @@ class Loop:
         return batch.to(self.fabric.device)
 
     def _stopping(self, patience: Patience) -> bool:
-        """Whether to stop after this step: all processes at the same one.
+        """Whether to stop after this step, equal in all processes.
 
-        What they agree on is read one step later, so that no GPU is waited for.
+        The agreement is read one step later, so that no step waits for a GPU.
         """
         stop = patience.asked
         if self.fabric.world_size > 1:
@@ -180,7 +180,7 @@ class Loop:
 
 
 class _Watch:
-    """Collects losses, and measures; writes on the first process alone."""
+    """Collects losses and measures; only the first process writes."""
 
     def __init__(self, loop: Loop, first: int) -> None:
         self.loop, self.config = loop, loop.config
@@ -208,7 +208,7 @@ class _Watch:
             self.log.close()
 
     def loss(self, step: int, loss: Tensor, parts: Any, rate: float, saved: int | None) -> None:
-        """Note the loss of a step; on a GPU it is not waited for."""
+        """Store the loss of a step; do not wait for a GPU."""
         watch = self.config.watch
         scale = self.loop._scale.detach().clone()
         self.waiting.append((step, loss, {**parts, "scale": scale}, rate, time.monotonic()))
@@ -220,7 +220,7 @@ class _Watch:
             self.measure(step)
 
     def flush(self, saved: int | None) -> None:
-        """Write the losses noted; refuse one that is no number."""
+        """Write the stored losses; raise an error if one is NaN or infinite."""
         for step, loss, parts, rate, when in self.waiting:
             value = float(loss)
             if not math.isfinite(value):
@@ -255,10 +255,10 @@ class _Watch:
         self.log.write(line)
         if step == loop.steps:
             save(pair, loop.folder / HELD_OUT, overwrite=True)
-        self.started += time.monotonic() - began  # throughput is that of training
+        self.started += time.monotonic() - began  # do not count measuring in the throughput
 
 
 def _diverged(what: str, saved: int | None) -> str:
-    kept = "there is no checkpoint yet" if saved is None else f"step {saved} is kept"
+    kept = "there is no checkpoint yet" if saved is None else f"checkpoint {saved} remains"
     hint = "a lower optimiser.lr, a longer optimiser.warmup or optimiser.clip may help"
     return f"{what}; {kept}; {hint}"

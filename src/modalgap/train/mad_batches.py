@@ -1,4 +1,4 @@
-"""Batches of MAD: each digit once an epoch, as a random image, with a caption drawn for it."""
+"""Batches of MAD: each digit once per epoch, as a random image with a random caption."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from modalgap.train.prompts import all_prompts
 Bytes = NDArray[np.uint8]
 
 COLOURS = len(FACTORS["colour"])
-KEPT = 2**15  # captions whose ids are kept
-JITTER, SMALLEST, NOISE = 0.1, 0.6, 0.05  # of views: shift, share of the side, deviation
+CACHED = 2**15  # maximum number of captions whose ids are cached
+JITTER, SMALLEST, NOISE = 0.1, 0.6, 0.05  # of views: shift, fraction of the side, deviation
 
 
 class MadBatches:
@@ -27,10 +27,10 @@ class MadBatches:
 
     Args:
         mad: the digits in their variants.
-        captions: what is said of an image.
-        transform: what is done to each caption.
-        tokenizer: captions to ids.
-        side: pixels a side that the model takes.
+        captions: the content of the captions.
+        transform: the transform of each caption.
+        tokenizer: maps captions to ids.
+        side: image size of the model, in pixels per side.
         mean, std: of the preprocessing.
         share: this process's part.
     """
@@ -81,7 +81,7 @@ class MadBatches:
         rng = self.share.rng(HELD_OUT)
         digits = self.mad.test[rng.permutation(len(self.mad.test))]
         digits = np.resize(digits, min(rows, len(digits) * len(VARIANTS) * COLOURS))
-        codes, images = self._looks(digits, rng)
+        codes, images = self._images(digits, rng)
         names = list(FACTORS)
         values = {
             name: [FACTORS[name][code] for code in codes[:, column]]
@@ -94,10 +94,10 @@ class MadBatches:
         )
 
     def prompts(self) -> dict[str, dict[str, Sequence[str]]]:
-        """For each factor that captions speak of, captions of each of its values."""
+        """Prompts of each value, for each factor that captions describe."""
         return all_prompts(self.captions, self.share.seed)
 
-    def _looks(self, digits: Ints, rng: np.random.Generator) -> tuple[Ints, Bytes]:
+    def _images(self, digits: Ints, rng: np.random.Generator) -> tuple[Ints, Bytes]:
         """Codes (b, 6) and pixels (b, h, w, 3) of a random image of each digit."""
         variant = rng.integers(len(VARIANTS), size=len(digits))
         colour = rng.integers(COLOURS, size=len(digits))
@@ -111,7 +111,7 @@ class MadBatches:
         return [self.transform(text, rng) for text in texts]
 
     def _batch(self, digits: Ints, rng: np.random.Generator, mine: slice) -> Batch:
-        """The images of a whole batch are drawn in each process; each makes its own part."""
+        """Draw the images of a whole batch in each process; prepare this process's part."""
         variant = rng.integers(len(VARIANTS), size=len(digits))
         colour = rng.integers(COLOURS, size=len(digits))
         texts = self._captions(self.mad.codes(digits, variant, colour), rng)
@@ -122,9 +122,9 @@ class MadBatches:
         return Batch(images, self._ids(texts[mine]), views)
 
     def _ids(self, texts: list[str]) -> Tensor:
-        """(b, l) ids; captions come again and again, so theirs are kept."""
-        if len(self._kept) + len(texts) > KEPT:
-            self._kept = {}  # another one: a second thread may be reading the old
+        """(b, l) ids; they are cached, since captions repeat often."""
+        if len(self._kept) + len(texts) > CACHED:
+            self._kept = {}  # a new one: a second thread may still read the old one
         kept = self._kept
         new = [text for text in dict.fromkeys(texts) if text not in kept]
         if new:
@@ -132,7 +132,7 @@ class MadBatches:
         return torch.stack([kept[text] for text in texts])
 
     def _prepared(self, pixels: Bytes) -> Tensor:
-        """(b, h, w, 3) bytes to what the tower takes, as its preprocessing would one by one."""
+        """Map (b, h, w, 3) bytes to the input of the tower, as its preprocessing of each image."""
         images = torch.from_numpy(pixels).permute(0, 3, 1, 2).float()
         if images.shape[-1] != self.side:
             images = functional.interpolate(
@@ -143,7 +143,7 @@ class MadBatches:
 
 
 def _view(images: Tensor, rng: np.random.Generator, batch: int, mine: slice) -> Tensor:
-    """Each image cropped to a random square, moved a little, with noise."""
+    """Crop each image to a random square, shift it, and add noise."""
     zoom = rng.uniform(SMALLEST, 1, size=batch)[mine]
     move = rng.uniform(-JITTER, JITTER, size=(batch, 2))[mine]
     seeds = rng.integers(2**31, size=batch)[mine]

@@ -1,4 +1,4 @@
-"""AdamW, the learning rate of each step, and the temperature of each step."""
+"""AdamW, and the learning rate and temperature of each step."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from modalgap.train.config import Optimiser, Temperature
 
 
 def make(model: nn.Module, config: Optimiser) -> torch.optim.AdamW:
-    """AdamW in which matrices are decayed and gains, biases and the temperature are not."""
+    """AdamW with weight decay of matrices only: not of gains, biases and the temperature."""
     trained = [(name, each) for name, each in model.named_parameters() if each.requires_grad]
     plain = [each for name, each in trained if each.ndim < 2 or name.endswith("logit_scale")]
     decayed = [
@@ -31,12 +31,12 @@ def make(model: nn.Module, config: Optimiser) -> torch.optim.AdamW:
 
 
 def rise(config: Optimiser, steps: int) -> int:
-    """Over how many steps the learning rate rises."""
+    """Number of warm-up steps."""
     return round(config.warmup * steps) if config.warmup < 1 else int(config.warmup)
 
 
 def rate(config: Optimiser, step: int, steps: int) -> float:
-    """The learning rate of a step: a linear rise, then a half cosine to 0, or none."""
+    """The learning rate of a step: a linear rise, then a half cosine to 0, or constant."""
     warmup = rise(config, steps)
     if step < warmup:
         return config.lr * (step + 1) / warmup
@@ -47,12 +47,12 @@ def rate(config: Optimiser, step: int, steps: int) -> float:
 
 
 def set_temperature(logit_scale: Tensor, config: Temperature, step: int, steps: int) -> None:
-    """Put log 1/τ where ``config`` wants it before a step; called once more after the last."""
+    """Set log 1/τ before a step, as ``config`` requires; also called after the last step."""
     with torch.no_grad():
         if config.mode == "scheduled":
             first, last = config.initial, config.final
             assert first is not None  # noqa: S101 - checked with the configuration
-            assert last is not None  # noqa: S101 - likewise
+            assert last is not None  # noqa: S101 - checked with the configuration
             done = min(step / max(1, steps - 1), 1.0)
             logit_scale.fill_(-(1 - done) * math.log(first) - done * math.log(last))
         elif config.mode == "learnable":
@@ -61,7 +61,7 @@ def set_temperature(logit_scale: Tensor, config: Temperature, step: int, steps: 
 
 
 def start_temperature(logit_scale: Tensor, config: Temperature) -> None:
-    """The temperature before the first step."""
+    """Set the temperature before the first step."""
     logit_scale.requires_grad_(config.mode == "learnable")
     if config.initial is not None:
         with torch.no_grad():

@@ -1,4 +1,4 @@
-"""Dataclasses made from plain mappings: every key and every type is checked."""
+"""Build dataclasses from plain mappings; check every key and every type."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from modalgap.errors import InputError, OptionError, quoted
 
 
 def make(kind: type[Any], values: object, where: str) -> Any:
-    """The dataclass ``kind`` from a mapping; ``where`` is the section, with a dot.
+    """Build the dataclass ``kind`` from a mapping; ``where`` is the section, with a dot.
 
     Raises:
-        OptionError: a key that the class does not have, or a value of another type.
+        OptionError: an unknown key, or a value of a wrong type.
     """
     section = where.rstrip(".")
     if not isinstance(values, Mapping):
@@ -36,7 +36,7 @@ def make(kind: type[Any], values: object, where: str) -> Any:
 
 
 def _fitting(wanted: Any, value: Any, name: str) -> Any:
-    """``value`` if it is of a type that the field takes; YAML reads 1e-3 as a string."""
+    """``value``, if the field takes its type; YAML reads 1e-3 as a string."""
     options = typing.get_args(wanted) if typing.get_origin(wanted) not in (list, dict) else ()
     options = options or (wanted,)
     plain = [typing.get_origin(each) or each for each in options]
@@ -51,7 +51,7 @@ def _fitting(wanted: Any, value: Any, name: str) -> Any:
         value_kind: type = bool
     elif isinstance(value, int) and float in plain and int not in plain and bool not in plain:
         if abs(value) > 2**1000:
-            raise OptionError(f"{name}: must be a number that a float holds; got one far larger")
+            raise OptionError(f"{name}: must fit into a float; got a larger number")
         return float(value)
     elif any(each is type(value) for each in plain):
         if isinstance(value, Mapping):

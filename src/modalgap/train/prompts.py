@@ -1,4 +1,4 @@
-"""Prompts for MAD: what "a photo of a {}" is to CLIP, for models that read words of attributes."""
+"""Prompts for MAD, as "a photo of a {}" for CLIP, for models that read attribute words."""
 
 from __future__ import annotations
 
@@ -8,33 +8,33 @@ import numpy as np
 
 from modalgap.data.mad import FACTORS, Captions
 
-PROMPTS = 32  # captions whose mean stands for a value of a factor
-STREAM = 5  # of random numbers, apart from those of batches
+PROMPTS = 32  # captions per value of a factor; their mean represents the value
+STREAM = 5  # random number stream, distinct from those of batches
 
 
 def all_prompts(captions: Captions, seed: int = 0) -> dict[str, dict[str, Sequence[str]]]:
-    """Factor to value to captions, for each factor that ``captions`` speak of.
+    """Map factor to value to captions, for each factor that ``captions`` describe.
 
     The object is called "object", as in the factors of ``mad.source``.
     """
     return {
         "object" if name == captions.object else name: prompts(captions, name, seed)
         for name in FACTORS
-        if speaks_of(captions, name)
+        if describes(captions, name)
     }
 
 
-def speaks_of(captions: Captions, factor: str) -> bool:
-    """Whether captions can hold a word for ``factor``."""
+def describes(captions: Captions, factor: str) -> bool:
+    """Whether captions can contain a word for ``factor``."""
     if factor == captions.object or captions.presence is None:
         return factor == captions.object or bool(captions.attributes)
     return captions.presence.get(factor, 0.0) > 0
 
 
 def prompts(captions: Captions, factor: str, seed: int = 0) -> dict[str, Sequence[str]]:
-    """Captions for each value of ``factor``, the other factors drawn at random.
+    """Captions for each value of ``factor``; the other factors are random.
 
-    They are to a model trained on such captions what "a photo of a {}" is to CLIP.
+    They serve a model trained on such captions as "a photo of a {}" serves CLIP.
     """
     rng = np.random.default_rng((seed, STREAM))
     column = list(FACTORS).index(factor)

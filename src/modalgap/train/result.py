@@ -22,13 +22,13 @@ class Run:
     """A finished run.
 
     Attributes:
-        folder: where everything of it lies.
-        model: the trained model's folder; ``open_clip:`` and this path is a model for ``encode``.
+        folder: the folder of all its files.
+        model: the folder of the trained model; ``open_clip:`` and this path name it for ``encode``.
         config: its settings.
         log: the lines of ``log.jsonl``: losses, and measurements on the held-out pairs.
-        steps: how many.
-        remarks: what was noticed: that it was resumed, that a checkpoint was damaged.
-        rank: of the process that answers, where several trained together.
+        steps: number of steps.
+        remarks: events, such as a resumed run or a damaged checkpoint.
+        rank: rank of this process, if several trained together.
     """
 
     folder: Path
@@ -41,7 +41,7 @@ class Run:
 
     @property
     def spec(self) -> str:
-        """The model as ``encode`` takes it."""
+        """The name of the model for ``encode``."""
         return f"open_clip:{self.model}"
 
     @property
@@ -58,16 +58,16 @@ class Run:
 
 
 def flat(line: Mapping[str, Any]) -> dict[str, float]:
-    """A line of measurements as names and numbers."""
+    """A line of measurements as a flat mapping of names to numbers."""
     return {**line["held_out"], **{f"accuracy/{k}": v for k, v in line["accuracy"].items()}}
 
 
 @checked
 def read_run(folder: str | Path, remarks: Sequence[str] = ()) -> Run:
-    """A finished run, from its folder.
+    """Read a finished run from its folder.
 
     Raises:
-        FileError: the folder holds none.
+        FileError: the folder holds no finished run.
     """
     folder = Path(folder)
     if not (folder / CONFIG).is_file() or not (folder / MODEL).is_dir():

@@ -1,4 +1,4 @@
-"""A run: the model, the data and the devices of a configuration, put together."""
+"""A run: build the model, the data and the devices of a configuration."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ from modalgap.waiting import passive_children
 from modalgap.work import processors, work_folder
 
 MOST_WORKERS = 8
-MARGIN = 60.0  # seconds after which a collective ends by itself
+MARGIN = 60.0  # seconds added to the time limit of a collective
 READING = ("split", "root", "image_column", "text_column", "label_column", "separator", "limit")
 HASHED = {"pairs": "the images or captions have changed"}
 
 
 def run(config: Config, folder: Path, *, overwrite: bool) -> tuple[list[str], int]:
-    """Train; remarks on what was found in the folder, and the rank of this process."""
+    """Train; return remarks on the folder, and the rank of this process."""
     objective = Objective.of(config.losses)
     if config.devices * config.nodes == 1:
         return _run(config, folder, objective, _fabric(config), None, overwrite=overwrite)
@@ -84,7 +84,7 @@ def _run(
         refused = fabric.broadcast(refusal is not None)
         if refusal is not None:
             raise refusal
-        if refused:  # the first process says why
+        if refused:  # the first process reports the error
             raise SystemExit(2)
         mark = hash_of(json.dumps(plan, sort_keys=True))
         loop = Loop(fabric, config, trainable, batches, objective, folder, steps, mark, peers)
@@ -97,7 +97,7 @@ def _run(
 
 
 def _fabric(config: Config) -> Any:
-    """Lightning's Fabric, launched: torchrun's settings are found by itself."""
+    """Lightning's Fabric, launched; it detects the settings of torchrun."""
     world = config.devices * config.nodes
     if config.batch % world:
         raise OptionError(f"batch: must be a multiple of the {world} processes; got {config.batch}")
@@ -106,7 +106,7 @@ def _fabric(config: Config) -> Any:
     strategy: Any = DDPStrategy(timeout=limit) if world > 1 else "auto"
     logging.getLogger("lightning_fabric").setLevel(logging.ERROR)  # banners
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # about processors, and GPUs that were not asked for
+        warnings.simplefilter("ignore")  # about processors, and GPUs that are not used
         try:
             fabric = Fabric(
                 accelerator=config.accelerator,
@@ -115,7 +115,7 @@ def _fabric(config: Config) -> Any:
                 strategy=strategy,
                 precision=precision,
             )
-        except Exception as error:  # Lightning has several kinds for a device that is not there
+        except Exception as error:  # Lightning raises several types for a missing device
             reason = " ".join(str(error).split())[:160]
             raise OptionError(
                 f"accelerator: cannot use {quoted(config.accelerator)} with"
@@ -123,20 +123,20 @@ def _fabric(config: Config) -> Any:
                 f" ({reason})"
             ) from error
         if config.precision == "fp16" and fabric.device.type == "cpu":
-            raise OptionError("precision: fp16 needs a GPU; on the CPU take bf16 or fp32")
+            raise OptionError("precision: fp16 needs a GPU; on the CPU use bf16 or fp32")
         try:
             with launching(), passive_children():
                 fabric.launch()
         except torch.distributed.DistStoreError as error:
             reason = " ".join(str(error).split())[:160]
             raise ModalgapError(
-                f"the {world} processes did not find one another ({reason})"
+                f"the {world} processes cannot reach each other ({reason})"
             ) from error
     return fabric
 
 
 def _parts(config: Config, fabric: Any, objective: Objective) -> tuple[Trainable, Batches]:
-    """The model and what it is trained on."""
+    """The model and the training data."""
     share = Share(
         batch=config.batch,
         rank=fabric.global_rank,
@@ -175,7 +175,7 @@ def _parts(config: Config, fabric: Any, objective: Objective) -> tuple[Trainable
         )
     if "bias" in objective.needs and getattr(trainable.model, "logit_bias", None) is None:
         raise OptionError(
-            "losses: siglip needs a bias: give the architecture init_logit_bias, as open_clip's"
+            "losses: siglip needs a bias: set init_logit_bias in the architecture, as open_clip's"
             " SigLIP configurations do"
         )
     return trainable, found
@@ -192,7 +192,7 @@ def _mad(config: Config) -> Mad:
         return load_mad(data.source)
     _only(data, ("source", "captions", "transforms", "digits", "limit", "held_out"), "mad")
     if data.held_out >= 1:
-        raise OptionError(f"data.held_out: of MAD is a share below 1; got {data.held_out}")
+        raise OptionError(f"data.held_out: must be a fraction below 1 for MAD; got {data.held_out}")
     drawn = digits(data.digits, held_out=data.held_out, limit=data.limit)
     return build_mad(drawn)
 
@@ -204,7 +204,7 @@ def _model(config: Config, words: Sequence[str] | None) -> Trainable:
 
 
 def _steps(config: Config, pairs: int) -> int:
-    """How many steps; or what stands in the way."""
+    """The number of steps; raise an error if the batch or the warm-up does not fit."""
     if pairs < config.batch:
         raise OptionError(
             f"batch: must be at most the number of pairs to train on, {pairs}; got {config.batch}"
@@ -223,7 +223,7 @@ def _workers(asked: int | None) -> int:
 
 
 def _dotted(values: Mapping[str, Any], name: str = "") -> dict[str, Any]:
-    """Nested settings as ``section.key``, so that a difference is named exactly."""
+    """Nested settings as ``section.key``, for messages about differences."""
     found: dict[str, Any] = {}
     for key, value in values.items():
         if isinstance(value, Mapping):
@@ -234,7 +234,7 @@ def _dotted(values: Mapping[str, Any], name: str = "") -> dict[str, Any]:
 
 
 def _make_folder(folder: Path) -> None:
-    """Make the folder; nothing that is not of a run is ever written over."""
+    """Make the folder; raise an error if it holds files of anything but a run."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         names = {each.name for each in folder.iterdir() if not each.name.startswith(".modalgap-")}
@@ -247,7 +247,7 @@ def _make_folder(folder: Path) -> None:
 
 
 def _begin(config: Config, folder: Path) -> None:
-    """Write the configuration; where nothing is done yet, remove what another run left."""
+    """Write the configuration; without a checkpoint, remove the files of an earlier run."""
     if not any((folder / "checkpoints").glob("step-*")):
         shutil.rmtree(folder / MODEL, ignore_errors=True)
         for name in ("log.jsonl", HELD_OUT):
@@ -260,13 +260,13 @@ def _begin(config: Config, folder: Path) -> None:
 def _remarks(fabric: Any, trainable: Trainable) -> list[str]:
     normed = any("BatchNorm" in type(each).__name__ for each in trainable.model.modules())
     if fabric.world_size > 1 and normed:
-        return ["the model has batch normalisation: each process has statistics of its own"]
+        return ["the model has batch normalisation: its statistics differ between processes"]
     return []
 
 
 def _only(data: Data, keys: Sequence[str], why: str) -> None:
-    """Refuse settings of the data that would be ignored."""
+    """Raise an error for settings of the data that would be ignored."""
     plain = Data()
     for each in fields(Data):
         if each.name not in keys and getattr(data, each.name) != getattr(plain, each.name):
-            raise OptionError(f"data.{each.name}: is not for {why}")
+            raise OptionError(f"data.{each.name}: does not apply to {why}")

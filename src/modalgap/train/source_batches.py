@@ -1,4 +1,4 @@
-"""Batches of any source: images and captions, decoded by workers while the model is busy."""
+"""Batches of any source: workers decode images and captions while the model trains."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ from modalgap.work import Executor, InProcess, Processes
 
 AHEAD = 4  # parts per worker that are prepared before they are needed
 PART = 16  # images that a worker prepares at once
-MOST_TRIES = 50  # images in a row that cannot be read
+MOST_TRIES = 50  # consecutive images that cannot be read
 
 Prepare = Callable[[Any], Tensor]
 
 
 @dataclass(frozen=True, eq=False)
 class _Part:
-    """What a worker holds: the images, and how they are prepared."""
+    """The data of a worker: the images, and how to prepare them."""
 
     media: Media
-    rows: Ints  # that may be trained on
+    rows: Ints  # rows to train on
     prepare: Prepare
     prepare_view: Prepare | None
     seed: int
 
     def make(self, epoch: int, positions: Sequence[int]) -> tuple[Ints, list[Tensor]]:
-        """Rows that were read, and their images; then, if asked for, both views of them."""
+        """Rows that were read, and their images; then both views of them, if needed."""
         read, made = [], []
         for position in positions:
             row, image = self._readable(position)
@@ -50,11 +50,11 @@ class _Part:
         return np.array(read), [torch.stack(each) for each in zip(*made, strict=True)]
 
     def setup(self, _worker: int) -> Callable[[int, Sequence[int]], Any]:
-        """What a worker calls."""
+        """The function that a worker calls."""
         return self.make
 
     def setup_here(self, _worker: int) -> Callable[[int, Sequence[int]], Any]:
-        """The same in this process, whose random state stays as it is."""
+        """The same in this process, without changing its random state."""
 
         def make(epoch: int, positions: Sequence[int]) -> Any:
             with torch.random.fork_rng(devices=[]):
@@ -63,15 +63,15 @@ class _Part:
         return make
 
     def _readable(self, position: int) -> tuple[int, Any]:
-        """The image at a position, or the next one that can be read: batches stay whole."""
+        """The image at a position, or the next one that can be read, so that batches are full."""
         for step in range(MOST_TRIES):
             row = int(self.rows[(position + step) % len(self.rows)])
             try:
                 return row, decode(self.media[row])  # type: ignore[arg-type]
-            except Exception as error:  # whatever one bad file causes is that file's
+            except Exception as error:  # any error of a damaged file
                 reason = error
         name = self.media.names[int(self.rows[position])]
-        raise InputError(f"{MOST_TRIES} images from {name} on cannot be read; the last: {reason}")
+        raise InputError(f"{MOST_TRIES} images from {name} cannot be read; the last: {reason}")
 
 
 class SourceBatches:
@@ -79,14 +79,14 @@ class SourceBatches:
 
     Args:
         source: images and captions, or classes with sentences for them.
-        transform: what is done to each caption.
-        tokenizer: captions to ids.
-        prepare: of images that are trained on.
-        prepare_held_out: of those that are measured on.
-        prepare_view: of views.
+        transform: the transform of each caption.
+        tokenizer: maps captions to ids.
+        prepare: prepares images to train on.
+        prepare_held_out: prepares held-out images.
+        prepare_view: prepares views.
         share: this process's part.
-        held_out: a share or a number of images.
-        workers: processes that decode; 0 decodes here.
+        held_out: fraction or number of images.
+        workers: number of decoding processes; 0 decodes in this process.
     """
 
     def __init__(
@@ -152,7 +152,7 @@ class SourceBatches:
         for row in chosen.tolist():
             try:
                 images.append(self.prepare_held_out(decode(self.media[row])))  # type: ignore[arg-type]
-            except Exception:  # noqa: S112 - a file that cannot be read is not measured on
+            except Exception:  # noqa: S112 - held-out pairs without files that cannot be read
                 continue
             texts.append(self._caption(row, 0))
             factors.append(row)
@@ -174,7 +174,7 @@ class SourceBatches:
         )  # fmt: skip
 
     def _parts(self, step: int) -> Iterator[tuple[int, list[int]]]:
-        """(epoch, positions) of what this process prepares for a step, in parts."""
+        """(epoch, positions) that this process prepares for a step, in parts."""
         epoch, rows = self.share.rows(step, self.pairs)
         mine = rows[self.share.mine].tolist()
         for start in range(0, len(mine), PART):
@@ -200,7 +200,7 @@ class SourceBatches:
         return self.transform(text, rng) if self.transform else text
 
     def _drawn(self, row: int, epoch: int, rng: np.random.Generator | None = None) -> int:
-        """Which of the captions of an image."""
+        """The index of the caption of an image in an epoch."""
         texts = self.of_image[row]
         return int(texts[(rng or self.share.rng(DRAW, epoch, row)).integers(len(texts))])
 
@@ -211,7 +211,7 @@ class SourceBatches:
 
 def _captions_of(source: Source) -> list[Ints]:
     """The texts of each image, ascending."""
-    assert source.media is not None  # noqa: S101 - the caller has looked
+    assert source.media is not None  # noqa: S101 - checked by the caller
     n = len(source.media)
     images, texts = source.matches.T  # ascending by image, then text
     return np.split(texts, np.searchsorted(images, np.arange(1, n)))

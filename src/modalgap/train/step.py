@@ -1,8 +1,8 @@
 """One step: features of the batch, gathered over processes, their loss, and its gradient.
 
-The loss is computed on all pairs of the batch in every process. Gathering passes gradients back,
-where they add up over processes, and the processes' mean is taken with the weights' gradients:
-together that is the gradient of the one loss, as a single process would find it.
+Every process computes the loss on all pairs of the batch. The backward pass of gathering sums
+gradients over processes, and the gradients of the weights are averaged over processes: together
+this is the gradient of the loss in a single process.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from modalgap.train.config import Swap
 
 
 class Towers(nn.Module):
-    """Both towers in one call, as distributed training needs them.
+    """Both towers in one call, for distributed training.
 
     Args:
-        model: open_clip's.
+        model: a model of open_clip.
     """
 
     def __init__(self, model: Any) -> None:
@@ -37,20 +37,20 @@ class Towers(nn.Module):
         text = functional.normalize(self.model.encode_text(ids).float(), dim=1)
         bias = getattr(self.model, "logit_bias", None)
         scale = self.model.logit_scale.float().exp().reshape(())
-        # a copy: a forward pass that hands out a parameter itself would hide it from DDP
+        # a copy: DDP does not track a parameter that a forward pass returns
         return image, text, scale, None if bias is None else bias.float().reshape(()) + 0.0
 
 
 class Stepper:
-    """Runs steps.
+    """Computes the loss and the gradients of a step.
 
     Args:
-        fabric: of Lightning.
+        fabric: the Lightning Fabric.
         towers: ``Towers``, set up by it.
         objective: the losses.
-        swap: whether features change sides.
-        accumulate: parts in which a process encodes its pairs.
-        seed: of what the model and swapping draw.
+        swap: settings of modality swapping.
+        accumulate: number of parts in which a process encodes its pairs.
+        seed: seed of dropout and swapping.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class Stepper:
         self.swap, self.accumulate, self.seed = swap, accumulate, seed
 
     def __call__(self, step: int, batch: Batch) -> tuple[Tensor, Mapping[str, Tensor]]:
-        """Leave the gradients of one step in the weights; the loss, and its parts unweighted."""
+        """Add the gradients of one step to the weights; return the loss and its parts."""
         torch.manual_seed(_mixed(self.seed, step, self.fabric.global_rank))
         if self.accumulate == 1:
             total, parts = self.objective(self._features(step, *self._encode(batch)))
@@ -80,10 +80,10 @@ class Stepper:
         return image, text, scale, bias
 
     def _in_parts(self, step: int, batch: Batch) -> tuple[Tensor, Mapping[str, Tensor]]:
-        """The same gradient, a part of the pairs at a time (Gao et al. 2021, GradCache).
+        """The same gradient, one part of the pairs at a time (Gao et al. 2021, GradCache).
 
         Features of all parts are computed without gradients; the loss gives the gradient of each
-        feature; then each part is computed again, and that gradient goes on into the weights.
+        feature; then each part is computed again, to propagate that gradient to the weights.
         """
         parts = _parts(batch, self.accumulate)
         states, images, texts = [], [], []
@@ -108,7 +108,7 @@ class Stepper:
                 image, text, scale, bias = self._encode(part)
                 along = (_stacks(image, part) * grads[0][:, rows]).sum()
                 along = along + (text * grads[1][rows]).sum()
-                # the temperature and the bias are alike in all parts: their gradient counts once
+                # the temperature and the bias are equal in all parts: their gradient counts once
                 along = along + scale * grads[2] * last
                 if bias is not None:
                     along = along + bias * grads[3] * last
@@ -136,7 +136,7 @@ class Stepper:
     def _swapped(self, step: int, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         if not self.swap.share:
             return x, y
-        draw = torch.Generator().manual_seed(_mixed(self.seed, step, -1))  # alike in all processes
+        draw = torch.Generator().manual_seed(_mixed(self.seed, step, -1))  # equal in all processes
         chosen = torch.rand(len(x), 1, generator=draw) < self.swap.share
         weight = chosen.float()
         if self.swap.kind == "soft":
@@ -166,5 +166,5 @@ def _parts(batch: Batch, count: int) -> list[Batch]:
 
 
 def _mixed(seed: int, step: int, rank: int) -> int:
-    """One seed of three numbers."""
+    """One seed from three numbers."""
     return ((seed * 1_000_003 + step) * 4099 + rank + 1) % 2**63

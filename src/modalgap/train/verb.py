@@ -27,8 +27,8 @@ def train(
     """Train a contrastive model of two towers.
 
     Args:
-        config: the name of a ready configuration (``modalgap list configs``), the path of a YAML
-            file, a mapping, or a ``Config``.
+        config: the name of a configuration in this package (``modalgap list configs``), the path
+            of a YAML file, a mapping, or a ``Config``.
         output: the folder of the run. After an interruption, the same call resumes from the newest
             checkpoint. If the run is finished, the same call reads it.
         settings: ``section.key=value``, which replace values of the configuration.

@@ -1,4 +1,4 @@
-"""Work that runs long: spread over processes, written in parts, resumed after a kill.
+"""Long-running work: distribute it over processes, write it in parts, resume it.
 
 ``work_folder`` locks the folder of an unfinished run and compares its settings. ``Parts`` are the
 files in it, one for each span of items. An ``Executor`` calls a function for many arguments, in

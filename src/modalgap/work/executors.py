@@ -1,9 +1,8 @@
-"""Executors: where a function is called for many arguments.
+"""Executors call a function with many arguments.
 
 A task is a setup function and a list of calls. Each worker calls ``setup(worker)`` once, with its
-number. What it returns is then called with the arguments of one call after another. A result may
-depend on the arguments only, so all executors give the same results.
-
+number. The function that it returns is then called with the arguments of each call. A result must
+depend on the arguments only, so that all executors give the same results.
 To add an executor, such as one for a cluster, write a class with ``run``. The setup function, the
 arguments and the results of a task can be pickled.
 """
@@ -26,7 +25,7 @@ Call = tuple[Any, ...]
 
 
 class Executor(Protocol):
-    """Calls a function for many arguments."""
+    """Calls a function with many arguments."""
 
     def run(
         self, setup: Setup[T], calls: Iterable[Call], *, ordered: bool = True
@@ -39,13 +38,13 @@ class Executor(Protocol):
         Args:
             setup: called once in each worker with its number, 0, 1, …; returns the function.
             calls: the arguments of each call, read as needed.
-            ordered: yield results in the order of the calls, or else as soon as they are there.
+            ordered: yield results in the order of the calls, or else as they finish.
         """
         ...
 
 
 class InProcess:
-    """Calls one after another, in this process. A call runs when its result is read."""
+    """Runs the calls in this process, one by one. A call runs when its result is read."""
 
     def run(
         self,
@@ -69,7 +68,7 @@ class Processes:
         option: name of the argument that sets their number, for the message if one dies.
         ahead: calls per process that are submitted before their results are read.
         threads: threads of torch in each process; None leaves the default.
-        fresh: start new interpreters, with threads of their own, rather than fork.
+        fresh: start new interpreters, with their own threads, instead of forks.
         polite: lower the priority of the processes.
     """
 
@@ -124,7 +123,7 @@ _function: Callable[..., Any]  # of this process: it is sent once, not with each
 
 
 def _begin(setup: Setup[Any], numbers: Any, threads: int | None) -> None:
-    """A worker's start. An error of ours is raised by the first call, where it can be reported."""
+    """Start a worker. The first call raises an error of the setup, so that it is reported."""
     global _function
     if threads is not None:
         import torch

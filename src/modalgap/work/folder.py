@@ -1,6 +1,6 @@
-"""The folder of an unfinished run, beside the output.
+"""The folder of an unfinished run, next to the output.
 
-``plan.json`` in it holds all settings on which the numbers depend. A run resumes only with the same
+Its ``plan.json`` holds all settings that change the numbers. A run resumes only with equal
 settings. ``lock`` keeps a second run out.
 """
 
@@ -21,7 +21,7 @@ SUFFIX = ".parts"
 
 
 def path_of(target: Path) -> Path:
-    """Where the unfinished run of an output lies."""
+    """The folder of an unfinished run of an output."""
     return target.with_name(f"{target.name}{SUFFIX}")
 
 
@@ -38,17 +38,17 @@ def work_folder(
     overwrite: bool,
     changed: Mapping[str, str] | None = None,
 ) -> Iterator[Path]:
-    """Make the folder of a run, or open it to resume; one run at a time.
+    """Create the folder of a run, or open it to resume; one run at a time.
 
     Args:
-        folder: where the parts lie.
-        plan: the settings on which the numbers depend; ``kind`` names the command.
-        overwrite: discard a run made with other settings rather than refuse.
-        changed: setting to message, for settings whose values are hashes.
+        folder: the folder of the parts.
+        plan: the settings that change the numbers; ``kind`` names the command.
+        overwrite: discard a run made with other settings instead of raising an error.
+        changed: maps a setting to a message, for settings whose values are hashes.
 
     Raises:
         InputError: it holds a run made with other settings; the message names them.
-        OutputError: it cannot be made, holds other files, or another run uses it.
+        OutputError: it cannot be created, holds other files, or another run uses it.
     """
     _not_foreign(folder)
     try:
@@ -61,16 +61,16 @@ def work_folder(
             import fcntl
 
             try:
-                # held by this process only: workers that outlive a kill by a moment do not hold it
+                # held by this process only, not by workers that end a moment after a kill
                 fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError as error:
-                raise OutputError(f"{folder}: another run is at work in it") from error
+                raise OutputError(f"{folder}: another run is using it") from error
         _agree(folder, plan, changed or {}, overwrite=overwrite)
         yield folder
 
 
 def _not_foreign(folder: Path) -> None:
-    """Refuse a folder that holds something else: it would be removed with the parts."""
+    """Raise an error if the folder holds other files, which would be removed with the parts."""
     try:
         names = [each.name for each in folder.iterdir()]
     except (FileNotFoundError, NotADirectoryError):

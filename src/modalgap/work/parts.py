@@ -1,7 +1,7 @@
-"""Parts: the results of an unfinished run, in files that are replaced as a whole.
+"""Parts: the results of an unfinished run, in files that are replaced atomically.
 
 A part is a safetensors file. Its header holds ``run``, a hash of the settings in ``plan.json``;
-``name``, the name of the file; and ``about``, JSON of the caller's. A part that does not belong to
+``name``, the name of the file; and ``about``, JSON from the caller. A part that does not belong to
 the run is reported as damaged.
 """
 
@@ -33,8 +33,8 @@ class Part:
     """The content of a part.
 
     Attributes:
-        arrays: by name.
-        about: what else was stored, of plain JSON types.
+        arrays: the arrays, by name.
+        about: other stored values, of plain JSON types.
     """
 
     arrays: Mapping[str, NDArray[Any]]
@@ -42,11 +42,11 @@ class Part:
 
 
 class Parts:
-    """Parts of items 0 … n - 1, each of a span of them.
+    """Parts of items 0 … n - 1; each holds a span of items.
 
     Args:
-        folder: what ``work_folder`` gives.
-        kind: of items; files are named by it, so that one folder can hold several kinds.
+        folder: the folder from ``work_folder``.
+        kind: kind of items, a prefix of the file names, so that one folder can hold several kinds.
     """
 
     def __init__(self, folder: Path, kind: str) -> None:
@@ -57,13 +57,13 @@ class Parts:
         return self.folder / f"{self.kind}-{span[0]:09d}-{span[1]:09d}.safetensors"
 
     def spans(self) -> list[Span]:
-        """The spans that are written, ascending."""
+        """The spans that are stored, ascending."""
         name = re.compile(rf"{self.kind}-([0-9]+)-([0-9]+)\.safetensors")
         found = [name.fullmatch(path.name) for path in self.folder.iterdir()]
         return sorted((int(match[1]), int(match[2])) for match in found if match)
 
     def missing(self, n: int, size: int) -> list[Span]:
-        """The spans of n items that are not written, each of at most ``size`` items."""
+        """The spans of n items that are not stored, each of at most ``size`` items."""
         left = []
         position = 0
         for a, b in [*self.spans(), (n, n)]:
@@ -80,10 +80,10 @@ class Parts:
         return write_part(self.path(span), arrays, about)
 
     def read(self, span: Span, only: Collection[str] | None = None) -> Part:
-        """Read the part of a span; all of its arrays, or only those named.
+        """Read the part of a span; all arrays, or only the named ones.
 
         Raises:
-            FileError: it is damaged, or of another run.
+            FileError: it is damaged, or belongs to another run.
         """
         return read_part(self.path(span), only)
 
@@ -102,10 +102,10 @@ def write_part(path: Path, arrays: Mapping[str, NDArray[Any]], about: Any = None
 
 
 def read_part(path: Path, only: Collection[str] | None = None) -> Part:
-    """Read what ``write_part`` wrote; all arrays, or only those named.
+    """Read the part that ``write_part`` wrote; all arrays, or only the named ones.
 
     Raises:
-        FileError: it is damaged, or of another run.
+        FileError: it is damaged, or belongs to another run.
     """
     try:
         with parsing(path, "safetensors"), safe_open(path, framework="np") as file:

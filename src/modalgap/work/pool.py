@@ -21,34 +21,34 @@ from modalgap.ending import ENDING, delayed, end_with
 from modalgap.errors import ModalgapError
 from modalgap.waiting import passive_children
 
-NICE = 10  # on the CPU the model comes first: workers fill the time that it leaves
+NICE = 10  # on the CPU the model has priority: workers use the remaining time
 PATIENCE = 5.0  # seconds between SIGTERM and SIGKILL, in which a training process saves
 AGAIN = 0.1  # seconds between two SIGTERM
-JOIN = 1.0  # seconds for the thread that serves the processes, once they are gone
+JOIN = 1.0  # seconds to wait for the thread that serves the processes, after they ended
 
 T = TypeVar("T")
 
 
 def processors() -> int:
-    """How many processors this process may use."""
+    """Number of processors that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 class Pool:
-    """Processes that call functions for this one: a context manager.
+    """Processes that call functions for this process; a context manager.
 
-    When the block ends well, the pool waits for the calls that run. When it ends by an exception,
+    When the block ends normally, the pool waits for running calls. When it ends by an exception,
     such as KeyboardInterrupt, workers get SIGTERM, and SIGKILL after ``PATIENCE`` seconds. Workers
-    ignore SIGINT, which a terminal sends to all processes, and end when this process is gone.
+    ignore SIGINT, which a terminal sends to all processes, and end when this process has ended.
 
     Args:
-        count: of processes.
-        begin: what each calls first.
-        arguments: of ``begin``.
-        died: the message if a process dies, such as for lack of memory.
-        fresh: start new interpreters, with threads of their own, rather than fork.
+        count: number of processes.
+        begin: the function that each process calls first.
+        arguments: arguments of ``begin``.
+        died: the message if a process dies, for example because memory ran out.
+        fresh: start new interpreters, with their own threads, instead of forks.
         polite: lower the priority of the processes.
 
     Raises:
@@ -66,7 +66,7 @@ class Pool:
         polite: bool = False,
     ) -> None:
         self._died = died
-        self._threads = passive_children if fresh else nullcontext  # a fork has its parent's policy
+        self._threads = passive_children if fresh else nullcontext  # a fork inherits the policy
         fork = sys.platform == "linux" and not fresh
         context = multiprocessing.get_context("fork") if fork else _Fresh()
         self._executor = ProcessPoolExecutor(
@@ -74,9 +74,9 @@ class Pool:
         )
 
     def submit(self, function: Callable[..., T], *arguments: Any) -> Future[T]:
-        """Call a function in a process; where processes must start, they start here."""
+        """Call a function in a process; start the processes if necessary."""
         with delayed(), self._threads(), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about threads beside forks
+            warnings.simplefilter("ignore")  # about threads and forks
             return self._executor.submit(function, *arguments)
 
     def __enter__(self) -> Pool:
@@ -115,7 +115,7 @@ class Pool:
 def _begin(
     begin: Callable[..., None], arguments: tuple[Any, ...], polite: bool, parent: int
 ) -> None:
-    """A worker's start."""
+    """Start a worker."""
     _born(parent)
     if polite:
         with suppress(OSError, AttributeError):
@@ -124,8 +124,8 @@ def _begin(
 
 
 def _born(parent: int) -> None:
-    """Leave SIGINT to the parent, and end with it."""
-    with suppress(ValueError):  # of a program that reads signals itself
+    """Ignore SIGINT, which the parent handles, and end with the parent."""
+    with suppress(ValueError):  # the program handles signals itself
         signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
@@ -135,7 +135,7 @@ def _born(parent: int) -> None:
 
 
 class _FreshProcess(SpawnProcess):
-    """A process that knows its parent before it imports anything of size."""
+    """A process that stores its parent before it imports large modules."""
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _unpickled, (os.getpid(),), self.__dict__

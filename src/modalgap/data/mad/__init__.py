@@ -1,8 +1,8 @@
-"""MAD: digits with six factors, whose captions tell as many of them as you like.
+"""MAD: images of digits with six factors, and captions that name any number of the factors.
 
-From Schrodi et al. 2025, "Two Effects, One Trigger": how much a caption leaves out is what moves
-the modality gap and the object bias, and here it can be set. ``build`` makes it, ``load`` opens
-it, ``Captions`` writes its texts and ``source`` hands both to ``encode``.
+From Schrodi et al. 2025, "Two Effects, One Trigger": the information that captions leave out
+determines the modality gap and the object bias, and MAD controls it. ``build`` makes the data,
+``load`` opens it, ``Captions`` writes its texts and ``source`` passes both to ``encode``.
 """
 
 from modalgap.data.mad.captions import Captions

@@ -19,19 +19,20 @@ MOST = len(_NAMES) - 1
 
 @dataclass(frozen=True)
 class Captions:
-    """What a caption says of an image: its object, and attributes that are drawn again each time.
+    """Captions of images: the object, and attributes that are drawn for each caption.
 
-    The words stand in random order, with "-" between them (Schrodi et al. 2025).
+    The words are in random order, joined by "-" (Schrodi et al. 2025).
 
     Args:
-        object: the factor whose word is always there.
-        attributes: how many other factors are named, drawn at random: "object_attribute_k".
-        presence: or, of each other factor, with what probability it is named; 0 if not listed.
+        object: the factor that every caption names.
+        attributes: number of other factors to name, drawn at random: "object_attribute_k".
+        presence: alternatively, the probability of each other factor; 0 if not listed.
 
-    Without ``attributes`` and ``presence`` the object alone is named: "object_only".
+    Without ``attributes`` and ``presence`` only the object is named: "object_only".
 
     Raises:
-        OptionError: no such factor, too many attributes, a probability outside 0 … 1, or both ways.
+        OptionError: an unknown factor, too many attributes, a probability outside 0 … 1, or both
+            ``attributes`` and ``presence``.
     """
 
     object: str = "digit"
@@ -41,7 +42,7 @@ class Captions:
     def __post_init__(self) -> None:
         _check_factor(self.object)
         if self.attributes is not None and self.presence is not None:
-            raise OptionError("captions: take attributes or presence, not both")
+            raise OptionError("captions: use attributes or presence, not both")
         if self.presence is None:
             count = 0 if self.attributes is None else self.attributes
             if isinstance(count, bool) or not isinstance(count, int) or not 0 <= count <= MOST:
@@ -69,10 +70,10 @@ class Captions:
 
     @classmethod
     def named(cls, name: str, object: str = "digit") -> Captions:  # noqa: A002 - the field's name
-        """The captions that the paper calls "object_only" or "object_attribute_3".
+        """The captions with a name of the paper: "object_only" or "object_attribute_3".
 
         Raises:
-            OptionError: no such name, or more attributes than there are other factors.
+            OptionError: an unknown name, or more attributes than there are other factors.
         """
         if not isinstance(name, str):
             raise OptionError(f"captions: must be a name; got {type(name).__name__}")
@@ -90,7 +91,7 @@ class Captions:
 
     @property
     def name(self) -> str:
-        """What the paper calls them; of probabilities, a list."""
+        """The name in the paper; for probabilities, a list of them."""
         if self.presence is None:
             return f"object_attribute_{self.attributes}" if self.attributes else "object_only"
         listed = ", ".join(f"{name} {chance:g}" for name, chance in self.presence.items())
@@ -102,16 +103,16 @@ class Captions:
         rng: np.random.Generator,
         always: Sequence[str] = (),
     ) -> list[str]:
-        """One caption a row.
+        """One caption per row.
 
         Args:
             codes: (b, 6) codes of the factors, in the order of ``FACTORS``.
-            rng: draws which attributes are named, and the order of the words.
-            always: factors that must be named. They count among the attributes; where there are
-                more of them than that, they are all named.
+            rng: draws the attributes to name, and the order of the words.
+            always: factors that must be named. They count as attributes; if they are more than
+                ``attributes``, all of them are named.
 
         Raises:
-            OptionError: no such factor in ``always``.
+            OptionError: an unknown factor in ``always``.
             InputError: codes of another shape, or out of range.
         """
         codes = _check_codes(codes)
@@ -120,16 +121,16 @@ class Captions:
         for name in always:
             _check_factor(name)
         forced = [_NAMES.index(name) for name in {self.object, *always}]
-        told = self._told(len(codes), forced, rng)
-        # the order of the words: those that are not told come last
+        told = self._named(len(codes), forced, rng)
+        # the order of the words; words that are not named come last
         order = np.argsort(np.where(told, rng.random(told.shape), 2.0), axis=1)
         counts = told.sum(1).tolist()
         words = _TABLE[np.arange(len(_NAMES)), codes]
         rows = np.take_along_axis(words, order, axis=1).tolist()
         return [JOINT.join(row[:count]) for row, count in zip(rows, counts, strict=True)]
 
-    def _told(self, rows: int, forced: list[int], rng: np.random.Generator) -> NDArray[np.bool_]:
-        """(rows, 6): which factors are named."""
+    def _named(self, rows: int, forced: list[int], rng: np.random.Generator) -> NDArray[np.bool_]:
+        """(rows, 6) whether each factor is named."""
         draw = rng.random((rows, len(_NAMES)))
         if self.presence is not None:
             told = draw < np.array([self.presence.get(name, 0.0) for name in _NAMES])

@@ -1,4 +1,4 @@
-"""Digits to make MAD of: scikit-learn's 1,797, MNIST's files, or any grey images of 28 x 28."""
+"""Digits for MAD: scikit-learn's 1,797, MNIST's files, or any grey images of 28 x 28."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from modalgap.errors import FileError, InputError, OptionError, quoted
 
 Ints = NDArray[np.int64]
 
-SIDE, BOX = 28, 20  # as MNIST: the ink fits into a box, its centre of mass lies in the middle
-CONTRAST = 1.3  # of scikit-learn's digits, whose strokes are thicker than MNIST's
+SIDE, BOX = 28, 20  # as in MNIST: the ink fits into a box, with its centre of mass in the middle
+CONTRAST = 1.3  # for scikit-learn's digits, whose strokes are thicker than MNIST's
 CLASSES = len(FACTORS["digit"])
 PLACES = ("", "raw", "MNIST/raw", "mnist/raw", "mnist/MNIST/raw")
 
 
 @dataclass(frozen=True, eq=False)
 class Digits:
-    """Grey images of digits, and which of them are held out for testing.
+    """Grey images of digits, and the held-out digits.
 
     Args:
-        images: (n, 28, 28) unsigned bytes, ink bright on a dark ground.
+        images: (n, 28, 28) unsigned bytes, bright ink on a dark background.
         labels: (n,) integers of 0 … 9.
-        name: where they come from.
-        held_out: (k,) positions of the digits that nothing is trained on.
+        name: their origin.
+        held_out: (k,) positions of the held-out digits.
 
     Raises:
         InputError: another shape or type, or values out of range.
@@ -55,11 +55,11 @@ class Digits:
         labels = _integers(self.labels, "labels", CLASSES)
         if len(labels) != len(found):
             raise InputError(
-                f"digits: must have one label an image; got {len(labels)} for {len(found)}"
+                f"digits: must have one label per image; got {len(labels)} for {len(found)}"
             )
         held_out = np.sort(_integers(self.held_out, "held_out", len(found)))
         if (np.diff(held_out) == 0).any():
-            raise InputError("digits: held_out must name each digit once")
+            raise InputError("digits: held_out must hold distinct positions")
         object.__setattr__(self, "labels", labels)
         object.__setattr__(self, "held_out", held_out)
 
@@ -81,20 +81,20 @@ def digits(
     limit: int | None = None,
     seed: int = 0,
 ) -> Digits:
-    """Digits from scikit-learn or from MNIST's files.
+    """Read digits from scikit-learn or from MNIST's files.
 
     Args:
-        source: a folder with MNIST's IDX files (packed or not, or above torchvision's
-            ``MNIST/raw``); by default scikit-learn's 1,797 digits of 8 x 8, brought to MNIST's
-            size and place.
-        held_out: the share for testing, of each class alike; where the folder holds both the
-            ``train`` and the ``t10k`` files, these are the split.
-        limit: take a random sample of so many.
-        seed: of the sample and the split.
+        source: a folder with MNIST's IDX files (compressed or not, or the parent of torchvision's
+            ``MNIST/raw``); by default scikit-learn's 1,797 digits of 8 x 8, scaled to MNIST's size
+            and centred.
+        held_out: the fraction to hold out of each class; if the folder has both the ``train`` and
+            the ``t10k`` files, these are the split.
+        limit: read a random sample of ``limit`` digits.
+        seed: seed of the sample and the split.
 
     Raises:
-        OptionError: a share not between 0 and 1, a limit below 2, or no seed.
-        FileError: no such files, or damaged ones.
+        OptionError: a fraction not between 0 and 1, a limit below 2, or an invalid seed.
+        FileError: the files do not exist or are damaged.
     """
     check_seed(seed)
     share = isinstance(held_out, int | float) and not isinstance(held_out, bool)
@@ -123,7 +123,7 @@ def digits(
 
 
 def _stratified(labels: Ints, share: float, random: np.random.Generator) -> Ints:
-    """Positions of a share of all, and of nearly that share of each class."""
+    """Positions of a fraction of all digits, and of about that fraction of each class."""
     shuffled = random.permutation(len(labels))
     rank = np.empty(len(labels))
     for label in np.unique(labels):
@@ -141,7 +141,7 @@ def _embedded() -> tuple[NDArray[np.uint8], Ints]:
 
     found = load_digits()
     out = np.empty((len(found.images), SIDE, SIDE), np.uint8)
-    for i, image in enumerate(np.pad(found.images, ((0, 0), (2, 2), (2, 2)))):  # ink ends softly
+    for i, image in enumerate(np.pad(found.images, ((0, 0), (2, 2), (2, 2)))):  # soft edges
         rows, columns = (np.flatnonzero(image.any(axis)) for axis in (1, 0))
         step = max(np.ptp(rows) + 1, np.ptp(columns) + 1) / BOX  # a pixel of MNIST, in its own
         weight = image**CONTRAST / (image**CONTRAST).sum()
@@ -153,7 +153,7 @@ def _embedded() -> tuple[NDArray[np.uint8], Ints]:
 
 
 def _mnist(folder: Path) -> tuple[NDArray[np.uint8], Ints, Ints | None]:
-    """Images, labels and the positions of the test files, where both are there."""
+    """Images, labels and the positions of the test files, if the folder has both."""
     if not folder.is_dir():
         raise FileError(f"{folder}: must be a folder with MNIST's IDX files")
     with reading(str(folder)):
@@ -174,7 +174,7 @@ def _mnist(folder: Path) -> tuple[NDArray[np.uint8], Ints, Ints | None]:
                 )
             if len(pixels) != len(classes):
                 raise FileError(
-                    f"must have a label an image; {len(pixels)} and {len(classes)} differ"
+                    f"must have one label per image; {len(pixels)} and {len(classes)} differ"
                 )
             if len(classes) and classes.max() >= CLASSES:
                 raise FileError(f"{label_file.name}: must hold 0 … 9; holds {classes.max()}")
@@ -187,7 +187,7 @@ def _mnist(folder: Path) -> tuple[NDArray[np.uint8], Ints, Ints | None]:
 
 
 def _files(folder: Path, stem: str) -> tuple[Path, Path] | None:
-    """The files of images and labels; None where neither is there."""
+    """The files of images and labels; None if the folder has neither."""
     for place in PLACES:
         pixels, labels = (
             min((folder / place).glob(f"{stem}-{what}?idx{dims}-ubyte*"), default=None)

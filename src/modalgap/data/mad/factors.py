@@ -1,4 +1,4 @@
-"""The factors of MAD, the word of each of their values, and the variants that are stored."""
+"""The factors of MAD, the word of each value, and the stored variants."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ FACTORS: dict[str, tuple[str, ...]] = {
 }
 WORDS: tuple[str, ...] = tuple(word for words in FACTORS.values() for word in words)
 
-SHAPE = tuple(FACTORS)[1:-1]  # the factors that variants are made of
+SHAPE = tuple(FACTORS)[1:-1]  # the factors that determine the variants
 VARIANTS: NDArray[np.int64] = np.array(
     list(product(*(range(len(FACTORS[name])) for name in SHAPE))), np.int64
 )  # (24, 4)

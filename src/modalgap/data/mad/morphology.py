@@ -1,12 +1,12 @@
-"""Strokes of digits and what is done to them, many images at once.
+"""Strokes of digits, and operations on them for many images at once.
 
-The operations have the meaning of Morpho-MNIST (Castro et al. 2019, "Morpho-MNIST: quantitative
-assessment and diagnostics for representation learning"). They work on binary images of four times
-the side: distances are Euclidean and exact, the skeleton is that of Zhang and Suen (1984), the mean
-thickness of a stroke twice the mean distance from its skeleton to the background. A whole batch
-goes through each step at once; points and windows are gathered over all images.
+The operations are those of Morpho-MNIST (Castro et al. 2019, "Morpho-MNIST: quantitative assessment
+and diagnostics for representation learning"). They use binary images of four times the side:
+distances are Euclidean and exact, the skeleton is that of Zhang and Suen (1984), the mean thickness
+of a stroke is twice the mean distance from its skeleton to the background. Each step processes a
+whole batch; points and windows are gathered over all images.
 
-An image without strokes stays as it is. Needs ``pip install 'modalgap[train]'``.
+An image without strokes does not change. Needs ``pip install 'modalgap[train]'``.
 """
 
 from __future__ import annotations
@@ -35,24 +35,24 @@ from modalgap.data.mad.packed import (
 Floats = NDArray[np.float32]
 
 SIDE, ZOOM = 28, 4
-FINE = SIDE * ZOOM  # the side of the images worked on
-AMOUNT = 0.7  # of half the thickness, taken away or put on
+FINE = SIDE * ZOOM  # the side of the enlarged images
+AMOUNT = 0.7  # fraction of half the thickness that is removed or added
 STRENGTH, RADIUS = 3.0, 7.0  # of swelling
-FRACTURES, WIDTH, EXTENSION = 3, 1.5, 0.5  # how many; in pixels of the original
-PRUNE, WINDOW = 2, 2  # fractures keep away from tips and forks; half the window of the direction
+FRACTURES, WIDTH, EXTENSION = 3, 1.5, 0.5  # number; pixels of the original
+PRUNE, WINDOW = 2, 2  # distance of fractures from tips and forks; half the window of the direction
 SMALL = 0.75
 DRAWN = 1 + FRACTURES + 2  # random numbers of one variant: swelling, fractures, place
-GROUP = 64  # images worked on together: what is held of them stays in the cache
+GROUP = 64  # images per group: their arrays fit into the cache
 
 
 @dataclass(frozen=True)
 class Strokes:
-    """n binary images and what was measured on them.
+    """n binary images, their skeletons and thickness.
 
     Args:
         binary: (n, 112, 112).
         skeleton: (n, 112, 112).
-        thickness: (n,) mean of the strokes, in pixels of the fine image; 0 without strokes.
+        thickness: (n,) mean thickness of the strokes, in pixels of the enlarged image; 0 if empty.
     """
 
     binary: Bits
@@ -60,7 +60,7 @@ class Strokes:
     thickness: Floats
 
     def __getitem__(self, rows: Any) -> Strokes:
-        """Some of the images."""
+        """A selection of the images."""
         return Strokes(self.binary[rows], self.skeleton[rows], self.thickness[rows])
 
 
@@ -69,7 +69,7 @@ class Strokes:
 
 @functools.cache
 def _expansion() -> Floats:
-    """(112, 28): linear interpolation, then a Gaussian of σ = 2·4/6, as pyramids expand."""
+    """(112, 28): linear interpolation, then a Gaussian with σ = 2·4/6, as in image pyramids."""
     at = np.clip((np.arange(FINE) + 0.5) / ZOOM - 0.5, 0, SIDE - 1)
     linear = np.maximum(1 - np.abs(at[:, None] - np.arange(SIDE)), 0)
     reach = np.arange(-6, 7)
@@ -81,7 +81,7 @@ def _expansion() -> Floats:
 
 
 def enlarge(images: Bytes) -> Bits:
-    """(n, 28, 28) grey to (n, 112, 112) binary, at half of each image's highest value."""
+    """Map (n, 28, 28) grey to (n, 112, 112) binary, at half of each image's maximum."""
     wide = _expansion()
     fine: Floats = wide @ images.astype(np.float32) @ wide.T
     highest = images.max((1, 2), initial=0).astype(np.float32)
@@ -89,16 +89,16 @@ def enlarge(images: Bytes) -> Bits:
 
 
 def reduce(binary: Bits) -> Bytes:
-    """(n, 112, 112) binary to (n, 28, 28) grey: each pixel is the share of ink in it."""
+    """Map (n, 112, 112) binary to (n, 28, 28) grey: the fraction of ink in each pixel."""
     return _area(binary.view(np.uint8) * np.uint8(255), SIDE)
 
 
 def shrink(images: Bytes, place: Floats) -> Bytes:
-    """(n, 28, 28) to three quarters of their size, up to a pixel from the centre.
+    """Shrink (n, 28, 28) to three quarters of the size, at most one pixel off the centre.
 
     Args:
         images: (n, 28, 28).
-        place: (n, 2) numbers of [0, 1): down and to the right.
+        place: (n, 2) numbers in [0, 1): shift down and to the right.
     """
     side = round(SIDE * SMALL)
     corner = (SIDE - side) // 2 - 1 + np.floor(place * 3).astype(np.int64)  # (n, 2)
@@ -111,9 +111,9 @@ def shrink(images: Bytes, place: Floats) -> Bytes:
 
 
 def _area(images: Bytes, side: int) -> Bytes:
-    """(n, s, s) averaged over areas to (n, side, side)."""
+    """Average (n, s, s) over areas to (n, side, side)."""
     cv2, (n, old, _) = opencv(), images.shape
-    step = 32767 // old  # the most rows that OpenCV takes
+    step = 32767 // old  # the maximum number of rows in OpenCV
     parts = [
         cv2.resize(
             images[a : a + step].reshape(-1, old),
@@ -125,7 +125,7 @@ def _area(images: Bytes, side: int) -> Bytes:
     return np.concatenate([np.empty((0, side), np.uint8), *parts]).reshape(n, side, side)
 
 
-# what strokes are -------------------------------------------------------------------------------
+# measurements ---------------------------------------------------------------------------------
 
 
 def measure(binary: Bits) -> Strokes:
@@ -148,7 +148,7 @@ def skeletons(binary: Bits) -> Bits:
 
 
 def _groups(binary: Bits, margin: int = 0) -> Iterator[tuple[slice, tuple[slice, slice, slice]]]:
-    """Some images after another, and the box around all of their ink; none where none has ink."""
+    """Yield groups of images, with the bounding box of their ink; skip groups without ink."""
     for a in range(0, len(binary), GROUP):
         rows = slice(a, a + GROUP)
         ink = np.bitwise_or.reduce(binary[rows], axis=0)
@@ -161,11 +161,11 @@ def _groups(binary: Bits, margin: int = 0) -> Iterator[tuple[slice, tuple[slice,
             yield rows, (slice(None), sides[0], sides[1])
 
 
-# what is done to them ---------------------------------------------------------------------------
+# operations -----------------------------------------------------------------------------------
 
 
 def thin(strokes: Strokes, amount: float = AMOUNT) -> Bits:
-    """Erode by a disc of ``amount`` of half the mean thickness; (n, 112, 112)."""
+    """Erode by a disc with radius ``amount`` of half the mean thickness; (n, 112, 112)."""
     out = np.zeros_like(strokes.binary)
     radius = amount * strokes.thickness / 2
     for rows, box in _groups(strokes.binary):
@@ -174,7 +174,7 @@ def thin(strokes: Strokes, amount: float = AMOUNT) -> Bits:
 
 
 def thicken(strokes: Strokes, amount: float = AMOUNT) -> Bits:
-    """Dilate by a disc of ``amount`` of half the mean thickness; (n, 112, 112)."""
+    """Dilate by a disc with radius ``amount`` of half the mean thickness; (n, 112, 112)."""
     out = np.zeros_like(strokes.binary)
     radius = amount * strokes.thickness / 2
     for rows, box in _groups(strokes.binary, int(radius.max(initial=0))):
@@ -185,12 +185,12 @@ def thicken(strokes: Strokes, amount: float = AMOUNT) -> Bits:
 def swell(strokes: Strokes, draw: Floats) -> Bits:
     """Magnify around a point of the skeleton; (n, 112, 112).
 
-    Within R of the centre c, what is seen at p comes from c + (r / R)² (p − c), r = |p − c|;
+    Within R of the centre c, the pixel at p comes from c + (r / R)² (p − c), where r = |p − c|;
     R = 7 √thickness / 2, with the thickness in pixels of the original.
 
     Args:
-        strokes: to be swollen.
-        draw: (n,) numbers of [0, 1) that choose the points.
+        strokes: the images.
+        draw: (n,) numbers in [0, 1) that select the points.
     """
     out = strokes.binary.copy()
     which, centre = _choose(strokes.skeleton, draw[:, None])
@@ -223,12 +223,12 @@ def swell(strokes: Strokes, draw: Floats) -> Bits:
 
 
 def fracture(binary: Bits, skeleton: Bits, draw: Floats) -> Bits:
-    """Cut the strokes across, away from tips and forks where there is such a place.
+    """Cut the strokes across, away from tips and forks if possible.
 
     Args:
-        binary: (n, 112, 112) to be cut.
-        skeleton: (n, 112, 112).
-        draw: (n, k) numbers of [0, 1) that choose k places an image.
+        binary: (n, 112, 112) images.
+        skeleton: (n, 112, 112) their skeletons.
+        draw: (n, k) numbers in [0, 1) that select k places per image.
     """
     which, places = _choose(_pruned(skeleton), draw)
     if not len(which):
@@ -237,7 +237,7 @@ def fracture(binary: Bits, skeleton: Bits, draw: Floats) -> Bits:
     place = places.reshape(-1, 2)
     angle = _direction(skeleton, image, place)
     length = nearest(binary, image, place[:, 0], place[:, 1]) + EXTENSION * ZOOM
-    along = np.stack([np.cos(angle), -np.sin(angle)], 1)  # down, right; of the cut
+    along = np.stack([np.cos(angle), -np.sin(angle)], 1)  # (down, right) of the cut
     reach = int(np.ceil(length.max()))
     far = np.clip(np.arange(-reach, reach + 1), -length[:, None], length[:, None])  # (m, steps)
     points = np.rint(place[:, None] + far[..., None] * along[:, None]).astype(np.int64)
@@ -253,18 +253,18 @@ def fracture(binary: Bits, skeleton: Bits, draw: Floats) -> Bits:
 
 
 def _disc(reach: int, width: int) -> Ints:
-    """Steps to all pixels of a disc in flat images of that width."""
+    """Offsets of all pixels of a disc, in flattened images of this width."""
     span = np.arange(-reach, reach + 1)
     found: Ints = (span[:, None] * width + span)[span[:, None] ** 2 + span**2 <= reach**2]
     return found
 
 
 def _choose(skeleton: Bits, draw: Floats) -> tuple[Ints, Ints]:
-    """Points on the skeletons.
+    """Select points on the skeletons.
 
     Args:
         skeleton: (n, s, s).
-        draw: (n, k) numbers of [0, 1).
+        draw: (n, k) numbers in [0, 1).
 
     Returns:
         The m images that have a skeleton, and (m, k, 2) rows and columns.
@@ -280,7 +280,7 @@ def _choose(skeleton: Bits, draw: Floats) -> tuple[Ints, Ints]:
 
 
 def _pruned(skeleton: Bits) -> Bits:
-    """Skeletons without the surroundings of tips and forks; whole ones where nothing is left."""
+    """Skeletons without the neighbourhood of tips and forks; the whole one if nothing remains."""
     reach = PRUNE * ZOOM
     padded = np.pad(skeleton, ((0, 0), (reach, reach), (reach, reach)))
     flat, width = padded.reshape(-1), padded.shape[2]
@@ -297,7 +297,7 @@ def _pruned(skeleton: Bits) -> Bits:
 
 
 def _direction(skeleton: Bits, image: Ints, place: Ints) -> NDArray[np.float64]:
-    """(m,) angles of the skeleton around (m, 2) places, from the second moments of a window."""
+    """(m,) angles of the skeleton at (m, 2) places, from the second moments of a window."""
     reach = WINDOW * ZOOM
     padded = np.pad(skeleton, ((0, 0), (reach, reach), (reach, reach)))
     span = np.arange(2 * reach + 1)
@@ -314,18 +314,18 @@ def _direction(skeleton: Bits, image: Ints, place: Ints) -> NDArray[np.float64]:
     return angle
 
 
-# all together -----------------------------------------------------------------------------------
+# variants -------------------------------------------------------------------------------------
 
 
 def vary_all(images: Bytes, draw: Floats) -> Bytes:
-    """All variants of each image.
+    """Make all variants of each image.
 
-    Images that differ in one factor share the rest: the swelling lies at the same point whether
-    or not the strokes are broken.
+    Variants that differ in one factor are equal in the rest: the swelling is at the same point,
+    whether the strokes are broken or not.
 
     Args:
         images: (n, 28, 28).
-        draw: (n, 24, 6) numbers of [0, 1) on which what is random depends.
+        draw: (n, 24, 6) numbers in [0, 1), the source of all randomness.
 
     Returns:
         (n, 24, 28, 28) grey, in the order of ``VARIANTS``.

@@ -1,7 +1,7 @@
-"""Eight binary images to a byte, so that one logical operation decides for all of them.
+"""Bit operations on eight binary images per byte.
 
-So strokes are thinned to skeletons, measured, and eroded and dilated by discs that grow from circle
-to circle, each image stopping at its own radius. Distances are Euclidean and exact.
+Strokes are thinned to skeletons, measured, and eroded and dilated by discs that grow circle by
+circle, up to a radius per image. Distances are Euclidean and exact.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ Bytes = NDArray[np.uint8]
 Bits = NDArray[np.bool_]
 Ints = NDArray[np.int64]
 
-REACH = 10  # of the discs that measure; what lies deeper is measured point by point
+REACH = 10  # radius of the measuring discs; deeper points are measured one by one
 RING = ((-1, 0), (-1, 1), (0, 1), (1, 1), (1, 0), (1, -1), (0, -1), (-1, -1))  # from the north
 
 
 def opencv() -> ModuleType:
-    """The library that the operations need.
+    """Import OpenCV.
 
     Raises:
-        InputError: it is not installed.
+        InputError: OpenCV is not installed.
     """
     found: ModuleType = library("cv2", "train", "MAD")
     return found
@@ -43,7 +43,7 @@ class Packed:
 
     Args:
         binary: the images.
-        margin: pixels that one may step from any of them.
+        margin: maximum offset of ``step`` from any pixel.
     """
 
     def __init__(self, binary: Bits, margin: int) -> None:
@@ -61,19 +61,19 @@ class Packed:
             ink[: len(part)] |= part << bit
 
     def step(self, down: int, right: int, of: Bytes | None = None) -> Bytes:
-        """The pixels so far from each, as one flat view."""
+        """The pixels at this offset from each pixel, as a flat view."""
         start = self.edge + down * self.width + right
         return (self.all if of is None else of)[start : start + self.size]
 
     def unpacked(self, flat: Bytes) -> Bits:
-        """(n, h, w) from a flat array of the size of a step."""
+        """Unpack a flat array of the size of a step to (n, h, w)."""
         inside = flat.reshape(self.shape)[self.inside]
         return np.concatenate([(inside >> bit) & 1 for bit in range(8)])[: self.n].view(np.bool_)
 
 
 @functools.cache
 def _circles(reach: int) -> tuple[tuple[int, tuple[tuple[int, int], ...]], ...]:
-    """Squared distances up to that of ``reach``, ascending, and the steps that are so long."""
+    """Squared distances up to ``reach``, ascending, each with the offsets of that length."""
     found: dict[int, list[tuple[int, int]]] = {}
     for down in range(-reach, reach + 1):
         for right in range(-reach, reach + 1):
@@ -85,7 +85,7 @@ def _circles(reach: int) -> tuple[tuple[int, tuple[tuple[int, int], ...]], ...]:
 
 @functools.cache
 def _steps(reach: int) -> tuple[Ints, NDArray[np.float64]]:
-    """(k, 2) all steps of a disc, the shortest first, and their lengths."""
+    """(k, 2) all offsets of a disc, by increasing length, and their lengths."""
     steps = np.array([step for _, circle in _circles(reach) for step in circle])
     return steps, np.sqrt((steps**2).sum(1))
 
@@ -93,9 +93,9 @@ def _steps(reach: int) -> tuple[Ints, NDArray[np.float64]]:
 def thinned(binary: Bits) -> Bits:
     """Lines of one pixel in the middle of the strokes (Zhang and Suen 1984), (n, h, w).
 
-    In two passes, until nothing changes, a pixel goes if its ring of eight neighbours holds one
-    run of 2 to 6 set ones, and, of the sides, one of east, south, or both north and west are not
-    set; in the second pass, the same turned by half a circle.
+    Two passes repeat until nothing changes. A pixel is removed if its ring of eight neighbours has
+    one run of 2 to 6 set pixels, and if east, or south, or both north and west are not set. In the
+    second pass, the same directions are turned by 180 degrees.
     """
     packed = Packed(binary, 1)
     clear = np.empty_like(packed.all)
@@ -114,7 +114,7 @@ def thinned(binary: Bits) -> Bits:
             gone |= east
             gone |= south
             gone &= centre
-            # of two places side by side, a run begins at one at most
+            # of two adjacent places, at most one begins a run
             for k, run in enumerate(runs):
                 np.bitwise_and(bare[2 * k], near[2 * k + 1], out=run)
                 np.bitwise_and(bare[2 * k + 1], near[(2 * k + 2) % 8], out=other)
@@ -125,12 +125,12 @@ def thinned(binary: Bits) -> Bits:
             np.bitwise_and(three, four, out=two)
             three ^= four
             one ^= three  # an odd number of runs
-            other |= two  # two of them at least
+            other |= two  # at least two runs
             gone &= one
             np.invert(other, out=other)
             gone &= other
-            # one run of two or more holds a side and a corner; so does one of those not set,
-            # and a side is not set already
+            # a run of two or more has a side and a corner, whether its pixels are set or not;
+            # here a side is already not set
             for ring, first in ((near, 0), (near, 1), (bare, 1)):
                 np.bitwise_or(ring[first], ring[first + 2], out=other)
                 other |= ring[first + 4]
@@ -143,15 +143,15 @@ def thinned(binary: Bits) -> Bits:
 
 
 def depth(binary: Bits, skeleton: Bits) -> NDArray[np.float64]:
-    """(n,) means over the skeleton of the distance to the background; 0 without a skeleton.
+    """(n,) mean distance from the skeleton to the background; 0 without a skeleton.
 
     Args:
-        binary: (n, h, w); beyond it lies background.
+        binary: (n, h, w); pixels outside are background.
         skeleton: (n, h, w).
     """
     n, h, w = binary.shape
     packed = Packed(binary, REACH)
-    left = packed.step(0, 0).copy()  # what discs up to here have not eroded
+    left = packed.step(0, 0).copy()  # not yet eroded by smaller discs
     image, place = np.divmod(np.flatnonzero(skeleton), h * w)
     y, x = np.divmod(place, w)
     at = (image % packed.planes * packed.shape[1] + y) * packed.width + x
@@ -172,11 +172,11 @@ def depth(binary: Bits, skeleton: Bits) -> NDArray[np.float64]:
 
 
 def nearest(binary: Bits, image: Ints, y: Ints, x: Ints) -> NDArray[np.float64]:
-    """(m,) distances to the background from single points.
+    """(m,) distances from single points to the background.
 
     Args:
-        binary: (n, h, w); beyond it lies background.
-        image: (m,) in which image.
+        binary: (n, h, w); pixels outside are background.
+        image: (m,) index of the image.
         y: (m,) rows.
         x: (m,) columns.
     """
@@ -199,11 +199,11 @@ def nearest(binary: Bits, image: Ints, y: Ints, x: Ints) -> NDArray[np.float64]:
 
 
 def joined(binary: Bits, radius: NDArray[np.floating[Any]], join: np.ufunc) -> Bits:
-    """Each pixel joined with all that lie within a disc, by "and" or by "or".
+    """Combine each pixel with all pixels within a disc, by "and" or by "or".
 
     Args:
-        binary: (n, h, w); beyond it nothing is set.
-        radius: (n,) of the disc of each image.
+        binary: (n, h, w); pixels outside are not set.
+        radius: (n,) radius of the disc for each image.
         join: ``np.bitwise_and`` or ``np.bitwise_or``.
     """
     reach = math.ceil(radius.max())
@@ -226,7 +226,7 @@ def joined(binary: Bits, radius: NDArray[np.floating[Any]], join: np.ufunc) -> B
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """OpenCV on one thread meanwhile: a process forked beside its others waits for ever."""
+    """Set OpenCV to one thread: with its threads, a forked process can wait forever."""
     cv2 = opencv()
     before = cv2.getNumThreads()
     cv2.setNumThreads(1)

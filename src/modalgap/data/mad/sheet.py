@@ -1,4 +1,4 @@
-"""A contact sheet: all images of one digit on one page, for people to check."""
+"""A contact sheet: all images of one digit on one page, for visual inspection."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ def contact_sheet(mad: Mad, digit: int) -> Image.Image:
 
     Args:
         mad: from ``build`` or ``load``.
-        digit: its position.
+        digit: position of the digit.
 
     Raises:
-        OptionError: no such digit.
+        OptionError: the digit does not exist.
     """
     number = isinstance(digit, int | np.integer) and not isinstance(digit, bool)
     if not number or not 0 <= digit < len(mad):

@@ -1,4 +1,4 @@
-"""MAD as a ``Source``: images with a caption each, for ``encode``."""
+"""MAD as a ``Source``: images with one caption each, for ``encode``."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SPLITS = ("test", "train")
 
 @dataclass(frozen=True, eq=False)
 class _Images:
-    """Opens an image: digit, variant and colour by position."""
+    """Open an image: digit, variant and colour by position."""
 
     mad: Mad
     digit: Ints
@@ -39,7 +39,7 @@ class _Images:
 
 @dataclass(frozen=True, eq=False)
 class _Names(Sequence[str]):
-    """A name for each image, made when it is asked for."""
+    """Names of images, made on demand."""
 
     digit: Ints
     image: Ints
@@ -70,18 +70,18 @@ def source(
     images: Literal["every"] | int = "every",
     seed: int = 0,
 ) -> Source:
-    """The images of a split and a caption each, with what is known of both as factors.
+    """The images of a split, one caption for each, and the factors of both.
 
     Args:
         mad: from ``build`` or ``load``.
-        captions: how to write them. Their object's values are the factor "object"; the other
-            factors have their own names.
-        split: "test", the digits held out, or "train".
-        images: "every" of the 168 of a digit, or a number drawn at random.
-        seed: of the captions and the drawn images.
+        captions: the content of the captions. The values of their object are the factor "object";
+            other factors have their own names.
+        split: "test", the held-out digits, or "train".
+        images: "every" for all 168 per digit, or a number to draw at random.
+        seed: seed of the captions and of the drawn images.
 
     Raises:
-        OptionError: no such split or number of images.
+        OptionError: an unknown split, or an invalid number of images.
         InputError: the split holds no digits.
     """
     if not isinstance(mad, Mad):

@@ -1,8 +1,8 @@
-"""MAD made, in memory or as a folder of arrays and a manifest, and opened again.
+"""Make MAD, in memory or as a folder of arrays and a manifest, and open it.
 
-Such a folder holds ``images.npy`` (n, 24, 28, 28) unsigned bytes, ``labels.npy`` (n,),
-``train.npy`` and ``test.npy`` (positions of digits; all int64), and ``mad.json``, written last:
-the version of the format, factors, counts, seed, and a hash of the digits.
+The folder holds ``images.npy`` (n, 24, 28, 28) unsigned bytes, ``labels.npy`` (n,), ``train.npy``
+and ``test.npy`` (positions of digits; all int64), and ``mad.json``, which is written last: the
+version of the format, factors, counts, seed, and a hash of the digits.
 """
 
 from __future__ import annotations
@@ -45,22 +45,22 @@ Ints = NDArray[np.int64]
 MANIFEST = "mad.json"
 ARRAYS = ("images", "labels", "train", "test")
 FORMAT = 1
-BLOCK = 128  # digits a part
+BLOCK = 128  # digits per part
 SHAPE = (len(VARIANTS), morphology.SIDE, morphology.SIDE)
 
 
 @dataclass(frozen=True, eq=False)
 class Mad:
-    """Digits in all their variants; colours are put on when pixels are asked for.
+    """Digits in all their variants; colours are added when pixels are read.
 
     Args:
         images: (n, 24, 28, 28) unsigned bytes, the variants in the order of ``VARIANTS``.
-        labels: (n,) which digit each is.
+        labels: (n,) class of each digit.
         train: positions of the digits to train on.
-        test: positions of those that are held out.
-        name: of the digits.
-        seed: of swellings, fractures and places.
-        folder: where it lies, if it does.
+        test: positions of the held-out digits.
+        name: origin of the digits.
+        seed: seed of swellings, fractures and places.
+        folder: its folder; None if it is in memory.
     """
 
     images: NDArray[np.uint8]
@@ -79,7 +79,7 @@ class Mad:
         return f"Mad({self.name!r}, {len(self)} digits, {len(self.test)} of them held out)"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """To other processes only the folder is sent, where there is one."""
+        """Pickle only the folder, if there is one."""
         if self.folder is not None:
             return load, (self.folder,)
         return Mad, (self.images, self.labels, self.train, self.test, self.name, self.seed)
@@ -96,7 +96,7 @@ class Mad:
         return np.concatenate([label, VARIANTS[variant], np.asarray(colour)[:, None]], 1)
 
     def pixels(self, digit: Ints, variant: Ints, colour: Ints) -> NDArray[np.uint8]:
-        """(b, 28, 28, 3) red, green and blue of (b,) images, chosen as for ``codes``."""
+        """(b, 28, 28, 3) RGB pixels of (b,) images, selected as for ``codes``."""
         grey = self.images[digit, variant]
         return np.asarray(grey[..., None] * CHANNELS[colour][:, None, None, :])
 
@@ -111,21 +111,21 @@ def build(
 ) -> Mad:
     """Make every variant of every digit.
 
-    What is random in a digit's variants depends on the seed and the digit's position alone, so
-    neither the workers nor a kill on the way change a byte. A folder that holds the same already
-    is opened; a killed run goes on where it was.
+    The random numbers of a digit depend only on the seed and the position of the digit, so neither
+    the number of workers nor an interruption changes a byte. An existing folder with the same
+    content is opened; an interrupted run resumes.
 
     Args:
-        digits: by default scikit-learn's.
-        folder: where to keep it, read again with ``load``; by default in memory.
-        workers: processes; by default one a processor, as far as there is work for them.
-        seed: of swellings, fractures and places.
-        overwrite: whether a MAD of other settings in the folder may be replaced.
+        digits: the digits; by default scikit-learn's.
+        folder: the folder to write, to be read with ``load``; by default in memory.
+        workers: number of processes; by default one per processor, fewer for small data.
+        seed: seed of swellings, fractures and places.
+        overwrite: whether to replace a MAD with other settings in the folder.
 
     Raises:
-        OptionError: no number of workers, or no seed.
-        OutputError: the folder cannot be made, or holds something else.
-        InputError: a library is missing, or an unfinished run of other settings is there.
+        OptionError: an invalid number of workers or an invalid seed.
+        OutputError: the folder cannot be created, or holds other files.
+        InputError: a library is missing, or the folder holds an unfinished run of other settings.
     """
     check_seed(seed)
     if workers is not None and (
@@ -180,7 +180,7 @@ def _build_in(
 
 
 def _is_there(folder: Path, said: dict[str, Any], work: Path, *, overwrite: bool) -> bool:
-    """Whether the folder holds what is asked for; refuses what may not be replaced."""
+    """Whether the folder holds this MAD already; raise an error if it may not be replaced."""
     try:
         inside = [each.name for each in folder.iterdir()]
     except FileNotFoundError:
@@ -213,7 +213,7 @@ def _is_there(folder: Path, said: dict[str, Any], work: Path, *, overwrite: bool
 
 
 def _manifest(digits: Digits, seed: int) -> dict[str, Any]:
-    """Everything on which the bytes depend, as it is read back."""
+    """All settings that determine the bytes, in the form in which they are read back."""
     return {
         "format": FORMAT,
         "factors": {name: list(words) for name, words in FACTORS.items()},
@@ -227,7 +227,7 @@ def _manifest(digits: Digits, seed: int) -> dict[str, Any]:
 
 
 def _finish(folder: Path, digits: Digits, parts: Parts, said: dict[str, Any]) -> None:
-    """The files of the folder; the manifest last, so that with it everything is there."""
+    """Write the files of the folder; the manifest last, as the sign that all files exist."""
     with suppress(FileNotFoundError):
         (folder / MANIFEST).unlink()
     with replacing(folder / "images.npy", overwrite=True) as file:
@@ -249,12 +249,12 @@ def _finish(folder: Path, digits: Digits, parts: Parts, said: dict[str, Any]) ->
 
 
 def _spans(count: int) -> list[Span]:
-    """The digits of each part."""
+    """The spans of digits of the parts."""
     return [(first, min(first + BLOCK, count)) for first in range(0, count, BLOCK)]
 
 
 def _part(parts: Parts, span: Span) -> NDArray[np.uint8] | None:
-    """A part that an earlier run has made; None if it is missing or damaged."""
+    """A part of an earlier run; None if it is missing or damaged."""
     try:
         found = parts.read(span).arrays.get("images")
     except FileError:
@@ -273,10 +273,10 @@ def is_mad(folder: Path) -> bool:
 
 
 def load(folder: str | Path) -> Mad:
-    """Open a folder that ``build`` has made; the images stay on the disk.
+    """Open a folder made by ``build``; the images stay on disk.
 
     Raises:
-        FileError: no such folder, or its manifest or arrays are damaged.
+        FileError: the folder does not exist, or its manifest or arrays are damaged.
     """
     if not isinstance(folder, str | Path):
         raise InputError(f"folder: must be a path; got {type(folder).__name__}")
@@ -289,7 +289,7 @@ def load(folder: str | Path) -> Mad:
     if ((labels < 0) | (labels >= CLASSES)).any():
         raise FileError(f"{folder / 'labels.npy'}: must hold 0 … 9; is damaged")
     if not np.array_equal(np.sort(np.concatenate([train, test])), np.arange(count)):
-        raise FileError(f"{folder}: train.npy and test.npy must share out all digits; damaged")
+        raise FileError(f"{folder}: train.npy and test.npy must divide all digits; is damaged")
     return Mad(images, labels, train, test, said["digits"], said["seed"], folder)
 
 
@@ -299,9 +299,9 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
         raise FileError(f"{folder}: must be a MAD folder, with {MANIFEST}")
     said = load_json(path)
     if not isinstance(said, dict):
-        raise FileError(f"{path}: must hold a table of settings; is damaged")
+        raise FileError(f"{path}: must hold a mapping of settings; is damaged")
     if said.get("format") != FORMAT:
-        raise FileError(f"{path}: must be of format {FORMAT}; got {quoted(said.get('format'))}")
+        raise FileError(f"{path}: must have format {FORMAT}; got {quoted(said.get('format'))}")
     if said.get("factors") != {name: list(words) for name, words in FACTORS.items()}:
         raise FileError(f"{path}: must have the factors of this version; it has others")
     for key, kind in (
@@ -339,13 +339,13 @@ def _array(folder: Path, name: str, kind: str, shape: tuple[int, ...]) -> NDArra
 
 @dataclass(frozen=True)
 class _Task:
-    """Makes the variants of a span of digits."""
+    """Make the variants of a span of digits."""
 
     images: NDArray[np.uint8]
     seed: int
 
     def setup(self, _worker: int) -> Callable[[int, int], NDArray[np.uint8]]:
-        """What a worker calls."""
+        """The function that a worker calls."""
         return self.make
 
     def make(self, first: int, last: int) -> NDArray[np.uint8]:
@@ -354,11 +354,11 @@ class _Task:
 
 
 def draws(seed: int, first: int, count: int) -> NDArray[np.float32]:
-    """Rows ``first`` … of an endless table of numbers of [0, 1): (count, 24, 6).
+    """Rows ``first`` … of an infinite table of numbers in [0, 1): (count, 24, 6).
 
-    A counter-based generator is set to the row, so the rows before need not be drawn.
+    A counter-based generator starts at the row, so that earlier rows are not computed.
     """
-    row = len(VARIANTS) * morphology.DRAWN  # a multiple of four: that many a step of the counter
+    row = len(VARIANTS) * morphology.DRAWN  # a multiple of four numbers, one counter step
     found = np.random.Generator(np.random.Philox(key=seed).advance(first * row // 4))
     drawn = found.random((count, len(VARIANTS), morphology.DRAWN))
     return np.minimum(drawn.astype(np.float32), np.float32(1 - 2**-24))
@@ -367,9 +367,9 @@ def draws(seed: int, first: int, count: int) -> NDArray[np.float32]:
 def _blocks(
     task: _Task, spans: Sequence[Span], workers: int | None
 ) -> Generator[tuple[Span, NDArray[np.uint8]]]:
-    """Each span, and the variants of its digits, in order."""
+    """Yield each span and the variants of its digits, in order."""
     if workers is None:
-        workers = min(processors(), len(spans) // 2)  # starting a process for less takes longer
+        workers = min(processors(), len(spans) // 2)  # starting a process takes longer than a span
     workers = min(workers, len(spans))
     alone = workers <= 1
     executor: Executor = InProcess() if alone else Processes(count=workers)

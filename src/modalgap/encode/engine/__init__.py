@@ -1,1 +1,1 @@
-"""Engine: from a source to embeddings, in batches that are kept as they are made."""
+"""Engine: encode a source in batches, and store them as they finish."""

@@ -1,4 +1,4 @@
-"""Decoding and preprocessing in workers, while the model encodes the batch before."""
+"""Workers decode and preprocess a batch while the model encodes the one before."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from modalgap.work import Executor, InProcess, Processes
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """What one batch of positions gave.
+    """The decoded items of one batch of positions.
 
     Attributes:
         start, stop: the positions.
-        kept: (k,) those that could be read.
-        items: (k, …) as the tower takes them, or None where k is 0.
-        digests: (k, 16) hashes of what was stored.
-        failed: (position, reason) of the others.
+        kept: (k,) positions that could be read.
+        items: (k, …) input of the tower, or None if k is 0.
+        digests: (k, 16) hashes of the stored bytes.
+        failed: (position, reason) of the other positions.
     """
 
     start: int
@@ -39,13 +39,13 @@ class Batch:
 
 
 class _Batches:
-    """Batch number b of a medium, decoded and prepared."""
+    """Decode and prepare batch number b of a medium."""
 
     def __init__(self, media: Media, prepare: Callable[[Any], Tensor], size: int) -> None:
         self.media, self.prepare, self.size = media, prepare, size
 
     def setup(self, _worker: int) -> Callable[[int], Batch]:
-        """What a worker calls."""
+        """The function that a worker calls."""
         return self.batch
 
     def batch(self, number: int) -> Batch:
@@ -58,15 +58,15 @@ class _Batches:
                 stored = self.media[position]
                 item = self.prepare(_decode(stored, self.media.kind))
                 if not isinstance(item, Tensor):
-                    raise FileError(f"prepare: must give a tensor; gave {type(item).__name__}")
+                    raise FileError(f"prepare: must return a tensor; got {type(item).__name__}")
                 if items and item.shape != items[0].shape:
                     raise FileError(
-                        f"prepared to shape {tuple(item.shape)}, and others to"
+                        f"prepared to shape {tuple(item.shape)}, and other items to"
                         f" {tuple(items[0].shape)}"
                     )
             except MemoryError:
                 failed.append((position, "must fit in memory"))
-            except Exception as error:  # whatever one bad item causes is said of that item alone
+            except Exception as error:  # any error of a bad item is reported for that item only
                 failed.append((position, " ".join(str(error).split()) or type(error).__name__))
             else:
                 kept.append(position)
@@ -91,15 +91,15 @@ def batches(
     workers: int,
     polite: bool,
 ) -> Generator[Batch]:
-    """Batches in order, from the one that begins at position ``first``.
+    """Yield batches in order, from the batch that begins at position ``first``.
 
     Args:
-        media: what to read.
-        prepare: from a decoded item to what the tower takes.
-        size: items a batch.
-        first: where to begin: at the start of a batch, or at the end.
-        workers: processes that decode; 0 decodes here.
-        polite: whether workers step back behind the model, which runs on the same processors.
+        media: the media to read.
+        prepare: maps a decoded item to the input of the tower.
+        size: items per batch.
+        first: the first position: the start of a batch, or the end.
+        workers: number of decoding processes; 0 decodes in this process.
+        polite: whether workers have lower priority than the model on the same processors.
 
     Raises:
         ModalgapError: a worker died.

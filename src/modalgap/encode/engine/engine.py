@@ -1,4 +1,4 @@
-"""One run: media through one tower, texts through the other, part by part."""
+"""Encode media with one tower and texts with the other, in parts."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ from modalgap.errors import InputError, ModalgapError
 from modalgap.progress import progress
 
 WINDOW = 16  # batches of texts that are sorted by length together
-NOT_FINITE = "the model gives it a feature that is zero or not finite"
+NOT_FINITE = "its feature is zero or not finite"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Engine:
-    """An encoder, and how to run it.
+    """An encoder and its options.
 
     Attributes:
         encoder: the model.
-        device: where it runs.
+        device: the device that it runs on.
         precision: "fp32", "bf16" or "fp16".
-        batch_size: items a forward pass.
-        workers: processes that decode images.
-        strict: whether the first item that cannot be encoded ends the run.
+        batch_size: items per forward pass.
+        workers: number of processes that decode images.
+        strict: whether to stop at the first item that cannot be encoded.
     """
 
     encoder: Encoder
@@ -44,11 +44,11 @@ class Engine:
 
     @property
     def stored(self) -> torch.dtype:
-        """The dtype of the rows that are written."""
+        """The dtype of the written rows."""
         return torch.float32 if self.precision == "fp32" else torch.float16
 
     def media(self, media: Media, parts: SideParts) -> None:
-        """Encode what ``parts`` does not have yet."""
+        """Encode the media that ``parts`` does not have yet."""
         self._report(parts.failed(), media.names)
         if media.kind == "text":
             self.texts([str(media[i]) for i in range(len(media))], (), parts, media.names)
@@ -62,7 +62,7 @@ class Engine:
             polite=self.device.type == "cpu",
         )
         with (
-            closing(found),  # at once, so that workers end before others are forked
+            closing(found),  # immediately, so that workers end before others are forked
             _bar(f"{media.kind}s", len(media), parts.position) as advance,
         ):
             for batch in found:
@@ -86,7 +86,7 @@ class Engine:
         parts: SideParts,
         names: Sequence[str] | None = None,
     ) -> None:
-        """Encode what ``parts`` does not have yet.
+        """Encode the texts that ``parts`` does not have yet.
 
         With templates, the row of a class is the mean of the unit features of its sentences
         (Radford et al. 2021, section 3.1.4).
@@ -120,7 +120,7 @@ class Engine:
         parts.flush()
 
     def _sentences(self, sentences: Sequence[str]) -> tuple[Tensor, int]:
-        """Unit rows (n, dim) of sentences, those of one length together; and how many were cut."""
+        """Unit rows (n, dim) of sentences, in batches of equal length; and the number truncated."""
         if not sentences:
             return torch.empty(0, self.encoder.dim), 0
         tokens = self.encoder.tokenize(sentences)
@@ -134,13 +134,13 @@ class Engine:
         return rows, int(tokens.cut.sum())
 
     def _rows(self, forward: Callable[[Any], Tensor], batch: Any) -> tuple[Tensor, Tensor]:
-        """Unit rows (b, dim) on the CPU, float32; and which of them are finite (b,)."""
+        """Unit rows (b, dim) on the CPU, float32; and whether each is finite (b,)."""
         try:
             with torch.inference_mode(), self._autocast():
                 features = forward(batch).float()
         except torch.OutOfMemoryError as error:
             raise ModalgapError(
-                f"{self.device} has not enough memory for batches of {self.batch_size}; start over"
+                f"{self.device} has not enough memory for batches of {self.batch_size}; restart"
                 " with a smaller --batch-size and --force"
             ) from error
         lengths = torch.linalg.vector_norm(features, dim=1, keepdim=True)
@@ -160,7 +160,7 @@ class Engine:
 
 
 def fault(text: str) -> str:
-    """Why a text cannot be encoded, or nothing."""
+    """The reason why a text cannot be encoded, or an empty string."""
     if not text.strip():
         return "an empty text"
     try:

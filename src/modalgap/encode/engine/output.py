@@ -1,4 +1,4 @@
-"""The files that a run leaves: one, or shards if it would be large, and the list of the skipped."""
+"""The output files of a run: one file, or shards if it is large, and the list of skipped items."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ SHARD = 4 * 2**30  # bytes of vectors in one file
 
 
 def write(data: Pair | Embeddings, target: Path, *, overwrite: bool) -> tuple[Path, ...]:
-    """The file, or its shards if it would be large."""
+    """Write the file, or its shards if it is large; return the paths."""
     shards = _shards(data, target)
     for path, part in shards:
-        # shards of an interrupted write are ours
+        # shards of an interrupted write belong to this run
         save(part, path, overwrite=overwrite or len(shards) > 1)
     return tuple(path for path, _ in shards)
 
@@ -37,9 +37,9 @@ def write(data: Pair | Embeddings, target: Path, *, overwrite: bool) -> tuple[Pa
 def list_skipped(
     skipped: Sequence[tuple[str, str]], unused: Sequence[tuple[str, str]], target: Path
 ) -> Path | None:
-    """List skipped items and unused files beside the output, one JSON object per line.
+    """List skipped items and unused files next to the output, one JSON object per line.
 
-    A list that an earlier run left there is replaced or removed.
+    A list of an earlier run is replaced or removed.
     """
     listing = _listing(target)
     if not skipped and not unused:
@@ -65,9 +65,9 @@ def _shards(data: Pair | Embeddings, target: Path) -> list[tuple[Path, Pair | Em
 
 
 def _slice(data: Pair | Embeddings, start: int, stop: int) -> Pair | Embeddings:
-    """Images [start, stop) and their texts; class prompts all stay.
+    """Images [start, stop) and their texts; all class prompts.
 
-    A text of images in several shards is in each of them.
+    A text of images in several shards is stored in each of them.
     """
     if isinstance(data, Embeddings):
         return _some(data, start, stop)
@@ -79,7 +79,7 @@ def _slice(data: Pair | Embeddings, start: int, stop: int) -> Pair | Embeddings:
         return Pair(image, data.text, labels=data.labels[start:stop])
     if owner is None:
         return Pair(image, _some(data.text, start, stop))
-    a, b = np.searchsorted(owner, [start, stop])  # texts lie in the order of their images
+    a, b = np.searchsorted(owner, [start, stop])  # texts are in the order of their images
     return Pair(image, _some(data.text, int(a), int(b)), text_to_image=owner[a:b] - start)
 
 
@@ -95,7 +95,7 @@ def _some(side: Embeddings, start: int, stop: int) -> Embeddings:
 
 
 def in_memory(data: Pair | Embeddings) -> Pair | Embeddings:
-    """The same without files."""
+    """A copy in memory, without files."""
 
     def held(side: Embeddings) -> Embeddings:
         return Embeddings(
@@ -113,11 +113,11 @@ def in_memory(data: Pair | Embeddings) -> Pair | Embeddings:
 
 
 def check_output(target: Path, *, overwrite: bool) -> None:
-    """Refuse, before any work is done, a path that cannot become a file of embeddings.
+    """Check, before any work is done, that the path can become a file of embeddings.
 
     Raises:
-        OutputError: an unknown extension, whatever ``check_target`` refuses of the file and of
-            what lies beside it, or shards of an earlier run.
+        OutputError: an unknown extension, an error of ``check_target`` for the file or for the
+            files next to it, or shards of an earlier run.
     """
     if target.suffix.lower() not in WRITERS:
         known = ", ".join(sorted(WRITERS))
@@ -133,10 +133,10 @@ def check_output(target: Path, *, overwrite: bool) -> None:
 
 
 def not_own(target: Path, source: Source) -> None:
-    """Refuse, before any work is done, to write over what is being read.
+    """Check, before any work is done, that the output does not overwrite the source.
 
     Raises:
-        OutputError: the file, or a shard of it, is one of the source's.
+        OutputError: the file, or a shard of it, belongs to the source.
     """
     try:
         there = target.stat()

@@ -1,4 +1,4 @@
-"""The parts of one side: rows that are encoded, on the disk beside the output.
+"""The parts of one side: encoded rows, on disk next to the output.
 
 The positions of a batch never depend on where a run was interrupted, so a resumed run writes the
 same bytes as one that was not interrupted.
@@ -19,18 +19,18 @@ from modalgap.embeddings.formats import safetensors as format_
 from modalgap.embeddings.rows import Rows, concatenate
 from modalgap.work import Parts, Span
 
-PATIENCE = 5.0  # seconds of work that a kill may cost
-MOST = 64 * 2**20  # bytes of rows held before they are written
+PATIENCE = 5.0  # seconds of work that a killed run may lose
+MOST = 64 * 2**20  # bytes of rows in memory before they are written
 
 
 class SideParts:
     """The rows of one side, in parts that cover its positions from 0 on.
 
     Args:
-        folder: the run's.
+        folder: the work folder of the run.
         side: ``media`` or ``text``.
         dim: width of the rows.
-        dtype: of the rows as stored.
+        dtype: dtype of the stored rows.
     """
 
     def __init__(self, folder: Path, side: str, dim: int, dtype: torch.dtype) -> None:
@@ -56,7 +56,7 @@ class SideParts:
         digests: Tensor,
         cut: int = 0,
     ) -> None:
-        """Take the results of the positions up to ``stop``; write them once they are many."""
+        """Add the results of the positions up to ``stop``; write them in larger parts."""
         self._waiting.append(
             {
                 "image": rows.to(self.dtype),
@@ -72,7 +72,7 @@ class SideParts:
             self.flush()
 
     def flush(self) -> None:
-        """Write what is not written yet."""
+        """Write the rows that are still in memory."""
         if not self._waiting:
             return
         span = (self._start, self.position)
@@ -90,11 +90,11 @@ class SideParts:
         return self._column("kept").astype(np.int64)
 
     def digests(self) -> NDArray[np.uint8]:
-        """(k, 16) hashes of what was encoded."""
+        """(k, 16) hashes of the encoded items."""
         return self._column("digests").reshape(-1, 16)
 
     def cut(self) -> int:
-        """How many texts were longer than the context."""
+        """Number of truncated texts."""
         return int(self._column("cut").sum())
 
     def failed(self) -> list[tuple[int, str]]:
@@ -103,7 +103,7 @@ class SideParts:
         return [(int(position), str(reason)) for each in found for position, reason in each]
 
     def rows(self) -> Rows | None:
-        """All rows, in the files until they are read; None if there are none."""
+        """All rows, as views of the files; None if there are none."""
         paths = [self._parts.path(span) for span in self._spans]
         sides = [format_.read(path).sides["image"] for path in paths]
         found = [side.rows for side in sides if side.rows.shape[0]]

@@ -1,4 +1,4 @@
-"""Both sides of a source encoded, and how they become a pair."""
+"""Encode both sides of a source and match them into a pair."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ from modalgap.errors import InputError, quoted
 
 
 class Sides:
-    """The parts of both sides, and how they become a pair.
+    """The parts of both sides, and the pair that they form.
 
-    Media come first: texts of media that cannot be read are never encoded, so that rows and matches
-    stay together by construction.
+    Media are encoded first. Texts of media that cannot be read are not encoded, so that rows and
+    matches stay consistent.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class Sides:
         if source.texts is not None:
             self.asked, self.matches = self._texts_of_images()
             without = np.setdiff1d(np.arange(len(source.texts)), self.asked)
-            reason = f"no {source.modality} that it describes was encoded"
+            reason = f"its {source.modality} was not encoded"
             skipped += [(source.texts[i], reason) for i in without]
             texts = [source.texts[i] for i in self.asked]
             engine.texts(texts, templates, self.text)
@@ -70,7 +70,7 @@ class Sides:
         self.cut = self.text.cut()
 
     def _texts_of_images(self) -> tuple[NDArray[np.int64], NDArray[np.int64] | None]:
-        """Which texts to encode, and matches (k, 2) of image rows and places among these texts."""
+        """The texts to encode, and matches (k, 2) of image rows and positions in these texts."""
         every = np.arange(len(self.source.texts or ()))
         if self.images is None or self.source.labels is not None:
             return every, None
@@ -82,11 +82,11 @@ class Sides:
         return asked, np.stack([rows, np.searchsorted(asked, matches[:, 1])], 1)
 
     def data(self) -> Pair | Embeddings:
-        """The pair, its rows still in the parts."""
+        """The pair; its rows are views of the parts."""
         image, text = self._media_side(), self._text_side()
         if image is None or text is None:
             found = image or text
-            assert found is not None  # noqa: S101 - a source has one side at least
+            assert found is not None  # noqa: S101 - a source has at least one side
             return found
         if self.source.labels is not None:
             return Pair(image, text, labels=np.asarray(self.source.labels)[self.images])
@@ -102,23 +102,23 @@ class Sides:
         return Pair(pick(image, rows), text, pairs=matches)
 
     def _same_images(self, image: Embeddings) -> NDArray[np.int64]:
-        """(n,) the first row of the same bytes and factors."""
+        """(n,) the first row with the same bytes and factors."""
         what = f"{image.modality}s"
         stored = [bytes(each) for each in self.media.digests()]
         first = first_of(list(zip(stored, *image.factors.values(), strict=True)))
         different, distinct = len(set(stored)), len(np.unique(first))
         if distinct < 2 and image.n > 1:
-            self.notes.append(f"all {what} are the same one; kept apart")
+            self.notes.append(f"all {what} are identical; they were not merged")
             return np.arange(image.n)
         if distinct < image.n:
             self.notes.append(
                 f"{image.n:,} {what} are {distinct:,} distinct ones (same bytes); identical {what}"
-                " were joined (--keep-repeats keeps them apart)"
+                " were merged (--keep-repeats keeps them separate)"
             )
         if apart := distinct - different:
             names = ", ".join(image.factors)
             self.notes.append(
-                f"{apart:,} identical {what} differ in their factors ({names}); kept apart"
+                f"{apart:,} identical {what} differ in their factors ({names}); not merged"
             )
         return first
 
@@ -180,7 +180,7 @@ class Sides:
 
 
 def _readable(name: str) -> str:
-    """A name that files can hold: one that is no Unicode comes from a file system of bytes."""
+    """A name that files can hold: invalid Unicode, from a file system, is replaced."""
     return re.sub("[\ud800-\udfff]", "\ufffd", name)
 
 

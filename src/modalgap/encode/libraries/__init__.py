@@ -1,1 +1,1 @@
-"""Libraries: one adapter for each library that models come from."""
+"""Libraries: one adapter per model library."""

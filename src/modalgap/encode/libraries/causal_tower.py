@@ -1,4 +1,4 @@
-"""CLIP's text tower up to end-of-text: what follows cannot reach back through a causal mask."""
+"""CLIP's text tower up to end-of-text: the causal mask hides later positions."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from modalgap.encode.tokens import Tokens
 
 
 class CausalTextTower:
-    """A causal transformer whose feature is read at end-of-text.
+    """A causal transformer that reads its feature at end-of-text.
 
     Args:
-        token_embedding: ids to (b, l, width).
+        token_embedding: maps ids to (b, l, width).
         positions: (context, width), added to the embedded tokens.
-        blocks: ``blocks(x, mask)``: all layers on (b, l, width) under an additive mask (l, l).
-        norm: what follows the layers.
-        project: (b, width) to features (b, d).
+        blocks: ``blocks(x, mask)``: all layers on (b, l, width) with an additive mask (l, l).
+        norm: the norm after the layers.
+        project: maps (b, width) to features (b, d).
     """
 
     def __init__(
@@ -37,7 +37,7 @@ class CausalTextTower:
         self.project = project
 
     def __call__(self, tokens: Tokens) -> Tensor:
-        """Features (b, d) of tokens, whose ids may be cut after the longest text."""
+        """Features (b, d) of tokens; ``ids`` may be truncated to the longest text."""
         embedded = self.token_embedding(tokens.ids)
         length = embedded.shape[1]
         x = embedded + self.positions[:length].to(embedded.dtype)

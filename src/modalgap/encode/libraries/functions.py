@@ -1,4 +1,4 @@
-"""Any model at all, as two Python functions."""
+"""An encoder from two Python functions, for any model."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ from modalgap.errors import InputError, quoted
 
 @checked
 class FunctionEncoder:
-    """An encoder made of functions.
+    """An encoder from functions.
 
     Args:
-        media: prepared items (b, …) to features (b, d).
-        texts: a list of b strings to features (b, d).
-        prepare: one RGB image, or (samples, rate), to a tensor of fixed shape. It is called in
-            workers, so it must pickle: a function of a module, not a lambda.
+        media: maps prepared items (b, …) to features (b, d).
+        texts: maps a list of b strings to features (b, d).
+        prepare: maps one RGB image, or (samples, rate), to a tensor of fixed shape. Workers call
+            it, so it must be picklable: a module-level function, not a lambda.
         dim: the width d of the features.
-        spec: what to call the model.
-        logit_scale: what cosines are multiplied with in training, 1/τ, if known.
+        spec: the name of the model.
+        logit_scale: the factor of cosines in training, 1/τ, if known.
         modalities: ("image", "text") or ("audio", "text").
-        provenance: what to write beside the vectors: weights, revision ...
+        provenance: facts to store with the vectors: weights, revision ...
 
     Raises:
-        InputError: an argument of a wrong type.
+        InputError: an argument has the wrong type.
     """
 
     def __init__(
@@ -81,35 +81,35 @@ class FunctionEncoder:
         self._known: list[str] = []
 
     def to(self, device: torch.device) -> None:
-        """Where prepared items go; the functions look after their own weights."""
+        """Set the device of prepared items; the functions move their own weights."""
         self._device = device
 
     def encode_media(self, batch: Tensor) -> Tensor:
-        """Features (b, dim) by the function given."""
+        """Features (b, dim), from the function ``media``."""
         return self._checked(self._media(batch), len(batch), "media")
 
     def tokenize(self, texts: Sequence[str]) -> Tokens:
-        """Numbers that stand for the texts: the function takes strings."""
+        """Store the texts; their numbers serve as tokens, since the function takes strings."""
         self._known = list(texts)
         n = len(texts)
         ones = torch.ones(n, dtype=torch.int64)
         return Tokens(torch.arange(n)[:, None], ones, torch.zeros(n, dtype=torch.bool))
 
     def encode_text(self, tokens: Tokens) -> Tensor:
-        """Features (b, dim) by the function given."""
+        """Features (b, dim), from the function ``texts``."""
         texts = [self._known[i] for i in tokens.ids[:, 0].tolist()]
         return self._checked(self._texts(texts), len(texts), "texts")
 
     def projections(self) -> Mapping[str, Tensor] | None:
-        """None: there is no way in."""
+        """None: the functions hide their layers."""
         return None
 
     def text_tower(self) -> TextTower | None:
-        """None: there is no way in."""
+        """None: the functions hide their layers."""
         return None
 
     def image_tower(self) -> ImageTower | None:
-        """None: there is no way in."""
+        """None: the functions hide their layers."""
         return None
 
     def _checked(self, found: Any, n: int, what: str) -> Tensor:
@@ -117,13 +117,13 @@ class FunctionEncoder:
             features = torch.as_tensor(found)
         except (TypeError, ValueError, RuntimeError) as error:
             raise InputError(
-                f"{what}: must give a tensor of features; gave {type(found).__name__}"
+                f"{what}: must return a tensor of features; got {type(found).__name__}"
             ) from error
         if features.is_complex() or features.dtype == torch.bool:
-            raise InputError(f"{what}: must give real numbers; gave {features.dtype}")
+            raise InputError(f"{what}: must return real numbers; got {features.dtype}")
         if features.shape != (n, self.dim):
             raise InputError(
-                f"{what}: must give features of shape ({n}, {self.dim}); gave"
+                f"{what}: must return features of shape ({n}, {self.dim}); got"
                 f" {tuple(features.shape)}"
             )
         return features

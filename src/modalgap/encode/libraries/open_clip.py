@@ -1,8 +1,8 @@
-"""Models of open_clip: its registry, local checkpoints, and folders as the Hugging Face hub has.
+"""Models of open_clip: its registry, local checkpoints, and folders in the format of the hub.
 
-Source: https://github.com/mlfoundations/open_clip. Two traps of loading by name are taken care of:
-weights that were trained with QuickGELU get it whatever the architecture's name says, and a local
-checkpoint gets the preprocessing on which all the registry's weights of that architecture agree.
+Source: https://github.com/mlfoundations/open_clip. This adapter avoids two errors of loading by
+name: weights that were trained with QuickGELU always use it, whatever the name of the architecture;
+and a local checkpoint uses the preprocessing that all registered weights of its architecture share.
 """
 
 from __future__ import annotations
@@ -37,18 +37,18 @@ from modalgap.encode.weights import (
 )
 from modalgap.errors import OptionError, quoted
 
-LOCAL = "local-dir:"  # what open_clip calls a folder
+LOCAL = "local-dir:"  # open_clip's prefix for a folder
 PREPROCESSING = ("size", "mean", "std", "interpolation", "resize_mode")
 
 
 class OpenClipEncoder:
-    """A model of open_clip behind the ``Encoder`` protocol.
+    """A model of open_clip as an ``Encoder``.
 
     Args:
-        model: as ``open_clip.create_model`` makes it; its image tower carries its preprocessing.
-        tokenizer: as ``open_clip.get_tokenizer`` makes it.
-        spec: what was asked for.
-        weights: where the weights come from.
+        model: a model from ``open_clip.create_model``; its image tower holds its preprocessing.
+        tokenizer: a tokenizer from ``open_clip.get_tokenizer``.
+        spec: the name of the model.
+        weights: the origin of the weights.
     """
 
     modalities = ("image", "text")
@@ -120,7 +120,7 @@ class OpenClipEncoder:
         return image_tower(self.model, self.prepare(Image.new("RGB", (8, 8)))[None])
 
     def _was_cut(self, texts: Sequence[str], ids: Tensor) -> Tensor:
-        """Which texts lost their end: only those that fill the context are tokenised again."""
+        """Whether each text was truncated: only full contexts are tokenised again."""
         inner = getattr(self.tokenizer, "tokenizer", None)  # of transformers
         pad = 0 if inner is None else inner.pad_token_id
         cut = torch.zeros(len(ids), dtype=torch.bool)
@@ -135,18 +135,18 @@ class OpenClipEncoder:
 
 
 def load(rest: str, spec: str, seed: int) -> OpenClipEncoder:
-    """The encoder for ``NAME/TAG``, ``NAME/random``, ``NAME@PATH``, ``hf-hub:…`` or a folder.
+    """Load the encoder ``NAME/TAG``, ``NAME/random``, ``NAME@PATH``, ``hf-hub:…`` or a folder.
 
     Raises:
-        OptionError: no such architecture or weights.
-        FileError: the weights are not there, or are not of this model.
+        OptionError: the architecture or the weights do not exist.
+        FileError: the weights are missing, or belong to another model.
     """
     if rest.startswith("hf-hub:"):
         return _load_hub(rest, spec)
     if rest.startswith(LOCAL):
         return _load_folder(Path(rest.removeprefix(LOCAL)).expanduser(), spec)
     if (Path(rest).expanduser() / "open_clip_config.json").is_file():
-        return _load_folder(Path(rest).expanduser(), spec)  # whatever "@" its name may hold
+        return _load_folder(Path(rest).expanduser(), spec)  # its name may contain "@"
     name, at, path = rest.partition("@")
     if (at and not name) or (not at and Path(rest).expanduser().is_dir()):
         return _load_folder(Path(path or rest).expanduser(), spec)
@@ -174,7 +174,7 @@ def _load_tag(name: str, tag: str, spec: str) -> OpenClipEncoder:
         raise OptionError.unknown(f"weights of {name}", tag, [*known, "random"])
     quick = bool(found.get("quick_gelu", False))
     place = found.get("hf_hub", "").rstrip("/") or found.get("url", "")
-    how = f"fetch it where there is one, or give a file: open_clip:{name}@/path/to/weights"
+    how = f"download it on a machine with network, or use open_clip:{name}@/path/to/weights"
     with _fetching(spec, f"{place} in the caches of Hugging Face and open_clip", how):
         model = open_clip.create_model(name, pretrained=tag, force_quick_gelu=quick)
     return _encoder(model, name, spec, tag)
@@ -183,7 +183,7 @@ def _load_tag(name: str, tag: str, spec: str) -> OpenClipEncoder:
 def _load_checkpoint(name: str, path: Path, spec: str) -> OpenClipEncoder:
     _known(name)
     if not path.is_file():
-        raise unavailable(spec, str(path), "give the path of a file that exists")
+        raise unavailable(spec, str(path), "use the path of an existing file")
     model = _untrained(name, spec)
     with reading_weights(spec, path):
         _fill(model, path)
@@ -193,14 +193,14 @@ def _load_checkpoint(name: str, path: Path, spec: str) -> OpenClipEncoder:
 def _load_folder(folder: Path, spec: str) -> OpenClipEncoder:
     config = folder / "open_clip_config.json"
     if not config.is_file():
-        raise unavailable(spec, str(config), "give a folder as open_clip saves it")
+        raise unavailable(spec, str(config), "use a folder in open_clip's format")
     with reading_weights(spec, folder):
         model = open_clip.create_model(
             f"{LOCAL}{folder}", load_weights=False, pretrained_text=False
         )
         weights = _find_checkpoint_in_dir(folder)
         if weights is None:
-            raise ValueError("there is no file of weights in it")
+            raise ValueError("it has no file of weights")
         _fill(model, Path(weights))
         tokenizer = open_clip.get_tokenizer(f"{LOCAL}{folder}")
     return OpenClipEncoder(model, tokenizer, spec, folder.name)
@@ -208,7 +208,7 @@ def _load_folder(folder: Path, spec: str) -> OpenClipEncoder:
 
 def _fill(model: Any, path: Path) -> None:
     """Load a checkpoint that fits exactly: open_clip itself would interpolate positions."""
-    foreign = path.suffix in (".npz", ".npy")  # big_vision's, which has names of its own
+    foreign = path.suffix in (".npz", ".npy")  # from big_vision, with its own names
     if not foreign:
         stored = convert_state_dict(model, load_state_dict(str(path), weights_only=True))
         if "positional_embedding" in stored and not hasattr(model, "positional_embedding"):
@@ -222,7 +222,7 @@ def _fill(model: Any, path: Path) -> None:
 
 def _load_hub(schema: str, spec: str) -> OpenClipEncoder:
     name = schema.removeprefix("hf-hub:")
-    how = "fetch it where there is one, or give its folder: open_clip:/path/to/folder"
+    how = "download it on a machine with network, or use its folder: open_clip:/path/to/folder"
     with _fetching(spec, f"{name} in the cache of Hugging Face", how):
         model = open_clip.create_model(schema, require_pretrained=True)
         tokenizer = open_clip.get_tokenizer(schema)
@@ -230,13 +230,13 @@ def _load_hub(schema: str, spec: str) -> OpenClipEncoder:
 
 
 def _untrained(name: str, spec: str) -> nn.Module:
-    """The architecture, with the preprocessing on which all of the registry's weights agree."""
+    """The untrained model, with the preprocessing that all registered weights share."""
     keys = ("mean", "std", "interpolation", "resize_mode")
     tags = open_clip.pretrained.list_pretrained_tags_by_model(name)
     configs = [open_clip.pretrained.get_pretrained_cfg(name, tag) for tag in tags]
     agreed = {json.dumps({k: c[k] for k in keys if c.get(k) is not None}) for c in configs}
     preprocessing = json.loads(agreed.pop()) if len(agreed) == 1 else {}
-    how = "fetch its configuration where there is a network"
+    how = "download its configuration on a machine with network"
     with _fetching(spec, f"{name}'s towers in the cache of Hugging Face", how):
         made: nn.Module = open_clip.create_model(
             name, pretrained_text=False, force_preprocess_cfg=preprocessing
@@ -247,7 +247,7 @@ def _untrained(name: str, spec: str) -> nn.Module:
 def _encoder(model: nn.Module, name: str, spec: str, weights: str) -> OpenClipEncoder:
     config = open_clip.get_model_config(name) or {}
     wanted = config.get("text_cfg", {}).get("hf_tokenizer_name", name)
-    how = "fetch it where there is a network"
+    how = "download it on a machine with network"
     with _fetching(spec, f"its tokenizer {wanted} in the cache of Hugging Face", how):
         tokenizer = open_clip.get_tokenizer(name)
     return OpenClipEncoder(model, tokenizer, spec, weights)
@@ -255,14 +255,14 @@ def _encoder(model: nn.Module, name: str, spec: str, weights: str) -> OpenClipEn
 
 @contextmanager
 def _fetching(spec: str, looked: str, how: str) -> Iterator[None]:
-    """Hubs and networks fail in many ways; all of them mean that something is not there."""
+    """Turn every error of a hub or of the network into an error about missing weights."""
     try:
         with quiet():
             yield
     except MemoryError:
         raise
     except Exception as error:
-        raise unavailable(spec, f"{looked}, and in the network", how, error) from error
+        raise unavailable(spec, f"{looked}, and the network", how, error) from error
 
 
 def _known(name: str) -> None:
@@ -271,8 +271,8 @@ def _known(name: str) -> None:
 
 
 def _causal_tower(model: Any) -> CausalTextTower | None:
-    """The text tower, if cutting after end-of-text is exact: causal, and read at end-of-text."""
-    text = getattr(model, "text", model)  # CLIP holds its text tower flat, CustomTextCLIP apart
+    """The text tower, if truncation is exact: causal, and read at end-of-text."""
+    text = getattr(model, "text", model)  # CLIP is its own text tower; CustomTextCLIP has one
     pool = getattr(text, "pool_type", None) or getattr(text, "text_pool_type", None)
     if (
         pool not in ("argmax", "eos")
@@ -292,7 +292,7 @@ def _causal_tower(model: Any) -> CausalTextTower | None:
 
 
 def _ends(model: Any, ids: Tensor) -> Tensor:
-    """Where the tower reads its feature (b,), by its own rule."""
+    """The position of the feature (b,), by the rule of the tower."""
     text = getattr(model, "text", model)
     ends = ids
     if (getattr(text, "pool_type", None) or text.text_pool_type) == "eos":
@@ -301,7 +301,7 @@ def _ends(model: Any, ids: Tensor) -> Tensor:
 
 
 def _masked_pad(model: Any) -> int | None:
-    """The id that fills up, if the tower masks it: a text tower of transformers."""
+    """The padding id, if the tower masks it: a text tower of transformers."""
     text = getattr(model, "text", None)
     if isinstance(text, open_clip.hf_model.HFTextEncoder):
         return int(text.config.pad_token_id)

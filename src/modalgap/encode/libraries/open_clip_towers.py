@@ -1,4 +1,4 @@
-"""The inside of open_clip's towers, and of the trunks of timm that it takes for images."""
+"""The layers of open_clip's towers, and of its image towers from timm."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from modalgap.encode.towers import ImageTower, Layer, Stack, TextTower
 
 
 def text_tower(model: Any, encode: Callable[[Tokens], Tensor], tokenizer: Any) -> TextTower | None:
-    """The text tower of a model, or None where it is of a kind that open_clip does not have."""
+    """The text tower of a model, or None if its type is unknown."""
     words = partial(words_of, tokenizer)
-    text = getattr(model, "text", model)  # CLIP holds its text tower flat, CustomTextCLIP apart
+    text = getattr(model, "text", model)  # CLIP is its own text tower; CustomTextCLIP has one
     if isinstance(text, open_clip.hf_model.HFTextEncoder):
         inner = text.transformer
-        # T5 has no positions of its own, and so no end to them
+        # T5 has no position embeddings, and so no maximum length
         context = int(getattr(inner.config, "max_position_embeddings", 2**31))
         return TextTower(inner.get_input_embeddings(), encode, context, words)
     if not isinstance(text, TextTransformer | open_clip.CLIP):
@@ -33,7 +33,7 @@ def text_tower(model: Any, encode: Callable[[Tokens], Tensor], tokenizer: Any) -
 
 
 def image_tower(model: Any, blank: Tensor) -> ImageTower | None:
-    """The image tower of a model, or None where it has no patches."""
+    """The image tower of a model, or None if it has no patches."""
     visual = model.visual
     encode = model.encode_image
     if isinstance(visual, VisionTransformer):
@@ -45,7 +45,7 @@ def image_tower(model: Any, blank: Tensor) -> ImageTower | None:
 
 
 def words_of(tokenizer: Any, ids: Sequence[int]) -> list[str]:
-    """Tokens as people read them, of open_clip's tokenizer or one of transformers."""
+    """Readable tokens, from open_clip's tokenizer or one of transformers."""
     if isinstance(tokenizer, open_clip.SimpleTokenizer):
         return [tokenizer.decode([each]).strip() for each in ids]
     inner = getattr(tokenizer, "tokenizer", tokenizer)
@@ -53,7 +53,7 @@ def words_of(tokenizer: Any, ids: Sequence[int]) -> list[str]:
 
 
 def projected(weights: Any) -> Callable[[Tensor], Tensor]:
-    """``x @ weights``, of a layer or a matrix; nothing where there are none."""
+    """``x @ weights``, for a layer or a matrix; the identity if ``weights`` is None."""
     if weights is None:
         return nn.Identity()
     project: Callable[[Tensor], Tensor] = (
@@ -63,7 +63,7 @@ def projected(weights: Any) -> Callable[[Tensor], Tensor]:
 
 
 def layers(blocks: Iterable[Any]) -> tuple[Layer, ...] | None:
-    """Layers of open_clip's blocks; None where one is not of the usual kind."""
+    """The layers of open_clip's blocks; None if one has another structure."""
     found = []
     for block in blocks:
         if type(block) is not ResidualAttentionBlock or not block.attn.batch_first:
@@ -91,7 +91,7 @@ def _text_stack(text: Any) -> Stack | None:
     if found is None or reads is None or unusual:
         return None
     causal = text.attn_mask is not None
-    if reads == "end" and not causal:  # what follows end-of-text counts, and end is not last
+    if reads == "end" and not causal:  # later positions have an effect, and end is not the last
         return None
     project, norm, positions = projected(text.text_projection), text.ln_final, _positions(text)
     return Stack(

@@ -1,4 +1,4 @@
-"""CLIP in a folder of sentence-transformers: its modules, and the one that transformers reads."""
+"""Find the CLIP model in a folder of sentence-transformers, for transformers to load."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from pathlib import Path
 from modalgap.errors import FileError
 
 MODULES = "modules.json"
-HARMLESS = ("Normalize",)  # features are normalised in any case
+HARMLESS = ("Normalize",)  # features are normalised anyway
 
 
 def clip_folder(folder: Path, spec: str) -> Path:
-    """The folder of the CLIP model, such as ``0_CLIPModel``; ``folder`` itself in any other case.
+    """The folder of the CLIP model, such as ``0_CLIPModel``; otherwise ``folder`` itself.
 
     Args:
-        folder: as the user named it.
+        folder: the folder that the user named.
         spec: the model, for messages.
 
     Raises:
-        FileError: the modules are not CLIP alone, or cannot be read.
+        FileError: there are modules other than CLIP, or they cannot be read.
     """
     listing = folder / MODULES
     if (folder / "config.json").is_file() or not listing.is_file():
@@ -36,6 +36,6 @@ def clip_folder(folder: Path, spec: str) -> Path:
     others = [kind for kind in kinds if kind not in ("CLIPModel", *HARMLESS)]
     if len(inside) != 1 or others:
         raise FileError(
-            f"{spec}: {MODULES} must list one CLIPModel alone; found {', '.join(kinds)}"
+            f"{spec}: {MODULES} must list exactly one CLIPModel; found {', '.join(kinds)}"
         )
     return folder / inside[0]

@@ -1,9 +1,9 @@
-"""SLIP, and the CLIP trained beside it: checkpoints of Mu et al. 2021, arXiv 2112.12750.
+"""SLIP, and the CLIP trained for comparison: checkpoints of Mu et al. 2021, arXiv 2112.12750.
 
-Source: https://github.com/facebookresearch/SLIP (MIT). Images go to vision transformers of timm,
-texts to the tower of CLIP with QuickGELU. ``image_mlp``, SLIP's second head, is for its training
-alone. Unlike CLIP, a text that is too long loses its end-of-text too; its feature is then read at
-the highest id that is left, in training and so here.
+Source: https://github.com/facebookresearch/SLIP (MIT). The image towers are vision transformers of
+timm, the text tower is CLIP's with QuickGELU. ``image_mlp``, SLIP's second head, serves training
+only. Unlike in CLIP, a truncated text loses its end-of-text token; its feature is then read at the
+highest remaining id, as in training.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ from modalgap.encode.weights import (
 from modalgap.errors import OptionError, quoted
 
 ARCHITECTURES: Mapping[str, Mapping[str, Any]] = {
-    "ViT-S-16": {"embed_dim": 384, "depth": 12, "num_heads": 12},  # of MoCo v3; timm's has 6 heads
+    "ViT-S-16": {"embed_dim": 384, "depth": 12, "num_heads": 12},  # as MoCo v3; timm has 6 heads
     "ViT-B-16": {"embed_dim": 768, "depth": 12, "num_heads": 12},
     "ViT-L-16": {"embed_dim": 1024, "depth": 24, "num_heads": 16},
 }
@@ -58,7 +58,7 @@ PREPROCESSING = {
 
 
 class Towers(TextTransformer):  # type: ignore[misc] # open_clip has no types
-    """Both towers, with the names that the checkpoints use: the one of texts is not set apart."""
+    """Both towers, with the names of the checkpoints: the text tower has no prefix."""
 
     def __init__(self, name: str) -> None:
         super().__init__(output_dim=DIM, act_layer=QuickGELU, **TEXT)
@@ -70,12 +70,12 @@ class Towers(TextTransformer):  # type: ignore[misc] # open_clip has no types
 
 
 class SlipEncoder:
-    """SLIP or its CLIP behind the ``Encoder`` protocol.
+    """SLIP or its CLIP as an ``Encoder``.
 
     Args:
-        towers: both, with their weights.
-        spec: what was asked for.
-        weights: where the weights come from.
+        towers: both towers, with their weights.
+        spec: the name of the model.
+        weights: the origin of the weights.
     """
 
     modalities = ("image", "text")
@@ -153,11 +153,11 @@ class SlipEncoder:
 
 
 def load(rest: str, spec: str, seed: int) -> SlipEncoder:
-    """The encoder for ``NAME@PATH`` or ``NAME/random``, NAME of the ``ARCHITECTURES``.
+    """Load the encoder ``NAME@PATH`` or ``NAME/random``, with NAME in ``ARCHITECTURES``.
 
     Raises:
-        OptionError: no such architecture.
-        FileError: the checkpoint is not there, or is not of this model.
+        OptionError: the architecture does not exist.
+        FileError: the checkpoint is missing, or belongs to another model.
     """
     name, at, path = rest.partition("@")
     if not at:
@@ -173,7 +173,7 @@ def load(rest: str, spec: str, seed: int) -> SlipEncoder:
         return SlipEncoder(towers, spec, f"random, seed {seed}")
     file = Path(path).expanduser()
     if not file.is_file():
-        how = "give the path of a file that exists; github.com/facebookresearch/SLIP has them"
+        how = "use the path of an existing file, from github.com/facebookresearch/SLIP"
         raise unavailable(spec, str(file), how)
     with reading_weights(spec, file):
         state = _state(file, name)
@@ -184,16 +184,16 @@ def load(rest: str, spec: str, seed: int) -> SlipEncoder:
 
 
 def _state(file: Path, name: str) -> dict[str, Tensor]:
-    """Weights by name, without what only trains and without the mark of parallel training."""
+    """The weights by name, without training-only weights and the prefix of parallel training."""
     with torch.serialization.safe_globals(_harmless()):
         found = torch.load(
             file, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(file)
         )
     if not isinstance(found, dict) or not isinstance(found.get("state_dict"), dict):
-        raise ValueError("there is no state_dict in it")
+        raise ValueError("it has no state_dict")
     stored = {key.removeprefix("module."): each for key, each in found["state_dict"].items()}
     if "token_embedding.weight" not in stored and "image_mlp.layer1.weight" in stored:
-        raise ValueError("it is of SimCLR, which reads no texts")
+        raise ValueError("it is a SimCLR model, which has no text tower")
     first = stored.get("visual.cls_token")
     width = None if first is None else first.shape[-1]
     of = [known for known, sizes in ARCHITECTURES.items() if sizes["embed_dim"] == width]
@@ -203,14 +203,14 @@ def _state(file: Path, name: str) -> dict[str, Tensor]:
 
 
 def _harmless() -> list[Any]:
-    """What released checkpoints hold besides tensors, by the names that their libraries used.
+    """The types other than tensors that released checkpoints hold, by their old names.
 
-    They are arguments of the training, among them paths, and a rate that is a number of numpy's.
+    They are arguments of the training, such as paths, and a learning rate as a numpy number.
     """
     number = np.float64()
     return [
         argparse.Namespace,
-        (PurePosixPath, "pathlib.PosixPath"),  # which other systems could not make
+        (PurePosixPath, "pathlib.PosixPath"),  # other systems cannot create a PosixPath
         (number.__reduce__()[0], "numpy.core.multiarray.scalar"),
         np.dtype,
         type(number.dtype),

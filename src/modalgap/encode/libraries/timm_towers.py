@@ -1,4 +1,4 @@
-"""The inside of timm's vision transformers."""
+"""The layers of timm's vision transformers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ATTENTION: Any = vision_transformer.Attention  # type: ignore[attr-defined] # it
 
 
 def entrance(trunk: Any) -> nn.Module | None:
-    """What makes patches of pixels, in a trunk that has patches."""
+    """The layer from pixels to patches, if the trunk has patches."""
     if not isinstance(trunk, VisionTransformer | Eva):
         return None
     found = getattr(trunk.patch_embed, "proj", None)
@@ -24,7 +24,7 @@ def entrance(trunk: Any) -> nn.Module | None:
 
 
 def timm_stack(trunk: Any, head: Callable[[Tensor], Tensor]) -> Stack | None:
-    """A trunk and what follows it, layer by layer; None where it is not of the usual kind."""
+    """A trunk and its head as layers; None if it has another structure."""
     usual = (
         type(trunk) is VisionTransformer
         and not trunk.dynamic_img_size

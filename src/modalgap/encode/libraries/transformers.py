@@ -1,10 +1,10 @@
 """Models of transformers: CLIP, SigLIP and SigLIP 2, ALIGN, AltCLIP, Chinese-CLIP and CLAP.
 
-Source: https://github.com/huggingface/transformers. Traps of the library are taken care of. It
-makes up weights that a checkpoint lacks; here they stop the loading. It may read images with
-torchvision; here with PIL, as open_clip does. It cuts long sounds at random; here the beginning
-counts. SigLIP was trained on small letters and with no attention mask; only some of its tokenizers
-know.
+Source: https://github.com/huggingface/transformers. This adapter avoids four errors of the library.
+Transformers initialises missing weights at random; here they raise an error. It may read images
+with torchvision; here with PIL, as open_clip. It crops long sounds at random; here the beginning is
+used. SigLIP was trained on lower case and without an attention mask; only some of its tokenizers do
+this.
 """
 
 from __future__ import annotations
@@ -33,20 +33,20 @@ from modalgap.encode.towers import ImageTower, TextTower
 from modalgap.encode.weights import describe, reading_weights, unavailable, weights_hash
 from modalgap.errors import InputError, OptionError, quoted
 
-hf: Any = transformers  # half of it has types, which is too little for a strict check
+hf: Any = transformers  # only half of it has types, which fails a strict check
 
 
 @dataclass(frozen=True)
 class Family:
-    """What must be known of a model and does not stand in its configuration.
+    """Facts of a model family that its configuration does not contain.
 
     Attributes:
-        padding: what padding does to the feature of a text. "causal": nothing, the tower reads at
-            end-of-text and looks back. "masked": nothing, attention leaves it out. "seen": it takes
-            part, as it did in training.
-        scale: what a model multiplies cosines with.
-        context: the most tokens its own processor takes, where there are more positions than that.
-        offset: whether positions begin after the id that pads, as in RoBERTa.
+        padding: effect of padding on the feature of a text. "causal": none, the tower reads at
+            end-of-text and attends to earlier positions. "masked": none, attention masks it.
+            "seen": padding affects the feature, as in training.
+        scale: the factor of the cosines.
+        context: the maximum number of tokens of the processor, if lower than the positions.
+        offset: whether positions start after the padding id, as in RoBERTa.
     """
 
     padding: Literal["causal", "masked", "seen"]
@@ -59,7 +59,7 @@ FAMILIES: Mapping[str, Family] = {
     "align": Family("masked", lambda model: 1 / model.temperature, context=64),
     "altclip": Family("masked", offset=True),
     "chinese_clip": Family("masked"),
-    # CLAP learns one scale for each direction; this one is of sounds in search of texts
+    # CLAP learns one scale per direction; this one is for audio queries of texts
     "clap": Family("masked", lambda model: model.logit_scale_a.exp(), offset=True),
     "clip": Family("causal"),
     "siglip": Family("seen"),
@@ -68,16 +68,16 @@ FAMILIES: Mapping[str, Family] = {
 
 
 class TransformersEncoder:
-    """A model of transformers behind the ``Encoder`` protocol.
+    """A model of transformers as an ``Encoder``.
 
-    CLAP's features come normalised; the others as their towers give them.
+    CLAP's features are normalised; other features are the direct output of the towers.
 
     Args:
-        model: one of the ``FAMILIES``.
-        tokenizer: as ``AutoTokenizer`` makes it.
-        processor: an image processor on PIL, or CLAP's feature extractor.
-        spec: what was asked for.
-        weights: where the weights come from.
+        model: a model of one of the ``FAMILIES``.
+        tokenizer: a tokenizer from ``AutoTokenizer``.
+        processor: an image processor with PIL, or CLAP's feature extractor.
+        spec: the name of the model.
+        weights: the origin of the weights.
     """
 
     def __init__(self, model: Any, tokenizer: Any, processor: Any, spec: str, weights: str) -> None:
@@ -108,7 +108,7 @@ class TransformersEncoder:
 
     def encode_media(self, batch: Tensor) -> Tensor:
         if self.kind == "clap":
-            # where no sound is too long, the library says so of one that it draws at random
+            # if no sound is too long, the library marks a random one as too long
             longer = torch.zeros(len(batch), 1, dtype=torch.bool, device=batch.device)
             return _features(self.model.get_audio_features(batch, is_longer=longer))
         if self.kind == "siglip2":
@@ -163,7 +163,7 @@ class TransformersEncoder:
         return image_tower(self.model, self.encode_media, blank)
 
     def _was_cut(self, texts: Sequence[str], real: Tensor) -> Tensor:
-        """Which texts lost their end: only those that fill the context are tokenised again."""
+        """Whether each text was truncated: only full contexts are tokenised again."""
         cut = torch.zeros(len(real), dtype=torch.bool)
         for row in torch.nonzero(real == self._context).flatten().tolist():
             with quiet():
@@ -172,33 +172,33 @@ class TransformersEncoder:
 
 
 def load(rest: str, spec: str, seed: int) -> TransformersEncoder:
-    """The encoder for ``ORG/NAME`` or a folder, either with ``/random`` for untrained weights.
+    """Load the encoder ``ORG/NAME`` or a folder, with ``/random`` for untrained weights.
 
     Raises:
-        OptionError: not a name, or a model that is not one of the ``FAMILIES``.
-        FileError: something is not there, or is not of this model.
-        InputError: its tokenizer needs a library that is not installed.
+        OptionError: not a name, or a model outside the ``FAMILIES``.
+        FileError: a file is missing, or belongs to another model.
+        InputError: the tokenizer needs a library that is not installed.
     """
     source = rest.removesuffix("/random")
-    if (Path(rest).expanduser() / "config.json").is_file():  # a folder that is called random
+    if (Path(rest).expanduser() / "config.json").is_file():  # a folder with the name "random"
         source = rest
     folder = Path(source).expanduser()
     local = folder.is_dir()
     if local:
         folder, named = clip_folder(folder, spec), folder
-        found_in, how = str(folder), "give a folder as transformers saves it"
+        found_in, how = str(folder), "use a folder in the format of transformers"
     elif re.fullmatch(r"\w[\w.-]*/[\w.-]+", source):
-        found_in = f"{source} in the cache of Hugging Face, and in the network"
-        how = "fetch it where there is one, or give its folder: hf:/path/to/folder"
+        found_in = f"{source} in the cache of Hugging Face, and the network"
+        how = "download it on a machine with network, or use its folder: hf:/path/to/folder"
     elif "/" in source:
-        raise unavailable(spec, source, "give a folder that exists")
+        raise unavailable(spec, source, "use an existing folder")
     else:
         raise OptionError(f"model: hf needs ORG/NAME, or a folder; got {quoted(rest)}")
     place = str(folder) if local else source
     with _finding(spec, f"config.json of {found_in}", how):
         said = hf.PretrainedConfig.get_config_dict(place)[0]
-        if not said:  # up to version 4 this was an error of the library
-            raise FileNotFoundError("there is none")
+        if not said:  # an error of the library up to version 4
+            raise FileNotFoundError("it does not exist")
         kind = said.get("model_type")
     if kind not in FAMILIES:
         raise OptionError(
@@ -219,23 +219,23 @@ def load(rest: str, spec: str, seed: int) -> TransformersEncoder:
             model = _read(place, config)
         weights = _called(folder, named) if local else _with_commit(source)
     with reading_weights(spec, place):
-        # half precision on the disk saves space there; the towers compute in float32
+        # weights may be stored in half precision; the towers compute in float32
         return TransformersEncoder(model.float(), tokenizer, processor, spec, weights)
 
 
 def _read(place: str, config: Any) -> Any:
-    """The model, from safetensors where there are any, else from what unpickles to mere tensors."""
+    """The model, from safetensors if available, else from a weights-only pickle."""
     model, found = hf.AutoModel.from_pretrained(
         place,
         config=config,
         trust_remote_code=False,
         weights_only=True,
-        ignore_mismatched_sizes=True,  # they are found below, with their names
+        ignore_mismatched_sizes=True,  # they raise an error below, with their names
         output_loading_info=True,
     )
     for name, stored, wanted in sorted(found["mismatched_keys"]):
         raise ValueError(f"{name} must be {tuple(wanted)}; is {tuple(stored)}")
-    # integers are positions, which the library counts by itself
+    # integers are positions, which the library computes itself
     learned = {name for name, value in model.state_dict().items() if value.is_floating_point()}
     missing = sorted(learned.intersection(found["missing_keys"]))
     if missing:
@@ -244,13 +244,13 @@ def _read(place: str, config: Any) -> Any:
 
 
 def _with_commit(name: str) -> str:
-    """The name of a model in the hub, and the commit that its cache holds."""
+    """The name of a model on the hub, and the commit in the cache."""
     path = try_to_load_from_cache(name, "config.json")
     return f"{name} at {Path(path).parent.name}" if isinstance(path, str) else name
 
 
 def _called(folder: Path, named: Path) -> str:
-    """The name of a folder, below that of the one that the user named."""
+    """The name of a folder, relative to the parent of the folder that the user named."""
     return named.name if folder == named else f"{named.name}/{folder.name}"
 
 
@@ -264,7 +264,7 @@ def _processor(kind: str, place: str) -> Any:
 
 @contextmanager
 def _finding(spec: str, looked: str, how: str) -> Iterator[None]:
-    """Hubs and folders fail in many ways; all of them mean that something is not there."""
+    """Turn every error of a hub or folder into an error about missing files."""
     try:
         with _silent():
             yield
@@ -291,7 +291,7 @@ def _silent() -> Iterator[None]:
 
 
 def _features(found: Any) -> Tensor:
-    """Features out of what a tower gives: themselves up to version 4, among others since then."""
+    """The features in a tower's output: the output itself up to version 4, a field of it later."""
     features: Tensor = found if isinstance(found, Tensor) else found.pooler_output
     return features
 
@@ -302,7 +302,7 @@ def _first(lengths: Tensor, width: int) -> Tensor:
 
 
 def _context(config: Any, tokenizer: Any, family: Family) -> int:
-    """The most tokens that positions, tokenizer and processor all allow."""
+    """The maximum number of tokens of positions, tokenizer and processor."""
     positions = config.max_position_embeddings
     if family.offset:
         positions -= config.pad_token_id + 1
@@ -321,8 +321,8 @@ def _causal_tower(model: Any) -> CausalTextTower:
 
 
 def _ends(config: Any, ids: Tensor) -> Tensor:
-    """Where CLIP reads its feature (b,), by the rule of the library."""
-    if config.eos_token_id == 2:  # a wrong value in old configurations: then at the highest id
+    """The position of CLIP's feature (b,), by the rule of the library."""
+    if config.eos_token_id == 2:  # a wrong value in old configurations: use the highest id
         return ids.argmax(1)
     ends: Tensor = (ids == config.eos_token_id).int().argmax(1)
     return ends

@@ -1,4 +1,4 @@
-"""Images and sounds to what the towers of transformers take, with the library's own processors."""
+"""Prepare images and sounds for the towers of transformers, with the library's processors."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class _Pixels:
-    """An image to the pixels that its tower takes, (3, h, w)."""
+    """Map an image to pixels (3, h, w)."""
 
     processor: Any
 
@@ -27,7 +27,7 @@ class _Pixels:
 
 @dataclass(frozen=True)
 class _Patches:
-    """An image to patches (n, p), as many as its shape gives, and one row that says the shape."""
+    """Map an image to patches (n, p), in its aspect ratio, and one row with the shape."""
 
     processor: Any
 
@@ -41,7 +41,7 @@ class _Patches:
 
 @dataclass(frozen=True)
 class _Sound:
-    """The beginning of a sound, as long as the tower takes, to mel spectra (c, frames, mels)."""
+    """Map the beginning of a sound, up to the tower's limit, to mel spectra (c, frames, mels)."""
 
     extractor: Any
 
@@ -49,7 +49,7 @@ class _Sound:
         samples, rate = sound
         wanted = int(self.extractor.sampling_rate)
         common = math.gcd(rate, wanted)
-        from scipy.signal import resample_poly  # of half a second, which images do not need
+        from scipy.signal import resample_poly  # takes half a second; images do not need it
 
         samples = resample_poly(samples, wanted // common, rate // common)
         samples = samples[: int(self.extractor.nb_max_samples)]
@@ -59,12 +59,12 @@ class _Sound:
 
 
 def _processed(processor: Any, image: Image.Image) -> Any:
-    # channels are said to be last, lest an image three pixels high be taken for one of three rows
+    # channels are last; without this, an image three pixels high would be read as channels first
     return processor(image.convert("RGB"), input_data_format="channels_last", return_tensors="pt")
 
 
 def preprocessing(processor: Any) -> dict[str, Any]:
-    """The settings that decide how media are prepared, in the words of the library."""
+    """The settings that determine how media are prepared, with the library's keys."""
     said = processor.to_dict()
     if "sampling_rate" in said:
         keys = ["sampling_rate", "feature_size", "hop_length", "padding", "truncation"]
@@ -82,7 +82,7 @@ def preprocessing(processor: Any) -> dict[str, Any]:
 
 
 def filling(processor: Any) -> tuple[int, int]:
-    """The size of an image that fills all places for patches, where their number is a limit."""
+    """The size of an image that fills all patch positions, if the processor limits them."""
     most = getattr(processor, "max_num_patches", None)
     if most is None:
         return 64, 64
@@ -91,7 +91,7 @@ def filling(processor: Any) -> tuple[int, int]:
 
 
 def prepared(kind: str, processor: Any) -> Callable[[Any], Tensor]:
-    """What turns the media of a kind of model into its input."""
+    """The function that prepares the media for a kind of model."""
     if kind == "clap":
         return _Sound(processor)
     return _Patches(processor) if kind == "siglip2" else _Pixels(processor)

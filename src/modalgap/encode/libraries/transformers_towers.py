@@ -1,4 +1,4 @@
-"""The inside of the towers of transformers."""
+"""The layers of the towers of transformers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor
 from modalgap.encode.tokens import Tokens
 from modalgap.encode.towers import ImageTower, Layer, Stack, TextTower
 
-PATCHED = ("altclip", "chinese_clip", "clip", "siglip", "siglip2")  # those of images with patches
+PATCHED = ("altclip", "chinese_clip", "clip", "siglip", "siglip2")  # image towers with patches
 
 
 def text_tower(
@@ -35,7 +35,7 @@ def text_tower(
     def words(ids: Sequence[int]) -> list[str]:
         return [tokenizer.decode([each]).strip() for each in ids]
 
-    if kind in ("clip", "siglip", "siglip2"):  # which could not be asked up to version 4
+    if kind in ("clip", "siglip", "siglip2"):  # up to version 4 without get_input_embeddings
         embedding = text.embeddings.token_embedding
     else:
         embedding = text.get_input_embeddings()
@@ -43,7 +43,7 @@ def text_tower(
 
 
 def image_tower(model: Any, encode: Callable[[Tensor], Tensor], blank: Tensor) -> ImageTower | None:
-    """The image tower of a model, or None where it has no patches."""
+    """The image tower of a model, or None if it has no patches."""
     kind = model.config.model_type
     if kind not in PATCHED:
         return None
