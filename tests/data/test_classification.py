@@ -465,7 +465,7 @@ def test_fairface_refuses_what_it_does_not_know(tmp_path: Path) -> None:
         DATASETS["fairface"].source(tmp_path, "train")
     csv = (place / "fairface_label_val.csv").read_text()
     write(place / "fairface_label_val.csv", csv.replace("East Asian", "Martian"))
-    with pytest.raises(InputError, match=r"val/1\.jpg must be of a known race and gender"):
+    with pytest.raises(InputError, match=r"val/1\.jpg must have a known race and gender"):
         DATASETS["fairface"].source(tmp_path)
     write(place / "fairface_label_val.csv", csv.replace("service_test", "other"))
     with pytest.raises(InputError, match="service_test"):
@@ -693,7 +693,7 @@ def test_what_svhn_refuses(tmp_path: Path) -> None:
     good = loadmat(place / "test_32x32.mat")
     images, labels = good["X"], good["y"]
     wrong: dict[str, tuple[Any, Any]] = {
-        "11 labels, one an image; has 10": (images, labels[1:]),
+        "11 labels, one per image; has 10": (images, labels[1:]),
         "32 x 32 x 3 x n bytes": (np.moveaxis(images, 3, 0), labels),
         "must be 32 x 32 x 3 x n": (images.astype(float), labels),
         "whole numbers": (images, labels + 0.5),
@@ -723,7 +723,7 @@ def test_what_lists_refuse(tmp_path: Path) -> None:
     aircraft = built("fgvc-aircraft", tmp_path) / "images_variant_test.txt"
     refused("fgvc-aircraft", aircraft, "1 F-16A/B\n", "every class must have an image; '707-320'")
     refused("fgvc-aircraft", aircraft, "1 F-99\n", "F-99")
-    refused("fgvc-aircraft", aircraft, "1\n", "not what it should be")
+    refused("fgvc-aircraft", aircraft, "1\n", "is malformed")
     food = built("food101", tmp_path) / "meta" / "test.json"
     refused("food101", food, '{"churros": ["churros/1"]}', "every class must have an image")
     refused("food101", food, '{"pizza": ["pizza/1"]}', "pizza")

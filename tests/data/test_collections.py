@@ -135,7 +135,7 @@ def test_coco(built: Callable[[str], Path]) -> None:
             (names[1], f"ten of {split}"),
             (names[1], f"ten again of {split}"),
         ]
-        assert source.missing == (("caption 3", "of image 99, which is missing"),)
+        assert source.missing == (("caption 3", "its image 99 is missing"),)
         assert media(source)[1] == (folder / split / names[1]).read_bytes()
     assert read("coco", folder).provenance["split"] == "val2017"
 
@@ -144,7 +144,7 @@ def test_coco_refuses_an_id_that_is_there_twice(built: Callable[[str], Path]) ->
     folder = built("coco")
     path = folder / "annotations" / "captions_val2017.json"
     edit(path, lambda value: value["images"][2].update(id=10))
-    assert "000000000020.jpg: its id 10 is there twice" in refusal("coco", folder)
+    assert "000000000020.jpg: its id 10 occurs twice" in refusal("coco", folder)
 
 
 def test_captions_without_any_caption(built: Callable[[str], Path]) -> None:
@@ -176,8 +176,8 @@ def test_karpathy_refuses_what_does_not_fit(built: Callable[[str], Path]) -> Non
     changes: list[tuple[Callable[[Any], Any], str]] = [
         (lambda v: v["images"][1]["sentences"][0].update(imgid=2), "has a sentence of image 2"),
         (lambda v: v["images"][1]["sentences"].pop(), "as many sentences as sentence ids"),
-        (lambda v: v["images"][1].update(imgid=0, sentences=[], sentids=[]), "id 0 is there twice"),
-        (lambda v: v["images"][3].update(filename="101_ab.jpg"), "101_ab.jpg: is there twice"),
+        (lambda v: v["images"][1].update(imgid=0, sentences=[], sentids=[]), "id 0 occurs twice"),
+        (lambda v: v["images"][3].update(filename="101_ab.jpg"), "101_ab.jpg: occurs twice"),
         (lambda v: v["images"][1]["sentences"][0].update(raw=None), "must be a string"),
         (lambda v: v["images"][1].pop("filename"), "must have the field 'filename'"),
         (lambda v: [i.update(split="train") for i in v["images"]], "images of test; found none"),
@@ -212,7 +212,7 @@ def test_flickr8k_that_does_not_fit(built: Callable[[str], Path]) -> None:
     token.write_text("\n".join(rows[:4]))
     assert "found none" in refusal("flickr8k", folder)
     write(folder / "Flickr_8k.testImages.txt", "104_ab.jpg\n104_ab.jpg\n")
-    assert "104_ab.jpg is there twice" in refusal("flickr8k", folder)
+    assert "104_ab.jpg occurs twice" in refusal("flickr8k", folder)
 
 
 def test_flickr30k(built: Callable[[str], Path]) -> None:
@@ -289,7 +289,7 @@ def test_nocaps(built: Callable[[str], Path]) -> None:
     changes: list[tuple[Callable[[Any], Any], str]] = [
         (lambda v: v["images"][0].update(domain="far"), "000ea.jpg: domain must be one of"),
         (lambda v: v["images"][0].pop("domain"), "must have the field 'domain'"),
-        (lambda v: v["images"][0].update(id=1), "its id 1 is there twice"),
+        (lambda v: v["images"][0].update(id=1), "its id 1 occurs twice"),
         (lambda v: v["images"][0].update(file_name="001ea.jpg"), "must have one domain"),
     ]
     for change, why in changes:
@@ -327,7 +327,7 @@ def test_dci_that_lacks_something(built: Callable[[str], Path]) -> None:
     edit(entries / "112959-data.json", lambda value: value.update(short_caption=3))
     assert "short_caption: a caption must be a string" in refusal("dci", folder)
     edit(folder / "splits.json", lambda value: value["test"].append("112957-data.json"))
-    assert "112957-data.json is there twice" in refusal("dci", folder)
+    assert "112957-data.json occurs twice" in refusal("dci", folder)
 
 
 def test_shards(built: Callable[[str], Path]) -> None:
@@ -407,13 +407,13 @@ def test_cub_that_does_not_fit(built: Callable[[str], Path]) -> None:
     changes = [
         ("images", "3 a.jpg\n3 b.jpg\n", "3 must be there once"),
         ("images", "3\n", "3 must have a value"),
-        ("images", "three a.jpg\n", "is not what it should be"),
-        ("image_class_labels", "1 1\n2 1\n3 1\n", "must list the images of images.txt; not so 4"),
+        ("images", "three a.jpg\n", "is malformed"),
+        ("image_class_labels", "1 1\n2 1\n3 1\n", "must list the images of images.txt; 4 differs"),
         ("image_class_labels", "1 1\n2 1\n3 1\n4 1\n5 1\n", "not so 5"),
         ("image_class_labels", "1 1\n2 1\n3 1\n4 7\n", "image 4: its class 7 must be in classes"),
-        ("train_test_split", "1 1\n2 1\n3 1\n", "must list the images of images.txt; not so 4"),
+        ("train_test_split", "1 1\n2 1\n3 1\n", "must list the images of images.txt; 4 differs"),
         ("train_test_split", "1 1\n2 1\n3 1\n4 2\n", "image 4: must be 0 or 1"),
-        ("classes", "1 001.A\n2 002.A\n101 101.B\n", "'A' is there twice"),
+        ("classes", "1 001.A\n2 002.A\n101 101.B\n", "'A' occurs twice"),
     ]
     for name, text, why in changes:
         path = folder / f"{name}.txt"
@@ -438,7 +438,7 @@ def test_sop(built: Callable[[str], Path]) -> None:
         (f"{header}\n1 1 1 a/b.JPG\n1 1 1 a/c.JPG", "image 1, a/c.JPG, must be there once"),
         (f"{header}\n1 1 1 a/b.JPG\n2 1 1 a/b.JPG", "image 2, a/b.JPG, must be there once"),
         (f"{header}\n1 1 1 a/b.JPG\n2 2 1 c/b.JPG", "super class 1 must be in one folder"),
-        (f"{header}\n1 1 a/b.JPG", "is not what it should be"),
+        (f"{header}\n1 1 a/b.JPG", "is malformed"),
         (header, "found none"),
     ):
         write(folder / "Ebay_test.txt", text)
@@ -549,7 +549,7 @@ def test_compositions_that_do_not_fit(built: Callable[[str], Path]) -> None:
     assert source.texts == ["sliced apple"]
     assert source.missing == (
         ("ripe_apple/1.jpg", "its pair, ripe apple, is not in test_pairs.txt"),
-        ("sliced_apple/1.jpg", "is there twice"),
+        ("sliced_apple/1.jpg", "occurs twice"),
     )
     torch.save(metadata, folder / METADATA, _use_new_zipfile_serialization=False)  # as in 2018
     assert read("mit-states", folder).texts == ["sliced apple"]
@@ -558,11 +558,11 @@ def test_compositions_that_do_not_fit(built: Callable[[str], Path]) -> None:
     torch.save([{"image": "a"}], folder / METADATA)
     assert "must have the field 'attr'" in refusal("mit-states", folder)
     torch.save([Path("a")], folder / METADATA)  # anything but plain values is not loaded
-    assert "is not what it should be" in refusal("mit-states", folder)
+    assert "is malformed" in refusal("mit-states", folder)
     write(folder / PAIRS, "sliced apple\nsliced apple\n")
     assert "'sliced apple' must be there once" in refusal("mit-states", folder)
     write(folder / PAIRS, "sliced red apple\n")
-    assert "is not what it should be" in refusal("mit-states", folder)
+    assert "is malformed" in refusal("mit-states", folder)
 
 
 # Texts -----------------------------------------------------------------------------------------
@@ -676,7 +676,7 @@ def test_nanobeir_that_does_not_fit(built: Callable[[str], Path]) -> None:
     judged = {"query-id": ["q7", "q0"], "corpus-id": ["d0", "d1"]}
     collections.table(folder / "qrels" / "train-00000-of-00001.parquet", judged)
     missing = read("nanobeir", folder.parent, "NanoNQ").missing
-    assert missing[0] == ("q7", "a query that is not there, of document d0")
+    assert missing[0] == ("q7", "an unknown query, of document d0")
 
 
 def test_nanobeir_as_datasets_reads_it(built: Callable[[str], Path], tmp_path: Path) -> None:

@@ -333,7 +333,7 @@ def test_damaged_idx_files(tmp_path: Path) -> None:
     with pytest.raises(errors.FileError, match="needs t10k-images"):
         digits(tmp_path)
     idx(tmp_path, "t10k", noise(4), [1, 2, 3])
-    with pytest.raises(errors.FileError, match="a label an image; 4 and 3 differ"):
+    with pytest.raises(errors.FileError, match="one label per image; 4 and 3 differ"):
         digits(tmp_path)
     idx(tmp_path, "t10k", noise(4), [1, 2, 3, 10])
     with pytest.raises(errors.FileError, match="must hold 0 … 9; holds 10"):
@@ -361,12 +361,12 @@ def test_damaged_idx_files(tmp_path: Path) -> None:
         ({"images": noise(3).astype(float)}, "unsigned bytes; got float64"),
         ({"images": [1]}, "unsigned bytes; got list"),
         ({"images": noise(0)}, r"got \(0, 28, 28\)"),
-        ({"labels": [1, 2]}, "one label an image; got 2 for 3"),
+        ({"labels": [1, 2]}, "one label per image; got 2 for 3"),
         ({"labels": [1, 2, 10]}, "labels must lie in 0 … 9; got 10"),
         ({"labels": [-1, 2, 3]}, "labels must lie in 0 … 9; got -1"),
         ({"labels": [0.5, 2, 3]}, "labels must be a list of integers"),
         ({"held_out": [3]}, "held_out must lie in 0 … 2; got 3"),
-        ({"held_out": [1, 1]}, "name each digit once"),
+        ({"held_out": [1, 1]}, "must hold distinct positions"),
         ({"held_out": 1}, "held_out must be a list of integers"),
         ({"name": 3}, "name: must be a string"),
     ],

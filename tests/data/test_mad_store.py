@@ -312,7 +312,7 @@ def copy(whole: Path, folder: Path) -> Path:
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        ({"format": 2}, "must be of format 1; got 2"),
+        ({"format": 2}, "must have format 1; got 2"),
         ({"factors": {}}, "must have the factors"),
         ({"count": 39}, r"images.npy: must be uint8 \(39, 24, 28, 28\)"),
         ({"count": 0}, "at least one digit"),
@@ -357,7 +357,7 @@ def test_damaged_files(whole: Path, tmp_path: Path) -> None:
         load(folder)
     (folder / "labels.npy").write_bytes((whole / "labels.npy").read_bytes())
     np.save(folder / "test.npy", np.arange(8))
-    with pytest.raises(errors.FileError, match="must share out all digits"):
+    with pytest.raises(errors.FileError, match="must divide all digits"):
         load(folder)
     np.save(folder / "test.npy", np.array([{}] * 8), allow_pickle=True)
     with pytest.raises(errors.FileError, match=r"test\.npy"):

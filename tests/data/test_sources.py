@@ -58,7 +58,7 @@ def test_a_folder_of_splits_asks_which(tmp_path: Path) -> None:
     for split in ("train", "val"):
         for kind in ("cat", "dog"):
             draw(tmp_path / split / kind / "a.jpg")
-    with pytest.raises(errors.OptionError, match="holds train, val; say which"):
+    with pytest.raises(errors.OptionError, match="holds train, val; select one"):
         read(tmp_path)
     assert read(tmp_path, split="val").texts == ["cat", "dog"]
     with pytest.raises(errors.OptionError, match="did you mean 'val'"):
@@ -158,7 +158,7 @@ def test_tables_of_one_side(tmp_path: Path) -> None:
         ("path,caption\na.jpg\n", "row 2 must have as many cells"),
         ("path,caption\na.jpg,x,y\n", "row 2 must have as many cells"),
         ("path,caption\n", "found none"),
-        ("path,caption, Caption\na.jpg,x,y\n", "'caption' is there twice"),
+        ("path,caption, Caption\na.jpg,x,y\n", "'caption' occurs twice"),
         ("", "found none"),
     ],
 )
@@ -217,7 +217,7 @@ def test_coco_captions_that_are_no_texts(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("{", "is not what it should be"),
+        ("{", "is malformed"),
         ("[1]", "must be a COCO captions file"),
         ('{"images": [{}], "annotations": []}', "field 'file_name'"),
         ('{"images": [], "annotations": []}', "found none"),
@@ -334,7 +334,7 @@ def test_compressed_shards_are_refused(tmp_path: Path) -> None:
 
 def test_broken_shards(tmp_path: Path) -> None:
     (tmp_path / "no.tar").write_bytes(b"not a tar archive" * 100)
-    with pytest.raises(errors.FileError, match=r"no\.tar: is not what it should be"):
+    with pytest.raises(errors.FileError, match=r"no\.tar: is malformed"):
         read(tmp_path / "no.tar")
     whole = tmp_path / "whole.tar"
     tar(whole, [("a.jpg", picture(0)), ("b.jpg", picture(1))])
@@ -456,7 +456,7 @@ def test_hugging_face(tmp_path: Path) -> None:
     )
     made = datasets.Dataset.from_dict({"image": images, "label": [1, 0, 1]}, features=features)
     datasets.DatasetDict({"train": made, "test": made}).save_to_disk(str(tmp_path / "d"))
-    with pytest.raises(errors.OptionError, match="train, test; say which"):
+    with pytest.raises(errors.OptionError, match="train, test; select one"):
         read(tmp_path / "d")
     source = read(tmp_path / "d", split="test")
     assert source.texts == ["cat", "big dog"]

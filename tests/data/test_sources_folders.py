@@ -359,7 +359,7 @@ def test_metadata_of_classes_and_of_splits(tmp_path: Path) -> None:
         for i in range(3)
     ]
     metadata(tmp_path / "metadata.csv", rows)
-    with pytest.raises(errors.OptionError, match="holds train, test; say which"):
+    with pytest.raises(errors.OptionError, match="holds train, test; select one"):
         read(tmp_path)
     assert classes(read(tmp_path, split="train")) == [("0.png", "cat"), ("1.png", "owl")]
     both = read(tmp_path, split="train+test")
@@ -385,7 +385,7 @@ def test_splits_are_never_mixed(tmp_path: Path) -> None:
     for name in ("data/train/cat/0.png", "data/train/dog/1.png", "data/val/cat/2.png", "logo.png"):
         draw(tmp_path / name)
     draw(tmp_path / "data" / "extra" / "3.png")
-    with pytest.raises(errors.OptionError, match=r"holds train, val in data/; say which"):
+    with pytest.raises(errors.OptionError, match=r"holds train, val in data/; select one"):
         read(tmp_path)
     source = read(tmp_path, split="train")
     assert classes(source) == [("data/train/cat/0.png", "cat"), ("data/train/dog/1.png", "dog")]

@@ -50,7 +50,7 @@ def test_splits_by_the_names_of_files(tmp_path: Path, train: str, test: str) -> 
     shard(tmp_path / test, 1)
     places = {tmp_path, (tmp_path / train).parent} if "/0000" not in train else {tmp_path}
     for place in places:
-        with pytest.raises(errors.OptionError, match=r"--split: .* holds test, train; say which"):
+        with pytest.raises(errors.OptionError, match=r"--split: .* holds test, train; select one"):
             read(place)
         assert found(place, split="train") == [0]
         assert found(place, split="test") == [1]
@@ -77,7 +77,7 @@ def test_shards_of_no_split(tmp_path: Path) -> None:
     shard(tmp_path / "test-00000-of-00001.parquet", 4)
     source = read(tmp_path)
     assert found(tmp_path) == [4]
-    assert [reason for _, reason in source.unused] == ["its name tells no split"] * 3
+    assert [reason for _, reason in source.unused] == ["its name has no split"] * 3
 
 
 def test_shards_that_are_announced_and_not_there(tmp_path: Path) -> None:
@@ -86,17 +86,17 @@ def test_shards_that_are_announced_and_not_there(tmp_path: Path) -> None:
     source = read(tmp_path)
     assert found(tmp_path) == [0, 3]
     assert source.missing == tuple(
-        (f"train-{i:05d}-of-00005.parquet", "a shard that is not there") for i in (1, 2, 4)
+        (f"train-{i:05d}-of-00005.parquet", "a missing shard") for i in (1, 2, 4)
     )
     shard(tmp_path / "data" / "train-00001-of-00002.parquet", 4)
-    with pytest.raises(errors.FileError, match="must announce one number of shards"):
+    with pytest.raises(errors.FileError, match="must have the same number of shards"):
         read(tmp_path)
 
 
 def test_folders_of_parts_are_not_mixed(tmp_path: Path) -> None:
     shard(tmp_path / "en" / "0.parquet", 0)
     shard(tmp_path / "de" / "0.parquet", 1)
-    with pytest.raises(errors.OptionError, match="holds de, en; say which"):
+    with pytest.raises(errors.OptionError, match="holds de, en; select one"):
         read(tmp_path)
     assert found(tmp_path, split="en") == [0]
 
@@ -124,7 +124,7 @@ def test_configs_of_the_card(tmp_path: Path) -> None:
     for i, name in enumerate(("a-0", "a-1", "b-0", "b-1", "test-0")):
         shard(tmp_path / "data" / f"{name}.parquet", i)
     write(tmp_path / "README.md", CARD)
-    with pytest.raises(errors.OptionError, match="holds train, holdout; say which"):
+    with pytest.raises(errors.OptionError, match="holds train, holdout; select one"):
         read(tmp_path)
     assert found(tmp_path, split="train") == [0, 1]
     assert found(tmp_path, split="holdout") == [2, 3]
@@ -259,7 +259,7 @@ def test_images_win_over_an_archive_in_their_folder(tmp_path: Path) -> None:
 def test_tar_and_parquet_with_images_contradict_each_other(tmp_path: Path) -> None:
     tar(tmp_path / "0.tar", [("0.png", picture(0))])
     shard(tmp_path / "0.parquet", 0)
-    with pytest.raises(errors.FileError, match=r"found 0\.tar and 0\.parquet: give a pattern"):
+    with pytest.raises(errors.FileError, match=r"found 0\.tar and 0\.parquet: use a pattern"):
         read(tmp_path)
     assert found(f"{tmp_path}/*.tar") == [0]
 

@@ -76,7 +76,7 @@ def test_a_partial_download(tmp_path: Path) -> None:
     assert len(source.texts or ()) == 8
     assert "00001 has no 00001.parquet" in source.notes
     missing = dict(source.missing)
-    assert missing["00002.parquet"] == "its folder 00002 is not there"
+    assert missing["00002.parquet"] == "its folder 00002 does not exist"
     gone = "its status is success; found no image"
     lost = ("000020000", "000020001", "000020003", "000030001")
     assert [missing[key] for key in lost] == [gone] * 4
@@ -98,7 +98,7 @@ def test_the_metadata_alone_are_texts_without_failed_rows(tmp_path: Path) -> Non
     downloaded(tmp_path)
     source = read(tmp_path / "00000.parquet")
     assert source.texts == ["noise 000000000", "noise 000000001", "noise 000000003"]
-    assert "addresses of images" in "; ".join(source.notes)
+    assert "URLs of images" in "; ".join(source.notes)
 
 
 def test_tar_shards_beside_their_metadata(tmp_path: Path) -> None:

@@ -160,7 +160,7 @@ def test_addresses_of_images_are_said(tmp_path: Path) -> None:
     parquet(tmp_path / "a.parquet", {"URL": ["http://x.invalid"] * 2, "TEXT": ["one", "two"]})
     source = read(tmp_path / "a.parquet")
     assert (source.media, source.texts) == (None, ["one", "two"])
-    assert "column 'URL' holds addresses of images, which are not fetched" in source.notes
+    assert "column 'URL' holds URLs of images, which are not downloaded" in source.notes
 
 
 # classes --------------------------------------------------------------------------------------
@@ -214,7 +214,7 @@ def test_numbers_without_class_names_are_no_classes(tmp_path: Path) -> None:
     assert (source.texts, source.unused_columns) == (None, ("label",))
     asked = read(tmp_path / "a.parquet", label_column="label")
     assert labels(asked) == [("row 0", "0"), ("row 1", "1")]
-    assert "classes are called by their numbers" in "; ".join(asked.notes)
+    assert "classes are named by their numbers" in "; ".join(asked.notes)
     parquet(tmp_path / "b.parquet", {"image": images(3), "label": ["owl", "ant", None]})
     assert labels(read(tmp_path / "b.parquet")) == [("row 0", "owl"), ("row 1", "ant")]
 
@@ -234,7 +234,7 @@ def test_captions_win_over_classes(tmp_path: Path) -> None:
     assert read(tmp_path / "a.parquet", label_column="label").texts == ["cat", "big dog"]
     both = read(tmp_path / "a.parquet", factors="label")
     assert (both.texts, both.factors) == (["one", "two"], {"label": ["cat", "big_dog"]})
-    with pytest.raises(errors.OptionError, match="must not be given together"):
+    with pytest.raises(errors.OptionError, match="cannot be used together"):
         read(tmp_path / "a.parquet", label_column="label", text_column="caption")
 
 
@@ -321,8 +321,8 @@ def test_half_written_shards_are_named(tmp_path: Path) -> None:
     parquet(tmp_path / "0.parquet", {"image": images(1), "caption": ["one"]})
     whole = (tmp_path / "0.parquet").read_bytes()
     for name, content, why in (
-        ("1.tmp.parquet", whole, "an unfinished file by its name"),
-        ("1.parquet", whole[:300], "must be a whole Parquet file"),
+        ("1.tmp.parquet", whole, "the name of an unfinished file"),
+        ("1.parquet", whole[:300], "must be a complete Parquet file"),
         ("1.parquet", b"", "is empty"),
         ("1.parquet", b"version https://git-lfs.github.com/spec/v1\n", "a Git LFS pointer"),
     ):
@@ -339,7 +339,7 @@ def test_files_of_the_writer_are_said(tmp_path: Path) -> None:
     assert dict(read(tmp_path).unused) == {
         "_SUCCESS": "a marker of the program that wrote the shards",
         ".part-00000.snappy.parquet.crc": "hidden",
-        "0.parquet.part": "an unfinished file by its name",
+        "0.parquet.part": "an unfinished file, by its name",
         "log.txt": "not a shard",
     }
 

@@ -82,7 +82,7 @@ def test_structs_and_lists_of_captions(tmp_path: Path) -> None:
 def test_splits_are_not_mixed(tmp_path: Path) -> None:
     made = save(tmp_path / "d", {"image": images(2), "label": [0, 1]}, **CLASSES)
     datasets.DatasetDict({"train": made, "test": made}).save_to_disk(str(tmp_path / "s"))
-    with pytest.raises(errors.OptionError, match=r"--split: .* holds train, test; say which"):
+    with pytest.raises(errors.OptionError, match=r"--split: .* holds train, test; select one"):
         read(tmp_path / "s")
     assert len(names(read(tmp_path / "s", split="train+test"))) == 4
     with pytest.raises(errors.OptionError, match="split"):

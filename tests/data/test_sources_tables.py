@@ -99,7 +99,7 @@ def test_a_separator_that_is_given(tmp_path: Path) -> None:
         (b"path,title\na.png,one\nb.png,t\0wo\n", "line 3 must be text; it holds a NUL"),
         (b"path,title\na.png,one,two\n", r"row 2 must have as many cells .* 2 between commas; it"),
         (b"path,title\n", "found none"),
-        (b"path,path\na,b\n", "'path' is there twice"),
+        (b"path,path\na,b\n", "'path' occurs twice"),
         (b"path,title\nhttp://x/a.png,one\n", "column 'path' must hold paths of files; it holds"),
     ],
 )
@@ -215,7 +215,7 @@ def test_karpathys_file(tmp_path: Path) -> None:
     karpathy(tmp_path / "dataset_coco.json")
     for i in range(4):
         draw(tmp_path / "images" / "val2014" / f"{i}.png", i)
-    with pytest.raises(errors.OptionError, match="holds train, restval, val, test; say which"):
+    with pytest.raises(errors.OptionError, match="holds train, restval, val, test; select one"):
         read(tmp_path / "dataset_coco.json")
     source = read(tmp_path / "dataset_coco.json", split="train+restval")
     assert captions(source) == [
@@ -223,7 +223,7 @@ def test_karpathys_file(tmp_path: Path) -> None:
     ]
     assert source.media is not None
     assert source.media[1] == (tmp_path / "images" / "val2014" / "1.png").read_bytes()
-    assert "their files lie in images/" in source.notes
+    assert "their files are in images/" in source.notes
     assert len(names(read(tmp_path / "dataset_coco.json", split="all"))) == 4
 
 
@@ -260,7 +260,7 @@ def test_lists_in_cells(tmp_path: Path, write_list: object) -> None:
     source = read(tmp_path / "t.csv")
     assert captions(source) == [(f"{i}.png", each) for i in range(3) for each in said[i]]
     assert "cells hold lists of captions" in summary(source)
-    assert "all rows are of split 'test'" in summary(source)
+    assert "all rows belong to split 'test'" in summary(source)
     one = read(tmp_path / "t.csv", captions="one")
     assert one.texts == [write_list(each) for each in said]  # type: ignore[operator]
 
@@ -297,20 +297,20 @@ def test_any_list_that_python_or_json_writes(said: list[str]) -> None:
 
 def test_where_the_images_of_a_table_lie(tmp_path: Path) -> None:
     write(tmp_path / "t.csv", "path,caption\n0.png,a\n1.png,b\n")
-    assert "none of the first files is there" in summary(read(tmp_path / "t.csv"))
+    assert "none of the first files exists" in summary(read(tmp_path / "t.csv"))
     for i in range(2):
         draw(tmp_path / "flickr_images" / f"{i}.png", i)
     source = read(tmp_path / "t.csv")
-    assert source.notes == ("their files lie in flickr_images/",)
+    assert source.notes == ("their files are in flickr_images/",)
     assert source.media is not None
     assert source.media[1] == (tmp_path / "flickr_images" / "1.png").read_bytes()
     for i in range(2):
         draw(tmp_path / "other" / f"{i}.png", i + 5)
-    with pytest.raises(errors.FileError, match="lie in flickr_images and in other; give --root"):
+    with pytest.raises(errors.FileError, match="are in flickr_images and in other; use --root"):
         read(tmp_path / "t.csv")
     assert read(tmp_path / "t.csv", root=tmp_path / "other").notes == ()
     draw(tmp_path / "images" / "0.png")
-    assert read(tmp_path / "t.csv").notes == ("their files lie in images/",)
+    assert read(tmp_path / "t.csv").notes == ("their files are in images/",)
     draw(tmp_path / "1.png")
     assert read(tmp_path / "t.csv").notes == ()
 
@@ -319,7 +319,7 @@ def test_addresses_are_not_fetched(tmp_path: Path) -> None:
     write(tmp_path / "u.csv", "url,caption\nhttp://a.b/1.jpg,one\nhttp://a.b/2.jpg,two\n")
     source = read(tmp_path / "u.csv")
     assert source.texts == ["one", "two"]
-    assert "column 'url' holds addresses of images, which are not fetched" in source.notes
+    assert "column 'url' holds URLs of images, which are not downloaded" in source.notes
     assert read(tmp_path / "u.csv", image_column="none").notes == ()
 
 
@@ -332,7 +332,7 @@ def test_ids_without_an_ending(tmp_path: Path) -> None:
     with pytest.raises(errors.FileError, match="--label-column"):
         read(tmp_path / "labels.csv")
     source = read(tmp_path / "labels.csv", image_column="id", label_column="breed")
-    assert source.notes == ("their files lie in train/",)
+    assert source.notes == ("their files are in train/",)
     assert source.texts == ["boxer", "pug"]
     assert source.media is not None
     assert source.media[0] == (tmp_path / "train" / "a.jpg").read_bytes()
@@ -344,7 +344,7 @@ def test_ids_without_an_ending(tmp_path: Path) -> None:
 
 def test_splits_of_a_table(tmp_path: Path) -> None:
     write(tmp_path / "t.csv", "path,caption,split\na.png,a,train\nb.png,b,val\nc.png,c,train\n")
-    with pytest.raises(errors.OptionError, match=r"holds train, val; say which, or train\+val"):
+    with pytest.raises(errors.OptionError, match=r"holds train, val; select one, or train\+val"):
         read(tmp_path / "t.csv")
     source = read(tmp_path / "t.csv", split="train")
     assert captions(source) == [("a.png", "a"), ("c.png", "c")]
@@ -369,7 +369,7 @@ def test_classes_of_a_table(tmp_path: Path) -> None:
     assert read(tmp_path / "t.csv", label_column="none").texts is None
     write(tmp_path / "none.csv", "path,label\na.png,-1\nb.png,\n")
     assert "column 'label' holds no class" in summary(read(tmp_path / "none.csv"))
-    with pytest.raises(errors.FileError, match="must have a class for one file at least"):
+    with pytest.raises(errors.FileError, match="must have a class for at least one file"):
         read(tmp_path / "none.csv", label_column="label")
     lines(tmp_path / "boxes.jsonl", [{"path": "a.png", "label": [1, 2]}])
     assert read(tmp_path / "boxes.jsonl").texts is None

@@ -234,7 +234,7 @@ def test_numbers_without_names_are_no_classes(tmp_path: Path) -> None:
     tar(tmp_path / "a.tar", [*sample("0", 0, ("cls", "1")), *sample("1", 1, ("cls", "0"))])
     source = read(tmp_path / "a.tar")
     assert source.texts is None
-    assert "classnames.txt is not there" in summary(source)
+    assert "there is no classnames.txt" in summary(source)
     assert source.unused_columns == ("cls",)
     assert read(tmp_path / "a.tar", factors="cls").factors == {"cls": [1, 0]}
 
@@ -250,7 +250,7 @@ def test_classes_of_one_name_are_one_class(tmp_path: Path) -> None:
     source = read(tmp_path)
     assert source.texts == ["sun", "moon"]
     assert np.asarray(source.labels).tolist() == [0, 1, 0, 0, 1, 0]
-    assert "classes of one name are one class ('sun')" in "; ".join(source.notes)
+    assert "classes of the same name were merged ('sun')" in "; ".join(source.notes)
 
 
 def test_class_names_that_are_numbers(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Named data sets, one a file."""
+"""Named data sets, one per file."""
 
 from modalgap.data.dataset import Dataset
 from modalgap.data.sets.caltech101 import Caltech101

@@ -1,4 +1,4 @@
-"""Captions as several data sets have them: Karpathy's splits, and the lists of Flickr8k and 30k."""
+"""Formats of captions: Karpathy's splits, and the lists of Flickr8k and Flickr30k."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ KARPATHY = {
     "karpathy-val": ("val",),
     "karpathy-train": ("train", "restval"),
 }
-"""Name of a split here to its names in the file: COCO's restval is trained on by everyone."""
+"""Maps a split to its names in the file: training usually includes COCO's restval."""
 
 _TOKEN = re.compile(r"(.+)#[0-9]+\t(.*)")
-_BARS = re.compile(r"([^|]+)\|\s*[0-9]+\s*(?:\|\s*|\s)(.*)")  # one row of Kaggle's lacks a bar
+_BARS = re.compile(r"([^|]+)\|\s*[0-9]+\s*(?:\|\s*|\s)(.*)")  # one row on Kaggle lacks a bar
 
 
 def karpathy(path: Path, images: Path, splits: Collection[str]) -> Source:
-    """The images of some splits, and their captions, from one of Karpathy's ``dataset_*.json``.
+    """Read images and captions of some splits from one of Karpathy's ``dataset_*.json``.
 
     Raises:
-        FileError: an image is there twice, or has sentences that say they are another's.
+        FileError: an image occurs twice, or has sentences of another image.
     """
     with reading(str(path)):
         found = karpathy_table(load_json(path))
@@ -39,7 +39,7 @@ def karpathy(path: Path, images: Path, splits: Collection[str]) -> Source:
                 text(each, name)
             if split in splits:
                 if name in rows:
-                    raise FileError(f"{name}: is there twice")
+                    raise FileError(f"{name}: occurs twice")
                 rows[name] = said
         if not rows:
             raise FileError(f"must list images of {' or '.join(splits)}; found none")
@@ -47,16 +47,16 @@ def karpathy(path: Path, images: Path, splits: Collection[str]) -> Source:
 
 
 def read_captions(path: Path) -> list[tuple[str, str]]:
-    """(image, caption) in the order of the file.
+    """Read (image, caption) in the order of the file.
 
-    Three forms are known: ``name#0<tab>caption`` as the authors have it, ``name| 0| caption``
-    and ``name,caption`` (or ``name,0,caption``) as Kaggle has it, both with a row of names.
+    Three forms are read: ``name#0<tab>caption`` from the authors, ``name| 0| caption`` and
+    ``name,caption`` (or ``name,0,caption``) from Kaggle, both with a header.
 
     Raises:
         FileError: a row without an image or a caption.
     """
     with reading(str(path)):
-        # splitlines would also split at odd characters inside captions
+        # splitlines would also split at unusual characters inside captions
         rows = path.read_text(encoding="utf-8-sig").replace("\r\n", "\n").split("\n")
         if "\t" not in rows[0] and "|" not in rows[0]:
             return _commas(rows)
@@ -74,10 +74,10 @@ def read_captions(path: Path) -> list[tuple[str, str]]:
 
 
 def captioned(source: Source) -> Source:
-    """``source``, if it is what a data set of captions should be.
+    """Check a source of captions, and return it.
 
     Raises:
-        FileError: no captions, or an image that is listed twice, so that a caption has two.
+        FileError: there are no captions, or an image is listed twice.
     """
     if source.texts is None:
         raise FileError("must hold captions of these images; found none")
@@ -88,7 +88,7 @@ def captioned(source: Source) -> Source:
 
 
 def text(value: object, name: str) -> str:
-    """A caption.
+    """Check a caption, and return it.
 
     Raises:
         FileError: not a string.
@@ -106,7 +106,7 @@ def _commas(rows: list[str]) -> list[tuple[str, str]]:
     before = len(header) - 1
     found = []
     for row in cells:
-        # captions hold commas, not always in quotes
+        # captions contain commas, not always in quotes
         caption = ",".join(row[before:])
         if not any(row):
             continue

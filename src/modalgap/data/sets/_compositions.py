@@ -17,12 +17,12 @@ Pair = tuple[str, str]  # attribute, object
 
 
 def compositions(folder: Path, split: str) -> Source:
-    """One split: every pair of attribute and object that it lists is a class.
+    """Read one split: every pair of attribute and object in its list is a class.
 
-    Images without an attribute, and those of other splits, are left out, as everyone does.
+    Images without an attribute, and those of other splits, are excluded, as usual.
 
     Args:
-        folder: the data set's folder.
+        folder: the folder of the data set.
         split: train, val or test.
     """
     pairs = _pairs(folder / PAIRS / f"{split}_pairs.txt")
@@ -33,7 +33,7 @@ def compositions(folder: Path, split: str) -> Source:
     seen: set[str] = set()
     for image, pair in _images(folder / METADATA, split):
         if image in seen:
-            missing.append((image, "is there twice"))
+            missing.append((image, "occurs twice"))
         elif pair not in number:
             missing.append((image, f"its pair, {' '.join(pair)}, is not in {split}_pairs.txt"))
         else:
@@ -63,7 +63,7 @@ def _pairs(path: Path) -> list[Pair]:
         for line in lines(path):
             attribute, thing = line.split()
             if (attribute, thing) in found:
-                raise FileError(f"{quoted(line)} must be there once; is there twice")
+                raise FileError(f"{quoted(line)} must occur once; occurs twice")
             found.append((attribute, thing))
         if not found:
             raise FileError("must list pairs of attribute and object; found none")
@@ -71,7 +71,7 @@ def _pairs(path: Path) -> list[Pair]:
 
 
 def _images(path: Path, split: str) -> list[tuple[str, Pair]]:
-    """Path and pair of each image; the file is a list of dicts that torch.save wrote."""
+    """Path and pair of each image; the file is a list of dicts from torch.save."""
     import torch
 
     with reading(str(path)):
@@ -88,7 +88,7 @@ def _images(path: Path, split: str) -> list[tuple[str, Pair]]:
 
 
 def _paths(images: Path, names: list[str]) -> list[Path]:
-    """Where the images lie: the list has ``sliced_apple/``, MIT-States itself ``sliced apple/``."""
+    """The paths of the images: the list has ``sliced_apple/``, MIT-States ``sliced apple/``."""
     folders = {name.rpartition("/")[0] for name in names}
     spaced = {
         each: each if (images / each).is_dir() else each.replace("_", " ") for each in folders

@@ -1,4 +1,4 @@
-"""Texts that lie in a folder a class."""
+"""Texts in one folder per class."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from modalgap.data.source import Source
 
 
 def documents(folder: Path, classes: Sequence[str], pattern: str, encoding: str) -> Source:
-    """The files of each class in the order of their names, as they are; with the factor ``class``.
+    """Read the files of each class in the order of their names; the class is a factor.
 
     Args:
-        folder: holds a folder a class.
+        folder: a folder that holds one folder per class.
         classes: folders to read.
-        pattern: which files of a folder, a glob.
-        encoding: of the files; one that is not so encoded goes to ``missing``.
+        pattern: glob of the files in a folder.
+        encoding: encoding of the files; files with another encoding go to ``missing``.
     """
     texts: list[str] = []
     owner: list[str] = []

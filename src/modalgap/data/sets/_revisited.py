@@ -1,4 +1,4 @@
-"""The ground truth that Oxford and Paris were revisited with."""
+"""The ground truth of Revisited Oxford and Paris."""
 
 from __future__ import annotations
 
@@ -21,24 +21,26 @@ CITATION = (
 
 
 def revisited(truth: Path, images: Path) -> Source:
-    """All queries, cropped to what is looked for, and then all images that are searched.
+    """Read all queries, cropped to their objects, and then all images to search.
 
     The factor ``role`` is "query" or "gallery"; ``easy``, ``hard`` and ``junk`` are JSON lists of
-    names: of images in the gallery, since an image that cannot be read would shift positions.
+    names of gallery images. Positions would change if an image could not be read; names do not.
 
     Args:
         truth: ``gnd_*.pkl``.
         images: the folder of images.
 
     Raises:
-        FileError: not such a file, or what it says cannot be.
+        FileError: another kind of file, or invalid content.
     """
     with reading(str(truth)):
         content: Any = load_plain(read_file(truth))
         queries, gallery = (_names(content[key], key) for key in ("qimlist", "imlist"))
         notes = list(content["gnd"])
         if len(notes) != len(queries):
-            raise FileError(f"gnd must have {len(queries)} entries, one a query; has {len(notes)}")
+            raise FileError(
+                f"gnd must have {len(queries)} entries, one per query; has {len(notes)}"
+            )
         factors: dict[str, list[str]] = {
             key: [json.dumps(_judged(note[key], key, gallery)) for note in notes]
             + ["[]"] * len(gallery)
@@ -57,10 +59,10 @@ def revisited(truth: Path, images: Path) -> Source:
 def _names(values: Any, key: str) -> list[str]:
     found = [f"{value}.jpg" for value in values]
     if not all(isinstance(value, str) for value in values):
-        raise FileError(f"{key} must be strings; is not")
+        raise FileError(f"{key} must be strings; it is not")
     if len(set(found)) < len(found):
         twice = next(name for name in found if found.count(name) > 1)
-        raise FileError(f"{key} must have each image once; {twice} is there twice")
+        raise FileError(f"{key} must have each image once; {twice} occurs twice")
     return found
 
 

@@ -1,4 +1,4 @@
-"""What several data sets share."""
+"""Code that several data sets share."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from modalgap.errors import FileError, quoted
 
 
 class Placed(Dataset):
-    """A data set whose folder goes by several names, such as torchvision's and CoOp's."""
+    """A data set whose folder has several common names, such as torchvision's and CoOp's."""
 
     folders: ClassVar[tuple[str, ...]]
-    """Where it may lie as well as in ``card.folder``; the first that holds something counts."""
+    """Other names of ``card.folder``; the first folder with the expected files is used."""
 
     def folder(self, root: Path) -> Path:
-        for enough in (all, any):  # a folder of a common name may hold one of them by chance
+        for enough in (all, any):  # another data set can have a folder of the same name
             for each in (self.card.folder, *self.folders):
                 place = root / each
                 if self._has_zhou(place) or any(
@@ -40,13 +40,13 @@ class Placed(Dataset):
 
 
 def every_class(source: Source) -> Source:
-    """Refuse a class without an image: a number over the other classes would be another's.
+    """Check that every class has an image: otherwise a mean over classes would be misleading.
 
     Raises:
-        FileError: some class has none.
+        FileError: a class has none.
     """
     texts = source.texts or ()
-    # a label beyond the classes is refused where the source is made
+    # the source itself checks for labels beyond the classes
     empty = np.flatnonzero(np.bincount(np.asarray(source.labels), minlength=len(texts)) == 0)
     if len(empty):
         rest = f" and {len(empty) - 1} more" if len(empty) > 1 else ""
@@ -57,12 +57,12 @@ def every_class(source: Source) -> Source:
 def wnid_folders(
     folder: Path, wnids: Sequence[str], folders: Sequence[str] | None = None
 ) -> Source:
-    """A source of classes of ImageNet from one folder of images a class.
+    """Build a source of ImageNet classes from one folder of images per class.
 
     Args:
-        folder: holds the folders.
+        folder: a folder that holds the folders of classes.
         wnids: the classes, in the order of their labels.
-        folders: of the same classes, where they are not named by their wnids.
+        folders: folders of these classes, if their names are not the wnids.
     """
     called = names()
     found = every_class(class_folders(folder, folders or wnids, wnids))
@@ -71,7 +71,7 @@ def wnid_folders(
 
 @cache
 def listed(name: str) -> tuple[str, ...]:
-    """The lines of a list that lies beside this file."""
+    """The lines of a list in this folder."""
     text = files("modalgap.data.sets").joinpath(name).read_text(encoding="utf-8")
     return tuple(text.splitlines())
 
@@ -82,7 +82,7 @@ def camel_words(name: str) -> str:
 
 
 def matlab(path: Path) -> dict[str, Any]:
-    """The variables of a .mat file."""
+    """Read the variables of a .mat file."""
     from scipy.io import loadmat
 
     with reading(str(path)):
@@ -91,7 +91,7 @@ def matlab(path: Path) -> dict[str, Any]:
 
 
 def whole(values: Any, what: str) -> NDArray[np.int64]:
-    """A flat array of whole numbers; fractions, text and truth values are refused."""
+    """A flat array of whole numbers; fractions, text and booleans are errors."""
     found = np.atleast_1d(np.asarray(values))
     if found.dtype.hasobject:
         found = np.asarray(found.tolist())

@@ -1,4 +1,4 @@
-"""Caltech-101: things."""
+"""Caltech-101: objects."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,16 +21,16 @@ NAMES = {
 
 
 class Caltech101(Placed):
-    """Without BACKGROUND_Google, which is no class.
+    """All classes but BACKGROUND_Google.
 
-    The splits are CoOp's, which leave out Faces_easy too; ``all`` has every image and 101 classes.
+    The splits are CoOp's, which exclude Faces_easy too; ``all`` has every image and 101 classes.
     """
 
     card = DataCard(
         name="caltech101",
         title="Caltech-101",
         task="classification",
-        about="Pictures of things, animals and faces from the web, 40 to 800 a class.",
+        about="Pictures of objects, animals and faces from the web, 40 to 800 per class.",
         size="CoOp's test 2,465 images, train 4,128, val 1,649, of 100 classes; all 8,677 of 101",
         splits=("test", "train", "val", "all"),
         licence="CC BY 4.0",

@@ -1,4 +1,4 @@
-"""CC12M: conceptual captions, more and noisier."""
+"""CC12M: conceptual captions, a larger and noisier set."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,19 +10,19 @@ from modalgap.data.sources.webdataset import read_shards
 
 
 class CC12M(Dataset):
-    """Tar shards as img2dataset writes them.
+    """Tar shards of img2dataset.
 
-    How many of the images there are depends on the day they were downloaded.
+    The number of available images depends on the date of the download.
     """
 
     card = DataCard(
         name="cc12m",
         title="Conceptual 12M",
         task="captions",
-        about="Images of the web with their alternative text, filtered less than in CC3M.",
-        size="train 12,423,374 addresses; fewer images are still there",
+        about="Images from the web with their alt text, filtered less than in CC3M.",
+        size="train 12,423,374 URLs; fewer images are still available",
         splits=("train",),
-        licence="captions and addresses free for any purpose; images of their owners",
+        licence="captions and URLs free for any purpose; images of their owners",
         home="https://github.com/google-research-datasets/conceptual-12m",
         folder="cc12m",
         layout=("00000.tar, or cc12m-train-0000.tar",),

@@ -11,19 +11,19 @@ from modalgap.errors import FileError
 
 
 class CC3M(Dataset):
-    """Tar shards as img2dataset writes them, in a folder a split or with its name in theirs.
+    """Tar shards of img2dataset, in one folder per split or with the split in their names.
 
-    How many of the images there are depends on the day they were downloaded.
+    The number of available images depends on the date of the download.
     """
 
     card = DataCard(
         name="cc3m",
         title="Conceptual Captions 3M",
         task="captions",
-        about="Images of the web with their alternative text, cleaned and with names taken out.",
-        size="validation 15,840 and train 3,318,333 addresses; fewer images are still there",
+        about="Images from the web with their alt text, cleaned and without names.",
+        size="validation 15,840 and train 3,318,333 URLs; fewer images are still available",
         splits=("validation", "train"),
-        licence="captions and addresses free for any purpose; images of their owners",
+        licence="captions and URLs free for any purpose; images of their owners",
         home="https://ai.google.com/research/ConceptualCaptions/download",
         folder="cc3m",
         layout=("validation/00000.tar, or cc3m-validation-0000.tar", "train/00000.tar"),

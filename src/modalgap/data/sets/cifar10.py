@@ -1,4 +1,4 @@
-"""CIFAR-10: small photographs of ten kinds of things."""
+"""CIFAR-10: small photographs of ten classes."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -46,13 +46,13 @@ class CIFAR10(Dataset):
 
 
 def contents(path: Path) -> Any:
-    """What a pickle of CIFAR's holds; both are dicts."""
+    """The content of a CIFAR pickle; both are dicts."""
     with reading(str(path)):
         return load_plain(read_file(path))
 
 
 def images(folder: Path, batches: Sequence[str], *labels: str) -> tuple[Pixels, list[list[int]]]:
-    """The images of some batches, and their labels of each kind.
+    """The images of several batches, and their labels of each kind.
 
     Raises:
         FileError: not rows of 3 x 32 x 32 bytes with one label each.

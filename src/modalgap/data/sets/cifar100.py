@@ -1,4 +1,4 @@
-"""CIFAR-100: small photographs of a hundred kinds of things."""
+"""CIFAR-100: small photographs of a hundred classes."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -13,13 +13,13 @@ from modalgap.errors import FileError
 
 
 class CIFAR100(Dataset):
-    """The fine classes; the factor ``superclass`` holds the coarse one of each image."""
+    """The fine classes; the factor ``superclass`` holds the coarse class of each image."""
 
     card = DataCard(
         name="cifar100",
         title="CIFAR-100",
         task="classification",
-        about="Colour photographs of 32 x 32 pixels of animals, plants, people and things.",
+        about="Colour photographs of 32 x 32 pixels of animals, plants, people and objects.",
         size="test 10,000 images, train 50,000; 100 classes in 20 superclasses",
         splits=("test", "train"),
         licence="not stated",

@@ -10,7 +10,7 @@ from modalgap.data.sources.coco import read_coco
 
 
 class COCO(Dataset):
-    """The official splits, and Karpathy's where ``dataset_coco.json`` lies beside them."""
+    """The official splits, and Karpathy's if the folder has ``dataset_coco.json``."""
 
     card = DataCard(
         name="coco",

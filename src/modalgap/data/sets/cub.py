@@ -11,7 +11,7 @@ from modalgap.data.source import Source
 from modalgap.errors import FileError
 
 _TABLES = ("images", "image_class_labels", "classes", "train_test_split")
-_SEEN = 100  # classes that metric learning trains on; it is tested on the others
+_SEEN = 100  # number of training classes in metric learning; the others are the test classes
 
 
 class CUB(Dataset):
@@ -43,7 +43,7 @@ class CUB(Dataset):
         images, owner, classes, training = (_table(folder / f"{name}.txt") for name in _TABLES)
         for name, table in (("image_class_labels", owner), ("train_test_split", training)):
             if odd := sorted(table.keys() ^ images.keys()):
-                raise FileError(f"{name}.txt must list the images of images.txt; not so {odd[0]}")
+                raise FileError(f"{name}.txt must list the images of images.txt; {odd[0]} differs")
         chosen = [each for each in sorted(classes) if split != "retrieval-test" or each > _SEEN]
         number = {each: i for i, each in enumerate(chosen)}
         names = [readable(classes[each].partition(".")[2]) for each in chosen]
@@ -62,14 +62,14 @@ class CUB(Dataset):
 
 
 def _table(path: Path) -> dict[int, str]:
-    """Lines of a number and what it stands for."""
+    """Lines of a number and its value."""
     found: dict[int, str] = {}
     with reading(str(path)):
         for line in lines(path):
             number, _, value = line.partition(" ")
             if int(number) in found:
-                raise FileError(f"{number} must be there once; is there twice")
+                raise FileError(f"{number} must occur once; occurs twice")
             if not value:
-                raise FileError(f"{number} must have a value beside it; has none")
+                raise FileError(f"{number} must have a value after it; has none")
             found[int(number)] = value
     return found

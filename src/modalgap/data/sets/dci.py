@@ -16,11 +16,11 @@ _SPLITS = ("test", "valid", "train", "all")
 
 
 class DCI(Dataset):
-    """Whole images; the descriptions of their parts are left out.
+    """Whole images; the descriptions of their parts are excluded.
 
-    A split alone has the short caption of each image; with ``-long`` the short one and what
-    annotators added; with ``-summaries`` those of the whole description that a language model
-    wrote (sDCI), which fit in the context of CLIP.
+    A split without suffix has the short caption of each image; with ``-long`` also the caption that
+    annotators extended; with ``-summaries`` the summaries of the whole description by a language
+    model (sDCI), which fit into the context of CLIP.
     """
 
     card = DataCard(
@@ -51,7 +51,7 @@ class DCI(Dataset):
         entries = [str(entry) for each in chosen for entry in splits[each]]
         if len(set(entries)) < len(entries):
             twice = next(entry for entry in entries if entries.count(entry) > 1)
-            raise FileError(f"splits.json: {twice} is there twice")
+            raise FileError(f"splits.json: {twice} occurs twice")
         where = folder / ("complete" if (folder / "complete").is_dir() else "annotations")
         rows: dict[str, list[str]] = {}
         missing: list[tuple[str, str]] = []

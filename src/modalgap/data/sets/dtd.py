@@ -10,13 +10,13 @@ from modalgap.data.source import Source
 
 
 class DTD(Dataset):
-    """The first of its ten partitions, as zero-shot tables use."""
+    """The first of its ten partitions, as in zero-shot tables."""
 
     card = DataCard(
         name="dtd",
         title="Describable Textures",
         task="classification",
-        about="Photographs of textures, each with the adjective that people give it.",
+        about="Photographs of textures, each with the adjective that describes it.",
         size="train, val and test 1,880 images each; 47 classes",
         splits=("test", "train", "val"),
         licence="for research",

@@ -1,4 +1,4 @@
-"""EuroSAT: land from above."""
+"""EuroSAT: satellite images."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,13 +23,13 @@ CLASSES = (
 
 
 class EuroSAT(Dataset):
-    """The RGB images. Its authors drew no test set: the splits are CoOp's, ``all`` is the rest."""
+    """The RGB images. The authors published no test set: the splits are CoOp's; ``all`` is all."""
 
     card = DataCard(
         name="eurosat",
         title="EuroSAT",
         task="classification",
-        about="Sentinel-2 satellite images of European land, 64 x 64 pixels, by its use.",
+        about="Sentinel-2 satellite images of European land, 64 x 64 pixels, by land use.",
         size="CoOp's test 8,100 images, train 13,500, val 5,400; all 27,000; 10 classes",
         splits=("test", "train", "val", "all"),
         licence="MIT",

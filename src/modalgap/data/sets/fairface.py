@@ -10,7 +10,7 @@ from modalgap.data.source import Source
 from modalgap.data.tables import table
 from modalgap.errors import FileError
 
-RACES = {  # as in the files, and in a prompt
+RACES = {  # the name in the files, and in a prompt
     "White": "a white",
     "Black": "a black",
     "Latino_Hispanic": "a latino",
@@ -32,11 +32,11 @@ PLACES = ("", "fairface-img-margin025-trainval", "fairface-img-margin125-trainva
 
 
 class FairFace(Dataset):
-    """The probe of CLIP's paper (section 7.1) with the prompts of Liang et al. 2022.
+    """The test in CLIP's paper (section 7.1) with the prompts of Liang et al. 2022.
 
-    A face belongs to the class of its race and gender. Seven more classes belong to no face: how
-    often a model chooses them, and for whom, is what is measured. The text factor ``kind`` tells
-    person, non-human and crime apart.
+    A face belongs to the class of its race and gender. No face belongs to the seven other classes:
+    the test measures how often a model predicts them, and for which faces. The text factor ``kind``
+    distinguishes person, non-human and crime.
     """
 
     card = DataCard(
@@ -44,7 +44,7 @@ class FairFace(Dataset):
         title="FairFace",
         task="fairness",
         about="Cropped photographs of faces, balanced over seven races, with age and gender.",
-        size="val 10,954 images, train 86,744; 14 classes of people and 7 that no face has",
+        size="val 10,954 images, train 86,744; 14 classes of people and 7 without faces",
         splits=("val", "train"),
         licence="CC BY 4.0",
         home="https://github.com/joojs/fairface",
@@ -70,7 +70,7 @@ class FairFace(Dataset):
         for row in rows:
             person = (row["race"], row["gender"])
             if person not in PEOPLE:
-                raise FileError(f"{row['file']} must be of a known race and gender; is {person}")
+                raise FileError(f"{row['file']} must have a known race and gender; has {person}")
             items.append((row["file"], people.index(person)))
         texts = [*PEOPLE.values(), *NON_HUMAN, *CRIME]
         kind = ["person"] * len(PEOPLE) + ["non-human"] * len(NON_HUMAN) + ["crime"] * len(CRIME)

@@ -1,4 +1,4 @@
-"""FGVC Aircraft: variants of aeroplanes."""
+"""FGVC Aircraft: variants of aircraft."""
 
 from collections.abc import Sequence
 from pathlib import Path

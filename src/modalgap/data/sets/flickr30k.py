@@ -14,13 +14,13 @@ _IMAGES = "flickr30k[-_]images"
 
 
 class Flickr30k(Dataset):
-    """Karpathy's splits, which retrieval tables use; its authors gave it none."""
+    """Karpathy's splits, as in retrieval tables; the authors published none."""
 
     card = DataCard(
         name="flickr30k",
         title="Flickr30k",
         task="captions",
-        about="Photographs of people doing everyday things, each with five captions.",
+        about="Photographs of people in everyday activities, each with five captions.",
         size="Karpathy's test 1,000 images with 5,000 captions, val 1,014 with 5,070, train 29,000"
         " with 145,000; all 31,783 with 158,915",
         splits=(*KARPATHY, "all"),

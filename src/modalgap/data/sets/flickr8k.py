@@ -10,20 +10,20 @@ from modalgap.data.source import Source
 from modalgap.data.sources.gather import gather
 from modalgap.errors import FileError
 
-_IMAGES = "Flicker8k_Dataset"  # as its authors spell it
+_IMAGES = "Flicker8k_Dataset"  # the authors' spelling
 
 
 class Flickr8k(Dataset):
-    """The authors' splits; Karpathy's have the same images.
+    """The authors' splits; Karpathy's splits have the same images.
 
-    91 of its 8,091 images, and the captions of one more that is not there, are in no split.
+    91 of its 8,091 images, and the captions of one missing image, belong to no split.
     """
 
     card = DataCard(
         name="flickr8k",
         title="Flickr8k",
         task="captions",
-        about="Photographs of people and animals doing something, each with five captions.",
+        about="Photographs of people and animals in action, each with five captions.",
         size="test and dev 1,000 images with 5,000 captions each, train 6,000 with 30,000",
         splits=("test", "dev", "train", *KARPATHY),
         licence="for non-commercial research and education; images under Flickr's terms of use",
@@ -50,7 +50,7 @@ class Flickr8k(Dataset):
         listed = folder / f"Flickr_8k.{split}Images.txt"
         for name in lines(listed):
             if name in captions:
-                raise FileError(f"{listed}: {name} is there twice")
+                raise FileError(f"{listed}: {name} occurs twice")
             captions[name] = []
         for name, caption in read_captions(folder / "Flickr8k.token.txt"):
             if name in captions:

@@ -13,7 +13,7 @@ PART = {"test": "tstid", "train": "trnid", "val": "valid"}
 
 
 class Flowers102(Placed):
-    """Its authors' split, or CoOp's, which is another. The names are as in CLIP's paper."""
+    """The authors' split, or CoOp's, which differs. The names are those in CLIP's paper."""
 
     card = DataCard(
         name="flowers102",
@@ -40,6 +40,6 @@ class Flowers102(Placed):
         labels = whole(matlab(folder / "imagelabels.mat")["labels"], "labels")
         chosen = whole(matlab(folder / "setid.mat")[PART[split]], PART[split])
         if chosen.min() < 1 or chosen.max() > len(labels):
-            raise FileError(f"{PART[split]} must lie in 1 … {len(labels)}, the labels there are")
+            raise FileError(f"{PART[split]} must be in 1 … {len(labels)}, the number of labels")
         items = [(f"image_{i:05d}.jpg", int(labels[i - 1]) - 1) for i in chosen.tolist()]
         return every_class(labelled(folder / "jpg", items, listed("flowers102.txt")))

@@ -11,13 +11,13 @@ from modalgap.data.source import Source
 
 
 class Food101(Dataset):
-    """Its authors' split, or CoOp's where split_zhou_Food101.json lies."""
+    """The authors' split, or CoOp's if the folder has split_zhou_Food101.json."""
 
     card = DataCard(
         name="food101",
         title="Food-101",
         task="classification",
-        about="Photographs of dishes; some labels of the training part are wrong.",
+        about="Photographs of dishes; some training labels are wrong.",
         size="test 25,250 images, train 75,750 (CoOp's 30,300, 50,500 and val 20,200); 101 classes",
         splits=("test", "train", "val"),
         licence="images of Foodspotting's users; scientific fair use only",
@@ -30,7 +30,7 @@ class Food101(Dataset):
     zhou_images = "images"
 
     def needs(self, split: str) -> Sequence[str]:
-        if split == "val":  # only CoOp's authors drew one
+        if split == "val":  # only CoOp has a val split
             return ("split_zhou_*.json",)
         return ("images", f"meta/{split}.json", "meta/classes.txt")
 

@@ -1,4 +1,4 @@
-"""Hateful Memes: pictures with a text on them."""
+"""Hateful Memes: pictures with text."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,13 +12,13 @@ from modalgap.errors import FileError, quoted
 
 
 class HatefulMemes(Dataset):
-    """Two classes, called as in CLIP's paper, which takes dev_seen for test."""
+    """Two classes, with the names in CLIP's paper, which uses dev_seen as test."""
 
     card = DataCard(
         name="hateful-memes",
         title="Hateful Memes",
         task="classification",
-        about="Memes, some of them hateful; picture or text alone often does not tell.",
+        about="Memes, some of them hateful; picture or text alone is often not enough to decide.",
         size="dev_seen 500 images, test_seen 1,000, dev_unseen 540, test_unseen 2,000,"
         " train 8,500; 2 classes",
         splits=("dev_seen", "test_seen", "dev_unseen", "test_unseen", "train"),

@@ -12,13 +12,13 @@ from modalgap.data.source import Source
 
 
 class ImageNet(Placed):
-    """One folder of images a WordNet number in train and in val."""
+    """One folder of images per WordNet number, in train and in val."""
 
     card = DataCard(
         name="imagenet",
         title="ImageNet (ILSVRC 2012)",
         task="classification",
-        about="Photographs from the web of a thousand kinds of things, 398 of them animals.",
+        about="Photographs from the web of a thousand classes, 398 of them animals.",
         size="val 50,000 images, train 1,281,167; 1,000 classes",
         splits=("val", "train"),
         licence="for non-commercial research and education",
@@ -38,10 +38,10 @@ class ImageNet(Placed):
         "ILSVRC/Data/CLS-LOC",
     )
     subset: ClassVar[str | None] = None
-    """A list of WordNet numbers beside this file; without it all thousand."""
+    """Name of a list of WordNet numbers in this folder; by default all thousand classes."""
 
     def wnids(self) -> Sequence[str]:
-        """The classes in the order of their labels, which is that of their numbers."""
+        """The classes in the order of their labels, which is the order of their numbers."""
         return wnids() if self.subset is None else sorted(listed(self.subset))
 
     def needs(self, split: str) -> Sequence[str]:

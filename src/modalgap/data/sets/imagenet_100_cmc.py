@@ -1,4 +1,4 @@
-"""ImageNet-100 as self-supervised learning has it."""
+"""ImageNet-100 of self-supervised learning."""
 
 from typing import ClassVar
 
@@ -14,7 +14,7 @@ class ImageNet100CMC(ImageNet):
         name="imagenet-100-cmc",
         title="ImageNet-100 (CMC)",
         task="classification",
-        about="A hundred classes of ImageNet drawn for CMC; usual in self-supervised learning.",
+        about="A hundred random classes of ImageNet from CMC; common in self-supervised learning.",
         size="val 5,000 images, train 126,689; 100 classes",
         splits=("val", "train"),
         licence="for non-commercial research and education, as ImageNet",

@@ -1,4 +1,4 @@
-"""ImageNet-100 as Kaggle has it."""
+"""ImageNet-100 on Kaggle."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,7 +12,7 @@ from modalgap.data.source import Source
 
 
 class ImageNet100Kaggle(ImageNet):
-    """The list in Labels.json; as downloaded, train is in four folders and val is val.X."""
+    """The list in Labels.json; in the download, train is in four folders and val is val.X."""
 
     card = DataCard(
         name="imagenet-100-kaggle",

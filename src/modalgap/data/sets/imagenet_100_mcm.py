@@ -1,4 +1,4 @@
-"""ImageNet-100 as out-of-distribution detection has it."""
+"""ImageNet-100 of out-of-distribution detection."""
 
 from typing import ClassVar
 
@@ -14,7 +14,7 @@ class ImageNet100MCM(ImageNet):
         name="imagenet-100-mcm",
         title="ImageNet-100 (MCM)",
         task="classification",
-        about="A hundred classes of ImageNet drawn for MCM, to detect images of no known class.",
+        about="A hundred classes of ImageNet from MCM, for out-of-distribution detection.",
         size="val 5,000 images; 100 classes",
         splits=("val", "train"),
         licence="for non-commercial research and education, as ImageNet",

@@ -1,4 +1,4 @@
-"""ImageNet-A: photographs that fool classifiers."""
+"""ImageNet-A: photographs that classifiers get wrong."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,7 +10,7 @@ from modalgap.data.source import Source
 
 
 class ImageNetA(Placed):
-    """Two hundred of ImageNet's classes, which are all that compete for an image."""
+    """Two hundred of ImageNet's classes; predictions are limited to these classes."""
 
     card = DataCard(
         name="imagenet-a",

@@ -10,13 +10,13 @@ from modalgap.data.source import Source
 
 
 class ImageNetR(Placed):
-    """Two hundred of ImageNet's classes, which are all that compete for an image."""
+    """Two hundred of ImageNet's classes; predictions are limited to these classes."""
 
     card = DataCard(
         name="imagenet-r",
         title="ImageNet-R (renditions)",
         task="classification",
-        about="Art, cartoons, graffiti, origami, sculptures, toys and other renditions of things.",
+        about="Art, cartoons, graffiti, origami, sculptures, toys and other renditions of objects.",
         size="test 30,000 images; 200 classes",
         splits=("test",),
         licence="MIT for the repository; not stated for the images",

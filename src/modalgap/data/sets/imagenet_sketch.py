@@ -11,7 +11,7 @@ from modalgap.data.source import Source
 
 
 class ImageNetSketch(Placed):
-    """One folder of drawings a WordNet number."""
+    """One folder of drawings per WordNet number."""
 
     card = DataCard(
         name="imagenet-sketch",

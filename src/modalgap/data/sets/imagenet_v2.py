@@ -11,13 +11,13 @@ from modalgap.data.source import Source
 
 
 class ImageNetV2(Placed):
-    """The matched-frequency set. Its folders are class numbers, and 10 comes after 9, not 1."""
+    """The matched-frequency set. Its folders are class numbers, sorted as numbers: 10 after 9."""
 
     card = DataCard(
         name="imagenet-v2",
         title="ImageNet-V2 (matched frequency)",
         task="classification",
-        about="A second test set for ImageNet, collected anew in the way of the first.",
+        about="A second test set for ImageNet, collected with the method of the first.",
         size="test 10,000 images; 1,000 classes",
         splits=("test",),
         licence="as ImageNet; the images come from Flickr under their own licences",

@@ -11,13 +11,13 @@ _CLASSES = ("neg", "pos")
 
 
 class IMDB(Dataset):
-    """Texts alone; the reviews without a label are left out."""
+    """Texts only; reviews without a label are excluded."""
 
     card = DataCard(
         name="imdb",
         title="Large Movie Review Dataset",
         task="text",
-        about="Reviews of films that are clearly for or against.",
+        about="Film reviews that are clearly positive or negative.",
         size="test and train 25,000 reviews each, half of them positive",
         splits=("test", "train"),
         licence="not stated",

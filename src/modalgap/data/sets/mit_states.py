@@ -10,13 +10,13 @@ from modalgap.data.source import Source
 
 
 class MITStates(Dataset):
-    """In the splits of Purushwalkam et al., as compositional zero-shot learning uses it."""
+    """The splits of Purushwalkam et al., as in compositional zero-shot learning."""
 
     card = DataCard(
         name="mit-states",
         title="MIT-States",
         task="attributes",
-        about="Images of the web of an object in a state, such as a sliced apple.",
+        about="Images from the web of an object in a state, such as a sliced apple.",
         size="test 12,995 images of 800 pairs, val 10,420 of 600, train 30,338 of 1,262; 115"
         " attributes, 245 objects",
         splits=("test", "val", "train"),

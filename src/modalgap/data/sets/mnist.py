@@ -22,7 +22,7 @@ STEM = {"test": "t10k", "train": "train"}
 
 
 class MNIST(Placed):
-    """The four IDX files, packed or not."""
+    """The four IDX files, compressed or not."""
 
     card = DataCard(
         name="mnist",
@@ -49,17 +49,19 @@ class MNIST(Placed):
             for need, dims in zip(self.needs(split), (3, 1), strict=True)
         )
         if len(pixels) != len(labels):
-            raise FileError(f"must have a label an image; {len(pixels)} and {len(labels)} differ")
+            raise FileError(
+                f"must have one label per image; {len(pixels)} and {len(labels)} differ"
+            )
         media = Pixels(pixels, [f"{STEM[split]}/{i}" for i in range(len(pixels))])
         classes = [str(digit) for digit in range(10)]
         return every_class(labelled_media(media, labels.tolist(), classes))
 
 
 def idx(path: Path, dims: int) -> NDArray[np.uint8]:
-    """The array of bytes in an IDX file of so many dimensions.
+    """The array of bytes in an IDX file with ``dims`` dimensions.
 
     Raises:
-        FileError: another format, or longer or shorter than it says.
+        FileError: another format, or a length that differs from the header.
     """
     with reading(str(path)):
         packed = read_file(path)

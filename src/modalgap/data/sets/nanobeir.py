@@ -31,18 +31,18 @@ _SUBSETS = (
 
 
 class NanoBEIR(Dataset):
-    """Documents and the queries that look for them; a split is one of its 13 collections.
+    """Documents and the queries for them; a split is one of its 13 collections.
 
     A query matches the first document that is relevant to it; the text factor ``relevant`` is the
-    JSON list of the names of all. A query without any goes to ``missing``.
+    JSON list of the names of all. Queries without a relevant document go to ``missing``.
     """
 
     card = DataCard(
         name="nanobeir",
         title="NanoBEIR",
         task="text",
-        about="13 collections of BEIR with fewer documents, for trying out text retrieval.",
-        size="about 50 queries a split; NanoMSMARCO 50 queries and 5,043 documents",
+        about="13 collections of BEIR with fewer documents, for quick tests of text retrieval.",
+        size="about 50 queries per split; NanoMSMARCO 50 queries and 5,043 documents",
         splits=_SUBSETS,
         licence="CC BY 4.0",
         home="https://huggingface.co/collections/zeta-alpha-ai/nanobeir",
@@ -85,15 +85,15 @@ class NanoBEIR(Dataset):
 def _relevant(
     folder: Path, corpus: dict[str, str], queries: dict[str, str]
 ) -> tuple[dict[str, list[str]], list[tuple[str, str]]]:
-    """The relevant documents of each query, in the order of the file; and what cannot be."""
+    """The relevant documents of each query, in the order of the file; and invalid entries."""
     found: dict[str, list[str]] = {query: [] for query in queries}
     missing: list[tuple[str, str]] = []
     for row in _rows(folder, ("query-id", "corpus-id"), "score"):
         query, document = str(row["query-id"]), str(row["corpus-id"])
         if row.get("score") is not None and row["score"] <= 0:
-            continue  # judged, and not relevant
+            continue  # judged not relevant
         if query not in queries:
-            missing.append((query, f"a query that is not there, of document {document}"))
+            missing.append((query, f"an unknown query, of document {document}"))
         elif document not in corpus:
             missing.append((document, f"not in the corpus; relevant to query {query}"))
         elif document not in found[query]:
@@ -102,12 +102,12 @@ def _relevant(
 
 
 def _texts(folder: Path) -> dict[str, str]:
-    """Texts by id, in the order of the files; a title goes before its text, as BEIR has it."""
+    """Texts by id, in the order of the files; a title precedes its text, as in BEIR."""
     found: dict[str, str] = {}
     for row in _rows(folder, ("_id", "text"), "title"):
         name, text = str(row["_id"]), row["text"]
         if name in found:
-            raise FileError(f"{folder}: id {name} must be there once; is there twice")
+            raise FileError(f"{folder}: id {name} must occur once; occurs twice")
         if not isinstance(text, str):
             raise FileError(f"{folder}: {name} must have a text; found {type(text).__name__}")
         found[name] = f"{row.get('title') or ''} {text}".strip()

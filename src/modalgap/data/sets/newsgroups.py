@@ -11,7 +11,7 @@ from modalgap.errors import FileError
 
 
 class Newsgroups(Dataset):
-    """Texts alone, by date; headers, footers and quotes stay in, and give the group away."""
+    """Texts only, split by date; headers, footers and quotes are kept, and reveal the group."""
 
     card = DataCard(
         name="newsgroups",
@@ -34,5 +34,5 @@ class Newsgroups(Dataset):
         part = folder / f"20news-bydate-{split}"
         groups = [each.name for each in folders_in(part)]
         if not groups:
-            raise FileError(f"{part}: must hold a folder a group; found none")
+            raise FileError(f"{part}: must hold one folder per group; found none")
         return documents(part, groups, "*", "latin-1")

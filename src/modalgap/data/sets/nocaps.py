@@ -16,9 +16,9 @@ _DOMAINS = {f"{name}-domain": name for name in ("in", "near", "out")}
 
 
 class NoCaps(Dataset):
-    """Its validation images; the captions of its test images are not public.
+    """The validation images; the captions of the test images are not public.
 
-    The factor ``domain`` says whether the objects in an image are COCO's: all (in), some (near)
+    The factor ``domain`` tells whether the objects in an image are in COCO: all (in), some (near)
     or none (out).
     """
 
@@ -26,7 +26,7 @@ class NoCaps(Dataset):
         name="nocaps",
         title="nocaps",
         task="captions",
-        about="Photographs of objects that COCO's captions hardly mention, each with ten captions.",
+        about="Photographs of objects that are rare in COCO's captions, each with ten captions.",
         size="val 4,500 images with 45,000 captions: 648 in, 2,938 near and 914 out of domain",
         splits=("val",),
         licence="not stated; images as in Open Images",

@@ -12,7 +12,7 @@ from modalgap.errors import FileError
 
 
 class OxfordPets(Placed):
-    """Its authors' split, with trainval for train, or CoOp's."""
+    """The authors' split, with trainval as train, or CoOp's."""
 
     card = DataCard(
         name="oxford-pets",
@@ -32,7 +32,7 @@ class OxfordPets(Placed):
     folders = ("oxford-iiit-pet",)
 
     def needs(self, split: str) -> Sequence[str]:
-        if split == "val":  # only CoOp's authors drew one
+        if split == "val":  # only CoOp has a val split
             return ("split_zhou_*.json",)
         return ("images", f"annotations/{_FILE[split]}")
 

@@ -9,14 +9,14 @@ from modalgap.data.source import Source
 
 
 class ROxford5k(Dataset):
-    """Buildings of Oxford: queries first, then the images that are searched."""
+    """Buildings in Oxford: queries first, then the images to search."""
 
     card = DataCard(
         name="roxford5k",
         title="Revisited Oxford",
         task="retrieval",
-        about="Photographs of Oxford's buildings, and which of them show what a query shows.",
-        size="test 70 queries and 4,993 images that are searched",
+        about="Photographs of Oxford's buildings, and which of them show the same as a query.",
+        size="test 70 queries and 4,993 images to search",
         splits=("test",),
         licence="not stated; images under Flickr's terms of use",
         home="http://cmp.felk.cvut.cz/revisitop/",

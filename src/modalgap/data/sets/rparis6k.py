@@ -9,14 +9,14 @@ from modalgap.data.source import Source
 
 
 class RParis6k(Dataset):
-    """Buildings of Paris: queries first, then the images that are searched."""
+    """Buildings in Paris: queries first, then the images to search."""
 
     card = DataCard(
         name="rparis6k",
         title="Revisited Paris",
         task="retrieval",
-        about="Photographs of Paris's buildings, and which of them show what a query shows.",
-        size="test 70 queries and 6,322 images that are searched",
+        about="Photographs of Paris's buildings, and which of them show the same as a query.",
+        size="test 70 queries and 6,322 images to search",
         splits=("test",),
         licence="not stated; images under Flickr's terms of use",
         home="http://cmp.felk.cvut.cz/revisitop/",

@@ -13,7 +13,7 @@ _HEADER = ["image_id", "class_id", "super_class_id", "path"]
 
 
 class StanfordOnlineProducts(Dataset):
-    """Images alone; products of the test split are not in the train split.
+    """Images only; the products of the test split are not in the train split.
 
     The factor ``class`` is the product, ``super_class`` its kind.
     """
@@ -48,7 +48,7 @@ class StanfordOnlineProducts(Dataset):
                 raise FileError(f"must begin with {' '.join(_HEADER)}; found {' '.join(header)}")
             for image, product, kind, name in rows:
                 if int(image) in ids or name in names:
-                    raise FileError(f"image {image}, {name}, must be there once; is there twice")
+                    raise FileError(f"image {image}, {name}, must occur once; occurs twice")
                 ids.add(int(image))
                 names[name] = int(product)
                 word = name.partition("/")[0].removesuffix("_final")

@@ -12,7 +12,7 @@ _FILE = {"test": "cars_test_annos_withlabels.mat", "train": "devkit/cars_train_a
 
 
 class StanfordCars(Dataset):
-    """Its authors' split, or CoOp's. CoOp's names begin with the year, the authors' end with it."""
+    """The authors' split, or CoOp's. CoOp's names begin with the year, the authors' end with it."""
 
     card = DataCard(
         name="stanford-cars",
@@ -31,7 +31,7 @@ class StanfordCars(Dataset):
     zhou_images = "."
 
     def needs(self, split: str) -> Sequence[str]:
-        if split == "val":  # only CoOp's authors drew one
+        if split == "val":  # only CoOp has a val split
             return ("split_zhou_*.json",)
         return (f"cars_{split}", _FILE[split], "devkit/cars_meta.mat")
 

@@ -13,16 +13,16 @@ _FILE = {"test": "Testing_01.txt", "train": "Training_01.txt"}
 
 
 class SUN397(Dataset):
-    """The first of its authors' ten partitions, or CoOp's split of it.
+    """The first of the authors' ten partitions, or CoOp's split of it.
 
-    ``/a/apartment_building/outdoor`` is called "outdoor apartment building", as in CoOp.
+    The class name of ``/a/apartment_building/outdoor`` is "outdoor apartment building", as in CoOp.
     """
 
     card = DataCard(
         name="sun397",
         title="SUN397",
         task="classification",
-        about="Photographs of scenes, indoors and out.",
+        about="Photographs of scenes, indoors and outdoors.",
         size="test and train 19,850 images each (CoOp's train 15,880 and val 3,970); 397 classes",
         splits=("test", "train", "val"),
         licence="not stated",
@@ -35,12 +35,12 @@ class SUN397(Dataset):
     zhou_images = "SUN397"
 
     def needs(self, split: str) -> Sequence[str]:
-        if split == "val":  # only CoOp's authors drew one
+        if split == "val":  # only CoOp has a val split
             return ("split_zhou_*.json",)
         return ("SUN397", _FILE[split])
 
     def read(self, folder: Path, split: str) -> Source:
-        inside = folder / "SUN397" / "ClassName.txt"  # as well as among the partitions
+        inside = folder / "SUN397" / "ClassName.txt"  # also in the folder of partitions
         classes = lines(inside if inside.exists() else folder / "ClassName.txt")
         images = lines(folder / _FILE[split])
         items = [(each.lstrip("/"), classes.index(each.rsplit("/", 1)[0])) for each in images]

@@ -14,7 +14,7 @@ from modalgap.errors import FileError
 
 
 class SVHN(Dataset):
-    """The cropped digits; the files call the digit 0 class 10."""
+    """The cropped digits; in the files the digit 0 is class 10."""
 
     card = DataCard(
         name="svhn",
@@ -40,7 +40,7 @@ class SVHN(Dataset):
         if images.dtype != np.uint8 or images.ndim != 4 or images.shape[:3] != (32, 32, 3):
             raise FileError(f"X must be 32 x 32 x 3 x n bytes; is {images.dtype} {images.shape}")
         if images.shape[3] != len(labels):
-            raise FileError(f"must have {images.shape[3]} labels, one an image; has {len(labels)}")
+            raise FileError(f"must have {images.shape[3]} labels, one per image; has {len(labels)}")
         media = Pixels(np.moveaxis(images, 3, 0), [f"{split}/{i}" for i in range(len(labels))])
         classes = [str(digit) for digit in range(10)]
         return every_class(

@@ -1,4 +1,4 @@
-"""UCF101: actions, one frame a video."""
+"""UCF101: actions, one frame per video."""
 
 import re
 from collections.abc import Sequence
@@ -14,13 +14,13 @@ _FILE = {"test": "testlist01.txt", "train": "trainlist01.txt"}
 
 
 class UCF101(Dataset):
-    """The middle frames that CoOp's authors took, in the first split of the authors, or CoOp's."""
+    """The middle frames from CoOp, in the first split of the authors, or in CoOp's."""
 
     card = DataCard(
         name="ucf101",
         title="UCF101 (middle frames)",
         task="classification",
-        about="The middle frame of each of 13,320 videos of people who do something.",
+        about="The middle frame of each of 13,320 videos of people in action.",
         size="test 3,783 images, train 9,537 (CoOp's 7,639 and val 1,898); 101 classes",
         splits=("test", "train", "val"),
         licence="not stated",
@@ -37,7 +37,7 @@ class UCF101(Dataset):
     zhou_images = "UCF-101-midframes"
 
     def needs(self, split: str) -> Sequence[str]:
-        if split == "val":  # only CoOp's authors drew one
+        if split == "val":  # only CoOp has a val split
             return ("split_zhou_*.json",)
         lists = ("ucfTrainTestlist/classInd.txt", f"ucfTrainTestlist/{_FILE[split]}")
         return ("UCF-101-midframes", *lists)

@@ -10,9 +10,9 @@ from modalgap.data.source import Source
 
 
 class UTZappos(Dataset):
-    """In the splits of Purushwalkam et al., as compositional zero-shot learning uses it.
+    """The splits of Purushwalkam et al., as in compositional zero-shot learning.
 
-    The images lie in a folder a pair, where ``reorganize_utzap.py`` of their code puts them.
+    The images are in one folder per pair, as ``reorganize_utzap.py`` of their code stores them.
     """
 
     card = DataCard(

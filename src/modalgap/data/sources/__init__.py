@@ -1,1 +1,1 @@
-"""Sources that need no code of their own: one kind of files a module; ``find`` tells them apart."""
+"""Readers of sources that need no code by the user: one module per kind of files."""

@@ -1,4 +1,4 @@
-"""A table of typed columns as a source: which columns are images, captions, labels, factors."""
+"""Read a table of typed columns as a source: select images, captions, labels and factors."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ STATUSES = frozenset(["success", "failed_to_download", "failed_to_resize"])
 
 @dataclass
 class _Choice:
-    """The columns that are read."""
+    """The columns to read."""
 
     image: str | None = None
     texts: list[str] = field(default_factory=list)
@@ -51,17 +51,17 @@ class _Choice:
 
 
 def read_typed(table: Typed, columns: Columns, what: str) -> Source:
-    """The rows of a table of typed columns.
+    """Read the rows of a table of typed columns.
 
     Args:
         table: the table.
-        columns: which columns to read.
+        columns: the columns to read.
         what: the kind of table, for the rule.
 
     Raises:
-        FileError: no column of images and none of captions, a column of a type that cannot be
-            read, or labels without a class.
-        OptionError: options that exclude one another.
+        FileError: neither a column of images nor one of captions, a column of a type that cannot
+            be read, or labels without a class.
+        OptionError: options that exclude each other.
     """
     if not len(table):
         raise FileError("must have at least one row; found none")
@@ -81,7 +81,7 @@ def read_typed(table: Typed, columns: Columns, what: str) -> Source:
 
 
 class _Rows:
-    """The rows that are kept, and why others are not."""
+    """The selected rows, and the reasons for the others."""
 
     def __init__(self, table: Typed, choice: _Choice) -> None:
         self.table, self.choice = table, choice
@@ -96,7 +96,7 @@ class _Rows:
             self.missing.append((self.names[row], reason))
 
     def drop_failed(self) -> None:
-        """Leave out the rows that img2dataset could not download."""
+        """Remove the rows that img2dataset could not download."""
         types = self.table.types
         if "status" not in types or not holds_string(types["status"]):
             return
@@ -111,13 +111,13 @@ class _Rows:
                 self.drop(row, failure(status, error))
 
     def labels(self) -> Labels | None:
-        """The labels of the rows; rows without one are left out, unless none has one."""
+        """The labels of the rows; rows without a label are removed, unless no row has one."""
         name = self.choice.label or ""
         self.table.check(name, holds_labels, "labels")
         classes = class_names(self.table.features.get(name))
         values = self.table.values(name)
-        if classes is None and numbers(values):  # as the user asks
-            self.choice.notes.append(f"column {name!r}: classes are called by their numbers")
+        if classes is None and numbers(values):  # the user selected this column
+            self.choice.notes.append(f"column {name!r}: the classes are named by their numbers")
             values = [None if value is None else str(value) for value in plain(values)]
         rows = np.flatnonzero(self.kept)
         found = read_labels(
@@ -136,7 +136,7 @@ class _Rows:
         return found
 
     def captions(self, columns: Columns) -> Cells | None:
-        """The captions of the kept rows, or None if there are none at all."""
+        """The captions of the selected rows, or None if there are none."""
         rows = np.flatnonzero(self.kept)
         texts: list[list[str]] = [[] for _ in rows]
         lost: list[tuple[int, str]] = []
@@ -202,7 +202,7 @@ class _Rows:
 
 
 class _Lazy(Mapping[str, Sequence[Any]]):
-    """The columns that can be factors; a column is read when it is asked for."""
+    """The columns that can be factors; a column is read on first access."""
 
     def __init__(self, table: Typed, rows: NDArray[np.int64]) -> None:
         self.table, self.rows = table, rows
@@ -227,7 +227,7 @@ class _Lazy(Mapping[str, Sequence[Any]]):
 
 
 def _rule(choice: _Choice, what: str) -> str:
-    """How the table was read, in a few words."""
+    """The layout of the table, in a few words."""
     read = [*choice.texts[:1], *([choice.label] if choice.label is not None else [])]
     said = " and ".join(repr(shown(name, 40)) for name in read)
     if len(choice.texts) > 1:
@@ -239,13 +239,13 @@ def _rule(choice: _Choice, what: str) -> str:
 
 
 def failure(status: object, error: object) -> str:
-    """Why img2dataset has no image of a row."""
+    """The reason why img2dataset has no image of a row."""
     said = str(status) if status else "no status"
     return f"{said}: {shown(str(error))}" if error else said
 
 
 def kind_of(name: str, features: Mapping[str, Mapping[str, Any]]) -> Kind:
-    """What a column of bytes holds."""
+    """The kind of items in a column of bytes."""
     typed = features.get(name, {}).get("_type")
     if typed is not None:
         return "audio" if typed == "Audio" else "image"
@@ -258,7 +258,7 @@ def _class(value: Any, classes: Sequence[str]) -> str | None:
 
 
 def _choose(table: Typed, columns: Columns) -> _Choice:
-    """The columns to read, as the options, the types and the known names say."""
+    """Select the columns by the options, the types and the known names."""
     types = {name: str(kind) for name, kind in table.types.items()}
     found = _Choice()
     holders = [name for name, kind in table.types.items() if holds_bytes(kind)]
@@ -278,7 +278,7 @@ def _choose(table: Typed, columns: Columns) -> _Choice:
     label = _label(table, columns)
     if columns.label not in (None, NONE) and columns.text not in (None, NONE):
         raise OptionError(
-            "--label-column and --text-column: must not be given together; use --factors"
+            "--label-column and --text-column: cannot be used together; use --factors"
         )
     if columns.label is None or columns.label == NONE:
         sure = known.SURE_CAPTIONS
@@ -292,26 +292,26 @@ def _choose(table: Typed, columns: Columns) -> _Choice:
         shown_label = shown(label, 60)
         found.notes.append(
             f"column {shown_label!r} holds classes too; captions are read (--label-column"
-            f" {shown_label} reads the classes, --factors {shown_label} keeps them beside)"
+            f" {shown_label} reads the classes, --factors {shown_label} keeps them too)"
         )
     found.unused += [
         (
             f"column {shown(name, 60)}",
             "another column of bytes"
             if name in holders
-            else f"a column of a type that is not read: {shown(types[name], 60)}",
+            else f"a column of an unsupported type: {shown(types[name], 60)}",
         )
         for name, kind in table.types.items()
         if name not in found.used and not holds_factor(kind)
     ]
     addresses = column(list(types), known.ADDRESSES, None, "addresses")
     if found.image is None and images is None and addresses is not None:
-        found.notes.append(f"column {addresses!r} holds addresses of images, which are not fetched")
+        found.notes.append(f"column {addresses!r} holds URLs of images, which are not downloaded")
     return found
 
 
 def _label(table: Typed, columns: Columns) -> str | None:
-    """The column of classes: as asked, a ClassLabel, or a column of names of that name."""
+    """The column of classes: the selected one, a ClassLabel, or a column with a known name."""
     fit = [name for name, kind in table.types.items() if holds_labels(kind)]
     types = {name: str(kind) for name, kind in table.types.items()}
     if columns.label is not None:

@@ -1,4 +1,4 @@
-"""Text files beside tar shards, as CLIP_benchmark writes them: type, classes, templates, number."""
+"""Text files next to tar shards, from CLIP_benchmark: type, classes, templates, shard count."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ TYPE = "dataset_type.txt"
 CLASSES = "classnames.txt"
 TEMPLATES = "zeroshot_classification_templates.txt"
 NUMBER = "nshards.txt"
-LONGEST = 2**24  # bytes of one of these files
+LONGEST = 2**24  # maximum bytes of one of these files
 
 
 @dataclass(frozen=True)
 class Beside:
-    """What the files say.
+    """The content of the files.
 
     Attributes:
-        retrieval: whether the captions of an image stand one per line.
-        classification: whether the data set is one of classes.
+        retrieval: whether the captions of an image are one per line.
+        classification: whether the data set has classes.
         classes: names of the classes by label, or None.
         templates: sentences with ``{}`` for the class name.
         files: the files that were read.
@@ -38,7 +38,7 @@ class Beside:
 
 
 def read_beside(shards: Sequence[Path]) -> Beside:
-    """The files beside the shards, or one folder above them.
+    """Read the files next to the shards, or one folder above them.
 
     Raises:
         FileError: a class without a name, or a template without ``{c}``.
@@ -71,7 +71,7 @@ def read_beside(shards: Sequence[Path]) -> Beside:
 
 
 def check_number(shards: Sequence[Path]) -> list[Path]:
-    """Refuse folders whose ``nshards.txt`` announces another number of shards.
+    """Check that ``nshards.txt`` of each folder has the right number of shards.
 
     Args:
         shards: all shards that were found in these folders.

@@ -1,7 +1,7 @@
-"""Files beside images that say something of them: captions, fields and classes.
+"""Files next to images: captions, fields and classes.
 
-``x.png`` may have ``x.txt``, ``x.caption``, ``x.json`` and ``x.cls``, or ``x.png.txt`` and so on,
-which belong to it alone.
+``x.png`` can have ``x.txt``, ``x.caption``, ``x.json`` and ``x.cls``, or ``x.png.txt`` and so on,
+which belong to this image only.
 """
 
 from __future__ import annotations
@@ -21,24 +21,24 @@ from modalgap.data.text import full_lines
 from modalgap.data.walk import ending_of
 from modalgap.errors import FileError
 
-TEXTS = (".txt", ".caption")  # in this order, where both say the same
+TEXTS = (".txt", ".caption")  # in order of preference, if both have the same text
 JSON, CLASS = ".json", ".cls"
 ENDINGS = (*TEXTS, JSON, CLASS)
-LARGEST = 2**20  # bytes of one file
+LARGEST = 2**20  # maximum bytes of one file
 EMPTY = "an empty caption"
 
 
 @dataclass
 class Beside:
-    """What stands beside each of n images.
+    """The files next to each of n images.
 
     Attributes:
-        files: ending to one name of a file per image, or None.
-        captions: ending to one list of captions per image, or None where it has no such file.
-        fields: of the .json files, name to one value per image.
+        files: maps an extension to one file name per image, or None.
+        captions: maps an extension to one list of captions per image, or None without a file.
+        fields: fields of the .json files: maps a name to one value per image.
         classes: one value per image, from the .cls files; None without such files.
-        failed: files that give no caption: number of the image, name of the file and reason.
-        notes: what was guessed.
+        failed: files without a caption: number of the image, name of the file and reason.
+        notes: messages about detected formats.
         caption_field: the field of the .json files that holds the captions.
     """
 
@@ -52,17 +52,17 @@ class Beside:
 
     @property
     def used(self) -> set[str]:
-        """Every file that stands beside an image."""
+        """Every file next to an image."""
         return {name for names in self.files.values() for name in names if name is not None}
 
 
 def read_beside(
     folder: Path, images: Sequence[str], others: Iterable[str], columns: Columns
 ) -> Beside:
-    """The files beside ``images``, read.
+    """Read the files next to ``images``.
 
     Args:
-        folder: what names are relative to.
+        folder: the folder that names are relative to.
         images: names of images or sounds.
         others: names of all other files.
         columns: how to read captions.
@@ -90,13 +90,13 @@ def read_beside(
 
 
 def _of(image: str, ending: str, by_key: Mapping[tuple[str, str], str]) -> str | None:
-    """The file of an ending that belongs to an image: x.png.txt before x.txt."""
+    """The file with an extension that belongs to an image: x.png.txt before x.txt."""
     whole = by_key.get((same(image), ending))
     return whole or by_key.get((same(image[: -len(ending_of(image))]), ending))
 
 
 def _text(found: Beside, folder: Path, image: int, name: str | None) -> str | None:
-    """The text of a small file; what cannot be read is listed."""
+    """The text of a small file; files that cannot be read are added to ``failed``."""
     if name is None:
         return None
     try:
@@ -134,7 +134,7 @@ def _read_texts(found: Beside, folder: Path, ending: str, columns: Columns) -> N
 
 
 def _read_json(found: Beside, folder: Path, columns: Columns) -> None:
-    """Fields of objects; a text or a list of texts is captions by itself."""
+    """Read fields of objects; a text or a list of texts is a caption or a list of captions."""
     values: list[Any] = []
     for image, name in enumerate(found.files[JSON]):
         text = _text(found, folder, image, name)
@@ -175,19 +175,19 @@ def _first_line(found: Beside, folder: Path, image: int, name: str | None) -> st
 def chosen_captions(
     found: Beside, images: Sequence[str], columns: Columns
 ) -> tuple[list[list[str] | None] | None, tuple[str, ...]]:
-    """The captions of each image, from one kind of file or from several that do not disagree.
+    """The captions of each image, from one kind of file or from several that agree.
 
     Args:
-        found: what stands beside the images.
-        images: their names.
+        found: the files next to the images.
+        images: names of the images.
         columns: ``text`` may name a kind of file, "txt", "caption" or "json", or a field of the
             .json files.
 
     Returns:
-        One list of captions per image, None without such files; and the endings they are from.
+        One list of captions per image, None without such files; and the extensions of the files.
 
     Raises:
-        FileError: two files of one image hold different captions, and none was chosen.
+        FileError: two files of one image hold different captions, and none is selected.
     """
     kinds = {ending[1:]: ending for ending in (*TEXTS, JSON) if ending in found.captions}
     wanted = columns.text
@@ -208,7 +208,7 @@ def chosen_captions(
                 endings.append(ending)
             elif _plain(said) != _plain(chosen[i] or []):
                 raise FileError(
-                    f"{origin[i]} and {found.files[ending][i]} hold different captions; choose:"
+                    f"{origin[i]} and {found.files[ending][i]} hold different captions; select one:"
                     f" --text-column {' or '.join(kinds)}"
                 )
     if not endings:
@@ -217,7 +217,7 @@ def chosen_captions(
 
 
 def agree(first: Sequence[str], second: Sequence[str]) -> bool:
-    """Whether two lists of captions hold the same words."""
+    """Whether two lists of captions have the same words."""
     return _plain(first) == _plain(second)
 
 

@@ -1,4 +1,4 @@
-"""The configs of a data set's README.md: which files belong to which split."""
+"""Read the configs in a data set's README.md: which files belong to which split."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from modalgap.data.media import read_file
 from modalgap.data.text import shown
 from modalgap.errors import FileError
 
-LONGEST = 2**22  # bytes of README.md that are read
+LONGEST = 2**22  # maximum bytes of README.md to read
 _FRONT = re.compile(r"\A\ufeff?---[ \t]*\r?\n(.*?)\r?\n---[ \t]*(?:\r?\n|\Z)", re.DOTALL)
 
 
 @dataclass
 class Configs:
-    """What README.md says.
+    """The configs in README.md.
 
     Attributes:
-        patterns: (config, split) to the patterns of its files; split "" where it names none.
-        notes: why the configs could not be read.
+        patterns: maps (config, split) to the patterns of its files; split is "" if not named.
+        notes: the reason why the configs could not be read.
     """
 
     patterns: dict[tuple[str, str], list[str]] = field(default_factory=dict)
@@ -43,8 +43,8 @@ def read_configs(folder: Path) -> Configs:
         import yaml
     except ImportError:
         found.notes.append(
-            "README.md has configs, and PyYAML is not installed (pip install pyyaml): the names of"
-            " the files tell the splits"
+            "README.md has configs, and PyYAML is not installed (pip install pyyaml): splits are"
+            " read from the names of the files"
         )
         return found
     try:
@@ -56,8 +56,8 @@ def read_configs(folder: Path) -> Configs:
         found.patterns.clear()
         why = shown(str(error), 80)
         found.notes.append(
-            f"the configs of README.md cannot be read ({why}): the names of the files tell the"
-            " splits"
+            f"the configs of README.md cannot be read ({why}): splits are read from the names of"
+            " the files"
         )
     return found
 
@@ -91,7 +91,7 @@ def _all(values: Sequence[Any], kind: type) -> bool:
 
 
 def matches(name: PurePosixPath, pattern: str) -> bool:
-    """Whether a path relative to the folder matches: ``*`` within a name, ``**`` across folders."""
+    """Whether a relative path matches: ``*`` matches within a name, ``**`` across folders."""
     pattern = pattern.removeprefix("./")
     if pattern.endswith("/"):
         pattern += "**"

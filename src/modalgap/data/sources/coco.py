@@ -1,4 +1,4 @@
-"""A COCO captions file: one JSON of images and annotations, beside a folder of images."""
+"""Read a COCO captions file: a JSON file of images and annotations, near a folder of images."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ def is_coco(value: object) -> bool:
 
 
 def read_coco(annotations: Path, images: Path | None = None) -> Source:
-    """Images in the order of the file, each with its captions in theirs.
+    """Read images in the order of the file, with their captions in the same order.
 
     Args:
         annotations: such as ``annotations/captions_val2017.json``.
-        images: the folder of images; by default the file's own, or the one whose name ends the
-            file's (``val2017``) or that is called ``images``, beside the file or its folder.
+        images: the folder of images; by default the folder from the file, or a folder near the
+            file with the name of its split (``val2017``) or the name ``images``.
 
-    Ids are the same as numbers and as text. Captions of images that the file does not list, images
-    listed twice and nulls go to ``missing``.
+    Ids as numbers and as text are equal. ``missing`` lists captions of images that the file does
+    not list, images listed twice, and nulls.
 
     Raises:
-        FileError: not such a file, or no folder of images.
+        FileError: another kind of file, or no folder of images.
     """
     content = load_json(annotations)
     if not is_coco(content):
@@ -46,14 +46,14 @@ def read_coco(annotations: Path, images: Path | None = None) -> Source:
             if not isinstance(name, str) or not name.strip():
                 missing.append((f"image {image['id']}", "no path"))
             elif key in files:
-                missing.append((name, f"its id {image['id']} is there twice"))
+                missing.append((name, f"its id {image['id']} occurs twice"))
             else:
                 files[key] = name
         for note in content["annotations"]:
             owner, called = _id(note["image_id"], plain=plain), f"caption {note.get('id')}"
             said = note["caption"]
             if owner not in files:
-                missing.append((called, f"of image {note['image_id']}, which is missing"))
+                missing.append((called, f"its image {note['image_id']} is missing"))
             elif not isinstance(said, str):
                 missing.append((called, "is not a text"))
             else:
@@ -65,7 +65,7 @@ def read_coco(annotations: Path, images: Path | None = None) -> Source:
 
 
 def _plain_ids(images: Sequence[Mapping[str, Any]]) -> bool:
-    """Whether ids stay different when "7", "007", 7 and 7.0 are the same."""
+    """Whether ids stay distinct if "7", "007", 7 and 7.0 are equal."""
     ids = [image.get("id") for image in images]
     return len({_id(each, plain=True) for each in ids}) == len({str(each) for each in ids})
 
@@ -80,7 +80,7 @@ def _id(value: Any, *, plain: bool) -> str:
 
 
 def _folder(annotations: Path, images: Path | None, names: list[str]) -> tuple[Path, str]:
-    """The folder of the images, and a note where it was found by their names."""
+    """The folder of the images, and a note if it was found by their names."""
     if images is not None:
         if not images.is_dir():
             raise FileError(f"--root must be a folder; found no {images}")
@@ -93,4 +93,4 @@ def _folder(annotations: Path, images: Path | None, names: list[str]) -> tuple[P
     for folder in (each / name for each in around for name in (ending, "images")):
         if folder.is_dir():
             return folder, f"none of the first files is in {folder.name}/"
-    raise FileError(f"needs the folder of its images, {ending} or images, beside it; give --root")
+    raise FileError(f"needs the folder of its images, {ending} or images, next to it; use --root")

@@ -1,4 +1,4 @@
-"""Folders of images or sounds, with what stands beside them: captions, classes, metadata."""
+"""Read folders of images or sounds, with captions, classes or metadata in files next to them."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ from modalgap.errors import FileError
 
 
 def read_folder(folder: Path, columns: Columns = FIND, split: str | None = None) -> Source:
-    """The images of a folder, and what its layout says of them.
+    """Read the images of a folder, by its layout.
 
     Captions come from a metadata file, or from .txt, .caption and .json files of the same names;
-    classes from a metadata file, .cls files, or the folders directly under this one, if every file
-    lies in one and there are two. Whatever is not read is in ``missing`` or ``unused``.
+    classes from a metadata file, .cls files, or the folders directly in this one, if every file is
+    in one and there are at least two. ``missing`` and ``unused`` list everything that is not read.
 
     Args:
-        folder: what to read; links are followed.
-        columns: of the metadata or the .json files; "txt", "caption", "json" and "cls" name the
-            files beside the images.
-        split: where folders are named as splits are.
+        folder: the folder; links are followed.
+        columns: columns of the metadata or the .json files; "txt", "caption", "json" and "cls" name
+            the files next to the images.
+        split: the split to read, if folders have names of splits.
 
     Raises:
         FileError: no images and no sounds, or both, or files that contradict each other.
-        OptionError: an option that the folder cannot follow.
+        OptionError: an option that the folder does not support.
     """
     with reading(str(folder)):
         found = find_layout(folder, columns, split)
@@ -74,7 +74,7 @@ def read_folder(folder: Path, columns: Columns = FIND, split: str | None = None)
 
 
 def _captioned(found: Layout) -> Source | None:
-    """Images with captions, from the metadata or from the files beside them."""
+    """Images with captions, from the metadata or from the files next to them."""
     columns = found.columns
     if columns.text == NONE or columns.label not in (None, NONE):
         return None
@@ -122,10 +122,10 @@ def _captioned(found: Layout) -> Source | None:
 def _merged(
     found: Layout, in_table: list[list[str]], beside: list[list[str] | None] | None
 ) -> tuple[list[list[str]], list[tuple[str, str]]]:
-    """The captions of each row, those of the metadata or beside the image; and what has none.
+    """The captions of each row, from metadata or a file next to the image; and missing ones.
 
     Raises:
-        FileError: both have captions of one image, and they differ.
+        FileError: an image has different captions in both.
     """
     texts = [list(each) for each in in_table]
     said = dict(zip(found.images, beside, strict=True)) if beside is not None else {}
@@ -139,7 +139,7 @@ def _merged(
         other = said.get(name)
         if own and other and not agree(own, other):
             raise FileError(
-                f"{_shown(found)} and a file beside {name} hold different captions; choose with"
+                f"{_shown(found)} and a file beside {name} hold different captions; select one with"
                 " --text-column"
             )
         if not own and other:
@@ -160,7 +160,7 @@ def _preferred(endings: Sequence[str]) -> str:
 
 
 def _shown(found: Layout) -> str:
-    """The metadata files, in few words."""
+    """The metadata files, in a few words."""
     files = found.metadata.files if found.metadata is not None else []
     more = f" and {len(files) - 1} more" if len(files) > 1 else ""
     return f"{files[0]}{more}" if files else ""
@@ -195,7 +195,7 @@ def _classified(found: Layout) -> Source | None:
                 f" numbers; {CLASS_NAMES} can name them)"
             )
             return None
-        notes.append("classes are called by their numbers")
+        notes.append("the classes are named by their numbers")
     factors, unused = factors_of(table, columns, [FILE, label])
     found.took(label, *factors)
     rows = [(name, value) for name, value in zip(found.files, table[label], strict=True)]
@@ -257,7 +257,7 @@ def _alone(found: Layout) -> Source:
 
 
 def _image_factors(found: Layout) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """Factors of each image, from all rows that are about it."""
+    """Factors of each image, from all rows that describe it."""
     factors, unused = factors_of(found.table.columns, found.columns, [FILE])
     found.took(*factors)
     source = gather(
@@ -267,7 +267,7 @@ def _image_factors(found: Layout) -> tuple[dict[str, Any], tuple[str, ...]]:
         kind=found.kind,
         factors=factors,
     )
-    assert source.media is not None  # noqa: S101 - as gather makes it
+    assert source.media is not None  # noqa: S101 - set by gather
     place = {name: i for i, name in enumerate(source.media.names)}
     order = [place[name] for name in found.images]
     return {key: [values[i] for i in order] for key, values in source.factors.items()}, unused

@@ -1,4 +1,4 @@
-"""Rows of a file and its captions, or of a file and its class, gathered into a source."""
+"""Build a source from rows of a file and its captions, or of a file and its class."""
 
 from __future__ import annotations
 
@@ -31,21 +31,21 @@ def gather(
     missing: Sequence[Lost] = (),
     factors: Factors | None = None,
 ) -> Source:
-    """A source of files and their captions; rows of one file are one image with all its captions.
+    """Build a source of files and captions; rows of one file are one image with all its captions.
 
     Args:
-        name: what to call the source.
-        folder: where relative paths start.
+        name: name of the source.
+        folder: the folder that relative paths start from.
         rows: (path, captions); a file may have none.
-        kind: what the files hold; by default sounds if all their names end so.
-        missing: what was left out already.
-        factors: name to one value per row. A factor that is constant over the rows of every image
-            is one of the images, any other is one of the captions.
+        kind: kind of the files; by default sounds if all their names have sound extensions.
+        missing: items that were already left out.
+        factors: maps a name to one value per row. A factor that is constant over the rows of every
+            image becomes a factor of the images, any other a factor of the captions.
 
-    Files that are not on the disk stay in: the encoder skips them by name, with their captions.
+    Files that do not exist are kept: the encoder skips them by name, with their captions.
 
     Raises:
-        FileError: images and sounds, or a factor that differs between rows of an image that has no
+        FileError: both images and sounds, or a factor that differs between rows of an image without
             captions.
     """
     files = _Files(folder)
@@ -72,7 +72,7 @@ def gather(
     of_image, of_text = _split(factors or {}, image_of, len(files), text_row)
     if not of_image and not of_text:
         return found
-    order = np.argsort(np.asarray(owner, np.int64), kind="stable")  # as the source orders texts
+    order = np.argsort(np.asarray(owner, np.int64), kind="stable")  # the source's order of texts
     return replace(
         found,
         factors=of_image,
@@ -91,20 +91,20 @@ def gather_classes(
     factors: Factors | None = None,
     what: str = "classes",
 ) -> Source:
-    """As ``gather``, of files and the class of each.
+    """Build a source as ``gather``, from files with one class each.
 
     Args:
-        name: as there.
-        folder: as there.
+        name: as for ``gather``.
+        folder: as for ``gather``.
         rows: (path, class); rows without a class are left out and listed.
-        names: of the classes, where the rows hold numbers; without them a number is a name.
-        kind: as there.
-        missing: as there.
-        factors: as there; of the images.
-        what: where the classes come from, for messages.
+        names: names of the classes, if the rows hold numbers; without them a number is the name.
+        kind: as for ``gather``.
+        missing: as for ``gather``.
+        factors: as for ``gather``; all are factors of the images.
+        what: origin of the classes, for messages.
 
     Raises:
-        FileError: as there, or two classes for one file.
+        FileError: as for ``gather``, or two classes for one file.
     """
     values = plain([value for _, value in rows])
     if names is None and (numbers(values) or any(isinstance(each, int) for each in values)):
@@ -128,7 +128,7 @@ def gather_classes(
             both = f"{classes[kept[image]]} and {classes[label]}"
             raise FileError(f"{name}: {path[:200]} has two classes, {both}")
     if not kept:
-        raise FileError(f"{name}: must have a class for one file at least; found none")
+        raise FileError(f"{name}: must have a class for at least one file; found none")
     found = labelled_media(files.media(kind), kept, classes)
     of_image, _ = _split(factors or {}, image_of, len(files), [])
     return replace(
@@ -143,7 +143,7 @@ def gather_classes(
 
 
 class _Files:
-    """Files by position, each once; those that need a plug-in are left out and listed."""
+    """Distinct files by position; files that need a missing plug-in are left out and listed."""
 
     def __init__(self, folder: Path) -> None:
         self._names = Names(folder)

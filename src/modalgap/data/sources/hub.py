@@ -1,4 +1,4 @@
-"""Folders of shards, as the Hugging Face hub has them: configs, splits, and the files of each."""
+"""Folders of shards in the layout of the Hugging Face hub: configs, splits, and their files."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Key = tuple[str, str]  # config, split
 
 @dataclass
 class Tree:
-    """What lies under a folder; shards are sorted by the numbers in their names."""
+    """The content of a folder; shards are sorted by the numbers in their names."""
 
     shards: list[Path] = field(default_factory=list)
     media: list[Path] = field(default_factory=list)
@@ -45,8 +45,8 @@ class Chosen:
 
     Attributes:
         files: the shards, in order.
-        split: the name of the split, with its config where there are several; "" for none.
-        notes, missing, unused: as ``Source`` has them.
+        split: the name of the split, with its config if there are several; "" for none.
+        notes, missing, unused: as in ``Source``.
     """
 
     files: list[Path]
@@ -57,7 +57,7 @@ class Chosen:
 
 
 def snapshot(folder: Path) -> Path:
-    """The folder of files in a folder of the hub's cache, ``datasets--OWNER--NAME``; else itself.
+    """The folder of files in the hub's cache, ``datasets--OWNER--NAME``; else the folder itself.
 
     Raises:
         OptionError: there are several snapshots and no ``refs/main``.
@@ -74,12 +74,12 @@ def snapshot(folder: Path) -> Path:
         return main
     if len(found) != 1:
         names = ", ".join(each.name for each in found[:5]) or "none"
-        raise OptionError(f"{folder}: must hold one snapshot; found {names}: give its folder")
+        raise OptionError(f"{folder}: must hold one snapshot; found {names}: use its folder")
     return found[0]
 
 
 def shelve(folder: Path) -> Tree:
-    """The files under a folder by kind; links are followed, hidden ones are left out."""
+    """The files under a folder by kind; links are followed, hidden files are excluded."""
     all_files = walk(folder)
     found = Tree(lost=list(all_files.lost), unused=list(all_files.unused))
     for name in all_files.files:
@@ -95,17 +95,17 @@ def shelve(folder: Path) -> Tree:
 
 
 def choose(folder: Path, shards: Sequence[Path], tree: Tree, split: str | None) -> Chosen:
-    """The shards of one split, or of those that ``split`` joins with "+".
+    """Select the shards of one split, or of several joined with "+".
 
     Args:
         folder: the folder.
-        shards: of one kind, anywhere in it.
-        tree: what else there is.
+        shards: shards of one kind, anywhere in it.
+        tree: the other files.
         split: SPLIT, CONFIG/SPLIT, several joined by "+" or ",", or "all".
 
     Raises:
-        OptionError: there are several splits or configs and none is named, or no such split.
-        FileError: the split's files are not there.
+        OptionError: there are several splits or configs and none is selected, or an unknown split.
+        FileError: the files of the split do not exist.
     """
     configs = read_configs(folder)
     names = {path: PurePosixPath(path.relative_to(folder).as_posix()) for path in shards}
@@ -121,7 +121,7 @@ def choose(folder: Path, shards: Sequence[Path], tree: Tree, split: str | None) 
         groups = _by_name(shards, names)
         for key in [key for key in groups if not key[1]]:
             if any(config == key[0] and word for config, word in groups):
-                unused += [(str(names[p]), "its name tells no split") for p in groups.pop(key)]
+                unused += [(str(names[p]), "its name has no split") for p in groups.pop(key)]
     chosen = _chosen(folder, groups, split)
     files = list(dict.fromkeys(path for key in chosen for path in groups[key]))
     several = len({config for config, _ in groups}) > 1
@@ -137,7 +137,7 @@ def choose(folder: Path, shards: Sequence[Path], tree: Tree, split: str | None) 
 
 
 def beside(folder: Path, tree: Tree, used: Sequence[Path]) -> list[tuple[str, str]]:
-    """The files that are no shards, with the reason why they are not read."""
+    """The files that are not shards, with the reason why they are not read."""
     taken = set(used)
     found = [(path, _reason(path)) for path in tree.other if path not in taken]
     found += [(path, "an image or sound beside shards") for path in tree.media if path not in taken]
@@ -152,14 +152,14 @@ def _reason(path: Path) -> str:
     if name.endswith(ARCHIVES):
         return "a compressed archive: unpack it to read it"
     if any(name.endswith(each) for each in UNFINISHED):
-        return "an unfinished file by its name"
+        return "an unfinished file, by its name"
     if name.endswith("_stats.json"):
         return "statistics of a shard"
     return "not a shard"
 
 
 def _by_name(shards: Sequence[Path], names: dict[Path, PurePosixPath]) -> dict[Key, list[Path]]:
-    """Shards by what the names of their folders and files tell."""
+    """Group shards by the config and split in the names of their folders and files."""
     found: dict[Key, list[Path]] = {}
     for path in shards:
         folders = list(names[path].parts[:-1])
@@ -196,7 +196,7 @@ def _chosen(folder: Path, groups: dict[Key, list[Path]], split: str | None) -> l
         else:
             first = [label for label in labels if label][:2]
             raise OptionError(
-                f"--split: {folder} holds {listed}; say which, or {'+'.join(first)}, or {ALL}"
+                f"--split: {folder} holds {listed}; select one, or {'+'.join(first)}, or {ALL}"
             )
     elif not listed:
         raise OptionError(f"--split: {folder} has none; got {shown(split)!r}")
@@ -221,7 +221,7 @@ def _chosen(folder: Path, groups: dict[Key, list[Path]], split: str | None) -> l
 
 
 def _named(name: str, groups: dict[Key, list[Path]], labels: dict[str, Key]) -> Key | None:
-    """The group of a name: as it is shown, in another spelling, or without its config."""
+    """The group with a name: as displayed, in another spelling, or without its config."""
     if name in labels:
         return labels[name]
     config, _, split = name.rpartition("/")

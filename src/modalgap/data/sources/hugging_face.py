@@ -1,4 +1,4 @@
-"""A Hugging Face data set on the disk: as ``save_to_disk`` writes it, or Arrow files alone."""
+"""Read a Hugging Face data set on disk: from ``save_to_disk``, or Arrow files."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from modalgap.data.sources.typed import Fits, features_of
 from modalgap.errors import FileError, OptionError, quoted
 from modalgap.extras import library
 
-BATCH = 1000  # rows of which the nulls are looked up at once
+BATCH = 1000  # rows per batch of the search for nulls
 
 
 def is_saved(folder: Path) -> bool:
@@ -34,10 +34,10 @@ def is_saved(folder: Path) -> bool:
 
 
 def read_saved(folder: Path, split: str | None = None, columns: Columns = FIND) -> Source:
-    """Images or sounds with captions, or with class labels.
+    """Read images or sounds with captions, or with class labels.
 
     Raises:
-        OptionError: no such split.
+        OptionError: the split does not exist.
         FileError: no column of images, sounds or texts, or a file of the data set is missing.
         InputError: ``datasets`` is not installed.
     """
@@ -47,7 +47,7 @@ def read_saved(folder: Path, split: str | None = None, columns: Columns = FIND) 
         notes: tuple[str, ...] = ()
         if isinstance(found, datasets.DatasetDict):
             if split is None and len(found) > 1:
-                raise OptionError(f"--split: {folder} holds {', '.join(found)}; say which")
+                raise OptionError(f"--split: {folder} holds {', '.join(found)}; select one")
             names = [split or next(iter(found))]
             if split is not None and split not in found:
                 names = split.split("+")
@@ -68,10 +68,10 @@ def read_saved(folder: Path, split: str | None = None, columns: Columns = FIND) 
 
 
 def read_arrow(files: Sequence[Path], name: str, columns: Columns = FIND) -> Source:
-    """Arrow files as ``datasets`` keeps them in its cache, as one table.
+    """Read Arrow files from the cache of ``datasets``, as one table.
 
     Raises:
-        FileError: a file is not whole, or what ``read_saved`` refuses.
+        FileError: a file is incomplete, or an error as in ``read_saved``.
         InputError: ``datasets`` is not installed.
     """
     datasets = library("datasets", "models", name)
@@ -88,7 +88,7 @@ def read_arrow(files: Sequence[Path], name: str, columns: Columns = FIND) -> Sou
 
 
 class _Saved:
-    """A data set of the library as a table of typed columns."""
+    """A data set of the ``datasets`` library as a table of typed columns."""
 
     def __init__(self, data: Any, name: str) -> None:
         self.data, self.name = data.with_format("arrow"), name
@@ -128,7 +128,7 @@ class _Saved:
 
 
 def _null(chunk: pa.Array) -> NDArray[np.bool_]:
-    """Which cells hold neither bytes nor a path; only the bits of validity are read."""
+    """Whether each cell holds neither bytes nor a path; only the validity bits are read."""
     missing: NDArray[np.bool_] = chunk.is_null().to_numpy(zero_copy_only=False)
     if pa.types.is_struct(chunk.type):
         inside = np.ones(len(chunk), bool)

@@ -1,7 +1,7 @@
-"""img2dataset's folders: images beside .txt and .json, and a Parquet of metadata per folder.
+"""Read img2dataset's folders: images next to .txt and .json, and Parquet metadata per folder.
 
-``00000/000000003.jpg`` lies beside ``00000/000000003.txt`` and ``.json``; ``00000.parquet`` has a
-row for each address with its key and status, also for those that failed, and no image bytes.
+``00000/000000003.jpg`` has ``00000/000000003.txt`` and ``.json``; ``00000.parquet`` has one row per
+URL with its key and status, also for failed ones, and no image bytes.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ SUCCESS = "success"
 
 
 def is_metadata(path: Path) -> bool:
-    """Whether a Parquet file is img2dataset's list of addresses with their status."""
+    """Whether a Parquet file is img2dataset's list of URLs with their status."""
     try:
         schema = pq.read_schema(path)
     except (OSError, pa.ArrowException):
@@ -45,7 +45,7 @@ def is_metadata(path: Path) -> bool:
 
 
 def is_downloaded(folder: Path) -> bool:
-    """Whether a folder is img2dataset's output as files."""
+    """Whether a folder is output of img2dataset in its "files" format."""
     try:
         inside = list(folder.iterdir())
     except OSError:
@@ -60,12 +60,12 @@ def is_downloaded(folder: Path) -> bool:
 
 @dataclass
 class _Read:
-    """What the folders hold: one entry per image."""
+    """The content of the folders: one entry per image."""
 
     paths: list[Path] = field(default_factory=list)
     names: list[str] = field(default_factory=list)
     captions: list[Any] = field(default_factory=list)
-    rows: list[int | None] = field(default_factory=list)  # of the metadata
+    rows: list[int | None] = field(default_factory=list)  # rows of the metadata
     missing: list[tuple[str, str]] = field(default_factory=list)
     unused: list[tuple[str, str]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -73,7 +73,7 @@ class _Read:
 
 
 class Metadata:
-    """The columns of the Parquet files, read when they are asked for.
+    """The columns of the Parquet files; a column is read on first access.
 
     Args:
         files: the Parquet files, in order.
@@ -89,7 +89,7 @@ class Metadata:
                     self.types[each.name] = each.type
 
     def values(self, name: str) -> list[Any]:
-        """A column; None where a file does not have it."""
+        """A column; None for files without it."""
         found: list[Any] = []
         for path, schema in zip(self.files, self.schemas, strict=True):
             with pq.ParquetFile(path) as file:
@@ -110,8 +110,8 @@ def failed(metadata: Metadata, there: Iterable[str]) -> list[tuple[str, str]]:
     """The rows without an image: (key, reason).
 
     Args:
-        metadata: of all shards.
-        there: the keys of the images that are there.
+        metadata: the metadata of all shards.
+        there: the keys of the images that exist.
     """
     images = set(there)
     found = []
@@ -127,12 +127,12 @@ def failed(metadata: Metadata, there: Iterable[str]) -> list[tuple[str, str]]:
 
 
 def read_downloaded(folder: Path, columns: Columns) -> Source:
-    """Images of img2dataset's folders with their captions.
+    """Read images of img2dataset's folders with their captions.
 
-    A caption is taken from ``.txt``, else from ``caption`` in ``.json``, else from the Parquet.
+    A caption comes from ``.txt``, else from ``caption`` in ``.json``, else from the Parquet file.
 
     Raises:
-        FileError: a Parquet file is not whole, or two folders or files have one number.
+        FileError: a Parquet file is incomplete, or two folders or files have the same number.
     """
     with reading(str(folder)):
         columns.refuse(str(folder), "image", "text", "factors", "captions")
@@ -149,7 +149,7 @@ def read_downloaded(folder: Path, columns: Columns) -> Source:
                 found.notes.append(f"{each.name} has no {each.name}.parquet")
         for number, path in numbered.items():
             if number not in folders:
-                found.missing.append((path.name, f"its folder {path.stem} is not there"))
+                found.missing.append((path.name, f"its folder {path.stem} does not exist"))
         metadata = Metadata(list(numbered.values()))
         positions = {str(key): i for i, key in enumerate(metadata.values(KEY)) if key is not None}
         for each in folders.values():

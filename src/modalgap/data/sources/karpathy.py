@@ -1,4 +1,4 @@
-"""Karpathy's ``dataset_*.json``: images with their split and their sentences."""
+"""Read Karpathy's ``dataset_*.json``: images with their split and sentences."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ FILE, SENTENCES, SPLIT = "filename", "sentences", "split"
 
 
 def is_karpathy(value: object) -> bool:
-    """Whether a JSON value is such a file."""
+    """Whether a JSON value is a file of Karpathy."""
     images = value.get("images") if isinstance(value, dict) else None
     return (
         isinstance(images, list)
@@ -29,7 +29,7 @@ def karpathy_table(content: Any) -> Table:
     """One row per image: file name, list of captions, split, and further fields.
 
     Raises:
-        FileError: an image is there twice, or has sentences that say they are another's.
+        FileError: an image occurs twice, or has sentences of another image.
         KeyError: a field is missing.
     """
     ids: set[Any] = set()
@@ -46,9 +46,9 @@ def karpathy_table(content: Any) -> Table:
             if each.get("imgid", own) != own:
                 raise FileError(f"{name}: has a sentence of image {each['imgid']}")
         if len(image.get("sentids", said)) != len(said):
-            raise FileError(f"{name}: must have as many sentences as sentence ids; has not")
+            raise FileError(f"{name}: must have as many sentences as sentence ids; it does not")
         if own is not None and own in ids:
-            raise FileError(f"{name}: its id {own} is there twice")
+            raise FileError(f"{name}: its id {own} occurs twice")
         ids.add(own)
         names.append(name)
         rows[SENTENCES].append(said)
@@ -63,17 +63,17 @@ def _is_further(key: str) -> bool:
 
 
 def read_karpathy(path: Path, root: Path | None, columns: Columns, split: str | None) -> Source:
-    """The images of one split with their captions.
+    """Read the images of one split with their captions.
 
     Args:
         path: the file.
-        root: the folder of the images; by default found beside the file.
-        columns: which further fields to keep as factors.
-        split: train, restval, val or test; several with commas between them, or all.
+        root: the folder of the images; by default a folder near the file.
+        columns: which further fields to read as factors.
+        split: train, restval, val or test; several separated by commas, or all.
 
     Raises:
-        FileError: not such a file.
-        OptionError: several splits and none chosen, or one that is not there.
+        FileError: another kind of file.
+        OptionError: several splits and none is selected, or the split does not exist.
     """
     with reading(str(path)):
         table = karpathy_table(load_json(path))

@@ -1,4 +1,4 @@
-"""What lies in a folder of images or sounds, before it is decided how to read it."""
+"""Analyse a folder of images or sounds before it is read."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ from modalgap.errors import FileError, OptionError, quoted
 
 @dataclass
 class Layout:
-    """A folder of images or sounds as it was found.
+    """The files of a folder of images or sounds.
 
     Attributes:
         tree: all its files.
-        images: names of those that hold images or sounds that can be read.
-        kind: which of both.
-        beside: what stands beside each.
+        images: names of the readable images or sounds.
+        kind: "image" or "audio".
+        beside: the files next to each.
         metadata: tables about them, or None.
-        columns: what the user asked for.
-        missing: what was left out: name and reason.
-        notes: what was guessed.
-        outside: files of other splits than the one that is read.
-        base: the folder of that split; "" where there is no such folder.
-        split: the split that the user chose.
-        table: one row per row of the metadata, or per image where there are none; ``FILE`` is the
-            image, and fields of .json files and classes are columns as well.
+        columns: the columns that the user selected.
+        missing: items that were left out: name and reason.
+        notes: messages about detected formats.
+        outside: files of other splits.
+        base: the folder of the split; "" if there is no such folder.
+        split: the split that the user selected.
+        table: one row per row of the metadata, or per image without metadata; ``FILE`` is the
+            image; fields of .json files and classes are columns too.
         unused: files that are not read: name and reason.
-        read: endings of the files beside images from which something was taken.
+        read: extensions of the files next to images that were used.
     """
 
     tree: Tree
@@ -61,7 +61,7 @@ class Layout:
         return self.table.columns[FILE]
 
     def took(self, *names: str | None) -> None:
-        """Note the files from which columns of these names come."""
+        """Mark the files that provide these columns as used."""
         for name in names:
             if name == "cls" and self.beside.classes is not None:
                 self.read.add(CLASS)
@@ -69,9 +69,9 @@ class Layout:
                 self.read.add(JSON)
 
     def not_taken(self) -> list[tuple[str, str]]:
-        """Files beside images from which nothing was taken: name and reason."""
+        """Files next to images that were not used: name and reason."""
         return [
-            (name, f"a {ending} beside an image, from which nothing was taken")
+            (name, f"a {ending} file beside an image, which is not used")
             for ending, names in self.beside.files.items()
             if ending not in self.read
             for name in dict.fromkeys(names)
@@ -80,16 +80,16 @@ class Layout:
 
 
 def find_layout(folder: Path, columns: Columns, split: str | None) -> Layout:
-    """The images or sounds under a folder and everything beside them.
+    """Find the images or sounds under a folder and all files next to them.
 
     Args:
-        folder: what to read.
-        columns: what the user asked for.
-        split: where folders are named as splits are, or the metadata have such a column.
+        folder: the folder.
+        columns: the columns that the user selected.
+        split: the split, if folders have names of splits or the metadata have such a column.
 
     Raises:
         FileError: no images and no sounds, or both, or metadata that contradict each other.
-        OptionError: an option that the folder cannot follow.
+        OptionError: an option that the folder does not support.
     """
     tree = walk(folder)
     media = [name for name in tree.files if ending_of(name) in IMAGES | SOUNDS]
@@ -168,7 +168,7 @@ def _table(found: Layout) -> Table:
 
 
 def _check_columns(found: Layout) -> None:
-    """Refuse columns that are not there."""
+    """Raise an error for columns that do not exist."""
     columns = found.columns
     if found.metadata is None:
         columns.refuse(str(found.tree.folder), "text", "label", "factors", "captions")
@@ -185,6 +185,6 @@ def _check_columns(found: Layout) -> None:
         )
     if columns.label not in (None, NONE) and columns.text not in (None, NONE):
         raise OptionError(
-            "--label-column: a source has captions or classes; to keep both, give the classes to"
+            "--label-column: a source has captions or classes; to keep both, pass the classes to"
             " --factors"
         )

@@ -1,4 +1,4 @@
-"""Files in a folder of images that are not read: what they are, and how they could be read."""
+"""Describe files in a folder of images that are not read, and how to read them."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ SOURCES = (*TABLES, ".parquet", ".tar")
 
 @dataclass
 class Leftover:
-    """Files that were not read: name and reason.
+    """Files that are not read: name and reason.
 
     Attributes:
-        lost: captions and classes of files that are not there.
-        unused: everything else.
+        lost: captions and classes of files that do not exist.
+        unused: all other files.
     """
 
     lost: list[tuple[str, str]] = field(default_factory=list)
@@ -29,12 +29,12 @@ class Leftover:
 
 
 def leftover(names: Sequence[str], folder: Path, *, captioned: bool, classes: bool) -> Leftover:
-    """The files ``names`` of ``folder``, by what they are.
+    """Describe the files ``names`` of ``folder``.
 
     Args:
-        names: relative to ``folder``.
-        folder: what was read.
-        captioned: whether other images have captions in files beside them.
+        names: names relative to ``folder``.
+        folder: the folder that was read.
+        captioned: whether other images have captions in files next to them.
         classes: whether images have classes in .cls files.
     """
     found = Leftover()
@@ -52,9 +52,9 @@ def leftover(names: Sequence[str], folder: Path, *, captioned: bool, classes: bo
         elif ending in (".txt", ".caption") and captioned:
             found.lost.append((name, "a caption without a file"))
         elif ending in (".txt", ".caption", ".json", ".cls"):
-            why = f"a {ending} that stands beside no file of its name"
+            why = f"a {ending} without a file of the same name"
             if ending == ".json":
-                why += " (if it lists captions, give it as SOURCE)"
+                why += " (if it lists captions, use it as SOURCE)"
             found.unused.append((name, why))
         else:
             why = f"not an image, a sound or a caption ({ending or 'no extension'})"

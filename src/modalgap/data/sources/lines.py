@@ -1,4 +1,4 @@
-"""A text file: one text per line, a table with a row of names, or lines of a name and a caption."""
+"""Read a text file: one text per line, a table with a header, or lines of name and caption."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ _TOKEN = re.compile(r"(\S.*\.\w{3,4})#[0-9]+\t(.*)")
 
 
 def read_text_file(path: Path, root: Path | None, columns: Columns, split: str | None) -> Source:
-    """Texts, one per line, unless the file says which image each is of.
+    """Read texts, one per line, or images with captions if the file names the images.
 
-    It does if its first line names a column of paths and one of captions, or if all its lines are
-    such as ``NAME.jpg#0<tab>CAPTION``, as the authors of Flickr8k and Flickr30k write them.
+    It names them if its first line has a column of paths and one of captions, or if all lines have
+    the form ``NAME.jpg#0<tab>CAPTION``, as in Flickr8k and Flickr30k.
 
     Raises:
-        OptionError: an option for tables, of a file that is none.
+        OptionError: an option for tables, but the file is not a table.
     """
     text = read_text(path)
     head = {name.lower() for name in header_of(text)}

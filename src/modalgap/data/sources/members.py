@@ -1,4 +1,4 @@
-"""Members of tar archives as samples: which belong together, and which of them is the image.
+"""Group the members of tar archives into samples, and find the image of each.
 
 The rules are webdataset's: the key of a sample is the path up to the first dot of the last name,
 and the rest is the extension, in lower case. Nothing is extracted.
@@ -25,9 +25,9 @@ class Left:
     """Members that are not read.
 
     Attributes:
-        missing: (name, reason) of items that the shards list and do not have.
+        missing: (name, reason) of items that the shards list but do not have.
         unused: (name, reason) of single members.
-        endings: number of members of each extension that no column reads.
+        endings: number of members per extension that no column reads.
     """
 
     missing: list[tuple[str, str]] = field(default_factory=list)
@@ -36,11 +36,11 @@ class Left:
 
 
 def samples(shard: Path, left: Left) -> dict[str, dict[str, Part]]:
-    """The samples of a shard: key to extension to place.
+    """The samples of a shard: maps a key to extension to position.
 
     Raises:
         FileError: the archive is compressed.
-        tarfile.TarError: it is no archive.
+        tarfile.TarError: it is not an archive.
     """
     found: dict[str, dict[str, Part]] = {}
     end = 0
@@ -69,17 +69,17 @@ def samples(shard: Path, left: Left) -> dict[str, dict[str, Part]]:
                 continue
             parts[ending.lower()] = (member.offset_data, member.size)
         raw.seek(-(-end // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE)
-        if raw.read(tarfile.BLOCKSIZE) != tarfile.NUL * tarfile.BLOCKSIZE:  # how an archive ends
-            left.missing.append((shard.name, "the archive is cut short: the rest is not there"))
+        if raw.read(tarfile.BLOCKSIZE) != tarfile.NUL * tarfile.BLOCKSIZE:  # the end of an archive
+            left.missing.append((shard.name, "the archive is truncated: the rest is missing"))
         elif any(block.strip(tarfile.NUL) for block in iter(lambda: raw.read(2**20), b"")):
             left.missing.append((shard.name, "there is more after the end of the archive"))
     return found
 
 
 def image_of(parts: dict[str, Part], columns: Columns) -> list[str]:
-    """The extension of a sample's image or sound; several if it cannot be told which.
+    """The extension of a sample's image or sound; several if it is ambiguous.
 
-    An extension of one part counts before those of two, such as ``seg.png`` or ``left.jpg``.
+    An extension with one part has priority over two, such as ``seg.png`` or ``left.jpg``.
     """
     media = [each for each in parts if is_medium(each)]
     if columns.image not in (None, NONE):
@@ -90,18 +90,18 @@ def image_of(parts: dict[str, Part], columns: Columns) -> list[str]:
 
 
 def is_medium(ending: str) -> bool:
-    """Whether an extension is one of images or sounds."""
+    """Whether an extension belongs to images or sounds."""
     last = f".{ending.rpartition('.')[2]}"
     return last in IMAGES or last in SOUNDS
 
 
 def is_sound(ending: str) -> bool:
-    """Whether an extension is one of sounds."""
+    """Whether an extension belongs to sounds."""
     return f".{ending.rpartition('.')[2]}" in SOUNDS
 
 
 def caption_endings(parts: dict[str, Part], image: str) -> Iterator[str]:
-    """The extensions that may hold the caption of an image, most telling first."""
+    """The extensions that may hold the caption of an image, most specific first."""
     prefix = image.rpartition(".")[0]
     if prefix:
         yield f"{prefix}.txt"

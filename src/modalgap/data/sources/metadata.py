@@ -1,4 +1,4 @@
-"""Metadata beside images: the ``metadata.csv``, ``.jsonl`` or ``.parquet`` of the Hub's folders."""
+"""Read metadata next to images: ``metadata.csv``, ``.jsonl`` or ``.parquet``, as on the hub."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ from modalgap.errors import FileError, OptionError
 
 NAMES = ("metadata.csv", "metadata.jsonl", "metadata.parquet", "metadata.tsv", "metadata.ndjson")
 FIRST = ("file_name", "image_file_name", "audio_file_name")
-FILE = "file_name"  # the column of names in the table that is made of all
+FILE = "file_name"  # the column of names in the joined table
 
 
 @dataclass
 class Metadata:
-    """Tables beside images, as one.
+    """Tables next to images, joined into one.
 
     Attributes:
-        table: one row per row of a file that names an image of the folder; ``FILE`` is its name.
+        table: one row per row that names an image of the folder; ``FILE`` is its name.
         origin: the metadata file of each row.
-        files: those that were read.
+        files: the files that were read.
         missing: rows that name no file of the folder.
         unused: metadata files that were not read, with the reason.
-        notes: what was guessed.
-        outside: images whose rows are of another split.
+        notes: messages about detected formats.
+        outside: images whose rows belong to another split.
     """
 
     table: Table
@@ -46,7 +46,7 @@ class Metadata:
 
 
 def is_metadata(name: str) -> bool:
-    """Whether a file is called as metadata are."""
+    """Whether a file has the name of a metadata file."""
     return posixpath.basename(name).lower() in NAMES
 
 
@@ -59,23 +59,23 @@ def read_metadata(
     outside: Collection[str] = (),
     settled: bool = False,
 ) -> Metadata | None:
-    """The metadata files ``names``, whose paths start at their own folders.
+    """Read the metadata files ``names``; their paths are relative to their own folders.
 
     Args:
-        folder: what ``images`` and ``names`` are relative to.
+        folder: the folder that ``images`` and ``names`` are relative to.
         images: names of the images or sounds.
-        names: of the metadata files.
+        names: names of the metadata files.
         columns: ``image`` may name the column of file names.
-        split: the rows to read, where a column says which split each is of.
-        outside: files of other splits, whose rows are not lost.
-        settled: whether folders have settled which split is read.
+        split: the rows to read, if a column has the split of each row.
+        outside: files of other splits; their rows are not missing.
+        settled: whether the split was already selected by folders.
 
     Returns:
         None if there are none.
 
     Raises:
-        FileError: one cannot be read, or two say different things of one image.
-        OptionError: several columns of file names, and none chosen.
+        FileError: a file cannot be read, or two contradict each other about an image.
+        OptionError: several columns of file names, and none is selected.
     """
     there = {same(name): name for name in images}
     found = Metadata(Table({}, []))
@@ -107,7 +107,7 @@ def read_metadata(
             if image is None and said and _joined(name, said) in outside:
                 continue
             if image is None:
-                why = "names a file that is not there" if said else "no path"
+                why = "names a file that does not exist" if said else "no path"
                 found.missing.append((f"{name}, {shown(said) or table.rows[i]}", why))
                 continue
             mine.setdefault(image, []).append({FILE: image, **values})
@@ -117,7 +117,7 @@ def read_metadata(
             if other == name:
                 rows[image] = each
             elif _differ(rows[image], each):
-                raise FileError(f"{folder}: {other} and {name} say different things of {image}")
+                raise FileError(f"{folder}: {other} and {name} contradict each other about {image}")
     found.outside -= {same(image) for image in rows}
     if not found.files:
         return found if found.unused else None
@@ -134,17 +134,17 @@ def _file_column(names: list[str], columns: Columns) -> str | None:
         return best
     others = [name for name in names if name.lower().endswith("_file_name")]
     if len(others) > 1:
-        raise OptionError(f"--image-column: must be one of {', '.join(others)}; none was chosen")
+        raise OptionError(f"--image-column: must be one of {', '.join(others)}; none was selected")
     return others[0] if others else column(names, PATHS, None, "names of files")
 
 
 def _joined(metadata: str, said: str) -> str:
-    """A name that a metadata file holds, relative to the folder that is read."""
+    """A name in a metadata file, relative to the folder that is read."""
     return posixpath.normpath(posixpath.join(posixpath.dirname(metadata), said.replace("\\", "/")))
 
 
 def _differ(first: Sequence[Mapping[str, Any]], second: Sequence[Mapping[str, Any]]) -> bool:
-    """Whether two files disagree in a column that both have."""
+    """Whether two files have different values in a common column."""
     for key in first[0].keys() & second[0].keys():
         one, two = ([str(row[key]).strip() for row in rows] for rows in (first, second))
         if one != two:

@@ -1,4 +1,4 @@
-"""Names of columns and fields that data sets of images and captions use, most telling first."""
+"""Common names of columns and fields in data sets of images and captions, most specific first."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ _NUMBERED_IMAGES = ("image", "img", "jpg", "png", "photo", "picture")
 
 
 def numbered_captions(names: list[str]) -> list[str]:
-    """Columns such as ``caption_0`` … ``caption_4``, in their order; fewer than two are none."""
+    """Columns such as ``caption_0`` … ``caption_4``, in order; an empty list for fewer than two."""
     return _numbered(names, _NUMBERED_CAPTIONS)
 
 
 def numbered_images(names: list[str]) -> list[str]:
-    """Columns such as ``image_0`` and ``image_1``; fewer than two are none."""
+    """Columns such as ``image_0`` and ``image_1``; an empty list for fewer than two."""
     return _numbered(names, _NUMBERED_IMAGES)
 
 

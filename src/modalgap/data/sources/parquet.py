@@ -1,4 +1,4 @@
-"""Parquet with images as bytes: img2dataset's output, and the Hugging Face hub's shards."""
+"""Read Parquet with image bytes: output of img2dataset, and shards of the Hugging Face hub."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ from modalgap.data.sources.table import PATHS
 from modalgap.data.sources.typed import Fits, features_of, holds_bytes, holds_string
 from modalgap.errors import FileError, quoted
 
-ROWS = 64  # cells that are held at once
-BUFFER = 2**20  # bytes that are read of a file at once
+ROWS = 64  # cells in memory at once
+BUFFER = 2**20  # bytes per read of a file
 Stamp = tuple[int, int]  # nanoseconds, bytes
 
 
 def read_parquet(files: Sequence[Path], name: str, columns: Columns = FIND) -> Source:
-    """Rows of image bytes with captions or classes, or of captions alone.
+    """Read rows of image bytes with captions or classes, or of captions only.
 
     Args:
-        files: shards; they need to agree in the columns that are read.
-        name: what to call them together.
-        columns: which columns to read.
+        files: shards; they must have the same types in the columns to read.
+        name: common name.
+        columns: the columns to read.
 
     Raises:
-        FileError: a file is not whole, no column of bytes and none of captions, or a column of a
-            type that cannot be read.
+        FileError: a file is incomplete, neither a column of bytes nor one of captions, or a column
+            of a type that cannot be read.
     """
     with reading(name):
         check_whole(files)
@@ -48,7 +48,7 @@ def read_parquet(files: Sequence[Path], name: str, columns: Columns = FIND) -> S
 
 
 def names_files(path: Path, columns: Columns) -> bool:
-    """Whether a Parquet file has a column of paths of images, and none of their bytes."""
+    """Whether a Parquet file has a column of image paths, and none of image bytes."""
     try:
         schema = pq.read_schema(path)
     except (OSError, pa.ArrowException):
@@ -62,14 +62,14 @@ def names_files(path: Path, columns: Columns) -> bool:
 
 
 class ParquetTable:
-    """Parquet files as one table; a column is read when it is asked for.
+    """Parquet files as one table; a column is read on first access.
 
     Args:
-        files: the shards; those without rows are left out.
-        name: what to call them together.
+        files: the shards; those without rows are skipped.
+        name: common name.
 
     Raises:
-        FileError: a file is not Parquet, or is cut short.
+        FileError: a file is not Parquet, or is truncated.
     """
 
     def __init__(self, files: Sequence[Path], name: str) -> None:
@@ -91,11 +91,11 @@ class ParquetTable:
                 schema, metadata = file.schema_arrow, file.metadata
         except (pa.ArrowException, OSError) as error:
             said = " ".join(str(error).split())[:160]
-            raise FileError(f"{path}: must be a whole Parquet file ({said})") from error
+            raise FileError(f"{path}: must be a complete Parquet file ({said})") from error
         for name in schema.names:
             if schema.names.count(name) > 1:
                 raise FileError(
-                    f"{path}: columns must have names of their own; {quoted(name)} has two"
+                    f"{path}: columns must have distinct names; {quoted(name)} occurs twice"
                 )
         for field in schema:
             if field.name not in self.types or pa.types.is_null(self.types[field.name]):
@@ -127,14 +127,14 @@ class ParquetTable:
         return Cells(read, names, kind, self.files)
 
     def nulls(self, column: str) -> NDArray[np.int64]:  # noqa: ARG002
-        """No rows: Parquet tells them only when the items are read, and the encoder skips them."""
+        """No rows: in Parquet nulls are found when items are read; the encoder skips them."""
         return np.empty(0, np.int64)
 
     def check(self, column: str, fits: Fits, what: str) -> None:
-        """Refuse the column if a file lacks it or has it with a type that does not fit.
+        """Check that every file has the column with a type that fits.
 
         Raises:
-            FileError: names that file.
+            FileError: a file does not; the message names it.
         """
         for path, schema in zip(self.shards, self.schemas, strict=True):
             if column not in schema.names:
@@ -155,13 +155,13 @@ def _stamp(path: Path) -> Stamp:
 
 
 class _Group:
-    """The cells of one row group, a batch of rows at a time: a group may hold a whole data set.
+    """The cells of one row group, a batch of rows at a time: a group can hold a whole data set.
 
-    Rows are asked for in order. A row before the current batch starts the group again.
+    Rows are read in order. Reading a row before the current batch starts the group again.
     """
 
     def __init__(self, path: Path, stamp: Stamp, group: int, name: str) -> None:
-        if _stamp(path) != stamp:  # its captions may be others
+        if _stamp(path) != stamp:  # its captions may have changed
             raise FileError(f"{path} has changed since it was listed")
         self.path, self.group, self.name = path, group, name
         self._start()
@@ -183,7 +183,7 @@ class _Group:
         return self.cells[row - self.first].as_py()
 
 
-_group = functools.lru_cache(maxsize=2)(_Group)  # an open group or two in each worker
+_group = functools.lru_cache(maxsize=2)(_Group)  # one or two open groups per worker
 
 
 def _cell(
@@ -199,14 +199,14 @@ def _cell(
 
 
 def item_bytes(value: Any, folder: Path) -> bytes:
-    """The bytes of a cell: its own, or those of the file that it names.
+    """The bytes of a cell: its own bytes, or those of the file that it names.
 
     Args:
-        value: bytes, or a mapping of ``bytes`` and ``path`` as ``datasets`` has it.
-        folder: where relative paths start.
+        value: bytes, or a mapping of ``bytes`` and ``path`` as in ``datasets``.
+        folder: the folder that relative paths start from.
 
     Raises:
-        FileError: neither is there, or the file cannot be read.
+        FileError: the cell has neither, or the file cannot be read.
     """
     path = None
     if isinstance(value, dict):

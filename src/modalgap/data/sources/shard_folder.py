@@ -1,4 +1,4 @@
-"""Folders of shards: tar, Parquet or Arrow files in it or in the folders in it."""
+"""Read folders of shards: tar, Parquet or Arrow files in the folder or in its folders."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ CARD = "README.md"
 
 
 def read_shard_folder(folder: Path, split: str | None, columns: Columns) -> Source | None:
-    """The shards of a folder, or None if it holds none, or images of which they are metadata.
+    """Read the shards of a folder; None if it has none, or if they are metadata of images.
 
     Args:
         folder: a folder of shards, a snapshot of the Hugging Face hub, or one in its cache.
         split: SPLIT or CONFIG/SPLIT, or several joined by "+".
-        columns: which columns to read.
+        columns: the columns to read.
 
     Raises:
-        OptionError: there are several splits or configs and none is named.
-        FileError: what the readers of the shards refuse.
+        OptionError: there are several splits or configs and none is selected.
+        FileError: an error of the readers of the shards.
     """
     root = hub.snapshot(folder)
     tree = hub.shelve(root)
@@ -101,7 +101,7 @@ def _kind(root: Path, tree: hub.Tree) -> tuple[list[Path], list[Path]]:
             first, second = tars[0].relative_to(root), with_bytes[0].relative_to(root)
             raise FileError(
                 f"{root}: must hold tar shards or Parquet with images; found {first} and {second}:"
-                " give a pattern of one of them"
+                " use a pattern that matches one kind"
             )
         return tars, [*parquet, *arrow]
     if parquet:
@@ -110,7 +110,7 @@ def _kind(root: Path, tree: hub.Tree) -> tuple[list[Path], list[Path]]:
 
 
 def _shards_win(root: Path, tree: hub.Tree, tars: Sequence[Path], parquet: Sequence[Path]) -> bool:
-    """Whether images in the tree only decorate shards: shards hold images, and lie elsewhere."""
+    """Whether shards are the data, and images in the tree are not: they are in other folders."""
     if not tars and not _any_bytes(parquet):
         return False
     with_images = {folder for path in tree.media for folder in path.parents}
@@ -132,7 +132,7 @@ def _any_bytes(paths: Sequence[Path]) -> bool:
 
 
 def _tar(shards: Sequence[Path], partners: Sequence[Path], name: str, columns: Columns) -> Source:
-    """Tar shards, with the rows that img2dataset's Parquet beside them lists as failed."""
+    """Read tar shards, with the rows that img2dataset's Parquet files list as failed."""
     found, keys = read_members(shards, name, columns)
     if not partners:
         return found

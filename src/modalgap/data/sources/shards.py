@@ -1,4 +1,4 @@
-"""Numbered shards: their order, the numbers that are missing, and pairs of one number."""
+"""Numbered shards: their order, missing numbers, and matching pairs."""
 
 from __future__ import annotations
 
@@ -32,15 +32,15 @@ def number_of(path: Path) -> int | None:
 
 
 def check_whole(paths: Iterable[Path]) -> None:
-    """Refuse files that a download has not fetched or a writer has not finished, by name.
+    """Check for files that a download has not fetched or a program has not finished.
 
     Raises:
-        FileError: an empty file, a Git LFS pointer, or a name of an unfinished file.
+        FileError: an empty file, a Git LFS pointer, or the name of an unfinished file.
     """
     for path in paths:
         size = path.stat().st_size
         if any(part.lower() in UNFINISHED for part in path.suffixes):
-            raise FileError(f"{path}: is an unfinished file by its name; finish it or remove it")
+            raise FileError(f"{path}: has the name of an unfinished file; finish it or remove it")
         if size == 0:
             raise FileError(f"{path}: is empty; finish it or remove it")
         if size < 1024:
@@ -50,14 +50,14 @@ def check_whole(paths: Iterable[Path]) -> None:
 
 
 def absent(paths: Sequence[Path]) -> tuple[list[tuple[str, str]], list[str]]:
-    """The shards that are not there, as far as the names of the others tell.
+    """The shards that are missing, according to the names of the others.
 
     Returns:
-        (name, reason) of each shard that ``-of-00005`` announces and that is not there, and a
-        note on other numbers that are skipped.
+        (name, reason) of each missing shard of a total such as ``-of-00005``, and a note on other
+        missing numbers.
 
     Raises:
-        FileError: shards of one name announce different totals.
+        FileError: shards of one name have different totals.
     """
     families: dict[tuple[Path, str, str], list[tuple[int, Path]]] = {}
     totals: dict[tuple[Path, str, str], dict[int, str]] = {}
@@ -78,14 +78,14 @@ def absent(paths: Sequence[Path]) -> tuple[list[tuple[str, str]], list[str]]:
     for key, members in families.items():
         if len(totals[key]) > 1:
             first, second = list(totals[key].values())[:2]
-            raise FileError(f"{key[0]}: {first} and {second} must announce one number of shards")
+            raise FileError(f"{key[0]}: {first} and {second} must have the same number of shards")
         total = next(iter(totals[key]))
         numbers = {number for number, _ in members}
         width = len(_TOTAL.match(members[0][1].name)[2])  # type: ignore[index]
         for number in range(total) if total <= 10**6 else ():
             if number not in numbers:
                 name = f"{key[1]}-{number:0{width}d}-of-{total:0{width}d}".removeprefix("-")
-                lost.append((f"{name}.{key[2]}", "a shard that is not there"))
+                lost.append((f"{name}.{key[2]}", "a missing shard"))
     notes = [
         note for members in plain.values() for note in (_gaps(members), _twice(members)) if note
     ]
@@ -96,7 +96,7 @@ def _twice(members: Sequence[tuple[int, str]]) -> str:
     spelled: dict[int, str] = {}
     for number, text in members:
         if spelled.setdefault(number, text) != text:
-            return f"two shards have one number ({spelled[number]}, {text})"
+            return f"two shards have the same number ({spelled[number]}, {text})"
     return ""
 
 
@@ -108,7 +108,7 @@ def _gaps(members: Sequence[tuple[int, str]]) -> str:
         else 0
     )
     lost = numbers[-1] - numbers[0] + 1 - len(numbers)
-    if not 0 < lost <= 10 * len(numbers):  # more: dates or hashes, not numbers of shards
+    if not 0 < lost <= 10 * len(numbers):  # more: the numbers are dates or hashes
         return ""
     known = set(numbers)
     first = []
@@ -125,7 +125,7 @@ def _gaps(members: Sequence[tuple[int, str]]) -> str:
 def by_number(
     paths: Iterable[Path], number: Callable[[Path], int | None] = number_of
 ) -> dict[int, Path]:
-    """Shards by their number.
+    """Map the number of each shard to the shard.
 
     Raises:
         FileError: two have the same number.

@@ -1,4 +1,4 @@
-"""Tables of paths and captions or classes: CSV and its kin, JSON lines, JSON records."""
+"""Read tables of paths and captions or classes: CSV and similar, JSON lines, JSON records."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ Place = Callable[[Sequence[str]], tuple[Path, str]]
 
 @dataclass(frozen=True)
 class Roles:
-    """Which column of a table is which; None where it has none."""
+    """The column of each role; None without one."""
 
     image: str | None
     text: str | None
@@ -46,21 +46,21 @@ def read_table(
     columns: Columns = FIND,
     split: str | None = None,
 ) -> Source:
-    """Rows of a path and a caption or a class; rows of the same path are one image.
+    """Read rows of a path and a caption or a class; rows of the same path are one image.
 
     Args:
-        path: the table: .csv, .tsv, .jsonl, .ndjson, .json, or .txt with a row of names.
-        root: where relative paths start; by default the table's folder, or one in it that holds
-            the files.
-        columns: which columns to read; by default the first of a known name.
-        split: of a table with a column of that name.
+        path: the table: .csv, .tsv, .jsonl, .ndjson, .json, or .txt with a header.
+        root: the folder that relative paths start from; by default the folder of the table, or one
+            in it that has the files.
+        columns: the columns to read; by default the first with a known name.
+        split: the split to read, if the table has a column of splits.
 
-    A table without a column of captions or classes gives images alone, one without paths texts
-    alone.
+    A table without a column of captions or classes gives images only, one without paths texts
+    only.
 
     Raises:
-        FileError: no such columns, or a table that cannot be read.
-        OptionError: several splits and none chosen, or one that is not there.
+        FileError: the columns do not exist, or the table cannot be read.
+        OptionError: several splits and none is selected, or the split does not exist.
     """
     found = read_table_file(path, columns.separator)
     with reading(str(path)):
@@ -69,15 +69,15 @@ def read_table(
 
 
 def place_of(path: Path, root: Path | None, *, above: bool = False) -> Place:
-    """Where the paths in a table start.
+    """The folder that the paths in a table start from.
 
     Args:
         path: the table.
-        root: where the user says; by default the folder around the table that holds the files.
-        above: whether to look in the folders around the table's own folder as well.
+        root: the folder from the user; by default a folder near the table that has the files.
+        above: whether to search in the folders around the table's own folder too.
 
     Raises:
-        FileError: ``root`` is no folder.
+        FileError: ``root`` is not a folder.
     """
 
     def place(names: Sequence[str]) -> tuple[Path, str]:
@@ -88,7 +88,7 @@ def place_of(path: Path, root: Path | None, *, above: bool = False) -> Place:
         around = [path.parent, *([path.absolute().parent.parent] if above else [])]
         folder, note = image_folder(around, names)
         if folder is None:
-            return path.parent, "none of the first files is there (--root says where they lie)"
+            return path.parent, "none of the first files exists (set their folder with --root)"
         return folder, note
 
     return place
@@ -102,19 +102,19 @@ def source_of(
     place: Place,
     classes: Sequence[str] | None = None,
 ) -> Source:
-    """The source that a table describes.
+    """Build the source that a table describes.
 
     Args:
-        name: what to call it.
+        name: name of the source.
         table: its rows.
-        columns: which columns to read.
-        split: the rows to read, where a column says which split each is of.
-        place: the folder where paths start, and a note, from the paths.
-        classes: their names, where the column of classes holds numbers.
+        columns: the columns to read.
+        split: the rows to read, if a column has the split of each row.
+        place: maps the paths to the folder that they start from, and a note.
+        classes: names of the classes, if the column of classes holds numbers.
 
     Raises:
         FileError: no column of paths, captions or classes, or one that cannot be read.
-        OptionError: several splits and none chosen, or one that is not there.
+        OptionError: several splits and none is selected, or the split does not exist.
     """
     index, split_note = rows_of_split(table.columns, split, name)
     if index is not None:
@@ -123,7 +123,7 @@ def source_of(
     roles = roles_of(table.columns, columns, classes)
     if roles.image is None and roles.text is None:
         raise FileError(
-            f"must have a column of paths or captions; found {', '.join(table.columns)[:300]}: give"
+            f"must have a column of paths or captions; found {', '.join(table.columns)[:300]}: use"
             " --image-column, and --text-column or --label-column"
         )
     used = [roles.image, roles.text, roles.label]
@@ -142,7 +142,7 @@ def source_of(
         found = _texts(name, cells, factors)
         remote = [each for each, values in table.columns.items() if _is_address(values)]
         if remote and columns.image is None:
-            notes.append(f"column {remote[0]!r} holds addresses of images, which are not fetched")
+            notes.append(f"column {remote[0]!r} holds URLs of images, which are not downloaded")
     else:
         kept = [i for i, each in enumerate(paths) if each]
         folder, where = place([paths[i] for i in kept])
@@ -167,7 +167,7 @@ def source_of(
 
 
 def _one_column(table: Table, columns: Columns) -> tuple[Table, Columns]:
-    """Columns such as ``caption_0`` and ``caption_1`` as one column of lists."""
+    """Join columns such as ``caption_0`` and ``caption_1`` into one column of lists."""
     several = known.numbered_captions(list(table.columns))
     asked = columns.text is not None or columns.label not in (None, NONE)
     if not several or asked or column(list(table.columns), known.CAPTIONS, None, "captions"):
@@ -182,11 +182,11 @@ def _one_column(table: Table, columns: Columns) -> tuple[Table, Columns]:
 def roles_of(
     table: Mapping[str, Sequence[Any]], columns: Columns, classes: Sequence[str] | None = None
 ) -> Roles:
-    """Which columns hold paths, captions and classes.
+    """Find the columns of paths, captions and classes.
 
     Raises:
-        FileError: a column that was asked for is not there.
-        OptionError: captions and classes are both asked for.
+        FileError: a selected column does not exist.
+        OptionError: captions and classes are both selected.
     """
     names = list(table)
     local = [each for each in names if not _is_address(table[each])]
@@ -195,13 +195,13 @@ def roles_of(
         remote = column(names, PATHS, None, "paths")
         if remote is not None:
             raise FileError(
-                f"column {quoted(remote)} must hold paths of files; it holds addresses (download"
-                " them first, or read the captions alone: --image-column none)"
+                f"column {quoted(remote)} must hold paths of files; it holds URLs (download the"
+                " files first, or read only the captions: --image-column none)"
             )
     label_asked = columns.label not in (None, NONE)
     if label_asked and columns.text not in (None, NONE):
         raise OptionError(
-            "--label-column: a source has captions or classes; to keep both, give the classes to"
+            "--label-column: a source has captions or classes; to keep both, pass the classes to"
             " --factors"
         )
     text = None if label_asked else column(names, known.CAPTIONS, columns.text, "captions")
@@ -221,7 +221,7 @@ def roles_of(
             notes, label = (f"column {label!r} holds no class",), None
     if label is not None and classes is None and numbers(table[label]):
         if label_asked:
-            notes = (f"classes are called by their numbers ({CLASS_NAMES} can name them)",)
+            notes = (f"the classes are named by their numbers ({CLASS_NAMES} can name them)",)
         else:
             notes = (f"column {label!r} holds numbers (--label-column {label}: as classes)",)
             label = None
@@ -229,7 +229,7 @@ def roles_of(
 
 
 def class_names(folder: Path) -> list[str] | None:
-    """The names of classes, by number, that lie in a folder or the one above it."""
+    """The names of the classes, by number, from a file in a folder or its parent."""
     for each in (folder, folder.absolute().parent):
         path = each / CLASS_NAMES
         if path.is_file():
@@ -238,14 +238,14 @@ def class_names(folder: Path) -> list[str] | None:
 
 
 def path_of(value: Any) -> str:
-    """A path in a cell; empty if there is none."""
+    """The path in a cell; empty if there is none."""
     if isinstance(value, Mapping):
         value = value.get("path") or value.get("file_name")
     return value.strip() if isinstance(value, str) else ""
 
 
 def _is_address(values: Sequence[Any]) -> bool:
-    """Whether a column holds addresses in the web."""
+    """Whether a column holds URLs."""
     full = [value for value in values if isinstance(value, str) and value.strip()]
     return bool(full) and all(value.strip().lower().startswith(ADDRESS) for value in full)
 

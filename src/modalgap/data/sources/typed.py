@@ -1,4 +1,4 @@
-"""Tables with typed columns, Parquet and Hugging Face's Arrow: what their types hold."""
+"""Types of columns in Parquet and Arrow tables: images, captions, labels and factors."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ Fits = Callable[[pa.DataType], bool]
 
 
 class Typed(Protocol):
-    """A table of typed columns, of which the columns of images are not read to list the rows."""
+    """A table of typed columns; columns of images are not read to list the rows."""
 
     @property
     def name(self) -> str:
-        """What to call the table."""
+        """The name of the table, for messages."""
         ...
 
     @property
     def files(self) -> Sequence[Path]:
-        """The files that it lies in."""
+        """The files of the table."""
         ...
 
     @property
@@ -37,7 +37,7 @@ class Typed(Protocol):
 
     @property
     def features(self) -> Mapping[str, Mapping[str, Any]]:
-        """The features of ``datasets``, by column, as far as they are known."""
+        """The features of ``datasets``, by column, if they are known."""
         ...
 
     def __len__(self) -> int:
@@ -53,11 +53,11 @@ class Typed(Protocol):
         ...
 
     def nulls(self, column: str) -> NDArray[np.int64]:
-        """Rows without an item, as far as that is known without reading the items."""
+        """Rows without an item, if this is known without reading the items."""
         ...
 
     def check(self, column: str, fits: Fits, what: str) -> None:
-        """Refuse the column if its type differs between the files.
+        """Check the type of the column in every file.
 
         Raises:
             FileError: a file lacks the column, or has it with a type that does not fit.
@@ -66,7 +66,7 @@ class Typed(Protocol):
 
 
 def features_of(metadata: Mapping[bytes, bytes] | None) -> dict[str, dict[str, Any]]:
-    """The features that ``datasets`` writes into the metadata of a schema, by column."""
+    """The features that ``datasets`` stores in the metadata of a schema, by column."""
     try:
         found = json.loads((metadata or {})[b"huggingface"])["info"]["features"]
     except (KeyError, TypeError, ValueError, RecursionError):
@@ -87,7 +87,7 @@ def class_names(feature: Mapping[str, Any] | None) -> list[str] | None:
 
 
 def holds_bytes(kind: pa.DataType) -> bool:
-    """Whether values are bytes, or structs with bytes as ``datasets`` writes images."""
+    """Whether values are bytes, or structs with bytes as ``datasets`` stores images."""
     kind = _plain(kind)
     if pa.types.is_struct(kind):
         return any(field.name == "bytes" and holds_bytes(field.type) for field in kind)

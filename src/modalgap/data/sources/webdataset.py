@@ -1,6 +1,6 @@
-"""Tar shards as webdataset and img2dataset write them: members of one key belong together.
+"""Read tar shards of webdataset and img2dataset: members with the same key are one sample.
 
-Nothing is extracted: headers are read, and a member's bytes are read where they lie.
+Nothing is extracted: the headers are read first, and the bytes of a member directly from the tar.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from modalgap.data.text import full_lines, shown
 from modalgap.errors import FileError, OptionError
 from modalgap.progress import progress
 
-LARGEST_CAPTION = 2**20  # bytes
+LARGEST_CAPTION = 2**20  # maximum bytes
 CLASS = "cls"
 NOTHING: Mapping[str, Any] = {}
 Scalar = str | int | float | None
@@ -39,22 +39,22 @@ Scalar = str | int | float | None
 
 @dataclass
 class _Found:
-    """What the shards hold, as it is found; one entry per image."""
+    """The content of the shards; one entry per image."""
 
     spans: list[tuple[int, int, int]] = field(default_factory=list)
     names: list[str] = field(default_factory=list)
     captions: list[Any] = field(default_factory=list)
     labels: list[Scalar] = field(default_factory=list)
     fields: list[Mapping[str, Any]] = field(default_factory=list)
-    failed: set[int] = field(default_factory=set)  # images of which the caption cannot be read
+    failed: set[int] = field(default_factory=set)  # images whose caption cannot be read
     kinds: set[str] = field(default_factory=set)
-    keys: dict[str, set[str]] = field(default_factory=dict)  # of each shard
+    keys: dict[str, set[str]] = field(default_factory=dict)  # keys of each shard
     caption_key: str | None = None
     first: Mapping[str, Any] = field(default_factory=dict)  # the first .json
     left: Left = field(default_factory=Left)
 
     def pad(self) -> None:
-        """Give the last image a value of each kind where it has none."""
+        """Add None for each kind of value that the last image does not have."""
         count = len(self.names)
         if len(self.captions) < count:
             self.captions.append(None)
@@ -65,15 +65,15 @@ class _Found:
 
 
 def read_shards(shards: Sequence[Path], root_name: str, columns: Columns = FIND) -> Source:
-    """Images with the captions of the same key (``.txt``, a field of ``.json``) or classes.
+    """Read images with the captions of the same key (``.txt``, a field of ``.json``) or classes.
 
     Args:
         shards: tar archives, in order.
-        root_name: what to call them together.
-        columns: which extensions, or fields of ``.json``, to read.
+        root_name: common name.
+        columns: extensions, or fields of ``.json``, to read.
 
     Raises:
-        FileError: a shard is not a whole tar archive, there are no images, or a label has no class.
+        FileError: a shard is not a complete tar archive, there are no images, or an unknown label.
     """
     return read_members(shards, root_name, columns)[0]
 
@@ -81,7 +81,7 @@ def read_shards(shards: Sequence[Path], root_name: str, columns: Columns = FIND)
 def read_members(
     shards: Sequence[Path], root_name: str, columns: Columns
 ) -> tuple[Source, dict[str, set[str]]]:
-    """As ``read_shards``, with the keys that each shard holds, by its name."""
+    """Read shards as ``read_shards``; return the keys of each shard too, by its name."""
     with reading(root_name):
         beside = read_beside(shards)
         check_whole(shards)
@@ -112,7 +112,7 @@ def _scan(shard: Path, number: int, found: _Found, columns: Columns) -> None:
             image = image_of(parts, columns)
             if len(image) != 1:
                 if len(image) > 1:
-                    why = "several images of one key; --image-column chooses an extension"
+                    why = "several images with one key; --image-column selects an extension"
                     left.missing += [(f"{name}.{each}", why) for each in image]
                     left.endings.update(each for each in parts if each not in image)
                 else:
@@ -126,7 +126,7 @@ def _scan(shard: Path, number: int, found: _Found, columns: Columns) -> None:
             used = {image[0]}
             try:
                 _describe(raw, parts, image[0], found, columns, used)
-            except (FileError, ValueError, RecursionError) as error:  # the image stays
+            except (FileError, ValueError, RecursionError) as error:  # the image is kept
                 reason = str(error) if isinstance(error, FileError) else "its .json is not JSON"
                 found.failed.add(len(found.names) - 1)
                 left.missing.append((f"{found.names[-1]}, caption", reason))
@@ -270,10 +270,10 @@ def _captions(found: _Found, beside: Beside, columns: Columns, notes: list[str])
 
 
 def _label_name(found: _Found, beside: Beside, columns: Columns, notes: list[str]) -> str | None:
-    """Where the labels are: an extension or a field; None reads captions, or images alone."""
+    """The extension or field of the labels; None reads captions, or images only."""
     if columns.label not in (None, NONE):
         if columns.text not in (None, NONE):
-            raise OptionError("--label-column and --text-column: must not be given together")
+            raise OptionError("--label-column and --text-column: cannot be used together")
         return columns.label
     has = [value for value in found.labels if value not in (None, "")]
     if not has and beside.classification:
@@ -283,7 +283,7 @@ def _label_name(found: _Found, beside: Beside, columns: Columns, notes: list[str
     named = beside.classes is not None or all(isinstance(value, str) for value in has)
     captions = any(value is not None for value in found.captions) and columns.text != NONE
     if not named:
-        notes.append("classnames.txt is not there: the numbers in .cls are not read as classes")
+        notes.append("there is no classnames.txt: the numbers in .cls are not read as classes")
         return None
     if captions and not beside.classification:
         notes.append("samples have classes too; captions are read (--label-column cls reads them)")
@@ -309,7 +309,7 @@ def _labels(found: _Found, name: str, beside: Beside, notes: list[str]) -> Label
 
 
 def _table(found: _Found, rows: NDArray[np.int64], columns: Columns) -> dict[str, list[Any]]:
-    """What can be factors: scalar fields of ``.json``, and the numbers or names in ``.cls``."""
+    """Values that can be factors: scalar fields of ``.json``, and numbers or names in ``.cls``."""
     table: dict[str, list[Any]] = {}
     if columns.factors:
         names = dict.fromkeys(name for each in found.fields for name in each)
