@@ -405,7 +405,7 @@ def test_cub(built: Callable[[str], Path]) -> None:
 def test_cub_that_does_not_fit(built: Callable[[str], Path]) -> None:
     folder = built("cub")
     changes = [
-        ("images", "3 a.jpg\n3 b.jpg\n", "3 must be there once"),
+        ("images", "3 a.jpg\n3 b.jpg\n", "3 must occur once"),
         ("images", "3\n", "3 must have a value"),
         ("images", "three a.jpg\n", "is malformed"),
         ("image_class_labels", "1 1\n2 1\n3 1\n", "must list the images of images.txt; 4 differs"),
@@ -435,8 +435,8 @@ def test_sop(built: Callable[[str], Path]) -> None:
     header = "image_id class_id super_class_id path"
     for text, why in (
         ("3 8 8 mug_final/22_0.JPG", "must begin with image_id"),
-        (f"{header}\n1 1 1 a/b.JPG\n1 1 1 a/c.JPG", "image 1, a/c.JPG, must be there once"),
-        (f"{header}\n1 1 1 a/b.JPG\n2 1 1 a/b.JPG", "image 2, a/b.JPG, must be there once"),
+        (f"{header}\n1 1 1 a/b.JPG\n1 1 1 a/c.JPG", "image 1, a/c.JPG, must occur once"),
+        (f"{header}\n1 1 1 a/b.JPG\n2 1 1 a/b.JPG", "image 2, a/b.JPG, must occur once"),
         (f"{header}\n1 1 1 a/b.JPG\n2 2 1 c/b.JPG", "super class 1 must be in one folder"),
         (f"{header}\n1 1 a/b.JPG", "is malformed"),
         (header, "found none"),
@@ -485,7 +485,7 @@ def test_revisited_that_does_not_fit(tmp_path: Path) -> None:
         ({"gnd": [good, {**good, "bbx": [0, 0, 5]}]}, "keble_2.jpg: bbx must be 4 finite numbers"),
         ({"gnd": [good, {**good, "bbx": [0, 0, 5, np.nan]}]}, "bbx must be 4 finite numbers"),
         ({"gnd": [good, {"bbx": [0, 0, 5, 5]}]}, "must have the field 'easy'"),
-        ({"imlist": ["a", "b", "a", "c"]}, "imlist must have each image once; a.jpg is there"),
+        ({"imlist": ["a", "b", "a", "c"]}, "imlist must have each image once; a.jpg occurs twice"),
         ({"qimlist": ["a", "a"]}, "qimlist must have each image once"),
         ({"imlist": ["a", 2, "b", "c"]}, "imlist must be strings"),
     ]
@@ -560,7 +560,7 @@ def test_compositions_that_do_not_fit(built: Callable[[str], Path]) -> None:
     torch.save([Path("a")], folder / METADATA)  # anything but plain values is not loaded
     assert "is malformed" in refusal("mit-states", folder)
     write(folder / PAIRS, "sliced apple\nsliced apple\n")
-    assert "'sliced apple' must be there once" in refusal("mit-states", folder)
+    assert "'sliced apple' must occur once" in refusal("mit-states", folder)
     write(folder / PAIRS, "sliced red apple\n")
     assert "is malformed" in refusal("mit-states", folder)
 
@@ -597,7 +597,7 @@ def test_newsgroups(built: Callable[[str], Path]) -> None:
     assert source.texts[0] == "From: a@b\r\n\r\ntest 53068: café §\n\n> quoted\n--\nme\n"
     shutil.rmtree(folder / "20news-bydate-test")
     (folder / "20news-bydate-test").mkdir()
-    assert "must hold a folder a group" in refusal("newsgroups", folder)
+    assert "must hold one folder per group" in refusal("newsgroups", folder)
 
 
 def test_imdb(built: Callable[[str], Path]) -> None:
@@ -660,8 +660,8 @@ def test_nanobeir_with_titles_and_scores(built: Callable[[str], Path]) -> None:
 def test_nanobeir_that_does_not_fit(built: Callable[[str], Path]) -> None:
     folder = built("nanobeir") / "NanoNQ"
     changes: list[tuple[str, dict[str, list[Any]], str]] = [
-        ("corpus", {"_id": ["d0", "d0"], "text": ["a", "b"]}, "id d0 must be there once"),
-        ("queries", {"_id": ["q0", "q0"], "text": ["a", "b"]}, "id q0 must be there once"),
+        ("corpus", {"_id": ["d0", "d0"], "text": ["a", "b"]}, "id d0 must occur once"),
+        ("queries", {"_id": ["q0", "q0"], "text": ["a", "b"]}, "id q0 must occur once"),
         ("corpus", {"_id": ["d0"], "body": ["a"]}, "must have the column text; has _id, body"),
         ("corpus", {"_id": ["d0", None], "text": ["a", "b"]}, "must not be empty"),
         ("corpus", {"_id": ["d0"], "text": [3]}, "d0 must have a text; found int"),

@@ -33,7 +33,7 @@ def half(left: tuple[int, int, int] = RED, right: tuple[int, int, int] = BLUE) -
 @pytest.mark.parametrize(
     ("array", "reason"),
     [
-        (np.zeros((2, 5, 5), np.uint8), "one name an image; got 3 for 2"),
+        (np.zeros((2, 5, 5), np.uint8), "one name per image; got 3 for 2"),
         (np.zeros((3, 5, 5)), "an array of unsigned bytes; got float64"),
         ([[1]], "array must be a"),
         (np.zeros((3, 5, 5, 2), np.uint8), "must be .n, h, w. or"),
@@ -136,7 +136,7 @@ WHOLE = stored(Image.fromarray(NOISE), "JPEG")
         (WHOLE[:20], "not an image|truncated"),
         (b"not an image at all", "not an image that Pillow reads"),
         (bomb(), "3600000000 pixels"),
-        (stored(Image.new("RGB", (3000, 4)), "PNG"), "differ at most 100 times; it is 3000 x 4"),
+        (stored(Image.new("RGB", (3000, 4)), "PNG"), "aspect ratio must be at most 100; it is 3000 x 4"),
         (stored(Image.fromarray(np.ones((8, 8), np.float32)), "TIFF"), "floating point"),
     ],
 )

@@ -135,7 +135,7 @@ def test_tables(tmp_path: Path, name: str, text: str) -> None:
 
 def test_tables_with_columns_of_other_names(tmp_path: Path) -> None:
     write(tmp_path / "a.csv", "wo,was\nx.jpg,ein Hund\n")
-    with pytest.raises(errors.FileError, match="found wo, was: give --image-column"):
+    with pytest.raises(errors.FileError, match="found wo, was: use --image-column"):
         read(tmp_path / "a.csv")
     source = read(tmp_path / "a.csv", image_column="wo", text_column="was")
     assert captions(source) == [("x.jpg", "ein Hund")]
@@ -340,7 +340,7 @@ def test_broken_shards(tmp_path: Path) -> None:
     tar(whole, [("a.jpg", picture(0)), ("b.jpg", picture(1))])
     (tmp_path / "cut.tar").write_bytes(whole.read_bytes()[:2000])
     cut = read(tmp_path / "cut.tar")
-    assert ("cut.tar", "the archive is cut short: the rest is not there") in cut.missing
+    assert ("cut.tar", "the archive is truncated: the rest is missing") in cut.missing
     with pytest.raises(errors.FileError, match=r"needs .*00002\.tar"):
         read(f"{tmp_path}/{{00002..00003}}.tar")
 
@@ -354,7 +354,7 @@ def test_braces() -> None:
     for pattern in many:
         with pytest.raises(errors.InputError, match="at most a million"):
             expand(pattern)
-    with pytest.raises(errors.InputError, match="must be of shorter numbers"):
+    with pytest.raises(errors.InputError, match="must have shorter numbers"):
         read("{0.." + "9" * 5000 + "}.tar")
     with pytest.raises(errors.InputError, match="at least one file"):
         expand("{3..1}")

@@ -88,9 +88,9 @@ def test_loops_and_broken_links_are_listed(tmp_path: Path) -> None:
     assert lost["b/gone.png"] == lost["c"] == "a link whose target is not there"
     assert set(lost) == {"b/gone.png", "c", "x", "y"}
     assert dict(source.unused) == {
-        "a/above": "a link to a folder that holds it",
-        "a/up": "a link to a folder that holds it",
-        "b/self": "a link to a folder that holds it",
+        "a/above": "a link to a folder that contains it",
+        "a/up": "a link to a folder that contains it",
+        "b/self": "a link to a folder that contains it",
         "pipe.png": "not a regular file",
     }
 
@@ -311,7 +311,7 @@ def test_metadata_beside_images(tmp_path: Path, ending: str, column: str) -> Non
     assert source.factors == {"style": ["a", "b", "a"]}
     assert dict(source.missing) == {
         "sub/3.png": "no caption beside it",
-        f"metadata.{ending}, sub/9.png": "names a file that is not there",
+        f"metadata.{ending}, sub/9.png": "names a file that does not exist",
     }
     assert source.unused == ()
 
@@ -337,7 +337,7 @@ def test_metadata_that_contradict(tmp_path: Path) -> None:
     rows[1]["text"] = "something else"
     metadata(tmp_path / "metadata.jsonl", rows)
     with pytest.raises(
-        errors.FileError, match=r"metadata\.csv and metadata\.jsonl say different things of 1\.png"
+        errors.FileError, match=r"metadata\.csv and metadata\.jsonl contradict each other about 1\.png"
     ):
         read(tmp_path)
     (tmp_path / "metadata.jsonl").unlink()
@@ -417,7 +417,7 @@ def test_every_other_file_is_listed(tmp_path: Path) -> None:
         "paper.pdf": "not an image, a sound or a caption (.pdf)",
         "LICENSE": "not an image, a sound or a caption (no extension)",
         ".DS_Store": "hidden",
-        "info.json": "a .json that stands beside no file of its name",
+        "info.json": "a .json without a file of the same name",
         "results.csv": "a table or archive; to read it: modalgap encode",
         "sub/captions.txt": "a table or archive; to read it: modalgap encode",
         "classnames.txt": "names of classes without .cls files",

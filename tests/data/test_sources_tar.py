@@ -341,7 +341,7 @@ def test_order_and_gaps_of_numbers(tmp_path: Path) -> None:
         tar(tmp_path / f"{number:05d}.tar", sample("k", number))
     assert "there is 1 number without a shard (00001)" in read(tmp_path).notes
     tar(tmp_path / "2.tar", sample("other", 3))
-    assert "two shards have one number (00002, 2)" in read(tmp_path).notes
+    assert "two shards have the same number (00002, 2)" in read(tmp_path).notes
     assert len(names(read(tmp_path))) == 3
 
 
@@ -358,5 +358,5 @@ def test_shards_that_are_not_whole(tmp_path: Path) -> None:
     (tmp_path / "0.idx").write_bytes(b"x")
     assert dict(read(tmp_path).unused) == {
         "0.idx": "not a shard",
-        "1.tar.part": "an unfinished file by its name",
+        "1.tar.part": "an unfinished file, by its name",
     }
