@@ -93,7 +93,7 @@ class close:
     sinkhorn = _close.sinkhorn
 
 class encode:
-    """Encode: from pixels and captions to embeddings, with any CLIP-like model."""
+    """Encode: compute embeddings of images, sounds and texts with any CLIP-like model."""
 
     def __new__(  # type: ignore[misc]
         cls,
@@ -167,7 +167,7 @@ class evaluate:
     fairness = _evaluate.fairness
 
 class invert:
-    """Invert: features of one modality as features of the other, to compare within a modality."""
+    """Invert: map features of one modality to the other, to compare them within one modality."""
 
     def __new__(  # type: ignore[misc]
         cls,
@@ -362,7 +362,7 @@ class study:
     inversion = _study.inversion
 
 class train:
-    """Train: contrastive models of two towers, small enough for a laptop or large, by configuration."""
+    """Train: contrastive two-tower models, of any size, from a configuration."""
 
     def __new__(  # type: ignore[misc]
         cls,

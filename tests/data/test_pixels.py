@@ -136,7 +136,10 @@ WHOLE = stored(Image.fromarray(NOISE), "JPEG")
         (WHOLE[:20], "not an image|truncated"),
         (b"not an image at all", "not an image that Pillow reads"),
         (bomb(), "3600000000 pixels"),
-        (stored(Image.new("RGB", (3000, 4)), "PNG"), "aspect ratio must be at most 100; it is 3000 x 4"),
+        (
+            stored(Image.new("RGB", (3000, 4)), "PNG"),
+            "aspect ratio must be at most 100; it is 3000 x 4",
+        ),
         (stored(Image.fromarray(np.ones((8, 8), np.float32)), "TIFF"), "floating point"),
     ],
 )

@@ -337,7 +337,8 @@ def test_metadata_that_contradict(tmp_path: Path) -> None:
     rows[1]["text"] = "something else"
     metadata(tmp_path / "metadata.jsonl", rows)
     with pytest.raises(
-        errors.FileError, match=r"metadata\.csv and metadata\.jsonl contradict each other about 1\.png"
+        errors.FileError,
+        match=r"metadata\.csv and metadata\.jsonl contradict each other about 1\.png",
     ):
         read(tmp_path)
     (tmp_path / "metadata.jsonl").unlink()
