@@ -409,7 +409,7 @@ def test_cub_that_does_not_fit(built: Callable[[str], Path]) -> None:
         ("images", "3\n", "3 must have a value"),
         ("images", "three a.jpg\n", "is malformed"),
         ("image_class_labels", "1 1\n2 1\n3 1\n", "must list the images of images.txt; 4 differs"),
-        ("image_class_labels", "1 1\n2 1\n3 1\n4 1\n5 1\n", "not so 5"),
+        ("image_class_labels", "1 1\n2 1\n3 1\n4 1\n5 1\n", "5 differs"),
         ("image_class_labels", "1 1\n2 1\n3 1\n4 7\n", "image 4: its class 7 must be in classes"),
         ("train_test_split", "1 1\n2 1\n3 1\n", "must list the images of images.txt; 4 differs"),
         ("train_test_split", "1 1\n2 1\n3 1\n4 2\n", "image 4: must be 0 or 1"),

@@ -1,4 +1,4 @@
-"""Identical captions and identical images are joined by encode, told, and kept apart on request."""
+"""Encode merges identical captions and identical images, reports it, or keeps them separate."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_many_images_of_one_caption() -> None:
     assert pair.pairs.tolist() == [[0, 0], [1, 1], [2, 0], [3, 2], [4, 0]]
     note = (
         "5 images share 3 distinct texts; identical texts were merged (--keep-repeats keeps them"
-        " apart)"
+        " separate)"
     )
     assert note in done.source.notes
     kept = encoded(source([0, 1, 2, 3, 4], ["a", "b", "a", "c", "a"]), keep_repeats=True)
@@ -216,7 +216,7 @@ class TestSource:
         [
             ({"pairs": [(0, 2)]}, "s: pairs: column 1 must lie in 0 … 1"),
             ({"pairs": [0, 1]}, r"s: pairs: must have shape \(k, 2\)"),
-            ({"pairs": [(0, 1)], "labels": [0, 1, 1]}, "labels and pairs: give one"),
+            ({"pairs": [(0, 1)], "labels": [0, 1, 1]}, "labels and pairs: use one"),
         ],
     )
     def test_refused(self, more: dict[str, Any], message: str) -> None:

@@ -100,8 +100,8 @@ class Stack:
     """A tower as a list of layers.
 
     Attributes:
-        enter: ``enter(embedded, start)`` maps embedded tokens or patches (b, l, width), the first
-            of which is at position ``start``, to the input of the first layer.
+        enter: ``enter(embedded, start)`` maps embedded tokens or patches (b, l, width) at
+            positions ``start`` … ``start`` + l - 1 to the input of the first layer.
         layers: all layers.
         leave: maps the positions that are read from the last layer, (b, r, width), to features
             (b, d).

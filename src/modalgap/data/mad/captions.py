@@ -121,10 +121,10 @@ class Captions:
         for name in always:
             _check_factor(name)
         forced = [_NAMES.index(name) for name in {self.object, *always}]
-        told = self._named(len(codes), forced, rng)
+        named = self._named(len(codes), forced, rng)
         # the order of the words; words that are not named come last
-        order = np.argsort(np.where(told, rng.random(told.shape), 2.0), axis=1)
-        counts = told.sum(1).tolist()
+        order = np.argsort(np.where(named, rng.random(named.shape), 2.0), axis=1)
+        counts = named.sum(1).tolist()
         words = _TABLE[np.arange(len(_NAMES)), codes]
         rows = np.take_along_axis(words, order, axis=1).tolist()
         return [JOINT.join(row[:count]) for row, count in zip(rows, counts, strict=True)]
@@ -133,9 +133,9 @@ class Captions:
         """(rows, 6) whether each factor is named."""
         draw = rng.random((rows, len(_NAMES)))
         if self.presence is not None:
-            told = draw < np.array([self.presence.get(name, 0.0) for name in _NAMES])
-            told[:, forced] = True
-            return told
+            named = draw < np.array([self.presence.get(name, 0.0) for name in _NAMES])
+            named[:, forced] = True
+            return named
         draw[:, forced] = -1
         place = np.argsort(np.argsort(draw, axis=1), axis=1)
         return np.asarray(place < max(1 + (self.attributes or 0), len(forced)))
