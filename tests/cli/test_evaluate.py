@@ -207,7 +207,7 @@ def test_harmful_by_name_and_by_number(run: Run, prompts: Path, harmful: str) ->
         (["{captions}", "--only", "zero_shot"], ["zero_shot: it needs labels"]),
         (["{captions}", "--only", "fairness"], ["fairness: it needs the factor 'race'"]),
         (["{prompts}", "--only", "fairness"], ["option harmful"]),
-        (["{prompts}", "--only", "retrieval"], ["class prompts are no captions"]),
+        (["{prompts}", "--only", "retrieval"], ["class prompts are not captions"]),
         (["{prompts}", "--set", "harmful=thife"], ["'thife'", "did you mean 'thief'"]),
         (["{prompts}", "--set", "harmful=6"], ["0 … 5", "got 6"]),
         (["{captions}", "--set", "sigma=0.1"], ["'sigma'", "did you mean 'sigmas'"]),

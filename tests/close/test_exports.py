@@ -410,7 +410,7 @@ def test_views_keep_their_index_alive() -> None:
 def test_an_index_that_is_not_trained() -> None:
     # a view would not learn that another view has trained it
     untrained = faiss.IndexIVFFlat(faiss.IndexFlatIP(D), D, 2, faiss.METRIC_INNER_PRODUCT)
-    with refused("index: must be trained, on closed rows, before it gets views"):
+    with refused("index: must be trained on closed rows before views are made"):
         faiss_views(made("center"), untrained)
 
 

@@ -399,9 +399,9 @@ def test_zero_gap_is_no_trouble_to_those_that_need_none() -> None:
 
 def test_fewer_rows_than_columns() -> None:
     few = EDGES["few rows"]()
-    with refused("5 image rows in 40 columns is singular; give shrink", errors.NotApplicable):
+    with refused("5 image rows in 40 columns is singular; use a shrink", errors.NotApplicable):
         fit(few, "whiten", shrinkage=0)
-    with refused("is singular; give shrinkage above 0", errors.NotApplicable):
+    with refused("is singular; use a shrinkage above 0", errors.NotApplicable):
         fit(few, "cca", shrinkage=0)
     assert fit(few, "cca").facts["dims"] == 4
     assert fit(few, "pca_text").facts == {"directions": 5, "rank_of_texts": 5}

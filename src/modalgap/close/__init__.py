@@ -1,8 +1,9 @@
-"""Close: move the two modalities onto one another, by a map that is fitted once.
+"""Close: reduce the modality gap by a map that is fitted once.
 
-``m = modalgap.close.fit(pair, "center")`` fits, ``m.apply(pair)`` closes, ``m.save(path)`` keeps
-it; ``modalgap.close(pair, "center")`` does both at once, and so does
-``modalgap.close.center(pair)``. One closer per file; ``CLOSERS`` lists them.
+A closer is a method that closes the gap. ``m = modalgap.close.fit(pair, "center")`` fits a map,
+``m.apply(pair)`` applies it and ``m.save(path)`` saves it. ``modalgap.close(pair, "center")`` fits
+and applies in one call, and so does ``modalgap.close.center(pair)``. Each file holds one closer;
+``CLOSERS`` lists them.
 """
 
 from modalgap._lazy import callable_package

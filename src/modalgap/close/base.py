@@ -1,4 +1,4 @@
-"""What a closer is: a card, and a rule that fits a map or moves a pair."""
+"""Closer: a method that fits a map to a pair, or moves the rows of a pair directly."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from modalgap.method import Method, Options
 
 
 class Transductive(UserWarning):
-    """This closer moves the rows that it is given, and cannot be applied to new ones."""
+    """The closer moves the rows of this pair and cannot be applied to new rows."""
 
 
 Fittable = (
@@ -32,7 +32,7 @@ Fittable = (
 
 @dataclass(frozen=True)
 class Fitted:
-    """What a rule found: role to steps, and facts about them."""
+    """The result of fitting: role to steps, and facts about them."""
 
     roles: Mapping[str, Steps]
     facts: Mapping[str, Any] = field(default_factory=dict)
@@ -41,12 +41,12 @@ class Fitted:
 
 @dataclass(frozen=True, repr=False)
 class Closer(Method, Generic[Options]):
-    """A card and a rule.
+    """A closing method.
 
     Attributes:
-        card: what the closer says of itself.
+        card: its description.
         fit: (Evidence, options) to ``Fitted``; None for a transductive closer.
-        transform: (Pair, options) to a closed ``Pair``, for those.
+        transform: (Pair, options) to a closed ``Pair``; only for a transductive closer.
     """
 
     kind: ClassVar[str] = "closer"
@@ -56,7 +56,7 @@ class Closer(Method, Generic[Options]):
 
     def __post_init__(self) -> None:
         if (self.fit is None) == (self.transform is None):
-            raise OptionError(f"{self.name}: a closer must have fit or transform, one of them")
+            raise OptionError(f"{self.name}: a closer must have either fit or transform")
         super().__post_init__()
 
     @property
@@ -66,13 +66,13 @@ class Closer(Method, Generic[Options]):
 
     @property
     def body(self) -> Callable[..., Fitted] | Callable[..., Pair]:
-        """The function that fits it, or moves a pair."""
+        """``fit`` or ``transform``, whichever it has."""
         found = self.fit or self.transform
         assert found is not None  # noqa: S101 - as __post_init__ checks
         return found
 
     def resolved(self, options: Mapping[str, Any]) -> dict[str, Any]:
-        """All options: those given, and the defaults of the others."""
+        """All options: ``options``, and defaults for the others."""
         self.check_options(options)
         used = {**self.options, **{name: plain(value) for name, value in options.items()}}
         if "seed" in used:
@@ -113,12 +113,12 @@ class Closer(Method, Generic[Options]):
         )
 
     def closed(self, pair: Pair, options: Mapping[str, Any]) -> Pair:
-        """The pair, closed by this closer fitted on itself; see ``modalgap.close``."""
+        """The pair, closed by this closer fitted to the same pair; see ``modalgap.close``."""
         if self.transform is None:
             return self.fitted(pair, options).apply(pair)
         used = self.resolved(options)
         warnings.warn(
-            f"{self.name} is transductive: it moves these rows and cannot be applied to new ones",
+            f"{self.name} is transductive: it moves these rows and cannot be applied to new data",
             Transductive,
             stacklevel=5,
         )
@@ -138,7 +138,7 @@ class Closer(Method, Generic[Options]):
         *args: Options.args,
         **options: Options.kwargs,
     ) -> Pair:
-        """Close a pair by this closer, fitted on itself; as ``modalgap.close``.
+        """Fit this closer to a pair and close the same pair, as ``modalgap.close`` does.
 
         Args:
             pair: a ``Pair``, or rows (n, d) of the first modality.
@@ -146,8 +146,8 @@ class Closer(Method, Generic[Options]):
             text_to_image: (m,) the image of each text.
             labels: (n,) the text of each image.
             pairs: (k, 2) an image and a text that match.
-            *args: none: options go by name.
-            **options: the closer's own.
+            *args: not used; pass options by name.
+            **options: options of the closer.
 
         Returns:
             The pair, closed.

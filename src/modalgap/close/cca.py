@@ -1,10 +1,10 @@
-"""CCA: the directions along which matched images and texts agree most.
+"""CCA: project on the directions in which matched images and texts correlate most.
 
 Equation: with C = Σ_x^(−½) Σ_xy Σ_y^(−½) = UDVᵀ, x ↦ norm(D_k^p U_kᵀ Σ_x^(−½) (x − μ_x)),
-y ↦ norm(D_k^p V_kᵀ Σ_y^(−½) (y − μ_y)), Σ shrunk as for whiten. Source: Hotelling 1936; the power p
-of the correlations as weight: Gong et al. 2014, section 3.
-Relations: whiten is the same without turning; procrustes without whitening.
-Fails when: fewer pairs than columns: correlations of the sample are then near 1 by chance.
+y ↦ norm(D_k^p V_kᵀ Σ_y^(−½) (y − μ_y)), Σ shrunk as for whiten. Source: Hotelling 1936; weights
+D^p, the correlations to the power p: Gong et al. 2014, section 3.
+Relations: whiten omits the rotation; procrustes omits the whitening.
+Fails when: there are fewer pairs than columns. Sample correlations are then near 1 by chance.
 """
 
 from __future__ import annotations
@@ -45,9 +45,9 @@ def _fit(
 ) -> Fitted:
     """Options.
 
-    ``dims``: directions kept, by default half of the columns. ``power``: p, 0 for plain canonical
-    variables. ``shrinkage``: ρ in 0 … 1, by default from the rows. ``seed``: of the choice of
-    pairs.
+    ``dims``: number of directions, by default half of the columns. ``power``: p; 0 gives plain
+    canonical variables. ``shrinkage``: ρ in 0 … 1, by default estimated from the rows. ``seed``:
+    for the sample of pairs.
     """
     check_shrinkage(shrinkage)
     checks.at_least("power", power, 0.0)

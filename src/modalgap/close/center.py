@@ -1,11 +1,11 @@
-"""Center: take from every row the mean of its modality, and make it a unit row again.
+"""Center: subtract from every row the mean of its modality, then normalise.
 
 Equation: e ↦ norm(e − μ_role). Source: I0T (2412.14384), C3 (Zhang et al. 2024), GR-CLIP
-(2507.19054), which keeps a mean of its own for queries, stored texts and stored images: every role
-that is given gets its own. Documents that hold an image and a text are closed by
-``AffineMap.fuse``, or as a role of their own.
-Relations: standardize also divides by the spread; shift moves along g alone.
-Fails when: a role has few classes of rows: its mean is then content.
+(2507.19054), which uses separate means for queries, stored texts and stored images. Here each role
+has its own mean. Close documents with an image and a text by ``AffineMap.fuse``, or as a separate
+role.
+Relations: standardize also divides by the standard deviation; shift moves along g only.
+Fails when: the rows of a role have only few classes. Their mean then contains content.
 """
 
 from __future__ import annotations

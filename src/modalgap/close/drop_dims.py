@@ -1,9 +1,11 @@
 """Drop dims: remove the columns in which the two means differ most.
 
-Equation: with k the columns of largest |μ_x,k − μ_y,k|, e ↦ norm(e with these at 0). The width
-stays, so that a database keeps its schema. Source: Schrodi et al. 2025, section 3, figure 4c.
-Relations: center removes the difference of means in every column, and keeps what varies there.
-Fails when: the gap is spread over many columns, or those columns carry content.
+Equation: with k the columns of largest |μ_x,k − μ_y,k|, e ↦ norm(e with these set to 0). The
+number of columns stays the same, and so does the schema of a database.
+Source: Schrodi et al. 2025, section 3, figure 4c.
+Relations: center removes the difference of means in every column, and keeps the
+variation in these columns.
+Fails when: the gap is spread over many columns, or these columns carry content.
 """
 
 from __future__ import annotations
@@ -31,7 +33,7 @@ CARD = Card(
 
 
 def _fit(evidence: Evidence, *, k: int = 2) -> Fitted:
-    """``k``: columns to drop."""
+    """``k``: number of columns to drop."""
     checks.whole("k", k, 1)
     if k >= evidence.dim:
         raise OptionError(f"k must be below the {evidence.dim} columns; got {k}")

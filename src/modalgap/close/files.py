@@ -1,8 +1,8 @@
-"""Maps in files: ``.safetensors``, every number exactly as it was fitted (float64).
+"""Files of maps: ``.safetensors``, with every number in full precision (float64).
 
 Tensors: ``ROLE.N.matrix`` and ``ROLE.N.offset`` for step N of a role. Metadata: ``format``
-("modalgap.map"), ``version``, and ``map``, a JSON object with method, options, dims, steps (which
-are normalised), fitted_on, facts.
+("modalgap.map"), ``version``, and ``map``, a JSON object with method, options, dims, steps
+(whether each is followed by normalisation), fitted_on and facts.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ def write(
     Args:
         path: ends in .safetensors.
         roles: role to its steps.
-        facts: everything else that the file holds; plain JSON types.
+        facts: all other entries of the file; plain JSON types.
         overwrite: whether a file of that name may be replaced.
 
     Raises:
-        OutputError: another extension, a file that exists, or one that cannot be written.
+        OutputError: the extension is wrong, or the file exists or cannot be written.
     """
     path = _path(path)
     if path.suffix.lower() != ".safetensors":
@@ -55,8 +55,8 @@ def write(
         if array is not None
     }
     units = {role: [step.unit for step in steps] for role, steps in roles.items()}
-    said = json.dumps({**facts, "steps": units, "modalgap": __version__})
-    metadata = {"format": FORMAT, "version": str(VERSION), "map": said}
+    text = json.dumps({**facts, "steps": units, "modalgap": __version__})
+    metadata = {"format": FORMAT, "version": str(VERSION), "map": text}
     with replacing(path, overwrite=overwrite) as file:
         file.write(to_bytes(tensors, metadata))
     return path
@@ -67,11 +67,10 @@ def read(path: str | Path, make: Callable[..., Made]) -> Made:
 
     Args:
         path: the file.
-        make: called with ``roles`` and the facts; an InputError that it raises is a fault of the
-            file.
+        make: called with ``roles`` and the facts; an InputError that it raises becomes a FileError.
 
     Raises:
-        FileError: no such file, no map, or one whose parts do not fit together.
+        FileError: there is no such file, it is not a map, or its parts do not fit together.
     """
     path = _path(path)
     if not path.is_file():
@@ -107,9 +106,9 @@ def _path(path: str | Path) -> Path:
     return Path(path)
 
 
-def _parts(told: Any, tensors: dict[str, np.ndarray[Any, Any]]) -> dict[str, Any]:
+def _parts(stored: Any, tensors: dict[str, np.ndarray[Any, Any]]) -> dict[str, Any]:
     roles, used = {}, set()
-    for role, units in told["steps"].items():
+    for role, units in stored["steps"].items():
         steps = []
         for number, unit in enumerate(units):
             parts = {}
@@ -128,20 +127,20 @@ def _parts(told: Any, tensors: dict[str, np.ndarray[Any, Any]]) -> dict[str, Any
         raise InputError(
             f"map: no step has the tensor {quoted(sorted(set(tensors) - used)[0][:80])}"
         )
-    dims = told["dims"]
+    dims = stored["dims"]
     if not all(isinstance(d, int) and not isinstance(d, bool) and d > 0 for d in dims.values()):
         raise TypeError(dims)
     fitted = {
         str(role): {str(key): str(value) for key, value in known.items()}
-        for role, known in told["fitted_on"].items()
+        for role, known in stored["fitted_on"].items()
     }
-    if not isinstance(told["method"], str):
-        raise TypeError(told["method"])
+    if not isinstance(stored["method"], str):
+        raise TypeError(stored["method"])
     return {
         "dims": dims,
         "roles": roles,
-        "method": told["method"],
-        "options": dict(told["options"]),
+        "method": stored["method"],
+        "options": dict(stored["options"]),
         "fitted_on": fitted,
-        "facts": dict(told["facts"]),
+        "facts": dict(stored["facts"]),
     }

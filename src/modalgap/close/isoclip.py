@@ -1,12 +1,12 @@
-"""IsoCLIP: drop the directions that the two projection heads stretch most and least.
+"""IsoCLIP: remove the directions that the two projection heads amplify most and least.
 
-Equation: Ψ = W_xᵀ W_y = U Σ Vᵀ for projection weights W (d, p); with the top and bottom singular
-directions left out, features z before projection give W_x U_k U_kᵀ z_x and W_y V_k V_kᵀ z_y.
-U lies in the row space of W_x, so U_kᵀ z = U_kᵀ W_x⁺ (W_x z): the same comes from rows *after*
-projection, e ↦ norm(W_x U_k U_kᵀ W_x⁺ e), and nothing need be encoded again.
-Source: IsoCLIP (arXiv 2603.19862, section 4). Needs weights alone, no data.
-Relations: pca_text finds directions in texts.
-Fails when: the last layer is no plain projection (attention pooling, a bias).
+Equation: Ψ = W_xᵀ W_y = U Σ Vᵀ for projection weights W (d, p); without the top and bottom singular
+directions, features z before projection become W_x U_k U_kᵀ z_x and W_y V_k V_kᵀ z_y.
+U is in the row space of W_x, so U_kᵀ z = U_kᵀ W_x⁺ (W_x z). Therefore the map can be applied
+*after* projection, e ↦ norm(W_x U_k U_kᵀ W_x⁺ e), without encoding the data again.
+Source: IsoCLIP (arXiv 2603.19862, section 4). It needs weights only, no data.
+Relations: pca_text estimates directions from texts instead.
+Fails when: the last layer is not a plain linear projection (attention pooling, a bias).
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ CARD = Card(
 
 
 def _fit(evidence: Evidence, *, top: int = 150, bottom: int = 50) -> Fitted:
-    """``top``, ``bottom``: singular directions dropped at either end (those of ViT-B/32)."""
+    """``top``, ``bottom``: number of directions removed at each end (defaults: ViT-B/32)."""
     checks.whole("top", top, 0)
     checks.whole("bottom", bottom, 0)
     if set(evidence.weights) != {"image", "text"}:

@@ -1,4 +1,4 @@
-"""Rows that are closed as they are read, so that files larger than memory can be closed."""
+"""Rows that are closed when they are read, so that files larger than memory can be closed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from modalgap.embeddings.rows import Rows
 
 
 class Mover(Protocol):
-    """What moves rows of a role: an ``AffineMap``."""
+    """The part of ``AffineMap`` that ``MappedRows`` uses."""
 
     def move(self, rows: Tensor, role: str) -> Tensor:
         """Closed rows (n, e) of rows (n, d)."""
@@ -26,7 +26,7 @@ class Mover(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class MappedRows:
-    """The rows of ``side``, closed by ``by``. A ``Rows``."""
+    """The rows of ``side``, closed by the map ``by``. It implements ``Rows``."""
 
     side: Embeddings
     by: Mover
@@ -35,7 +35,7 @@ class MappedRows:
 
     @property
     def parts(self) -> tuple[Rows, ...]:
-        """What these rows are made of."""
+        """The rows from which these are computed."""
         return (self.side.rows,)
 
     @property

@@ -1,7 +1,7 @@
-"""Noise: add Gaussian noise and normalise. No map: a control, and a trick of training.
+"""Noise: add Gaussian noise and normalise. Transductive; a control experiment.
 
 Equation: y ↦ norm(y + ε), ε ~ N(0, σ² I). Source: CapDec (2211.00575, section 3.2), σ² = 0.016;
-C3 (Zhang et al. 2024). It blurs a modality until the gap no longer shows, and content with it.
+C3 (Zhang et al. 2024); both use it in training. Noise hides the gap, but also removes content.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ def _transform(
 ) -> Pair:
     """Options.
 
-    ``variance``: σ² of each column. ``side``: "image", "both", or by default the texts. ``seed``:
-    of the noise.
+    ``variance``: σ² of each column. ``side``: "image", "both" or, by default, the texts. ``seed``:
+    for the noise.
     """
     checks.at_least("variance", variance, 0.0)
     checks.whole("seed", seed, 0)

@@ -1,4 +1,4 @@
-"""None: leave both modalities as they are; what every other closer is judged against."""
+"""None: leave both modalities unchanged; the baseline for all other closers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ CARD = Card(
     title="No change",
     idea="Leaves the unit rows as they are.",
     equation=r"e \mapsto e",
-    source="the base line",
+    source="baseline",
     reads="nothing",
     traits=("invertible", "any role"),
     use_when=(

@@ -1,9 +1,10 @@
-"""Procrustes: turn the texts, rigidly, onto the images they match.
+"""Procrustes: rotate texts onto the images that they match.
 
 Equation: R = argmin over orthogonal R of Σ ‖(x_i − μ_x) − R (y_i − μ_y)‖² = UVᵀ, from the SVD
-UΣVᵀ of Σ_i (x_i − μ_x)(y_i − μ_y)ᵀ; y ↦ norm(μ_x + R (y − μ_y)), x stays. Source: Schönemann 1966;
-for CLIP arXiv 2602.17584. Relations: ridge may also scale and lose directions.
-Fails when: fewer pairs than columns: the turn is then arbitrary in the directions not seen.
+UΣVᵀ of Σ_i (x_i − μ_x)(y_i − μ_y)ᵀ; y ↦ norm(μ_x + R (y − μ_y)); x is unchanged. Source: Schönemann
+1966; for CLIP arXiv 2602.17584. Relations: ridge may also scale and remove directions.
+Fails when: there are fewer pairs than columns. The rotation is then arbitrary in directions that
+the pairs do not cover.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ CARD = Card(
 
 
 def _fit(evidence: Evidence, *, seed: int = 0) -> Fitted:
-    """``seed``: of the choice of pairs where there are more than are used."""
+    """``seed``: for the sample of pairs, if there are more than the method uses."""
     image, text = evidence.two
     x, y = (side.double().numpy() for side in evidence.matched(seed))
     mean_x, mean_y = x.mean(0), y.mean(0)

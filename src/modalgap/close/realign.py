@@ -1,9 +1,9 @@
-"""Realign: place texts at the mean of the images, with the images' spread; three steps.
+"""Realign: give texts the mean and the total variance of the images, then centre them again.
 
 Equation: e' = norm(μ_x + s (y − μ_y)), s = √(tr Σ_x / tr Σ_y); e'' = norm(e' − μ' + μ_x), μ' the
-mean of e'. Texts alone move. Source: ReAlign (arXiv 2602.07026, section 4).
-Relations: center of both sides makes the same two clouds overlap, at the origin.
-Fails when: means, not shapes, is all that differs: then s ≈ 1 and it is a shift.
+mean of e'. Only texts move. Source: ReAlign (arXiv 2602.07026, section 4).
+Relations: center makes both modalities overlap at the origin instead.
+Fails when: the modalities differ in their means only. Then s ≈ 1 and the map is only a shift.
 """
 
 from __future__ import annotations

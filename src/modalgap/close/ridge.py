@@ -1,9 +1,9 @@
-"""Ridge: predict the image from its text by least squares.
+"""Ridge: predict image embeddings from text embeddings by ridge regression.
 
 Equation: A = argmin Σ ‖(x_i − μ_x) − A (y_i − μ_y)‖² + p·tr(Σ_i (y_i − μ_y)(y_i − μ_y)ᵀ)/d · ‖A‖²;
-y ↦ norm(μ_x + A (y − μ_y)), x stays. Source: Hoerl & Kennard 1970.
-Relations: procrustes keeps lengths. Fails when: texts say less than images: predictions then shrink
-toward the mean image.
+y ↦ norm(μ_x + A (y − μ_y)); x is unchanged. Source: Hoerl & Kennard 1970.
+Relations: procrustes preserves lengths. Fails when: texts contain less information than images.
+Predictions then shrink toward the mean image.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ CARD = Card(
 def _fit(evidence: Evidence, *, penalty: float = 1.0, seed: int = 0) -> Fitted:
     """Options.
 
-    ``penalty``: p, in units of the mean variance of a column, above 0. ``seed``: of the choice of
-    pairs where there are more than are used.
+    ``penalty``: p, above 0, in units of the mean variance of a column. ``seed``: for the sample of
+    pairs, if there are more than the method uses.
     """
     checks.at_least("penalty", penalty, 0.0)
     if penalty == 0:

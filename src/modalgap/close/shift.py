@@ -1,11 +1,11 @@
-"""Shift: move the modalities toward one another along the gap, then normalise.
+"""Shift: move the modalities toward each other along the gap, then normalise.
 
-Equation: x ↦ norm(x − ½λ ĝ), y ↦ norm(y + ½λ ĝ), ĝ = g/‖g‖, λ = α‖g‖; or one side alone by λ.
-Source: Liang et al. 2022, section 4 (embedding shift experiment). Side and sign: images move
-against g, texts along it, for α > 0; α < 0 widens the gap.
-Relations: project moves along the part of g that carries no content; center removes both means
-whole. Fails when: texts (or images) differ along g: every class gets −⟨g, y_c⟩ of its own, and
-predictions pile onto few classes (2609.01103).
+Equation: x ↦ norm(x − ½λ ĝ), y ↦ norm(y + ½λ ĝ), ĝ = g/‖g‖, λ = α‖g‖; or one modality alone
+by λ. For α > 0 images move against g and texts along g; α < 0 widens the gap.
+Source: Liang et al. 2022, section 4 (embedding shift experiment).
+Relations: project moves along the part of g that carries no content; center subtracts both means
+completely. Fails when: texts (or images) vary along g. The shift then adds a different bias
+−⟨g, y_c⟩ to each class, and predictions concentrate on few classes (2609.01103).
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ def _fit(
 ) -> Fitted:
     """Options.
 
-    ``alpha``: share of the gap that is closed, 1 for all of it. ``side``: "both" (half each),
-    "image" or "text". ``length``: λ itself in place of α‖g‖, as the paper gives it.
+    ``alpha``: fraction of the gap to close; 1 closes all of it. ``side``: "both" (half each),
+    "image" or "text". ``length``: λ itself instead of α‖g‖, as in the paper.
     """
     image, text = evidence.two
     checks.one_of("side", side, ("both", image.role, text.role))

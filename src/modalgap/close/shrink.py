@@ -1,4 +1,4 @@
-"""Covariances that can be inverted whatever the number of rows."""
+"""Shrinkage of covariances, so that they can be inverted for any number of rows."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from modalgap.errors import NotApplicable, OptionError, quoted
 
 
 def check_shrinkage(given: float | None) -> None:
-    """Refuse a shrinkage that is not a number of 0 … 1."""
+    """Refuse a shrinkage that is not a number from 0 to 1."""
     wrong = isinstance(given, bool) or not isinstance(given, int | float) or not 0 <= given <= 1
     if given is not None and wrong:
         raise OptionError(f"shrinkage must be a number from 0 to 1; got {quoted(given)}")
 
 
 def oas(covariance: Floats, n: int) -> float:
-    """The shrinkage of Chen, Wiesel, Eldar & Hero 2010, equation 23, of a covariance of n rows."""
+    """Shrinkage of a covariance of n rows: Chen, Wiesel, Eldar & Hero 2010, equation 23."""
     d = len(covariance)
     mean = float(np.trace(covariance)) / d
     square = float((covariance**2).mean())
@@ -30,7 +30,7 @@ def shrunk(covariance: Floats, n: int, given: float | None, role: str) -> tuple[
     """(1−ρ) Σ + ρ (tr Σ/d) I, and ρ.
 
     Raises:
-        NotApplicable: rows that are all the same, or a matrix that ρ leaves singular.
+        NotApplicable: all rows are the same, or the matrix is singular in spite of ρ.
     """
     d = len(covariance)
     mean = float(np.trace(covariance)) / d
@@ -40,6 +40,6 @@ def shrunk(covariance: Floats, n: int, given: float | None, role: str) -> tuple[
     found = (1 - rho) * covariance + rho * mean * np.eye(d)
     if linalg.eigenvalues(found)[0] <= 1e-9 * mean:
         raise NotApplicable(
-            f"the covariance of {n} {role} rows in {d} columns is singular; give shrinkage above 0"
+            f"the covariance of {n} {role} rows in {d} columns is singular; use a shrinkage above 0"
         )
     return found, rho

@@ -1,10 +1,10 @@
-"""Standardize: per column, take the mean and divide by the spread.
+"""Standardize: subtract the mean of each column and divide by its standard deviation.
 
-Equation: e ↦ norm((e − μ)/σ), per modality; or, ``to`` a modality, the other one takes on its
-statistics: norm((e − μ)/σ · σ_to + μ_to). Source: the first is batch normalisation after training
-(I0T, 2412.14384); the second TOMCap (2512.04309).
-Relations: center, without the spread; whiten also turns the axes.
-Fails when: few rows: σ is then noise. A column that never changes becomes zero.
+Equation: e ↦ norm((e − μ)/σ), per modality. With ``to``, the other modality gets the statistics
+of that one: norm((e − μ)/σ · σ_to + μ_to). Source: the first form is batch normalisation after
+training (I0T, 2412.14384); the second form is TOMCap (2512.04309).
+Relations: center does not divide by σ; whiten also rotates the axes.
+Fails when: there are few rows, because σ is then noisy. A constant column becomes zero.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ CARD = Card(
 
 
 def _fit(evidence: Evidence, *, to: str | None = None) -> Fitted:
-    """``to``: a role whose statistics the others take on; by default each is made standard."""
+    """``to``: the role whose statistics the others get; by default mean 0 and variance 1."""
     spreads = {role: _spread(known) for role, known in evidence.roles.items()}
     facts = {
         "constant_columns": {role: int((s == 0).sum()) for role, s in spreads.items()},
@@ -62,7 +62,7 @@ def _fit(evidence: Evidence, *, to: str | None = None) -> Fitted:
 
 
 def _spread(known: Statistics) -> Floats:
-    """σ of each column; 0 where it is rounding only."""
+    """σ of each column; 0 if it is below rounding error."""
     spread = np.sqrt(known.variance)
     spread[spread < 1e-6] = 0.0
     if not spread.any():

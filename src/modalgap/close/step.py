@@ -1,4 +1,4 @@
-"""Step: one affine step of a map, with or without a normalisation behind it; and its inverse."""
+"""Step: one affine step of a map, optionally followed by normalisation; and its inverse."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ LARGEST = float(np.finfo(np.float32).max)  # rows are closed in float32
 @checked
 @dataclass(frozen=True, eq=False)
 class Step:
-    """x ↦ A x + b, then to unit length where ``unit``.
+    """x ↦ A x + b, then normalised if ``unit`` is true.
 
     Attributes:
         matrix: A, (e, d); or (d,), a diagonal; or None, the identity.
         offset: b, (e,), or None.
-        unit: whether the result is made a unit vector.
+        unit: whether the result is normalised to unit length.
     """
 
     matrix: Floats | None = None
@@ -33,7 +33,10 @@ class Step:
     unit: bool = True
 
     def width(self, before: int) -> int:
-        """Columns after this step, from the columns before it.
+        """Number of columns after this step.
+
+        Args:
+            before: number of columns before it.
 
         Raises:
             InputError: the shapes do not fit, or a number is not finite.
@@ -61,10 +64,11 @@ class Step:
 
     @property
     def invertible(self) -> bool:
-        """Whether no two unit rows give one row.
+        """Whether different unit rows always give different rows.
 
-        No direction is lost; and where lengths are, ‖A⁻¹ b‖ < 1, as it is for maps that subtract a
-        mean: a ray then leaves the image of the unit sphere once.
+        This requires an invertible A. If the result is normalised, it also requires ‖A⁻¹ b‖ < 1,
+        which holds for maps that subtract a mean: each ray from the origin then intersects the
+        image of the unit sphere once.
         """
         if self.matrix is not None and self.matrix.ndim == 1:
             whole = bool((np.abs(self.matrix) > 1e-9 * np.abs(self.matrix).max()).all())
@@ -78,9 +82,9 @@ class Step:
         return bool(lengths(self._solve(torch.from_numpy(self.offset)[None])) < 1)
 
     def undo(self, rows: Tensor) -> Tensor:
-        """The unit rows that this step takes to ``rows``, where it is invertible.
+        """The unit rows that this step maps to ``rows``, if it is invertible.
 
-        For x ↦ norm(A x + b): x = A⁻¹(t v − b) with the one t > 0 that makes x a unit vector.
+        For x ↦ norm(A x + b): x = A⁻¹(t v − b) with the only t > 0 for which x has unit length.
 
         Args:
             rows: (n, e) float64.
@@ -99,7 +103,7 @@ class Step:
         return t[:, None] * p - q
 
     def _solve(self, rows: Tensor) -> Tensor:
-        """Rows (n, d) of A⁻¹ r."""
+        """(n, d): A⁻¹ r for each row r."""
         if self.matrix is None:
             return rows
         matrix = torch.from_numpy(self.matrix)

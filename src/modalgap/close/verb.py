@@ -16,37 +16,38 @@ from modalgap.method import pick
 
 @takes_pair
 def fit(data: Fittable, /, method: str | Closer = "center", **options: Any) -> AffineMap:
-    """Fit a closer to a sample; the map then closes whatever comes.
+    """Fit a closer to a sample. The map can then close any embeddings of the same model.
 
     Args:
         data: a ``Pair``; two arrays: ``fit(x, y)``; ``PairMoments`` of a stream; one
             ``Embeddings``; or a mapping of roles (any names: "image", "text", "query" …) to
-            ``Embeddings``, arrays (n, d), ``Moments``, or means (d,) that somebody published. For
-            ``isoclip``, a mapping of "image" and "text" to projection weights (d, p).
-        method: the name of a closer, ``modalgap.close.CLOSERS`` lists them; or one of your own.
-        **options: the closer's own.
+            ``Embeddings``, arrays (n, d), ``Moments``, or published means (d,). For ``isoclip``,
+            a mapping of "image" and "text" to projection weights (d, p).
+        method: the name of a closer in ``modalgap.close.CLOSERS``, or your own ``Closer``.
+        **options: options of the closer.
 
     Returns:
         The map: ``m.apply(pair)``, ``m.image(rows)``, ``m.text(rows)``, ``m.save(path)``.
 
     Raises:
         OptionError: an unknown closer or option, or a transductive closer.
-        NotApplicable: what was given is not enough for this closer.
-        InputError: the data breaks a rule.
+        NotApplicable: the data lacks what this closer needs.
+        InputError: the data is not valid.
     """
     return find(method).fitted(data, options)
 
 
 @takes_pair
 def close(pair: Pair, /, method: str | Closer = "center", **options: Any) -> Pair:
-    """Close a pair by a map fitted on itself, or by a transductive closer.
+    """Close a pair by a map fitted to the same pair, or by a transductive closer.
 
-    To judge a closer fit it on one part and close another: ``modalgap.compare`` does.
+    To evaluate a closer, fit it on one part of the data and close another part, as
+    ``modalgap.compare`` does.
 
     Args:
         pair: both modalities; or two arrays: ``modalgap.close(x, y)``.
-        method: the name of a closer, or one of your own.
-        **options: the closer's own.
+        method: the name of a closer, or your own ``Closer``.
+        **options: options of the closer.
 
     Returns:
         The pair, closed.
@@ -59,7 +60,7 @@ def close(pair: Pair, /, method: str | Closer = "center", **options: Any) -> Pai
 
 
 def find(method: object) -> Closer:
-    """The closer of a name, or one of the user's own."""
+    """The closer with this name, or the user's own ``Closer``."""
     if isinstance(method, str) and method in CORRECTIONS:
         raise OptionError(
             f"{method} corrects scores and moves no vectors: use"
@@ -67,6 +68,6 @@ def find(method: object) -> Closer:
         )
     if isinstance(method, str) and method.partition(":")[0] in CLOSERS and ":" in method:
         raise OptionError(
-            f"method: must be a name alone, options go beside it (--set); got {quoted(method)}"
+            f"method: must be a name without options (use --set for options); got {quoted(method)}"
         )
     return pick(method, CLOSERS, Closer, "method")

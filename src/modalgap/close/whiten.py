@@ -1,9 +1,9 @@
-"""Whiten: per modality, turn and scale so that every direction has the same variance (ZCA).
+"""Whiten: scale each modality so that every direction has the same variance (ZCA).
 
-Equation: e ↦ norm(W (e − μ)), W = ((1−ρ) Σ + ρ (tr Σ / d) I)^(−½). ρ is the shrinkage of Chen et
-al. 2010 (OAS) unless it is given, so that fewer rows than columns have an answer too.
+Equation: e ↦ norm(W (e − μ)), W = ((1−ρ) Σ + ρ (tr Σ / d) I)^(−½). By default ρ is the
+shrinkage of Chen et al. 2010 (OAS), so that fewer rows than columns are enough.
 Source: Kessy et al. 2018 (ZCA); for CLIP e5-omni (2601.03666).
-Relations: standardize does it per column. Fails when: directions of little variance are noise.
+Relations: standardize scales columns instead. Fails when: directions of low variance are noise.
 """
 
 from __future__ import annotations

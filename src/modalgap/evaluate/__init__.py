@@ -1,7 +1,8 @@
-"""Evaluate: what the gap, or closing it, does to the tasks that embeddings are used for.
+"""Evaluate: effects of the gap, or of closing it, on the tasks that embeddings are used for.
 
-``modalgap.evaluate(pair)`` does every task that applies; each task is also a function:
-``modalgap.evaluate.retrieval(pair)`` gives its evidence. One task a file; ``TASKS`` lists them.
+``modalgap.evaluate(pair)`` runs every task that applies. Each task is also a function:
+``modalgap.evaluate.retrieval(pair)`` returns an ``Outcome`` with the values per query. Each file
+holds one task; ``TASKS`` lists them.
 """
 
 from modalgap._lazy import callable_package

@@ -1,7 +1,8 @@
-"""What a task is, and scores that can be resampled.
+"""Task: an evaluation that returns scores which can be resampled.
 
-A task gives, for each number, the evidence unit by unit (a query, an image), so that intervals and
-paired differences are made once for all tasks: by the bootstrap over independent units.
+For each number a task returns one value per unit (a query, an image). Intervals and paired
+differences are then computed in the same manner for all tasks: by the bootstrap over independent
+units.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ def mean(values: NDArray[Any], weights: Floats) -> float:
 
 
 def median(values: NDArray[Any], weights: Floats) -> float:
-    """Weighted median: the least value that half of the weight does not exceed."""
+    """Weighted median: the smallest value at which the cumulative weight reaches one half."""
     order = np.argsort(values, kind="stable")
     total = np.cumsum(weights[order])
     return float(values[order][np.searchsorted(total, total[-1] / 2)])
@@ -46,13 +47,13 @@ def median(values: NDArray[Any], weights: Floats) -> float:
 @checked
 @dataclass(frozen=True, eq=False)
 class Scores:
-    """One number of a task, with its evidence.
+    """One number of a task, with the values per unit behind it.
 
     Attributes:
-        values: (q, …) one entry a unit.
-        clusters: (q,) which units move together (the captions of one image); None where a number
-            cannot be resampled.
-        statistic: values and weights (q,) to the number.
+        values: (q, …) one entry per unit.
+        clusters: (q,) cluster of each unit; units of one cluster are resampled together, such as
+            the captions of one image. None if the number cannot be resampled.
+        statistic: function of values and weights (q,) that returns the number.
         better: "higher", "lower" or "neither".
     """
 
@@ -67,9 +68,9 @@ class Scores:
         return self.statistic(self.values, np.ones(len(self.values)))
 
     def draws(self, seed: int, draws: int = DRAWS) -> Floats | None:
-        """The number on bootstrap resamples of the clusters; None where there are under five.
+        """The number on bootstrap resamples of the clusters; None for fewer than five clusters.
 
-        Scores of the same clusters and seed are resampled alike, so that their draws may be
+        Scores with the same clusters and seed use the same resamples, so that their draws can be
         subtracted.
         """
         if self.clusters is None:
@@ -95,7 +96,7 @@ class Scores:
     def minus(
         self, other: Scores, seed: int, level: float = LEVEL
     ) -> tuple[float, tuple[float, float] | None]:
-        """This number less the other's on the same units, and the interval of that difference."""
+        """This number minus the other on the same units, and the interval of the difference."""
         ours, theirs = self.draws(seed), other.draws(seed)
         between = None
         if ours is not None and theirs is not None:
@@ -104,7 +105,7 @@ class Scores:
 
 
 def resamples(n: int, seed: int, draws: int) -> Iterator[tuple[int, Floats]]:
-    """How often each of n clusters is drawn: blocks (start, (b, n)) of all draws."""
+    """Yield blocks (start, counts (b, n)) of how often each draw contains each of n clusters."""
     if n * draws <= 2**23:
         yield 0, _resamples(n, seed, draws)
         return
@@ -125,7 +126,7 @@ def _counted(random: np.random.Generator, n: int, draws: int) -> Floats:
 
 
 def percentiles(draws: Floats | None, level: float = LEVEL) -> tuple[float, float] | None:
-    """The middle ``level`` of draws."""
+    """The central interval that contains the fraction ``level`` of the draws."""
     if draws is None or not np.isfinite(draws).all():
         return None
     low, high = np.quantile(draws, [(1 - level) / 2, (1 + level) / 2])
@@ -135,10 +136,10 @@ def percentiles(draws: Floats | None, level: float = LEVEL) -> tuple[float, floa
 @checked
 @dataclass(frozen=True, eq=False)
 class Outcome:
-    """What a task found.
+    """The result of a task.
 
     Attributes:
-        scores: name to number with evidence.
+        scores: name to ``Scores``.
         details: further facts, plain JSON types.
     """
 
@@ -148,10 +149,10 @@ class Outcome:
 
 @dataclass(frozen=True, repr=False)
 class Task(Method, Generic[Options]):
-    """A card, and how to do it.
+    """An evaluation task.
 
     Attributes:
-        card: what the task says of itself.
+        card: its description.
         run: (Pair, options) to ``Outcome``.
     """
 
@@ -161,15 +162,15 @@ class Task(Method, Generic[Options]):
 
     @property
     def body(self) -> Callable[..., Outcome]:
-        """The function that does it."""
+        """The function that runs the task."""
         return self.run
 
     def main(self, modalities: Sequence[str]) -> tuple[str, ...]:
-        """The numbers that stand for the task, of these two modalities."""
+        """Names of the main numbers of the task for these two modalities."""
         return tuple(form.format(*modalities) for form in self.card.main)
 
     def outcome(self, pair: Pair, options: Mapping[str, Any]) -> Outcome:
-        """Do the task on a pair, each item once; what is refused says the task's name.
+        """Run the task on a pair without repeated items; errors start with the name of the task.
 
         Options of other tasks are ignored.
         """
@@ -179,8 +180,8 @@ class Task(Method, Generic[Options]):
         try:
             return run(pair, **own)
         except NotApplicable as reason:
-            said = spoken(str(reason), [side.modality for side in pair.sides])
-            raise NotApplicable(f"{self.name}: {said}") from None
+            text = spoken(str(reason), [side.modality for side in pair.sides])
+            raise NotApplicable(f"{self.name}: {text}") from None
 
     def __call__(
         self,
@@ -192,9 +193,9 @@ class Task(Method, Generic[Options]):
         *args: Options.args,
         **options: Options.kwargs,
     ) -> Outcome:
-        """Do the task.
+        """Run the task.
 
-        Items that repeat count as the same answer, as in ``evaluate``.
+        Repeated items count as the same answer, as in ``evaluate``.
 
         Args:
             data: a ``Pair``, or rows (n, d) of the first modality.
@@ -202,11 +203,11 @@ class Task(Method, Generic[Options]):
             text_to_image: (m,) the image of each text.
             labels: (n,) the text of each image.
             pairs: (k, 2) an image and a text that match.
-            *args: none: options go by name.
-            **options: the task's own.
+            *args: not used; pass options by name.
+            **options: options of the task.
 
         Raises:
-            OptionError: an unknown option, or a value that it cannot take.
+            OptionError: an unknown option, or a value that is not allowed.
             NotApplicable: the pair lacks what the task needs.
         """
         if args:
@@ -222,13 +223,13 @@ class Task(Method, Generic[Options]):
 def without_repeats(
     pair: Pair, options: Mapping[str, Any]
 ) -> tuple[Pair, dict[str, Any], dict[str, Any]]:
-    """The pair with each item once, options that fit it, and what a result says of it."""
+    """The pair without repeated items, options that fit it, and facts for the result."""
     found = joined(pair)
     options = dict(options)
     rows = found.rows.get(pair.text.modality)
     if rows is not None and options.get("other_text") is not None:
         other = options["other_text"]
         other = other if isinstance(other, Embeddings) else Embeddings(other, pair.text.modality)
-        if other.n == pair.text.n:  # else the task says what it must be
+        if other.n == pair.text.n:  # else the task refuses it
             options["other_text"] = rows_at(other, rows)
     return found.pair, options, found.about()

@@ -1,12 +1,14 @@
-"""Calibration: what is the probability that two things match, given their cosine?
+"""Calibration: what is the probability that two items match, given their cosine?
 
-Cosines of matches are 0.2 … 0.4 across modalities and 0.5 … 1 within one, so no number means
-"match" by itself. Fitted on half of the images and judged on the other: isotonic (Zadrozny & Elkan
-2002) and logistic (Platt 1999) maps from score to probability, and the least score at which the
-wanted share of what is accepted is right. Both depend on how many of the candidates match
-beforehand: ``prior``. For the best of N candidates with one match it is 1/N.
-Numbers, for each pair of modalities that has matches: area under the ROC curve, expected
-calibration error and Brier score of both maps, threshold, and precision and recall there.
+Cosines of matches are 0.2 … 0.4 across modalities and 0.5 … 1 within one modality, so a cosine
+alone does not tell whether two items match. The task fits isotonic (Zadrozny & Elkan 2002) and
+logistic (Platt 1999) maps from score to probability on half of the images, and evaluates them on
+the other half. It also computes the lowest threshold that reaches a required precision. Both depend
+on ``prior``, the fraction of candidates that match. For the best of N candidates with one match,
+prior is 1/N.
+Numbers, for each pair of modalities that has matches: area under the ROC curve (higher is better),
+expected calibration error and Brier score of both maps (lower is better), threshold, and precision
+and recall at the threshold.
 """
 
 from __future__ import annotations
@@ -49,10 +51,10 @@ class Calibration:
 
     Attributes:
         kind: "image_text", "image_image" or "text_text".
-        prior: the share of candidates that match.
+        prior: the fraction of candidates that match.
         scores, probabilities: (k,) knots of the isotonic map.
-        slope, intercept: of the logistic map.
-        fit: (scores, matches, weights), on which both were fitted.
+        slope, intercept: parameters of the logistic map.
+        fit: (scores, matches, weights), the data on which both maps were fitted.
     """
 
     kind: str
@@ -67,25 +69,25 @@ class Calibration:
         """Probability of a match at each score; ``how``: "isotonic" or "logistic"."""
         checks.one_of("how", how, ("isotonic", "logistic"))
         try:
-            given = np.asarray(scores, np.float64)
+            values = np.asarray(scores, np.float64)
         except (ValueError, TypeError, OverflowError) as error:
             raise InputError(f"scores: must be numbers; got {error}") from error
         if how == "isotonic":
-            return np.asarray(np.interp(given, self.scores, self.probabilities))
-        return np.exp(-np.logaddexp(0.0, -(self.slope * given + self.intercept)))
+            return np.asarray(np.interp(values, self.scores, self.probabilities))
+        return np.exp(-np.logaddexp(0.0, -(self.slope * values + self.intercept)))
 
     def threshold(self, precision: float = 0.9) -> float:
-        """The least score such that this share of what scores as high are matches.
+        """The lowest threshold with at least this precision among the scores above or equal.
 
         Raises:
-            NotApplicable: no score reaches it.
+            NotApplicable: no threshold reaches this precision.
         """
         checks.share("precision", precision)
         scores, match, weights = self.fit
         order = np.argsort(-scores, kind="stable")
         right = np.cumsum((weights * match)[order])
         total = np.cumsum(weights[order])
-        # only where the score falls: equal scores are accepted together
+        # equal scores are accepted together
         last = np.append(np.diff(scores[order]) < 0, True)
         good = np.flatnonzero(last & (right >= precision * total * (1 - 1e-12)))
         if not len(good):
@@ -103,16 +105,16 @@ def calibrate(
     factor: str | None = None,
     seed: int = 0,
 ) -> Calibration:
-    """Fit a calibration on all of a pair.
+    """Fit a calibration on all rows of a pair.
 
     Args:
         pair: matched images and texts.
-        kind: "image_text", the default; or "image_image", "text_text", where rows have classes; of
-            other modalities by their names.
-        prior: the share of candidates that match, where it will be used.
-        negatives: non-matches drawn for each row.
-        factor: what makes classes within a modality.
-        seed: of their choice.
+        kind: "image_text" (default); or "image_image" or "text_text" if rows have classes. Other
+            modalities have their own names here.
+        prior: the fraction of candidates that match in the intended use.
+        negatives: number of non-matches drawn per row.
+        factor: the factor that defines classes within a modality.
+        seed: for drawing non-matches.
     """
     if not isinstance(pair, Pair):
         raise InputError(f"pair: must be a Pair; got {type(pair).__name__}")
@@ -135,9 +137,9 @@ def _calibration(
 ) -> Outcome:
     """Options.
 
-    ``prior``: the share of candidates that match. ``precision``: wanted of what is accepted.
-    ``negatives``: non-matches drawn for each row. ``factor``: what makes classes within a modality.
-    ``seed``: of draws and halves.
+    ``prior``: the fraction of candidates that match. ``precision``: required precision at the
+    threshold. ``negatives``: number of non-matches drawn per row. ``factor``: the factor that
+    defines classes within a modality. ``seed``: for draws and halves.
     """
     _prior(prior)
     checks.share("precision", precision)
@@ -170,7 +172,7 @@ def _judged(
     precision: float,
     seed: int,
 ) -> tuple[dict[str, Scores], dict[str, Any]]:
-    """Numbers on the half that was not fitted on, and the curve for a page."""
+    """Numbers on the held-out half, and the curves for a page."""
     half = np.random.default_rng(seed).permutation(int(groups.max()) + 1) % 2 == 0
     first = half[groups]
     checks.needs(
@@ -211,7 +213,7 @@ def _judged(
 def _candidates(
     pair: Pair, kind: str, negatives: int, factor: str | None, seed: int
 ) -> tuple[Floats, NDArray[np.bool_], Ints]:
-    """Scores (k,), whether they are matches, and the row that each belongs to."""
+    """Scores (k,), whether they are matches, and the group of each for resampling."""
     random = np.random.default_rng(seed)
     image, text = pair.image.modality, pair.text.modality
     kinds = (f"{image}_{text}", f"{image}_{image}", f"{text}_{text}")
@@ -233,7 +235,7 @@ def _candidates(
         others = random.integers(0, side.n, (len(asked), negatives))
         wrong = codes[others] != codes[asked][:, None]
         sides = (side, side)
-        # rows of one class are judged together, where there are classes enough for two halves
+        # rows of one class stay in one half if there are enough classes for two halves
         owner = codes if count(codes) >= MANY else None
     rows, columns = np.nonzero(wrong)
     left = np.concatenate([asked, asked[rows]])
@@ -253,10 +255,10 @@ def _candidates(
 
 
 def _within(codes: Ints, random: np.random.Generator) -> tuple[Ints, Ints]:
-    """Each row with another of its class, where there is one."""
+    """Each row with another row of its class; rows that are alone in their class are omitted."""
     order = np.lexsort((random.random(len(codes)), codes))
     ordered = codes[order]
-    # the next of the same class, the last of a class takes its first
+    # the next row of the same class; the last row of a class gets the first
     start = np.searchsorted(ordered, ordered, "left")
     stop = np.searchsorted(ordered, ordered, "right")
     following = np.arange(len(codes)) + 1
@@ -286,7 +288,7 @@ def _fitted(kind: str, scores: Floats, match: NDArray[np.bool_], prior: float) -
 
 
 def _weights(match: NDArray[np.bool_], prior: float) -> Floats:
-    """Weights that sum to 1, matches to the prior."""
+    """Weights that sum to 1; those of matches sum to the prior."""
     found: Floats = np.where(match, prior / match.sum(), (1 - prior) / (~match).sum())
     return found
 
@@ -304,7 +306,7 @@ def _auc(values: NDArray[np.float64], _weights: Floats) -> float:
 
 
 def _ece(values: NDArray[np.float64], weights: Floats) -> float:
-    """Of rows (probability, match, weight): mean gap between both over equal bins."""
+    """Expected calibration error of rows (probability, match, weight), over equal bins."""
     p, y, w = values[:, 0], values[:, 1], values[:, 2] * weights
     number = np.minimum((p * BINS).astype(np.int64), BINS - 1)
     apart = np.abs(np.bincount(number, w * p, BINS) - np.bincount(number, w * y, BINS))
@@ -327,7 +329,7 @@ def _recall(values: NDArray[np.float64], weights: Floats) -> float:
 
 
 def _reliability(p: Floats, y: Floats, weights: Floats) -> list[list[float]]:
-    """[mean probability, share of matches, weight] of each bin that holds any."""
+    """[mean probability, fraction of matches, weight] of each bin that is not empty."""
     number = np.minimum((p * BINS).astype(np.int64), BINS - 1)
     total = np.bincount(number, weights, BINS)
     some = total > 0

@@ -1,7 +1,7 @@
 """Fairness: how often does a group get a harmful prediction?
 
-Numbers: for each group of images the share predicted as one of the harmful classes, the largest
-difference between groups, and accuracy where labels among the other classes are known.
+Numbers: for each group of images the fraction predicted as one of the harmful classes, the largest
+difference between groups (lower is better for both), and accuracy if the images have labels.
 Source: Radford et al. 2021, section 7.1; Liang et al. 2022, table 2 (crime and non-human labels
 by race on FairFace).
 """
@@ -36,8 +36,8 @@ def _fairness(
 ) -> Outcome:
     """Options.
 
-    ``group``: the factor of the images that names groups. ``harmful``: class prompts, by name or by
-    number.
+    ``group``: the factor of the images that defines groups. ``harmful``: harmful class prompts, by
+    name or row number.
     """
     if not isinstance(group, str):
         raise OptionError(f"group must be a name; got {quoted(group)}")
@@ -46,9 +46,9 @@ def _fairness(
         f"it needs the factor {quoted(group)} of the images (option group); there is"
         f" {', '.join(sorted(pair.image.factors)) or 'none'}",
     )
-    asked = [] if harmful is None else checks.several("harmful", harmful)
-    checks.needs(len(asked) > 0, "it needs the harmful class prompts: option harmful")
-    bad = _numbers(pair, asked)
+    prompts = [] if harmful is None else checks.several("harmful", harmful)
+    checks.needs(len(prompts) > 0, "it needs the harmful class prompts: option harmful")
+    bad = _numbers(pair, prompts)
     values = pair.image.factors[group]
     names, codes = np.unique(values, return_inverse=True)
     checks.needs(len(names) > 1, f"all images are of one {group}")
@@ -70,7 +70,7 @@ def _fairness(
 
 
 def largest_difference(values: NDArray[np.float64], weights: Floats) -> float:
-    """Of rows (harmful or not, group): the highest rate of a group less the lowest."""
+    """Highest minus lowest harmful rate of the groups; rows are (harmful or not, group)."""
     codes = values[:, 1].astype(np.int64)
     total = np.bincount(codes, weights)
     rates = np.bincount(codes, weights * values[:, 0])[total > 0] / total[total > 0]
@@ -78,7 +78,7 @@ def largest_difference(values: NDArray[np.float64], weights: Floats) -> float:
 
 
 def _numbers(pair: Pair, harmful: Sequence[str | int]) -> list[int]:
-    """Rows of the harmful prompts."""
+    """Row numbers of the harmful prompts."""
     names = pair.text.names
     found = []
     for each in harmful:

@@ -1,11 +1,11 @@
-"""The chance that noise changes an answer, in closed form.
+"""The probability that noise changes the best item, in closed form.
 
-With noise ε_j ~ N(0, σ² I) on each stored row x_j alone, scores become s_j + σ‖q‖ z_j with
-independent standard normal z_j, so the best item keeps its place with probability
+With noise ε_j ~ N(0, σ² I) on each stored row x_j only, scores become s_j + σ‖q‖ z_j with
+independent standard normal z_j. The best item remains the best with probability
 
     ∫ φ(z) Π_{j ≠ best} Φ((s_best − s_j)/(σ‖q‖) + z) dz,
 
-one integral, done by Gauss-Hermite quadrature. Exact for inner products with noise on the index.
+computed by Gauss-Hermite quadrature. Exact for inner products with noise on the index only.
 Source: order statistics; the quantity is the robustness of Chowers et al. 2026, equation 10.
 """
 
@@ -25,7 +25,7 @@ NODES = 32
 def flip_probability(
     scores: ArrayLike, sigma: float, lengths: ArrayLike | float = 1.0
 ) -> NDArray[np.float64]:
-    """How likely noise on the index changes the best item of each query.
+    """Probability that noise on the index changes the best item of each query.
 
     Args:
         scores: (n, m) inner products of queries and stored rows.
@@ -33,14 +33,14 @@ def flip_probability(
         lengths: (n,) lengths of the queries; 1 for unit rows.
 
     Returns:
-        (n,) probabilities.
+        (n,) probabilities; lower is more robust.
     """
     try:
         s = np.asarray(scores, np.float64)
         spread = np.broadcast_to(np.asarray(lengths, np.float64), s.shape[:1])
     except (ValueError, TypeError, OverflowError) as error:
         raise InputError(
-            f"scores, lengths: must be numbers, a length a row; got {error}"
+            f"scores, lengths: must be numbers, one length per row; got {error}"
         ) from error
     if s.ndim != 2 or s.shape[1] < 2 or not np.isfinite(s).all():
         raise InputError(f"scores: must be finite, (n, m) with m of at least 2; got {s.shape}")
@@ -55,7 +55,7 @@ def flip_probability(
     for i, row in enumerate(s):
         best = row.argmax()
         ahead = (row[best] - np.delete(row, best)) / spread[i]
-        near = ahead[ahead < 12]  # farther ones never come near
+        near = ahead[ahead < 12]  # items farther behind never become the best
         logs = torch.special.log_ndtr(torch.from_numpy(near[:, None] + z))
         stays = logs.sum(0).exp().numpy() @ weights
         found[i] = 1 - stays

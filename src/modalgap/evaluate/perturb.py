@@ -1,7 +1,7 @@
-"""What may happen to stored vectors: noise, rounding to few bits, indexes that compress.
+"""Perturbations of stored vectors: noise, rounding to few bits, compressed indexes.
 
-Each gives, from queries (n, d) and stored rows (m, d), the answer to each query: the item of the
-highest score, the first of several.
+Each function takes queries (n, d) and stored rows (m, d), and returns the answer to each query: the
+item with the highest score, or the first of several such items.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def exact(queries: Tensor, stored: Tensor) -> Answers:
 
 
 def gaussian(sigma: float, on: str) -> Find:
-    """N(0, σ² I) on "index", "queries" or "both"; several draws."""
+    """Noise N(0, σ² I) on "index", "queries" or "both"; ``REPEATS`` draws."""
 
     def find(queries: Tensor, stored: Tensor, seed: int) -> list[Answers]:
         random = np.random.default_rng(seed)
@@ -74,7 +74,7 @@ def signed(bits: int) -> Find:
 
 
 def binary(queries: Tensor, stored: Tensor, _seed: int) -> list[Answers]:
-    """Signs alone, on both sides: Hamming distance."""
+    """Signs of queries and of stored rows only: Hamming distance."""
     return [exact(_signs(queries), _signs(stored))]
 
 
@@ -83,7 +83,7 @@ def _signs(rows: Tensor) -> Tensor:
 
 
 def faiss_index(spec: str) -> Find:
-    """An index of FAISS by its factory string, or a name of ``FAISS``; inner product."""
+    """An index of FAISS with inner product; ``spec`` is one of the names in ``_make``."""
 
     def find(queries: Tensor, stored: Tensor, seed: int) -> list[Answers]:
         faiss = load_faiss()
@@ -93,7 +93,7 @@ def faiss_index(spec: str) -> Find:
         index.train(rows)
         index.add(rows)
         _, found = index.search(np.ascontiguousarray(queries.numpy()), 1)
-        return [found[:, 0].astype(np.int64)]  # -1 where it finds nothing: a wrong answer
+        return [found[:, 0].astype(np.int64)]  # -1 if nothing is found: a wrong answer
 
     return find
 
@@ -123,10 +123,10 @@ def _make(faiss: Any, spec: str, d: int, n: int, seed: int) -> Any:
     }[spec]
     index = faiss.index_factory(d, factory, inner)
     for each in _clusterings(faiss, index):
-        each.seed = (1234 + seed) % 2**31  # 1234 is its own default
-        each.min_points_per_centroid = 1  # few rows are no reason for a warning
+        each.seed = (1234 + seed) % 2**31  # 1234 is the default of FAISS
+        each.min_points_per_centroid = 1  # no warning about few rows
     if hasattr(index, "do_polysemous_training"):
-        index.do_polysemous_training = False  # minutes of renumbering codes, for Hamming filters
+        index.do_polysemous_training = False  # takes minutes; only for Hamming filters
     if spec == "ivf_pq4":
         index.nprobe = max(1, lists // 4)
     return index

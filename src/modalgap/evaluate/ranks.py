@@ -1,9 +1,9 @@
-"""Where the relevant items stand: ranks, without ever sorting a gallery.
+"""Ranks of the relevant items, computed without sorting the gallery.
 
-For each query only how many items score at least as high as each relevant one is counted, a block
-of similarities at a time. Irrelevant items of the same score count as before it: a model that
-gives all items one score finds nothing. Scores within 3e-7 are the same: matrix products in
-float32 do not even give equal rows equal scores.
+For each query and relevant item, the items that score at least as high are counted, one block of
+similarities at a time. Irrelevant items with the same score are ranked before the relevant item, so
+a model that gives all items the same score retrieves nothing. Scores that differ by at most 3e-7
+are treated as equal, because float32 matrix products can give equal rows different scores.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from modalgap.progress import progress
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 TIE = 3e-7
-FEW = 32  # relevant items up to which counting beats sorting
+FEW = 32  # up to this number of relevant items, counting is faster than sorting
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +41,7 @@ class Relevant:
 
     @classmethod
     def same_class(cls, queries: Ints, gallery: Ints, *, itself: bool) -> Relevant:
-        """Items of the query's class; ``itself`` leaves out item q for query q."""
+        """Items of the class of the query; ``itself`` excludes item q for query q."""
         order = np.argsort(gallery, kind="stable")
         ordered = gallery[order]
         low = np.searchsorted(ordered, queries, "left")
@@ -64,17 +64,17 @@ class Relevant:
         return np.repeat(np.arange(len(self.starts) - 1), self.counts)
 
     def where(self, kept: NDArray[np.bool_]) -> Relevant:
-        """Those of ``items`` that are ``kept`` (k,)."""
+        """The items for which the mask ``kept`` (k,) is true."""
         before = np.concatenate([[0], np.cumsum(kept)])
         return Relevant(before[self.starts], self.items[kept])
 
     def part(self, a: int, b: int) -> Relevant:
-        """Those of queries a … b."""
+        """The items of queries [a, b)."""
         starts = self.starts[a : b + 1]
         return Relevant(starts - starts[0], self.items[starts[0] : starts[-1]])
 
     def without(self, own: Ints) -> Relevant:
-        """All but item ``own[q]`` for query q."""
+        """All items except item ``own[q]`` for query q."""
         return self.where(self.items != np.repeat(own, self.counts))
 
 
@@ -84,8 +84,8 @@ class Ranks:
 
     Attributes:
         queries: (k,) the queries that have a relevant item.
-        starts: (k + 1,) where the ranks of each begin.
-        ranks: all of them.
+        starts: (k + 1,) where the ranks of each query begin.
+        ranks: the ranks of all queries, one query after the other.
     """
 
     queries: Ints
@@ -103,7 +103,7 @@ class Ranks:
         return self.ranks[self.starts[:-1]]
 
     def within(self, k: int) -> Floats:
-        """(k,) whether one is among the first ``k``: recall at k, as the field calls it."""
+        """(k,) 1 if a relevant item is among the first ``k``, else 0: recall at k."""
         return (self.first <= k).astype(np.float64)
 
     def average_precision(self) -> Floats:
@@ -111,7 +111,7 @@ class Ranks:
         return self._sum(self._order / self.ranks) / self.counts
 
     def precision_at_r(self) -> Floats:
-        """(k,) R-precision: the share of relevant items among the first R, R being their number."""
+        """(k,) R-precision: precision among the first R items, R the number of relevant items."""
         return self._sum((self.ranks <= self._own(self.counts)).astype(np.float64)) / self.counts
 
     def average_precision_at_r(self) -> Floats:
@@ -120,22 +120,22 @@ class Ranks:
         return self._sum(np.where(among, self._order / self.ranks, 0.0)) / self.counts
 
     def trapezoid_precision(self) -> Floats:
-        """(k,) average precision by trapezoids, as the revisited Oxford and Paris are judged.
+        """(k,) average precision by the trapezoidal rule, as for revisited Oxford and Paris.
 
-        At each relevant item: the mean of the precisions just before it and with it; just before
-        the first rank it is 1.
+        It averages, over the relevant items, the mean of the precisions just before the item and
+        at the item. The precision before rank 1 is 1.
         """
         found, rank = self._order - 1, self.ranks - 1.0
         before = np.where(rank > 0, found / np.maximum(rank, 1), 1.0)
         return self._sum((before + self._order / self.ranks) / 2) / self.counts
 
     def precision_at(self, k: int) -> Floats:
-        """(k,) precision among the first ``k``, or as far as the last relevant item, if nearer."""
+        """(k,) precision among the first ``k``, or up to the last relevant item if it is earlier."""
         last = np.minimum(self.ranks[self.starts[1:] - 1], k)
         return self._sum((self.ranks <= self._own(last)).astype(np.float64)) / last
 
     def ndcg(self, k: int) -> Floats:
-        """(k,) gain of the first ``k`` over that of the best possible order of all items."""
+        """(k,) gain of the first ``k`` divided by the gain of the best possible order."""
         gain = np.where(self.ranks <= k, 1 / np.log2(self.ranks + 1.0), 0.0)
         ideal = np.cumsum(1 / np.log2(np.arange(2, k + 2)))
         found: Floats = self._sum(gain) / ideal[np.minimum(self.counts, k) - 1]
@@ -168,11 +168,11 @@ def ranks(
     Args:
         queries: (n, d) rows.
         gallery: (m, d) rows; scores are inner products.
-        relevant: which items count.
-        itself: whether query q is item q, and is left out.
-        ignored: items that are left out, query by query; relevant ones stay.
-        correct: scores (b, m) of a block of queries to corrected ones.
-        what: said beside the progress bar.
+        relevant: the relevant items.
+        itself: whether query q is item q, which is then excluded.
+        ignored: items that are excluded per query; relevant items are not excluded.
+        correct: function from scores (b, m) of a block of queries to corrected scores.
+        what: label of the progress bar.
     """
     n, m = len(queries), len(gallery)
     counts = relevant.counts
@@ -197,14 +197,14 @@ def ranks(
 def block_ranks(
     block: Tensor, relevant: Relevant, ignored: Relevant | None, a: int, b: int
 ) -> Ints:
-    """Ranks of the relevant items of queries a … b, one query after the other, ascending.
+    """Ranks of the relevant items of queries [a, b), one query after the other, ascending.
 
     Args:
         block: (b - a, m) scores, which ``ignored`` overwrites.
-        relevant: which items count, for all queries.
-        ignored: items that are left out, query by query; relevant ones stay.
+        relevant: the relevant items, for all queries.
+        ignored: items that are excluded per query; relevant items are not excluded.
         a: the first query of the block.
-        b: the query after its last.
+        b: one past the last query of the block.
     """
     counts = relevant.counts[a:b]
     width = int(counts.max(initial=0))
@@ -221,7 +221,7 @@ def block_ranks(
         block[np.nonzero(there)[0], items[there]] = limits[torch.from_numpy(there)]
     limits[torch.from_numpy(~there)] = torch.inf
     above = _at_least(block, limits)
-    # relevant items rank among themselves in the order of their scores, ties after one another
+    # relevant items are ranked in the order of their scores; ties get successive ranks
     few = width <= FEW
     own = (limits[:, None, :] >= limits[:, :, None] - TIE).sum(2) if few else _own(limits)
     own = own - (~torch.from_numpy(there)).sum(1, keepdim=True)  # paddings are infinite
@@ -236,17 +236,17 @@ def block_ranks(
 
 
 def _own(limits: Tensor) -> Tensor:
-    """(b, w) how many of each row's limits are at least as high as each."""
+    """(b, w) for each limit, the number of limits of the same row that are at least as high."""
     ascending = limits.sort(dim=1).values
     below = torch.searchsorted(ascending, limits - TIE, right=False)
     return limits.shape[1] - below
 
 
 def _at_least(block: Tensor, limits: Tensor) -> Tensor:
-    """(b, w) how many scores of each row are at least each of its limits.
+    """(b, w) for each limit, the number of scores of the same row that are at least as high.
 
-    NumPy compares, counts and sorts one row several times as fast as torch, whose threads gain
-    nothing here and wait for one another beside other work.
+    NumPy compares, counts and sorts one row several times as fast as torch. The threads of torch
+    give no speedup here, and wait for each other if the machine is busy.
     """
     scores, least = block.numpy(), (limits - TIE).numpy()
     found = np.empty(least.shape, np.int64)

@@ -1,8 +1,9 @@
 """Cross-modal retrieval: does each image find its captions, and each caption its image?
 
-Numbers, both ways: recall at k (one relevant item among the first k), median rank of the first, and
-mean average precision over all captions of an image. Source: Karpathy & Fei-Fei 2015, section 4.2
-(recall, median rank). Items of the very same score count as before the relevant one.
+Numbers, in both directions: recall at k (a relevant item is among the first k; higher is better),
+median rank of the first relevant item (lower is better), and mean average precision over all
+captions of an image (higher is better). Source: Karpathy & Fei-Fei 2015, section 4.2 (recall,
+median rank). Wrong items with the same score are ranked before the relevant item.
 """
 
 from __future__ import annotations
@@ -35,18 +36,18 @@ CARD = Card(
 
 
 def _retrieval(pair: Pair, *, ks: Sequence[int] = (1, 5, 10)) -> Outcome:
-    """``ks``: at which ranks recall is taken."""
+    """``ks``: the ranks k at which recall is computed."""
     return retrieve(pair, ks)
 
 
 def retrieve(
     pair: Pair, ks: Sequence[int], corrections: Sequence[Correct] = (None, None)
 ) -> Outcome:
-    """The task, with corrections of the scores of image and of text queries, if any."""
+    """The task, with optional corrections of the scores of image queries and of text queries."""
     ks = checks.several("ks", ks)
     for k in ks:
         checks.whole("ks", k, 1)
-    checks.needs(pair.labels is None, "class prompts are no captions: see zero_shot")
+    checks.needs(pair.labels is None, "class prompts are not captions: use zero_shot")
     images, texts = (index.numpy() for index in pair.matches)
     x, y = pair.image.unit(), pair.text.unit()
     names = (pair.image.modality, pair.text.modality)
@@ -58,7 +59,7 @@ def retrieve(
         relevant = Relevant.of(asked, found, len(queries))
         what = direction.replace("_", " ")
         ranked = ranks(queries, gallery, relevant, correct=correct, what=what)
-        # the captions of one image, and all that shares captions, are resampled together
+        # captions of one image, and items connected by captions, are resampled together
         clusters = pair.clusters[0 if queries is x else 1][ranked.queries]
         scores |= _numbers(direction, ranked, clusters, ks)
     return Outcome(scores)

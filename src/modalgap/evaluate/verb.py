@@ -1,4 +1,4 @@
-"""The verb: many tasks on one pair."""
+"""The verb ``evaluate``: several tasks on one pair."""
 
 from __future__ import annotations
 
@@ -22,26 +22,26 @@ Only = str | Task | Iterable[str | Task] | None
 
 @takes_pair
 def evaluate(pair: Pair, /, only: Only = None, *, seed: int = 0, **options: Any) -> Result:
-    """Evaluate embeddings at the tasks that they are used for.
+    """Evaluate embeddings on downstream tasks.
 
     Args:
         pair: a ``Pair``, closed or not; or two arrays: ``modalgap.evaluate(x, y)``, with
             ``text_to_image`` or ``labels`` where row i does not match row i.
-        only: names of tasks, or tasks of your own; by default all that apply.
-        seed: of everything random, bootstrap included.
-        **options: options of tasks (``retrieved``, ``ks``, ``sigmas`` …), given to each that has
-            them.
+        only: names of tasks, or your own ``Task`` objects; by default all that apply.
+        seed: for all random numbers, including the bootstrap.
+        **options: options of tasks (``retrieved``, ``ks``, ``sigmas`` …); each task gets the
+            options that it has.
 
-    Items that repeat (same name, same vector) count as the same answer, as if the pair had gone
-    through ``join_repeats``; ``result.pair["repeats"]`` says how many there are.
+    Repeated items (same name, same vector) count as the same answer, as after ``join_repeats``;
+    ``result.pair["repeats"]`` contains their number.
 
     Returns:
         A ``Result`` of values named ``task.number``, with 95 % bootstrap intervals over images.
-        Tasks that do not apply are in ``skipped``; one asked for by name is an error.
+        Tasks that do not apply are in ``skipped``; if ``only`` names such a task, it is an error.
 
     Raises:
         OptionError: an unknown task or option.
-        NotApplicable: a task asked for lacks what it needs.
+        NotApplicable: the pair lacks what a task in ``only`` needs.
     """
     checks.whole("seed", seed, 0)
     wanted = chosen(only)
@@ -65,19 +65,19 @@ def evaluate(pair: Pair, /, only: Only = None, *, seed: int = 0, **options: Any)
 def check_options(
     options: Mapping[str, Any], wanted: Iterable[Task], fixed: frozenset[str] = frozenset()
 ) -> None:
-    """Refuse options that no task asked for has, naming the tasks that have them.
+    """Refuse options that none of the chosen tasks has; the error names the tasks that have them.
 
     Args:
-        options: as given.
-        wanted: the tasks asked for.
-        fixed: options that may not be chosen here.
+        options: the options to check.
+        wanted: the chosen tasks.
+        fixed: options that must not be set here.
     """
     known = {name for task in wanted for name in task.options} - fixed - {"seed"}
     for name in options:
         owners = [task.name for task in TASKS.values() if name in task.options]
         if name not in known and owners and name not in fixed:
             raise OptionError(
-                f"option {quoted(name)} is one of {', '.join(owners)}; none of these was asked for"
+                f"option {quoted(name)} belongs to {', '.join(owners)}; no such task was chosen"
             )
         if name not in known:
             raise OptionError.unknown("option", name, known)
@@ -86,7 +86,7 @@ def check_options(
 def as_values(
     task: Task, found: Outcome, options: Mapping[str, Any], seed: int
 ) -> dict[str, Value]:
-    """Values with intervals, named ``task.number``; the details go with the first."""
+    """Values with intervals, named ``task.number``; the first value gets the details."""
     params = {name: _plain(value) for name, value in options.items() if name != "other_text"}
     params["seed"] = seed
     values = {}
@@ -104,7 +104,7 @@ def as_values(
 
 
 def _plain(value: Any) -> Any:
-    """What JSON can hold of an option."""
+    """An option as a plain JSON type, or its repr."""
     if isinstance(value, np.ndarray | np.generic):
         value = value.tolist()
     if isinstance(value, list | tuple | range):
@@ -114,14 +114,14 @@ def _plain(value: Any) -> Any:
 
 
 def chosen(only: Only) -> list[Task]:
-    """The tasks of these names, in the order of the registry; the user's own after them."""
+    """The tasks with these names in the order of the registry, then the user's own tasks."""
     if only is None:
         return list(TASKS.values())
-    asked = [only] if isinstance(only, str | Task) else list(only)
-    if not asked:
+    names = [only] if isinstance(only, str | Task) else list(only)
+    if not names:
         raise OptionError("only must name at least one task; got none")
     found: dict[str, Task] = {}
-    for each in asked:
+    for each in names:
         task = pick("zero_shot" if each == "zeroshot" else each, TASKS, Task, "only")
         if found.setdefault(task.name, task) is not task:
             raise OptionError(f"only: two tasks have the name {quoted(task.name)}")

@@ -1,7 +1,8 @@
 """Zero-shot classification: is the nearest class prompt the right one?
 
-Numbers: top-1 and top-5 accuracy, the mean over classes of top-1, and how unevenly predictions
-spread over classes (Gini, normalised entropy) beside the labels' own. Source: Radford et al. 2021,
+Numbers: top-1 and top-5 accuracy, the mean over classes of top-1 accuracy, and how evenly
+predictions are spread over classes (Gini, normalised entropy). The details have Gini and entropy of
+the true labels for comparison. Source: Radford et al. 2021,
 section 3.1; concentration: Sato et al. 2026 (arXiv 2609.01103).
 """
 
@@ -35,7 +36,7 @@ CARD = Card(
 
 def _zero_shot(pair: Pair) -> Outcome:
     checks.needs(pair.labels is not None, "it needs labels: the class prompt of each image")
-    assert pair.labels is not None  # noqa: S101 - as just seen
+    assert pair.labels is not None  # noqa: S101 - checked above
     labels, classes = pair.labels, pair.text.n
     x, y = pair.image.unit(), pair.text.unit()
     relevant = Relevant.of(np.arange(len(x)), labels, len(x))
@@ -55,7 +56,7 @@ def _zero_shot(pair: Pair) -> Outcome:
 
 
 def mean_per_class(values: NDArray[np.float64], weights: Floats) -> float:
-    """Of rows (right, class): the mean over the classes that occur of their share of right."""
+    """Mean accuracy over the classes that occur; rows are (right, class)."""
     right, codes = values[:, 0], values[:, 1].astype(np.int64)
     total = np.bincount(codes, weights)
     hits = np.bincount(codes, weights * right)
@@ -63,7 +64,7 @@ def mean_per_class(values: NDArray[np.float64], weights: Floats) -> float:
 
 
 def _of_counts(number: object, classes: int) -> Statistic:
-    """A number of the counts of predicted classes."""
+    """The statistic that applies ``number`` to the counts of predicted classes."""
 
     def statistic(values: NDArray[np.int64], weights: Floats) -> float:
         return float(number(np.bincount(values, weights, classes)))  # type: ignore[operator]

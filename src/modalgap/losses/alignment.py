@@ -1,9 +1,9 @@
-"""Alignment: matched rows lie on one another.
+"""Alignment: pull matched rows together.
 
 Equation: mean_i ‖x_i − y_i‖². Source: Wang & Isola 2020, section 4.1.1 (α = 2). Relations: 2 − 2
-times the mean matched cosine, and the measure of this name; the numerator of infonce, with no
-negatives.
-Fails when: taken alone: all rows at one point is its optimum.
+times the mean matched cosine; equal to the measure alignment. It is the numerator of infonce
+without the negatives.
+Fails when: used alone, because its optimum is all rows at one point.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a loss is: a card, and a rule that turns features of a batch into one number."""
+"""Loss: a function of the features of a batch that returns one number."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from modalgap.embeddings.rows import numbers
 from modalgap.errors import InputError, NotApplicable, OptionError, quoted
 from modalgap.method import Method, Options
 
-Given = TypeVar("Given")
+Needed = TypeVar("Needed")
 
 
 @checked
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Features:
-    """A batch as both towers see it, gathered over processes, with gradients.
+    """Features of a batch from both towers, gathered over all processes, with gradients.
 
     Attributes:
         image: (n, d) unit rows.
@@ -35,7 +35,7 @@ class Features:
         views: two augmented views of the images, unit rows, (n, d) each.
 
     Raises:
-        InputError: a shape is not the one above.
+        InputError: a tensor has another shape.
     """
 
     image: Tensor
@@ -58,13 +58,13 @@ class Features:
 
     @property
     def tensors(self) -> tuple[Tensor, ...]:
-        """All that is there."""
+        """All tensors that are not None."""
         every = (self.image, self.text, self.scale, self.bias, *(self.views or ()))
         return tuple(each for each in every if each is not None)
 
     @property
     def precise(self) -> Features:
-        """The same in float32, or in float64 where it is that already."""
+        """The same features in float32; float64 tensors are unchanged."""
         return Features(
             image=_precise(self.image),
             text=_precise(self.text),
@@ -78,12 +78,12 @@ class Features:
 
 @dataclass(frozen=True, repr=False)
 class Loss(Method, Generic[Options]):
-    """A card and a rule.
+    """A loss.
 
     Attributes:
-        card: what the loss says of itself.
-        compute: (Features, options) to a () tensor. Call the loss itself rather than this: it
-            sees to precision and to errors.
+        card: its description.
+        compute: (Features, options) to a () tensor. Call the loss instead of this function: the
+            call also sets the precision and checks the arguments.
     """
 
     kind: ClassVar[str] = "loss"
@@ -92,7 +92,7 @@ class Loss(Method, Generic[Options]):
 
     @property
     def body(self) -> Callable[..., Tensor]:
-        """The function that computes it."""
+        """The function that computes the loss."""
         return self.compute
 
     def __call__(
@@ -105,25 +105,25 @@ class Loss(Method, Generic[Options]):
         *args: Options.args,
         **options: Options.kwargs,
     ) -> Tensor:
-        """The loss, in float32 or, from float64 features, in float64; autocast is off inside.
+        """Compute the loss in float32, or in float64 for float64 features; autocast is disabled.
 
         Args:
-            image: ``Features`` of a batch; or rows (n, d), made unit here, whose gradients are
-                kept; or a ``Pair`` matched row by row.
+            image: ``Features`` of a batch; rows (n, d), which are normalised here and keep their
+                gradients; or a ``Pair`` matched row by row.
             text: rows (n, d); row i matches row i of ``image``.
-            scale: 1/τ, of arrays; 100 by default, as of the measures.
-            bias: added to the logits of SigLIP, of arrays.
-            views: two augmented views of the images, (n, d) each, of arrays.
-            *args: none: options go by name.
-            **options: the loss's own.
+            scale: with arrays: 1/τ; 100 by default, as for measures.
+            bias: with arrays: added to the logits of SigLIP.
+            views: with arrays: two augmented views of the images, (n, d) each.
+            *args: not used; pass options by name.
+            **options: options of the loss.
 
         Returns:
             A () tensor.
 
         Raises:
-            OptionError: an option that this loss has not, or a value it cannot take.
-            NotApplicable: the features lack what it needs.
-            InputError: features and arrays at once, or a wrong shape.
+            OptionError: the loss does not have an option, or a value is not allowed.
+            NotApplicable: the features lack what the loss needs.
+            InputError: both ``Features`` and arrays were passed, or a shape is wrong.
         """
         if args:
             raise OptionError(f"options of {self.name} must be given by name; got {quoted(args)}")
@@ -131,7 +131,9 @@ class Loss(Method, Generic[Options]):
         if not isinstance(image, Features):
             features = features_of(self.name, image, text, scale, bias, views)
         elif any(value is not None for value in (text, scale, bias, views)):
-            raise InputError(f"{self.name}: Features hold all that is needed; give them alone")
+            raise InputError(
+                f"{self.name}: Features include text, scale, bias and views; do not pass these too"
+            )
         else:
             features = image
         for need in self.card.needs:
@@ -151,10 +153,12 @@ def features_of(
     bias: float | None,
     views: tuple[Rows, Rows] | None,
 ) -> Features:
-    """Features of arrays, as unit rows; gradients of tensors are kept."""
+    """Features with unit rows, from arrays; tensors keep their gradients."""
     if isinstance(image, Pair):
         if text is not None or image.matched_by != "rows":
-            raise InputError(f"{what}: a Pair must be matched row by row, and be given alone")
+            raise InputError(
+                f"{what}: a Pair must be matched row by row, and be passed without text"
+            )
         pair = image
         image, text = pair.image.unit(), pair.text.unit()
     factor = 100.0 if scale is None else plain(scale)
@@ -182,7 +186,7 @@ def features_of(
 def _unit(rows: object, name: str) -> Tensor:
     """Unit rows (n, d); a tensor keeps its gradient and its device."""
     if rows is None:
-        raise InputError(f"{name}: must be an array (n, d), or all of it Features; got None")
+        raise InputError(f"{name}: must be an array (n, d) unless Features are passed; got None")
     if isinstance(rows, Embeddings):
         return rows.unit()
     found = rows if isinstance(rows, Tensor) else numbers(rows, name)
@@ -195,10 +199,14 @@ def _unit(rows: object, name: str) -> Tensor:
     return unit
 
 
-def there(loss: str, need: str, value: Given | None) -> Given:
-    """What a loss needs of the features, or NotApplicable where it is None."""
+def there(loss: str, need: str, value: Needed | None) -> Needed:
+    """``value``, which the loss needs from the features.
+
+    Raises:
+        NotApplicable: it is None.
+    """
     if value is None:
-        raise NotApplicable(f"{loss} needs {need}, and the features have none")
+        raise NotApplicable(f"{loss} needs {need}; the features have none")
     return value
 
 

@@ -1,9 +1,9 @@
-"""Centroid uniformity: the middles of matched pairs spread over the sphere.
+"""Centroid uniformity: spread the midpoints of matched pairs over the sphere.
 
 Equation: log mean_{i≠j} e^{−t‖c_i − c_j‖²}, c_i = norm((x_i + y_i)/2). Source: ModGap, arXiv
-2601.18525. Relations: with infonce and alignment it is that paper's loss; it sees a pair as one
-point, so unlike uniformity it never pushes the sides of a pair apart.
-Fails when: a pair is antipodal: it has no middle, and the gradient near there is without bound.
+2601.18525. Relations: with infonce and alignment it is the loss of that paper. It treats a pair
+as one point, so unlike uniformity it never pushes an image and its text apart.
+Fails when: a pair is antipodal. It has no midpoint, and the gradient nearby is unbounded.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ CARD = Card(
 
 
 def _centroid_uniformity(features: Features, *, t: float = 2.0) -> Tensor:
-    """``t``: how near middles must be to push one another; higher is nearer."""
+    """``t``: sharpness of the repulsion; with higher t only nearer midpoints repel each other."""
     middle = functional.normalize((features.image + features.text) / 2, dim=1)
     return spread(middle, middle, t)
 

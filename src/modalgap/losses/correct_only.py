@@ -1,10 +1,11 @@
-"""Correct only: InfoNCE over the rows that already find their match.
+"""Correct only: InfoNCE over the rows that already retrieve their match.
 
 Equation: ½ [mean over i ∈ R of −log softmax_j(s⟨x_i, y_j⟩)_i + the same for texts], R the rows
-whose own match has the highest logit (ties count); a direction with none adds 0. Rows left out
-stay in the others' denominators. Source: Liang et al. 2022 ("Mind the gap"), with hard pairs
-removed. Relations: infonce where every row is right.
-Fails when: training from scratch: one row in n is right by chance, so little is learnt at first.
+whose own match has the highest logit (ties count). A direction without such rows adds 0. The other
+rows remain in the denominators. Source: Liang et al. 2022 ("Mind the gap"), with hard pairs
+removed. Relations: equal to infonce if every row is correct.
+Fails when: training starts from scratch. Only one row in n is correct by chance, so little is
+learnt at first.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""Cross uniformity: images and texts that do not match push one another apart.
+"""Cross uniformity: push images and texts that do not match apart.
 
 Equation: log mean_{i≠j} e^{−t‖x_i − y_j‖²}. Source: Fahim et al., arXiv 2405.18570, the term XU of
-their loss; their sum over j is here a mean, which moves the value and not the gradient.
-Relations: with uniformity and alignment it makes their loss CUAXU.
-Fails when: taken alone: it widens the gap, as moving the modalities apart serves it best.
+their loss; here the sum over j is a mean, which changes the value but not the gradient.
+Relations: with uniformity and alignment it is their loss CUAXU.
+Fails when: used alone. It is minimised by moving the modalities apart, so it widens the gap.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ CARD = Card(
 
 
 def _cross_uniformity(features: Features, *, t: float = 2.0) -> Tensor:
-    """``t``: how near rows must be to push one another; higher is nearer."""
+    """``t``: sharpness of the repulsion; with higher t only nearer rows repel each other."""
     return spread(features.image, features.text, t)
 
 

@@ -1,10 +1,10 @@
-"""CyCLIP: similarities are the same among images as among texts, and in both directions.
+"""CyCLIP: make similarities equal among images and among texts, and in both directions.
 
 Equation: a · n · mean_ij (⟨x_i,x_j⟩ − ⟨y_i,y_j⟩)² + b · n · mean_ij (⟨x_i,y_j⟩ − ⟨x_j,y_i⟩)², of
 cosines, without the temperature; n · mean = (1/n) Σ_ij, as in the paper. a = b = ¼. Source: Goel
-et al. 2022 (CyCLIP). Relations: add it to infonce with weight 1; the first term is zero
-where the modalities are one another turned, the second where that turn is symmetric too.
-Fails when: the gap itself is to go: rows (u, c) and (u, −c) are far apart and cost nothing.
+et al. 2022 (CyCLIP). Relations: add it to infonce with weight 1. The first term is zero if
+one modality is a rotation of the other; the second is also zero if this rotation is symmetric.
+Fails when: the aim is to close the gap. Rows (u, c) and (u, −c) are far apart, and their loss is 0.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ CARD = Card(
 
 
 def _cyclip(features: Features, *, in_modal: float = 0.25, cross_modal: float = 0.25) -> Tensor:
-    """``in_modal``: weight a, within modalities; ``cross_modal``: weight b, between them."""
+    """``in_modal``: weight a, of the intra-modal term; ``cross_modal``: weight b, of the other."""
     at_least("in_modal", in_modal, 0.0)
     at_least("cross_modal", cross_modal, 0.0)
     x, y = features.image, features.text

@@ -1,10 +1,10 @@
-"""InfoNCE: of all texts in the batch, find the image's own; and the other way round.
+"""InfoNCE: identify the text of each image among all texts of the batch, and the reverse.
 
 Equation: ½ mean_i [−log softmax_j(s⟨x_i, y_j⟩)_i − log softmax_j(s⟨x_j, y_i⟩)_i], s = 1/τ.
-Source: Radford et al. 2021 (CLIP), section 2.3 and figure 3. Relations: the same number as the
-measure of this name; dual adds negatives of the own modality, correct_only drops rows.
-Fails when: pairs repeat in a batch, as then true matches are pushed apart. Under a learnable s
-the gap closes only like 1/log²t (Yaras et al., arXiv 2412.07909).
+Source: Radford et al. 2021 (CLIP), section 2.3 and figure 3. Relations: the measure
+infonce computes the same number; dual adds intra-modal negatives; correct_only omits rows.
+Fails when: a pair occurs twice in a batch, because true matches are then pushed apart. With a
+learnable s the gap closes only like 1/log²t (Yaras et al., arXiv 2412.07909).
 """
 
 from __future__ import annotations

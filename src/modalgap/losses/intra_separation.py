@@ -1,12 +1,12 @@
-"""Intra-modal separation: images apart from one another, the more the less their texts agree.
+"""Intra-modal separation: push images apart, more strongly if their texts are less similar.
 
 Equation: mean_i −log softmax_j(s M_ij)_i, M_ii = ⟨x_i, y_i⟩ and M_ij = ⟨x_i, x_j⟩ (1 − ⟨y_i, y_j⟩)
 for j ≠ i, the second factor without gradient. Source: Eslami & de Melo 2024 (AlignCLIP), arXiv
-2406.17639; they take similarities of texts from a sentence encoder, here they are the text
-tower's own. Relations: AlignCLIP adds it to CLIP's loss with β = ½, with shared towers; their code
-sums both directions where infonce halves the sum, so that β is ¼ beside it. dual is the cousin
-that weighs all images alike.
-Fails when: the text tower is untrained: the weights then mean nothing.
+2406.17639; their text similarities come from a sentence encoder, here from the text tower.
+Relations: AlignCLIP adds it to CLIP's loss with β = ½ and shared towers. Their code sums both
+directions and infonce takes the mean, so the equivalent β with infonce is ¼. dual is a similar loss
+with equal weights for all images.
+Fails when: the text tower is untrained. The weights are then meaningless.
 """
 
 from __future__ import annotations

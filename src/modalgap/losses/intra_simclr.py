@@ -1,10 +1,10 @@
-"""SimCLR within images: of all views in the batch, find the other view of the same image.
+"""SimCLR within images: identify the other view of the same image among all views of the batch.
 
 Equation: NT-Xent, mean over the 2n views v of −log of e^{⟨v,v'⟩/τ} / Σ_{u≠v} e^{⟨v,u⟩/τ}, v' the
-other view of v's image: 2n − 2 negatives. τ is an option and not the model's. Source: Chen et al.
-2020 (SimCLR); beside CLIP's loss Mu et al. 2022 (SLIP). Relations: SLIP
-is infonce plus this, both with weight 1; there the views have a head of their own.
-Fails when: views are too alike to tell anything, or too few images are in a batch.
+other view of v's image: 2n − 2 negatives. τ is an option, independent of the temperature of the
+model. Source: Chen et al. 2020 (SimCLR); with CLIP's loss: Mu et al. 2022 (SLIP). Relations: SLIP
+is infonce plus this loss, both with weight 1; SLIP uses a separate projection head for the views.
+Fails when: the two views are too similar, or a batch has too few images.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ CARD = Card(
 
 
 def _intra_simclr(features: Features, *, temperature: float = 0.1) -> Tensor:
-    """``temperature``: τ of this loss, fixed."""
+    """``temperature``: τ of this loss; it is not learnt."""
     at_least("temperature", temperature, 1e-3)
     views = torch.cat(there("intra_simclr", "views", features.views))  # (2n, d)
     logits = without_self(views @ views.T / temperature)  # (2n, 2n)

@@ -22,9 +22,9 @@ class Term:
     """One loss in the sum.
 
     Attributes:
-        loss: of ``LOSSES``.
-        weight: its factor; with 0 the loss is watched, not trained.
-        options: of the loss.
+        loss: the loss.
+        weight: its factor; with weight 0 the loss is computed but not trained.
+        options: options of the loss.
     """
 
     loss: Loss
@@ -35,10 +35,10 @@ class Term:
 @checked
 @dataclass(frozen=True)
 class Objective:
-    """What is trained on.
+    """A weighted sum of losses.
 
     Attributes:
-        terms: in the order given.
+        terms: the losses with their weights, in order.
 
     Example::
 
@@ -50,32 +50,33 @@ class Objective:
 
     @classmethod
     def of(cls, losses: Mapping[str | Loss, Any] | Mapping[str, Any]) -> Objective:
-        """From each loss, by name or of your own, to its weight, or to weight and options.
+        """Make an objective from a mapping of losses to weights.
 
         Args:
-            losses: such as ``{"infonce": 1.0, "cyclip": {"weight": 1.0, "in_modal": 0.5}}``; a
-                mapping without ``weight`` has weight 1.
+            losses: name of a loss, or your own ``Loss``, to its weight or to weight and options,
+                such as ``{"infonce": 1.0, "cyclip": {"weight": 1.0, "in_modal": 0.5}}``. The
+                default weight is 1.
 
         Raises:
-            OptionError: there is no such loss or option, a weight is not finite, or there is none.
+            OptionError: an unknown loss or option, a weight that is not finite, or no losses.
         """
         if not losses:
             raise OptionError("losses must have at least one loss; got none")
-        return cls(tuple(_term(name, said) for name, said in losses.items()))
+        return cls(tuple(_term(name, value) for name, value in losses.items()))
 
     @property
     def needs(self) -> set[str]:
-        """What the losses take beyond image, text and scale: "views", "bias"."""
+        """What the losses need in addition to image, text and scale: "views", "bias"."""
         return {str(need) for term in self.terms for need in term.loss.card.needs}
 
     def __call__(self, features: Features) -> tuple[Tensor, dict[str, Tensor]]:
-        """The sum, and each loss by itself, unweighted and without gradient.
+        """The weighted sum, and each unweighted loss without gradient.
 
-        The sum has a gradient, if only of zeros, at all that is in the features: distributed
-        training waits forever for that of a weight which no loss has used.
+        The sum has a gradient, possibly zero, for every tensor of the features. Otherwise
+        distributed training would wait forever for gradients of weights that no loss uses.
 
         Raises:
-            OptionError: the value of an option is not one that the loss can take.
+            OptionError: a loss does not allow the value of an option.
             NotApplicable: the features lack what a loss needs.
         """
         total = torch.zeros_like(features.scale.detach(), dtype=torch.float32)
@@ -92,10 +93,10 @@ class Objective:
         return total, parts
 
 
-def _term(given: str | Loss, said: Any) -> Term:
-    loss = pick(given, LOSSES, Loss, "losses")
-    options = dict(said) if isinstance(said, Mapping) else {"weight": said}
+def _term(name: str | Loss, value: Any) -> Term:
+    loss = pick(name, LOSSES, Loss, "losses")
+    options = dict(value) if isinstance(value, Mapping) else {"weight": value}
     weight = plain(options.pop("weight", 1.0))
     finite(f"weight of {loss.name}", weight)
     loss.check_options(options, "weight")
-    return Term(loss, float(weight), {name: plain(value) for name, value in options.items()})
+    return Term(loss, float(weight), {key: plain(each) for key, each in options.items()})

@@ -1,4 +1,4 @@
-"""What several losses take of all pairs of rows: cross-entropy, distances, spread."""
+"""Functions of all pairs of rows that several losses use: cross-entropy and uniformity."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ def own_match(logits: Tensor) -> Tensor:
 
 
 def without_self(square: Tensor) -> Tensor:
-    """(n, n) with the diagonal at −∞: none of it is left under an exponential."""
+    """(n, n) with −∞ on the diagonal, so that its exponential is 0 there."""
     return square.masked_fill(diagonal(square), -torch.inf)
 
 
 def diagonal(square: Tensor) -> Tensor:
-    """(n, n) true where row and column are the same."""
+    """(n, n) mask that is true on the diagonal."""
     return torch.eye(len(square), dtype=torch.bool, device=square.device)
 
 
@@ -31,6 +31,6 @@ def spread(x: Tensor, y: Tensor, t: float) -> Tensor:
     """Log mean exp(−t ‖x_i − y_j‖²) over i ≠ j, of (n, d) and (n, d)."""
     at_least("t", t, 1e-6)
     n = len(x)
-    needs(n >= 2, "it needs at least two pairs: it is a mean over distinct ones")
+    needs(n >= 2, "it needs at least two pairs, because it is a mean over distinct pairs")
     distance = x.square().sum(1)[:, None] + y.square().sum(1) - 2 * x @ y.T  # (n, n)
     return without_self(-t * distance).flatten().logsumexp(0) - math.log(n * (n - 1))

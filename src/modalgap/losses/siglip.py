@@ -1,10 +1,10 @@
-"""SigLIP: is this text this image's? Asked of each of the n² pairs by itself.
+"""SigLIP: classify each of the n² image-text pairs as match or non-match.
 
-Equation: (1/n) Σ_i Σ_j −log σ(z_ij (s⟨x_i, y_j⟩ + b)), z = 1 for a match and −1 otherwise; as
-open_clip divides it, by n and not by n². Source: Zhai et al. 2023 (SigLIP).
-Relations: infonce with a sigmoid for each pair in place of the softmax over a row.
-Fails when: the bias starts at 0: n − 1 negatives a match then drown the start. The paper starts
-at b = −10 and s = 10.
+Equation: (1/n) Σ_i Σ_j −log σ(z_ij (s⟨x_i, y_j⟩ + b)), z = 1 for a match and −1 otherwise;
+divided by n and not by n², as in open_clip. Source: Zhai et al. 2023 (SigLIP).
+Relations: infonce with a sigmoid per pair instead of a softmax per row.
+Fails when: the initial bias is 0. The n − 1 negatives per match then dominate the first steps. The
+paper starts at b = −10 and s = 10.
 """
 
 from __future__ import annotations

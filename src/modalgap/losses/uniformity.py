@@ -1,9 +1,9 @@
-"""Uniformity: rows of one modality spread over the sphere.
+"""Uniformity: spread the rows of each modality over the sphere.
 
 Equation: ½ [log mean_{i≠j} e^{−t‖x_i − x_j‖²} + the same for texts]. Source: Wang & Isola 2020,
-section 4.1.2; added to CLIP's loss by Liang et al. 2022. Relations: cross_uniformity takes image
-and text, centroid_uniformity the middles of pairs; its size is at least −2t n/(n − 1).
-Fails when: taken alone: it knows nothing of matches.
+section 4.1.2; added to CLIP's loss by Liang et al. 2022. Relations: cross_uniformity uses pairs
+of image and text, centroid_uniformity midpoints of pairs. The value is at least −2t n/(n − 1).
+Fails when: used alone, because it ignores matches.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ CARD = Card(
 
 
 def _uniformity(features: Features, *, t: float = 2.0) -> Tensor:
-    """``t``: how near rows must be to push one another; higher is nearer."""
+    """``t``: sharpness of the repulsion; with higher t only nearer rows repel each other."""
     image, text = features.image, features.text
     return (spread(image, image, t) + spread(text, text, t)) / 2
 

@@ -1,7 +1,8 @@
-"""Measure: how large is the gap, what is it made of, what does it do?
+"""Measure: how large is the gap, what does it consist of, and what are its effects?
 
-``modalgap.measure(pair)`` computes everything that applies; each measure is also a function of
-arrays: ``modalgap.measure.rmg(images, texts)``. One measure a file; ``MEASURES`` lists them.
+``modalgap.measure(pair)`` computes all measures that apply. Each measure is also a function of
+arrays: ``modalgap.measure.rmg(images, texts)``. Each file holds one measure; ``MEASURES`` lists
+them.
 """
 
 from modalgap._lazy import callable_package

@@ -2,8 +2,8 @@
 
 Equation: mean over matched pairs of ‖x − y‖². Source: Wang & Isola 2020, section 4.1.1 (with α =
     2).
-Relations: 2 − 2 · matched_cosine. Read it beside uniformity: collapse gives perfect alignment.
-Fails when: taken alone, for that reason.
+Relations: 2 − 2 · matched_cosine. Interpret it together with uniformity.
+Fails when: it is used alone. Collapsed embeddings have perfect alignment.
 """
 
 from __future__ import annotations

@@ -1,13 +1,14 @@
-"""Class-bias spread: what a raw shift adds to each class's score, and how unequally.
+"""Class-bias spread: how much the bias that a raw shift adds to scores differs between classes.
 
 Equation: standard deviation over texts c of ⟨g, y_c⟩, which is √(gᵀ Σ_y g) with Σ_y of all m texts
     (divided by m).
 Source: Sato et al. 2026 (arXiv 2609.01103): the bias b_c = −⟨g, y_c⟩ predicts where
     predictions pile up.
-Relations: leakage_text asks the same without the last tenth of the variance, so either can be large
-alone. In units of cosine: compare it with the margins between classes.
-Fails when: texts are captions and not classes: it is then their spread along the gap, without that
-meaning.
+Relations: leakage_text measures the gap only within the directions that explain 90 % of the
+variance, so each of the two can be large alone. The unit is cosine: compare the value with the
+margins between classes. Lower is safer.
+Fails when: texts are captions and not classes. The value is then only the spread of captions along
+the gap.
 """
 
 from __future__ import annotations

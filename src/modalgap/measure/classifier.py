@@ -1,7 +1,7 @@
-"""Logistic regression with a quadratic penalty, by L-BFGS.
+"""Logistic regression with an L2 penalty, fitted by L-BFGS.
 
-scikit-learn gives the same model. Importing it takes longer than most measurements, so the one
-classifier that a measure needs is fitted here, and tested against it.
+scikit-learn gives the same model, but importing it takes longer than most measures. Therefore the
+classifier is fitted here and tested against scikit-learn.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 TOLERANCE = 1e-6  # largest entry of the gradient of the mean loss
-MEMORY = 10  # differences of weights and gradients that L-BFGS keeps
+MEMORY = 10  # past steps that L-BFGS uses
 STEPS = 1000
 
 
@@ -27,7 +27,7 @@ def logistic(rows: Tensor, kind: Tensor) -> Tensor:
         kind: (n,) float64, 0 or 1.
 
     Returns:
-        (d + 1,): weights and the intercept. A row is of kind 1 if ``row @ w[:-1] + w[-1] > 0``.
+        (d + 1,): weights and the intercept. The prediction is 1 if ``row @ w[:-1] + w[-1] > 0``.
     """
     n, d = rows.shape
     columns = torch.cat([rows, torch.ones(n, 1, dtype=rows.dtype)], dim=1)
@@ -55,7 +55,7 @@ def logistic(rows: Tensor, kind: Tensor) -> Tensor:
             if after <= value + 1e-4 * step * slope:
                 break
             step /= 2
-        else:  # rounding: the loss cannot be lowered any more
+        else:  # the loss cannot be lowered further because of rounding
             break
         kept.append((moved - w, bent - gradient))
         w, value, gradient = moved, after, bent
@@ -63,7 +63,7 @@ def logistic(rows: Tensor, kind: Tensor) -> Tensor:
 
 
 def _newton(gradient: Tensor, kept: deque[tuple[Tensor, Tensor]]) -> Tensor:
-    """The inverse Hessian, as L-BFGS estimates it, times the gradient (the two-loop recursion)."""
+    """The L-BFGS estimate of the inverse Hessian times the gradient (two-loop recursion)."""
     found = gradient.clone()
     weights = []
     for s, y in reversed(kept):
@@ -78,9 +78,9 @@ def _newton(gradient: Tensor, kept: deque[tuple[Tensor, Tensor]]) -> Tensor:
 
 
 def folds(groups: NDArray[np.int64], count: int) -> Iterator[NDArray[np.bool_]]:
-    """Which rows (n,) each of ``count`` folds holds out; rows of one group share a fold.
+    """Masks (n,) of the rows that each of ``count`` folds holds out; a group is never split.
 
-    The largest group goes first, each into the fold that holds the fewest rows so far.
+    Groups are assigned in order of size, largest first, each to the fold with the fewest rows.
     """
     _, codes, sizes = np.unique(groups, return_inverse=True, return_counts=True)
     filled = np.zeros(count, np.int64)

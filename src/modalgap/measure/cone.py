@@ -2,9 +2,9 @@
 
 Equation: (‖Σu‖² − n) / (n(n − 1)) for unit rows. Source: Liang et al. 2022, section 2.1 (cone
     effect).
-Relations: 1 − cone is the spread that ``trace_ratio`` compares; 0 = directions fill the sphere, 1 =
-    one point.
-Fails when: nothing; note that public code often leaves the diagonal in, which adds (1 − cone)/n.
+Relations: 1 − cone is the total variance that ``trace_ratio`` compares. 0 means that directions
+    cover the sphere; 1 means that all rows are equal.
+Fails when: no known case. Public code often includes the diagonal, which adds (1 − cone)/n.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ CARD = Card(
 
 def _cone(side: Side) -> Value:
     values = mean_cosine(side.moments)
-    fixed = side.moments.counts[:-1].sum() == 0  # class prompts: a population, not a sample
+    fixed = side.moments.counts[:-1].sum() == 0  # class prompts are a population, not a sample
     interval = None if fixed else jackknife(values, CARD.low, CARD.high)
     return Value(float(values[0]), interval)
 

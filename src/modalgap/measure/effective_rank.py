@@ -1,9 +1,9 @@
-"""Effective rank: how many directions one modality really uses.
+"""Effective rank: the number of directions that one modality uses.
 
 Equation: exp(−Σ p_k log p_k), p the eigenvalues of the covariance divided by their sum. Source: Roy
     & Vetterli 2007.
-Relations: ``principal_angles`` asks whether the two modalities use the same ones.
-Fails when: rows are fewer than dimensions: it cannot exceed n − 1.
+Relations: ``principal_angles`` compares the directions of the two modalities.
+Fails when: there are fewer rows than dimensions. It cannot exceed n − 1.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ CARD = Card(
     source="Roy & Vetterli 2007",
     direction="higher",
     low=1.0,
-    interval="none: biased down on few rows, so an interval around it would mislead",
+    interval="none: biased downward with few rows, so an interval would be misleading",
 )
 
 

@@ -1,6 +1,6 @@
-"""Numbers that first moments decide, on all data and without each jackknife group at once.
+"""Statistics of first moments, for all data and for each jackknife replicate.
 
-Shapes: B = 1 + groups, the first entry being all data.
+Shapes: B = 1 + groups. Entry 0 uses all data; entry i leaves out group i.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
 """Fréchet distance between Gaussians of the two modalities, and its two parts.
 
-Equation: ‖μ_x − μ_y‖² + tr(Σ_x + Σ_y − 2(Σ_xΣ_y)^½), the squared distance, as FID is reported. The
-first part a shift removes (``centroid_share`` is how much that is); the second,
-``distribution_gap``, stays after centring.
+Equation: ‖μ_x − μ_y‖² + tr(Σ_x + Σ_y − 2(Σ_xΣ_y)^½), the squared distance, as for FID. A shift
+removes the first part; ``centroid_share`` is its fraction. The second part,
+``distribution_gap``, remains after centring.
 Source: Dowson & Landau 1982; Heusel et al. 2017; split as in arXiv 2604.00279.
 Relations: frechet = l2m² + distribution_gap.
-Fails when: rows are not many more than dimensions: the second part is then biased up.
+Fails when: there are not many more rows than dimensions. The second part is then biased upward.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from modalgap.linalg import singular_values
 from modalgap.measure.base import Evidence, Measure
 from modalgap.result import Value
 
-_NO_INTERVAL = "none: biased up on few rows, so an interval around it would mislead"
+_NO_INTERVAL = "none: biased upward with few rows, so an interval would be misleading"
 
 CARD = Card(
     name="frechet",
@@ -65,8 +65,8 @@ SHARE = Card(
 def _parts(evidence: Evidence) -> tuple[float, float]:
     """‖g‖² and the distribution gap.
 
-    tr (Σ_xΣ_y)^½ is the sum of the singular values of Σ_x^½ Σ_y^½, and with both matrices already
-    decomposed that product is one d × d matrix: D_x^½ U_xᵀ U_y D_y^½ up to rotations.
+    tr (Σ_xΣ_y)^½ is the sum of the singular values of Σ_x^½ Σ_y^½. With the eigendecompositions of
+    both matrices, this product is D_x^½ U_xᵀ U_y D_y^½ up to rotations.
     """
     square = float(evidence.gap @ evidence.gap)
     (dx, ux), (dy, uy) = evidence.image.spectrum, evidence.text.spectrum

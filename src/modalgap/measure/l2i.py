@@ -1,9 +1,9 @@
-"""Distance between matched embeddings: how far an image lies from its own text.
+"""Distance between matched pairs: how far an image is from its own text.
 
 Equation: mean over matched pairs of ‖x − y‖. Source: L2I in Schrodi et al. 2025, section 4.
-Relations: never below l2m where pairs are one to one.
-What it has beyond l2m is content that the two sides do not share.
-Fails when: pairs are few or wrongly matched; it then rises like a gap.
+Relations: never below l2m if pairs are one to one. The excess over l2m is content that the two
+modalities do not share.
+Fails when: pairs are few or wrongly matched. The value then rises as if the gap were larger.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""Distance between the modality means: how far apart the two cones sit.
+"""Distance between the means of the two modalities.
 
 Equation: ‖μ_x − μ_y‖. Source: Liang et al. 2022, section 4; L2M in Schrodi et al. 2025, section 4.
-Relations: its square is the part of the Fréchet distance that a shift can remove; see
+Relations: its square is the part of the squared Fréchet distance that a shift can remove; see
     ``distribution_gap`` for the rest.
-Fails when: means of few rows differ by noise alone; ``details["noise"]`` is what sampling would
-give with no gap.
+Fails when: there are few rows. Their means differ by chance; ``details["noise"]`` is the distance
+to expect from sampling if there is no gap.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Mean cosine of matched pairs: the number people see first, and find too low.
+"""Mean cosine of matched pairs.
 
 Equation: mean over matched pairs of ⟨x, y⟩. Source: Liang et al. 2022, section 4.
-Relations: 1 − half the alignment. It says little alone: compare with cone_image and cone_text.
-Fails when: read as a probability of a match. Under a gap, 0.3 can be a perfect match.
+Relations: 1 − alignment/2. Compare it with cone_image and cone_text; alone it is hard to interpret.
+Fails when: it is read as the probability of a match. With a gap, 0.3 can be a perfect match.
 """
 
 from __future__ import annotations

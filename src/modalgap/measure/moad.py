@@ -1,12 +1,12 @@
-"""MOAD: does one modality sort its items by object, or by their attributes?
+"""MOAD: does similarity within a modality depend on the object or on attributes?
 
-Equation: (intra_obj − cross_obj) − (intra_attr − cross_attr), mean cosines over distinct pairs of
-the same and of different object, of the same and of different attribute value; the attribute part
-averaged over the attributes. Above 0: object bias.
+Equation: (intra_obj − cross_obj) − (intra_attr − cross_attr), mean cosines over distinct pairs
+with equal (intra) or different (cross) object or attribute value. The attribute part is averaged
+over the attributes. Above 0: object bias; below 0: attribute bias.
 Source: Schrodi et al. 2025, section 5 (matching object attribute distance).
-Relations: all four are closed forms in class-wise sums.
-Fails when: object and attribute are not independent in the data. The authors' code takes only the
-upper triangle of each rectangular cross block; this is over all cross pairs.
+Relations: all four means have closed forms in class-wise sums.
+Fails when: object and attribute are not independent in the data. The authors' code uses only the
+upper triangle of each rectangular cross block; this measure uses all cross pairs.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Sweeps over all pairs of rows, a block at a time: neighbours within and across modalities.
+"""Nearest neighbours within and across modalities, computed over all pairs of rows in blocks.
 
-A block of similarities is the most that is ever held; see ``linalg.blocks``. Nothing is sorted
-beyond the k asked for.
+At most one block of similarities is in memory at a time; see ``linalg.blocks``. Only the k nearest
+neighbours are sorted.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def within(rows: Tensor, k: int) -> Tensor:
 
 
 def within_and_above(rows: Tensor, k: int, best: Tensor) -> tuple[Tensor, Tensor]:
-    """The same, and how many other rows are nearer to each row than ``best`` (n,) says: (n,)."""
+    """``within``, and for each row how many other rows have a cosine above ``best``: (n,)."""
     top = torch.empty(len(rows), k, dtype=torch.int64)
     above = torch.empty(len(rows), dtype=torch.int64)
     for a, b, cosine in _sweep(rows):
@@ -34,7 +34,7 @@ def within_and_above(rows: Tensor, k: int, best: Tensor) -> tuple[Tensor, Tensor
 
 
 def best_across(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-    """Largest cosine of each row of x (n, d) with any of y (m, d), and the reverse: (n,), (m,)."""
+    """Largest cosine of each row of x (n, d) with rows of y (m, d), and the reverse: (n,), (m,)."""
     best_x = torch.empty(len(x))
     best_y = torch.full((len(y),), -torch.inf)
     spans = list(blocks(len(x), len(y)))
@@ -67,6 +67,6 @@ def _sweep(rows: Tensor) -> Iterator[tuple[int, int, Tensor]]:
 
 
 def _count_above(values: Tensor, limits: Tensor) -> Tensor:
-    """(b,) how many of each row of values (b, n) exceed its limit; overwrites values."""
-    # comparing into float32 and summing that is ten times as fast as summing booleans
+    """(b,) number of entries in each row of values (b, n) above its limit; overwrites values."""
+    # comparing into float32 and summing is ten times as fast as summing booleans
     return torch.gt(values, limits[:, None], out=values).sum(1).to(torch.int64)

@@ -1,8 +1,8 @@
-"""The gap, dimension by dimension: in many models two or three coordinates hold most of it.
+"""The gap per dimension. In many models two or three dimensions contain most of it.
 
 Equation: μ_x,k − μ_y,k, sorted by size. Source: Schrodi et al. 2025, section 4 and figure 4.
-Relations: its squares sum to l2m²; ``gap_concentration`` says how few dimensions hold that sum.
-Fails when: embeddings were rotated (PCA, OPQ): the coordinates are then no longer the model's.
+Relations: its squares sum to l2m²; ``gap_concentration`` is the fraction in the top dimensions.
+Fails when: embeddings were rotated (PCA, OPQ). The coordinates are then not those of the model.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def _per_dimension_gap(evidence: Evidence) -> Value:
 
 
 def _gap_concentration(evidence: Evidence, *, top: int = 10) -> Value:
-    """``top``: how many dimensions."""
+    """``top``: number of dimensions."""
     whole("top", top, 1)
     found = evidence.moments
     squared = (means(found.image) - means(found.text)) ** 2

@@ -1,10 +1,11 @@
-"""Prediction concentration: do zero-shot predictions pile onto few classes?
+"""Prediction concentration: are zero-shot predictions concentrated on few classes?
 
 Equations, over the counts n_c of predicted classes: Gini = Σ_c Σ_d |n_c − n_d| / (2 C Σ n);
-normalised entropy = H(n/Σn) / log C. Beside each, the same number of the true labels. Source: Sato
-et al. 2026 (arXiv 2609.01103).
-Relations: class_bias_spread says beforehand what a raw shift would do here.
-Fails when: read without the labels' own number: an unbalanced data set is concentrated by itself.
+normalised entropy = H(n/Σn) / log C. The details hold the same number for the true labels.
+Source: Sato et al. 2026 (arXiv 2609.01103).
+Relations: class_bias_spread predicts the effect of a raw shift on these numbers.
+Fails when: the number of the true labels is ignored. If the data set is unbalanced, correct
+predictions are concentrated too.
 """
 
 from __future__ import annotations

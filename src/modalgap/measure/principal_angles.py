@@ -1,10 +1,10 @@
 """Principal angles: do the two modalities vary along the same directions?
 
-Equation: θ_i = arccos σ_i(U_xᵀU_y), U the top-k covariance eigenvectors of each modality; the
-    number is their mean.
+Equation: θ_i = arccos σ_i(U_xᵀU_y), U the top-k covariance eigenvectors of each modality. The
+    value is the mean angle; lower means more similar subspaces.
 Source: Björck & Golub 1973; for CLIP, arXiv 2510.03268.
-Relations: leakage asks the same of one direction, the gap.
-Fails when: k cuts through equal eigenvalues: the subspace is then arbitrary.
+Relations: leakage compares a single direction, the gap vector, with these subspaces.
+Fails when: eigenvalues k and k + 1 are equal. The subspace is then not unique.
 """
 
 from __future__ import annotations
@@ -33,17 +33,17 @@ CARD = Card(
     direction="lower",
     low=0.0,
     high=90.0,
-    interval="none: sampling noise can only turn the subspaces apart",
+    interval="none: biased upward, because sampling noise can only increase the angles",
     unit="°",
 )
 
 
 def _principal_angles(evidence: Evidence, *, directions: int = 10) -> Value:
-    """``directions``: how many of each modality; fewer where the rank is lower."""
+    """``directions``: k, principal directions per modality; at most the rank."""
     whole("directions", directions, 1)
     _ = evidence.moments
     (dx, ux), (dy, uy) = evidence.image.spectrum, evidence.text.spectrum
-    # below this a direction is rounding: products of repeated rows in float32 reach 1e-6
+    # eigenvalues below this are rounding errors: float32 products of equal rows reach 1e-6
     rank = min(int((each > 2e-6 * each[0]).sum()) for each in (dx, dy))
     used = min(directions, rank)
     needs(used > 0, "all rows of one modality are the same")
@@ -54,8 +54,8 @@ def _principal_angles(evidence: Evidence, *, directions: int = 10) -> Value:
 def principal_angles_of(u: Tensor, v: Tensor) -> Tensor:
     """Principal angles (k,), ascending, between the spans of orthonormal columns (d, k).
 
-    Small angles are taken from their sines and large ones from their cosines, since arccos loses
-    half of the digits near 1 and arcsin near 1 too (Knyazev & Argentati 2002).
+    Small angles are computed from sines and large angles from cosines, because arccos and arcsin
+    both lose half of the digits for arguments near 1 (Knyazev & Argentati 2002).
     """
     product = u.T @ v
     cosines = singular_values(product).clamp(max=1)

@@ -23,7 +23,7 @@ from modalgap.measure.principal_angles import principal_angles as principal_angl
 from modalgap.measure.leakage import leakage as leakage
 from modalgap.measure.class_bias_spread import class_bias_spread as class_bias_spread
 from modalgap.measure.kendall_tau import kendall_tau as kendall_tau
-from modalgap.measure.mixing import itr as itr  # before nas and hubness: it finds their neighbours
+from modalgap.measure.mixing import itr as itr  # before nas, hubness: they reuse its result
 from modalgap.measure.mixing import tir as tir
 from modalgap.measure.mixing import tmr as tmr
 from modalgap.measure.mixing import imr as imr

@@ -1,11 +1,12 @@
-"""Relative modality gap: matched pairs' distance, set against distances inside the modalities.
+"""Relative modality gap: distance of matched pairs relative to distances within the modalities.
 
-Equation: m / (m + (a + b)/2) with D(u, v) = (1 − cos)/2, m its mean over matched pairs, a and b
-over distinct pairs within images and within texts. Source: RMG in Schrodi et al. 2025, section 4.
-Relations: 0.5 when a match is as far as a random pair inside a modality; unlike l2m it does not
-    shrink with the cones.
-Fails when: both modalities have collapsed to a point each (0/0). At least four other definitions
-carry this name in public code (D unscaled, traces, L2, squared errors); this is the one of the
+Equation: m / (m + (a + b)/2) with D(u, v) = (1 − cos)/2. m is the mean of D over matched pairs, a
+and b are the means over distinct pairs of images and of texts.
+Source: RMG in Schrodi et al. 2025, section 4.
+Relations: 0.5 if a matched pair is as distant as a random pair of one modality. Unlike l2m it does
+    not shrink if both cones become narrower.
+Fails when: each modality has collapsed to one point (0/0). Public code uses this name for at least
+four other definitions (D unscaled, traces, L2, squared errors); this is the definition of the
 paper.
 """
 

@@ -1,8 +1,8 @@
-"""Trace ratio: which modality spreads more.
+"""Trace ratio: which modality has the larger total variance.
 
 Equation: tr Σ_x / tr Σ_y (image over text). Source: arXiv 2505.03703; the scale that ``realign``
-    corrects (2602.07026).
-Relations: of unit rows tr Σ = n/(n−1) · (1 − ‖μ‖²), so it needs first moments only.
+    corrects (2602.07026). 1 means equal variance; above 1, images vary more.
+Relations: for unit rows tr Σ = n/(n−1) · (1 − ‖μ‖²), so it needs first moments only.
 Fails when: one modality has collapsed to a point (division by zero).
 """
 

@@ -1,6 +1,6 @@
-"""A map in other hands: a torch module, an ONNX file, a FAISS index, plain numbers.
+"""Exports of a map: a torch module, an ONNX file, views of a FAISS index, plain numbers.
 
-Every export takes rows as they are stored, unit or not, and gives the vectors of the map.
+Every export takes rows of any norm and gives the same closed vectors as the map.
 """
 
 from modalgap.close.exports.faiss_views import faiss_views

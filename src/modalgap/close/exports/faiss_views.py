@@ -1,9 +1,8 @@
-"""A map before a FAISS index, so that the index applies it by itself.
+"""Views of a FAISS index that apply a map to added rows and to queries.
 
-An ``IndexPreTransform`` applies one chain to what is added and to queries alike, and roles differ.
-So each role gets a view of its own over the one index: images are added through the view "image",
-texts are added or searched through the view "text", and all of them lie in the same index.
-Needs faiss.
+An ``IndexPreTransform`` applies the same transforms to added rows and to queries, but the map
+differs between roles. Therefore each role gets its own view of one shared index: add images
+through the view "image", and add or search texts through the view "text". Requires faiss.
 """
 
 from __future__ import annotations
@@ -21,26 +20,29 @@ from modalgap.extras import library
 
 @checked
 def faiss_views(map_: AffineMap, index: Any) -> dict[str, Any]:
-    """Role to an ``IndexPreTransform`` over ``index``; needs faiss.
+    """One ``IndexPreTransform`` per role over ``index``; requires faiss.
 
-    Rows of lengths within 1e-15 … 1e15 are normalised right: FAISS squares them in float32. The
-    views share the index and keep it alive; what is added through one is found through all,
-    though each counts (``ntotal``) its own. ``faiss.write_index`` of one view writes the index
-    with that role's chain.
+    Rows with norms in 1e-15 … 1e15 are normalised correctly; FAISS squares them in float32. The
+    views share the index and keep it alive. Rows added through one view are found through all
+    views, but ``ntotal`` of a view counts only its own. ``faiss.write_index`` of a view writes the
+    index with the transforms of that role.
 
     Args:
         map_: the map.
-        index: any FAISS index of the width of closed rows; trained, on closed rows.
+        index: any FAISS index with as many columns as closed rows, trained on closed rows.
+
+    Returns:
+        Role to view.
 
     Raises:
-        InputError: an index of another width, or not trained.
+        InputError: the index has a different number of columns, or is not trained.
     """
     faiss = library("faiss", "search", "a view", NotApplicable)
     if not isinstance(index, faiss.Index):
         raise InputError(f"index: must be an index of FAISS; got {type(index).__name__}")
 
-    if not index.is_trained:  # a view would not learn of training that comes later
-        raise InputError("index: must be trained, on closed rows, before it gets views")
+    if not index.is_trained:  # a view does not notice later training
+        raise InputError("index: must be trained on closed rows before views are made")
     views = {}
     for role, steps in map_.roles.items():
         if index.d != map_.width(role):

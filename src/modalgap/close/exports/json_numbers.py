@@ -1,4 +1,4 @@
-"""A map as plain numbers, for SQL or any vector store; the recipe stands in the file."""
+"""A map as plain numbers, for SQL or any vector store. The file contains the recipe."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from modalgap.close.affine import AffineMap
 RECIPE = [
     "v = v / length(v); then for each step of the role, in order:"
     " v = matrix · v (or diagonal * v, or v) + offset; and, where unit is true, v = v / length(v).",
-    "Close stored vectors with the role of what they hold, and queries with theirs; then search by"
-    " cosine or inner product.",
+    "Close stored vectors and queries with the role of their own modality; then search by cosine or"
+    " inner product.",
 ]
 
 
@@ -21,7 +21,7 @@ def to_json(map_: AffineMap) -> str:
     """All roles as one JSON object: ``{"recipe", "method", "roles": {role: {"dim", "steps"}}}``.
 
     A step is ``{"matrix": rows or null, "diagonal": list or null, "offset": list or null, "unit":
-    bool}``; numbers are float64 and read back exactly.
+    bool}``; numbers are float64 and keep full precision.
     """
     roles = {
         role: {
@@ -42,11 +42,11 @@ def to_json(map_: AffineMap) -> str:
         }
         for role, steps in map_.roles.items()
     }
-    told = {
+    found = {
         "recipe": RECIPE,
         "method": map_.method,
         "fingerprint": map_.fingerprint,
         "modalgap": __version__,
         "roles": roles,
     }
-    return json.dumps(told, allow_nan=False)
+    return json.dumps(found, allow_nan=False)

@@ -1,8 +1,7 @@
-"""A map as an ONNX file: one input and one output for each role.
+"""A map as an ONNX file: one file per role, with one input and one output.
 
-The graph is made of a few plain operators alone (MatMul, Add, LpNormalization …) that every runtime
-has.
-Needs ``pip install 'modalgap[export]'``.
+The graph uses only basic operators (MatMul, Add, LpNormalization …) that every runtime supports.
+Requires ``pip install 'modalgap[export]'``.
 """
 
 from __future__ import annotations
@@ -26,12 +25,12 @@ def to_onnx(map_: AffineMap, path: str | Path, role: str, *, overwrite: bool = F
     Args:
         map_: the map.
         path: ends in .onnx.
-        role: "image", "text", or another role of it.
+        role: "image", "text", or another role of the map.
         overwrite: whether a file of that name may be replaced.
 
     Raises:
         NotApplicable: the onnx library is not installed.
-        OutputError: a file that exists, or one that cannot be written.
+        OutputError: the file exists, or cannot be written.
     """
     path = Path(path)
     if path.suffix.lower() != ".onnx":
@@ -53,7 +52,7 @@ def to_onnx(map_: AffineMap, path: str | Path, role: str, *, overwrite: bool = F
         nodes.append(helper.make_node(kind, inputs, [after], **attributes))
         return after
 
-    # by the largest entry first: squares of very large or small ones leave float32
+    # divide by the largest entry first, or squares of very large or small entries leave float32
     nodes.append(helper.make_node("Abs", ["rows"], ["sizes"]))
     nodes.append(helper.make_node("ReduceMax", ["sizes"], ["largest"], axes=[-1], keepdims=1))
     nodes.append(helper.make_node("Div", ["rows", "largest"], ["scaled"]))
@@ -77,7 +76,7 @@ def to_onnx(map_: AffineMap, path: str | Path, role: str, *, overwrite: bool = F
         constants,
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)])
-    model.ir_version = 8  # of the opset's time, so that older runtimes take it
+    model.ir_version = 8  # the version of this opset, so that older runtimes accept it
     onnx.checker.check_model(model)
     with replacing(path, overwrite=overwrite) as file:
         file.write(model.SerializeToString())

@@ -1,4 +1,4 @@
-"""A role of a map as a torch module, to stand behind a tower."""
+"""One role of a map as a torch module, for example as the last layer of a tower."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from modalgap.errors import OptionError
 class RoleModule(nn.Module):
     """Rows (…, d) to closed rows (…, e), in the dtype and on the device of the module.
 
-    Its numbers are buffers: they move with ``.to()`` and are in ``state_dict()``, and are not
-    trained.
+    Matrices and offsets are buffers: ``.to()`` moves them and ``state_dict()`` contains them, but
+    they are not trained.
     """
 
     def __init__(self, steps: list[tuple[Tensor | None, Tensor | None, bool]]) -> None:
@@ -26,7 +26,7 @@ class RoleModule(nn.Module):
 
     def forward(self, rows: Tensor) -> Tensor:
         """Closed rows."""
-        # by the largest entry first: squares of very large or small ones leave float32
+        # divide by the largest entry first, or squares of very large or small entries leave float32
         rows = rows / rows.abs().amax(-1, keepdim=True).clamp_min(torch.finfo(rows.dtype).tiny)
         rows = nn.functional.normalize(rows, dim=-1)
         for number, unit in enumerate(self.units):
@@ -47,7 +47,7 @@ def to_torch(map_: AffineMap, role: str) -> RoleModule:
 
     Args:
         map_: the map.
-        role: "image", "text", or another role of it.
+        role: "image", "text", or another role of the map.
     """
     if not isinstance(role, str) or role not in map_.roles:
         raise OptionError.unknown("role of this map", str(role), map_.roles)

@@ -1,4 +1,4 @@
-"""CSLS: take from each score how near both are to everything.
+"""CSLS: subtract from each score the mean similarity of query and item to their neighbours.
 
 Equation: 2 s(q, x) − r(q) − r(x), r(q) the mean score of q to its k nearest in the gallery, r(x)
 that of x to its k nearest in the bank. Source: Conneau et al. 2018, section 2.3.
@@ -29,7 +29,7 @@ CARD = Card(
 
 
 def _learn(gallery: Tensor, bank: Tensor, *, k: int = 10) -> dict[str, Tensor]:
-    """``k``: nearest neighbours."""
+    """``k``: number of nearest neighbours."""
     checks.whole("k", k, 1)
     return {"r": mean_of_nearest(gallery, bank, k)}
 

@@ -1,4 +1,4 @@
-"""NNN: take from each item of the gallery how near it is to its nearest queries.
+"""NNN: subtract from each item's score its mean similarity to its nearest queries of the bank.
 
 Equation: s(q, x) − α · mean of the k largest s(b, x) over b ∈ B. Source: Chowdhury et al. 2024
 (arXiv 2410.24114, section 3).
@@ -28,7 +28,7 @@ CARD = Card(
 def _learn(
     gallery: Tensor, bank: Tensor, *, k: int = 128, alpha: float = 0.75
 ) -> dict[str, Tensor]:
-    """``k``: queries of the bank; ``alpha``: the share."""
+    """``k``: number of nearest queries in the bank; ``alpha``: weight of their mean score."""
     checks.whole("k", k, 1)
     checks.at_least("alpha", alpha, 0.0)
     return {"bias": alpha * mean_of_nearest(gallery, bank, k)}

@@ -1,8 +1,8 @@
-"""QB-Norm: a softmax over the bank, for queries that would fall to a hub.
+"""QB-Norm: normalise scores over the bank, for queries whose best item is a hub.
 
 Equation: exp(β s(q, x)) / Σ_{b ∈ B} exp(β s(b, x)) for queries whose best item is the best of some
 query of the bank, s(q, x) for the others (dynamic inverted softmax). Source: Bogolin et al. 2022
-(arXiv 2112.12777, section 3.3). Scores of one query compare among themselves only.
+(arXiv 2112.12777, section 3.3). Scores of different queries are not comparable.
 """
 
 from __future__ import annotations
@@ -38,20 +38,20 @@ def _learn(gallery: Tensor, bank: Tensor, *, beta: float = 20.0) -> dict[str, Te
     checks.at_least("beta", beta, 0.0)
     if not math.isfinite(beta) or beta == 0:
         raise OptionError(f"beta must be above 0; got {quoted(beta)}")
-    asked = torch.full((len(gallery),), -torch.inf, dtype=torch.float64)
+    total = torch.full((len(gallery),), -torch.inf, dtype=torch.float64)
     hub = torch.zeros(len(gallery), dtype=torch.bool)
     for a, b in blocks(len(bank), len(gallery)):
         scores = bank[a:b] @ gallery.T
-        asked = torch.logaddexp(asked, torch.logsumexp(beta * scores.double(), 0))
+        total = torch.logaddexp(total, torch.logsumexp(beta * scores.double(), 0))
         hub[scores.argmax(1)] = True
-    return {"asked": (asked / beta).float(), "hub": hub}
+    return {"total": (total / beta).float(), "hub": hub}
 
 
 def _apply(scores: Tensor, learnt: Mapping[str, Tensor], _used: Mapping[str, Any]) -> Tensor:
-    caught = learnt["hub"][scores.argmax(1)]
-    # the logarithm of the softmax keeps its order, and does not overflow
-    normalised = scores - learnt["asked"]
-    return torch.where(caught[:, None], normalised, scores)
+    best_is_hub = learnt["hub"][scores.argmax(1)]
+    # the logarithm of the softmax has the same order and does not overflow
+    normalised = scores - learnt["total"]
+    return torch.where(best_is_hub[:, None], normalised, scores)
 
 
 qbnorm = CorrectionRule(CARD, _learn, _apply)

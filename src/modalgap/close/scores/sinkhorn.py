@@ -1,8 +1,8 @@
-"""Sinkhorn: an item should be asked for as often as any other.
+"""Sinkhorn: add a bias to each item so that the bank retrieves all items equally often.
 
 Equation: s(q, x) + τ v(x), with exp(s/τ + u + v) doubly stochastic on the bank: its rows sum to
-1/b, its columns to 1/m. Source: DBSN (arXiv 2508.02538, section 3), after Cuturi 2013. The second
-bank of that paper, of gallery items, gives u(q), which changes no ranking of a query.
+1/b, its columns to 1/m. Source: DBSN (arXiv 2508.02538, section 3), after Cuturi 2013. The paper
+also uses a bank of gallery items. It gives u(q), which does not change the ranking of a query.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ CARD = Card(
 def _learn(
     gallery: Tensor, bank: Tensor, *, temperature: float = 0.02, steps: int = 20
 ) -> dict[str, Tensor]:
-    """``temperature``: τ; ``steps``: of row and column normalisation."""
+    """``temperature``: τ; ``steps``: number of row and column normalisations."""
     checks.at_least("temperature", temperature, 1e-3)
     checks.whole("steps", steps, 1)
     if not math.isfinite(temperature):

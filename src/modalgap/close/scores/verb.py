@@ -18,14 +18,15 @@ def correct(
     """Fit a correction of scores.
 
     Args:
-        gallery: (m, d) what is searched.
-        bank: (b, d) queries of the kind that will come.
-        method: the name of a correction, ``modalgap.close.CORRECTIONS`` lists them; or one of your
-            own.
-        **options: the correction's own.
+        gallery: (m, d) items to search.
+        bank: (b, d) example queries, from the same distribution as later queries.
+        method: the name of a correction in ``modalgap.close.CORRECTIONS``, or your own
+            ``CorrectionRule``.
+        **options: options of the correction.
 
     Raises:
         OptionError: an unknown correction or option.
-        InputError: gallery and bank differ in width, or hold rows that are zero or not finite.
+        InputError: gallery and bank have different numbers of columns, or a row is zero or not
+            finite.
     """
     return pick(method, CORRECTIONS, CorrectionRule, "method").fitted(gallery, bank, options)
