@@ -33,7 +33,7 @@ import modalgap.study as _study
 import modalgap.train as _train
 
 class close:
-    """Close: move the two modalities onto one another, by a map that is fitted once."""
+    """Close: reduce the modality gap by a map that is fitted once."""
 
     @_overload
     def __new__(  # type: ignore[misc]
@@ -125,7 +125,7 @@ class encode:
     run = staticmethod(_encode.run)
 
 class evaluate:
-    """Evaluate: what the gap, or closing it, does to the tasks that embeddings are used for."""
+    """Evaluate: effects of the gap, or of closing it, on the tasks that embeddings are used for."""
 
     @_overload
     def __new__(  # type: ignore[misc]
@@ -203,7 +203,7 @@ class invert:
     gap_shift = _invert.gap_shift
 
 class measure:
-    """Measure: how large is the gap, what is it made of, what does it do?"""
+    """Measure: how large is the gap, what does it consist of, and what are its effects?"""
 
     @_overload
     def __new__(  # type: ignore[misc]

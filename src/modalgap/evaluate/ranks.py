@@ -130,7 +130,7 @@ class Ranks:
         return self._sum((before + self._order / self.ranks) / 2) / self.counts
 
     def precision_at(self, k: int) -> Floats:
-        """(k,) precision among the first ``k``, or up to the last relevant item if it is earlier."""
+        """(k,) precision among the first ``k``, or up to the last relevant item if that is less."""
         last = np.minimum(self.ranks[self.starts[1:] - 1], k)
         return self._sum((self.ranks <= self._own(last)).astype(np.float64)) / last
 
