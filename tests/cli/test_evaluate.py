@@ -228,7 +228,7 @@ def test_harmful_by_name_and_by_number(run: Run, prompts: Path, harmful: str) ->
         (["{captions}", "--set", "max_rows=1"], ["max_rows must be", "got 1"]),
         (
             ["{captions}", "--only", "retrieval", "--set", "max_rows=9"],
-            ["option 'max_rows' is one of"],
+            ["option 'max_rows' belongs to"],
         ),
         (["{captions}", "--set", "other_text=none.npy"], ["text"]),
         (["{alone}"], ["two modalities"]),

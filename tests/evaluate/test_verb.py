@@ -324,7 +324,7 @@ def test_unknown_tasks(tasks: Any, words: str) -> None:
 def test_unknown_options_and_those_of_other_tasks() -> None:
     with pytest.raises(errors.OptionError, match="unknown option 'sigma'; did you mean 'sigmas'"):
         mg.evaluate(pairs(), sigma=0.1)
-    with pytest.raises(errors.OptionError, match="'sigmas' is one of robustness; none"):
+    with pytest.raises(errors.OptionError, match="'sigmas' belongs to robustness; no such"):
         mg.evaluate(pairs(), "retrieval", sigmas=[0.1])
     with pytest.raises(errors.OptionError, match=r"unknown option of retrieval 'kss'; .* 'ks'"):
         evaluate.retrieval(pairs(), kss=1)

@@ -162,7 +162,7 @@ def _groups(side: Embeddings, gallery: Embeddings | Pair, factor: str | None) ->
             f"factor must name the one that says which image a caption describes; gallery has"
             f" {have(side.factors)}"
         )
-    checks.needs(gallery.labels is None, "class prompts are no captions")
+    checks.needs(gallery.labels is None, "class prompts are not captions")
     images, texts = (index.numpy() for index in gallery.matches)
     of = only_match(texts, images, side.n)
     if of is None:
