@@ -617,7 +617,7 @@ GIVEN = judged(["a"], ["b"], ["z"])
             ROWS, ROWS, {"protocol": "first_caption", "factor": "on"},
             "NotApplicable", "needs the factor 'on'",
         ),
-        (ROWS, labelled(), {"protocol": "first_caption"}, "NotApplicable", "are no captions"),
+        (ROWS, labelled(), {"protocol": "first_caption"}, "NotApplicable", "are not captions"),
         (
             twice(row=[2]), ROWS, {"protocol": "first_caption", "factor": "of"},
             "InputError", r"'row' must lie in 0 … 1 \(the rows of the gallery\); row 0 holds 2",

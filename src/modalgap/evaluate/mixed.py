@@ -66,7 +66,7 @@ def _mixed(
     checks.whole("k", k, 1)
     checks.whole("max_rows", max_rows, 2)
     checks.whole("seed", seed, 0)
-    checks.needs(pair.labels is None, "class prompts are no documents: it needs captions")
+    checks.needs(pair.labels is None, "class prompts are not documents: it needs captions")
     forms = _Forms.of(pair, checks.sample(pair.image.n, max_rows, seed))
     random = np.random.default_rng(seed)
     order = random.permutation(forms.n)
