@@ -348,7 +348,7 @@ def test_the_checkpoint_before_is_kept(tmp_path: Path, monkeypatch: pytest.Monke
         ),
         ({"data": {"split": "test"}}, "data.split: does not apply to mad"),
         ({"optimiser": {"lr": 1e38}}, "optimiser.lr must be"),
-        ({"model": {"architecture": "none.json"}}, "none.json: must be JSON"),
+        ({"model": {"architecture": "none.json"}}, "none.json: must be a JSON"),
         ({"model": {"start": "hf:openai/clip"}}, "must be a model of open_clip"),
         ({"model": {"start": "open_clip:/nowhere/at/all"}}, "open_clip"),
         ({"optimiser": {"warmup": 100}}, "optimiser.warmup: must be at most the number of steps"),
