@@ -74,7 +74,7 @@ class Comparison(Answer):
 
     @property
     def sizes(self) -> tuple[str, str, str]:
-        """Text with the numbers of rows: first modality to fit and to evaluate, and second."""
+        """The numbers of rows in words, to fit and to evaluate, for both modalities."""
         first, second = self.split["modalities"]
         counts = (
             (f"fitted_{several(first)}", first),

@@ -64,7 +64,6 @@ class Data:
         held_out: fraction or number of images that are never trained on; for MAD a fraction of the
             digits.
         augment: whether images are randomly cropped.
-        augment: whether images are randomly cropped.
     """
 
     source: str = "mad"
