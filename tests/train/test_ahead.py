@@ -17,7 +17,7 @@ from modalgap.train.mad_batches import MadBatches
 
 def made(monkeypatch: pytest.MonkeyPatch, kept: int) -> tuple[MadBatches, list[str]]:
     """Batches of 8 of noise, and the captions that the tokenizer was asked for."""
-    monkeypatch.setattr("modalgap.train.mad_batches.KEPT", kept)
+    monkeypatch.setattr("modalgap.train.mad_batches.CACHED", kept)
     asked: list[str] = []
 
     def tokenizer(texts: Any) -> torch.Tensor:

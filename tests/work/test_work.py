@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from calls import CALLS, drawing, failing
 
 from modalgap import errors
 from modalgap.work import (
@@ -33,15 +34,6 @@ EXECUTORS = [
 ]
 NAMES = ["here", "one", "three"]
 each_executor = pytest.mark.parametrize("executor", EXECUTORS, ids=NAMES)
-CALLS = [(a, a + 5) for a in range(0, 60, 5)]
-
-
-def drawing(_worker: int) -> Callable[[int, int], Any]:
-    def draw(a: int, b: int) -> Any:
-        time.sleep(0.01 * (a % 3))  # so that calls do not end in their order
-        return np.random.default_rng((a, b)).normal(size=b - a)
-
-    return draw
 
 
 @each_executor
@@ -70,17 +62,6 @@ def test_calls_are_read_as_they_are_needed() -> None:
             for done, _ in enumerate(results):
                 assert len(read) <= done + most
         assert len(read) == len(CALLS)
-
-
-def failing(worker: int) -> Callable[[int, int], int]:
-    del worker
-
-    def fail(a: int, b: int) -> int:
-        if a == 10:
-            raise errors.NotApplicable(f"call {a} … {b}")
-        return a
-
-    return fail
 
 
 def unable(worker: int) -> Callable[[int, int], int]:

@@ -39,6 +39,7 @@ def study(
 
     chosen: Study = STUDIES.load()[name]
     own = settings(sets, [chosen], seed=seed)
+    chosen.check_installed()
     data.note(f"results go to {output}; about {chosen.minutes:g} minutes on two cores")
     table = chosen(output, jobs=jobs, overwrite=force, **own)
     if json:

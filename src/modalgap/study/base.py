@@ -80,8 +80,7 @@ class Study(Method):
         self.check_options(options)
         if jobs is not None:
             whole("jobs", jobs, 1, 1024)
-        if self.extras:
-            require(self.extras[0], f"the study {self.name}", *self.extras[1:])
+        self.check_installed()
         folder = Path(output)
         plan = self.plan(**options)
         table = kept(folder, plan.all_settings, files(self.parts))
@@ -91,6 +90,15 @@ class Study(Method):
         table = replace(table, verdicts=verdicts)
         write_files(table, self.card, self.parts, folder)
         return table
+
+    def check_installed(self) -> None:
+        """Refuse to start without the libraries that the study needs.
+
+        Raises:
+            InputError: a library is missing; the error says what to install.
+        """
+        if self.extras:
+            require(self.extras[0], f"the study {self.name}", *self.extras[1:])
 
     def _computed(self, plan: Plan, folder: Path, jobs: int | None, overwrite: bool) -> Table:
         try:
