@@ -153,18 +153,18 @@ def test_optional_modules_are_imported_in_one_way() -> None:
 
 def test_errors_of_missing_libraries(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     with pytest.raises(errors.InputError) as found:
-        extras.library("no_such_module.inner", "train", "this")
+        extras.import_extra("no_such_module.inner", "train", "this")
     assert str(found.value) == "this needs no_such_module: pip install 'modalgap[train]'"
     with pytest.raises(errors.NotApplicable):
-        extras.library("no_such_module", "search", "this", errors.NotApplicable)
+        extras.import_extra("no_such_module", "search", "this", errors.NotApplicable)
     with pytest.raises(errors.InputError, match=r"^this needs other_module: pip install"):
         extras.require("train", "this", "json", "other_module")
     (tmp_path / "broken_module.py").write_text("raise ImportError('libGL.so.1: no such file')")
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(errors.InputError, match=r"\[train\]' \(libGL.so.1: no such file\)$"):
-        extras.library("broken_module", "train", "this")
+        extras.import_extra("broken_module", "train", "this")
     with pytest.raises(ModuleNotFoundError):  # a fault of the package itself
-        extras.library("modalgap.no_such_module", "train", "this")
+        extras.import_extra("modalgap.no_such_module", "train", "this")
 
 
 UV = shutil.which("uv") or str(Path(sys.executable).with_name("uv"))

@@ -7,7 +7,7 @@ from cards, so a method is described once, in its own file.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal
 
 Direction = Literal["lower", "higher", "neither"]
 Need = Literal[
@@ -20,7 +20,6 @@ Need = Literal[
     "bank",  # rows that the method learns from: queries, or embeddings of the other modality
     "views",  # two augmented views of each image
     "bias",  # a learnable bias of the logits
-    "modules",  # several models to train
 ]
 Read = Literal["nothing", "means", "variances", "covariances", "rows", "pairs"]
 Role = Literal["image", "text", "retrieved", "modality", "other"]
@@ -94,6 +93,3 @@ class Card:
         """What it needs, in words: "pairs or labels"; "" where the vectors are enough."""
         said = [" or ".join([each] if isinstance(each, str) else each) for each in self.needs]
         return ", ".join(said)
-
-
-NEEDS: tuple[Need, ...] = get_args(Need)

@@ -11,7 +11,7 @@ from modalgap.errors import InputError, ModalgapError
 TRAIN = ("yaml", "lightning_fabric", "open_clip", "torchvision", "cv2")  # of training on MAD
 
 
-def library(name: str, extra: str, what: str, kind: type[ModalgapError] = InputError) -> Any:
+def import_extra(name: str, extra: str, what: str, kind: type[ModalgapError] = InputError) -> Any:
     """Import a module of an extra, or one of this package that imports such modules.
 
     Args:

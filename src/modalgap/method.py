@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 import sys
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
@@ -25,7 +26,7 @@ else:
     Options = ParamSpec("Options")
 
 
-class Method:
+class Method(ABC):
     """A card and a rule; the base of every kind of method.
 
     Attributes:
@@ -64,9 +65,9 @@ class Method:
         return (self.name,)
 
     @property
+    @abstractmethod
     def body(self) -> Callable[..., Any]:
         """The function that does it."""
-        raise NotImplementedError
 
     @property
     def options(self) -> Mapping[str, Any]:

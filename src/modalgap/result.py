@@ -7,6 +7,7 @@ import io
 import json
 import math
 import platform
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -83,21 +84,21 @@ class Value:
 
 
 @checked
-class Answer:
+class Answer(ABC):
     """What a verb answers with: written as JSON, and read back."""
 
+    @abstractmethod
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types."""
-        raise NotImplementedError
 
     @classmethod
+    @abstractmethod
     def from_dict(cls, found: Mapping[str, Any]) -> Self:
         """The answer that ``to_dict`` wrote.
 
         Raises:
             FileError: it is not such a dictionary.
         """
-        raise NotImplementedError
 
     def to_json(self, indent: int | None = 2) -> str:
         """One JSON object; standard JSON, without NaN or Infinity."""

@@ -19,7 +19,7 @@ from modalgap.close.base import Closer
 from modalgap.close.moved import moved
 from modalgap.embeddings import Pair
 from modalgap.errors import NotApplicable
-from modalgap.extras import library
+from modalgap.extras import import_extra
 
 LARGEST = 5000  # rows per modality: the plan is dense
 
@@ -47,7 +47,7 @@ def _transform(pair: Pair, *, reg: float = 1.0, iterations: int = 10) -> Pair:
     )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of its own source
-        ot = library("ot", "transport", "transport", NotApplicable)
+        ot = import_extra("ot", "transport", "transport", NotApplicable)
     x, y = pair.image.unit().double().numpy(), pair.text.unit().double().numpy()
     how = (
         ot.da.EMDTransport()

@@ -11,7 +11,7 @@ from functools import cache
 from typing import Any
 
 from modalgap.errors import InputError
-from modalgap.extras import library
+from modalgap.extras import import_extra
 
 CLASSES = 1000
 FIRST = "n01440764"
@@ -58,4 +58,4 @@ def _check(found: object, library: str) -> None:
 
 
 def _library(name: str) -> Any:
-    return library(name, "models", "ImageNet")
+    return import_extra(name, "models", "ImageNet")

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modalgap.errors import FileError
-from modalgap.extras import library
+from modalgap.extras import import_extra
 
 LONGEST = 3600.0  # maximum seconds
 
@@ -20,7 +20,7 @@ def decode(found: bytes) -> tuple[NDArray[np.float32], int]:
         FileError: libsndfile cannot read it, it is empty, or it is longer than an hour.
         InputError: soundfile is not installed.
     """
-    soundfile = library("soundfile", "models", "sound")
+    soundfile = import_extra("soundfile", "models", "sound")
     try:
         with soundfile.SoundFile(io.BytesIO(found)) as file:
             if not 0 < file.frames <= LONGEST * file.samplerate:

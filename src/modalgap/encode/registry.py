@@ -10,7 +10,7 @@ from modalgap.arguments import checked
 from modalgap.data.source import check_seed
 from modalgap.encode.base import Encoder
 from modalgap.errors import InputError, OptionError, quoted
-from modalgap.extras import library
+from modalgap.extras import import_extra
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,7 +78,7 @@ def load_model(spec: str | Encoder, *, seed: int = 0) -> Encoder:
         raise OptionError(f"model: must be LIBRARY:MODEL{_near(spec)}; got {quoted(spec)}")
     if name not in ENCODERS:
         raise OptionError.unknown("library of models", name, ENCODERS)
-    module = library(f"modalgap.encode.libraries.{ENCODERS[name].module}", "models", spec)
+    module = import_extra(f"modalgap.encode.libraries.{ENCODERS[name].module}", "models", spec)
     found: Encoder = module.load(rest, spec, seed)
     return found
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from modalgap.errors import NotApplicable
-from modalgap.extras import library
+from modalgap.extras import import_extra
 from modalgap.linalg import blocks
 
 Answers = NDArray[np.int64]
@@ -104,7 +104,7 @@ def load_faiss() -> Any:
     Raises:
         NotApplicable: it is not installed.
     """
-    return library("faiss", "search", "quantising", NotApplicable)
+    return import_extra("faiss", "search", "quantising", NotApplicable)
 
 
 def _make(faiss: Any, spec: str, d: int, n: int, seed: int) -> Any:

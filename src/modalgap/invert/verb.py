@@ -63,12 +63,12 @@ def invert(
         NotApplicable: the method cannot use this model, such as OVI with a tower without patches.
         OutputError: the file cannot be written.
     """
-    found = load_any(data) if isinstance(data, str | Path) else data
     if method is None:
-        texts = isinstance(found, Embeddings) and found.modality == "text"
+        data = load_any(data) if isinstance(data, str | Path) else data
+        texts = isinstance(data, Embeddings) and data.modality == "text"
         method = "ovi" if texts else "oti"
     return pick(method, METHODS, Inversion, "method")(
-        found,
+        data,
         model,
         output,
         bank=bank,

@@ -5,6 +5,7 @@ Each gives a verdict on a table: "agrees", "differs: …" with the reason, or "n
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -17,7 +18,7 @@ Cell = tuple[str, str]  # row, column
 
 
 @dataclass(frozen=True, kw_only=True)
-class Published:
+class Published(ABC):
     """What all published results have.
 
     Attributes:
@@ -45,13 +46,13 @@ class Published:
         }
 
     @property
+    @abstractmethod
     def default(self) -> str:
         """The published result as text, if the paper gives only words."""
-        raise NotImplementedError
 
+    @abstractmethod
     def judge(self, table: Table) -> tuple[str, str]:
         """Our numbers as text, and the verdict."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,7 +14,7 @@ from typing import Any
 from modalgap.arguments import checked
 from modalgap.checks import at_least, one_of, value_of, whole
 from modalgap.errors import FileError, OptionError, quoted
-from modalgap.extras import library
+from modalgap.extras import import_extra
 from modalgap.train.parse import make
 
 READY = Path(__file__).parent / "configs"
@@ -328,7 +328,7 @@ def load_config(
 
 
 def _read(what: str | Path, seen: tuple[str, ...], near: Path = Path()) -> dict[str, Any]:
-    yaml = library("yaml", "train", "a configuration")
+    yaml = import_extra("yaml", "train", "a configuration")
     known = ready()
     try:
         path = known.get(str(what)) or (near / Path(what).expanduser()).resolve()
@@ -377,7 +377,7 @@ def _put(found: dict[str, Any], keys: list[str], value: Any) -> None:
 
 
 def _typed(text: str) -> Any:
-    yaml = library("yaml", "train", "a configuration")
+    yaml = import_extra("yaml", "train", "a configuration")
     try:
         found = yaml.safe_load(text)
     except (ValueError, RecursionError, yaml.YAMLError) as error:

@@ -15,7 +15,7 @@ from typing import Any
 
 from modalgap.atomic import replacing
 from modalgap.errors import OutputError
-from modalgap.extras import library
+from modalgap.extras import import_extra
 
 
 class Log:
@@ -38,8 +38,8 @@ class Log:
         self._board: Any = None
         if tensorboard:
             what = "watch.tensorboard"
-            library("tensorboard", "train", what)
-            board = library("torch.utils.tensorboard", "train", what)
+            import_extra("tensorboard", "train", what)
+            board = import_extra("torch.utils.tensorboard", "train", what)
             self._board = board.SummaryWriter(str(folder / "tensorboard"), purge_step=first)
 
     def write(self, line: Mapping[str, Any]) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from modalgap.arguments import checked
 from modalgap.errors import InputError
-from modalgap.extras import library
+from modalgap.extras import import_extra
 from modalgap.losses import Objective
 from modalgap.train.captions import captions_of, chain
 from modalgap.train.config import Config, load_config
@@ -51,6 +51,6 @@ def train(
     Objective.of(made.losses)
     captions_of(made.data.captions)
     chain(made.data.transforms)
-    work = library("modalgap.train.run", "train", "training")
+    work = import_extra("modalgap.train.run", "train", "training")
     remarks, rank = work.run(made, Path(output), overwrite=overwrite)
     return replace(read_run(output, remarks), rank=rank)

@@ -15,7 +15,7 @@ from modalgap.arguments import checked
 from modalgap.close.affine import AffineMap
 from modalgap.close.step import Step
 from modalgap.errors import InputError, NotApplicable
-from modalgap.extras import library
+from modalgap.extras import import_extra
 
 
 @checked
@@ -37,7 +37,7 @@ def faiss_views(map_: AffineMap, index: Any) -> dict[str, Any]:
     Raises:
         InputError: the index has a different number of columns, or is not trained.
     """
-    faiss = library("faiss", "search", "a view", NotApplicable)
+    faiss = import_extra("faiss", "search", "a view", NotApplicable)
     if not isinstance(index, faiss.Index):
         raise InputError(f"index: must be an index of FAISS; got {type(index).__name__}")
 

@@ -13,7 +13,7 @@ from modalgap.arguments import checked
 from modalgap.atomic import check_target, replacing
 from modalgap.close.affine import AffineMap
 from modalgap.errors import NotApplicable, OptionError, OutputError
-from modalgap.extras import library
+from modalgap.extras import import_extra
 
 OPSET = 17
 
@@ -38,7 +38,7 @@ def to_onnx(map_: AffineMap, path: str | Path, role: str, *, overwrite: bool = F
     check_target(path, overwrite=overwrite)
     if not isinstance(role, str) or role not in map_.roles:
         raise OptionError.unknown("role of this map", str(role), map_.roles)
-    onnx = library("onnx", "export", "an ONNX file", NotApplicable)
+    onnx = import_extra("onnx", "export", "an ONNX file", NotApplicable)
     helper, numbers = onnx.helper, onnx.numpy_helper
     nodes: list[Any] = []
     constants: list[Any] = []

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from modalgap.extras import library
+from modalgap.extras import import_extra
 
 Bytes = NDArray[np.uint8]
 Bits = NDArray[np.bool_]
@@ -32,7 +32,7 @@ def opencv() -> ModuleType:
     Raises:
         InputError: OpenCV is not installed.
     """
-    found: ModuleType = library("cv2", "train", "MAD")
+    found: ModuleType = import_extra("cv2", "train", "MAD")
     return found
 
 

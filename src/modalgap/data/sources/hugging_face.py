@@ -21,7 +21,7 @@ from modalgap.data.sources.parquet import item_bytes
 from modalgap.data.sources.shards import absent, check_whole
 from modalgap.data.sources.typed import Fits, features_of
 from modalgap.errors import FileError, OptionError, quoted
-from modalgap.extras import library
+from modalgap.extras import import_extra
 
 BATCH = 1000  # rows per batch of the search for nulls
 
@@ -41,7 +41,7 @@ def read_saved(folder: Path, split: str | None = None, columns: Columns = FIND) 
         FileError: no column of images, sounds or texts, or a file of the data set is missing.
         InputError: ``datasets`` is not installed.
     """
-    datasets = library("datasets", "models", str(folder))
+    datasets = import_extra("datasets", "models", str(folder))
     with reading(str(folder)):
         found: Any = datasets.load_from_disk(str(folder))
         notes: tuple[str, ...] = ()
@@ -74,7 +74,7 @@ def read_arrow(files: Sequence[Path], name: str, columns: Columns = FIND) -> Sou
         FileError: a file is incomplete, or an error as in ``read_saved``.
         InputError: ``datasets`` is not installed.
     """
-    datasets = library("datasets", "models", name)
+    datasets = import_extra("datasets", "models", name)
     with reading(name):
         check_whole(files)
         parts = []
