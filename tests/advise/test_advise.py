@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import runpy
-import signal
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -14,41 +11,18 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from numpy.typing import NDArray
-from patience import until
+from advise.cases import Floats, lopsided, small
 
 import modalgap as mg
 from modalgap import errors
 from modalgap.advise.trial import Candidate, Closed, halves
-from modalgap.close import correct
 from modalgap.embeddings import pick_images
 from modalgap.report.comparison import comparison_page
 
 ROOT = Path(__file__).resolve().parents[2]
-Floats = NDArray[np.float32]
 
 
-def small(n: int = 60, d: int = 16, seed: int = 0, gap: float = 1.0) -> mg.Pair:
-    """Matched rows with noise, a gap apart."""
-    random = np.random.default_rng(seed)
-    content = random.normal(size=(n, d))
-    between = gap * np.sqrt(d) * np.eye(d)[0]
-    return mg.Pair(
-        content + 0.5 * random.normal(size=(n, d)) + between,
-        content + 0.5 * random.normal(size=(n, d)) - between,
-    )
-
-
-def lopsided(n: int = 400, d: int = 24, seed: int = 0) -> mg.Pair:
-    """Nine images in ten are of the first of two classes: their mean is content."""
-    random = np.random.default_rng(seed)
-    labels = (random.random(n) < 0.1).astype(np.int64)
-    prompts = np.eye(2, d) + 0.1
-    images = prompts[labels] + 0.25 * random.normal(size=(n, d)) + 0.5 * np.eye(d)[5]
-    return mg.Pair(images, prompts, labels=labels)
-
-
-# parts ------------------------------------------------------------------------------------------
+# parts --------------------------------------------------------------------------------------------
 
 
 def test_parts_share_no_image(coco: Floats) -> None:
@@ -110,159 +84,7 @@ def test_a_map_never_sees_what_it_is_judged_on() -> None:
     assert torch.equal(closed.judged.image.unit(), expected.image.unit())
 
 
-# compare ----------------------------------------------------------------------------------------
-
-
-def test_numbers_are_those_of_evaluate() -> None:
-    pair = small(80)
-    board = mg.compare(pair, ["center", "nnn", "shift:alpha=0.5", "retrieval"], seed=1)
-    first, second = halves(pair, 0.5, seed=1)
-    judged = mg.close.fit(first, "center").apply(second)
-    found = mg.evaluate(judged, "retrieval", seed=1)
-    base = mg.evaluate(second, "retrieval", seed=1)
-    for name, value in found.items():
-        ours = board["center"].values[name]
-        assert ours.value == value.value
-        assert ours.interval == pytest.approx(value.interval)
-        assert board["center"].differences[name].value == pytest.approx(
-            value.value - base[name].value
-        )
-    assert list(board.entries) == ["none", "center", "nnn", "shift:alpha=0.5"]
-    assert board["center"].gap["l2m"] == pytest.approx(mg.measure(judged, only="l2m")["l2m"].value)
-    scores = correct(second.image, first.text, "nnn")(second.text)
-    top = float((scores.argmax(1) == torch.arange(second.image.n)).double().mean())
-    assert board["nnn"].values["retrieval.text_to_image_r1"].value == pytest.approx(top)
-
-
-def test_paired_difference_by_hand() -> None:
-    board = mg.compare(small(80), ["center", "retrieval"], seed=4)
-    first, second = halves(small(80), 0.5, seed=4)
-    name = "image_to_text_r1"
-    before = mg.evaluate.retrieval(second).scores[name].values
-    after = mg.evaluate.retrieval(mg.close.fit(first, "center").apply(second)).scores[name].values
-    random = np.random.default_rng(4)
-    n = len(before)
-    draws = [(after - before)[random.integers(0, n, n)].mean() for _ in range(1000)]
-    low, high = np.quantile(draws, [0.025, 0.975])
-    assert board["center"].differences[f"retrieval.{name}"].interval == pytest.approx((low, high))
-
-
-def test_every_way_by_default(coco: Floats) -> None:
-    pair = mg.Pair(coco[0, :120], coco[1, :120])
-    board = mg.compare(pair, only=["retrieval", "clustering"])
-    known = {name.partition(":")[0] for name in board.entries} | set(board.failed)
-    assert known == (set(mg.close.CLOSERS) - {"isoclip"}) | set(mg.close.CORRECTIONS)
-    assert not board.failed
-    assert {name for name, entry in board.entries.items() if entry.transductive} == {
-        "noise", "transport", "spectral",
-    }  # fmt: skip
-    told = json.loads(board.to_json())
-    assert told["split"] == board.split
-    assert told["entries"]["nnn"]["skipped"].keys() == {"clustering"}
-    assert len(board.curves["shift"]) == 9
-    zero = next(point for point in board.curves["shift"] if point["alpha"] == 0)
-    assert zero["image_to_text_r1"] == board["none"].values["retrieval.image_to_text_r1"].value
-    gaps = [point["l2m"] for point in board.curves["shift"]]
-    assert gaps.index(min(gaps)) == 6  # alpha = 1
-    assert "center" in str(board)
-
-
-def test_labels() -> None:
-    board = mg.compare(lopsided(), ["center"], seed=0)
-    assert "zero_shot.top1" in board.columns
-    assert "retrieval" in board["none"].skipped
-    assert board["center"].verdict("zero_shot.top1") == "worse"
-
-
-def test_a_run_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pair, work = small(80), tmp_path / "work"
-    only = ["center", "standardize", "nnn", "retrieval"]
-    whole = mg.compare(pair, only)
-    real = sys.modules["modalgap.advise.compare"]._Trials._run
-    done: list[str] = []
-
-    def some(self: Any, way: Candidate) -> Any:
-        if len(done) == 2:
-            raise KeyboardInterrupt
-        done.append(way.name)
-        return real(self, way)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(sys.modules["modalgap.advise.compare"]._Trials, "_run", some)
-        with pytest.raises(KeyboardInterrupt):
-            mg.compare(pair, only, work=work)
-    assert done == ["none", "center"]
-    with pytest.raises(errors.InputError, match="other settings"):
-        mg.compare(pair, only, work=work, seed=1)
-    again: list[str] = []
-
-    def noted(self: Any, way: Candidate) -> Any:
-        again.append(way.name)
-        return real(self, way)
-
-    monkeypatch.setattr(sys.modules["modalgap.advise.compare"]._Trials, "_run", noted)
-    assert mg.compare(pair, only, work=work).to_json() == whole.to_json()
-    assert again == ["standardize", "nnn"]
-    assert not work.exists()
-
-
-def test_a_killed_command_goes_on(tmp_path: Path) -> None:
-    mg.save(small(120, 32), tmp_path / "a.safetensors")
-    command = [
-        sys.executable, "-m", "modalgap", "compare", str(tmp_path / "a.safetensors"),
-        "--only", "retrieval,mixed", "-o",
-    ]  # fmt: skip
-    whole = subprocess.run([*command, str(tmp_path / "w.json")], capture_output=True, check=False)
-    assert whole.returncode == 0, whole.stderr
-    output = tmp_path / "o.json"
-    running = subprocess.Popen([*command, str(output)], stdout=subprocess.DEVNULL, text=True)
-    folder = tmp_path / "o.json.parts"
-    until(lambda: len(list(folder.glob("*.safetensors"))) >= 3, running)
-    os.kill(running.pid, signal.SIGKILL)
-    running.wait()
-    assert not output.exists()
-    done = subprocess.run([*command, str(output)], capture_output=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert output.read_bytes() == (tmp_path / "w.json").read_bytes()
-    assert not folder.exists()
-
-
-def test_wrong_arguments() -> None:
-    pair = small()
-    for arguments, said in (
-        ({"only": ["centre"]}, "did you mean 'center'"),
-        ({"only": ["shift:alfa=1"]}, "unknown option of shift"),
-        ({"only": ["shift:alpha"]}, "NAME:OPTION=VALUE"),
-        ({"only": ["shift:alpha=x"]}, "alpha must be"),
-        ({"only": ["isoclip"]}, "weights"),
-        ({"only": 3}, "only must be a string, a Method, a list of"),
-        ({"only": [3]}, "only must be a string"),
-        ({"only": []}, "at least one"),
-        ({"only": ["retrieve"]}, "did you mean 'retrieval'"),
-        ({"share": 1.0}, "between 0 and 1"),
-        ({"share": "half"}, "share must be a number"),
-        ({"seed": -1}, "seed"),
-        ({"nothing": 1}, "unknown option"),
-    ):
-        with pytest.raises(errors.OptionError, match=said):
-            mg.compare(pair, **arguments)  # type: ignore[arg-type]
-    for arguments, said in (
-        ({"only": "zeroshots"}, "did you mean .zeroshot"),
-        ({"only": []}, "at least one"),
-        ({"only": 1}, "only must be a string"),
-        ({"nothing": 1}, "unknown option"),
-    ):
-        with pytest.raises(errors.OptionError, match=said):
-            mg.preflight(pair, **arguments)  # type: ignore[arg-type]
-    with pytest.raises(errors.InputError, match="must be a Pair"):
-        mg.compare(np.eye(3))  # type: ignore[arg-type]
-    with pytest.raises(errors.NotApplicable, match="labels"):
-        mg.preflight(pair, "zeroshot")
-    with pytest.raises(errors.NotApplicable, match="no task applies"):
-        mg.compare(lopsided(), ["center", "retrieval"])
-
-
-# preflight --------------------------------------------------------------------------------------
+# preflight ----------------------------------------------------------------------------------------
 
 
 def test_preflight_on_real_pairs(coco: Floats) -> None:
@@ -300,7 +122,7 @@ def test_preflight_judges_every_image_once(coco: Floats) -> None:
     assert verdict.after["center"] == pytest.approx(np.mean(values))
 
 
-# pages and commands -----------------------------------------------------------------------------
+# pages and commands -------------------------------------------------------------------------------
 
 
 def test_commands(tmp_path: Path, run: Any) -> None:
@@ -337,7 +159,7 @@ def test_page_needs_a_comparison(tmp_path: Path) -> None:
         comparison_page(3, tmp_path / "a.html")  # type: ignore[arg-type]
 
 
-# stores -----------------------------------------------------------------------------------------
+# stores -------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("store", ["store_faiss", "store_lancedb"])
@@ -349,7 +171,7 @@ def test_stores_on_real_pairs(store: str, coco: Floats, capfd: pytest.CaptureFix
     assert shares["after"] > 0.6
 
 
-# modalities of other names, options that would change what is said ------------------------------
+# modalities of other names, options that would change what is said --------------------------------
 
 
 def test_other_modalities(tmp_path: Path) -> None:

@@ -2,77 +2,18 @@
 
 from __future__ import annotations
 
-import dataclasses
-import json
-import os
-import subprocess
-import sys
-import warnings
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import onnxruntime
 import pytest
+from cli.close_cases import N, expected, pair, refused, rows, same
 from commands import Run
-from reference.cases import two_cones
 
 import modalgap as mg
-from modalgap.cli.settings import settings
-from modalgap.close import CLOSERS, CORRECTIONS, Transductive, fit, load
-from modalgap.embeddings import Embeddings, Pair
+from modalgap.close import CLOSERS, fit, load
+from modalgap.embeddings import Pair
 
-N, D = 40, 10
-
-
-def pair() -> Pair:
-    of = np.arange(N).repeat(2)
-    image, text = two_cones(N, D, seed=8, of=of)
-    told = {"model": "ViT-B/16", "weights_hash": "aa"}
-    return Pair(
-        Embeddings(image, "image", [f"{i}.png" for i in range(N)], provenance=told),
-        Embeddings(text, "text", provenance=told),
-        of,
-    )
-
-
-@pytest.fixture
-def npz(tmp_path: Path) -> Path:
-    return mg.save(pair(), tmp_path / "pair.npz")
-
-
-@pytest.fixture
-def map_(tmp_path: Path, npz: Path) -> Path:
-    path: Path = fit(mg.load(npz), "center").save(tmp_path / "map.safetensors")
-    return path
-
-
-def refused(found: tuple[int, str, str], words: str) -> None:
-    """Exit code 2, nothing on stdout, one line on stderr."""
-    code, out, err = found
-    assert (code, out) == (2, "")
-    assert err.startswith("modalgap: ")
-    assert err.count("\n") == 1
-    assert words in err
-
-
-def rows(path: Path) -> dict[str, Any]:
-    found = mg.load(path)
-    return {side.modality: side.unit().numpy() for side in found.sides}
-
-
-def same(found: dict[str, Any], expected: dict[str, Any]) -> None:
-    for role in ("image", "text"):
-        np.testing.assert_allclose(found[role], expected[role], atol=1e-6)
-
-
-def expected(method: str = "center", **options: Any) -> dict[str, Any]:
-    closed = fit(pair(), method, **options).apply(pair())
-    return {side.modality: side.unit().numpy() for side in closed.sides}
-
-
-# fit -----------------------------------------------------------------------------------------
+# fit ----------------------------------------------------------------------------------------------
 
 
 def test_fit_and_apply(run: Run, tmp_path: Path, npz: Path) -> None:
@@ -200,7 +141,7 @@ def test_fit_on_shards(run: Run, tmp_path: Path) -> None:
     assert load(path).fingerprint == fit(whole, "whiten").fingerprint
 
 
-# files that are there ------------------------------------------------------------------------
+# files that are there -----------------------------------------------------------------------------
 
 
 def test_nothing_is_overwritten_unasked(run: Run, tmp_path: Path, npz: Path, map_: Path) -> None:
@@ -289,137 +230,3 @@ def test_words_that_no_command_has(run: Run, map_: Path) -> None:
         assert "Traceback" not in err
     _, out, err = run("close")  # its help, whatever code typer gives it
     assert all(each in out + err for each in ("fit", "apply", "export", *CLOSERS))
-
-
-# apply ---------------------------------------------------------------------------------------
-
-
-def test_vectors_of_another_model_or_closed_already(
-    run: Run, tmp_path: Path, npz: Path, map_: Path
-) -> None:
-    told = {"model": "ViT-L/14", "weights_hash": "bb"}
-    sides = (
-        Embeddings(side.unit(), side.modality, provenance=told | {"closed": closed})
-        for side, closed in zip(pair().sides, ("", ""), strict=True)
-    )
-    other = mg.save(Pair(*sides, pair().text_to_image), tmp_path / "other.npz")
-    output = tmp_path / "closed.npz"
-    found = run("close", "apply", map_, other, "-o", output)
-    refused(found, "model 'ViT-B/16'; found 'ViT-L/14' (apply it all the same with --force")
-    assert not output.exists()
-    assert run("close", "apply", map_, other, "-o", output, "--force")[0] == 0
-    same(rows(output), expected())
-    assert run("close", "apply", map_, npz, "-o", output, "--force")[0] == 0
-    again = tmp_path / "again.npz"
-    refused(run("close", "apply", map_, output, "-o", again), "is closed already, by 'center ")
-    assert not again.exists()
-
-
-def test_embeddings_of_another_width(run: Run, tmp_path: Path, map_: Path) -> None:
-    narrow = mg.save(Pair(np.eye(7), np.eye(7) + 1), tmp_path / "narrow.npz")
-    found = run("close", "apply", map_, narrow, "-o", tmp_path / "closed.npz")
-    refused(found, "must have 10 columns, as the map was fitted; found 7")
-
-
-# run -----------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("method", ["noise", "transport", "spectral"])
-def test_run_of_what_is_no_map(run: Run, tmp_path: Path, method: str) -> None:
-    with warnings.catch_warnings():  # a doc string of POT's warns when it is first compiled
-        warnings.simplefilter("ignore")
-        __import__("ot")
-    image, text = np.random.default_rng(0).normal(size=(2, 20, 5)) + 2
-    path, output = mg.save(Pair(image, text), tmp_path / "pair.npz"), tmp_path / "closed.parquet"
-    options = ("--set", "reg=0") if method == "transport" else ()
-    code, out, err = run("close", method, path, "-o", output, *options)
-    assert (code, out) == (0, f"{output}\n")
-    assert f"modalgap: {method} is transductive: it moves these rows" in err
-    with pytest.warns(Transductive):
-        closed = mg.close(
-            Pair(image, text), method, **settings(list(options[1:]), [CLOSERS[method]])
-        )
-    same(rows(output), {side.modality: side.unit().numpy() for side in closed.sides})
-
-
-def test_run_on_coco(run: Run, tmp_path: Path, shared_data: Callable[[str], Path]) -> None:
-    output = tmp_path / "closed.safetensors"
-    code, out, err = run("close", "center", shared_data("clip_coco500.npy"), "-o", output)
-    assert (code, out, err) == (0, f"{output}\n", "")
-    closed = rows(output)
-    hits = (closed["image"] @ closed["text"].T).argmax(1) == np.arange(500)
-    assert hits.sum() == 271
-    code, out, _ = run("measure", output, "--json", "--only", "l2m")
-    assert code == 0
-    assert json.loads(out)["measures"]["l2m"]["value"] < 0.03
-
-
-# export --------------------------------------------------------------------------------------
-
-
-def test_export_of_plain_numbers(run: Run, tmp_path: Path, map_: Path) -> None:
-    path = tmp_path / "map.json"
-    assert run("close", "export", map_) == (0, f"{path}\n", "")
-    told = json.loads(path.read_text())
-    assert told["fingerprint"] == load(map_).fingerprint
-    (step,) = told["roles"]["image"]["steps"]
-    np.testing.assert_array_equal(step["offset"], load(map_).roles["image"][0].offset)
-    refused(run("close", "export", map_), "map.json: exists; replace it with --force")
-    assert run("close", "export", map_, "--force")[0] == 0
-    elsewhere = tmp_path / "numbers.json"
-    assert run("close", "export", map_, "--to", "json", "-o", elsewhere)[1] == f"{elsewhere}\n"
-    assert elsewhere.read_bytes() == path.read_bytes()
-
-
-def test_export_to_onnx(run: Run, tmp_path: Path, map_: Path) -> None:
-    path = tmp_path / "map.onnx"
-    found = run("close", "export", map_, "--to", "onnx", "--role", "text")
-    assert found == (0, f"{path}\n", "")
-    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    raw = pair().text.rows.read(0, 2 * N).float().numpy()
-    np.testing.assert_allclose(session.run(None, {"rows": raw})[0], load(map_).text(raw), atol=1e-6)
-    found = run("close", "export", map_, "--to", "onnx", "--role", "text")
-    refused(found, "map.onnx: exists; replace it with --force")
-
-
-# list closers --------------------------------------------------------------------------------
-
-
-def test_list_closers(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("COLUMNS", "200")
-    code, out, err = run("list", "closers")
-    assert (code, err) == (0, "")
-    for name, closer in CLOSERS.items():
-        line = next(line for line in out.splitlines() if line.split()[:1] == [name])
-        assert closer.card.requirements in line
-        assert " and ".join(closer.card.roles) in line
-        assert ("(transductive)" in line) == closer.transductive
-    _, out, _ = run("list", "corrections")
-    for name in CORRECTIONS:
-        line = next(line for line in out.splitlines() if line.split()[:1] == [name])
-        assert line.split()[-1] == "bank"
-
-
-def test_list_closers_as_json(run: Run) -> None:
-    code, out, err = run("list", "closers", "--json")
-    assert (code, err) == (0, "")
-    told = json.loads(out)["closers"]
-    assert list(told) == list(CLOSERS)
-    for name, closer in CLOSERS.items():
-        card = dataclasses.asdict(closer.card) | {"options": dict(closer.options)}
-        assert told[name] == json.loads(json.dumps(card))
-
-
-# as a process --------------------------------------------------------------------------------
-
-
-def test_a_process_ends_with_one_line(npz: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "modalgap", "close", "fit", "cca", npz, "--set", "dims=0"],
-        capture_output=True,
-        text=True,
-        env={**os.environ, "PYTHONWARNINGS": "error"},
-        check=False,
-    )
-    assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == "modalgap: dims must be an integer of at least 1; got 0\n"

@@ -2,49 +2,17 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Sequence
-
 import numpy as np
 import pytest
 import torch
+from evaluate.rank_cases import Floats, Lists, products, real, relevant_of, some_of, whole
 from hypothesis import given
 from hypothesis import strategies as st
-from numpy.typing import NDArray
-from sklearn.metrics import average_precision_score, ndcg_score
 from torch import Tensor
-from torchmetrics.functional import retrieval as torchmetrics
 
 from modalgap import linalg
 from modalgap.evaluate import ranks as module
 from modalgap.evaluate.ranks import FEW, Ranks, Relevant, ranks
-
-Floats = NDArray[np.float64]
-Lists = list[list[int]]
-
-
-def whole(random: np.random.Generator, n: int, d: int, top: int = 2) -> Tensor:
-    """Rows of small integers: products are exact, and many are equal."""
-    return torch.from_numpy(random.integers(-top, top + 1, (n, d)).astype(np.float32))
-
-
-def real(random: np.random.Generator, n: int, d: int = 16) -> Tensor:
-    rows = torch.from_numpy(random.normal(size=(n, d)).astype(np.float32))
-    return torch.nn.functional.normalize(rows, dim=1)
-
-
-def some_of(random: np.random.Generator, n: int, m: int, most: int, least: int = 0) -> Lists:
-    """Relevant items of each query."""
-    return [
-        sorted(random.choice(m, random.integers(least, most + 1), replace=False).tolist())
-        for _ in range(n)
-    ]
-
-
-def relevant_of(lists: Sequence[Sequence[int]]) -> Relevant:
-    queries = [q for q, items in enumerate(lists) for _ in items]
-    items = [item for items in lists for item in items]
-    return Relevant.of(np.array(queries, np.int64), np.array(items, np.int64), len(lists))
 
 
 def per_query(found: Ranks) -> dict[int, list[int]]:
@@ -78,13 +46,6 @@ def in_order(scores: Floats, lists: Lists) -> dict[int, list[int]]:
     columns = np.broadcast_to(np.arange(1, scores.shape[1] + 1), scores.shape)
     np.put_along_axis(place, np.argsort(-scores, axis=1), columns, 1)
     return {q: sorted(place[q, items].tolist()) for q, items in enumerate(lists) if items}
-
-
-def products(queries: Tensor, gallery: Tensor) -> Floats:
-    return np.asarray(queries.double().numpy() @ gallery.double().numpy().T)
-
-
-# ranks ---------------------------------------------------------------------------------------
 
 
 @given(
@@ -286,146 +247,3 @@ def test_inputs_are_not_changed() -> None:
     codes = np.arange(20) % 3
     ranks(rows, rows, Relevant.same_class(codes, codes, itself=True), itself=True)
     assert torch.equal(rows, before)
-
-
-# metrics -------------------------------------------------------------------------------------
-
-
-class Asked:
-    """Queries, the scores of all items, and which are relevant; no two scores are equal."""
-
-    def __init__(self, n: int = 40, m: int = 120, most: int = 15) -> None:
-        random = np.random.default_rng(1)
-        queries, gallery = real(random, n), real(random, m)
-        self.lists = some_of(random, n, m, most, least=1)
-        self.scores = products(queries, gallery)
-        self.truth = np.zeros((n, m), np.int64)
-        for q, items in enumerate(self.lists):
-            self.truth[q, items] = 1
-        self.found = ranks(queries, gallery, relevant_of(self.lists))
-        order = np.argsort(-self.scores, axis=1)
-        self.sorted = np.take_along_axis(self.truth, order, 1)  # relevance in order of score
-
-
-@pytest.fixture(scope="module")
-def asked() -> Asked:
-    return Asked()
-
-
-def test_average_precision_against_sklearn(asked: Asked) -> None:
-    expected = [
-        average_precision_score(t, s) for t, s in zip(asked.truth, asked.scores, strict=True)
-    ]
-    assert asked.found.average_precision() == pytest.approx(expected, abs=1e-12)
-
-
-@pytest.mark.parametrize("k", [1, 3, 10, 50, 120, 500])
-def test_ndcg_against_sklearn(asked: Asked, k: int) -> None:
-    # the ideal is over all relevant items, not over those among the first k
-    expected = [
-        ndcg_score(t[None], s[None], k=k) for t, s in zip(asked.truth, asked.scores, strict=True)
-    ]
-    assert asked.found.ndcg(k) == pytest.approx(expected, abs=1e-12)
-
-
-def test_ndcg_counts_what_was_not_retrieved() -> None:
-    # ten relevant, one among the first ten: its share of the ideal of ten, not of one
-    gallery = torch.arange(40.0, 0, -1)[:, None]
-    found = ranks(torch.ones(1, 1), gallery, relevant_of([[0, *range(20, 29)]]))
-    assert found.ndcg(10)[0] == pytest.approx(1 / sum(1 / np.log2(i + 1) for i in range(1, 11)))
-
-
-@pytest.mark.parametrize(
-    ("name", "k"),
-    [
-        ("retrieval_average_precision", None),
-        ("retrieval_r_precision", None),
-        ("retrieval_hit_rate", 1),
-        ("retrieval_hit_rate", 5),
-        ("retrieval_hit_rate", 10),
-        ("retrieval_normalized_dcg", 10),
-        ("retrieval_reciprocal_rank", None),
-    ],
-)
-def test_metrics_against_torchmetrics(asked: Asked, name: str, k: int | None) -> None:
-    theirs = getattr(torchmetrics, name)
-    top = {} if k is None else {"top_k": k}
-    expected = [
-        float(
-            theirs(torch.from_numpy(s) + 2, torch.from_numpy(t), **top)
-        )  # it drops scores below 0
-        for t, s in zip(asked.truth, asked.scores, strict=True)
-    ]
-    found = {
-        "retrieval_average_precision": asked.found.average_precision,
-        "retrieval_r_precision": asked.found.precision_at_r,
-        "retrieval_hit_rate": lambda: asked.found.within(k or 0),
-        "retrieval_normalized_dcg": lambda: asked.found.ndcg(k or 0),
-        "retrieval_reciprocal_rank": lambda: 1 / asked.found.first,
-    }[name]()
-    assert found == pytest.approx(expected, abs=1e-6)
-
-
-@pytest.fixture(scope="module")
-def by_ranx(asked: Asked) -> dict[str, Floats]:
-    """What ranx gives for each query; it compiles for some seconds, once a machine."""
-    order = np.argsort(-asked.scores, axis=1)
-    best = np.argsort(-asked.truth, axis=1, kind="stable")  # it takes them in this order
-    qrels = np.stack([best, np.take_along_axis(asked.truth, best, 1)], 2).astype(np.float64)
-    run = np.stack([order, np.take_along_axis(asked.scores, order, 1)], 2)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of numba and of strings in its source
-        from ranx import metrics as ranx
-
-        return {
-            "map": ranx.average_precision(qrels, run),
-            "ndcg@10": ranx.ndcg(qrels, run, 10),
-            "ndcg@100": ranx.ndcg(qrels, run, 100),
-        }
-
-
-def test_metrics_against_ranx(asked: Asked, by_ranx: dict[str, Floats]) -> None:
-    assert asked.found.average_precision() == pytest.approx(by_ranx["map"], abs=1e-12)
-    assert asked.found.ndcg(10) == pytest.approx(by_ranx["ndcg@10"], abs=1e-12)
-    assert asked.found.ndcg(100) == pytest.approx(by_ranx["ndcg@100"], abs=1e-12)
-
-
-def test_map_at_r_by_its_definition(asked: Asked) -> None:
-    # Musgrave et al. 2020: 1/R Σ_{i ≤ R} P(i), where P(i) is precision at i if i is relevant, or 0
-    expected = []
-    for row in asked.sorted:
-        r = row.sum()
-        expected.append(sum(row[: i + 1].mean() * row[i] for i in range(r)) / r)
-    assert asked.found.average_precision_at_r() == pytest.approx(expected, abs=1e-12)
-
-
-def test_recall_by_its_definition(asked: Asked) -> None:
-    for k in (1, 2, 5, 10, 119, 120, 1000):
-        assert asked.found.within(k).tolist() == asked.sorted[:, :k].any(1).tolist()
-
-
-def test_metrics_of_known_ranks() -> None:
-    # relevant at 1, 3 and 6
-    found = Ranks(np.array([0]), np.array([0, 3]), np.array([1, 3, 6]))
-    assert found.average_precision()[0] == pytest.approx((1 + 2 / 3 + 3 / 6) / 3)
-    assert found.precision_at_r()[0] == pytest.approx(2 / 3)
-    assert found.average_precision_at_r()[0] == pytest.approx((1 + 2 / 3) / 3)
-    ideal = 1 + 1 / np.log2(3)
-    assert found.ndcg(2)[0] == pytest.approx(1 / ideal)
-    assert found.ndcg(3)[0] == pytest.approx((1 + 0.5) / (ideal + 0.5))
-
-
-@given(seed=st.integers(0, 999), n=st.integers(1, 6), most=st.integers(1, 8))
-def test_metrics_lie_between_0_and_1(seed: int, n: int, most: int) -> None:
-    random = np.random.default_rng(seed)
-    lists = some_of(random, n, 12, most, least=1)
-    found = ranks(whole(random, n, 3), whole(random, 12, 3), relevant_of(lists))
-    for values in (
-        found.average_precision(),
-        found.precision_at_r(),
-        found.average_precision_at_r(),
-        found.ndcg(5),
-    ):
-        assert ((values >= 0) & (values <= 1 + 1e-12)).all()
-    assert (found.average_precision_at_r() <= found.precision_at_r() + 1e-12).all()
-    assert (found.average_precision_at_r() <= found.average_precision() + 1e-12).all()

@@ -2,34 +2,20 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pytest
+from evaluate.task_cases import Faces, Ints, numbers, pair_of
 from numpy.typing import NDArray
 from reference.cases import Case, Floats, random_case, two_cones, unit
 from scipy.stats import entropy
-from sklearn.cluster import KMeans
 from sklearn.metrics import balanced_accuracy_score, top_k_accuracy_score, v_measure_score
 
-import modalgap as mg
 from modalgap import errors, evaluate
 from modalgap.embeddings import Embeddings, Pair
-from modalgap.evaluate import Outcome, Scores
-
-Ints = NDArray[np.int64]
-
-
-def pair_of(case: Case) -> Pair:
-    image = Embeddings(case.image, factors=case.factors)
-    text = Embeddings(case.text, "text", factors=case.factors)
-    return Pair(image, text, case.text_to_image, case.labels)
-
-
-def numbers(found: Outcome) -> dict[str, float]:
-    return {name: scores.value for name, scores in found.scores.items()}
+from modalgap.evaluate import Scores
 
 
 def lower_median(values: Sequence[float]) -> float:
@@ -51,9 +37,6 @@ def precisions(scores: Floats, relevant: Sequence[int]) -> dict[str, float]:
     }
 
 
-# retrieval -----------------------------------------------------------------------------------
-
-
 def directly_retrieved(case: Case, ks: Sequence[int] = (1, 5, 10)) -> dict[str, float]:
     found: dict[str, float] = {}
     scores = case.x @ case.y.T
@@ -68,6 +51,9 @@ def directly_retrieved(case: Case, ks: Sequence[int] = (1, 5, 10)) -> dict[str, 
         found[f"{name}_median_rank"] = lower_median([one["first"] for one in each])
         found[f"{name}_map"] = float(np.mean([one["map"] for one in each]))
     return found
+
+
+# retrieval ----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", ["pairs", "five captions", "uneven captions"])
@@ -127,9 +113,6 @@ def test_class_prompts_are_no_captions() -> None:
             task(pair)
 
 
-# within --------------------------------------------------------------------------------------
-
-
 def directly_within(rows: Floats, codes: Ints, name: str) -> dict[str, float]:
     each = []
     for i in range(len(rows)):
@@ -139,6 +122,9 @@ def directly_within(rows: Floats, codes: Ints, name: str) -> dict[str, float]:
             each.append(precisions(rows[others] @ rows[i], relevant.tolist()))
     metrics = ("map", "map_at_r", "r_precision", "r1")
     return {f"{name}_{metric}": float(np.mean([one[metric] for one in each])) for metric in metrics}
+
+
+# within -------------------------------------------------------------------------------------------
 
 
 def test_within_labels() -> None:
@@ -214,7 +200,7 @@ def test_within_needs_classes(pair: Pair, options: dict[str, Any]) -> None:
         evaluate.within(pair, **options)
 
 
-# zero-shot -----------------------------------------------------------------------------------
+# zero-shot ----------------------------------------------------------------------------------------
 
 
 @pytest.mark.filterwarnings("ignore:y_pred contains classes not in y_true")
@@ -271,380 +257,6 @@ def test_equal_prompts_classify_nothing() -> None:
     assert found["gini"] == pytest.approx(5 / 6)
 
 
-# mixed ---------------------------------------------------------------------------------------
-
-FORMS = ("image", "text", "fused")
-
-
-class Mixed:
-    """The docstring of ``modalgap.evaluate.mixed``, one query and one list at a time."""
-
-    def __init__(self, case: Case, seed: int = 0, k: int = 10) -> None:
-        captions: dict[int, list[int]] = {}
-        for i, j in case.matches:
-            captions.setdefault(i, []).append(j)
-        images = sorted(captions)
-        self.several = all(len(captions[i]) > 1 for i in images)
-        self.n, self.k = len(images), k
-        stored = [captions[i][1 if self.several else 0] for i in images]
-        asking = [captions[i][0] for i in images]
-        image, text, ask = case.x[images], case.y[stored], case.y[asking]
-        self.document = {"image": image, "text": text, "fused": unit(image + text)}
-        self.queries = {"text": ask, "image": image}
-        # the forms that hold what is asked with
-        self.holding = {"text": {"text", "fused"}, "image": {"image", "fused"}}
-        if self.several:  # another caption is stored than asks
-            self.holding["text"] = set()
-            self.queries["fused"] = unit(image + ask)
-            self.holding["fused"] = {"image", "fused"}
-        self.order = np.random.default_rng(seed).permutation(self.n)
-
-    def numbers(self, shares: Sequence[float], ratios: Sequence[float]) -> dict[str, float]:
-        bounds = np.cumsum(shares) / sum(shares)
-        drawn = [""] * self.n
-        for place, item in enumerate(self.order):
-            share = (place + 0.5) / self.n
-            drawn[item] = next(f for f, b in zip(FORMS, bounds, strict=True) if share <= b)
-        found = {}
-        for name in self.queries:
-            every = [self.rank(name, q, drawn) for q in range(self.n)]
-            found[f"{name}_ndcg{self.k}"] = self.gain(every)
-            found[f"{name}_r1"] = float(np.mean([rank == 1 for rank in every]))
-            own = {self.stored_for(name, q, drawn)[q] for q in range(self.n)}
-            if own <= set(drawn):  # nobody is alone in a list
-                merged = [self.merged(name, q, drawn) for q in range(self.n)]
-                found[f"{name}_ndcg{self.k}_rrf"] = self.gain(merged)
-            for ratio in ratios:
-                kinds = ["text"] * self.n
-                for item in self.order[: round(ratio * self.n)]:
-                    kinds[item] = "image"
-                at = [self.rank(name, q, kinds) for q in range(self.n)]
-                found[f"{name}_ndcg{self.k}_{ratio * 100:.0f}pct_images"] = self.gain(at)
-        return found
-
-    def stored_for(self, name: str, q: int, drawn: list[str]) -> list[str]:
-        """The form of each item for query q: its own never holds the query."""
-        forms = list(drawn)
-        if forms[q] in self.holding[name]:
-            forms[q] = {"text": "image", "image": "text", "fused": "text"}[name]
-        elif name != "text":
-            assert forms[q] == "text"
-        return forms
-
-    def scored(self, name: str, q: int, drawn: list[str]) -> list[tuple[float, bool, int, str]]:
-        """(−score, whether it is item q, item, form) of every document: sorted, it is the list."""
-        query = self.queries[name][q]
-        return sorted(
-            (-round(float(query @ self.document[form][i]), 6), i == q, i, form)
-            for i, form in enumerate(self.stored_for(name, q, drawn))
-        )
-
-    def rank(self, name: str, q: int, drawn: list[str]) -> float:
-        listed = [i for _, _, i, _ in self.scored(name, q, drawn)]
-        return listed.index(q) + 1
-
-    def merged(self, name: str, q: int, drawn: list[str]) -> float:
-        """The rank of item q in the merged list, averaged over all orders of its ties."""
-        scored = self.scored(name, q, drawn)
-        fused = {}
-        for form in FORMS:
-            listed = [i for _, _, i, kind in scored if kind == form]
-            fused |= {i: 1 / (60 + rank) for rank, i in enumerate(listed, 1)}
-        assert len(fused) == self.n
-        before = sum(score > fused[q] for score in fused.values())
-        ties = [i for i, score in fused.items() if score == fused[q]]
-        places = [order.index(q) + 1 for order in itertools.permutations(ties)]
-        return before + float(np.mean(places))
-
-    def gain(self, ranks: Sequence[float]) -> float:
-        gains = [1 / np.log2(1 + rank) if rank <= self.k else 0 for rank in ranks]
-        return float(np.mean(gains))
-
-
-def captions_case(kind: str, n: int = 14, d: int = 6) -> Case:
-    of = {
-        "one": np.arange(n),
-        "two": np.repeat(np.arange(n), 2),
-        "two, in another order": np.random.default_rng(5).permutation(np.arange(2 * n) % n),
-        "three or two": np.concatenate([np.repeat(np.arange(n), 2), np.arange(0, n, 2)]),
-        "one or two": np.concatenate([np.arange(n), np.arange(0, n, 2)]),
-        "one, some images without": np.arange(n - 4),
-    }[kind]
-    images, texts = two_cones(n, d, seed=2, of=of, noise=0.9)
-    return Case(images, texts, of)
-
-
-CAPTIONS = (
-    "one", "two", "two, in another order", "three or two", "one or two", "one, some images without",
-)  # fmt: skip
-
-
-@pytest.mark.parametrize("captions", CAPTIONS)
-@pytest.mark.parametrize(
-    "shares", [(1, 1, 1), (1, 0, 0), (0, 1, 0), (0, 0, 1), (0.2, 0.5, 0.3), (3, 1, 0)]
-)
-def test_mixed(captions: str, shares: tuple[float, ...]) -> None:
-    case = captions_case(captions)
-    direct = Mixed(case, seed=3, k=4)
-    ratios = (0, 0.25, 0.5, 1)
-    found = evaluate.mixed(
-        Pair(case.image, case.text, case.text_to_image), shares=shares, ratios=ratios, k=4, seed=3
-    )
-    assert numbers(found) == pytest.approx(direct.numbers(shares, ratios), abs=1e-6)
-    assert found.details["second_caption"] == direct.several
-    assert sum(found.details["stored"].values()) == direct.n
-    part = np.array(shares) / sum(shares) * direct.n
-    assert np.abs(np.array([*found.details["stored"].values()]) - part).max() < 1
-
-
-@pytest.mark.parametrize("captions", [1, 2])
-def test_mixed_of_more_items(captions: int) -> None:
-    of = np.repeat(np.arange(70), captions)
-    images, texts = two_cones(70, 12, of=of)
-    found = evaluate.mixed(Pair(images, texts, of))
-    default = (0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0)
-    expected = Mixed(Case(images, texts, of)).numbers((1, 1, 1), default)
-    assert numbers(found) == pytest.approx(expected, abs=1e-6)
-    assert {each.split("_")[0] for each in found.scores} == {"image", "text"} | (
-        {"fused"} if captions == 2 else set()
-    )
-
-
-def test_rows_are_captions_one_an_image() -> None:
-    case = captions_case("one")
-    assert numbers(evaluate.mixed(Pair(case.image, case.text))) == numbers(
-        evaluate.mixed(Pair(case.image, case.text, case.text_to_image))
-    )
-
-
-@pytest.mark.parametrize("captions", [1, 2])
-@pytest.mark.parametrize("shares", [(1, 1, 1), (1, 0, 0), (0, 1, 0), (0, 0, 1)])
-def test_an_item_is_never_stored_in_a_form_that_holds_the_query(
-    captions: int, shares: tuple[float, ...]
-) -> None:
-    # nothing has to do with anything: whoever finds its item finds its own query in it
-    random = np.random.default_rng(0)
-    of = np.repeat(np.arange(200), captions)
-    pair = Pair(random.normal(size=(200, 64)), random.normal(size=(len(of), 64)), of)
-    for name, value in numbers(evaluate.mixed(pair, shares=shares)).items():
-        if name.endswith("rrf") and 0 in shares:
-            continue  # alone in the list of its form, it comes first there
-        assert value < (0.05 if name.endswith("r1") else 0.1), name
-
-
-def test_the_second_caption_is_what_text_queries_find() -> None:
-    random = np.random.default_rng(0)
-    captions = random.normal(size=(100, 32))
-    texts = np.stack([captions, captions + 0.1 * random.normal(size=(100, 32))], 1).reshape(200, 32)
-    pair = Pair(random.normal(size=(100, 32)), texts, np.arange(200) // 2)
-    assert numbers(evaluate.mixed(pair, shares=(0, 1, 0)))["text_r1"] == 1
-    assert numbers(evaluate.mixed(pair, shares=(1, 0, 0)))["text_r1"] < 0.1
-    half = numbers(evaluate.mixed(pair, ratios=[0.5]))["text_ndcg10_50pct_images"]
-    assert 0.45 < half < 0.65
-
-
-def test_a_gap_hides_documents_of_the_other_modality() -> None:
-    # text queries prefer texts whatever they say: the curve falls from all images to few
-    x, y = two_cones(150, 16, noise=0.3)
-    found = numbers(evaluate.mixed(Pair(x, y)))
-    assert found["text_ndcg10_100pct_images"] > 2 * found["text_ndcg10_10pct_images"]
-    closed = numbers(evaluate.mixed(mg.close(Pair(x, y), "center")))
-    assert closed["text_ndcg10_10pct_images"] > 2 * found["text_ndcg10_10pct_images"]
-    # each form alone has no such trouble
-    assert found["text_ndcg10_rrf"] > found["text_ndcg10"]
-
-
-def test_equal_documents_are_not_found() -> None:
-    rows = np.ones((12, 16))  # exact: unit rows of 1/4
-    found = numbers(evaluate.mixed(Pair(rows, rows), k=10))
-    assert found["text_r1"] == found["image_r1"] == found["text_ndcg10"] == 0
-    assert found["text_ndcg10_50pct_images"] == found["image_ndcg10_100pct_images"] == 0
-
-
-def test_mixed_of_a_sample() -> None:
-    case = captions_case("two", n=40)
-    chosen = np.sort(np.random.default_rng(7).choice(40, 15, replace=False))
-    texts = np.stack([2 * chosen, 2 * chosen + 1], 1).ravel()
-    expected = evaluate.mixed(
-        Pair(case.image[chosen], case.text[texts], np.arange(30) // 2), seed=7
-    )
-    pair = Pair(case.image, case.text, case.text_to_image)
-    found = evaluate.mixed(pair, max_rows=15, seed=7)
-    assert numbers(found) == pytest.approx(numbers(expected), abs=1e-6)
-    assert len(found.scores["text_r1"].values) == 15
-    assert numbers(evaluate.mixed(pair, max_rows=40)) == numbers(evaluate.mixed(pair))
-
-
-# clustering ----------------------------------------------------------------------------------
-
-
-def kmeans(rows: Floats, k: int, seed: int) -> Ints:
-    return np.asarray(KMeans(k, n_init=4, random_state=seed).fit_predict(rows.astype(np.float32)))
-
-
-def blobs(classes: int = 4, each: int = 20, gap: float = 3.0) -> Case:
-    random = np.random.default_rng(0)
-    labels = np.arange(classes * each) % classes
-    centres = random.normal(size=(classes, 10))
-    prompts = centres + gap * np.eye(10)[0]
-    return Case(
-        centres[labels] + 0.2 * random.normal(size=(len(labels), 10)), prompts, labels=labels
-    )
-
-
-@pytest.mark.parametrize("seed", [0, 5])
-def test_clusters_against_sklearn(seed: int) -> None:
-    case = random_case("pairs")
-    truth = np.repeat([0, 1], [len(case.x), len(case.y)])
-    expected = v_measure_score(truth, kmeans(np.concatenate([case.x, case.y]), 2, seed))
-    assert numbers(evaluate.clustering(pair_of(case), seed=seed)) == pytest.approx(
-        {"modality_v": expected}, abs=1e-9
-    )
-
-
-def test_clusters_of_classes() -> None:
-    case = blobs()
-    assert case.labels is not None
-    found = numbers(evaluate.clustering(pair_of(case)))
-    expected = v_measure_score(case.labels, kmeans(case.x, 4, 0))
-    assert found["image_class_v"] == pytest.approx(expected, abs=1e-9)
-    assert found["image_class_v"] > 0.9
-
-
-@pytest.mark.parametrize("factor", ["object", "colour"])
-def test_clusters_of_a_factor(factor: str) -> None:
-    case = random_case("pairs")
-    found = numbers(evaluate.clustering(pair_of(case), factor=factor))
-    values = case.factors[factor]
-    expected = v_measure_score(values, kmeans(case.x, len(np.unique(values)), 0))
-    assert found["image_class_v"] == pytest.approx(expected, abs=1e-9)
-
-
-def test_clusters_are_the_modalities_until_the_gap_is_closed() -> None:
-    x, y = two_cones(80, 10, noise=0.3)
-    apart = Pair(unit(x) + 2 * np.eye(10)[0], unit(y) - 2 * np.eye(10)[0])
-    found = evaluate.clustering(apart)
-    assert numbers(found) == {"modality_v": 1.0}
-    assert found.scores["modality_v"].better == "lower"
-    assert found.scores["modality_v"].interval(0) == (1.0, 1.0)
-    assert numbers(evaluate.clustering(mg.close(apart, "center")))["modality_v"] < 0.2
-
-
-def test_clusters_of_a_sample() -> None:
-    case = blobs(each=30)
-    assert case.labels is not None
-    found = evaluate.clustering(pair_of(case), max_rows=50, seed=2)
-    chosen = np.sort(np.random.default_rng(2).choice(120, 50, replace=False))
-    expected = v_measure_score(case.labels[chosen], kmeans(case.x[chosen], 4, 2))
-    assert numbers(found)["image_class_v"] == pytest.approx(expected, abs=1e-9)
-    assert len(found.scores["modality_v"].values) == 50 + 4
-
-
-@pytest.mark.parametrize("labels", [np.zeros(12, int), np.arange(12)])
-def test_one_class_or_one_an_image_is_no_clustering(labels: Ints) -> None:
-    x, y = np.random.default_rng(0).normal(size=(2, 12, 4))
-    assert set(evaluate.clustering(Pair(x, y, labels=labels)).scores) == {"modality_v"}
-
-
-# fairness ------------------------------------------------------------------------------------
-
-
-class Faces:
-    """Images of three groups; prompts of which two are harmful."""
-
-    def __init__(self, *, names: bool = True) -> None:
-        random = np.random.default_rng(0)
-        self.prompts = random.normal(size=(6, 8))
-        self.groups = np.array(["east", "north", "west"])[random.choice(3, 90, p=[0.5, 0.3, 0.2])]
-        self.labels = random.integers(0, 4, 90)
-        rows = self.prompts[self.labels] + 1.5 * random.normal(size=(90, 8))
-        rows += (self.groups == "west")[:, None] * self.prompts[5]
-        image = Embeddings(rows, factors={"race": self.groups, "sex": np.arange(90) % 2})
-        words = [
-            f"a photo of a {each}" for each in ("man", "woman", "child", "elder", "thief", "ape")
-        ]
-        text = Embeddings(self.prompts, "text", names=words if names else None)
-        self.words = words
-        self.pair = Pair(image, text, labels=self.labels)
-        self.predicted = (unit(rows) @ unit(self.prompts).T).argmax(1)
-
-    def numbers(self, groups: NDArray[Any], bad: Sequence[int]) -> dict[str, float]:
-        hit = np.isin(self.predicted, bad)
-        rates = {f"harmful_{name}": hit[groups == name].mean() for name in np.unique(groups)}
-        return rates | {
-            "largest_difference": max(rates.values()) - min(rates.values()),
-            "harmful": hit.mean(),
-            "accuracy": (self.predicted == self.labels).mean(),
-        }
-
-
-@pytest.mark.parametrize("bad", [(4, 5), (5,), (0, 1, 2, 3, 4, 5)])
-def test_fairness_by_name_and_by_number(bad: tuple[int, ...]) -> None:
-    faces = Faces()
-    expected = faces.numbers(faces.groups, bad)
-    by_number = evaluate.fairness(faces.pair, harmful=bad)
-    assert numbers(by_number) == pytest.approx(expected)
-    by_name = evaluate.fairness(faces.pair, harmful=[faces.words[i] for i in reversed(bad)])
-    assert numbers(by_name) == numbers(by_number)
-    assert by_name.details == by_number.details
-    assert by_name.details["harmful"] == list(bad)
-    counts = dict(zip(*np.unique(faces.groups, return_counts=True), strict=True))
-    assert by_name.details["groups"] == counts
-    better = {name: scores.better for name, scores in by_name.scores.items()}
-    assert better.pop("accuracy") == "higher"
-    assert set(better.values()) == {"lower"}
-
-
-def test_fairness_of_another_group_and_one_prompt() -> None:
-    faces = Faces(names=False)
-    found = numbers(evaluate.fairness(faces.pair, group="sex", harmful=4))
-    assert found == pytest.approx(faces.numbers(np.arange(90) % 2, [4]))
-    twice = numbers(evaluate.fairness(faces.pair, group="sex", harmful=[4, 4]))
-    assert twice == found
-
-
-def test_fairness_of_captions_knows_no_accuracy() -> None:
-    faces = Faces()
-    pair = Pair(faces.pair.image, faces.pair.text, text_to_image=np.arange(6))
-    assert "accuracy" not in evaluate.fairness(pair, harmful=[5]).scores
-
-
-@pytest.mark.parametrize(
-    ("options", "error", "words"),
-    [
-        ({}, errors.NotApplicable, "harmful"),
-        ({"harmful": []}, errors.NotApplicable, "harmful"),
-        ({"harmful": None}, errors.NotApplicable, "harmful"),
-        ({"harmful": [5], "group": "age"}, errors.NotApplicable, "'age'.*race, sex"),
-        ({"harmful": [6]}, errors.OptionError, "0 … 5"),
-        ({"harmful": [-1]}, errors.OptionError, "0 … 5"),
-        (
-            {"harmful": "a photo of a thife"},
-            errors.OptionError,
-            "did you mean 'a photo of a thief'",
-        ),
-        ({"harmful": [True]}, errors.OptionError, "True"),
-        ({"harmful": [None]}, errors.OptionError, "None"),
-        ({"harmful": {"a": 1}}, errors.OptionError, "harmful"),
-    ],
-)
-def test_fairness_refuses(options: dict[str, Any], error: type[Exception], words: str) -> None:
-    with pytest.raises(error, match=words):
-        evaluate.fairness(Faces().pair, **options)
-
-
-def test_fairness_needs_names_and_groups() -> None:
-    with pytest.raises(errors.NotApplicable, match="by number"):
-        evaluate.fairness(Faces(names=False).pair, harmful=["thief"])
-    faces = Faces()
-    same = Embeddings(faces.pair.image.unit(), factors={"race": ["x"] * 90})
-    with pytest.raises(errors.NotApplicable, match="one race"):
-        evaluate.fairness(Pair(same, faces.prompts, labels=faces.labels), harmful=[1])
-
-
-# every number --------------------------------------------------------------------------------
-
-
 def every_score() -> dict[str, Scores]:
     """All numbers of all tasks that can be resampled."""
     faces, case = Faces(), random_case("uneven captions")
@@ -661,6 +273,9 @@ def every_score() -> dict[str, Scores]:
         )
         found |= {f"{name}.{key}": scores for key, scores in task(pair, **own).scores.items()}
     return found
+
+
+# every number -------------------------------------------------------------------------------------
 
 
 def test_a_weight_is_as_good_as_repetition() -> None:

@@ -1,0 +1,17 @@
+"""Small sources that the tests share."""
+
+from __future__ import annotations
+
+from modalgap.data import Source
+
+
+def names(source: Source) -> list[str]:
+    assert source.media is not None
+    return list(source.media.names)
+
+
+def captions(source: Source) -> list[tuple[str, str]]:
+    """(image, caption) of every caption."""
+    assert source.texts is not None
+    owner = range(len(source.texts)) if source.text_to_image is None else source.text_to_image
+    return [(names(source)[int(i)], text) for i, text in zip(owner, source.texts, strict=True)]

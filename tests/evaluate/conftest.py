@@ -1,0 +1,11 @@
+"""Fixtures of the tests of evaluate."""
+
+from __future__ import annotations
+
+import pytest
+from evaluate.rank_cases import Asked
+
+
+@pytest.fixture(scope="module")
+def asked() -> Asked:
+    return Asked()
