@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import warnings
 from typing import Any
 
 import numpy as np
@@ -34,11 +33,6 @@ from reference.cases import unit
 from modalgap import errors
 from modalgap.close import CLOSERS, AffineMap, Step, Transductive, close, fit
 from modalgap.embeddings import Embeddings, Moments, Pair, moments
-
-with warnings.catch_warnings():  # a doc string of POT's warns when it is first compiled
-    warnings.simplefilter("ignore")
-    import ot  # noqa: F401
-
 
 # composing ----------------------------------------------------------------------------------------
 

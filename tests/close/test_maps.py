@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
@@ -39,11 +38,6 @@ from modalgap import errors
 from modalgap.close import CLOSERS, close, fit
 from modalgap.embeddings import Embeddings, Pair
 from modalgap.embeddings.formats import files
-
-with warnings.catch_warnings():  # a doc string of POT's warns when it is first compiled
-    warnings.simplefilter("ignore")
-    import ot  # noqa: F401
-
 
 # fitting and applying -----------------------------------------------------------------------------
 
