@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from modalgap import checks
-from modalgap.embeddings import Embeddings, Pair, moments
+from modalgap.embeddings import Pair
 from modalgap.embeddings.cosine_moments import cosine_moments
 from modalgap.evaluate.base import Floats, Ints
 from modalgap.evaluate.ranks import Ranks, Relevant, block_ranks
@@ -284,5 +284,7 @@ def fuse(image: Tensor, text: Tensor) -> Tensor:
 
 
 def _mean_and_covariance(rows: Tensor) -> tuple[Floats, Floats]:
-    found = moments(Embeddings(rows), scatter=True)
-    return found.mean, found.covariance
+    """Mean (d,) and covariance (d, d) of rows; a fused row may be zero, so they are not scaled."""
+    mean = rows.double().mean(0)
+    moved = rows - mean.float()
+    return mean.numpy(), (moved.T @ moved).double().numpy() / (len(rows) - 1)
