@@ -247,7 +247,8 @@ class Lists(Index):
             there = (left >= rank).astype(np.float64)
             room = np.maximum(k - found.sum(1), 0) / np.maximum(there.sum(1), 1)
             found += there * np.minimum(room, 1)[:, None]
-        return found / np.maximum(found.sum(1, keepdims=True), 1)
+        fractions: Floats = found / np.maximum(found.sum(1, keepdims=True), 1)
+        return fractions
 
     @property
     def _left(self) -> list[Ints]:

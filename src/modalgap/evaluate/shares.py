@@ -39,7 +39,8 @@ def form_shares(scores: Tensor, forms: Tensor, count: int, k: int) -> Floats:
             last = values[row, k - 1]
             if last > -torch.inf:
                 found[row] = _tied(scores[row], forms, count, k, float(last))
-    return found / np.maximum(there.numpy(), 1)[:, None]
+    fractions: Floats = found / np.maximum(there.numpy(), 1)[:, None]
+    return fractions
 
 
 def _tied(scores: Tensor, forms: Tensor, count: int, k: int, last: float) -> Floats:

@@ -7,6 +7,7 @@
 
 from modalgap.close.scores.base import Correction, CorrectionRule
 from modalgap.close.scores.registry import CORRECTIONS
+from modalgap.close.scores.scaler import ScoreScaler
 from modalgap.close.scores.verb import correct
 
-__all__ = ["CORRECTIONS", "Correction", "CorrectionRule", "correct"]
+__all__ = ["CORRECTIONS", "Correction", "CorrectionRule", "ScoreScaler", "correct"]
