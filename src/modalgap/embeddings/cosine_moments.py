@@ -12,8 +12,12 @@ moves the mean by (1 − mean) / n.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 Floats = NDArray[np.float64]
 MeanAndCovariance = tuple[Floats, Floats]
@@ -32,3 +36,19 @@ def cosine_moments(first: MeanAndCovariance, second: MeanAndCovariance) -> tuple
     (mean_q, cov_q), (mean_m, cov_m) = first, second
     variance = float((cov_q * cov_m).sum() + mean_m @ cov_q @ mean_m + mean_q @ cov_m @ mean_q)
     return float(mean_q @ mean_m), max(variance, 0.0) ** 0.5
+
+
+def mean_and_covariance(parts: Iterable[Tensor]) -> MeanAndCovariance:
+    """Mean (d,) and covariance (d, d), by n − 1, of the rows of all parts; rows are not scaled."""
+    n, shift = 0, torch.empty(0)
+    total = scatter = torch.zeros(1, dtype=torch.float64)
+    for rows in parts:
+        if n == 0:  # sums of squares about a near mean lose no digits
+            shift = rows.double().mean(0).float()
+        moved = rows - shift
+        total = total + moved.double().sum(0)
+        scatter = scatter + (moved.T @ moved).double()
+        n += len(rows)
+    apart = total / n
+    covariance = (scatter - n * torch.outer(apart, apart)) / max(n - 1, 1)
+    return (shift.double() + apart).numpy(), covariance.numpy()

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from modalgap import checks
 from modalgap.embeddings import Pair
-from modalgap.embeddings.cosine_moments import cosine_moments
+from modalgap.embeddings.cosine_moments import cosine_moments, mean_and_covariance
 from modalgap.evaluate.base import Floats, Ints
 from modalgap.evaluate.ranks import Ranks, Relevant, block_ranks
 from modalgap.evaluate.shares import form_shares
@@ -91,13 +91,13 @@ class Forms:
 
     def scales(self) -> dict[str, list[Scale]]:
         """Mean and standard deviation of the scores of each kind of query in each form."""
-        documents = [_mean_and_covariance(rows) for rows in self.documents]
+        documents = [mean_and_covariance([rows]) for rows in self.documents]
         own = {"image": documents[IMAGE]} if self.second else dict(
             zip(("image", "text"), documents, strict=False)
         )  # fmt: skip
         found = {}
         for name, rows in self.queries.items():
-            asking = own[name] if name in own else _mean_and_covariance(rows)
+            asking = own[name] if name in own else mean_and_covariance([rows])
             found[name] = [cosine_moments(asking, each) for each in documents]
         return found
 
@@ -282,10 +282,3 @@ def refused(scales: Mapping[str, Sequence[Scale]]) -> bool:
 def fuse(image: Tensor, text: Tensor) -> Tensor:
     """Unit rows half way between."""
     return torch.nn.functional.normalize(image + text, dim=1)
-
-
-def _mean_and_covariance(rows: Tensor) -> tuple[Floats, Floats]:
-    """Mean (d,) and covariance (d, d) of rows; a fused row may be zero, so they are not scaled."""
-    mean = rows.double().mean(0)
-    moved = rows - mean.float()
-    return mean.numpy(), (moved.T @ moved).double().numpy() / (len(rows) - 1)

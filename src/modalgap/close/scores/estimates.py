@@ -7,7 +7,6 @@ of three estimates: "closed" from moments, "pairs" by counting, "best" from each
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -16,7 +15,11 @@ from torch import Tensor
 
 from modalgap import checks
 from modalgap.embeddings import Embeddings, Moments, Pair, moments, pair_moments
-from modalgap.embeddings.cosine_moments import MeanAndCovariance, cosine_moments
+from modalgap.embeddings.cosine_moments import (
+    MeanAndCovariance,
+    cosine_moments,
+    mean_and_covariance,
+)
 from modalgap.embeddings.rows import CHUNK
 from modalgap.errors import InputError, NotApplicable, quoted
 from modalgap.linalg import blocks
@@ -64,7 +67,8 @@ def _closed(data: Data, fused: bool) -> tuple[dict[str, dict[str, Scale]], dict[
         found = pair_moments(data, scatter=True)
         both: dict[str, Any] = {data.image.modality: found.image, data.text.modality: found.text}
         if fused:
-            both[FUSED] = fused_moments(data)
+            both[FUSED] = _fused(data)
+            counts[FUSED] = len(data.matches[0])
     elif isinstance(data, Mapping) and data:
         both = dict(data)
     else:
@@ -89,16 +93,13 @@ def _closed(data: Data, fused: bool) -> tuple[dict[str, dict[str, Scale]], dict[
     return scales, counts, next(iter(widths.values()))
 
 
-def fused_moments(pair: Pair) -> Moments:
-    """Moments of the documents that hold an image and a text: normalised means of matched rows."""
+def _fused(pair: Pair) -> MeanAndCovariance:
+    """Of the documents that hold an image and a text: normalised means of matched rows."""
     images, texts = pair.matches
-    if len(images) < 2:
-        raise NotApplicable("fused documents need at least two matched pairs")
-    parts = []
-    for a in range(0, len(images), CHUNK):
-        rows = _fuse(pair.image.take(images[a : a + CHUNK]), pair.text.take(texts[a : a + CHUNK]))
-        parts.append(moments(Embeddings(rows, FUSED), scatter=True))
-    return reduce(Moments.merge, parts)
+    return mean_and_covariance(
+        _fuse(pair.image.take(images[a : a + CHUNK]), pair.text.take(texts[a : a + CHUNK]))
+        for a in range(0, len(images), CHUNK)
+    )
 
 
 def _numbers(name: str, given: Any) -> MeanAndCovariance:

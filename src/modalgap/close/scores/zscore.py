@@ -14,14 +14,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from modalgap import checks
 from modalgap.card import Card
 from modalgap.close.scores.base import CorrectionRule
-from modalgap.embeddings.cosine_moments import cosine_moments
+from modalgap.embeddings.cosine_moments import cosine_moments, mean_and_covariance
 from modalgap.errors import NotApplicable
 
 SMALLEST = 1e-5  # standard deviations below it are rounding errors of equal scores
@@ -44,9 +43,9 @@ CARD = Card(
 def _learn(gallery: Tensor, bank: Tensor, *, per: str = "form") -> dict[str, Tensor]:
     """``per``: "form" for one mean and one deviation of the gallery, "item" for S-norm."""
     checks.one_of("per", per, ("form", "item"))
-    mean, covariance = _mean_and_covariance(bank)
+    mean, covariance = mean_and_covariance([bank])
     if per == "form":
-        offset, scale = cosine_moments((mean, covariance), _mean_and_covariance(gallery))
+        offset, scale = cosine_moments((mean, covariance), mean_and_covariance([gallery]))
         if not scale > SMALLEST:
             raise NotApplicable("zscore: the scores of the gallery do not vary")
         return {"mean": torch.tensor(offset), "deviation": torch.tensor(scale)}
@@ -61,15 +60,6 @@ def _apply(scores: Tensor, learnt: Mapping[str, Tensor], used: Mapping[str, Any]
         return found
     spread, mean = torch.std_mean(scores, dim=1, keepdim=True, correction=0)
     return (found + (scores - mean) / spread.clamp_min(SMALLEST)) / 2
-
-
-def _mean_and_covariance(
-    rows: Tensor,
-) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-    mean = rows.double().mean(0)
-    moved = rows - mean.float()
-    covariance = (moved.T @ moved).double() / max(len(rows) - 1, 1)
-    return mean.numpy(), covariance.numpy()
 
 
 zscore = CorrectionRule(CARD, _learn, _apply)
