@@ -174,7 +174,8 @@ def label(number: str) -> str:
     """The display name of a number: "image_to_text_r1" is "image → text R@1"."""
     said = number.partition(".")[2] or number
     for old, new in (
-        ("_to_", " → "), ("_r1", " R@1"), ("_ndcg10", " NDCG@10"), ("_accuracy", ""), ("_", " "),
+        ("_to_", " → "), ("_r1", " R@1"), ("_ndcg10", " NDCG@10"), ("_accuracy", ""),
+        ("_share10_", " query: fraction of "), ("_", " "),
         ("sq4 uniform", "SQ4 uniform"), ("pq4", "PQ4"), ("rabitq", "RaBitQ"),
         ("gaussian", "noise σ"), ("binary", "signs"), ("modality v", "modality V"),
     ):  # fmt: skip

@@ -25,9 +25,10 @@ Standardised scores: arXiv 2511.22141, with pseudo-positives there.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
+from torch import Tensor
 
 from modalgap import checks
 from modalgap.card import Card
@@ -62,8 +63,8 @@ CARD = Card(
     source="MixBench, arXiv 2507.19054",
     needs=("pairs",),
     main=(
-        "{1}_ndcg10", "{0}_ndcg10", "{1}_ndcg10_zscore", "{0}_ndcg10_zscore",
-        "{1}_ndcg10_rrf", "{0}_ndcg10_rrf",
+        "{1}_ndcg10", "{1}_share10_{0}", "{1}_share10_{1}", "{1}_share10_fused",
+        "{0}_ndcg10", "{0}_share10_{0}", "{0}_share10_{1}", "{0}_share10_fused",
     ),
 )  # fmt: skip
 
@@ -95,7 +96,7 @@ def search_mixed(
     seed: int = 0,
     *,
     scales: Mapping[str, Sequence[Scale]] | None = None,
-    corrections: Mapping[str, Sequence[Change]] | None = None,
+    correct: Callable[[str, Tensor], Sequence[Change]] | None = None,
 ) -> Outcome:
     """The task, with scales or corrections that were fitted elsewhere.
 
@@ -108,8 +109,9 @@ def search_mixed(
         seed: the same.
         scales: kind of query ("image", "text", "fused") to mean and standard deviation of its
             scores in each form; by default from the moments of the set itself.
-        corrections: kind of query to a function of the scores of each form; with them only the
-            index at ``shares`` is searched, by corrected scores.
+        correct: makes a function of the scores of each form, from the kind of query and the
+            documents (3, n, d); then only the index at ``shares`` is searched, by corrected
+            scores.
     """
     parts = _shares(shares)
     checks.distinct("ratios", [f"{100 * ratio:.0f}" for ratio in _ratios(ratios)])
@@ -123,11 +125,11 @@ def search_mixed(
     stored = np.empty(forms.n, np.int64)
     stored[order] = np.searchsorted(np.cumsum(parts), (np.arange(forms.n) + 0.5) / forms.n)
     curve = {}
-    for ratio in ratios if corrections is None else ():
+    for ratio in ratios if correct is None else ():
         kinds = np.full(forms.n, TEXT)
         kinds[order[: round(ratio * forms.n)]] = IMAGE
         curve[f"_{round(100 * ratio)}pct_{several(pair.image.modality)}"] = kinds
-    if corrections is None and scales is None:
+    if correct is None and scales is None:
         scales = forms.scales()
     no_scale = scales is not None and refused(scales)
     names = {"image": pair.image.modality, "text": pair.text.modality, "fused": "fused"}
@@ -135,13 +137,13 @@ def search_mixed(
     relevant = forms.relevant
     for asks, queries in forms.queries.items():
         own = (forms, asks, relevant[asks])
-        change = None if corrections is None else corrections[asks]
+        change = None if correct is None else correct(asks, forms.documents)
         main = {"": Index(*own, stored, first=k, changes=change)}
         if scales is not None and not no_scale:
             main["_zscore"] = Index(*own, stored, first=k, changes=standardized(scales[asks]))
         others = {end: Index(*own, kinds) for end, kinds in curve.items()}
         lists = None
-        if corrections is None and np.isin(main[""].form, stored).all():
+        if correct is None and np.isin(main[""].form, stored).all():
             lists = Lists(*own, stored)  # else a document would be alone in its list
         every = [*main.values(), *others.values(), *([] if lists is None else [lists])]
         forms.search(asks, queries, every)
