@@ -13,6 +13,7 @@ from modalgap import checks
 from modalgap.embeddings import Pair
 from modalgap.embeddings.cosine_moments import cosine_moments, mean_and_covariance
 from modalgap.evaluate.base import Floats, Ints
+from modalgap.evaluate.merging import merged_ndcg, merged_shares
 from modalgap.evaluate.ranks import Ranks, Relevant, block_ranks
 from modalgap.evaluate.shares import form_shares
 from modalgap.linalg import blocks
@@ -202,7 +203,7 @@ class Index:
 
 
 class Lists(Index):
-    """The same with a list for each form; lists merge by 1 / (60 + rank)."""
+    """The same with a list for each form; see ``modalgap.evaluate.merging``."""
 
     def __init__(self, forms: Forms, name: str, relevant: Relevant, stored: Ints) -> None:
         super().__init__(forms, name, relevant, stored)
@@ -219,36 +220,14 @@ class Lists(Index):
             self._listed[each].append(block_ranks(scores, part, None, a, b))
 
     def ndcg(self, k: int) -> Floats:
-        """(n,) NDCG@k of the merged list.
-
-        Of the documents of one rank in their lists half, on average, come first.
-        """
-        size = [left + part.counts for left, part in zip(self._left, self._parts, strict=True)]
-        gain = np.zeros(self.n)
-        for each, part in enumerate(self._parts):
-            rank, asking = np.concatenate(self._listed[each]).astype(np.float64), part.queries
-            at = rank.copy()
-            for other in set(FORMS) - {each}:
-                there = size[other][asking]
-                at += np.minimum(there, rank - 1) + 0.5 * (there >= rank)
-            gain += np.bincount(asking, np.where(at <= k, 1 / np.log2(at + 1), 0.0), self.n)
-        ideal = np.cumsum(1 / np.log2(np.arange(2, k + 2)))
-        found: Floats = gain / ideal[np.minimum(self.relevant.counts, k) - 1]
-        return found
+        """(n,) NDCG@k of the merged list."""
+        ranks = [np.concatenate(each) for each in self._listed]
+        sizes = [left + part.counts for left, part in zip(self._left, self._parts, strict=True)]
+        return merged_ndcg(self._parts, ranks, sizes, self.relevant.counts, k)
 
     def shares(self, k: int) -> Floats:
-        """(n, 3) fraction of the first k by form, the right items left out.
-
-        Lists are merged by rank alone, so only their lengths matter.
-        """
-        left = np.stack(self._left, 1).astype(np.float64)
-        found = np.zeros_like(left)
-        for rank in range(1, k + 1):
-            there = (left >= rank).astype(np.float64)
-            room = np.maximum(k - found.sum(1), 0) / np.maximum(there.sum(1), 1)
-            found += there * np.minimum(room, 1)[:, None]
-        fractions: Floats = found / np.maximum(found.sum(1, keepdims=True), 1)
-        return fractions
+        """(n, 3) fraction of the first k by form, the right items left out."""
+        return merged_shares(self._left, k)
 
     @property
     def _left(self) -> list[Ints]:

@@ -29,12 +29,14 @@ class Protocol:
         about: one sentence on what is relevant to a query.
         run: (queries, gallery, factor, seed) to a ``Result``.
         side: the side of a pair that holds the queries.
+        scales: whether ``run`` also takes a ``ScoreScaler`` or None.
     """
 
     name: str
     about: str
-    run: Callable[[Embeddings, Embeddings | Pair, str | None, int], Result]
+    run: Callable[..., Result]
     side: Literal["image", "text"] = "image"
+    scales: bool = False
 
 
 @dataclass(frozen=True, eq=False)
