@@ -99,7 +99,44 @@ def fit(
 app = methods(
     "close", "Close the gap: fit a map on a sample, apply it to any data.", CLOSERS, close
 )
-app.add_typer(methods("fit", "Fit a closer and write the map: close fit METHOD.", CLOSERS, fit))
+fits = methods("fit", "Fit a closer and write the map: close fit METHOD.", CLOSERS, fit)
+app.add_typer(fits)
+
+
+@fits.command("zscore")
+@spread
+def fit_zscore(
+    inputs: Inputs,
+    output: Annotated[
+        Path, typer.Option("-o", "--output", help="Score scaler to write: .json.")
+    ] = Path("scales.json"),
+    estimate: Annotated[
+        str,
+        typer.Option(
+            "--estimate",
+            help="closed: from means and covariances. pairs: counted over pairs that do not match."
+            " best: from each query's best score.",
+        ),
+    ] = "closed",
+    seed: options.Seed = None,
+    force: options.Force = False,
+) -> None:
+    """Fit means and deviations of scores, for mixed search; vectors stay as they are."""
+    from modalgap.atomic import check_target
+    from modalgap.close.scores import ScoreScaler
+    from modalgap.embeddings import Embeddings
+
+    check_target(output, overwrite=force)
+    inputs.not_the_output(output)
+    found = inputs.read()
+    sample = {found.modality: found} if isinstance(found, Embeddings) else found
+    scaler = ScoreScaler.fit(sample, estimate, **data.given(seed=seed))
+    scaler.save(output, overwrite=force)
+    inputs.remark(found)
+    for query, forms in scaler.scales.items():
+        for form, (mean, deviation) in forms.items():
+            data.note(f"{query} queries, {form} documents: mean {mean:.4f}, sd {deviation:.4f}")
+    typer.echo(output)
 
 
 @app.command()

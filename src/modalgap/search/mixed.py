@@ -36,7 +36,7 @@ from modalgap.evaluate.shares import form_shares
 from modalgap.linalg import blocks
 from modalgap.progress import progress
 from modalgap.result import Result
-from modalgap.search.base import LABEL, ROW, have, in_range, places, same_space
+from modalgap.search.base import JUDGED, LABEL, ROLE, ROW, have, in_range, places, same_space
 from modalgap.search.result import described, result_of
 
 K = 10
@@ -71,8 +71,8 @@ def mixed(
     Args:
         queries: (n, d) rows of one modality.
         gallery: a pair, several modalities, or one.
-        factor: the factor of queries and documents that says the class; None: ``label`` if every
-            side has it, else items.
+        factor: the factor of queries and documents that says the class. The default is ``label``,
+            or the only factor that all share; else documents of the query's item are relevant.
         seed: of the bootstrap.
         scaler: means and deviations of scores; by default in closed form from queries and gallery.
 
@@ -119,7 +119,10 @@ def mixed(
         )
         for name, each in values.items()
     }
-    return result_of(scores, params, details, described(queries, gallery, sides[0], "gallery"))
+    about = described(queries, gallery, sides[0], "gallery")
+    names = ", ".join(side.modality for side in sides)
+    about |= {"n_gallery": total, "modalities": {"queries": queries.modality, "gallery": names}}
+    return result_of(scores, params, details, about)
 
 
 def _sides(gallery: Embeddings | Pair) -> tuple[tuple[Embeddings, ...], list[Ints]]:
@@ -166,8 +169,9 @@ def _classes(
             known.setdefault(LABEL, values)
     every = [dict(queries.factors), *factors]
     by = factor
-    if by is None and all(LABEL in known for known in every):
-        by = LABEL
+    shared = set.intersection(*map(set, every)) - {ROW, ROLE, *JUDGED}
+    if by is None and (LABEL in shared or len(shared) == 1):
+        by = LABEL if LABEL in shared else next(iter(shared))
     if by is None:
         if (own < 0).all():
             raise NotApplicable(
