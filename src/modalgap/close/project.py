@@ -92,7 +92,7 @@ def _fit(
         "l2m": size,
         "moved": {retrieved: f"{alpha * left:.4f} toward the mean of the {asking.role}s"},
     }
-    if all(isinstance(known.given, Embeddings) for known in (stored, asking)):
+    if all(isinstance(known.data, Embeddings) for known in (stored, asking)):
         facts |= _changed(asking, stored, torch.from_numpy(alpha * toward).float())
     return Fitted({stored.role: (step,), asking.role: ()}, facts)
 
