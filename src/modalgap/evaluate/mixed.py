@@ -1,16 +1,17 @@
-"""Mixed search: one index of images, texts and documents of both; does the right one come first?
+"""Mixed search: one index of images, texts and documents of both; does the relevant one rank first?
 
-Each item i is stored once, as its image, its text, or the two fused (their mean, a unit row again),
-drawn by ``shares``. A text query asks for the items whose image it describes, an image query for
-the items whose text describes it: one item, or several where images share captions. A document
-that holds the query itself would come first whatever the model, so a right item is then stored in
-another form for this query: as text for image queries, as image for text queries, unless images
-have a second caption, which then stands in the text and fused forms. All other items stay as drawn.
+Each item i is stored once, as its image, its text, or the two fused (their normalised mean), drawn
+by ``shares``. Relevant to a text query are the items whose image it describes, to an image query
+the items whose text describes it: one item, or several if images share captions. A document that
+contains the query itself would rank first with any model. For this query the relevant item is
+therefore stored in another form: as text for image queries, as image for text queries. If images
+have a second caption, text queries are first captions, and the text and fused forms contain the
+second caption instead. All other items stay as drawn.
 Numbers: NDCG@10 (the ideal is over all documents, not over those retrieved) and R@1, by text and by
-image queries (and by both fused, with two captions), at 1:1:1 and over the ratios from all texts to
-all images; and split and merge, where each form is searched alone and lists merge by reciprocal
-rank (Cormack et al. 2009).
-Source: MixBench (arXiv 2507.19054), whose public code takes the ideal from the retrieved only.
+image queries (and by both fused, with two captions), at 1:1:1 and over the ratios from only texts
+to only images; and split-and-merge, where each form is searched separately and the lists are merged
+by reciprocal rank fusion (Cormack et al. 2009).
+Source: MixBench (arXiv 2507.19054), whose public code computes the ideal from retrieved documents.
 """
 
 from __future__ import annotations
@@ -58,7 +59,7 @@ def _mixed(
 
     ``shares``: fractions of images, texts and fused documents. ``ratios``: fractions of images in
     indexes of images and texts, for the curve. ``k``: number of results for NDCG. ``max_rows``:
-    largest number of items. ``seed``: of the form in which each item is stored.
+    largest number of items. ``seed``: for drawing the form in which each item is stored.
     """
     parts = _shares(shares)
     checks.distinct("ratios", [f"{100 * ratio:.0f}" for ratio in _ratios(ratios)])
@@ -83,7 +84,7 @@ def _mixed(
         name = names[asks]
         indexes = {end: _Index(forms, asks, relevant, kinds) for end, kinds in drawn.items()}
         lists = None
-        if np.isin(indexes[""].form, stored).all():  # nobody is alone in a list
+        if np.isin(indexes[""].form, stored).all():  # every list has at least two items
             lists = _Lists(forms, asks, relevant, stored)
         every = [*indexes.values()] if lists is None else [*indexes.values(), lists]
         forms.search(name, queries, every)
@@ -107,12 +108,11 @@ def _mixed(
 
 
 class _Forms:
-    """Every item in every form: image, text to store, text to ask with.
+    """Every item in every form: image, stored text, query text.
 
     Args:
-        pair: where the items come from.
-        image, text, ask: (n,) rows of the image, of the text that is stored, and of the text that
-            asks.
+        pair: the pair that contains the items.
+        image, text, ask: (n,) rows of the image, of the stored text, and of the query text.
     """
 
     def __init__(self, pair: Pair, image: Ints, text: Ints, ask: Ints) -> None:
@@ -139,7 +139,7 @@ class _Forms:
         return cls(pair, chosen.numpy()[kept], texts[first[kept] + int(several)], ask)
 
     def asking(self) -> list[tuple[str, Tensor, Relevant]]:
-        """Name, queries (n, d), and the items that are right for each."""
+        """Name, queries (n, d), and the relevant items of each."""
         image = self.documents[IMAGE]
         images, texts = (index.numpy() for index in self.pair.matches)
         here = np.isin(images, self.image)
@@ -160,18 +160,18 @@ class _Forms:
         return asking
 
     def form_of(self, name: str, relevant: Relevant, stored: Ints) -> Ints:
-        """(k,) the form of each right item: as drawn, unless this holds the query itself."""
+        """(k,) the form of each relevant item: as drawn, unless this contains the query itself."""
         queries, items = relevant.queries, relevant.items
         drawn = stored[items]
         same_text = self.text[items] == self.ask[queries]
         text_holds = (drawn != IMAGE) & same_text & (name != "image")
         image_holds = (drawn != TEXT) & (items == queries) & (name != "text")
         other = np.where(same_text & (name != "image"), IMAGE, TEXT)
-        found: Ints = np.where(text_holds | image_holds, other, drawn)
-        return found
+        result: Ints = np.where(text_holds | image_holds, other, drawn)
+        return result
 
     def search(self, name: str, queries: Tensor, indexes: Sequence[_Index]) -> None:
-        """Ask every index; scores of a query and an item in one form are made once for all."""
+        """Search every index; the scores for each form are computed once and shared by all."""
         with progress(f"mixed search, {name}", self.n) as advance:
             for a, b in blocks(self.n, 4 * self.n):
                 every = torch.stack([queries[a:b] @ rows.T for rows in self.documents])
@@ -181,16 +181,16 @@ class _Forms:
 
 
 class _Index:
-    """The items as they are stored, and where the right ones rank.
+    """The items as they are stored, and the ranks of the relevant ones.
 
     Args:
         forms: the items.
-        name: what asks: "text", "image" or "fused".
-        relevant: the items that are right for each query.
+        name: the kind of query: "text", "image" or "fused".
+        relevant: the relevant items of each query.
         stored: (n,) the form of each item.
 
     Attributes:
-        form: (k,) the form of each right item: as stored, unless that holds the query itself.
+        form: (k,) the form of each relevant item: as stored, unless that contains the query itself.
     """
 
     def __init__(self, forms: _Forms, name: str, relevant: Relevant, stored: Ints) -> None:
@@ -205,7 +205,7 @@ class _Index:
         self._found.append(block_ranks(self._scores(every, a, b), self.relevant, None, a, b))
 
     def ranks(self) -> Ranks:
-        """Ranks of the right items in the whole index."""
+        """Ranks of the relevant items in the whole index."""
         return Ranks(np.arange(self.n), self.relevant.starts, np.concatenate(self._found))
 
     def _scores(self, every: Tensor, a: int, b: int) -> Tensor:
@@ -216,14 +216,14 @@ class _Index:
         return scores
 
     def _right(self, a: int, b: int) -> tuple[Tensor, Tensor, Tensor]:
-        """Rows, items and forms of what is right for queries a … b."""
+        """Rows, items and forms of the relevant items of queries a … b."""
         part = slice(self.relevant.starts[a], self.relevant.starts[b])
         rows = torch.from_numpy(self._queries[part] - a)
         return rows, torch.from_numpy(self.relevant.items[part]), self._form[part]
 
 
 class _Lists(_Index):
-    """The same with a list for each form; lists merge by 1 / (60 + rank)."""
+    """An index with one list per form; the lists are merged by 1 / (60 + rank)."""
 
     def __init__(self, forms: _Forms, name: str, relevant: Relevant, stored: Ints) -> None:
         super().__init__(forms, name, relevant, stored)
@@ -242,7 +242,7 @@ class _Lists(_Index):
     def ndcg(self, k: int) -> Floats:
         """(n,) NDCG@k of the merged list.
 
-        Of the documents of one rank in their lists half, on average, come first.
+        Of documents with the same rank in their lists, half are counted as ranked higher.
         """
         size = []  # (n,) documents of each list, for each query
         for each, part in enumerate(self._parts):
@@ -258,25 +258,25 @@ class _Lists(_Index):
                 at += np.minimum(there, rank - 1) + 0.5 * (there >= rank)
             gain += np.bincount(asking, np.where(at <= k, 1 / np.log2(at + 1), 0.0), self.n)
         ideal = np.cumsum(1 / np.log2(np.arange(2, k + 2)))
-        found: Floats = gain / ideal[np.minimum(self.relevant.counts, k) - 1]
-        return found
+        result: Floats = gain / ideal[np.minimum(self.relevant.counts, k) - 1]
+        return result
 
 
 def fuse(image: Tensor, text: Tensor) -> Tensor:
-    """Unit rows half way between."""
+    """The normalised means of the rows."""
     return torch.nn.functional.normalize(image + text, dim=1)
 
 
-def _ratios(given: Sequence[float]) -> list[float]:
-    found = checks.several("ratios", given)
-    for ratio in found:
+def _ratios(values: Sequence[float]) -> list[float]:
+    result = checks.several("ratios", values)
+    for ratio in result:
         if isinstance(ratio, bool) or not isinstance(ratio, int | float) or not 0 <= ratio <= 1:
             raise OptionError(f"ratios must be numbers from 0 to 1; got {quoted(ratio)}")
-    return found
+    return result
 
 
-def _shares(given: Sequence[float]) -> Floats:
-    found = checks.several("shares", given)
+def _shares(values: Sequence[float]) -> Floats:
+    found = checks.several("shares", values)
     numbers = all(
         isinstance(each, int | float) and not isinstance(each, bool) and 0 <= each <= 1e9
         for each in found
@@ -284,7 +284,7 @@ def _shares(given: Sequence[float]) -> Floats:
     if not numbers or len(found) != 3 or not sum(found) > 0:
         raise OptionError(
             f"shares must be three numbers, of images, texts and fused documents; got"
-            f" {quoted(given)}"
+            f" {quoted(values)}"
         )
     shares: Floats = np.asarray(found, np.float64) / sum(found)
     return shares
