@@ -147,7 +147,7 @@ def test_a_caption_that_repeats_is_told_by_its_row() -> None:
     by_row = Embeddings(at(0, 5), names=["a", "a"], factors={"row": [0, 3]})
     assert numbers(search(by_row, pair, "first_caption")) == pytest.approx(FIRST, abs=1e-12)
     by_name = Embeddings(at(0, 5), names=["b", "a"])
-    with pytest.raises(errors.InputError, match=r"no factor 'row': names .* 'a' is there twice"):
+    with pytest.raises(errors.InputError, match=r"no factor 'row': names .* 'a' more than once"):
         search(by_name, pair, "first_caption")
     only = twice(names=["b"])  # which is there once, but no first caption
     with pytest.raises(errors.NotApplicable, match="no query is the first caption"):
@@ -606,7 +606,7 @@ GIVEN = judged(["a"], ["b"], ["z"])
         ),
         (
             TWO, two(names=["a", "a"], factors={"c": ["x", "y"]}),
-            {"protocol": "self_removed"}, "InputError", "gallery: names .* 'a' is there twice",
+            {"protocol": "self_removed"}, "InputError", "gallery: names .* 'a' more than once",
         ),
         (
             TWO, two(names=["a", "c"], factors={"c": ["x", "y"]}),
@@ -624,7 +624,7 @@ GIVEN = judged(["a"], ["b"], ["z"])
         ),
         (
             twice(row=["2"]), ROWS, {"protocol": "first_caption", "factor": "of"},
-            "InputError", "'row' must hold integers; holds strings",
+            "InputError", "'row' must hold integers; found strings",
         ),
         (
             two(), ROWS, {"protocol": "first_caption", "factor": "of"},
@@ -637,12 +637,12 @@ GIVEN = judged(["a"], ["b"], ["z"])
         (TWO, TWO, {"protocol": "hard"}, "NotApplicable", "factors easy, hard, junk; there is c"),
         (
             twice(**GIVEN), TWO, {"protocol": "hard", "factor": "c"},
-            "OptionError", "factor: must not be given, as easy, hard, junk say",
+            "OptionError", "factor: must not be set; easy, hard, junk define",
         ),
         (twice(**GIVEN), two(), {"protocol": "easy"}, "NotApplicable", "must have names"),
         (
             twice(**GIVEN), two(names=["a", "a"]), {"protocol": "easy"},
-            "InputError", "gallery: names must differ .* 'a' is there twice",
+            "InputError", "gallery: names must be different; found 'a' more than once",
         ),
         (
             twice(**judged(["a"], ["a"], [])), TWO, {"protocol": "easy"},
@@ -683,7 +683,7 @@ def test_refusals(queries: Any, gallery: Any, options: Any, kind: str, words: st
         (two(), TWO, {}, "NotApplicable", "a factor that names their class; there is none"),
         (ROWS, TWO, {}, "NotApplicable", "names their class; there is of, row"),
         (TWO, TWO, {"factor": "d"}, "NotApplicable", "need the factor 'd'; there is c"),
-        (TWO, two(), {}, "NotApplicable", "prompts must have names, to be found by 'c'"),
+        (TWO, two(), {}, "NotApplicable", "prompts must have names, which 'c' refers to"),
         (TWO, two(names=["x", "x"]), {}, "InputError", "prompts: names .* 'x' is there"),
         (TWO, two(names=["x", "z"]), {}, "InputError", "no prompt is named 'y'"),
     ],

@@ -35,7 +35,7 @@ def rank(
         queries: (n, d) rows.
         gallery: (m, d) rows.
         factor: the factor that defines classes, or None.
-        seed: of the bootstrap.
+        seed: for the bootstrap.
 
     Raises:
         NotApplicable: no query has a relevant item.

@@ -1,4 +1,4 @@
-"""The verb: search a gallery by queries that are embedded elsewhere."""
+"""The verb: search a gallery by queries from another set of embeddings."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def search(
             zero_shot: the factor of the queries that names their prompt. The default is
             ``label``, or the only factor. If a pair with labels is given, integers in ``label``
             are positions of its prompts, from 0.
-        seed: of the bootstrap.
+        seed: for the bootstrap.
 
     Returns:
         A ``Result`` with 95 % bootstrap intervals over queries. split, self_removed and
