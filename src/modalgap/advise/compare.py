@@ -101,28 +101,28 @@ def compare(
             )
         trials = _Trials(fitted, judged, wanted, {**options, "seed": seed}, kept)
         with progress("comparing", len(candidates) + len(trials.curved), unit="method") as advance:
-            done = {}
+            scores = {}
             for candidate in candidates:
-                done[candidate.name] = trials.run(candidate)
+                scores[candidate.name] = trials.run(candidate)
                 advance(1)
             curves = {}
             for method, candidates_of in trials.curved.items():
                 curves[method] = [trials.point(candidate) for candidate in candidates_of]
                 advance(1)
-    base = done[BASE]
+    base = scores[BASE]
     names = [side.modality for side in pair.sides]
     if not base.numbers:
         reasons = "; ".join(f"{name}: {why}" for name, why in base.skipped.items())
         raise NotApplicable(f"no task applies ({reasons})")
     entries = {
         name: _entry(candidate, found, base)
-        for candidate, (name, found) in zip(candidates, done.items(), strict=True)
+        for candidate, (name, found) in zip(candidates, scores.items(), strict=True)
         if not found.failed
     }
     result = Comparison(
         entries=entries,
         columns=_columns(wanted, base, names),
-        failed={name: found.failed for name, found in done.items() if found.failed},
+        failed={name: found.failed for name, found in scores.items() if found.failed},
         curves={name: points for name, points in curves.items() if points},
         split={
             "seed": seed,
@@ -168,15 +168,15 @@ class _Scores:
     def read(cls, path: Path) -> _Scores:
         """Read the part that ``write`` wrote."""
         part = read_part(path)
-        found = cls()
+        result = cls()
         try:
             values = part.about["values"].items()
-            found.numbers = {name: (value, part.arrays.get(name)) for name, value in values}
+            result.numbers = {name: (value, part.arrays.get(name)) for name, value in values}
             for name in ("better", "skipped", "gap", "facts", "failed"):
-                setattr(found, name, part.about[name])
+                setattr(result, name, part.about[name])
         except (KeyError, TypeError, AttributeError) as error:
             raise damaged(path) from error
-        return found
+        return result
 
 
 class _Trials:
@@ -213,32 +213,32 @@ class _Trials:
         path = None if self.kept is None else self.kept / f"{name}.safetensors"
         if path is not None and path.exists():
             return _Scores.read(path)
-        found = self._run(candidate)
+        result = self._run(candidate)
         if path is not None:
-            found.write(path)
-        return found
+            result.write(path)
+        return result
 
     def _run(self, candidate: Candidate) -> _Scores:
-        found = _Scores()
+        result = _Scores()
         try:
             closed = Closed.by(candidate, self.fitted, self.judged)
         except NotApplicable as reason:
-            found.failed = str(reason)
-            return found
-        found.facts = dict(closed.facts)
+            result.failed = str(reason)
+            return result
+        result.facts = dict(closed.facts)
         if not candidate.corrects:
-            found.gap = _gap(closed.judged)
+            result.gap = _gap(closed.judged)
         for task in self.tasks:
             try:
                 scores = closed.do(task, self.options).scores
             except NotApplicable as reason:
-                found.skipped[task.name] = str(reason).removeprefix(f"{task.name}: ")
+                result.skipped[task.name] = str(reason).removeprefix(f"{task.name}: ")
                 continue
             for name, each in scores.items():
                 key = f"{task.name}.{name}"
-                found.numbers[key] = (each.value, each.draws(self.options["seed"]))
-                found.better[key] = each.better
-        return found
+                result.numbers[key] = (each.value, each.draws(self.options["seed"]))
+                result.better[key] = each.better
+        return result
 
     def point(self, candidate: Candidate) -> dict[str, Any]:
         """One fraction of closing: the remaining gap and the main numbers."""
@@ -263,11 +263,11 @@ def _gap(pair: Pair) -> dict[str, float]:
     try:
         return {name: value.value for name, value in measure(pair, only=GAP).items()}
     except NotApplicable:
-        found = {}
+        result = {}
         for name in GAP:
             with suppress(NotApplicable):
-                found[name] = measure(pair, only=name)[name].value
-        return found
+                result[name] = measure(pair, only=name)[name].value
+        return result
 
 
 def _entry(candidate: Candidate, found: _Scores, base: _Scores) -> Entry:
@@ -306,10 +306,10 @@ def _split(only: Only) -> tuple[list[str | Candidate], list[str | Task]]:
         return [], []
     closers: list[str | Candidate] = []
     tasks: list[str | Task] = []
-    asked = [only] if isinstance(only, str | Method) else list(only)
-    if not asked:
+    entries = [only] if isinstance(only, str | Method) else list(only)
+    if not entries:
         raise OptionError("only must name at least one closer or task; got none")
-    for each in asked:
+    for each in entries:
         if isinstance(each, Task) or (isinstance(each, str) and each in (*TASKS, "zeroshot")):
             tasks.append(each)
         elif isinstance(each, Closer | CorrectionRule):

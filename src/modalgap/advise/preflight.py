@@ -111,14 +111,14 @@ def preflight(
 def _jobs(only: str | Iterable[str] | None) -> list[str]:
     if only is None:
         return list(JOBS)
-    asked = [only] if isinstance(only, str) else list(only)
-    asked = ["zeroshot" if name == "zero_shot" else name for name in asked]
-    if not asked:
+    names = [only] if isinstance(only, str) else list(only)
+    names = ["zeroshot" if name == "zero_shot" else name for name in names]
+    if not names:
         raise OptionError("only must name at least one task; got none")
-    for name in asked:
+    for name in names:
         if name not in JOBS:
             raise OptionError.unknown("task", name, JOBS)
-    return [name for name in JOBS if name in asked]
+    return [name for name in JOBS if name in names]
 
 
 def _verdict(
@@ -269,22 +269,22 @@ def _answer(
 
 
 def _because(job: str, best: str, measured: Mapping[str, float], retrieved: str) -> list[str]:
-    found = []
+    result = []
     leak = measured.get(f"leakage_{retrieved}")
     if job == "quantised":
-        found.append(
+        result.append(
             "Few bits encode each number; the gap is the same in every row, so the bits that"
             " encode it carry no information. Without the gap they encode content."
         )
     if job == "mixed" and measured.get("itr") is not None:
-        found.append(
+        result.append(
             f"Without closing, the nearest item in the mixed pool is another image for"
             f" {1 - measured['itr']:.0%} of the images: their own modality ranks first whatever"
             " its content."
         )
     if best == "project" and leak is not None:
-        found.append(f"Leakage is {leak:.2f}: the removed part carries little content.")
-    return found
+        result.append(f"Leakage is {leak:.2f}: the removed part carries little content.")
+    return result
 
 
 def _measured(pair: Pair) -> dict[str, float]:
@@ -294,12 +294,12 @@ def _measured(pair: Pair) -> dict[str, float]:
 
 
 def _diagnosis(pair: Pair, measured: Mapping[str, float]) -> tuple[str, ...]:
-    said = [f"The means of {pair.image.n:,} images and {pair.text.n:,} texts are"
+    sentences = [f"The means of {pair.image.n:,} images and {pair.text.n:,} texts are"
             f" {measured.get('l2m', float('nan')):.3f} apart."]  # fmt: skip
     for side in (pair.image.modality, pair.text.modality):
         leak = measured.get(f"leakage_{side}")
         if leak is not None:
-            said.append(
+            sentences.append(
                 f"{leak**2:.0%} of the squared gap is in the directions in which {plural(side)}"
                 f" vary (leakage {leak:.2f}): a raw shift would"
                 f" {'change the rankings of' if leak > 0.3 else 'hardly change the rankings of'}"
@@ -307,16 +307,18 @@ def _diagnosis(pair: Pair, measured: Mapping[str, float]) -> tuple[str, ...]:
             )
     spread = measured.get("class_bias_spread")
     if spread is not None:
-        said.append(
+        sentences.append(
             f"A raw shift that closes the gap would change the scores of texts unequally, with a"
             f" standard deviation of {spread:.3f}."
         )
     hubs = [value for name, value in measured.items() if name.startswith("hubness_")]
     if hubs and max(hubs) > 1:
-        said.append(f"There are hubs (skewness {max(hubs):.1f}): a few items are near many others.")
+        sentences.append(
+            f"There are hubs (skewness {max(hubs):.1f}): a few items are near many others."
+        )
     few = measured.get("gap_concentration")
     if few is not None:
-        said.append(
+        sentences.append(
             f"The ten columns with the largest differences hold {few:.0%} of the squared gap."
         )
-    return tuple(said)
+    return tuple(sentences)
