@@ -1,4 +1,4 @@
-"""What a simulation is: a card, and a function that makes a pair or a table from its options."""
+"""Simulation: a card, and a function that makes a pair or a table from its options."""
 
 from __future__ import annotations
 

@@ -196,10 +196,10 @@ def load(rest: str, spec: str, seed: int) -> TransformersEncoder:
         raise OptionError(f"model: hf needs ORG/NAME, or a folder; got {quoted(rest)}")
     place = str(folder) if local else source
     with _finding(spec, f"config.json of {found_in}", how):
-        said = hf.PretrainedConfig.get_config_dict(place)[0]
-        if not said:  # an error of the library up to version 4
+        config_dict = hf.PretrainedConfig.get_config_dict(place)[0]
+        if not config_dict:  # an error of the library up to version 4
             raise FileNotFoundError("it does not exist")
-        kind = said.get("model_type")
+        kind = config_dict.get("model_type")
     if kind not in FAMILIES:
         raise OptionError(
             f"{spec}: model_type must be one of {', '.join(FAMILIES)}; got {quoted(kind)}"
