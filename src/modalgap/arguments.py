@@ -248,7 +248,7 @@ def parsed(name: str, text: str, annotation: Any) -> Any:
     Args:
         name: the name of the option, for the error.
         text: the text. Commas separate the elements of a list: ``1,5``; ``none``, ``true`` and
-            ``false`` have their meaning.
+            ``false`` become None, True and False.
         annotation: a type. ``Any`` and types that cannot be written as text, such as arrays, accept
             numbers, words and lists.
 

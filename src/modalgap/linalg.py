@@ -28,7 +28,7 @@ def keep_freed_memory() -> None:
     """Let blocks of a few MB be reused instead of returned to the system and allocated again.
 
     glibc raises both of its thresholds to the largest block that it has seen freed, up to 32 MB.
-    Without one such block, half the time of a pass over a file goes into page faults.
+    Without one such block, half the time of a pass over a file is spent on page faults.
     """
     torch.empty(2**25 - 2**16, dtype=torch.uint8)
 

@@ -297,7 +297,7 @@ def _landscape(result: Result) -> Landscape | None:
     details: dict[str, Any] = dict(value.details)
     shift, distance = np.array(details["shift"]), np.array(details["distance"])
     present = float(distance[np.abs(shift).argmin()])
-    gaps = np.where(shift < present, distance, -distance)  # beyond it, sides are swapped
+    gaps = np.where(shift < present, distance, -distance)  # larger shifts swap the sides
     return Landscape(
         gaps,
         present,

@@ -259,7 +259,7 @@ class _Trials:
 
 
 def _gap(pair: Pair) -> dict[str, float]:
-    """The gap that is left, as far as it can be measured."""
+    """Measures of the remaining gap, without those that do not apply."""
     try:
         return {name: value.value for name, value in measure(pair, only=GAP).items()}
     except NotApplicable:

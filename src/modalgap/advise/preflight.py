@@ -279,8 +279,8 @@ def _because(job: str, best: str, measured: Mapping[str, float], retrieved: str)
     if job == "mixed" and measured.get("itr") is not None:
         result.append(
             f"Without closing, the nearest item in the mixed pool is another image for"
-            f" {1 - measured['itr']:.0%} of the images: their own modality ranks first whatever"
-            " its content."
+            f" {1 - measured['itr']:.0%} of the images: their own modality ranks first,"
+            " regardless of its content."
         )
     if best == "project" and leak is not None:
         result.append(f"Leakage is {leak:.2f}: the removed part carries little content.")

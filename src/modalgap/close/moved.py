@@ -1,4 +1,4 @@
-"""A pair with other rows in place of its own; for transductive closers."""
+"""A pair whose rows are replaced; for transductive closers."""
 
 from __future__ import annotations
 

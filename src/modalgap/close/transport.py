@@ -46,7 +46,7 @@ def _transform(pair: Pair, *, reg: float = 1.0, iterations: int = 10) -> Pair:
         f" {pair.text.n}",
     )
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of its own source
+        warnings.simplefilter("ignore")  # warnings about the source code of POT
         ot = import_extra("ot", "transport", "transport", NotApplicable)
     x, y = pair.image.unit().double().numpy(), pair.text.unit().double().numpy()
     how = (

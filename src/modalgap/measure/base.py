@@ -127,7 +127,7 @@ class Evidence:
 
     @cached_property
     def moments(self) -> PairMoments:
-        """Sums of both sides and of their matches; the sides take theirs from here."""
+        """Sums of both sides and of their matches; both sides use these."""
         result = pair_moments(self.pair, scatter=self._scatter)
         self.image.moments, self.text.moments = result.image, result.text
         return result
