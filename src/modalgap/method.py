@@ -44,7 +44,7 @@ class Method(ABC):
             ("__name__", self.name),
             ("__qualname__", self.name),
             ("__module__", self.body.__module__),
-            ("__signature__", self._called()),
+            ("__signature__", self._call_signature()),
         ):
             object.__setattr__(self, name, value)
 
@@ -87,7 +87,7 @@ class Method(ABC):
                 known = [*self.options, *more]
                 raise OptionError.unknown(f"option of {self.name}", str(name), known)
 
-    def _called(self) -> inspect.Signature:
+    def _call_signature(self) -> inspect.Signature:
         """The signature of a call: the arguments, and the options of this method by name."""
         own = list(inspect.signature(type(self).__call__).parameters.values())[1:]
         arguments = [each for each in own if each.kind not in (each.VAR_POSITIONAL,)]

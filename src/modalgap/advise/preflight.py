@@ -150,7 +150,9 @@ def _verdict(
     failed: dict[str, str] = {}
     for candidate, how in candidates.items():
         try:
-            values[candidate], draws[candidate], used = _tried(task, how, folds, own, numbers, seed)
+            values[candidate], draws[candidate], used = _evaluate_halves(
+                task, how, folds, own, numbers, seed
+            )
         except NotApplicable as reason:
             if candidate == "none":
                 raise
@@ -173,7 +175,7 @@ def _retrieved(job: str, pair: Pair) -> str:
     return pair.image.modality
 
 
-def _tried(
+def _evaluate_halves(
     task: Task,
     candidate: Candidate,
     folds: tuple[Pair, Pair],

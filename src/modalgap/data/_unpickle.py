@@ -4,9 +4,10 @@ The operating system limits its memory, CPU time, files and processes before it 
 ``find_class`` returns only a ``Call``, which records a name that the stream imports and runs
 nothing. The value that the stream describes is checked while it is written.
 
-The output is a line of JSON, in which an object ``{tag: content}`` represents a value that JSON lacks, and
-then the contents of bytes and arrays (in NumPy's npy format) in the order of their tags. Only the
-standard library is imported. The arguments are the pickle's size and the encoding of its strings.
+The output is a line of JSON, in which an object ``{tag: content}`` represents a value that JSON
+lacks, and then the contents of bytes and arrays (in NumPy's npy format) in the order of their tags.
+Only the standard library is imported. The arguments are the pickle's size and the encoding of its
+strings.
 """
 
 import codecs

@@ -152,7 +152,7 @@ def _calibration(
     for kind in (f"{names[0]}_{names[1]}", f"{names[0]}_{names[0]}", f"{names[1]}_{names[1]}"):
         try:
             scores, match, groups = _candidates(pair, kind, negatives, factor, seed)
-            part, curve = _judged(kind, scores, match, groups, prior, precision, seed)
+            part, curve = _held_out_scores(kind, scores, match, groups, prior, precision, seed)
         except NotApplicable as reason:
             reasons.append(str(reason))
             continue
@@ -163,7 +163,7 @@ def _calibration(
     return Outcome(found, details)
 
 
-def _judged(
+def _held_out_scores(
     kind: str,
     scores: Floats,
     match: NDArray[np.bool_],

@@ -75,7 +75,7 @@ def _robustness(
     sampled = _Queries(pair, retrieved, max_rows, seed)
     queries, stored = sampled.queries, sampled.stored
     base = perturb.exact(queries, stored)
-    scores = {"flat_accuracy": sampled.right([base])}
+    scores = {"flat_accuracy": sampled.accuracy([base])}
     details: dict[str, Any] = {"retrieved": sampled.retrieved, "queries": len(queries)}
     jobs: list[tuple[str, perturb.Find]] = [
         *((f"gaussian_{sigma:g}", perturb.gaussian(sigma, noise_on)) for sigma in sigmas),
@@ -95,13 +95,13 @@ def _robustness(
         except RuntimeError as error:  # faiss refuses some sizes
             skipped[name] = f"faiss: …{' '.join(str(error).split())[-100:]}"
             continue
-        scores[f"{name}_rob"] = sampled.kept(base, answers)
-        scores[f"{name}_accuracy"] = sampled.right(answers)
+        scores[f"{name}_rob"] = sampled.unchanged(base, answers)
+        scores[f"{name}_accuracy"] = sampled.accuracy(answers)
     if other_text is not None:
         changed = sampled.with_texts(other_text)
         answers = [perturb.exact(changed.queries, changed.stored)]
-        scores["template_rob"] = sampled.kept(base, answers)
-        scores["template_accuracy"] = sampled.right(answers)
+        scores["template_rob"] = sampled.unchanged(base, answers)
+        scores["template_accuracy"] = sampled.accuracy(answers)
     few = (queries[:FEW] @ stored.T).numpy()
     details["expected_flip_of_noise_on_index"] = {
         f"{sigma:g}": float(flip_probability(few, float(sigma)).mean()) for sigma in sigmas
@@ -128,7 +128,7 @@ class _Queries:
         self.correct = set(zip(asking.tolist(), found.tolist(), strict=True))
         self.clusters: Ints = pair.clusters[0 if by_text else 1][self.chosen.numpy()]
 
-    def right(self, answers: list[Ints]) -> Scores:
+    def accuracy(self, answers: list[Ints]) -> Scores:
         """Fraction of queries whose answer is a matching item."""
         who = self.chosen.tolist()
         hits = [
@@ -137,7 +137,7 @@ class _Queries:
         ]
         return Scores(np.stack(hits).mean(0, dtype=np.float64), self.clusters)
 
-    def kept(self, base: Ints, answers: list[Ints]) -> Scores:
+    def unchanged(self, base: Ints, answers: list[Ints]) -> Scores:
         """Fraction of queries whose answer is the same as ``base``."""
         same = np.stack([each == base for each in answers])
         return Scores(same.mean(0, dtype=np.float64), self.clusters)

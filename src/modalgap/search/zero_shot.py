@@ -33,7 +33,9 @@ def classify(
     side = prompts.text if isinstance(prompts, Pair) else prompts
     same_space(queries, side, "prompts")
     labels, by = _targets(queries, side, prompts, factor)
-    found = zero_shot(Pair(_called(queries, "query"), _called(side, "prompt"), labels=labels))
+    found = zero_shot(
+        Pair(_with_modality(queries, "query"), _with_modality(side, "prompt"), labels=labels)
+    )
     params = {"factor": factor, "asked": queries.n, "left_out": 0, "seed": seed}
     details = {"classes_by": by, "asked": queries.n, "left_out": 0, "searched": side.n}
     scores = {name: found.scores[name] for name in METRICS}
@@ -71,6 +73,6 @@ def _targets(
     return rows[codes.reshape(-1)], by
 
 
-def _called(side: Embeddings, modality: str) -> Embeddings:
+def _with_modality(side: Embeddings, modality: str) -> Embeddings:
     """The same rows under another modality name, as the two names of a pair must differ."""
     return Embeddings(side.rows, modality, side.names, side.factors, side.provenance, side.source)

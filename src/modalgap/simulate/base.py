@@ -48,5 +48,5 @@ class Simulation(Method, Generic[Made, Options]):
         self.check_options(options)
         return self.rule(*args, **options)
 
-    def _called(self) -> inspect.Signature:
+    def _call_signature(self) -> inspect.Signature:
         return readable(inspect.signature(self.rule))

@@ -217,7 +217,7 @@ def load(rest: str, spec: str, seed: int) -> TransformersEncoder:
     else:
         with _silent(), reading_weights(spec, place) if local else _finding(spec, found_in, how):
             model = _read(place, config)
-        weights = _called(folder, named) if local else _with_commit(source)
+        weights = _relative_name(folder, named) if local else _with_commit(source)
     with reading_weights(spec, place):
         # weights may be stored in half precision; the towers compute in float32
         return TransformersEncoder(model.float(), tokenizer, processor, spec, weights)
@@ -249,7 +249,7 @@ def _with_commit(name: str) -> str:
     return f"{name} at {Path(path).parent.name}" if isinstance(path, str) else name
 
 
-def _called(folder: Path, named: Path) -> str:
+def _relative_name(folder: Path, named: Path) -> str:
     """The name of a folder, relative to the parent of the folder that the user named."""
     return named.name if folder == named else f"{named.name}/{folder.name}"
 

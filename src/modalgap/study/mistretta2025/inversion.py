@@ -175,8 +175,8 @@ def _of_model(
             advance(1)
             if options.get("method", method) in {"oti", "ovi"} - {method}:
                 continue
-            found, cosine, each = _carried(queries, options, encoder, bank)
-            scores = _judged(found, gallery, spoken, prompts if side is held.image else None)
+            found, cosine, each = _invert_queries(queries, options, encoder, bank)
+            scores = _evaluate(found, gallery, spoken, prompts if side is held.image else None)
             native = native or scores
             rows[f"{side.modality}s, {name}"] = _values(scores, native) | {
                 "cosine": cosine,
@@ -206,7 +206,7 @@ def _some(side: Embeddings, index: Ints) -> Embeddings:
     )
 
 
-def _carried(
+def _invert_queries(
     queries: Embeddings, options: Mapping[str, Any], encoder: Encoder, bank: Pair
 ) -> tuple[Embeddings, Value, float]:
     """Inverted queries, their cosine with the original ones, and milliseconds per item."""
@@ -222,7 +222,7 @@ def _carried(
     return found.features, cosine, 1000 * taken / queries.n
 
 
-def _judged(
+def _evaluate(
     queries: Embeddings, gallery: Embeddings, spoken: Sequence[str], prompts: Embeddings | None
 ) -> dict[str, Scores]:
     x, y = queries.unit(), gallery.unit()
