@@ -198,7 +198,7 @@ def _read_column(path: Path, file: pq.ParquetFile, name: str) -> pa.ChunkedArray
 
 
 def _strings(column: pa.ChunkedArray, where: str, n: int | None = None) -> list[str]:
-    """Strings of a column; a missing one is empty."""
+    """Strings of a column; a null becomes an empty string."""
     kind = column.type
     if pa.types.is_dictionary(kind):
         kind = kind.value_type

@@ -166,7 +166,7 @@ def _same(one: Rows, two: Rows) -> bool:
 
 def _join_side(parts: Sequence[Contents], key: str, source: str) -> Side:
     some = [part for part in parts if part.sides[key].rows.shape[0]]
-    parts = some or parts[:1]  # nulls of any type stand for the names of no rows
+    parts = some or parts[:1]  # shards without rows may have columns of another type
     sides = [part.sides[key] for part in parts]
     first = sides[0]
     for part, side in zip(parts, sides, strict=True):
