@@ -211,7 +211,7 @@ def test_two_arrays_are_a_pair() -> None:
     labels = np.arange(40) % 5
     ours = mg.measure(X, Y[:5], labels=labels)
     assert ours.to_json() == mg.measure(mg.Pair(X, Y[:5], labels=labels)).to_json()
-    with pytest.raises(errors.InputError, match="labels: are for two arrays"):
+    with pytest.raises(errors.InputError, match="labels: only for two arrays"):
         mg.measure(PAIR, labels=labels)
     with pytest.raises(errors.InputError, match="must be a Pair, or two arrays; got one ndarray"):
         mg.close.fit(X)

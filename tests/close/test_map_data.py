@@ -268,7 +268,7 @@ def test_vectors_of_another_model(name: str) -> None:
             )
         for key, ours in (("model", "ViT-B/16"), ("weights_hash", "aa")):
             other = of(side, **{key: "bb"})
-            with refused(f"fitted on, {key} '{ours}'; found 'bb' .*--force"):
+            with refused(f"the {key} that this map was fitted on, '{ours}'; found 'bb' .*--force"):
                 map_.apply(other)
             forced = map_.apply(other, force=True)
             np.testing.assert_allclose(forced.unit(), closed.unit(), atol=1e-6)

@@ -75,7 +75,7 @@ def test_what_is_asked_for_by_name_must_apply(pair: Pair, prompts: Pair) -> None
     with pytest.raises(errors.NotApplicable, match=r"^nas: class prompts"):
         mg.measure(prompts, only="nas")
     with pytest.raises(
-        errors.NotApplicable, match=r"^rmg: it compares two modalities; there is one"
+        errors.NotApplicable, match=r"^rmg: it compares two modalities; the data has one"
     ):
         mg.measure(Embeddings(IMAGE), only="rmg")
 
@@ -110,7 +110,7 @@ def test_one_modality() -> None:
         "hubness_text",
         "moad_text",
     ]
-    assert found.skipped["l2m"] == "it compares two modalities; there is one"
+    assert found.skipped["l2m"] == "it compares two modalities; the data has one"
     whole = mg.measure(Pair(TEXT, Embeddings(IMAGE, "text")))
     for name in ("cone_text", "uniformity_text", "effective_rank_text", "hubness_text"):
         assert found[name].value == pytest.approx(whole[name].value, rel=1e-9)
@@ -245,10 +245,10 @@ def test_functions_of_arrays(pair: Pair) -> None:
             lambda: mg.measure.rmg(Pair(IMAGE, TEXT), text_to_image=LABELS),
             "rmg: a Pair holds its texts",
         ),
-        (lambda: mg.measure.rmg(IMAGE, TEXT, factors={}), "rmg has no use for factors"),
+        (lambda: mg.measure.rmg(IMAGE, TEXT, factors={}), "rmg does not use factors"),
         (
             lambda: mg.measure.moad(Embeddings(IMAGE), factors=crossed(70)),
-            "factors: Embeddings hold their own",
+            "factors: Embeddings already hold factors",
         ),
         (lambda: mg.measure.l2m(IMAGE, TEXT[:, :3]), "must have the same width; got 8 and 3"),
     ],

@@ -1,14 +1,15 @@
-"""Mixed search: one index of images, texts and documents of both; does the right one come first?
+"""Mixed search: one index of images, texts and documents of both; does the relevant one rank first?
 
-Each item i is stored once, as its image, its text, or the two fused (their mean, a unit row again),
-drawn by ``shares``. A text query asks for the items whose image it describes, an image query for
-the items whose text describes it: one item, or several where images share captions. A document
-that holds the query itself would come first whatever the model, so a right item is then stored in
-another form for this query: as text for image queries, as image for text queries, unless images
-have a second caption, which then stands in the text and fused forms. All other items stay as drawn.
+Each item i is stored once, as its image, its text, or the two fused (their normalised mean), drawn
+by ``shares``. Relevant to a text query are the items whose image it describes, to an image query
+the items whose text describes it: one item, or several if images share captions. A document that
+contains the query itself would rank first with any model. For this query the relevant item is
+therefore stored in another form: as text for image queries, as image for text queries. If images
+have a second caption, text queries are first captions, and the text and fused forms contain the
+second caption instead. All other items stay as drawn.
 Numbers: NDCG@10 (the ideal is over all documents, not over those retrieved) and R@1, by text and by
-image queries (and by both fused, with two captions), at 1:1:1 and over the ratios from all texts to
-all images. At 1:1:1 also:
+image queries (and by both fused, with two captions), at 1:1:1 and over the ratios from only texts
+to only images. At 1:1:1 also:
 
 - ``_zscore``: with standardised scores, s' = (s − μ) / σ, one mean and one standard deviation for
   each kind of query and form of document, in closed form from the moments of the set itself.
@@ -19,7 +20,7 @@ all images. At 1:1:1 also:
   the other modality than the query, so a method that only pushes the other modality up has a high
   NDCG; its shares then differ from those of the index.
 
-Source: MixBench (arXiv 2507.19054), whose public code takes the ideal from the retrieved only.
+Source: MixBench (arXiv 2507.19054), whose public code computes the ideal from retrieved documents.
 Standardised scores: arXiv 2511.22141, with pseudo-positives there.
 """
 

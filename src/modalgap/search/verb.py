@@ -1,4 +1,4 @@
-"""The verb: search a gallery by queries that are embedded elsewhere."""
+"""The verb: search a gallery by queries from another set of embeddings."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def search(
             are positions of its prompts, from 0.
         scaler: for mixed, the means and deviations of scores, fitted before on a sample; by default
             they are computed from queries and gallery.
-        seed: of the bootstrap.
+        seed: for the bootstrap.
 
     Returns:
         A ``Result`` with 95 % bootstrap intervals over queries. split, self_removed and

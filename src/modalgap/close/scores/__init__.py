@@ -1,8 +1,8 @@
 """Corrections of scores, for search: no map of vectors, but a change of the similarities.
 
-``correction = modalgap.close.correct(gallery, bank, "nnn")`` computes once how a bank of queries
-(of the modality that will ask, and none of those that will be judged) scores the gallery;
-``correction(queries)`` then gives corrected scores.
+``correction = modalgap.close.correct(gallery, bank, "nnn")`` computes once how a bank of example
+queries scores the gallery; ``correction(queries)`` then gives corrected scores. The bank has the
+modality of later queries and must not contain the queries of an evaluation.
 """
 
 from modalgap.close.scores.base import Correction, CorrectionRule
