@@ -239,8 +239,8 @@ def test_wrong_arguments() -> None:
         ({"only": [3]}, "only must be a string"),
         ({"only": []}, "at least one"),
         ({"only": ["retrieve"]}, "did you mean 'retrieval'"),
-        ({"share": 1.0}, "between 0 and 1"),
-        ({"share": "half"}, "share must be a number"),
+        ({"fit_fraction": 1.0}, "between 0 and 1"),
+        ({"fit_fraction": "half"}, "fit_fraction must be a number"),
         ({"seed": -1}, "seed"),
         ({"nothing": 1}, "unknown option"),
     ):
@@ -327,7 +327,7 @@ def test_commands(tmp_path: Path, run: Any) -> None:
         "retrieval.image_to_text_r1",
         "retrieval.text_to_image_r1",
     ]
-    for wrong in (("-o", tmp_path / "o.txt"), ("--share", "2"), ("--only", "x")):
+    for wrong in (("-o", tmp_path / "o.txt"), ("--fit-fraction", "2"), ("--only", "x")):
         code, _, err = run(*arguments[:2], *wrong)
         assert (code, err.count("\n")) == (2, 1), err
 
