@@ -172,6 +172,9 @@ def _tables(result: Comparison) -> None:
                 table.add_row(escape(name) + (" *" if entry.transductive else ""), *cells)
         console.print(table)
     if any(entry.transductive for entry in result.entries.values()):
-        console.print("* uses the evaluated rows: it has no map, and its numbers are not comparable", style="dim")
+        console.print(
+            "* uses the evaluated rows, has no map: its numbers are not comparable",
+            style="dim",
+        )
     for name, reason in result.failed.items():
         console.print(f"not tried: {escape(name)}: {escape(reason)}", style="dim")
