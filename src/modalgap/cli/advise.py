@@ -33,7 +33,11 @@ def preflight(
     seed: options.Seed = None,
     json: options.Json = False,
 ) -> None:
-    """Recommend for each task whether to close the gap, and with which closer. Writes no file."""
+    """Recommend for each task whether to close the gap, and with which closer.
+
+    A closer is a method that reduces the modality gap by changing the embeddings. The command tests
+    three closers on held-out images and writes no file.
+    """
     from modalgap.advise import preflight as run
     from modalgap.evaluate.registry import TASKS
 
@@ -78,7 +82,10 @@ def compare(
     json: options.Json = False,
     force: options.Restart = False,
 ) -> None:
-    """Fit closers on one part of the images and compare them on the rest. Resumes with -o."""
+    """Fit closers on one part of the images and compare them on the rest. Resumes with -o.
+
+    A closer is a method that reduces the modality gap by changing the embeddings.
+    """
     from modalgap.advise import compare as run
     from modalgap.atomic import check_target, replacing
     from modalgap.errors import OutputError

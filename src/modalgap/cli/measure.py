@@ -18,7 +18,7 @@ def measure(
     seed: options.Seed = None,
     json: options.Json = False,
 ) -> None:
-    """Measure the modality gap: numbers with 95 % intervals, and what they mean."""
+    """Measure the modality gap. Prints numbers with 95 % intervals and their meaning."""
     found = inputs.read()
     from modalgap.measure.registry import MEASURES
     from modalgap.measure.verb import measure as run

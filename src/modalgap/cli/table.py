@@ -17,7 +17,7 @@ WIDE = 150  # characters a line of a table with many columns
 
 
 def print_result(result: Result) -> None:
-    """Print what was measured, on what, and what was left out with the reason."""
+    """Print the measures, the sizes of the input, and the measures left out with the reason."""
     console = _begun(result)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("measure", no_wrap=True)
@@ -33,7 +33,7 @@ def print_result(result: Result) -> None:
 
 
 def print_tasks(result: Result) -> None:
-    """Print what tasks found, a block a task, and what was left out with the reason."""
+    """Print the numbers of each task, and the tasks that were left out with the reason."""
     from modalgap.evaluate.registry import TASKS
 
     console = _begun(result)
@@ -63,7 +63,7 @@ def print_tasks(result: Result) -> None:
 
 
 def print_search(result: Result, asked: str) -> None:
-    """Print what queries found in other embeddings: sizes, what was asked, and the numbers."""
+    """Print the result of a search: sizes, the protocol, and the numbers."""
     console = Console(highlight=False, soft_wrap=False)
     about = result.pair
     (_, ours), (what, theirs) = about["modalities"].items()
