@@ -15,9 +15,9 @@ from modalgap.cli.settings import settings
 from modalgap.errors import OptionError
 
 ABOUT = (
-    "Close the modality gap. A closer is a method that reduces the gap by changing the embeddings."
-    " It is fitted to a sample and returns a map, which can be applied to other embeddings."
-    " close METHOD fits a closer to a file and applies it to the same file."
+    "Close the modality gap: fit a map on a sample, apply it to other embeddings. A closer is a"
+    " method that reduces the gap by changing the embeddings. Fitting a closer returns a map. close"
+    " METHOD fits a closer to a file and applies the map to the same file."
 )
 Map = Annotated[Path, typer.Argument(metavar="MAP", help="A map that close fit wrote.")]
 

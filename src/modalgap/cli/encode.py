@@ -110,8 +110,8 @@ def encode(
             metavar="SOURCE",
             help="A folder (one subfolder per class, images with caption or metadata files, tar"
             " shards, Parquet files, a Hugging Face data set); a .csv, .tsv, .json, .jsonl, .tar,"
-            " .parquet or .txt file; a pattern such as 'x/{000..041}.tar'; or the name of a data set, see:"
-            " modalgap list data.",
+            " .parquet or .txt file; a pattern such as 'x/{000..041}.tar'; or the name of a data"
+            " set, see: modalgap list data.",
         ),
     ],
     model: options.Model,
