@@ -19,7 +19,7 @@ def _group() -> None:
 
 
 def _say(line: str) -> None:
-    """One line, whatever names it holds."""
+    """Print one line, even if a name has control characters."""
     typer.echo("".join(c if c.isprintable() else "�" for c in line))
 
 

@@ -42,7 +42,7 @@ def explain(
 
 
 def described(method: Method) -> dict[str, Any]:
-    """All that is known of a method; plain JSON types."""
+    """All facts about a method; plain JSON types."""
     from modalgap.method import definition, option_notes
 
     return {
@@ -58,7 +58,7 @@ def described(method: Method) -> dict[str, Any]:
 
 
 def _found(name: str, kind: Kind | None) -> Method:
-    """The method of a name, of this kind if one is given."""
+    """The method with this name, of this kind if ``kind`` is not None."""
     from modalgap.measure.names import measure_of
 
     kinds = list(SINGULAR) if kind is None else [kind.value]

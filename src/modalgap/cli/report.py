@@ -93,7 +93,7 @@ def _encoded(
     seed: int | None,
     **reading: Any,
 ) -> Pair | Embeddings:
-    """The embeddings of a source, which are written beside the page."""
+    """The embeddings of a source, which are also written next to the page."""
     from modalgap.atomic import check_target
     from modalgap.cli.encode import run as encode
 

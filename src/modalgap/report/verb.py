@@ -95,7 +95,7 @@ def report(
         result = measure(data, **options)
     elif options:
         raise OptionError(
-            f"options are for measuring, and the result is given: {', '.join(options)}"
+            f"options of measures cannot be combined with result: {', '.join(options)}"
         )
     elif result.pair.get("fingerprint") != data.fingerprint:
         raise InputError("result: must be of this data; its fingerprint is another")
