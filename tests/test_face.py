@@ -232,7 +232,7 @@ def test_numpy_scalars_are_options() -> None:
     assert moved.fingerprint == mg.close.fit(PAIR, "shift", alpha=0.5).fingerprint
     assert type(moved.options["alpha"]) is float
     assert mg.close.correct(X, Y, k=np.int64(3)).used["k"] == 3
-    found = mg.compare(PAIR, ["center", "retrieval"], share=np.float64(0.5), seed=np.int8(3))
+    found = mg.compare(PAIR, ["center", "retrieval"], fit_fraction=np.float64(0.5), seed=np.int8(3))
     assert found.to_json() == mg.compare(PAIR, ["center", "retrieval"], seed=3).to_json()
     loss = losses.infonce(X, Y, scale=np.float32(10))
     assert loss == losses.infonce(X, Y, scale=10.0)

@@ -1,4 +1,4 @@
-"""Measure, close and understand the modality gap of CLIP-like embeddings.
+"""Measure, explain and close the modality gap of CLIP-like embeddings.
 
     >>> import modalgap as mg
     >>> pair = mg.load("embeddings.npz")

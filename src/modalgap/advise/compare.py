@@ -53,7 +53,7 @@ def compare(
     /,
     only: Only = None,
     *,
-    share: float = 0.5,
+    fit_fraction: float = 0.5,
     seed: int = 0,
     work: str | Path | None = None,
     overwrite: bool = False,
@@ -69,7 +69,7 @@ def compare(
             tasks; or your own methods of these kinds. If a kind is not named, all methods of it
             that apply are used: ``only=["center", "project"]`` compares these two by every task,
             and ``only=["retrieval"]`` every closer by retrieval. "none" is always included.
-        share: fraction of the images to fit on; the others are used to evaluate.
+        fit_fraction: fraction of the images to fit on; the others are used to evaluate.
         seed: seed of the split and of all random numbers.
         work: a folder that stores finished trials until the end, so that the same call resumes an
             interrupted comparison.
@@ -85,18 +85,21 @@ def compare(
         NotApplicable: too few images, or no task applies.
     """
     checks.whole("seed", seed, 0)
-    if isinstance(share, bool) or not isinstance(share, int | float) or not 0 < share < 1:
-        raise OptionError(f"share must be a number between 0 and 1; got {quoted(share)}")
+    number = isinstance(fit_fraction, int | float) and not isinstance(fit_fraction, bool)
+    if not number or not 0 < fit_fraction < 1:
+        raise OptionError(
+            f"fit_fraction must be a number between 0 and 1; got {quoted(fit_fraction)}"
+        )
     closers, tasks = _split(only)
     candidates = _candidates(closers, pair)
     wanted = chosen(tasks or TASKS_BY_DEFAULT)
     check_options(options, wanted)
     found = joined(pair)
-    fitted, judged = halves(found.pair, share, seed)
+    fitted, judged = halves(found.pair, fit_fraction, seed)
     with ExitStack() as stack:
         kept = None
         if work is not None:
-            plan = _plan(pair, wanted, share, seed, options)
+            plan = _plan(pair, wanted, fit_fraction, seed, options)
             kept = stack.enter_context(
                 work_folder(Path(work), plan, overwrite=overwrite, changed=CHANGED)
             )
@@ -128,7 +131,7 @@ def compare(
         curves={name: points for name, points in curves.items() if points},
         split={
             "seed": seed,
-            "share": share,
+            "fit_fraction": fit_fraction,
             "modalities": names,
             f"fitted_{several(names[0])}": fitted.image.n,
             f"judged_{several(names[0])}": judged.image.n,
@@ -320,14 +323,14 @@ def _candidates(closers: list[str | Candidate], pair: Pair) -> list[Candidate]:
 
 
 def _plan(
-    pair: Pair, tasks: list[Task], share: float, seed: int, options: Mapping[str, Any]
+    pair: Pair, tasks: list[Task], fit_fraction: float, seed: int, options: Mapping[str, Any]
 ) -> dict[str, Any]:
     """All settings that change the numbers."""
     return {
         "kind": "compare",
         "pair": pair.fingerprint,
         "tasks": [_identity(task) for task in tasks],
-        "share": share,
+        "fit_fraction": fit_fraction,
         "seed": seed,
         "options": {name: _plain(value) for name, value in sorted(options.items())},
         "versions": versions(),

@@ -59,7 +59,7 @@ class Comparison(Answer):
         columns: the numbers of the leaderboard, "task.number".
         failed: candidates that could not be fitted, with the reason.
         curves: "shift" and "project": scores for each fraction of closing.
-        split: seed, share, and the number of images to fit on and to evaluate.
+        split: seed, fit_fraction, and the number of images to fit on and to evaluate.
         pair: facts of the input.
         versions: versions of modalgap and of the libraries that compute.
     """

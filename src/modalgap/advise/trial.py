@@ -81,7 +81,7 @@ class Candidate:
         return cls(text, method, options)
 
 
-def halves(pair: Pair, share: float, seed: int) -> tuple[Pair, Pair]:
+def halves(pair: Pair, fit_fraction: float, seed: int) -> tuple[Pair, Pair]:
     """Split a pair into two parts without a common image or caption: to fit, and to evaluate.
 
     Captions stay with their images, and images that share captions stay together. Class prompts
@@ -94,7 +94,7 @@ def halves(pair: Pair, share: float, seed: int) -> tuple[Pair, Pair]:
     clusters = pair.clusters[0]
     sizes = np.bincount(clusters)
     order = np.random.default_rng(seed).permutation(len(sizes))
-    wanted = round(share * pair.image.n)
+    wanted = round(fit_fraction * pair.image.n)
     taken = order[: int(np.searchsorted(np.cumsum(sizes[order]), wanted, "right"))]
     fitted = np.isin(clusters, taken)
     cut = int(fitted.sum())

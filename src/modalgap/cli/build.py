@@ -132,7 +132,7 @@ def _section(formatter: Any, title: str, rows: Mapping[str, str]) -> None:
 
 
 def _bound(run: Callable[..., None], method: str) -> Callable[..., None]:
-    """``run`` with its first parameter, the method, given."""
+    """``run`` with a fixed method as its first argument."""
     signature = inspect.signature(run, eval_str=True)
     _, *parameters = signature.parameters.values()
 

@@ -19,7 +19,7 @@ def search(
         Path,
         typer.Argument(
             metavar="GALLERY",
-            help="Embeddings to search; for zero_shot, class prompts.",
+            help="Embeddings to search; class prompts for zero_shot.",
             show_default=False,
         ),
     ],
@@ -50,7 +50,7 @@ def search(
     seed: options.Seed = None,
     json: options.Json = False,
 ) -> None:
-    """Search a gallery by queries from another file, and measure the ranking."""
+    """Search a gallery with queries from another file, and compute retrieval metrics."""
     from modalgap.close.scores import ScoreScaler
     from modalgap.embeddings import Pair
     from modalgap.embeddings.store import load_any
@@ -90,7 +90,7 @@ def _notes(result: Result) -> None:
         )
     if about["left_out"]:
         data.note(
-            f"{about['left_out']:,} of {about['asked']:,} queries have nothing relevant in the"
+            f"{about['left_out']:,} of {about['asked']:,} queries have no relevant item in the"
             " gallery; left out"
         )
     if about.get("not_first"):
