@@ -72,7 +72,7 @@ def test_what_is_asked_for_by_name_must_apply(pair: Pair, prompts: Pair) -> None
         mg.measure(pair, only=["l2m", "prediction_gini"])
     with pytest.raises(errors.NotApplicable, match=r"^moad_image: it needs factors"):
         mg.measure(pair, only="moad")
-    with pytest.raises(errors.NotApplicable, match=r"^nas: class prompts"):
+    with pytest.raises(errors.NotApplicable, match=r"^nas: it needs matched items"):
         mg.measure(prompts, only="nas")
     with pytest.raises(
         errors.NotApplicable, match=r"^rmg: it compares two modalities; the data has one"
@@ -201,7 +201,7 @@ def test_options_refused(prompts: Pair, pair: Pair, options: dict[str, Any], wor
 
 
 def test_an_option_must_belong_to_what_is_asked(pair: Pair) -> None:
-    with pytest.raises(errors.OptionError, match="option 'k' is one of nas, hubness"):
+    with pytest.raises(errors.OptionError, match="option 'k' belongs to nas, hubness"):
         mg.measure(pair, only="l2m", k=3)
     with pytest.raises(errors.OptionError, match="unknown option of rmg 'k'; known: none"):
         mg.measure.rmg(IMAGE, TEXT, k=3)

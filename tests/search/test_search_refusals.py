@@ -52,7 +52,7 @@ GIVEN = judged(["a"], ["b"], ["z"])
         (twice(c=["z"]), TWO, {}, "NotApplicable", "split: nothing in the gallery"),
         (
             two(modality="audio"), labelled(), {},
-            "InputError", "side of modality 'audio', as the queries have; has image and text",
+            "InputError", "side of modality 'audio', as the queries have; found image and text",
         ),
         (
             twice(c=["x"]), TWO, {"protocol": "self_removed"},
@@ -142,7 +142,7 @@ def test_refusals(queries: Any, gallery: Any, options: Any, kind: str, words: st
         (ROWS, TWO, {}, "NotApplicable", "names their class; there is of, row"),
         (TWO, TWO, {"factor": "d"}, "NotApplicable", "need the factor 'd'; there is c"),
         (TWO, two(), {}, "NotApplicable", "prompts must have names, which 'c' refers to"),
-        (TWO, two(names=["x", "x"]), {}, "InputError", "prompts: names .* 'x' is there"),
+        (TWO, two(names=["x", "x"]), {}, "InputError", "prompts: names .* 'x' more than once"),
         (TWO, two(names=["x", "z"]), {}, "InputError", "no prompt is named 'y'"),
     ],
 )

@@ -104,7 +104,7 @@ def load_any(
     if path is not None:
         return _validated(read(path))
     if image is None and text is None:
-        raise InputError("path: give either path, or image= and text=; got neither")
+        raise InputError("path: must be set, or image= and text= instead; got neither")
     two = {role: paths for role, paths in (("image", image), ("text", text)) if paths is not None}
     if image is not None and text is not None and pairs is None:
         parts = dict(zip(two, read_two(image, text), strict=True))

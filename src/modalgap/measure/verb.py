@@ -118,7 +118,8 @@ def _check_options(options: dict[str, Any], wanted: list[Measure]) -> None:
         owners = [each.name for each in MEASURES.values() if name in each.options]
         if name not in known and owners:
             raise OptionError(
-                f"option {quoted(name)} belongs to {', '.join(owners)}; `only` has none of these"
+                f"option {quoted(name)} belongs to {', '.join(owners)};"
+                " only must include one of them"
             )
         if name not in known:
             raise OptionError.unknown("option", name, known)
