@@ -12,7 +12,7 @@ unexport PYTHONDONTWRITEBYTECODE
 .DEFAULT_GOAL := help
 .PHONY: help demo test check format bench docs lock chromium clean
 
-help:  ## what each target does
+help:  ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
 .venv/ready: $(LOCK) pyproject.toml
@@ -46,7 +46,7 @@ bench: .venv/ready  ## time and memory against the targets, as ratios
 docs: .venv/ready  ## the documentation, in docs/_build/html
 	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html
 
-lock: .venv/ready  ## pin versions and hashes anew
+lock: .venv/ready  ## update the pinned versions and hashes
 	VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/uv pip compile --quiet --universal --upgrade --generate-hashes --no-emit-index-url --no-annotate \
 	    --custom-compile-command "make lock" pyproject.toml --extra all --group dev -o $(LOCK)
 
