@@ -35,12 +35,13 @@ if TYPE_CHECKING:
     )
     from modalgap.advise.compare import compare
     from modalgap.advise.preflight import preflight
-    from modalgap.embeddings import Embeddings, Pair
+    from modalgap.embeddings import Embeddings, Modalities, Pair
     from modalgap.embeddings.store import load, load_embeddings, save
     from modalgap.result import Result
 
 _HOMES = {
     "Embeddings": "embeddings",
+    "Modalities": "embeddings",
     "Pair": "embeddings",
     "load": "embeddings.store",
     "load_embeddings": "embeddings.store",
@@ -65,6 +66,7 @@ _HOMES = {
 __all__ = [
     "Embeddings",
     "ModalgapError",
+    "Modalities",
     "Pair",
     "Result",
     "__version__",

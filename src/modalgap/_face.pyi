@@ -7,6 +7,7 @@ from modalgap.close.scores.scaler import ScoreScaler as _ScoreScaler
 from modalgap.data.source import Source as _Source
 from modalgap.embeddings.arrays import Rows as _Rows
 from modalgap.embeddings.embeddings import Embeddings as _Embeddings
+from modalgap.embeddings.modalities import Modalities as _Modalities
 from modalgap.embeddings.pair import Pair as _Pair
 from modalgap.encode.base import Encoder as _Encoder
 from modalgap.evaluate.verb import Only as _evaluate_Only
@@ -39,11 +40,11 @@ class close:
     @_overload
     def __new__(  # type: ignore[misc]
         cls,
-        pair: _Pair,
+        pair: _Pair | _Modalities,
         /,
         method: str | _Closer = ...,
         **options: _Any,
-    ) -> _Pair: ...
+    ) -> _Pair | _Any: ...
     @_overload
     def __new__(  # type: ignore[misc]
         cls,
@@ -52,7 +53,7 @@ class close:
         /,
         method: str | _Closer = ...,
         **options: _Any,
-    ) -> _Pair: ...
+    ) -> _Pair | _Any: ...
 
     CLOSERS = _close.CLOSERS
     CORRECTIONS = _close.CORRECTIONS
@@ -133,7 +134,7 @@ class evaluate:
     @_overload
     def __new__(  # type: ignore[misc]
         cls,
-        pair: _Pair,
+        pair: _Pair | _Modalities,
         /,
         only: _evaluate_Only = ...,
         *,
@@ -168,6 +169,7 @@ class evaluate:
     clustering = _evaluate.clustering
     calibration = _evaluate.calibration
     fairness = _evaluate.fairness
+    answers = _evaluate.answers
 
 class invert:
     """Invert: map features of one modality to the other, to compare them within one modality."""
@@ -211,7 +213,7 @@ class measure:
     @_overload
     def __new__(  # type: ignore[misc]
         cls,
-        data: _Pair | _Embeddings,
+        data: _Pair | _Embeddings | _Modalities,
         /,
         only: _measure_Only = ...,
         **options: _Any,
@@ -238,6 +240,8 @@ class measure:
     l2i = _measure.l2i
     rmg = _measure.rmg
     matched_cosine = _measure.matched_cosine
+    gram_volume = _measure.gram_volume
+    pmrl = _measure.pmrl
     cone = _measure.cone
     alignment = _measure.alignment
     uniformity = _measure.uniformity
@@ -272,7 +276,7 @@ class report:
     @_overload
     def __new__(  # type: ignore[misc]
         cls,
-        data: _Pair | _Embeddings,
+        data: _Pair | _Embeddings | _Modalities,
         /,
         path: str | _Path,
         *,

@@ -170,7 +170,7 @@ def rule(annotation: Any) -> Rule | None:
         return None
     if getattr(kind, "_is_protocol", False):
         return None
-    if issubclass(kind, collections.abc.Mapping):
+    if kind in (dict, collections.abc.Mapping, collections.abc.MutableMapping):
         return _mapping(inner)
     if kind in (collections.abc.Iterable, collections.abc.Sequence, list, tuple):
         return _several(kind, inner)

@@ -51,3 +51,8 @@ def spoken(sentence: str, modalities: Sequence[str]) -> str:
         return before + name
 
     return re.sub(r"\b(an? )?([Ii]mage|[Tt]ext)(s?)\b(?![_(=])", replacement, sentence)
+
+
+def listed(words: Sequence[str]) -> str:
+    """Words in a sentence: "image, text and audio"."""
+    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)

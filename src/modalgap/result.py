@@ -158,6 +158,45 @@ class Result(Answer, Mapping[str, Value]):
         """The value with this name; ``default`` if it was skipped or is unknown."""
         return self.measures[name] if name in self else default
 
+    def matrix(self, name: str) -> dict[str, dict[str, Value]]:
+        """One measure over all modalities: ``result.matrix("rmg")["image"]["text"]``.
+
+        Args:
+            name: of a measure, or of a number of a task, without modalities: "rmg", "answers.top1",
+                "retrieval.r1".
+
+        Returns:
+            Modality to modality to value. A measure of two modalities has values above the
+            diagonal only, one of one modality on the diagonal. A measure of one modality that needs
+            another, such as "leakage", has rows for the modality that is measured.
+
+        Raises:
+            OptionError: no number of a modality, or of two, has this name.
+        """
+        names = list(self.pair.get("were_unit", {}))
+        head, _, number = name.partition(".")
+        forms = {
+            form: (a, b)
+            for a in names
+            for b in names
+            for form in (
+                [f"{head}.{a}_to_{b}_{number}"]
+                if number
+                else [f"{name}_{a}"]
+                if a == b
+                else [f"{name}.{a}.{b}", f"{name}_{a}.{b}"]
+            )
+        }
+        if len(names) == 2:
+            forms[name] = (names[0], names[1])
+        found: dict[str, dict[str, Value]] = {}
+        for form, (a, b) in forms.items():
+            if form in self:
+                found.setdefault(a, {})[b] = self.measures[form]
+        if not found:
+            raise OptionError.unknown("measure of modalities", name, self.measures)
+        return found
+
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types."""
         return {

@@ -5,6 +5,7 @@ They are computed from a seeded sample of the rows.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +17,7 @@ from torch.nn import functional
 
 from modalgap import linalg
 from modalgap.checks import sample
-from modalgap.embeddings import Embeddings, Pair
+from modalgap.embeddings import Embeddings, Modalities, Pair
 from modalgap.result import Result
 
 POINTS = 750  # rows of each modality in a scatter
@@ -105,7 +106,7 @@ class Views:
     farthest: tuple[Match, ...] = ()
 
 
-def views(data: Pair | Embeddings, result: Result, seed: int = 0) -> Views:
+def views(data: Pair | Embeddings | Modalities, result: Result, seed: int = 0) -> Views:
     """Compute everything that the plots show.
 
     Args:
@@ -118,6 +119,9 @@ def views(data: Pair | Embeddings, result: Result, seed: int = 0) -> Views:
         return Views(
             (data.modality,), _pca((rows,), []), None, None, _inside(data, seed), None
         )  # one cloud, one histogram
+    if isinstance(data, Modalities):
+        clouds = tuple(side.take(index).double() for side, index in _of_items(data, seed))
+        return Views(tuple(data), _pca(clouds, []), None, None, None, None)
     image, text = data.first_matches
     sides, lines = _sampled(data, seed)
     profile = _profile(result)
@@ -155,6 +159,16 @@ def along_gap(pair: Pair, before: Pair, seed: int = 0) -> Plane:
         torch.stack([(side - middle) @ along, (side - middle) @ first], 1).numpy() for side in sides
     )
     return Plane(points, _ends(points, lines), ("along the gap", "first component across the gap"))
+
+
+def _of_items(data: Modalities, seed: int) -> Iterator[tuple[Embeddings, Tensor]]:
+    """Each modality and its rows of a sample of items; of rows, where no item has all of them."""
+    tuples = torch.from_numpy(data.tuples)
+    items = tuples[sample(len(tuples), POINTS, seed)]
+    for column, side in enumerate(data.sides):
+        shown = torch.unique(items[:, column])
+        rows = shown if len(shown) > 1 else sample(side.n, POINTS, seed)
+        yield side, rows
 
 
 def _sampled(pair: Pair, seed: int) -> tuple[tuple[Tensor, Tensor], list[tuple[int, int]]]:

@@ -178,7 +178,7 @@ def test_report_of_some_measures(run: Run, npz: Path, tmp_path: Path) -> None:
     assert "rmg" not in pages[0]
     for wrong, words in (
         (("--only", "l2n"), "did you mean 'l2m'"),
-        (("--only", "l2m", "--set", "k=5"), "option 'k' is one of"),
+        (("--only", "l2m", "--set", "k=5"), "option 'k' belongs to"),
         (("--set", "k=x"), "k must be an integer; got 'x'"),
     ):
         code, out, err = run("report", npz, "-o", page, *wrong, "--force")
@@ -218,7 +218,7 @@ def test_interrupt_is_130(run: Run, npz: Path, monkeypatch: pytest.MonkeyPatch) 
     def stop(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("modalgap.embeddings.store.load_any", stop)
+    monkeypatch.setattr("modalgap.embeddings.store.load_all", stop)
     code, out, err = run("measure", npz)
     assert (code, out, err) == (130, "", "")
 

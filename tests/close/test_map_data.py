@@ -245,7 +245,7 @@ def test_data_that_does_not_fit(name: str) -> None:
     with refused("unknown role of this map 'texts'; did you mean 'text'", errors.OptionError):
         map_.apply(Embeddings(arrays()[1], "texts"))
     for wrong in (arrays()[0], None, {"image": arrays()[0]}):
-        with refused("data must be a Pair or Embeddings; got"):
+        with refused("data must be a Pair, Embeddings or Modalities; got"):
             map_.apply(wrong)  # type: ignore[arg-type]
 
 

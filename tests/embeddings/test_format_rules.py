@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ from commands import Run
 
 import modalgap as mg
 from modalgap import errors
-from modalgap.embeddings.store import load_any
+from modalgap.embeddings.store import load_all
 
 BASE: dict[str, Any] = {"image": vectors(N, 1), "text": vectors(N, 2)}
 ABOUT = {"format": "modalgap", "version": "3", "modalities": '["image", "text"]'}
@@ -88,7 +89,7 @@ def test_files_that_break_a_rule(case: str, suffix: str, tmp_path: Path) -> None
     columns, metadata, message = BAD[case]
     path = write(tmp_path / f"a{suffix}", {**BASE, **columns}, {**ABOUT, **metadata})
     with pytest.raises(errors.FileError, match=message) as caught:
-        load_any(path)
+        load_all(path)
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) < 600
@@ -112,14 +113,14 @@ def test_matches_of_another_shape(suffix: str, shape: tuple[int, ...], tmp_path:
         tmp_path / f"a{suffix}", {**BASE, "matches.image.text": np.ones(shape, int)}, ABOUT
     )
     with pytest.raises(errors.FileError, match=r"'matches.image.text' must have shape \(n,\) or"):
-        load_any(path)
+        load_all(path)
 
 
 @pytest.mark.parametrize("suffix", [".npz", ".safetensors"])
 def test_names_too_short(suffix: str, tmp_path: Path) -> None:
     path = write(tmp_path / f"a{suffix}", {**BASE, "names.image": ["a"] * 4}, ABOUT)
     with pytest.raises(errors.FileError, match=r"names must be 6.*got 4"):
-        load_any(path)
+        load_all(path)
 
 
 @pytest.mark.parametrize("suffix", [".npz", ".safetensors"])
@@ -127,7 +128,7 @@ def test_strings_in_place_of_numbers(suffix: str, tmp_path: Path) -> None:
     for columns in ({**BASE, "text": ["a"] * N}, {**BASE, "matches.image.text": ["a"] * N}):
         path = write(tmp_path / f"a{suffix}", columns, ABOUT)
         with pytest.raises(errors.FileError, match="must be numbers; found strings"):
-            load_any(path)
+            load_all(path)
 
 
 def test_columns_of_a_table_that_are_no_vectors_or_matches(tmp_path: Path) -> None:
@@ -143,7 +144,7 @@ def test_columns_of_a_table_that_are_no_vectors_or_matches(tmp_path: Path) -> No
     ):
         path = write(tmp_path / "a.parquet", columns, ABOUT)
         with pytest.raises(errors.FileError, match=message):
-            load_any(path)
+            load_all(path)
 
 
 THREE = {**ABOUT, "modalities": '["image", "text", "audio"]'}
@@ -160,14 +161,16 @@ class TestThreeModalities:
             "matches.image.text": LABELS,
         }
 
-    def test_they_are_refused_together_and_read_one_by_one(
-        self, suffix: str, tmp_path: Path
-    ) -> None:
+    def test_they_are_read_together_and_one_by_one(self, suffix: str, tmp_path: Path) -> None:
         path = write(tmp_path / f"a{suffix}", self.columns(), THREE)
-        for read_them in (mg.load, load_any):
-            with pytest.raises(errors.FileError, match=r"found 3: image, text, audio") as caught:
-                read_them(path)
-            assert str(caught.value).startswith(f"{path}: must hold one or two modalities")
+        for read_them in (mg.load, load_all):
+            found = read_them(path)
+            assert isinstance(found, mg.Modalities)
+            assert list(found) == ["image", "text", "audio"]
+            assert found.pair("image", "text").matched_by == "labels"
+            np.testing.assert_array_equal(found.pair("image", "audio").text_to_image, T2I)
+            with pytest.raises(errors.NotApplicable, match=r"text and audio: .* found 0"):
+                found.pair("text", "audio")
         audio = mg.load_embeddings(path, modality="audio")
         assert audio.names == tuple("abcdefghi")
         np.testing.assert_array_equal(audio.rows.read(0, M).numpy(), vectors(M, 3))
@@ -184,8 +187,17 @@ class TestThreeModalities:
     def test_shards(self, suffix: str, tmp_path: Path) -> None:
         for i in range(2):
             write(tmp_path / f"{i}{suffix}", self.columns(), THREE)
-        with pytest.raises(errors.FileError, match=r"0\..*one or two modalities; found 3"):
+        with pytest.raises(errors.FileError, match=r"0\..*must match by row; found matches"):
             mg.load(tmp_path)
+
+    def test_shards_by_row(self, suffix: str, tmp_path: Path) -> None:
+        parts = [{name: vectors(N, i + 2) for name in json.loads(THREE["modalities"])}
+                 for i in range(2)]  # fmt: skip
+        for i, part in enumerate(parts):
+            write(tmp_path / f"{i}{suffix}", part, THREE)
+        found = mg.load(tmp_path)
+        assert found.by_row
+        np.testing.assert_array_equal(found["audio"].rows.read(N, 2 * N).numpy(), parts[1]["audio"])
 
     def test_matches_are_checked(self, suffix: str, tmp_path: Path) -> None:
         columns = {**self.columns(), "matches.audio.video": T2I}
@@ -194,12 +206,14 @@ class TestThreeModalities:
             mg.load(path)
 
 
-def test_the_command_line_refuses_three_modalities(tmp_path: Path, run: Run) -> None:
-    path = write(tmp_path / "a.npz", {**BASE, "audio": vectors(N, 3)}, THREE)
+def test_three_modalities_without_matches_have_the_same_number_of_rows(
+    tmp_path: Path, run: Run
+) -> None:
+    path = write(tmp_path / "a.npz", {**BASE, "audio": vectors(M, 3)}, THREE)
     code, out, err = run("measure", str(path))
     assert (code, out) == (2, "")
     assert err.count("\n") == 1
-    assert "one or two modalities" in err
+    assert f"all need the same number of rows; got {N}, {N} and {M}" in err
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
@@ -282,4 +296,4 @@ def test_a_damaged_member_is_one_line(tmp_path: Path) -> None:
         archive.writestr("modalgap.npy", b"not an array")
         archive.writestr("image.npy", b"not an array")
     with pytest.raises(errors.FileError, match=r"a\.npz: must be a whole npz file"):
-        load_any(tmp_path / "a.npz")
+        load_all(tmp_path / "a.npz")

@@ -256,7 +256,7 @@ class TestTargets:
         )
 
     def test_what_is_no_embeddings(self, tmp_path: Path) -> None:
-        with pytest.raises(errors.InputError, match="must be a Pair or Embeddings; got ndarray"):
+        with pytest.raises(errors.InputError, match="Embeddings or Modalities; got nd"):
             mg.save(np.ones((2, 3)), tmp_path / "a.npz")  # type: ignore[arg-type]
 
     @pytest.mark.parametrize("name", ["x.bytes", "x.offsets", "a\nb", "x" * 300])

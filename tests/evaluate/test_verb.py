@@ -238,6 +238,7 @@ def test_details_stand_once_a_task() -> None:
         "mixed.text_ndcg10",
         "robustness.flat_accuracy",
         "calibration.image_text_auc",
+        "answers.image_to_image_top1",
     ]
     assert result["robustness.flat_accuracy"].details["retrieved"] == "image"
 
@@ -283,7 +284,7 @@ def test_a_task_that_was_skipped_says_why() -> None:
     [
         ("retreival", "unknown task 'retreival'; did you mean 'retrieval'"),
         (["mixed", "zero-shot"], "did you mean 'zero_shot'"),
-        ("qqq", "known: calibration, clustering"),
+        ("qqq", "known: answers, calibration, clustering"),
         ("", "unknown task ''"),
         ("retrieval,mixed", "unknown task"),
         ([], "at least one"),

@@ -53,6 +53,17 @@ def matched_cosine(case: Case) -> float:
     return float(np.mean([a @ b for a, b in zip(x, y, strict=True)]))
 
 
+def gram_volume(case: Case) -> float:
+    x, y = matched(case)
+    return float(np.mean([np.sqrt(max(1 - (a @ b) ** 2, 0)) for a, b in zip(x, y, strict=True)]))
+
+
+def pmrl(case: Case) -> float:
+    x, y = matched(case)
+    rows = zip(x, y, strict=True)
+    return float(np.mean([np.linalg.svd(np.stack(two), compute_uv=False)[0] for two in rows]))
+
+
 def alignment(case: Case) -> float:
     x, y = matched(case)
     return float(((x - y) ** 2).sum(1).mean())
@@ -328,6 +339,8 @@ REFERENCES: dict[str, Callable[[Case], float]] = {
     "l2i": l2i,
     "rmg": rmg,
     "matched_cosine": matched_cosine,
+    "gram_volume": gram_volume,
+    "pmrl": pmrl,
     "cone_image": lambda case: cone(case.x),
     "cone_text": lambda case: cone(case.y),
     "alignment": alignment,

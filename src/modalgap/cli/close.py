@@ -12,7 +12,7 @@ from modalgap.cli import data, options
 from modalgap.cli.build import CLOSERS, methods, spread
 from modalgap.cli.inputs import Inputs
 from modalgap.cli.settings import settings
-from modalgap.errors import OptionError
+from modalgap.errors import InputError, OptionError
 
 ABOUT = (
     "Close the modality gap: fit a map on a sample, apply it to other embeddings. A closer is a"
@@ -44,12 +44,15 @@ def close(
     from modalgap.atomic import check_target
     from modalgap.close.registry import CLOSERS
     from modalgap.close.verb import close as run
+    from modalgap.embeddings import Embeddings
     from modalgap.embeddings.store import save
 
     check_target(output, overwrite=force)
     inputs.not_the_output(output)
     given = settings(sets, [CLOSERS[method]], seed=seed)
-    found = inputs.read_pair(f"close {method}")
+    found = inputs.read()
+    if isinstance(found, Embeddings):
+        raise InputError(f"close {method} needs two modalities; this is one")
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         closed = run(found, method, **given)

@@ -12,7 +12,13 @@ from modalgap.errors import InputError
 
 
 def convert(
-    source: Annotated[Path, typer.Argument(help="Embeddings to read, as for measure.")],
+    source: Annotated[
+        list[Path],
+        typer.Argument(
+            help="Embeddings to read, as for measure; or one file per modality.",
+            show_default=False,
+        ),
+    ],
     target: Annotated[Path, typer.Argument(help="File to write: .safetensors, .npz or .parquet.")],
     join: Annotated[
         bool,
@@ -21,17 +27,25 @@ def convert(
             help="Store repeated items (same name and vector) only once, with all their matches.",
         ),
     ] = False,
+    by_names: Annotated[
+        bool,
+        typer.Option(
+            "--by-names",
+            help="Rows of the same name belong to one item, instead of row i to item i.",
+        ),
+    ] = False,
     force: options.Force = False,
 ) -> None:
     """Write embeddings in another format; values, matches and names do not change."""
-    from modalgap.embeddings import Pair, joined
-    from modalgap.embeddings.store import load_any, save
+    from modalgap.embeddings import Modalities, Pair, joined
+    from modalgap.embeddings.store import load_all, save
 
-    data.not_an_input(target, source)
-    found = load_any([source])
+    data.not_an_input(target, *source)
+    found = load_all(source, items="names" if by_names else None)
     if join:
         if not isinstance(found, Pair):
-            raise InputError("--join-repeats needs two modalities; this is one")
+            count = "these are more" if isinstance(found, Modalities) else "this is one"
+            raise InputError(f"--join-repeats needs two modalities; {count}")
         done = joined(found)
         said = [
             f"{done.before[modality]:,} {modality}s joined to {len(rows):,}"
@@ -42,3 +56,5 @@ def convert(
             data.note(f"factors that differ within one text left out: {', '.join(done.dropped)}")
         found = done.pair
     typer.echo(save(found, target, overwrite=force))
+    if isinstance(found, Modalities):
+        data.remark(found, None)

@@ -7,17 +7,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from modalgap.errors import InputError, OutputError
+from modalgap.errors import InputError, OptionError, OutputError, quoted
+from modalgap.modality import listed
 
 if TYPE_CHECKING:
-    from modalgap.embeddings import Embeddings, Pair
+    from modalgap.embeddings import Embeddings, Modalities, Pair
 
 
 def read(
     paths: list[Path] | None, image: Path | None, text: Path | None, pairs: Path | None
-) -> Pair | Embeddings:
+) -> Pair | Embeddings | Modalities:
     """The embeddings that the arguments name."""
-    from modalgap.embeddings.store import load_any
+    from modalgap.embeddings.store import load_all
 
     if bool(paths) == bool(image or text):
         raise InputError(
@@ -25,20 +26,47 @@ def read(
         )
     if pairs is not None and not (image and text):
         raise InputError("--pairs needs --image and --text; other files contain their own matches")
-    return load_any(paths or None, image=image, text=text, pairs=pairs)
+    return load_all(paths or None, image=image, text=text, pairs=pairs)
 
 
-def remark(found: Pair | Embeddings, paths: list[Path] | None) -> None:
+def two_of(found: Pair | Embeddings | Modalities, names: str) -> Pair:
+    """Two of the modalities that were read.
+
+    Args:
+        found: two or more modalities.
+        names: of the two, "image,audio".
+
+    Raises:
+        OptionError: not two names, or a name that is not there.
+        InputError: one modality.
+    """
+    from modalgap.embeddings import Embeddings, Modalities, Pair
+
+    if isinstance(found, Embeddings):
+        raise InputError(f"--pair needs two modalities; this is one: {found.modality}")
+    two = [name.strip() for name in names.split(",")]
+    if len(two) != 2:
+        raise OptionError(f"--pair must be two names, A,B; got {quoted(names)}")
+    if isinstance(found, Pair) and two == [side.modality for side in found.sides]:
+        return found
+    return (Modalities.of(found) if isinstance(found, Pair) else found).pair(two[0], two[1])
+
+
+def remark(found: Pair | Embeddings | Modalities, paths: list[Path] | None) -> None:
     """Write messages about the input, after the work, so that an error is a single line."""
-    from modalgap.embeddings import Pair
+    from modalgap.embeddings import Embeddings, Modalities, Pair
 
-    sides = found.sides if isinstance(found, Pair) else (found,)
+    sides = (found,) if isinstance(found, Embeddings) else found.sides
     if paths and len(sides) == 1 and (len(paths) > 1 or paths[0].suffix == ".npy"):
         files = str(paths[0]) if len(paths) == 1 else f"{len(paths)} files, joined,"
         what = "holds" if len(paths) == 1 else "hold"
         note(f"{files} {what} one modality; read as {sides[0].modality}s (see --image, --text)")
     if isinstance(found, Pair) and (lost := _unmatched(found)):
         note(f"without a match: {lost}")
+    if isinstance(found, Modalities):
+        rows = [f"{count:,} {name}s" for name, count in found.incomplete.items() if count]
+        if rows:
+            note(f"rows of items that lack a modality: {listed(rows)}")
     for side in sides:
         if not side.were_unit:
             low, high = side.norm_range

@@ -8,6 +8,7 @@ from modalgap.cli import data, options
 from modalgap.cli.build import spread
 from modalgap.cli.inputs import Inputs
 from modalgap.cli.settings import settings
+from modalgap.errors import InputError
 
 
 @spread
@@ -19,10 +20,13 @@ def evaluate(
     json: options.Json = False,
 ) -> None:
     """Evaluate embeddings on retrieval, zero-shot, mixed search, robustness and more."""
-    found = inputs.read_pair("evaluate")
+    found = inputs.read()
+    from modalgap.embeddings import Embeddings
     from modalgap.evaluate.registry import TASKS
     from modalgap.evaluate.verb import evaluate as run
 
+    if isinstance(found, Embeddings):
+        raise InputError("evaluate needs two modalities; this is one")
     result = run(found, data.names(only), **settings(sets, TASKS.values(), seed=seed))
     inputs.remark(found)
     data.repeats(result.pair)

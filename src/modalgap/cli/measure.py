@@ -29,6 +29,8 @@ def measure(
     if json:
         typer.echo(result.to_json())
         return
+    from modalgap.cli.matrix import print_matrices
     from modalgap.cli.table import print_result
+    from modalgap.embeddings import Modalities
 
-    print_result(result)
+    (print_matrices if isinstance(found, Modalities) else print_result)(result)

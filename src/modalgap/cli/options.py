@@ -14,7 +14,8 @@ Paths = Annotated[
     typer.Argument(
         metavar="INPUT",
         help="Embeddings: .npy of shape (2, n, d), .npz, .safetensors, .parquet or a clip-retrieval"
-        " folder; also several shards, or a quoted pattern such as 'x-*.npz'.",
+        " folder; also several shards, a quoted pattern such as 'x-*.npz', or one file per"
+        " modality.",
         show_default=False,
     ),
 ]
@@ -32,6 +33,16 @@ Pairs = Annotated[
         "--pairs",
         help="Matches, .npy: for each text the row of its image, shape (m,), or rows of an image"
         " and of a text, shape (k, 2).",
+        show_default=False,
+    ),
+]
+
+TwoOf = Annotated[
+    str | None,
+    typer.Option(
+        "--pair",
+        metavar="A,B",
+        help="Two of three or more modalities, for instance image,audio.",
         show_default=False,
     ),
 ]

@@ -8,6 +8,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from modalgap.measure.names import card_of, modalities, of_modalities
+from modalgap.modality import listed
 from modalgap.result import Result, Value
 from modalgap.result import Table as Values
 
@@ -18,7 +19,7 @@ WIDE = 150  # characters a line of a table with many columns
 
 def print_result(result: Result) -> None:
     """Print the measures, the sizes of the input, and the measures left out with the reason."""
-    console = _begun(result)
+    console = begun(result)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("measure", no_wrap=True)
     table.add_column("value", justify="right", no_wrap=True)
@@ -29,14 +30,14 @@ def print_result(result: Result) -> None:
         card = of_modalities(card_of(name), modalities(result))
         table.add_row(name, number(value.value) + card.unit, low_high, escape(card.title))
     console.print(table)
-    _left_out(console, result)
+    left_out(console, result)
 
 
 def print_tasks(result: Result) -> None:
     """Print the numbers of each task, and the tasks that were left out with the reason."""
     from modalgap.evaluate.registry import TASKS
 
-    console = _begun(result)
+    console = begun(result)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("task and number", no_wrap=True)
     table.add_column("value", justify="right", no_wrap=True, min_width=6)
@@ -59,7 +60,7 @@ def print_tasks(result: Result) -> None:
         )
         before = task
     console.print(table)
-    _left_out(console, result)
+    left_out(console, result)
 
 
 def print_search(result: Result, asked: str) -> None:
@@ -95,19 +96,20 @@ def print_table(found: Values) -> None:
         for row in found.rows:
             table.add_column(escape(row), justify="right")
         for name, head in found.heads.items():
-            cells = [_cell(values.get(name)) for values in found.rows.values()]
+            cells = [cell(values.get(name)) for values in found.rows.values()]
             table.add_row(escape(head), *cells)
     else:
         for head in found.heads.values():
             table.add_column(escape(head), justify="right")
         for row, values in found.rows.items():
-            table.add_row(escape(row), *(_cell(values.get(name)) for name in found.heads))
+            table.add_row(escape(row), *(cell(values.get(name)) for name in found.heads))
     console.print(table)
     for note in found.notes:
         console.print(note, markup=False, style="dim")
 
 
-def _cell(value: Value | None) -> str:
+def cell(value: Value | None) -> str:
+    """A value with half the width of its interval."""
     if value is None:
         return "–"
     if value.interval is None:
@@ -116,16 +118,17 @@ def _cell(value: Value | None) -> str:
     return f"{number(value.value)} [dim]±{half:.3f}[/dim]"
 
 
-def _begun(result: Result) -> Console:
+def begun(result: Result) -> Console:
     """A console on which the sizes of the input have been printed."""
     console = Console(highlight=False, soft_wrap=False)
     about = result.pair
     sizes = [f"{about[f'n_{side}']:,} {side}s" for side in about["were_unit"]]
-    console.print(f"{' and '.join(sizes)}, {about['dim']} dimensions", markup=False)
+    console.print(f"{listed(sizes)}, {about['dim']} dimensions", markup=False)
     return console
 
 
-def _left_out(console: Console, result: Result) -> None:
+def left_out(console: Console, result: Result) -> None:
+    """Print what was not measured, with the reason."""
     groups: dict[str, list[str]] = {}
     for name, reason in result.skipped.items():
         groups.setdefault(reason, []).append(name)

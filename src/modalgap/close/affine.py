@@ -21,7 +21,7 @@ from modalgap.arguments import checked
 from modalgap.close import files
 from modalgap.close.mapped import MappedRows
 from modalgap.close.step import Step, lengths
-from modalgap.embeddings import Embeddings, Pair
+from modalgap.embeddings import Embeddings, Modalities, Pair
 from modalgap.embeddings.rows import CHUNK, numbers
 from modalgap.errors import InputError, NotApplicable, OptionError, quoted
 from modalgap.linalg import to_unit
@@ -173,15 +173,20 @@ class AffineMap:
     def apply(self, data: Pair, *, force: bool = False) -> Pair: ...
     @overload
     def apply(self, data: Embeddings, *, force: bool = False) -> Embeddings: ...
-    def apply(self, data: Pair | Embeddings, *, force: bool = False) -> Pair | Embeddings:
-        """Close a pair, or one modality.
+    @overload
+    def apply(self, data: Modalities, *, force: bool = False) -> Modalities: ...
+    def apply(
+        self, data: Pair | Embeddings | Modalities, *, force: bool = False
+    ) -> Pair | Embeddings | Modalities:
+        """Close a pair, several modalities, or one.
 
         Args:
             data: whose modalities are roles of this map.
             force: apply it even if provenance says that it was fitted on another model.
 
         Returns:
-            The closed ``Pair`` or ``Embeddings``. Rows in files are closed when they are read.
+            The closed ``Pair``, ``Embeddings`` or ``Modalities``. Rows in files are closed when
+            they are read.
 
         Raises:
             InputError: another width, another role, or another model.
@@ -189,6 +194,8 @@ class AffineMap:
         if isinstance(data, Pair):
             image, text = (self._close(side, force=force) for side in data.sides)
             return data.over(image, text)
+        if isinstance(data, Modalities):
+            return data.over(self._close(side, force=force) for side in data.sides)
         return self._close(data, force=force)
 
     def _close(self, side: Embeddings, *, force: bool) -> Embeddings:

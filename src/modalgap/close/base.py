@@ -15,7 +15,7 @@ from modalgap.arguments import plain
 from modalgap.card import Card
 from modalgap.close.affine import AffineMap, Steps
 from modalgap.close.statistics import CAP, Evidence
-from modalgap.embeddings import Embeddings, Moments, Pair, PairMoments
+from modalgap.embeddings import Embeddings, Modalities, Moments, Pair, PairMoments
 from modalgap.embeddings.arrays import Rows, pair_of
 from modalgap.errors import InputError, NotApplicable, OptionError, quoted
 from modalgap.method import Method, Options
@@ -130,18 +130,19 @@ class Closer(Method, Generic[Options]):
 
     def __call__(
         self,
-        pair: Pair | Rows,
+        pair: Pair | Rows | Modalities,
         text: Rows | None = None,
         text_to_image: ArrayLike | Tensor | None = None,
         labels: ArrayLike | Tensor | None = None,
         pairs: ArrayLike | Tensor | None = None,
         *args: Options.args,
         **options: Options.kwargs,
-    ) -> Pair:
+    ) -> Pair | Any:
         """Fit this closer to a pair and close the same pair, as ``modalgap.close`` does.
 
         Args:
-            pair: a ``Pair``, or rows (n, d) of the first modality.
+            pair: a ``Pair``, or rows (n, d) of the first modality; or ``Modalities``, for a closer
+                with the trait "any role".
             text: rows (m, d) of the second modality.
             text_to_image: (m,) the image of each text.
             labels: (n,) the text of each image.
@@ -154,6 +155,8 @@ class Closer(Method, Generic[Options]):
         """
         if args:
             raise OptionError(f"options of {self.name} must be passed by name; got {quoted(args)}")
+        if isinstance(pair, Modalities) and len(pair) > 2 and "any role" in self.card.traits:
+            return self.fitted(pair, options).apply(pair)
         data = pair_of(
             self.name, pair, text, text_to_image=text_to_image, labels=labels, pairs=pairs
         )

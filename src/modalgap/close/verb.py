@@ -8,9 +8,9 @@ from modalgap.close.affine import AffineMap
 from modalgap.close.base import Closer, Fittable
 from modalgap.close.registry import CLOSERS
 from modalgap.close.scores import CORRECTIONS
-from modalgap.embeddings import Pair
+from modalgap.embeddings import Modalities, Pair
 from modalgap.embeddings.arrays import takes_pair
-from modalgap.errors import OptionError, quoted
+from modalgap.errors import NotApplicable, OptionError, quoted
 from modalgap.method import pick
 
 
@@ -20,9 +20,11 @@ def fit(data: Fittable, /, method: str | Closer = "center", **options: Any) -> A
 
     Args:
         data: a ``Pair``; two arrays: ``fit(x, y)``; ``PairMoments`` of a stream; one
-            ``Embeddings``; or a mapping of roles (any names: "image", "text", "query" …) to
-            ``Embeddings``, arrays (n, d), ``Moments``, or published means (d,). For ``isoclip``,
-            a mapping of "image" and "text" to projection weights (d, p).
+            ``Embeddings``; ``Modalities``, for closers with the trait "any role" in ``CLOSERS``
+            (the map then treats each pair of them alike); or a mapping of roles (any names:
+            "image", "text", "query" …) to ``Embeddings``, arrays (n, d), ``Moments``, or published
+            means (d,). For ``isoclip``, a mapping of "image" and "text" to projection weights
+            (d, p).
         method: the name of a closer in ``modalgap.close.CLOSERS``, or your own ``Closer``.
         **options: options of the closer.
 
@@ -34,29 +36,60 @@ def fit(data: Fittable, /, method: str | Closer = "center", **options: Any) -> A
         NotApplicable: the data lacks what this closer needs.
         InputError: the data is not valid.
     """
-    return find(method).fitted(data, options)
+    closer = find(method)
+    if isinstance(data, Modalities):
+        data = _of_many(closer, data)
+    return closer.fitted(data, options)
 
 
 @takes_pair
-def close(pair: Pair, /, method: str | Closer = "center", **options: Any) -> Pair:
+def close(
+    pair: Pair | Modalities, /, method: str | Closer = "center", **options: Any
+) -> Pair | Any:
     """Close a pair by a map fitted to the same pair, or by a transductive closer.
 
     To evaluate a closer, fit it on one part of the data and close another part, as
     ``modalgap.compare`` does.
 
     Args:
-        pair: both modalities; or two arrays: ``modalgap.close(x, y)``.
+        pair: both modalities; or two arrays: ``modalgap.close(x, y)``; or ``Modalities``, for
+            closers with the trait "any role".
         method: the name of a closer, or your own ``Closer``.
         **options: options of the closer.
 
     Returns:
-        The pair, closed.
+        The pair, closed; of ``Modalities``, ``Modalities``.
 
     Raises:
         OptionError: an unknown closer or option.
         NotApplicable: the pair lacks what this closer needs.
     """
-    return find(method).closed(pair, options)
+    closer = find(method)
+    if not isinstance(pair, Modalities):
+        return closer.closed(pair, options)
+    data = _of_many(closer, pair)
+    if isinstance(data, Pair):
+        return Modalities.of(closer.closed(data, options))
+    return closer.fitted(data, options).apply(data)
+
+
+def _of_many(closer: Closer, data: Modalities) -> Pair | Modalities:
+    """What a closer is fitted to: the modalities, or the pair of two.
+
+    Raises:
+        NotApplicable: three or more, and the closer needs two.
+    """
+    if len(data) == 2:
+        return data.pair(*data)
+    if "any role" not in closer.card.traits:
+        able = [each.name for each in CLOSERS.values() if "any role" in each.card.traits]
+        first, second, *_ = data
+        raise NotApplicable(
+            f"{closer.name}: closes the gap of two modalities; these are {len(data)}"
+            f" ({', '.join(data)}): take {', '.join(able)}, or two of them, as in"
+            f" pair({quoted(first)}, {quoted(second)}) or --pair {first},{second}"
+        )
+    return data
 
 
 def find(method: object) -> Closer:

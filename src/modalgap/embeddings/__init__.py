@@ -1,7 +1,9 @@
-"""Embeddings, pairs of them, and the files they come from."""
+"""Embeddings, pairs and larger groups of them, and the files they come from."""
 
+from modalgap.embeddings.all_moments import AllMoments, all_moments
 from modalgap.embeddings.describe import describe_input
 from modalgap.embeddings.embeddings import Embeddings
+from modalgap.embeddings.modalities import Modalities
 from modalgap.embeddings.moments import (
     GROUPS,
     MatchMoments,
@@ -16,11 +18,14 @@ from modalgap.embeddings.repeats import join_repeats, joined
 
 __all__ = [
     "GROUPS",
+    "AllMoments",
     "Embeddings",
     "MatchMoments",
+    "Modalities",
     "Moments",
     "Pair",
     "PairMoments",
+    "all_moments",
     "describe_input",
     "join_repeats",
     "joined",

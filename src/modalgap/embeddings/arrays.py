@@ -16,11 +16,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from modalgap._lazy import readable
-from modalgap.arguments import checked, described
+from modalgap.arguments import checked, described, hints, rule
 from modalgap.embeddings.embeddings import Embeddings
 from modalgap.embeddings.matching import KINDS
+from modalgap.embeddings.modalities import Modalities
 from modalgap.embeddings.pair import Pair
-from modalgap.errors import InputError
+from modalgap.errors import InputError, quoted
 
 Rows = Embeddings | NDArray[Any] | Tensor | Sequence[Sequence[float]]
 Data = TypeVar("Data", contravariant=True)
@@ -51,6 +52,8 @@ def takes_pair(
         if not args and first.name in options:
             args = (options.pop(first.name),)
         data, *others = args or (None,)
+        if isinstance(data, Modalities) and not _accepts(verb, first.name, data):
+            data = two_of(verb.__name__, data)
         matches = {name: options.pop(name) for name in KINDS if name in options}
         if others and is_rows(others[0]):
             data, others = Pair(data, others[0], **matches), others[1:]
@@ -83,6 +86,8 @@ def pair_of(what: str, image: object, text: object = None, **matches: object) ->
     Raises:
         InputError: a pair together with other data, or one modality alone.
     """
+    if isinstance(image, Modalities):
+        image = two_of(what, image)
     if isinstance(image, Pair):
         if text is not None or any(value is not None for value in matches.values()):
             raise InputError(f"{what}: a Pair holds its texts and matches; pass nothing else")
@@ -93,6 +98,31 @@ def pair_of(what: str, image: object, text: object = None, **matches: object) ->
             f" {described(image)}"
         )
     return Pair(image, text, **matches)  # type: ignore[arg-type]
+
+
+def two_of(what: str, data: Modalities) -> Pair:
+    """The pair of two modalities.
+
+    Args:
+        what: what an error calls the function.
+        data: the modalities.
+
+    Raises:
+        InputError: three or more.
+    """
+    if len(data) > 2:
+        first, second, *_ = names = list(data)
+        raise InputError(
+            f"{what} needs two modalities; these are {len(names)} ({', '.join(names)}): pick two"
+            f" with pair({quoted(first)}, {quoted(second)})"
+        )
+    return data.pair(*data)
+
+
+def _accepts(verb: Callable[..., Any], name: str, value: object) -> bool:
+    """Whether the annotation of an argument allows a value."""
+    known = rule(hints(verb).get(name, Any))
+    return known is None or known[0](value)
 
 
 def is_rows(value: object) -> bool:

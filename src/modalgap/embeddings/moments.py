@@ -149,7 +149,7 @@ class PairMoments:
         )
 
 
-class _Sums:
+class Sums:
     """The running sums behind ``Moments``."""
 
     def __init__(self, dim: int, groups: int, scatter: bool) -> None:
@@ -197,6 +197,7 @@ class _Sums:
         self.scatter += moved.T @ moved
 
     def result(self) -> Moments:
+        """The moments of all rows that were added."""
         counts, sums = self.counts.numpy(), self.sums.numpy()
         if self.scatter is None or self.shift is None:
             return Moments(counts, sums)
@@ -215,9 +216,9 @@ def moments(side: Embeddings, *, scatter: bool = False) -> Moments:
         scatter: also the (d, d) scatter matrix.
     """
     groups = min(GROUPS, side.n)
-    sums = _Sums(side.dim, groups, scatter)
+    sums = Sums(side.dim, groups, scatter)
     with progress(f"reading {side.modality}", side.n) as advance:
-        for start, rows in side.chunks(_chunk(groups)):
+        for start, rows in side.chunks(chunk_of(groups)):
             sums.add_interleaved(rows, start)
             advance(len(rows))
     return sums.result()
@@ -235,8 +236,8 @@ def pair_moments(pair: Pair, *, scatter: bool = False) -> PairMoments:
     if pair.pairs is not None:
         independent = 1 + max(int(each.max()) for each in pair.clusters)
     groups = min(GROUPS, independent)
-    image = _Sums(pair.dim, groups, scatter)
-    text = _Sums(pair.dim, groups, scatter)
+    image = Sums(pair.dim, groups, scatter)
+    text = Sums(pair.dim, groups, scatter)
     matched = torch.zeros(3, groups + 1, dtype=torch.float64)
     each = pair.captions_per_image
     with progress("reading image and text", pair.image.n + pair.text.n) as advance:
@@ -304,7 +305,7 @@ class _Chunk:
     image_groups: Tensor | None = None
 
 
-def _chunk(groups: int, rows: int = CHUNK) -> int:
+def chunk_of(groups: int, rows: int = CHUNK) -> int:
     """A chunk size that is a multiple of the number of groups, so that rows can be reshaped."""
     return max(1, rows // groups) * groups
 
@@ -320,7 +321,7 @@ def _distance(x: Tensor, y: Tensor) -> Tensor:
 
 def _aligned(pair: Pair, groups: int, each: int) -> Iterator[_Chunk]:
     """Texts in order, ``each`` to an image: both sides are read once, side by side."""
-    size = _chunk(groups, max(groups, CHUNK // each))
+    size = chunk_of(groups, max(groups, CHUNK // each))
     texts = pair.text.chunks(size * each)
     for start, image in pair.image.chunks(size):
         _, text = next(texts)
@@ -336,7 +337,7 @@ def _scattered(pair: Pair, groups: int) -> Iterator[_Chunk]:
     images, texts = pair.matches
     of_image, of_text = (torch.from_numpy(each) % groups for each in pair.clusters)
     by_label = pair.labels is not None
-    for start, rows in pair.image.chunks(_chunk(groups)):
+    for start, rows in pair.image.chunks(chunk_of(groups)):
         stop = start + len(rows)
         group = of_image[start:stop]
         own = group if pair.pairs is not None else None

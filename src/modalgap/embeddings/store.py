@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from modalgap.arguments import checked
 from modalgap.atomic import check_target, replacing
@@ -13,14 +13,14 @@ from modalgap.embeddings.embeddings import Embeddings
 from modalgap.embeddings.formats import WRITERS, files, npy
 from modalgap.embeddings.formats.contents import Contents, Matches, Side
 from modalgap.embeddings.formats.find import Paths, called, read, read_two
-from modalgap.embeddings.matching import index_of, pairs_of
+from modalgap.embeddings.modalities import Modalities, pair_of_matches
 from modalgap.embeddings.pair import Pair
 from modalgap.embeddings.rows import FileRows, MemoryRows, Rows, check_shape
 from modalgap.errors import FileError, InputError, OutputError, quoted
-from modalgap.modality import legible, plural
+from modalgap.modality import legible
 from modalgap.progress import progress
 
-Made = TypeVar("Made", Pair, Embeddings)
+Made = TypeVar("Made", Pair, Embeddings, Modalities)
 
 
 @checked
@@ -30,31 +30,35 @@ def load(
     image: Paths | None = None,
     text: Paths | None = None,
     pairs: str | Path | None = None,
-) -> Pair:
-    """Read two modalities and which rows match.
+    items: str | None = None,
+) -> Pair | Any:
+    """Read two or more modalities and which rows match.
 
     Args:
         path: a file (.npy of shape (2, n, d), .npz, .safetensors, .parquet), an output folder of
             clip-retrieval, a folder of shards, a pattern such as ``"part_*.npz"``, or a list of
-            files.
+            files: shards, or one file per modality.
         image: instead of ``path``: the files of the first modality, typically an (n, d) .npy.
         text: with ``image``: the files of the second modality.
         pairs: with ``image`` and ``text``: an integer .npy, either (m,) the image of each text, or
             (k, 2) an image and a text that match, any number for each.
+        items: "names" if rows of the same name belong to one item, in files without matches; an
+            item may then lack a modality.
 
     Returns:
-        The pair. Files above 64 MB stay on disk and are read as they are needed.
+        The ``Pair`` of two modalities; of three or more, ``Modalities``. Files above 64 MB stay on
+        disk and are read as they are needed.
 
     Raises:
         InputError: the arguments do not fit together, or the data breaks a rule.
-        FileError: a file cannot be read, or does not hold two modalities.
+        FileError: a file cannot be read, or holds one modality only.
     """
-    found = load_any(path, image=image, text=text, pairs=pairs)
-    if isinstance(found, Pair):
+    found = load_all(path, image=image, text=text, pairs=pairs, items=items)
+    if not isinstance(found, Embeddings):
         return found
     raise FileError(
-        f"{found.source}: must hold two modalities; found {found.modality} only: read it with"
-        " load_embeddings, or give two files as image= and text="
+        f"{found.source}: must hold two modalities or more; found {found.modality} only: read it"
+        " with load_embeddings, or give two files as image= and text="
     )
 
 
@@ -89,20 +93,39 @@ def load_embeddings(path: Paths, *, modality: str | None = None) -> Embeddings:
 
 
 def load_any(
+    path: Paths | None = None, *, image: Paths | None = None, text: Paths | None = None
+) -> Pair | Embeddings:
+    """Read a ``Pair``, or ``Embeddings`` if the files hold one modality.
+
+    Raises:
+        FileError: a file cannot be read, or the files hold three or more modalities.
+    """
+    found = load_all(path, image=image, text=text)
+    if isinstance(found, Modalities):
+        where = found.sides[0].source.rpartition(" (")[0]
+        raise FileError(
+            f"{where}: must hold one or two modalities here; found {len(found)}:"
+            f" {', '.join(map(legible, found))}"
+        )
+    return found
+
+
+def load_all(
     path: Paths | None = None,
     *,
     image: Paths | None = None,
     text: Paths | None = None,
     pairs: str | Path | None = None,
-) -> Pair | Embeddings:
-    """Read a ``Pair``, or ``Embeddings`` if the files hold one modality.
+    items: str | None = None,
+) -> Pair | Embeddings | Modalities:
+    """Read a ``Pair``; ``Embeddings`` of one modality; ``Modalities`` of three or more.
 
     The arguments and errors are those of ``load``.
     """
     if path is not None and (image is not None or text is not None or pairs is not None):
         raise InputError("path: give either path, or image and text; got both")
     if path is not None:
-        return _validated(read(path))
+        return _validated(read(path), items)
     if image is None and text is None:
         raise InputError("path: must be set, or image= and text= instead; got neither")
     two = {role: paths for role, paths in (("image", image), ("text", text)) if paths is not None}
@@ -117,11 +140,13 @@ def load_any(
             found = " and ".join(each.key for each in contents.matches) or "one modality"
             raise InputError(f"pairs: needs image= and text= without matches; got {found}")
         contents = replace(contents, matches=[_read_pairs(Path(pairs), *contents.sides)])
-    return _validated(contents)
+    return _validated(contents, items)
 
 
 @checked
-def save(data: Pair | Embeddings, path: str | Path, *, overwrite: bool = False) -> Path:
+def save(
+    data: Pair | Embeddings | Modalities, path: str | Path, *, overwrite: bool = False
+) -> Path:
     """Write embeddings so that reading them gives the same: vectors, matches, names, provenance.
 
     The vectors are written as they were stored, not normalised, and chunk by chunk, so that they
@@ -139,15 +164,17 @@ def save(data: Pair | Embeddings, path: str | Path, *, overwrite: bool = False) 
         OutputError: an unknown extension, a file that exists, or one that cannot be written.
         InputError: the data breaks a rule, or this format cannot hold it.
     """
-    if not isinstance(data, (Pair, Embeddings)):
-        raise InputError(f"data: must be a Pair or Embeddings; got {type(data).__name__}")
+    if not isinstance(data, (Pair, Embeddings, Modalities)):
+        raise InputError(
+            f"data: must be a Pair, Embeddings or Modalities; got {type(data).__name__}"
+        )
     path = Path(path)
     write = WRITERS.get(path.suffix.lower())
     if write is None:
         known = ", ".join(sorted(WRITERS))
         raise OutputError(f"{path}: must end in {known}; found {path.suffix or 'no extension'}")
     check_target(path, overwrite=overwrite)
-    sides = data.sides if isinstance(data, Pair) else (data,)
+    sides = (data,) if isinstance(data, Embeddings) else data.sides
     for source in {file for side in sides for file in _files(side.rows)}:
         if path.exists() and source.samefile(path):
             raise OutputError(f"{path}: must not be a file that these embeddings are read from")
@@ -215,19 +242,23 @@ def _read_pairs(path: Path, one: str, two: str) -> Matches:
     return Matches(two, one, found, many=False, key="pairs")
 
 
-def _validated(contents: Contents) -> Pair | Embeddings:
-    """Embeddings of one modality, or the pair of two."""
-    if len(contents.sides) > 2:
-        raise FileError(
-            f"{contents.source}: must hold one or two modalities, which is what this version reads"
-            f" together; found {_listed(contents.sides)}: read one with load_embeddings, modality="
-        )
+def _validated(contents: Contents, items: str | None) -> Pair | Embeddings | Modalities:
+    """Embeddings of one modality, the pair of two, or more modalities."""
     sides = [
         _embeddings(contents.source, side, modality) for modality, side in contents.sides.items()
     ]
+    if items is not None and (len(sides) == 1 or contents.matches):
+        found = contents.matches[0].key if contents.matches else "one modality"
+        raise InputError(f"items: needs two or more modalities without matches; got {found}")
     if len(sides) == 1:
         return sides[0]
-    return _named(contents.source, lambda: _pair(sides[0], sides[1], contents.matches))
+    if items is not None:
+        mods = _named(contents.source, lambda: Modalities(sides, items=items))
+        return mods if len(mods) > 2 else mods.pair(*mods)
+    if len(sides) == 2:
+        return _named(contents.source, lambda: _pair(sides[0], sides[1], contents.matches))
+    matches = {(each.own, each.other): each.values for each in contents.matches}
+    return _named(contents.source, lambda: Modalities(sides, matches or None))
 
 
 def _pair(one: Embeddings, two: Embeddings, matches: Sequence[Matches]) -> Pair:
@@ -235,13 +266,7 @@ def _pair(one: Embeddings, two: Embeddings, matches: Sequence[Matches]) -> Pair:
     if not matches:
         return Pair(one, two)
     (match,) = matches
-    own, other = (one, two) if match.own == one.modality else (two, one)
-    names = (plural(own.modality), plural(other.modality))
-    if match.many:
-        pairs = pairs_of(match.values, match.key, own.n, other.n, names)
-        return Pair(one, two, pairs=pairs if own is one else pairs[:, ::-1])
-    index = index_of(match.values, match.key, own.n, other.n, *names)
-    return Pair(one, two, labels=index) if own is one else Pair(one, two, text_to_image=index)
+    return pair_of_matches(one, two, match.values, match.own, match.key, many=match.many)
 
 
 def _embeddings(where: str, side: Side, modality: str) -> Embeddings:

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from modalgap.arguments import checked, plain
 from modalgap.card import Card
-from modalgap.embeddings import Embeddings, Pair, joined
+from modalgap.embeddings import Embeddings, Modalities, Pair, joined
 from modalgap.embeddings.arrays import Rows, pair_of
 from modalgap.embeddings.pick import pick as rows_at
 from modalgap.errors import NotApplicable, OptionError, quoted
@@ -153,12 +153,18 @@ class Task(Method, Generic[Options]):
 
     Attributes:
         card: its description.
-        run: (Pair, options) to ``Outcome``.
+        run: (Pair, options) to ``Outcome``; (Pair or Modalities, options) for the trait
+            "together".
     """
 
     kind: ClassVar[str] = "task"
     card: Card
-    run: Callable[Concatenate[Pair, Options], Outcome]
+    run: Callable[Concatenate[Any, Options], Outcome]
+
+    @property
+    def together(self) -> bool:
+        """Whether it takes two or more modalities together."""
+        return "together" in self.card.traits
 
     @property
     def body(self) -> Callable[..., Outcome]:
@@ -169,8 +175,8 @@ class Task(Method, Generic[Options]):
         """Names of the main numbers of the task for these two modalities."""
         return tuple(form.format(*modalities) for form in self.card.main)
 
-    def outcome(self, pair: Pair, options: Mapping[str, Any]) -> Outcome:
-        """Run the task on a pair without repeated items; errors start with the name of the task.
+    def outcome(self, pair: Pair | Modalities, options: Mapping[str, Any]) -> Outcome:
+        """Run the task on data without repeated items; errors start with the name of the task.
 
         Options of other tasks are ignored.
         """
@@ -185,7 +191,7 @@ class Task(Method, Generic[Options]):
 
     def __call__(
         self,
-        data: Pair | Rows,
+        data: Pair | Rows | Modalities,
         text: Rows | None = None,
         text_to_image: ArrayLike | Tensor | None = None,
         labels: ArrayLike | Tensor | None = None,
@@ -198,7 +204,8 @@ class Task(Method, Generic[Options]):
         Repeated items count as the same answer, as in ``evaluate``.
 
         Args:
-            data: a ``Pair``, or rows (n, d) of the first modality.
+            data: a ``Pair``, or rows (n, d) of the first modality; or ``Modalities``, for a task of
+                all modalities together.
             text: rows (m, d) of the second modality.
             text_to_image: (m,) the image of each text.
             labels: (n,) the text of each image.
@@ -212,6 +219,8 @@ class Task(Method, Generic[Options]):
         """
         if args:
             raise OptionError(f"options of {self.name} must be passed by name; got {quoted(args)}")
+        if isinstance(data, Modalities) and self.together:
+            return self.outcome(data, options)
         pair = pair_of(
             self.name, data, text, text_to_image=text_to_image, labels=labels, pairs=pairs
         )

@@ -12,6 +12,7 @@ from modalgap.evaluate.robustness import robustness as robustness
 from modalgap.evaluate.clustering import clustering as clustering
 from modalgap.evaluate.calibration import calibration as calibration
 from modalgap.evaluate.fairness import fairness as fairness
+from modalgap.evaluate.answers import answers as answers
 from modalgap.method import collect as _collect
 
 TASKS: dict[str, Task] = _collect(globals(), Task)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import permutations
 from typing import Any
 
 import numpy as np
 
 from modalgap import checks
-from modalgap.embeddings import Pair, describe_input
+from modalgap.embeddings import Modalities, Pair, describe_input
 from modalgap.embeddings.arrays import takes_pair
 from modalgap.errors import NotApplicable, OptionError, quoted
 from modalgap.evaluate.base import Outcome, Task, without_repeats
@@ -21,12 +22,15 @@ Only = str | Task | Iterable[str | Task] | None
 
 
 @takes_pair
-def evaluate(pair: Pair, /, only: Only = None, *, seed: int = 0, **options: Any) -> Result:
+def evaluate(
+    pair: Pair | Modalities, /, only: Only = None, *, seed: int = 0, **options: Any
+) -> Result:
     """Evaluate embeddings on downstream tasks.
 
     Args:
         pair: a ``Pair``, closed or not; or two arrays: ``modalgap.evaluate(x, y)``, with
-            ``text_to_image`` or ``labels`` if row i does not match row i.
+            ``text_to_image`` or ``labels`` if row i does not match row i. ``Modalities`` are
+            evaluated pair by pair.
         only: names of tasks, or your own ``Task`` objects; by default all that apply.
         seed: for all random numbers, including the bootstrap.
         **options: options of tasks (``retrieved``, ``ks``, ``sigmas`` …); each task gets the
@@ -36,7 +40,9 @@ def evaluate(pair: Pair, /, only: Only = None, *, seed: int = 0, **options: Any)
     ``result.pair["repeats"]`` contains their number.
 
     Returns:
-        A ``Result`` of values named ``task.number``, with 95 % bootstrap intervals over images.
+        A ``Result`` of values named ``task.number``, with 95 % bootstrap intervals over images. Of
+        three or more modalities, a number that does not name two of them is named
+        ``task.a.b.number``.
         Tasks that do not apply are in ``skipped``; if ``only`` names such a task, it is an error.
 
     Raises:
@@ -46,6 +52,10 @@ def evaluate(pair: Pair, /, only: Only = None, *, seed: int = 0, **options: Any)
     checks.whole("seed", seed, 0)
     wanted = chosen(only)
     check_options(options, wanted)
+    if isinstance(pair, Modalities) and len(pair) > 2:
+        return _of_many(pair, wanted, options, seed, strict=only is not None)
+    if isinstance(pair, Modalities):
+        pair = pair.pair(*pair)
     values: dict[str, Value] = {}
     skipped: dict[str, str] = {}
     distinct, options, repeats = without_repeats(pair, options)
@@ -60,6 +70,48 @@ def evaluate(pair: Pair, /, only: Only = None, *, seed: int = 0, **options: Any)
             continue
         values |= as_values(task, found, {**task.options, **own}, seed)
     return Result(values, skipped, describe_input(pair) | repeats, versions())
+
+
+def _of_many(
+    data: Modalities, wanted: Iterable[Task], options: dict[str, Any], seed: int, *, strict: bool
+) -> Result:
+    """Three or more modalities: each task on every two, or once on all of them."""
+    pairs = {two: without_repeats(pair, options) for two, pair in data.pairs()}
+    values: dict[str, Value] = {}
+    skipped: dict[str, str] = {}
+    for task in wanted:
+        units: list[tuple[tuple[str, ...], Pair | Modalities, dict[str, Any]]] = [
+            (two, pair, own) for two, (pair, own, _) in pairs.items()
+        ]
+        reasons: dict[str, str] = {}
+        for of, unit, given in [((), data, options)] if task.together else units:
+            own = {name: value for name, value in given.items() if name in task.options}
+            try:
+                found = task.outcome(unit, {**own, "seed": seed})
+            except NotApplicable as reason:
+                name = ".".join((task.name, *of))
+                reasons[name] = str(reason).removeprefix(f"{task.name}: ")
+                continue
+            for name, value in as_values(task, found, {**task.options, **own}, seed).items():
+                values[_full_name(name, of)] = value
+        skipped |= reasons
+        if strict and reasons and len(reasons) == (1 if task.together else len(units)):
+            name, why = next(iter(reasons.items()))
+            raise NotApplicable(f"{name}: {why}")
+    notes = [
+        f"{a} and {b}: {repeats['repeats']['note']}"
+        for (a, b), (_, _, repeats) in pairs.items()
+        if repeats
+    ]
+    about = {"repeats": {"note": "; ".join(notes)}} if notes else {}
+    return Result(values, skipped, describe_input(data) | about, versions())
+
+
+def _full_name(name: str, of: Sequence[str]) -> str:
+    """``task.number``, with the two modalities between where the number does not name both."""
+    task, _, number = name.partition(".")
+    names_both = any(number.startswith(f"{a}_to_{b}_") for a, b in permutations(of, 2))
+    return name if names_both else ".".join((task, *of, number))
 
 
 def check_options(

@@ -19,7 +19,15 @@ from torch import Tensor
 from modalgap.arguments import plain
 from modalgap.card import Card
 from modalgap.checks import at_least, needs, sample, whole
-from modalgap.embeddings import Embeddings, Moments, Pair, PairMoments, moments, pair_moments
+from modalgap.embeddings import (
+    Embeddings,
+    Modalities,
+    Moments,
+    Pair,
+    PairMoments,
+    moments,
+    pair_moments,
+)
 from modalgap.embeddings.arrays import Rows, pair_of
 from modalgap.errors import InputError, OptionError, quoted
 from modalgap.measure.neighbours import best_across, nearest, within, within_and_above
@@ -105,14 +113,21 @@ class Evidence:
     Args:
         pair: the pair.
         scatter: collect second moments in the one pass over the data.
+        sides: both sides, where other pairs share them.
     """
 
-    def __init__(self, pair: Pair, *, scatter: bool) -> None:
+    def __init__(
+        self, pair: Pair, *, scatter: bool, sides: tuple[Side, Side] | None = None
+    ) -> None:
         self.pair = pair
         self._scatter = scatter
-        clusters = [torch.from_numpy(each) for each in pair.clusters]
-        self.image = Side(pair.image, scatter=scatter, clusters=clusters[0])
-        self.text = Side(pair.text, scatter=scatter, clusters=clusters[1])
+        if sides is None:
+            one, two = (torch.from_numpy(each) for each in pair.clusters)
+            sides = (
+                Side(pair.image, scatter=scatter, clusters=one),
+                Side(pair.text, scatter=scatter, clusters=two),
+            )
+        self.image, self.text = sides
         self._once: dict[str, Any] = {}
         self._mixed: dict[tuple[int, int, int], tuple[Tensor, Tensor]] = {}
 
@@ -207,7 +222,8 @@ class Measure(Method, Generic[Options]):
     Attributes:
         card: its description.
         compute: (Evidence, options) to Value; (Side, options) if the card's roles are
-            ("modality",); (Seen, options) if they are ("modality", "other").
+            ("modality",); (Seen, options) if they are ("modality", "other"); (Modalities, options)
+            if it has the trait "together".
         modality: the one that a call measures, for a measure that is ``between``; see ``of``.
     """
 
@@ -225,6 +241,11 @@ class Measure(Method, Generic[Options]):
     def between(self) -> bool:
         """Whether it is a number of one modality that needs the other modality too."""
         return "other" in self.card.roles
+
+    @property
+    def together(self) -> bool:
+        """Whether it is a number of the items of two or more modalities together."""
+        return "together" in self.card.traits
 
     @property
     def scatter(self) -> bool:
@@ -248,7 +269,7 @@ class Measure(Method, Generic[Options]):
             raise OptionError(f"{self.name}: has no choice of modality")
         return replace(self, modality=modality)
 
-    def run(self, target: Evidence | Side | Seen, options: Mapping[str, Any]) -> Value:
+    def run(self, target: Evidence | Side | Seen | Modalities, options: Mapping[str, Any]) -> Value:
         """Compute the value with those of ``options`` that this measure has."""
         own = {**self.options, **{key: options[key] for key in options if key in self.options}}
         own = {key: plain(value) for key, value in own.items()}
@@ -262,7 +283,7 @@ class Measure(Method, Generic[Options]):
 
     def __call__(
         self,
-        image: Rows | Pair,
+        image: Rows | Pair | Modalities,
         text: Rows | None = None,
         text_to_image: ArrayLike | Tensor | None = None,
         labels: ArrayLike | Tensor | None = None,
@@ -275,7 +296,7 @@ class Measure(Method, Generic[Options]):
 
         Args:
             image: (n, d) array, ``Embeddings``, or a whole ``Pair``; for a measure of one modality,
-                the rows of that modality.
+                the rows of that modality; for a measure of items, also ``Modalities``.
             text: (m, d) array or ``Embeddings``.
             text_to_image: (m,) image of each text.
             labels: (n,) text of each image.
@@ -290,8 +311,10 @@ class Measure(Method, Generic[Options]):
         if args:
             raise OptionError(f"options of {self.name} must be passed by name; got {quoted(args)}")
         self.check_options(options)
+        if isinstance(image, Modalities) and self.together:
+            return self.run(image, options)
         if self.per_modality and not self.between:
-            if isinstance(image, Pair) or _any_set(text, text_to_image, labels, pairs):
+            if isinstance(image, Pair | Modalities) or _any_set(text, text_to_image, labels, pairs):
                 raise InputError(f"{self.name} is a number of one modality; give it one array")
             if isinstance(image, Embeddings) and factors is not None:
                 raise InputError("factors: Embeddings already hold factors; do not pass them")
@@ -302,6 +325,8 @@ class Measure(Method, Generic[Options]):
         pair = pair_of(
             self.name, image, text, text_to_image=text_to_image, labels=labels, pairs=pairs
         )
+        if self.together:
+            return self.run(Modalities.of(pair), options)
         evidence = Evidence(pair, scatter=self.scatter)
         if not self.between:
             return self.run(evidence, options)

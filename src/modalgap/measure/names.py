@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from modalgap.card import Card
@@ -24,7 +25,11 @@ GROUPS = (
 
 
 def measure_of(name: str) -> Measure | None:
-    """The measure of a name in a result: "cone_text" belongs to the measure "cone"."""
+    """The measure of a name in a result.
+
+    "cone_text" belongs to the measure "cone", "rmg.image.text" to "rmg".
+    """
+    name = name.partition(".")[0]
     if name in MEASURES:
         return MEASURES[name]
     fitting = [each for each in MEASURES.values() if each.per_modality]
@@ -41,6 +46,20 @@ def card_of(name: str) -> Card:
     if found is None:
         raise OptionError.unknown("measure", name, MEASURES)
     return found.card
+
+
+def modalities_of(name: str, names: Sequence[str]) -> tuple[str, ...]:
+    """The modalities that a number of a result is of.
+
+    Args:
+        name: such as "cone_text", "rmg.image.text" or "leakage_image.audio".
+        names: all modalities of the result.
+    """
+    first, _, rest = name.partition(".")
+    found = measure_of(name)
+    if found is not None and found.per_modality:
+        return (first.removeprefix(f"{found.name}_"), *filter(None, [rest]))
+    return tuple(rest.split(".")) if rest else tuple(names)
 
 
 def of_modalities(card: Card, names: tuple[str, ...]) -> Card:

@@ -8,6 +8,8 @@ from modalgap.measure.l2m import l2m as l2m
 from modalgap.measure.l2i import l2i as l2i
 from modalgap.measure.rmg import rmg as rmg
 from modalgap.measure.matched_cosine import matched_cosine as matched_cosine
+from modalgap.measure.gram_volume import gram_volume as gram_volume
+from modalgap.measure.pmrl import pmrl as pmrl
 from modalgap.measure.cone import cone as cone
 from modalgap.measure.alignment import alignment as alignment
 from modalgap.measure.uniformity import uniformity as uniformity

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from modalgap.embeddings import Embeddings, Pair, describe_input
+from modalgap.embeddings import Embeddings, Modalities, Pair, describe_input
 from modalgap.embeddings.arrays import takes_pair
 from modalgap.errors import InputError, NotApplicable, OptionError, quoted
+from modalgap.measure import many
 from modalgap.measure.base import Evidence, Measure, Seen, Side
 from modalgap.measure.names import measure_of
 from modalgap.measure.registry import MEASURES
@@ -19,13 +20,15 @@ Only = str | Measure | Iterable[str | Measure] | None
 
 
 @takes_pair
-def measure(data: Pair | Embeddings, /, only: Only = None, **options: Any) -> Result:
-    """Measure the modality gap of a pair, or the geometry of one modality.
+def measure(data: Pair | Embeddings | Modalities, /, only: Only = None, **options: Any) -> Result:
+    """Measure the modality gap of a pair, of every two of several modalities, or one modality.
 
     Args:
         data: a ``Pair`` from ``modalgap.load`` or of arrays, or one ``Embeddings``; or two arrays
             (n, d) and (m, d): ``modalgap.measure(x, y)``, with ``text_to_image`` or ``labels``
-            if row i does not match row i.
+            if row i does not match row i. For three or more ``Modalities``, measures of one
+            modality are named as for a pair, ``cone_image``; others are of every two:
+            ``rmg.image.text``, ``leakage_image.audio``.
         only: names of measures, "cone" or "cone_image", or measures of your own; by default all
             that apply.
         **options: options of measures (``temperature``, ``k``, ``seed``, ``max_rows`` …), passed to
@@ -40,11 +43,15 @@ def measure(data: Pair | Embeddings, /, only: Only = None, **options: Any) -> Re
         InputError: a row that is zero or not finite.
         NotApplicable: a measure in ``only`` lacks what it needs.
     """
-    if not isinstance(data, Pair | Embeddings):
+    if not isinstance(data, Pair | Embeddings | Modalities):
         raise InputError(
-            f"data: must be a Pair or Embeddings, or two arrays; got {type(data).__name__}"
-            " (modalgap.load reads files)"
+            "data: must be a Pair, Embeddings or Modalities, or two arrays; got"
+            f" {type(data).__name__} (modalgap.load reads files)"
         )
+    if isinstance(data, Modalities) and len(data) > 2:
+        return _of_many(data, only, options)
+    if isinstance(data, Modalities):
+        data = data.pair(*data)
     modalities = (
         tuple(side.modality for side in data.sides) if isinstance(data, Pair) else (data.modality,)
     )
@@ -66,7 +73,9 @@ def measure(data: Pair | Embeddings, /, only: Only = None, **options: Any) -> Re
         for name in names:
             side = next((s for s in sides if name == f"{each.name}_{s.modality}"), None)
             try:
-                target: Evidence | Side | Seen | None = evidence
+                target: Evidence | Side | Seen | Modalities | None = evidence
+                if each.together and isinstance(data, Pair):
+                    target = Modalities.of(data)
                 if each.per_modality and side is not None:
                     target = side
                     if each.between:
@@ -81,13 +90,25 @@ def measure(data: Pair | Embeddings, /, only: Only = None, **options: Any) -> Re
     return Result(values, skipped, describe_input(data), versions())
 
 
+def _of_many(data: Modalities, only: Only, options: dict[str, Any]) -> Result:
+    """Three or more modalities."""
+    chosen = many.wanted(None if only is None else _listed(only), list(data))
+    _check_options(options, [method for method, _ in chosen])
+    return many.measure_all(data, chosen, options, strict=only is not None)
+
+
+def _listed(only: str | Measure | Iterable[str | Measure]) -> list[str | Measure]:
+    asked = [only] if isinstance(only, str | Measure) else list(only)
+    if not asked:
+        raise OptionError("only must name at least one measure; got none")
+    return asked
+
+
 def _wanted(only: Only, modalities: tuple[str, ...]) -> list[tuple[Measure, tuple[str, ...]]]:
     """Measures and the names to report, in registry order, then the user's own measures."""
     if only is None:
         return [(each, each.names(modalities)) for each in MEASURES.values()]
-    entries = [only] if isinstance(only, str | Measure) else list(only)
-    if not entries:
-        raise OptionError("only must name at least one measure; got none")
+    entries = _listed(only)
     found: dict[str, tuple[Measure, tuple[str, ...]]] = {}
     for each in entries:
         method = each if isinstance(each, Measure) else _named(each, modalities)

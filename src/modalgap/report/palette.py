@@ -40,8 +40,9 @@ class Palette:
         return tuple(getattr(self, f"ramp{step}") for step in range(STEPS))
 
     def modality(self, which: int) -> str:
-        """The colour of the first or the second modality."""
-        return (self.image, self.text)[which]
+        """The colour of the first, the second, … modality; seven differ."""
+        colours = (self.image, self.text, self.matched, self.ramp1, self.unmatched, self.ink)
+        return (*colours, self.ramp5)[which % 7]
 
     def css(self) -> dict[str, str]:
         """CSS variable to colour."""

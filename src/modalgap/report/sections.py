@@ -142,6 +142,47 @@ class Heat(Block):
     rows: Sequence[Mapping[str, Any]]
 
 
+@dataclass(frozen=True)
+class Cell:
+    """A cell of a matrix.
+
+    Attributes:
+        value: as text.
+        interval: as text, for the pointer.
+        below: a second, smaller line.
+        strength: of the colour, 0 to 100.
+    """
+
+    value: str
+    interval: str = ""
+    below: str = ""
+    strength: int = 0
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """Values by modality and modality.
+
+    Attributes:
+        title, note: above it.
+        columns: their heads.
+        rows: the head and the cells of each row; None where there is no value.
+    """
+
+    title: str
+    note: str
+    columns: Sequence[str]
+    rows: Sequence[tuple[str, Sequence[Cell | None]]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Matrices(Block):
+    """Matrices by heading; "" for none."""
+
+    kind: ClassVar[str] = "matrices"
+    groups: Sequence[tuple[str, Sequence[Matrix]]]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Facts(Block):
     """Where numbers come from: label and text."""

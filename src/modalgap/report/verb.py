@@ -7,14 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from modalgap.atomic import check_target
-from modalgap.embeddings import Embeddings, Pair
+from modalgap.embeddings import Embeddings, Modalities, Pair
 from modalgap.embeddings.arrays import takes_pair
 from modalgap.errors import InputError, OptionError
+from modalgap.evaluate.verb import evaluate
 from modalgap.measure.base import Measure
 from modalgap.measure.names import measure_of, modalities
 from modalgap.measure.verb import measure
-from modalgap.modality import plural
-from modalgap.report import export, table
+from modalgap.modality import listed, plural
+from modalgap.report import export, many, table
 from modalgap.report.draw import PICTURES
 from modalgap.report.page import render_page, write_page
 from modalgap.report.sections import (
@@ -43,12 +44,13 @@ NUMBERS = (
     "“Better” is the direction that means a smaller gap or better embeddings. If a measure has no"
     " “Better”, neither direction is better. The mark on a bar shows the value within its range."
 )
+POOL = 5_000  # rows per modality in the pool of who answers whom
 BESIDE = 2  # pictures beside the summary
 
 
 @takes_pair
 def report(
-    data: Pair | Embeddings,
+    data: Pair | Embeddings | Modalities,
     /,
     path: str | Path,
     *,
@@ -63,7 +65,8 @@ def report(
     """Write a report of the modality gap as one HTML file that needs no other file.
 
     Args:
-        data: a pair, or one modality, for which only some measures apply. Two arrays are a pair:
+        data: a pair; one modality, for which only some measures apply; or three or more, with a
+            matrix per measure and who answers whom. Two arrays are a pair:
             ``modalgap.report(x, y, "report.html")``.
         path: the HTML file.
         result: the result of ``modalgap.measure(data)``; computed here by default.
@@ -82,6 +85,8 @@ def report(
         OptionError: an unknown option, or options together with ``result``.
         InputError: the result is of other data.
     """
+    if isinstance(data, Modalities) and len(data) == 2:
+        data = data.pair(*data)
     target = Path(path)
     check_target(target, overwrite=overwrite)  # before work that takes long
     if figures is not None:
@@ -100,7 +105,10 @@ def report(
     elif result.pair.get("fingerprint") != data.fingerprint:
         raise InputError("result: must be of this data; its fingerprint is another")
     seen = views(data, result, seed)
-    page = render(result, seen, title=title, seed=seed)
+    answers = None
+    if isinstance(data, Modalities):
+        answers = evaluate(data, only="answers", seed=seed, max_rows=POOL)
+    page = render(result, seen, answers, title=title, seed=seed)
     if figures is not None:
         export.save_figures(export.draw_all(seen), figures, formats, overwrite=overwrite)
     return write_page(page, target, overwrite=overwrite)
@@ -112,10 +120,29 @@ def _has_seed(measure: str | Measure) -> bool:
     return found is not None and "seed" in found.options
 
 
-def render(result: Result, seen: Views, *, title: str | None = None, seed: int = 0) -> str:
-    """The page as text; the same for the same arguments."""
+def render(
+    result: Result,
+    seen: Views,
+    answers: Result | None = None,
+    *,
+    title: str | None = None,
+    seed: int = 0,
+) -> str:
+    """The page as text; the same for the same arguments.
+
+    Args:
+        result: the measures.
+        seen: what the pictures show.
+        answers: for three or more modalities, who answers whom.
+        title: of the page.
+        seed: of the sample behind the pictures.
+    """
+    if answers is None:
+        found = sections(result, seen, seed)
+    else:
+        found = many.sections(result, answers, seen, seed)
     return render_page(
-        sections(result, seen, seed),
+        found,
         title=title or "Modality gap report",
         subtitle=_subtitle(result),
         version=result.versions.get("modalgap", ""),
@@ -171,7 +198,7 @@ def _matches(seen: Views, pairs: int) -> Section:
 
 
 def _subtitle(result: Result) -> str:
-    sides = " and ".join(
-        f"{result.pair.get(f'n_{name}'):,} {plural(name)}" for name in modalities(result)
+    sides = listed(
+        [f"{result.pair.get(f'n_{name}'):,} {plural(name)}" for name in modalities(result)]
     )
     return f"{sides} in {result.pair.get('dim')} dimensions"

@@ -11,10 +11,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO
 
-from modalgap.embeddings.embeddings import Embeddings
 from modalgap.embeddings.formats import npy, npz, safetensors
 from modalgap.embeddings.formats.contents import Contents
-from modalgap.embeddings.pair import Pair
+from modalgap.embeddings.formats.keys import Data
 
 
 def _read_parquet(path: Path) -> Contents:
@@ -23,7 +22,7 @@ def _read_parquet(path: Path) -> Contents:
     return parquet.read(path)
 
 
-def _write_parquet(data: Pair | Embeddings, file: IO[bytes]) -> Iterator[int]:
+def _write_parquet(data: Data, file: IO[bytes]) -> Iterator[int]:
     from modalgap.embeddings.formats import parquet
 
     return parquet.write(data, file)
@@ -35,7 +34,7 @@ READERS: dict[str, Callable[[Path], Contents]] = {
     ".parquet": _read_parquet,
     ".safetensors": safetensors.read,
 }
-WRITERS: dict[str, Callable[[Pair | Embeddings, IO[bytes]], Iterator[int]]] = {
+WRITERS: dict[str, Callable[[Data, IO[bytes]], Iterator[int]]] = {
     ".npz": npz.write,
     ".parquet": _write_parquet,
     ".safetensors": safetensors.write,

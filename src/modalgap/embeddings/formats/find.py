@@ -12,7 +12,7 @@ from modalgap.embeddings.formats.contents import Contents
 from modalgap.embeddings.formats.earlier import ALIASES
 from modalgap.embeddings.formats.files import natural, parsing, regular_file
 from modalgap.embeddings.formats.numbers import check_partners, numbers_of, refuse_unfinished
-from modalgap.embeddings.formats.shards import join
+from modalgap.embeddings.formats.shards import beside, join
 from modalgap.errors import FileError, InputError
 
 Paths = str | Path | Sequence[str | Path]
@@ -20,8 +20,15 @@ OWN = ".modalgap-"  # temporary files of our own interrupted writes; the target 
 
 
 def read(paths: Paths) -> Contents:
-    """The contents of every file that ``paths`` selects, joined in order."""
-    return join(_parts(paths))
+    """The contents of every file that ``paths`` selects, joined in order.
+
+    Files of a list are shards, unless each holds modalities that no other has: then they are
+    modalities of the same items.
+    """
+    entries = [_read_one(each) for each in _several(paths)]
+    if len(entries) > 1 and _of_different_modalities([parts[0] for parts in entries]):
+        return beside([join(parts) for parts in entries])
+    return join([part for parts in entries for part in parts])
 
 
 def read_two(image: Paths, text: Paths) -> tuple[Contents, Contents]:
@@ -63,6 +70,19 @@ def read_two(image: Paths, text: Paths) -> tuple[Contents, Contents]:
 
 def _parts(paths: Paths) -> list[Contents]:
     """The contents of every file that ``paths`` selects, in order."""
+    return [part for each in _several(paths) for part in _read_one(each)]
+
+
+def _of_different_modalities(parts: Sequence[Contents]) -> bool:
+    """Whether every file says which modalities it holds, and no two hold the same."""
+    names = [name for part in parts for name in part.sides]
+    return len(set(names)) == len(names) and all(
+        side.named for part in parts for side in part.sides.values()
+    )
+
+
+def _several(paths: Paths) -> list[str | Path]:
+    """The paths of a list, or the one path."""
     if not isinstance(paths, str | Path) and not (
         isinstance(paths, Sequence) and all(isinstance(each, str | Path) for each in paths)
     ):
@@ -70,7 +90,7 @@ def _parts(paths: Paths) -> list[Contents]:
     several = [paths] if isinstance(paths, str | Path) else list(paths)
     if not several:
         raise InputError("path: must name at least one file; got an empty list")
-    return [part for each in several for part in _read_one(each)]
+    return several
 
 
 def _read_one(path: str | Path) -> list[Contents]:

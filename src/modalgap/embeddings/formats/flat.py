@@ -13,11 +13,9 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from modalgap.embeddings.embeddings import Embeddings
 from modalgap.embeddings.formats import keys
 from modalgap.embeddings.formats.contents import Contents
 from modalgap.embeddings.formats.layout import STRINGS, Named, factor_key, match_key, names_key
-from modalgap.embeddings.pair import Pair
 from modalgap.embeddings.rows import Rows
 from modalgap.errors import FileError, quoted
 
@@ -84,7 +82,7 @@ class _Flat:
             raise FileError(f"{self.source}: {quoted(key[:80])} must be numbers; found strings")
 
 
-def encode(data: Pair | Embeddings) -> dict[str, Rows | NDArray[Any]]:
+def encode(data: keys.Data) -> dict[str, Rows | NDArray[Any]]:
     """Every array of a file by its key, vectors first."""
     sides = keys.sides_of(data)
     result: dict[str, Rows | NDArray[Any]] = {

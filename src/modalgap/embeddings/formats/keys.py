@@ -16,11 +16,13 @@ from modalgap.embeddings.embeddings import Embeddings
 from modalgap.embeddings.formats import earlier, layout
 from modalgap.embeddings.formats.contents import Contents, Matches, Side
 from modalgap.embeddings.formats.layout import FACTORS, MATCHES, NAMES, Columns, MatchKeys
+from modalgap.embeddings.modalities import Modalities
 from modalgap.embeddings.pair import Pair
 from modalgap.errors import FileError, InputError, quoted
 
 FORMAT, VERSION = "modalgap", 3  # the version that is written, and the newest that is read
 RESERVED = {NAMES, FACTORS, MATCHES, FORMAT, "__metadata__"}  # no modality may have these names
+Data = Pair | Embeddings | Modalities  # what files hold
 LONGEST = 200  # characters of the name of a modality or a factor
 
 
@@ -77,7 +79,7 @@ def version_of(metadata: Mapping[str, str], source: str) -> int | None:
     return int(major)
 
 
-def describe(data: Pair | Embeddings) -> dict[str, str]:
+def describe(data: Data) -> dict[str, str]:
     """The metadata of a file."""
     sides = sides_of(data)
     result = {
@@ -90,13 +92,13 @@ def describe(data: Pair | Embeddings) -> dict[str, str]:
     return result
 
 
-def sides_of(data: Pair | Embeddings) -> dict[str, Embeddings]:
+def sides_of(data: Data) -> dict[str, Embeddings]:
     """Embeddings by modality, in order.
 
     Raises:
         InputError: the name of a modality or of a factor cannot be part of a key.
     """
-    sides = data.sides if isinstance(data, Pair) else (data,)
+    sides = (data,) if isinstance(data, Embeddings) else data.sides
     for side in sides:
         modality_name(side.modality)
         for name in side.factors:
@@ -104,10 +106,16 @@ def sides_of(data: Pair | Embeddings) -> dict[str, Embeddings]:
     return {side.modality: side for side in sides}
 
 
-def matches_of(data: Pair | Embeddings) -> dict[tuple[str, str], NDArray[np.int64]]:
+def matches_of(data: Data) -> dict[tuple[str, str], NDArray[np.int64]]:
     """(A, B) to the matches of A with B: (n,) or (k, 2). Empty if row i matches row i."""
-    if not isinstance(data, Pair):
+    if isinstance(data, Embeddings) or (isinstance(data, Modalities) and data.by_row):
         return {}
+    if isinstance(data, Modalities):
+        found: dict[tuple[str, str], NDArray[np.int64]] = {}
+        for (a, b), pair in data.matched.items():
+            # without a key, two of more than two modalities have no matches
+            found |= matches_of(pair) or {(b, a): np.arange(pair.text.n)}
+        return found
     first, second = (side.modality for side in data.sides)
     if data.text_to_image is not None:
         return {(second, first): data.text_to_image}

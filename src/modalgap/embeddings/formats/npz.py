@@ -17,14 +17,12 @@ import torch
 from numpy.lib import format as npy_format
 from numpy.typing import NDArray
 
-from modalgap.embeddings.embeddings import Embeddings
 from modalgap.embeddings.formats import files, flat, keys
 from modalgap.embeddings.formats.contents import Contents
 from modalgap.embeddings.formats.files import check_memory, parsing, regular_file
 from modalgap.embeddings.formats.layout import MATRIX, OTHER, STRINGS
 from modalgap.embeddings.formats.npy import Header, check_header, parse_header, read_data
 from modalgap.embeddings.formats.stream import arrays
-from modalgap.embeddings.pair import Pair
 from modalgap.embeddings.rows import FileRows, MemoryRows, Rows, torch_dtype
 from modalgap.errors import FileError, InputError, quoted
 
@@ -39,7 +37,7 @@ def read(path: Path) -> Contents:
         return flat.decode(_Archive(path, size, archive), str(path))
 
 
-def write(data: Pair | Embeddings, file: IO[bytes]) -> Iterator[int]:
+def write(data: keys.Data, file: IO[bytes]) -> Iterator[int]:
     """Write ``data`` chunk by chunk; yield the number of rows written."""
     tensors = flat.encode(data)
     vectors = keys.sides_of(data)

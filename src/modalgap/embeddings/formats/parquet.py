@@ -28,7 +28,6 @@ from modalgap.embeddings.formats.layout import (
     match_key,
     names_key,
 )
-from modalgap.embeddings.pair import Pair
 from modalgap.embeddings.rows import CHUNK, MemoryRows
 from modalgap.errors import FileError, InputError, quoted
 
@@ -56,7 +55,7 @@ def read_strings(path: Path, columns: Sequence[str]) -> tuple[int, dict[str, lis
         return file.metadata.num_rows, found
 
 
-def write(data: Pair | Embeddings, file: IO[bytes]) -> Iterator[int]:
+def write(data: keys.Data, file: IO[bytes]) -> Iterator[int]:
     """Write ``data`` in row groups; yield the number of rows written."""
     sides = keys.sides_of(data)
     columns = _columns(data)
@@ -211,7 +210,7 @@ def _is_list(kind: pa.DataType) -> bool:
     return any(test(kind) for test in _LISTS)
 
 
-def _columns(data: Pair | Embeddings) -> dict[str, NDArray[Any]]:
+def _columns(data: keys.Data) -> dict[str, NDArray[Any]]:
     """Everything but the vectors: one value per row of its modality."""
     sides = keys.sides_of(data)
     result: dict[str, NDArray[Any]] = {}

@@ -16,13 +16,11 @@ import torch
 from numpy.typing import NDArray
 from safetensors import safe_open
 
-from modalgap.embeddings.embeddings import Embeddings
 from modalgap.embeddings.formats import flat, keys
 from modalgap.embeddings.formats.contents import Contents
 from modalgap.embeddings.formats.files import parsing, regular_file
 from modalgap.embeddings.formats.layout import MATRIX, OTHER
 from modalgap.embeddings.formats.stream import arrays
-from modalgap.embeddings.pair import Pair
 from modalgap.embeddings.rows import FileRows, Rows
 from modalgap.errors import FileError, InputError, quoted
 
@@ -48,7 +46,7 @@ def read(path: Path) -> Contents:
 
 
 def write(
-    data: Pair | Embeddings, file: IO[bytes], more: Mapping[str, NDArray[Any]] | None = None
+    data: keys.Data, file: IO[bytes], more: Mapping[str, NDArray[Any]] | None = None
 ) -> Iterator[int]:
     """Write ``data`` chunk by chunk, and the arrays ``more``; yield the number of rows written.
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from modalgap.embeddings.formats.contents import Contents, Matches, Side
 from modalgap.embeddings.rows import CHUNK, Rows, concatenate
 from modalgap.errors import FileError, InputError, quoted
+from modalgap.modality import listed
 
 
 def join(parts: Sequence[Contents]) -> Contents:
@@ -22,7 +23,7 @@ def join(parts: Sequence[Contents]) -> Contents:
 
     Raises:
         FileError: shards that do not fit together, which the message names; or shards of more than
-            two modalities.
+            two modalities that are not matched by row.
     """
     if len(parts) == 1:
         return parts[0]
@@ -32,10 +33,10 @@ def join(parts: Sequence[Contents]) -> Contents:
         raise FileError(f"{source}: must hold at least one row; all {count} shards are empty")
     first = parts[0]
     for part in parts:
-        if len(part.sides) > 2:
+        if len(part.sides) > 2 and part.matches:
             raise FileError(
-                f"{part.source}: a shard must hold one or two modalities; found {len(part.sides)}"
-                f" ({', '.join(part.sides)})"
+                f"{part.source}: a shard of more than two modalities must match by row; found"
+                f" {part.matches[0].key} for {', '.join(part.sides)}"
             )
         _agree(first, part, "modalities", " and ".join(first.sides), " and ".join(part.sides))
         if len(part.sides) < 2 and part.matches:
@@ -50,7 +51,7 @@ def join(parts: Sequence[Contents]) -> Contents:
     if "labels" in kinds:
         return _join_labelled(parts, source)
     for part in parts:
-        if part.matched_by == "rows" and len(first.sides) == 2:
+        if part.matched_by == "rows" and len(first.sides) > 1:
             _same_length(part)
     sides = {key: _join_side(parts, key, source) for key in first.sides}
     if kinds == {"rows"}:
@@ -59,6 +60,25 @@ def join(parts: Sequence[Contents]) -> Contents:
     values = _pairs_of_all(parts, one, two) if several else _count_on(parts, one)
     own, other = (one, two) if several else (two, one)
     return Contents(source, sides, [Matches(own, other, values, several, _key(parts))])
+
+
+def beside(parts: Sequence[Contents]) -> Contents:
+    """Files of different modalities as one: their modalities and matches, in order.
+
+    Row i of each file belongs to item i.
+
+    Raises:
+        FileError: a file that holds matches, which say nothing of the other files.
+    """
+    for part in parts:
+        if part.matches:
+            raise FileError(
+                f"{part.source}: must hold no matches, as it is read together with files of other"
+                f" modalities by row; found {part.matches[0].key}"
+            )
+    source = " and ".join(part.source for part in parts)
+    sides = {name: side for part in parts for name, side in part.sides.items()}
+    return Contents(source, sides)
 
 
 def integers(values: Any, where: str, limit: int) -> NDArray[np.int64]:
@@ -84,11 +104,11 @@ def _agree(first: Contents, other: Contents, what: str, one: object, two: object
 
 
 def _same_length(part: Contents) -> None:
-    n, m = (side.rows.shape[0] for side in part.sides.values())
-    if n != m:
+    sizes = [side.rows.shape[0] for side in part.sides.values()]
+    if len(set(sizes)) > 1:
         raise FileError(
-            f"{part.source}: row i matches row i, so both modalities need the same number of rows;"
-            f" found {n} and {m}"
+            f"{part.source}: row i matches row i, so {'both' if len(sizes) == 2 else 'all'}"
+            f" modalities need the same number of rows; found {listed([str(n) for n in sizes])}"
         )
 
 

@@ -80,6 +80,11 @@ def _pca_caption(views: Views) -> str:
             "The first two principal components. Clusters are groups of similar items. Points far "
             "from all others may be errors in the data."
         )
+    if len(views.names) > 2:
+        return (
+            "The first two principal components of all modalities together. Separate clouds mean"
+            " that the modalities have gaps; clouds that overlap have a small gap in this plane."
+        )
     a, b = views.names
     return (
         f"The first two principal components of both modalities together. Thin lines connect an "
@@ -94,7 +99,7 @@ def _pca_alt(views: Views) -> str:
         return ""
     start = "Scatter plot in the first two principal components, which explain "
     start += f"{views.pca.shares[0]:.0%} and {views.pca.shares[1]:.0%} of the variance."
-    if len(views.names) == 1:
+    if len(views.names) != 2:
         return start
     apart = views.pca.points[1][:, 0].mean() - views.pca.points[0][:, 0].mean()
     return f"{start} Along the first, the means of the modalities are {abs(apart):.2f} apart."
