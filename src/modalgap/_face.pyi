@@ -73,6 +73,7 @@ class close:
     to_torch = staticmethod(_close.to_torch)
     none = _close.none
     center = _close.center
+    erase_gap = _close.erase_gap
     project = _close.project
     shift = _close.shift
     standardize = _close.standardize
@@ -82,6 +83,7 @@ class close:
     pca_text = _close.pca_text
     procrustes = _close.procrustes
     cca = _close.cca
+    shared_subspace = _close.shared_subspace
     ridge = _close.ridge
     isoclip = _close.isoclip
     noise = _close.noise
