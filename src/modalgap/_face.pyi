@@ -236,6 +236,8 @@ class measure:
     l2m = _measure.l2m
     l2i = _measure.l2i
     rmg = _measure.rmg
+    energy_distance = _measure.energy_distance
+    mmd = _measure.mmd
     matched_cosine = _measure.matched_cosine
     cone = _measure.cone
     alignment = _measure.alignment

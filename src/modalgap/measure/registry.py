@@ -7,6 +7,8 @@ from modalgap.measure.base import Measure
 from modalgap.measure.l2m import l2m as l2m
 from modalgap.measure.l2i import l2i as l2i
 from modalgap.measure.rmg import rmg as rmg
+from modalgap.measure.energy_distance import energy_distance as energy_distance
+from modalgap.measure.mmd import mmd as mmd
 from modalgap.measure.matched_cosine import matched_cosine as matched_cosine
 from modalgap.measure.cone import cone as cone
 from modalgap.measure.alignment import alignment as alignment
