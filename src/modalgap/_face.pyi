@@ -238,6 +238,7 @@ class measure:
     rmg = _measure.rmg
     energy_distance = _measure.energy_distance
     mmd = _measure.mmd
+    fisher_ratio = _measure.fisher_ratio
     matched_cosine = _measure.matched_cosine
     cone = _measure.cone
     alignment = _measure.alignment
@@ -250,6 +251,7 @@ class measure:
     trace_ratio = _measure.trace_ratio
     separability = _measure.separability
     effective_rank = _measure.effective_rank
+    participation_ratio = _measure.participation_ratio
     principal_angles = _measure.principal_angles
     leakage = _measure.leakage
     class_bias_spread = _measure.class_bias_spread
@@ -258,6 +260,7 @@ class measure:
     tir = _measure.tir
     tmr = _measure.tmr
     imr = _measure.imr
+    score_spread_ratio = _measure.score_spread_ratio
     nas = _measure.nas
     hubness = _measure.hubness
     logit_entropy = _measure.logit_entropy

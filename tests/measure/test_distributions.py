@@ -84,3 +84,28 @@ def test_prompts_are_not_deleted() -> None:
 def test_bandwidths_that_are_refused(sigma: Any) -> None:
     with pytest.raises(errors.OptionError, match=r"sigma must be a number of at least 0.001; got"):
         mg.measure.mmd(*two_cones(20, 4), sigma=sigma)
+
+
+@pytest.mark.parametrize("modality", pinned.SCORES)
+def test_scores_of_coco_in_closed_form(coco: Real, modality: str) -> None:
+    found = mg.measure.score_spread_ratio.of(modality)(*coco)
+    for kind, (mean, sd) in pinned.SCORES[modality].items():
+        assert pinned.digits(found.details[kind]["mean"], mean) == mean
+        assert pinned.digits(found.details[kind]["sd"], sd) == sd
+    sds = [found.details[kind]["sd"] for kind in ("within", "across")]
+    assert found.value == pytest.approx(sds[0] / sds[1])
+
+
+def test_centring_does_not_equalise_the_spread_of_scores(coco: Real) -> None:
+    closed = mg.close(Pair(*coco), "center")
+    for modality in ("image", "text"):
+        found = mg.measure.score_spread_ratio.of(modality)(closed)
+        assert abs(found.details["within"]["mean"]) < 0.01
+        assert 1.6 < found.value < 1.7  # .153 and .154 to .093
+
+
+def test_directions_of_equal_variance_all_participate() -> None:
+    rows = np.concatenate([np.eye(6), -np.eye(6)])  # no mean, six equal variances
+    assert mg.measure.participation_ratio(rows).value == pytest.approx(6)
+    flat = np.concatenate([rows[:, :2], np.zeros((12, 4))], 1) + 1e-3
+    assert mg.measure.participation_ratio(flat).value <= mg.measure.effective_rank(flat).value
