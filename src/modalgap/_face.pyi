@@ -260,9 +260,13 @@ class measure:
     tir = _measure.tir
     tmr = _measure.tmr
     imr = _measure.imr
+    knn_mixing = _measure.knn_mixing
+    out_of_corpus_fraction = _measure.out_of_corpus_fraction
     score_spread_ratio = _measure.score_spread_ratio
     nas = _measure.nas
     hubness = _measure.hubness
+    antihub_fraction = _measure.antihub_fraction
+    near_duplicate_fraction = _measure.near_duplicate_fraction
     logit_entropy = _measure.logit_entropy
     prediction_gini = _measure.prediction_gini
     prediction_entropy = _measure.prediction_entropy

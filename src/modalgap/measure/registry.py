@@ -31,9 +31,15 @@ from modalgap.measure.mixing import itr as itr  # before nas, hubness: they reus
 from modalgap.measure.mixing import tir as tir
 from modalgap.measure.mixing import tmr as tmr
 from modalgap.measure.mixing import imr as imr
+from modalgap.measure.knn_mixing import knn_mixing as knn_mixing
+from modalgap.measure.out_of_corpus_fraction import out_of_corpus_fraction as out_of_corpus_fraction
 from modalgap.measure.score_spread_ratio import score_spread_ratio as score_spread_ratio
 from modalgap.measure.nas import nas as nas
 from modalgap.measure.hubness import hubness as hubness
+from modalgap.measure.antihub_fraction import antihub_fraction as antihub_fraction
+from modalgap.measure.near_duplicate_fraction import (
+    near_duplicate_fraction as near_duplicate_fraction,
+)
 from modalgap.measure.logit_entropy import logit_entropy as logit_entropy
 from modalgap.measure.prediction import prediction_gini as prediction_gini
 from modalgap.measure.prediction import prediction_entropy as prediction_entropy

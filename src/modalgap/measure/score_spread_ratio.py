@@ -1,8 +1,8 @@
 """Score spread ratio: do scores of unrelated items vary more within a modality than across?
 
 Equation: sd⟨u, u'⟩ / sd⟨u, v⟩; u and u' are distinct items of this modality, v items of the other.
-Across modalities σ² = tr(Σ_u Σ_v) + μ_vᵀ Σ_u μ_v + μ_uᵀ Σ_v μ_u, which is exact over all pairs with Σ
-divided by n. Within a modality the pairs of an item and itself are left out:
+Across modalities σ² = tr(Σ_u Σ_v) + μ_vᵀ Σ_u μ_v + μ_uᵀ Σ_v μ_u, which is exact over all pairs if Σ
+is divided by n. Within a modality the pairs of an item and itself are left out:
 σ² = (‖M‖² − n)/(n(n − 1)) − cone², M = Σ u uᵀ the sum of the outer products of the rows.
 Source: this project; standardised scores of arXiv 2511.22141 rest on the same two moments.
 Relations: center sets the means of both kinds of scores to 0, but the ratio stays above 1, so items
