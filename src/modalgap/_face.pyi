@@ -153,6 +153,7 @@ class evaluate:
 
     TASKS = _evaluate.TASKS
     from modalgap.evaluate import Calibration as Calibration
+    from modalgap.evaluate import CutOff as CutOff
     from modalgap.evaluate import Outcome as Outcome
     from modalgap.evaluate import Scores as Scores
     from modalgap.evaluate import Task as Task
