@@ -5,8 +5,8 @@ rules adapt to the query:
 
 - "best": scores within a fraction f of the best score b of the query, s ≥ b − (1 − f)|b|.
 - "deviations": scores at least k standard deviations above the mean, both over the items that do
-  not match the query. In use, all items of the gallery serve as well: the mean is q·μ and the variance
-  qᵀΣq, with μ and Σ the mean and the covariance of the gallery.
+  not match the query. In use, all items of the gallery serve as well: the mean is q·μ and the
+  variance qᵀΣq, with μ and Σ the mean and the covariance of the gallery.
 - "score": s ≥ t, the fixed threshold, to compare with.
 """
 
