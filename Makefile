@@ -36,7 +36,7 @@ check: .venv/ready  ## lint, format, strict types, import layers, docs (warnings
 	$(BIN)/lint-imports
 	$(MAKE) --no-print-directory docs
 
-format: .venv/ready  ## let ruff mend what it can
+format: .venv/ready  ## let ruff fix what it can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 

@@ -13,7 +13,7 @@ from bench.clock import Row, seconds
 from modalgap.data.mad import WORDS, Captions, build, digits
 from modalgap.encode.trainable import build as build_model
 from modalgap.train import load_config, train
-from modalgap.train.batches import Share
+from modalgap.train.batches import Sampler
 from modalgap.train.mad_batches import MadBatches
 
 STEPS = 40
@@ -28,10 +28,10 @@ def training() -> list[Row]:
     trainable = build_model("mad_cnn", words=WORDS)
     model: Any = trainable.model
     optimiser = torch.optim.AdamW(model.parameters(), lr=1e-3)
-    share = Share(batch=256)
+    sampler = Sampler(batch=256)
     mad = build(digits())
     batches = MadBatches(
-        mad, Captions(attributes=2), None, trainable.tokenizer, 28, [0.5] * 3, [0.5] * 3, share
+        mad, Captions(attributes=2), None, trainable.tokenizer, 28, [0.5] * 3, [0.5] * 3, sampler
     )
     waiting = list(batches.steps(0, STEPS))
 

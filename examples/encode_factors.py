@@ -15,7 +15,7 @@ with Path("tiles/tiles.csv").open("w", newline="") as file:
         Image.new("RGB", (32, 32), colour).resize((20 + i, 24)).save(f"tiles/{i}.png")
         table.writerow([f"{i}.png", f"tile {i} is {colour}", colour])
 
-source = mg.data.read("tiles/tiles.csv", factors="auto")  # every column of few values
+source = mg.data.read("tiles/tiles.csv", factors="auto")  # all columns with few values
 print(source.factors["colour"][:3], source.notes, source.unused)
 pair = mg.encode(source, encoder)
 assert isinstance(pair, mg.Pair)

@@ -7,17 +7,17 @@ import modalgap as mg
 
 
 def prepare(image: Image.Image) -> Tensor:
-    """An RGB image to a tensor; called in workers."""
+    """Convert an RGB image to a tensor; called in worker processes."""
     return torch.from_numpy(np.asarray(image.resize((8, 8)), np.float32).reshape(-1) / 255)
 
 
 def see(batch: Tensor) -> Tensor:
-    """(b, 192) prepared images to (b, 3) features: their mean colour."""
+    """Features (b, 3) of prepared images (b, 192): their mean colour."""
     return batch.reshape(len(batch), -1, 3).mean(1)
 
 
 def read(texts: list[str]) -> Tensor:
-    """b texts to (b, 3) features: how red, green and blue they sound."""
+    """Features (b, 3) of b texts: the colours that they name."""
     return torch.tensor([[text.count(c) + 0.1 for c in ("red", "green", "blue")] for text in texts])
 
 
@@ -25,5 +25,5 @@ encoder = mg.encode.FunctionEncoder(
     media=see, texts=read, prepare=prepare, dim=3, spec="mean colour"
 )
 pair = mg.encode("photos", encoder)
-assert isinstance(pair, mg.Pair)  # a source of one modality gives Embeddings
+assert isinstance(pair, mg.Pair)  # for one modality: Embeddings
 print(pair.image.provenance["model"], pair.captions_per_image)

@@ -1,7 +1,7 @@
 import modalgap as mg
 from modalgap.data.mad import Captions, build, digits, source
 
-# texts become images through patches, so the image tower must be a vision transformer
+# OVI optimises patches, so the image tower must be a vision transformer
 settings = ["model.architecture=mad_vit", "steps=40", "data.limit=400", "batch=64"]
 run = mg.train("mad_k1", "runs/vit", settings=settings)
 held_out = source(build(digits(limit=400)), Captions(attributes=1), images=1)

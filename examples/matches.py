@@ -16,6 +16,6 @@ labels = random.integers(0, 10, size=100)
 pair = mg.Pair(mg.Embeddings(images, "image"), mg.Embeddings(prompts, "text"), labels=labels)
 print(mg.measure(pair, only=["prediction_gini", "prediction_entropy"]))
 
-# what is known of each row, for the object bias
+# factors of each row, for the object bias
 factors = {"object": labels, "color": random.integers(0, 3, size=100)}
 print(mg.measure(mg.Embeddings(images, "image", factors=factors), only="moad"))

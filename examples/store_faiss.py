@@ -10,7 +10,7 @@ from modalgap.embeddings import pick_images
 
 
 def found(pair: mg.Pair, spec: str = "RaBitQ") -> dict[str, float]:
-    """Share of queries whose match is among the first ten of a mixed index."""
+    """Fraction of queries whose match is among the first ten of a mixed index."""
     n = pair.image.n
     fitted, stored = (pick_images(pair, np.arange(start, n, 2)) for start in (0, 1))
     closing = mg.close.fit(fitted, "center")  # on a sample that is not stored
@@ -21,15 +21,15 @@ def found(pair: mg.Pair, spec: str = "RaBitQ") -> dict[str, float]:
     for name, map_ in (("before", mg.close.fit(fitted, "none")), ("after", closing)):
         index = faiss.index_factory(pair.dim, spec, faiss.METRIC_INNER_PRODUCT)
         index.train(np.concatenate([map_.image(images), map_.text(texts)]))
-        views = mg.close.faiss_views(map_, index)  # one index; each role enters by its own view
+        views = mg.close.faiss_views(map_, index)  # one index, one view per modality
         views["image"].add(images[kept_as_image])
         views["text"].add(texts[~kept_as_image])
         item = np.concatenate([np.flatnonzero(kept_as_image), np.flatnonzero(~kept_as_image)])
 
         hits = []
         for role, queries, asked in (
-            ("text", texts, np.flatnonzero(kept_as_image)),  # a text looks for an image
-            ("image", images, np.flatnonzero(~kept_as_image)),  # and the reverse
+            ("text", texts, np.flatnonzero(kept_as_image)),  # text queries for images
+            ("image", images, np.flatnonzero(~kept_as_image)),  # image queries for texts
         ):
             _, rows = views[role].search(queries[asked], 10)
             hits += [query in item[row] for query, row in zip(asked, rows, strict=True)]

@@ -14,7 +14,7 @@ from modalgap.embeddings import pick_images
 
 
 def found(pair: mg.Pair) -> dict[str, float]:
-    """Share of queries whose match is among the first ten rows of a mixed table."""
+    """Fraction of queries whose match is among the first ten rows of a mixed table."""
     n = pair.image.n
     fitted, stored = (pick_images(pair, np.arange(start, n, 2)) for start in (0, 1))
     closing = mg.close.fit(fitted, "center")  # on a sample that is not stored
@@ -34,7 +34,7 @@ def found(pair: mg.Pair) -> dict[str, float]:
             table.create_index("vector", config=IvfRq(distance_type="cosine", num_partitions=1))
             hits = []
             for i, as_image in enumerate(kept_as_image):
-                query = text[i] if as_image else image[i]  # asked in the other modality
+                query = text[i] if as_image else image[i]  # the query is the other modality
                 asked: Any = table.search(query)
                 answer = asked.distance_type("cosine").nprobes(1).limit(10).to_list()
                 hits.append(i in [row["item"] for row in answer])

@@ -112,7 +112,7 @@ CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
     ),
     "compare": (
         mg.compare,
-        {"pair": FEW, "only": ["none", "retrieval"], "share": 0.5, "seed": 0, "work": None},
+        {"pair": FEW, "only": ["none", "retrieval"], "fit_fraction": 0.5, "seed": 0, "work": None},
     ),
     "preflight": (mg.preflight, {"pair": FEW, "only": "retrieval", "seed": 0}),
     "report": (

@@ -211,7 +211,7 @@ def test_two_arrays_are_a_pair() -> None:
     labels = np.arange(40) % 5
     ours = mg.measure(X, Y[:5], labels=labels)
     assert ours.to_json() == mg.measure(mg.Pair(X, Y[:5], labels=labels)).to_json()
-    with pytest.raises(errors.InputError, match="labels: are for two arrays"):
+    with pytest.raises(errors.InputError, match="labels: only for two arrays"):
         mg.measure(PAIR, labels=labels)
     with pytest.raises(errors.InputError, match="must be a Pair, or two arrays; got one ndarray"):
         mg.close.fit(X)
@@ -232,7 +232,7 @@ def test_numpy_scalars_are_options() -> None:
     assert moved.fingerprint == mg.close.fit(PAIR, "shift", alpha=0.5).fingerprint
     assert type(moved.options["alpha"]) is float
     assert mg.close.correct(X, Y, k=np.int64(3)).used["k"] == 3
-    found = mg.compare(PAIR, ["center", "retrieval"], share=np.float64(0.5), seed=np.int8(3))
+    found = mg.compare(PAIR, ["center", "retrieval"], fit_fraction=np.float64(0.5), seed=np.int8(3))
     assert found.to_json() == mg.compare(PAIR, ["center", "retrieval"], seed=3).to_json()
     loss = losses.infonce(X, Y, scale=np.float32(10))
     assert loss == losses.infonce(X, Y, scale=10.0)

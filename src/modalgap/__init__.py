@@ -1,4 +1,4 @@
-"""Measure, close and understand the modality gap of CLIP-like embeddings.
+"""Measure, explain and close the modality gap of CLIP-like embeddings.
 
     >>> import modalgap as mg
     >>> pair = mg.load("embeddings.npz")
@@ -95,9 +95,9 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {quoted(__name__)} has no attribute {quoted(name)}")
     if home == "":  # a verb: the package itself, which is callable
         return importlib.import_module(f"{__name__}.{name}")
-    found = getattr(importlib.import_module(f"{__name__}.{home}"), name)
-    globals()[name] = found
-    return found
+    result = getattr(importlib.import_module(f"{__name__}.{home}"), name)
+    globals()[name] = result
+    return result
 
 
 def __dir__() -> list[str]:

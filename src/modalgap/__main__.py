@@ -4,7 +4,7 @@ from modalgap.ending import end_with_launcher, guard
 
 
 def main() -> None:
-    """Run the command line in a process that ends soon after a signal, and with its launcher."""
+    """Run the command line. The process ends soon after a signal or after its launcher."""
     guard()
     end_with_launcher()
     from modalgap.cli import main

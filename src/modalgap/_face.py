@@ -1,1 +1,1 @@
-"""Nothing at run time: ``_face.pyi`` tells type checkers that the verbs can be called."""
+"""Empty at run time: ``_face.pyi`` tells type checkers that the verbs can be called."""

@@ -3,6 +3,7 @@
 from collections.abc import Mapping as _Mapping
 from collections.abc import Sequence as _Sequence
 from modalgap.close.base import Closer as _Closer
+from modalgap.close.scores.scaler import ScoreScaler as _ScoreScaler
 from modalgap.data.source import Source as _Source
 from modalgap.embeddings.arrays import Rows as _Rows
 from modalgap.embeddings.embeddings import Embeddings as _Embeddings
@@ -61,6 +62,7 @@ class close:
     from modalgap.close import CorrectionRule as CorrectionRule
     from modalgap.close import Evidence as Evidence
     from modalgap.close import Fitted as Fitted
+    from modalgap.close import ScoreScaler as ScoreScaler
     from modalgap.close import Step as Step
     from modalgap.close import Transductive as Transductive
     close = _close.close
@@ -93,6 +95,7 @@ class close:
     nnn = _close.nnn
     qbnorm = _close.qbnorm
     sinkhorn = _close.sinkhorn
+    zscore = _close.zscore
 
 class encode:
     """Encode: compute embeddings of images, sounds and texts with any CLIP-like model."""
@@ -324,6 +327,7 @@ class search:
         protocol: str = ...,
         *,
         factor: str | None = ...,
+        scaler: _ScoreScaler | None = ...,
         seed: int = ...,
     ) -> _Result: ...
 

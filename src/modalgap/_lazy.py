@@ -1,8 +1,7 @@
 """Packages that are verbs: ``mg.measure`` is a folder of measures and may be called.
 
-The import system binds a sub-package to its parent as soon as anything imports it, so a function of
-the same name would be there or not depending on the order of imports. A callable package is always
-both.
+The import system binds a sub-package to its parent when it is first imported, so whether the name
+is a function or a package would depend on the order of imports. A callable package is always both.
 """
 
 from __future__ import annotations
@@ -38,7 +37,7 @@ class _Bare(str):
 
 
 def readable(signature: inspect.Signature) -> inspect.Signature:
-    """The same signature, its annotations shown as they are written."""
+    """The same signature, with annotations shown as in the source code."""
 
     def bare(annotation: Any) -> Any:
         return _Bare(annotation) if isinstance(annotation, str) else annotation

@@ -24,9 +24,9 @@ import numpy as np
 from modalgap.errors import InputError, ModalgapError, OptionError, quoted
 
 Target = TypeVar("Target", bound=Callable[..., Any])
-Rule = tuple[Callable[[Any], bool], str]  # a test, and the words for what passes it
+Rule = tuple[Callable[[Any], bool], str]  # a test, and the words for values that pass it
 
-MOST = 1000  # elements of a list that are looked at
+MOST = 1000  # elements of a list that are checked
 _PLAIN: dict[Any, Rule] = {
     None: (lambda value: value is None, "None"),
     bool: (lambda value: isinstance(value, bool), "True or False"),
@@ -40,7 +40,7 @@ _PLAIN[type(None)] = _PLAIN[None]
 
 
 def _whole(value: object) -> bool:
-    """An integer that a float can hold, beyond which nothing computes."""
+    """Whether a value is an integer that a float can hold; larger ones cannot be computed with."""
     return isinstance(value, int) and not isinstance(value, bool) and value.bit_length() < 1024
 
 
@@ -64,7 +64,7 @@ def checked(target: Target) -> Target:
 
 
 def plain(value: Any) -> Any:
-    """A NumPy scalar or array of no dimensions as Python's own; anything else as it is."""
+    """A NumPy scalar, or array without dimensions, as a Python value; other values unchanged."""
     if isinstance(value, np.generic) or (isinstance(value, np.ndarray) and value.ndim == 0):
         return value.item()
     return value
@@ -115,7 +115,7 @@ def _function(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def described(value: object) -> str:
-    """What an error says of a value of a wrong type: the value if it is short, or its type."""
+    """How an error shows a value of a wrong type: the value if it is short, otherwise its type."""
     if value is None or isinstance(value, bool | int | float | str | bytes):
         return quoted(value)
     text = quoted(value) if isinstance(value, list | tuple | dict | set) else ""
@@ -123,7 +123,7 @@ def described(value: object) -> str:
 
 
 def hints(function: Callable[..., Any]) -> dict[str, Any]:
-    """The annotations of the parameters of a function; ``Any`` where a name is unknown here."""
+    """The annotations of the parameters of a function; ``Any`` if a name is not known here."""
     scope = {**vars(builtins), **getattr(inspect.unwrap(function), "__globals__", {})}
     return {
         name: _evaluated(each.annotation, scope)
@@ -133,7 +133,7 @@ def hints(function: Callable[..., Any]) -> dict[str, Any]:
 
 
 def _rules(function: Callable[..., Any], spread: set[str]) -> dict[str, Rule]:
-    """Name to rule, of the annotations that have one."""
+    """Name to rule, for the annotations that have one."""
     known = {
         name: rule(annotation) for name, annotation in hints(function).items() if name not in spread
     }
@@ -151,7 +151,7 @@ def _evaluated(annotation: Any, scope: dict[str, Any]) -> Any:
 
 
 def rule(annotation: Any) -> Rule | None:
-    """The rule of an annotation; None where everything passes."""
+    """The rule of an annotation; None if it accepts everything."""
     if isinstance(annotation, str):
         return None
     if annotation in _PLAIN:
@@ -184,10 +184,10 @@ def _either(rules: list[Rule | None]) -> Rule | None:
     if len(found) < len(rules):
         return None
     # one word is enough for a path, which may be written as a string
-    said = dict.fromkeys(words for _, words in found)
-    if "a path" in said:
-        said.pop("a string", None)
-    *most, last = said
+    names = dict.fromkeys(words for _, words in found)
+    if "a path" in names:
+        names.pop("a string", None)
+    *most, last = names
     words = f"{', '.join(most)} or {last}" if most else last
     return (lambda value: any(test(value) for test, _ in found)), words
 
@@ -243,24 +243,24 @@ _NOTHING = object()
 
 
 def parsed(name: str, text: str, annotation: Any) -> Any:
-    """A value that is typed as text, of the type of an annotation.
+    """Parse text into a value of the type of an annotation.
 
     Args:
-        name: of the option, for the error.
-        text: as it is typed. Lists have commas: ``1,5``; ``none``, ``true`` and ``false`` are
-            words.
-        annotation: a type. ``Any`` and types that no text can give, such as arrays, take numbers,
-            words and lists.
+        name: the name of the option, for the error.
+        text: the text. Commas separate the elements of a list: ``1,5``; ``none``, ``true`` and
+            ``false`` become None, True and False.
+        annotation: a type. ``Any`` and types that cannot be written as text, such as arrays, accept
+            numbers, words and lists.
 
     Raises:
-        OptionError: the text is no such value.
+        OptionError: the text is not a value of this type.
     """
-    found = _read(text, annotation)
-    if found is _NOTHING:
+    result = _read(text, annotation)
+    if result is _NOTHING:
         known = rule(annotation)
         words = "a value of another type" if known is None else known[1]
         raise OptionError(f"{name} must be {words}; got {quoted(text)}")
-    return found
+    return result
 
 
 def _read(text: str, annotation: Any) -> Any:
@@ -292,7 +292,7 @@ def _read(text: str, annotation: Any) -> Any:
 
 
 def mapped(annotation: Any) -> Any:
-    """The type of the values of a mapping; None for an annotation that is no mapping."""
+    """The type of the values of a mapping; None if the annotation is not a mapping."""
     inner = typing.get_args(annotation)
     if typing.get_origin(annotation) in (Union, types.UnionType):
         return next((found for each in inner if (found := mapped(each)) is not None), None)
@@ -310,13 +310,13 @@ def _list(text: str, inner: tuple[Any, ...]) -> Any:
 
 
 def _subclass(annotation: Any, kind: type) -> bool:
-    """Whether an annotation is a class of a kind, or a generic of one."""
+    """Whether an annotation is a subclass of ``kind``, or a generic type of one."""
     found = typing.get_origin(annotation) or annotation
     return isinstance(found, type) and issubclass(found, kind)
 
 
 def _rank(annotation: Any) -> int:
-    """Where a member of a union is tried: the narrowest first, a string last."""
+    """The order in which members of a union are tried: the narrowest first, a string last."""
     if annotation in _ORDER:
         return _ORDER.index(annotation)
     return len(_ORDER) + (annotation is str)

@@ -1,4 +1,4 @@
-"""Files are replaced whole: a reader sees the old file or the new one, never a part of either."""
+"""Atomic replacement of files: a reader sees the old file or the new one, never a part."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from modalgap.errors import OutputError
 
 @contextmanager
 def replacing(path: Path, *, overwrite: bool = False) -> Iterator[IO[bytes]]:
-    """Yield a file for writing that takes the place of ``path`` once the block ends well.
+    """Yield a file for writing that replaces ``path`` if the block ends without an error.
 
-    The bytes go to a hidden file in the same folder, which is flushed to the disk and then renamed.
-    Whatever interrupts the block, ``path`` stays as it was and the hidden file is removed.
+    The bytes are written to a hidden file in the same folder, which is flushed to the disk and then
+    renamed. If the block is interrupted, ``path`` is unchanged and the hidden file is removed.
 
     Args:
         path: the file to make.
@@ -27,7 +27,7 @@ def replacing(path: Path, *, overwrite: bool = False) -> Iterator[IO[bytes]]:
     Raises:
         OutputError: the file exists and may not be replaced, or it cannot be written.
     """
-    # a link keeps pointing where it did, at the new file
+    # a link still points to the same path, now the new file
     target = Path(os.path.realpath(path))
     check_target(path, overwrite=overwrite)
     part = target.parent / f".modalgap-{secrets.token_hex(8)}.part"
@@ -49,10 +49,11 @@ def replacing(path: Path, *, overwrite: bool = False) -> Iterator[IO[bytes]]:
 
 
 def check_target(path: Path, *, overwrite: bool) -> None:
-    """Refuse, before any work is done, a path that cannot become a file.
+    """Refuse a path that cannot become a file; to be called before the work starts.
 
     Raises:
-        OutputError: no such folder, a folder or device, or a file that may not be replaced.
+        OutputError: the folder does not exist, or the path is a folder, a device, or a file that
+            may not be replaced.
     """
     try:
         parent = Path(os.path.realpath(path)).parent
@@ -74,7 +75,7 @@ def check_target(path: Path, *, overwrite: bool) -> None:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Make the new name last through a power cut, where the system can."""
+    """Make the renaming survive a power failure, if the system supports it."""
     with suppress(OSError):
         handle = os.open(folder, os.O_RDONLY)
         try:

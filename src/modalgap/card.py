@@ -1,4 +1,4 @@
-"""Card: what every method says of itself.
+"""Card: the description of a method.
 
 Listings, documentation tables, report groups and the tests that run over a registry are derived
 from cards, so a method is described once, in its own file.
@@ -25,10 +25,10 @@ Read = Literal["nothing", "means", "variances", "covariances", "rows", "pairs"]
 Role = Literal["image", "text", "retrieved", "modality", "other"]
 Trait = Literal[
     "invertible",  # a map that can be undone
-    "any role",  # treats each role by itself, so that there may be one role or many
-    "free sign",  # its directions may come out as their opposites
+    "any role",  # treats each role separately, so the number of roles is free
+    "free sign",  # the sign of its directions is arbitrary
     "random",  # draws noise: needs a seed
-    "sampled",  # draws rows when there are many
+    "sampled",  # draws a sample of rows if there are many
     "coordinates",  # depends on the axes of the space, so it changes under rotation
     "order",  # depends on the order of the rows
 ]
@@ -43,21 +43,21 @@ class Card:
         title: a short name for people.
         idea: one sentence on what it does.
         source: paper and section.
-        question: the question that it answers, as a user would ask it.
+        question: the question that it answers, in the words of a user.
         equation: the definition, in LaTeX. x images, y texts, μ means, g = μ_x − μ_y.
         group: the heading under which reports and tables list it.
-        needs: what the data or the call must provide beyond the vectors; a tuple inside means
-            that one of its members is enough.
+        needs: what the data or the call must provide besides the vectors; of a nested tuple, one
+            member is enough.
         reads: what it reads of the vectors: sums up to the means, variances or covariances, single
             rows, or matched pairs of rows.
         roles: the rows that it changes or measures: "image" and "text" for the first and second
-            modality, "retrieved" for the side that is searched, "modality" for each one by itself,
-            and "other" where that needs the other modality too. None: the pair as a whole.
+            modality, "retrieved" for the side that is searched, "modality" for each one separately,
+            and "other" if this needs the other modality too. None: the pair as a whole.
         direction: whether a lower or a higher value means a smaller gap or better embeddings.
-        low, high: the range of the value; None is unbounded.
+        low, high: the range of the value; None means unbounded.
         interval: how the 95 % interval is computed, or why there is none.
         unit: "" for a plain number, "°" for degrees.
-        main: the numbers that stand for the method in a leaderboard; {0} and {1} are the
+        main: the numbers that represent the method in a leaderboard; {0} and {1} are the
             modalities.
         traits: properties that tests rely on.
         use_when: when to choose it.
@@ -85,11 +85,11 @@ class Card:
     fails_when: str = ""
 
     def needed(self, need: Need) -> bool:
-        """Whether it cannot do without ``need``."""
+        """Whether the method requires ``need``."""
         return need in self.needs
 
     @property
     def requirements(self) -> str:
-        """What it needs, in words: "pairs or labels"; "" where the vectors are enough."""
-        said = [" or ".join([each] if isinstance(each, str) else each) for each in self.needs]
-        return ", ".join(said)
+        """What it needs, in words: "pairs or labels"; "" if the vectors are enough."""
+        parts = [" or ".join([each] if isinstance(each, str) else each) for each in self.needs]
+        return ", ".join(parts)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from modalgap.errors import NotApplicable, OptionError, quoted
 
-LARGEST = 1e300  # above it arithmetic with numbers of ordinary size overflows
+LARGEST = 1e300  # larger numbers can overflow in later arithmetic
 
 
 def finite(name: str, value: float) -> None:
@@ -62,7 +62,7 @@ def one_of(name: str, value: object, known: tuple[str, ...]) -> None:
 
 
 def several(name: str, values: object) -> list[Any]:
-    """The values of an option that takes several; one alone is a list of one."""
+    """The values of an option that accepts several; a single value becomes a list of one."""
     if isinstance(values, str | int | float):
         return [values]
     if isinstance(values, np.ndarray | np.generic):
@@ -73,15 +73,15 @@ def several(name: str, values: object) -> list[Any]:
     return [each.item() if isinstance(each, np.generic) else each for each in values]
 
 
-def distinct(name: str, said: Sequence[str]) -> None:
-    """Refuse values that would be called the same."""
-    twice = next((each for each in said if said.count(each) > 1), None)
+def distinct(name: str, labels: Sequence[str]) -> None:
+    """Refuse values whose labels in the result would be the same."""
+    twice = next((each for each in labels if labels.count(each) > 1), None)
     if twice is not None:
-        raise OptionError(f"{name} must differ from one another; {twice} is there twice")
+        raise OptionError(f"{name} must be different values; got {twice} more than once")
 
 
 def value_of(text: str) -> Any:
-    """An option as it is typed: numbers, true, false, none, a list with commas, or a string."""
+    """Parse the text of an option: a number, true, false, none, a list with commas, or a string."""
     if "," in text:
         return [value_of(each.strip()) for each in text.split(",") if each.strip()]
     named = {"true": True, "false": False, "none": None}

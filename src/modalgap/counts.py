@@ -16,6 +16,6 @@ def gini(counts: Floats) -> float:
 
 
 def normalised_entropy(counts: Floats) -> float:
-    """Entropy of counts (C,) over log C."""
+    """Entropy of counts (C,) divided by log C."""
     share = counts[counts > 0] / counts.sum()
     return float(max(0.0, -(share * np.log(share)).sum()) / np.log(len(counts)))

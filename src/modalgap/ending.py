@@ -1,9 +1,9 @@
-"""How a process ends: soon after SIGINT or SIGTERM even while it waits, and with its launcher.
+"""Ending a process: soon after SIGINT or SIGTERM, even if it waits, and when its launcher ends.
 
 Python runs a signal handler only between two instructions of the main thread. A process that waits
 inside a library, such as in a collective for another process, never runs it. ``guarded`` therefore
-reads the signals in a thread, and ends the process if it is still there after ``LIMIT`` seconds.
-Files are replaced as a whole, so what was finished before is kept.
+reads the signals in a thread, and ends the process if it still runs after ``LIMIT`` seconds. Files
+are replaced atomically, so completed files are not lost.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import Any
 
 GRACE = 4.0  # seconds that the current step may take to end
 LIMIT = 7.0  # seconds after which the process ends in any case
-POLL = 0.5  # seconds between two checks of the launcher, where the system does not tell
+POLL = 0.5  # seconds between two checks of the launcher, if the system sends no signal
 PR_SET_PDEATHSIG = 1  # of sys/prctl.h
 ENDING = (signal.SIGINT, signal.SIGTERM)
 LAUNCHER = "MODALGAP_LAUNCHER"  # environment: the process that started this one
@@ -31,8 +31,8 @@ _guarded = False
 def guard() -> Callable[[], None]:
     """From now on, end this process ``LIMIT`` seconds after SIGINT or SIGTERM if it still runs.
 
-    Does nothing outside the main thread, where a guard is active, or where the program reads
-    signals itself (asyncio).
+    Does nothing outside the main thread, if a guard is active, or if the program reads signals
+    itself (asyncio).
 
     Returns:
         A function that ends the guard.
@@ -64,7 +64,7 @@ def guard() -> Callable[[], None]:
 
 @contextmanager
 def guarded() -> Iterator[None]:
-    """``guard`` the block."""
+    """Apply ``guard`` to the block."""
     end = guard()
     try:
         yield
@@ -90,16 +90,16 @@ def leave(message: str, code: int) -> None:
 class Patience:
     """Lets the current step end after SIGINT or SIGTERM: a context manager.
 
-    The block reads ``asked`` after each step. A step that takes more than ``GRACE`` seconds, and
+    The block reads ``stopping`` after each step. A step that takes more than ``GRACE`` seconds, and
     a second SIGINT, raise KeyboardInterrupt. An ignored signal stays ignored. Outside the main
     thread it does nothing.
 
     Attributes:
-        asked: whether a signal came.
+        stopping: whether a signal was received.
     """
 
     def __init__(self) -> None:
-        self.asked = self._late = False
+        self.stopping = self._late = False
         self._timer: threading.Timer | None = None
         self._before: dict[signal.Signals, Any] = {}
 
@@ -116,15 +116,15 @@ class Patience:
             signal.signal(each, handler)
 
     def hold(self) -> None:
-        """Set no further limit: the step has ended, and saving may take the time that it needs."""
+        """Remove the time limit: the step has ended, and saving may take longer."""
         if self._timer is not None:
             self._timer.cancel()
 
     def _note(self, number: int, _frame: object) -> None:
-        if self.asked and (self._late or number == signal.SIGINT):
+        if self.stopping and (self._late or number == signal.SIGINT):
             raise KeyboardInterrupt
-        if not self.asked:  # a launcher may send SIGTERM after the terminal's SIGINT
-            self.asked = True
+        if not self.stopping:  # a launcher may send SIGTERM after the terminal's SIGINT
+            self.stopping = True
             self._timer = threading.Timer(GRACE, self._interrupt, (signal.Signals(number),))
             self._timer.daemon = True
             self._timer.start()
@@ -137,7 +137,7 @@ class Patience:
 
 @contextmanager
 def delayed() -> Iterator[None]:
-    """Hold SIGINT and SIGTERM back until the block ends.
+    """Delay SIGINT and SIGTERM until the block ends.
 
     A process that is started in the block has them blocked. In this process blocking is not
     enough: another thread may take the signal, and its handler runs in the main thread.
@@ -163,7 +163,7 @@ def delayed() -> Iterator[None]:
 
 
 def end_with(parent: int, number: signal.Signals) -> None:
-    """End this process by ``number`` as soon as ``parent``, which started it, is gone."""
+    """End this process by signal ``number`` when ``parent``, which started it, has ended."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, int(number))
     else:
@@ -179,9 +179,9 @@ def _follow(parent: int, number: signal.Signals) -> None:
 
 
 def end_with_launcher() -> None:
-    """End when the process that launched this one, or torchrun, is gone."""
+    """End this process when its launcher, or torchrun, has ended."""
     launcher = os.environ.pop(LAUNCHER, None)
-    if launcher is not None:  # it writes the checkpoints: without it there is nothing to save
+    if launcher is not None:  # only the launcher writes checkpoints, so nothing is lost
         end_with(int(launcher), signal.SIGKILL)
     elif "TORCHELASTIC_RUN_ID" in os.environ:
         end_with(os.getppid(), signal.SIGTERM)

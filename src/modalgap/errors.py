@@ -1,12 +1,12 @@
-"""What can go wrong, as one tree.
+"""The exceptions of modalgap, as one tree.
 
 ::
 
     ModalgapError
     ├── InputError          the data or an argument breaks a rule
     │   ├── FileError       a file cannot be read as embeddings
-    │   └── OptionError     an option or a name that nothing has
-    ├── OutputError         a result cannot be written where it was asked
+    │   └── OptionError     an option or a name that does not exist
+    ├── OutputError         a result cannot be written to its path
     ├── Diverged            a loss in training became NaN or infinite
     └── NotApplicable       the data is fine, but lacks what this method needs
 
@@ -26,11 +26,11 @@ _LONG = r"\S{200,}|(?<!\w)(['\"])(?:(?!\1(?!\w)).){200,}?\1(?!\w)"  # one word, 
 
 
 def quoted(value: object) -> str:
-    """A value as a message quotes it: its ``repr``, the middle left out where it is long."""
+    """The ``repr`` of a value for a message; the middle of a long one is left out."""
     if isinstance(value, int) and value.bit_length() > 4 * MOST:
         return f"an integer of {value.bit_length()} bits"
     if isinstance(value, str) and len(value) > 2 * MOST:
-        value = value[:MOST] + value[-MOST:]  # the middle is cut below, and costs nothing
+        value = value[:MOST] + value[-MOST:]  # avoids a long repr, whose middle is cut below
     try:
         text = repr(value)
     except Exception:  # a repr of the user's own, or of an integer beyond the limit of Python
@@ -39,16 +39,16 @@ def quoted(value: object) -> str:
 
 
 def shortened(text: str, most: int = MOST) -> str:
-    """A text with its middle left out where it is longer than ``most`` characters."""
+    """A text without its middle if it is longer than ``most`` characters."""
     return text if len(text) <= most else f"{text[: most * 2 // 3]}…{text[-most // 4 :]}"
 
 
 class ModalgapError(Exception):
-    """Anything that modalgap refuses to do, with the reason."""
+    """The base of all exceptions of modalgap; the message gives the reason."""
 
     def __init__(self, message: str) -> None:
         one_line = " ".join(str(message).split())
-        # what a library's own message quotes, and names that are longer than any file's
+        # shortens long quotations in messages of other libraries, and very long names
         short = re.sub(_LONG, lambda found: shortened(found[0]), one_line)
         super().__init__(shortened(short, WHOLE))
 
@@ -62,11 +62,11 @@ class FileError(InputError):
 
 
 class OptionError(InputError):
-    """An option or a name that nothing has."""
+    """An option or a name that does not exist."""
 
     @classmethod
     def unknown(cls, kind: str, name: str, known: Iterable[str]) -> OptionError:
-        """The error for a misspelt name, with the nearest one that exists."""
+        """The error for an unknown name; it suggests the most similar one that exists."""
         known = sorted(known)
         near = difflib.get_close_matches(name[:MOST], known, n=1)
         hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known) or 'none'}"
@@ -74,12 +74,12 @@ class OptionError(InputError):
 
 
 class OutputError(ModalgapError, OSError):
-    """A result cannot be written where it was asked."""
+    """A result cannot be written to its path."""
 
 
-class Diverged(ModalgapError):  # noqa: N818 - what happened, to whom nobody did wrong
+class Diverged(ModalgapError):  # noqa: N818 - not a mistake of the user
     """A loss in training became NaN or infinite."""
 
 
-class NotApplicable(ModalgapError):  # noqa: N818 - not a mistake of anybody's
+class NotApplicable(ModalgapError):  # noqa: N818 - not a mistake of the user
     """The data is fine, but lacks what this method needs."""

@@ -1,4 +1,4 @@
-"""Optional libraries: one line says what to install where one is missing."""
+"""Optional libraries: if one is missing, the error says what to install."""
 
 from __future__ import annotations
 
@@ -15,13 +15,14 @@ def import_extra(name: str, extra: str, what: str, kind: type[ModalgapError] = I
     """Import a module of an extra, or one of this package that imports such modules.
 
     Args:
-        name: of the module.
-        extra: that brings it.
-        what: needs it, as the error says it.
-        kind: of the error.
+        name: the name of the module.
+        extra: the extra that installs it.
+        what: what needs it, for the error.
+        kind: the class of the error.
 
     Raises:
-        ModalgapError: of ``kind``: it is not installed, or cannot be imported.
+        ModalgapError: an error of class ``kind``: the module is not installed, or cannot be
+            imported.
     """
     try:
         return importlib.import_module(name)
@@ -30,19 +31,19 @@ def import_extra(name: str, extra: str, what: str, kind: type[ModalgapError] = I
         if missing == "modalgap":
             raise
         why = "" if isinstance(error, ModuleNotFoundError) else f" ({str(error)[:120]})"
-        raise kind(f"{_said(what, missing, extra)}{why}") from error
+        raise kind(f"{_missing(what, missing, extra)}{why}") from error
 
 
 def require(extra: str, what: str, *names: str) -> None:
-    """Refuse before any work where a module of an extra is missing; nothing is imported.
+    """Raise an error if a module of an extra is missing, before the work starts. Imports nothing.
 
     Raises:
         InputError: one is not installed.
     """
     for name in names:
         if importlib.util.find_spec(name) is None:
-            raise InputError(_said(what, name, extra))
+            raise InputError(_missing(what, name, extra))
 
 
-def _said(what: str, name: str, extra: str) -> str:
+def _missing(what: str, name: str, extra: str) -> str:
     return f"{what} needs {name}: pip install 'modalgap[{extra}]'"

@@ -1,6 +1,6 @@
-"""The only shared maths: unit rows, chunks of similarity, decompositions.
+"""Shared mathematics: unit rows, blocks of similarities, decompositions.
 
-Everything takes and gives torch tensors. Rows are (n, d). Sums that matter are in float64.
+Functions take and return torch tensors. Rows are (n, d). Sums over many rows are in float64.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-# Working memory for one block of similarities, in bytes. Two blocks may live at once.
+# Working memory for one block of similarities, in bytes. Two blocks may exist at once.
 BLOCK_BYTES = 64 * 2**20
 # Matrices with at most this many entries are decomposed on one thread.
 SMALL = 1024 * 1024
@@ -25,30 +25,30 @@ Matrix = TypeVar("Matrix", Tensor, NDArray[np.float64])
 
 @functools.cache
 def keep_freed_memory() -> None:
-    """Let blocks of a few MB be reused rather than given back to the system and faulted in again.
+    """Let blocks of a few MB be reused instead of returned to the system and allocated again.
 
     glibc raises both of its thresholds to the largest block that it has seen freed, up to 32 MB.
-    Without one such block, half the time of a pass over a file goes into page faults.
+    Without one such block, half the time of a pass over a file is spent on page faults.
     """
     torch.empty(2**25 - 2**16, dtype=torch.uint8)
 
 
 def norms(rows: Tensor) -> Tensor:
-    """Euclidean norms (n,) in float64, right for any finite row, however large or small."""
+    """Euclidean norms (n,) in float64, correct for any finite row, however large or small."""
     lengths: Tensor = torch.linalg.vector_norm(rows, dim=1).double()
     # float32 squares overflow above 1e19 and vanish below 1e-19; redo only such rows, scaled
     odd = ~((lengths > 1e-15) & (lengths < 1e15))
     if odd.any():
         some, scale = _scaled(rows[odd])
         relative = torch.linalg.vector_norm(some, dim=1)
-        largest = torch.finfo(torch.float64).max  # a norm may overflow where no entry does
+        largest = torch.finfo(torch.float64).max  # a norm may overflow even if no entry does
         whole = (relative * scale[:, 0]).clamp(max=largest)
         lengths[odd] = torch.where(relative.isfinite(), whole, relative)
     return lengths
 
 
 def _scaled(rows: Tensor) -> tuple[Tensor, Tensor]:
-    """Rows (n, d) over their largest entries (n, 1), and these; 1 where zero or not finite."""
+    """Rows (n, d) divided by their largest entries (n, 1), and these; 1 if zero or not finite."""
     wide = rows.double()
     scale = wide.abs().amax(dim=1, keepdim=True)
     scale = torch.where((scale > 0) & scale.isfinite(), scale, torch.ones_like(scale))
@@ -62,8 +62,8 @@ def to_unit(rows: Tensor) -> tuple[Tensor, Tensor]:
         rows: (n, d), any floating dtype.
 
     Returns:
-        (n, d) float32 unit rows, and (n,) float64 norms before. A norm that is zero or not finite
-        is left for the caller to refuse.
+        (n, d) float32 unit rows, and (n,) float64 norms before. The caller must refuse norms
+        that are zero or not finite.
     """
     ours = rows.dtype in (torch.float16, torch.bfloat16)  # a copy, which may be overwritten
     rows = rows.float() if ours else rows
@@ -129,7 +129,7 @@ def pseudo_inverse(matrix: Matrix) -> Matrix:
 def _decompose(
     operation: Callable[..., Any], *matrices: Matrix, **options: Any
 ) -> tuple[Matrix, ...]:
-    """The results of a decomposition, as arrays if it was given arrays, else as tensors."""
+    """The results of a decomposition, as arrays for arrays and as tensors for tensors."""
     arrays = isinstance(matrices[0], np.ndarray)
     tensors = [torch.from_numpy(np.array(m)) if isinstance(m, np.ndarray) else m for m in matrices]
     with one_thread() if max(m.numel() for m in tensors) <= SMALL else nullcontext():
@@ -142,8 +142,8 @@ def _decompose(
 def one_thread() -> Iterator[None]:
     """Run the block on one CPU thread.
 
-    Decompositions of small matrices hand work to and fro between threads many thousands of times.
-    They gain nothing from a second thread, and beside other processes they wait for it each time.
+    Decompositions of small matrices synchronise their threads many thousands of times. They gain
+    nothing from a second thread, and wait for it each time if other processes run.
     """
     before = torch.get_num_threads()
     if before == 1:

@@ -1,7 +1,7 @@
-"""Method: what measures, closers, tasks, losses, corrections and inversions have in common.
+"""Method: the base of measures, closers, tasks, losses, corrections and inversions.
 
-A method is a card (what it says of itself) and a rule (the function that does it). It is called
-like a function, ``help`` shows its definition, and its object is accepted in place of its name.
+A method is a card (its description) and a rule (the function that computes it). It is called like a
+function, ``help`` shows its definition, and its object is accepted in place of its name.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ class Method(ABC):
     """A card and a rule; the base of every kind of method.
 
     Attributes:
-        card: what the method says of itself.
+        card: its description.
         kind: the word for this kind of method.
     """
 
     kind: ClassVar[str]
-    skip: ClassVar[int] = 1  # parameters of the rule that are no options
+    skip: ClassVar[int] = 1  # parameters of the rule that are not options
     card: Card
 
     def __post_init__(self) -> None:
@@ -44,7 +44,7 @@ class Method(ABC):
             ("__name__", self.name),
             ("__qualname__", self.name),
             ("__module__", self.body.__module__),
-            ("__signature__", self._called()),
+            ("__signature__", self._call_signature()),
         ):
             object.__setattr__(self, name, value)
 
@@ -52,7 +52,7 @@ class Method(ABC):
         return f"<{self.kind} {self.name}>"
 
     def __get__(self, instance: object, owner: type | None = None) -> Self:
-        """Itself: ``help`` takes what has this for a function, and shows signature and text."""
+        """The method itself: with ``__get__``, ``help`` treats it as a function."""
         return self
 
     @property
@@ -67,7 +67,7 @@ class Method(ABC):
     @property
     @abstractmethod
     def body(self) -> Callable[..., Any]:
-        """The function that does it."""
+        """The function that computes it."""
 
     @property
     def options(self) -> Mapping[str, Any]:
@@ -79,7 +79,7 @@ class Method(ABC):
         """Refuse options that this method does not have.
 
         Args:
-            options: as passed.
+            options: the options of a call.
             more: further names that are allowed.
         """
         for name in options:
@@ -87,7 +87,7 @@ class Method(ABC):
                 known = [*self.options, *more]
                 raise OptionError.unknown(f"option of {self.name}", str(name), known)
 
-    def _called(self) -> inspect.Signature:
+    def _call_signature(self) -> inspect.Signature:
         """The signature of a call: the arguments, and the options of this method by name."""
         own = list(inspect.signature(type(self).__call__).parameters.values())[1:]
         arguments = [each for each in own if each.kind not in (each.VAR_POSITIONAL,)]
@@ -110,9 +110,9 @@ def document(method: Method) -> str:
     if card.equation:
         parts.append(f"Equation (LaTeX): {card.equation}")
     parts.append(f"Source: {card.source}")
-    told = definition(method)
-    if told:
-        parts.append(f"Definition\n----------\n{told}")
+    definition_text = definition(method)
+    if definition_text:
+        parts.append(f"Definition\n----------\n{definition_text}")
     if method.options:
         listed = "\n".join(f"    {name} = {value!r}" for name, value in method.options.items())
         parts.append(f"Options and their defaults:\n{listed}")
@@ -123,7 +123,7 @@ def document(method: Method) -> str:
 
 
 def option_notes(method: Method) -> str:
-    """What the rule says of its options."""
+    """The docstring of the rule, which describes its options."""
     return inspect.getdoc(method.body) or ""
 
 
@@ -136,28 +136,28 @@ def definition(method: Method) -> str:
 Kind = TypeVar("Kind", bound=Method)
 
 
-def pick(given: object, known: Mapping[str, Kind], kind: type[Kind], argument: str) -> Kind:
+def pick(value: object, known: Mapping[str, Kind], kind: type[Kind], argument: str) -> Kind:
     """The method of a name, or a method object of the user's own.
 
     Args:
-        given: a name or a method.
+        value: a name or a method.
         known: the registry of the names.
         kind: the class of methods that is accepted.
-        argument: what an error calls the argument.
+        argument: the name of the argument, for the error.
 
     Raises:
         OptionError: an unknown name, or neither a name nor such a method.
     """
-    if isinstance(given, kind):
-        return given
-    if not isinstance(given, str):
+    if isinstance(value, kind):
+        return value
+    if not isinstance(value, str):
         raise OptionError(
             f"{argument} must be the name of a {kind.kind} or a {kind.__name__};"
-            f" got {quoted(given)}"
+            f" got {quoted(value)}"
         )
-    if given not in known:
-        raise OptionError.unknown(kind.kind, given, known)
-    return known[given]
+    if value not in known:
+        raise OptionError.unknown(kind.kind, value, known)
+    return known[value]
 
 
 def collect(names: Mapping[str, object], kind: type[Kind]) -> dict[str, Kind]:

@@ -11,18 +11,18 @@ from collections.abc import Sequence
 
 
 def legible(name: str, longest: int = 24) -> str:
-    """A name fit for a label: printable, on one line, not too long."""
+    """A name as a label: printable, on one line, not too long."""
     clean = "".join(each if each.isprintable() else "·" for each in name)
     return clean if len(clean) <= longest else clean[: longest - 1] + "…"
 
 
 def plural(name: str) -> str:
-    """More than one item of a modality."""
+    """The plural noun for items of a modality."""
     return {"image": "images", "text": "texts"}.get(name, f"{legible(name)} items")
 
 
 def several(name: str) -> str:
-    """The same as a part of a number's name: "images", "audio"."""
+    """The plural as a part of a number's name: "images", "audio"."""
     return {"image": "images", "text": "texts"}.get(name, name)
 
 
@@ -32,17 +32,17 @@ def article(name: str) -> str:
 
 
 def spoken(sentence: str, modalities: Sequence[str]) -> str:
-    """A sentence about images and texts, of two other modalities.
+    """Rewrite a sentence about images and texts for two other modalities.
 
     Args:
         sentence: such as "the cosine between an image and its own text".
-        modalities: the first and the second; with one alone, or these very two, nothing changes.
+        modalities: the first and the second; a single one, or image and text, changes nothing.
     """
     if len(modalities) != 2 or tuple(modalities) == ("image", "text"):
         return sentence
     names = dict(zip(("image", "text"), modalities, strict=True))
 
-    def said(found: re.Match[str]) -> str:
+    def replacement(found: re.Match[str]) -> str:
         before, word, more = found[1] or "", found[2], found[3]
         name = plural(names[word.lower()]) if more else legible(names[word.lower()])
         name = name.capitalize() if word[0].isupper() else name
@@ -50,4 +50,4 @@ def spoken(sentence: str, modalities: Sequence[str]) -> str:
             return article(name) if before[0].islower() else article(name).capitalize()
         return before + name
 
-    return re.sub(r"\b(an? )?([Ii]mage|[Tt]ext)(s?)\b(?![_(=])", said, sentence)
+    return re.sub(r"\b(an? )?([Ii]mage|[Tt]ext)(s?)\b(?![_(=])", replacement, sentence)

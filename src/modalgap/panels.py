@@ -1,4 +1,4 @@
-"""Panels: what a page or figure shows of a table, as data; ``modalgap.report`` draws them.
+"""Panels: data that describe how a page or figure shows a table; ``modalgap.report`` draws them.
 
 A panel names columns of a ``modalgap.result.Table``; files that it names are in the folder of the
 study.
@@ -18,12 +18,12 @@ Logarithmic = Literal["", "x", "y", "xy"]
 
 @dataclass(frozen=True, kw_only=True)
 class Panel:
-    """What all kinds of panels have.
+    """The attributes of all kinds of panels.
 
     Attributes:
-        title: a few words above it.
+        title: the title above it.
         caption: what it shows and what to look for.
-        in_figure: whether the figure for a paper has it; a page has every panel.
+        in_figure: whether the figure for a paper contains it; a page contains every panel.
     """
 
     title: str
@@ -38,7 +38,7 @@ class Reference:
     Attributes:
         at: its position.
         axis: "y" for a horizontal line, "x" for a vertical one.
-        label: text beside it.
+        label: text next to it.
     """
 
     at: float
@@ -100,7 +100,7 @@ class Scatter(Panel):
     Attributes:
         x, y: columns.
         group: a column: one colour for each of its values.
-        named: whether the names of the rows stand beside the points.
+        named: whether the names of the rows are shown next to the points.
         xlabel, ylabel: axis titles; by default the titles of the columns.
         log: axes with a logarithmic scale.
         references: reference lines.
@@ -136,8 +136,8 @@ class Clouds(Panel):
     """The embeddings of a pair in two coordinates, one colour per modality.
 
     Attributes:
-        file: of a pair.
-        along: of the pair whose gap is the x axis; by default the same file.
+        file: the file of a pair.
+        along: the file of the pair whose gap is the x axis; by default the same file.
         limits: largest x and y, so that several panels have the same scale.
     """
 
@@ -148,10 +148,10 @@ class Clouds(Panel):
 
 @dataclass(frozen=True, kw_only=True)
 class Image(Panel):
-    """An image; only pages have it.
+    """An image; only pages show it.
 
     Attributes:
-        file: PNG.
+        file: the PNG file.
         alt: a description for screen readers.
     """
 
@@ -167,7 +167,7 @@ class Part:
     Attributes:
         head: the heading.
         words: paragraphs; a function gets the table.
-        panels: in order.
+        panels: the panels, in order.
         columns: panels in a row, at most, on a wide screen.
     """
 

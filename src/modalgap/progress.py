@@ -1,4 +1,4 @@
-"""A bar on stderr for work longer than a second, if stderr is a terminal."""
+"""A progress bar on stderr for work longer than a second, if stderr is a terminal."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ def _ignore(_steps: int) -> None:
 def progress(
     what: str, total: int, unit: str = "", *, first: int = 0
 ) -> Iterator[Callable[[int], None]]:
-    """Yield ``advance(steps)``; draw a bar once the work has lasted over a second.
+    """Yield ``advance(steps)``; show a progress bar if the work takes over a second.
 
-    With a ``unit`` it says how many of them are done in a second; ``first`` were done before.
-    Nothing is drawn when stderr is not a terminal.
+    With a ``unit`` the bar shows the number of units per second; ``first`` steps were completed
+    before. Nothing is shown if stderr is not a terminal.
     """
     if sys.stderr is None or not sys.stderr.isatty():
         yield _ignore

@@ -1,4 +1,4 @@
-"""Result: what a verb answers, with everything needed to get it again."""
+"""Result: what a verb returns, with everything that is needed to reproduce it."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ Other = TypeVar("Other")
 
 @dataclass(frozen=True)
 class Value:
-    """One number, with its interval and how it was made.
+    """One number, with its interval and how it was computed.
 
     Attributes:
         value: the number.
         interval: its 95 % interval (low, high), or None.
-        params: every option that shaped it, defaults included.
-        details: further numbers behind it, plain JSON types.
+        params: every option that affects it, defaults included.
+        details: further numbers about it, plain JSON types.
         source: paper and section that define it.
     """
 
@@ -41,7 +41,7 @@ class Value:
 
     def __post_init__(self) -> None:
         if not math.isfinite(self.value):
-            raise NotApplicable("these embeddings leave it undefined (0/0 or beyond float64)")
+            raise NotApplicable("it is undefined for these embeddings (0/0 or beyond float64)")
 
     def __str__(self) -> str:
         return describe(self)
@@ -53,17 +53,17 @@ class Value:
         return format(self.value, spec) if spec else str(self)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON types; ``details`` and ``source`` only where there are any."""
-        found: dict[str, Any] = {
+        """Plain JSON types; ``details`` and ``source`` only if they are not empty."""
+        result: dict[str, Any] = {
             "value": self.value,
             "interval": None if self.interval is None else list(self.interval),
             "params": dict(self.params),
         }
         if self.details:
-            found["details"] = dict(self.details)
+            result["details"] = dict(self.details)
         if self.source:
-            found["source"] = self.source
-        return found
+            result["source"] = self.source
+        return result
 
     @classmethod
     def from_dict(cls, found: Mapping[str, Any]) -> Value:
@@ -85,7 +85,7 @@ class Value:
 
 @checked
 class Answer(ABC):
-    """What a verb answers with: written as JSON, and read back."""
+    """The base of what verbs return; it can be written as JSON and read again."""
 
     @abstractmethod
     def to_dict(self) -> dict[str, Any]:
@@ -109,7 +109,7 @@ class Answer(ABC):
         """The answer that ``to_json`` wrote.
 
         Raises:
-            FileError: the text is not JSON, or not that of such an answer.
+            FileError: the text is not JSON, or not what ``to_json`` wrote.
         """
         return cls.from_dict(parsed(text, cls.__name__))
 
@@ -124,7 +124,7 @@ class Result(Answer, Mapping[str, Value]):
         skipped: name to the reason why this measure does not apply.
         pair: rows of each modality (n_image, n_text), dim, fingerprint, matched_by, were_unit,
             provenance of the input.
-        versions: of modalgap and of what computes.
+        versions: versions of modalgap and of the libraries that compute.
     """
 
     measures: Mapping[str, Value]
@@ -155,7 +155,7 @@ class Result(Answer, Mapping[str, Value]):
     @overload
     def get(self, name: str, /, default: Other) -> Value | Other: ...
     def get(self, name: str, /, default: object = None) -> object:
-        """The value of a name; ``default`` for one that was skipped or is unknown."""
+        """The value with this name; ``default`` if it was skipped or is unknown."""
         return self.measures[name] if name in self else default
 
     def to_dict(self) -> dict[str, Any]:
@@ -193,19 +193,19 @@ class Result(Answer, Mapping[str, Value]):
 @checked
 @dataclass(frozen=True, kw_only=True)
 class Table(Answer):
-    """Values in rows and columns: what a study found.
+    """Values in rows and columns: the result of a study.
 
     Attributes:
-        name: of the study.
+        name: the name of the study.
         source: paper and section that it follows.
         vary: what changes from row to row.
         rows: name of the row to name of the number to its value.
         heads: the numbers that tables show, name to title.
         settings: everything that the numbers depend on.
-        notes: what to know when reading it.
+        notes: remarks for readers.
         verdicts: published results beside these: claim, where, published, ours,
             verdict, note.
-        versions: of what computes.
+        versions: versions of modalgap and of the libraries that compute.
     """
 
     name: str
@@ -289,7 +289,7 @@ class Table(Answer):
         return forms[suffix]()
 
     def to_markdown(self) -> str:
-        """A table as documents show it."""
+        """The table in Markdown."""
         lines = [f"| {self.vary} | {' | '.join(self.heads.values())} |"]
         lines.append("|---" * (1 + len(self.heads)) + "|")
         for row, values in self.rows.items():
@@ -309,20 +309,20 @@ def parsed(text: str, what: str) -> Mapping[str, Any]:
     """A JSON object.
 
     Raises:
-        FileError: the text is none.
+        FileError: the text is not a JSON object.
     """
     try:
-        found = json.loads(text)
+        result = json.loads(text)
     except (ValueError, TypeError, RecursionError) as error:
         raise FileError(f"{what}: must be JSON; {error}") from None
-    if not isinstance(found, dict):
-        raise FileError(f"{what}: must be a JSON object; got {quoted(found)}")
-    return found
+    if not isinstance(result, dict):
+        raise FileError(f"{what}: must be a JSON object; got {quoted(result)}")
+    return result
 
 
 @contextmanager
 def reading(what: str) -> Iterator[None]:
-    """Errors of a dictionary that is not as ``to_dict`` wrote it."""
+    """Turn errors of reading a dictionary that ``to_dict`` did not write into a FileError."""
     try:
         yield
     except ModalgapError:
@@ -351,8 +351,8 @@ def describe(value: Value) -> str:
 
 
 def versions() -> dict[str, str]:
-    """Versions of modalgap, Python and what the numbers are computed with."""
-    found = {"modalgap": __version__, "python": platform.python_version()}
+    """Versions of modalgap, Python and the libraries that compute."""
+    result = {"modalgap": __version__, "python": platform.python_version()}
     for name in ("torch", "numpy", "scipy", "scikit-learn"):
-        found[name] = metadata.version(name)
-    return found
+        result[name] = metadata.version(name)
+    return result

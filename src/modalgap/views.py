@@ -1,6 +1,6 @@
-"""Views: the numbers behind pictures (coordinates, histograms, neighbours); nothing is drawn here.
+"""Views: the numbers that plots show (coordinates, histograms, neighbours); nothing is drawn here.
 
-They come from a seeded sample of the rows.
+They are computed from a seeded sample of the rows.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from modalgap.result import Result
 
 POINTS = 750  # rows of each modality in a scatter
 LINES = 120  # matched pairs joined by a line
-PAIRS = 2000  # matched pairs behind the histograms
+PAIRS = 2000  # matched pairs in the histograms
 NAMED = 5  # closest and farthest pairs that are listed
 
 Floats = NDArray[np.float64]
@@ -32,10 +32,10 @@ class Plane:
     """Rows in two coordinates.
 
     Attributes:
-        points: (k, 2), one a modality.
+        points: (k, 2), one array per modality.
         lines: (l, 2, 2), both ends of some matched pairs.
-        labels: of the axes.
-        shares: of the variance along each axis, or None where axes are not components.
+        labels: labels of the axes.
+        shares: fraction of the variance along each axis, or None if axes are not components.
     """
 
     points: tuple[Floats, ...]
@@ -57,11 +57,11 @@ class Cosines:
     """Histograms of cosines.
 
     Attributes:
-        edges: of the bins, shared.
-        shares: kind to the share of its pairs in each bin.
+        edges: edges of the bins, shared by all kinds.
+        shares: kind to the fraction of its pairs in each bin.
         means: kind to the mean cosine.
-        order: how often a matched pair has the higher cosine of a matched and an unmatched one.
-        pairs: matched pairs sampled.
+        order: how often a matched pair has a higher cosine than an unmatched one.
+        pairs: number of matched pairs in the sample.
     """
 
     edges: Floats
@@ -73,7 +73,7 @@ class Cosines:
 
 @dataclass(frozen=True)
 class Landscape:
-    """Loss against the distance between means, negative where the modalities have swapped sides."""
+    """Loss against the distance between means, negative if the modalities have swapped sides."""
 
     gaps: Floats
     present: float
@@ -93,7 +93,7 @@ class Match:
 
 @dataclass(frozen=True)
 class Views:
-    """All that the pictures show; None where the data or the result has not got it."""
+    """Everything that the plots show; None if the data or the result does not contain it."""
 
     names: tuple[str, ...]
     pca: Plane | None
@@ -106,12 +106,12 @@ class Views:
 
 
 def views(data: Pair | Embeddings, result: Result, seed: int = 0) -> Views:
-    """Gather what the pictures show.
+    """Compute everything that the plots show.
 
     Args:
-        data: where the result comes from.
-        result: its measures; those that a picture needs and that are not there leave it out.
-        seed: of the sample.
+        data: the data that was measured.
+        result: its measures; a plot whose measures are missing is left out.
+        seed: for the sample.
     """
     if isinstance(data, Embeddings):
         rows = data.take(sample(data.n, POINTS, seed)).double()
@@ -141,7 +141,7 @@ def along_gap(pair: Pair, before: Pair, seed: int = 0) -> Plane:
         pair: the rows that are shown.
         before: the pair whose gap is the first coordinate: ``pair`` itself, or the same pair
             before its gap was closed.
-        seed: of the sample.
+        seed: for the sample.
     """
     sides, lines = _sampled(pair, seed)
     means = [side.unit().double().mean(0) for side in before.sides]
@@ -297,7 +297,7 @@ def _landscape(result: Result) -> Landscape | None:
     details: dict[str, Any] = dict(value.details)
     shift, distance = np.array(details["shift"]), np.array(details["distance"])
     present = float(distance[np.abs(shift).argmin()])
-    gaps = np.where(shift < present, distance, -distance)  # shifted by more: they have passed
+    gaps = np.where(shift < present, distance, -distance)  # larger shifts swap the sides
     return Landscape(
         gaps,
         present,

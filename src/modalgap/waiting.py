@@ -1,4 +1,4 @@
-"""How idle CPU threads wait: asleep, so that other processes can use the processor.
+"""Let idle CPU threads sleep, so that other processes can use the processor.
 
 torch computes on OpenMP threads. By default these spin while they wait for one another. On a
 machine that also runs other processes, a spinning thread takes processor time from the thread that
@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 POLICY = "OMP_WAIT_POLICY"
-# Whoever sets one of these has chosen how threads wait.
+# If the user sets one of these, it is not changed.
 SETTINGS = (POLICY, "GOMP_SPINCOUNT", "KMP_BLOCKTIME")
 
 

@@ -149,7 +149,7 @@ def test_commands(tmp_path: Path, run: Any) -> None:
         "retrieval.image_to_text_r1",
         "retrieval.text_to_image_r1",
     ]
-    for wrong in (("-o", tmp_path / "o.txt"), ("--share", "2"), ("--only", "x")):
+    for wrong in (("-o", tmp_path / "o.txt"), ("--fit-fraction", "2"), ("--only", "x")):
         code, _, err = run(*arguments[:2], *wrong)
         assert (code, err.count("\n")) == (2, 1), err
 

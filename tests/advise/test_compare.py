@@ -148,8 +148,8 @@ def test_wrong_arguments() -> None:
         ({"only": [3]}, "only must be a string"),
         ({"only": []}, "at least one"),
         ({"only": ["retrieve"]}, "did you mean 'retrieval'"),
-        ({"share": 1.0}, "between 0 and 1"),
-        ({"share": "half"}, "share must be a number"),
+        ({"fit_fraction": 1.0}, "between 0 and 1"),
+        ({"fit_fraction": "half"}, "fit_fraction must be a number"),
         ({"seed": -1}, "seed"),
         ({"nothing": 1}, "unknown option"),
     ):

@@ -88,7 +88,7 @@ def test_one_modality_alone(run: Run, tmp_path: Path) -> None:
         "cone_image", "uniformity_image", "effective_rank_image", "hubness_image",
     }  # fmt: skip
     assert "n_text" not in found["pair"]
-    assert "taken as images" in err
+    assert "read as images" in err
     code, out, _ = run("measure", "--text", path, "--json")
     assert code == 0
     assert "cone_text" in json.loads(out)["measures"]

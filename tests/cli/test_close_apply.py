@@ -36,7 +36,7 @@ def test_vectors_of_another_model_or_closed_already(
     other = mg.save(Pair(*sides, pair().text_to_image), tmp_path / "other.npz")
     output = tmp_path / "closed.npz"
     found = run("close", "apply", map_, other, "-o", output)
-    refused(found, "model 'ViT-B/16'; found 'ViT-L/14' (apply it all the same with --force")
+    refused(found, "fitted on, 'ViT-B/16'; found 'ViT-L/14' (to apply it anyway, use --force")
     assert not output.exists()
     assert run("close", "apply", map_, other, "-o", output, "--force")[0] == 0
     same(rows(output), expected())

@@ -15,6 +15,10 @@ from modalgap import errors
 from modalgap.close import CLOSERS, AffineMap, Transductive, close, fit
 from modalgap.embeddings import Embeddings, Pair
 
+with warnings.catch_warnings():  # a doc string of POT's warns when it is first compiled
+    warnings.simplefilter("ignore")
+    import ot  # noqa: F401
+
 N, D = 80, 12
 MAPS = [name for name, closer in CLOSERS.items() if closer.fit is not None]
 ON_DATA = [name for name in MAPS if not CLOSERS[name].card.needed("weights")]

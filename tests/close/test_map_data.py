@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -35,11 +34,6 @@ from modalgap.close import base as base_module
 from modalgap.close import statistics as statistics_module
 from modalgap.embeddings import Embeddings, Pair, moments, pair_moments
 from modalgap.embeddings.rows import CHUNK
-
-with warnings.catch_warnings():  # a doc string of POT's warns when it is first compiled
-    warnings.simplefilter("ignore")
-    import ot  # noqa: F401
-
 
 SIGNS = {name for name in MAPS if "free sign" in CLOSERS[name].card.traits}
 READS = {name: CLOSERS[name].card.reads for name in ON_DATA}
@@ -274,7 +268,7 @@ def test_vectors_of_another_model(name: str) -> None:
             )
         for key, ours in (("model", "ViT-B/16"), ("weights_hash", "aa")):
             other = of(side, **{key: "bb"})
-            with refused(f"fitted on, {key} '{ours}'; found 'bb' .*--force"):
+            with refused(f"the {key} that this map was fitted on, '{ours}'; found 'bb' .*--force"):
                 map_.apply(other)
             forced = map_.apply(other, force=True)
             np.testing.assert_allclose(forced.unit(), closed.unit(), atol=1e-6)

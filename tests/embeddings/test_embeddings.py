@@ -237,9 +237,9 @@ def test_a_file_that_shrinks(tmp_path: Path) -> None:
     side = sources(tmp_path, np.ones((50, 3)))["file"]
     with (tmp_path / "rows").open("r+b") as file:
         file.truncate(900)
-    with pytest.raises(errors.FileError, match="rows: must stay as it was"):
+    with pytest.raises(errors.FileError, match="rows: must not change after it was opened"):
         side.unit()
-    with pytest.raises(errors.FileError, match="rows: must stay as it was"):
+    with pytest.raises(errors.FileError, match="rows: must not change after it was opened"):
         side.take([0, 49])
     (tmp_path / "rows").unlink()
     with pytest.raises(errors.FileError, match="rows: cannot be read"):

@@ -92,7 +92,7 @@ class TestTwoFiles:
     @pytest.mark.parametrize(
         ("arguments", "message"),
         [
-            ({}, "path: must name a file"),
+            ({}, "path: must be set, or image= and text= instead; got neither"),
             ({"path": "a.npy", "image": "b.npy"}, "path: give either path, or image and text"),
             ({"image": "a.npy", "pairs": "t2i.npy"}, "pairs: needs image= and text="),
             ({"image": "a.npy", "text": "long.npy"}, "same number of rows; got 6 and 9"),

@@ -19,13 +19,11 @@ from encode.transformers_cases import (
     LONG,
     SOUNDS,
     TEXTS,
-    Case,
     Made,
     encode_media,
     encode_text,
     far,
     image,
-    make_siglip2,
     media,
     media_features,
     near,
@@ -40,9 +38,6 @@ from scipy.signal import resample_poly
 from modalgap.encode.base import Encoder
 from modalgap.encode.libraries.transformers import TransformersEncoder, load
 from modalgap.encode.tokens import Tokens
-
-if hasattr(transformers, "Siglip2Config"):  # since 4.50
-    CASES["siglip2"] = Case(make_siglip2, 16)
 
 
 class TestAgreement:

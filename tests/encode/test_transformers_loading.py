@@ -17,19 +17,16 @@ import safetensors.torch
 import torch
 import transformers
 from encode.transformers_cases import (
-    CASES,
     LONG,
     SOUNDS,
     SQUARE,
     TEXTS,
-    Case,
     Made,
     clip_tokenizer,
     encode_media,
     encode_text,
     far,
     image,
-    make_siglip2,
     media,
     media_features,
     near,
@@ -42,9 +39,6 @@ from modalgap.encode.libraries.open_clip import OpenClipEncoder
 from modalgap.encode.libraries.transformers import TransformersEncoder, load
 from modalgap.encode.quiet import quiet
 from modalgap.errors import FileError
-
-if hasattr(transformers, "Siglip2Config"):  # since 4.50
-    CASES["siglip2"] = Case(make_siglip2, 16)
 
 
 class TestLoading:

@@ -13,20 +13,14 @@ import safetensors.torch
 import torch
 import transformers
 from encode.transformers_cases import (
-    CASES,
     FIVE,
-    Case,
     Made,
-    make_siglip2,
     one_line,
 )
 from torch import Tensor
 
 from modalgap.encode.libraries.transformers import load
 from modalgap.errors import FileError, InputError, OptionError
-
-if hasattr(transformers, "Siglip2Config"):  # since 4.50
-    CASES["siglip2"] = Case(make_siglip2, 16)
 
 
 class TestRefusals:

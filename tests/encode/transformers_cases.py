@@ -288,6 +288,8 @@ CASES = {
     "clap": Case(make_clap, 58),
     "clap, fusion": Case(lambda folder: make_clap(folder, fusion=True), 58),
 }
+if hasattr(transformers, "Siglip2Config"):  # since 4.50
+    CASES["siglip2"] = Case(make_siglip2, 16)
 
 
 @dataclass(frozen=True)

@@ -146,7 +146,7 @@ def test_fairness_refuses(options: dict[str, Any], error: type[Exception], words
 
 
 def test_fairness_needs_names_and_groups() -> None:
-    with pytest.raises(errors.NotApplicable, match="by number"):
+    with pytest.raises(errors.NotApplicable, match="row numbers"):
         evaluate.fairness(Faces(names=False).pair, harmful=["thief"])
     faces = Faces()
     same = Embeddings(faces.pair.image.unit(), factors={"race": ["x"] * 90})

@@ -7,14 +7,20 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
+import torch
+from conftest import find_shared
 from evaluate.task_cases import numbers
 from reference.cases import Case, two_cones, unit
 
 import modalgap as mg
 from modalgap import evaluate
 from modalgap.embeddings import Pair
+from modalgap.evaluate.mixed import search_mixed
+from modalgap.evaluate.mixed_index import Forms
+from modalgap.evaluate.shares import form_shares
 
 FORMS = ("image", "text", "fused")
+Scales = dict[str, tuple[float, float]]
 
 
 class Mixed:
@@ -48,13 +54,16 @@ class Mixed:
             drawn[item] = next(f for f, b in zip(FORMS, bounds, strict=True) if share <= b)
         found = {}
         for name in self.queries:
-            every = [self.rank(name, q, drawn) for q in range(self.n)]
-            found[f"{name}_ndcg{self.k}"] = self.gain(every)
-            found[f"{name}_r1"] = float(np.mean([rank == 1 for rank in every]))
+            for end, scales in (("", None), ("_zscore", self.scales(name))):
+                every = [self.rank(name, q, drawn, scales) for q in range(self.n)]
+                found[f"{name}_ndcg{self.k}{end}"] = self.gain(every)
+                found[f"{name}_r1{end}"] = float(np.mean([rank == 1 for rank in every]))
+                found |= self.shares(name, drawn, end, scales)
             own = {self.stored_for(name, q, drawn)[q] for q in range(self.n)}
             if own <= set(drawn):  # nobody is alone in a list
                 merged = [self.merged(name, q, drawn) for q in range(self.n)]
                 found[f"{name}_ndcg{self.k}_rrf"] = self.gain(merged)
+                found |= self.merged_shares(name, drawn)
             for ratio in ratios:
                 kinds = ["text"] * self.n
                 for item in self.order[: round(ratio * self.n)]:
@@ -72,17 +81,57 @@ class Mixed:
             assert forms[q] == "text"
         return forms
 
-    def scored(self, name: str, q: int, drawn: list[str]) -> list[tuple[float, bool, int, str]]:
+    def scales(self, name: str) -> Scales:
+        """The mean and the standard deviation of each form, by the closed form of SCIENCE 3b."""
+        rows = self.queries[name]
+        found = {}
+        for form, documents in self.document.items():
+            mean_q, mean_m = rows.mean(0), documents.mean(0)
+            cov_q, cov_m = np.cov(rows.T), np.cov(documents.T)
+            variance = np.trace(cov_q @ cov_m) + mean_m @ cov_q @ mean_m + mean_q @ cov_m @ mean_q
+            found[form] = (mean_q @ mean_m, np.sqrt(variance))
+        return found
+
+    def scored(
+        self, name: str, q: int, drawn: list[str], scales: Scales | None = None
+    ) -> list[tuple[float, bool, int, str]]:
         """(−score, whether it is item q, item, form) of every document: sorted, it is the list."""
         query = self.queries[name][q]
-        return sorted(
-            (-round(float(query @ self.document[form][i]), 6), i == q, i, form)
-            for i, form in enumerate(self.stored_for(name, q, drawn))
-        )
+        found = []
+        for i, form in enumerate(self.stored_for(name, q, drawn)):
+            mean, deviation = (0, 1) if scales is None else scales[form]
+            score = (float(query @ self.document[form][i]) - mean) / deviation
+            found.append((-round(score, 6 if scales is None else 5), i == q, i, form))
+        return sorted(found)
 
-    def rank(self, name: str, q: int, drawn: list[str]) -> float:
-        listed = [i for _, _, i, _ in self.scored(name, q, drawn)]
+    def rank(self, name: str, q: int, drawn: list[str], scales: Scales | None = None) -> float:
+        listed = [i for _, _, i, _ in self.scored(name, q, drawn, scales)]
         return listed.index(q) + 1
+
+    def shares(
+        self, name: str, drawn: list[str], end: str, scales: Scales | None
+    ) -> dict[str, float]:
+        """The fraction of each form among the first k other items."""
+        firsts = []
+        for q in range(self.n):
+            others = [form for _, own, _, form in self.scored(name, q, drawn, scales) if not own]
+            firsts += others[: self.k]
+        return {
+            f"{name}_share{self.k}_{form}{end}": firsts.count(form) / len(firsts) for form in FORMS
+        }
+
+    def merged_shares(self, name: str, drawn: list[str]) -> dict[str, float]:
+        """The same where lists merge by rank; those of one rank count in equal parts."""
+        total = dict.fromkeys(FORMS, 0.0)
+        for q in range(self.n):
+            kinds = [form for i, form in enumerate(self.stored_for(name, q, drawn)) if i != q]
+            ranks = sorted((r, form) for form in FORMS for r in range(kinds.count(form)))
+            for place in range(min(self.k, len(ranks))):
+                level = [form for r, form in ranks if r == ranks[place][0]]
+                for form in level:
+                    total[form] += 1 / len(level)
+        count = sum(total.values())
+        return {f"{name}_share{self.k}_{form}_rrf": total[form] / count for form in FORMS}
 
     def merged(self, name: str, q: int, drawn: list[str]) -> float:
         """The rank of item q in the merged list, averaged over all orders of its ties."""
@@ -168,9 +217,9 @@ def test_an_item_is_never_stored_in_a_form_that_holds_the_query(
     of = np.repeat(np.arange(200), captions)
     pair = Pair(random.normal(size=(200, 64)), random.normal(size=(len(of), 64)), of)
     for name, value in numbers(evaluate.mixed(pair, shares=shares)).items():
-        if name.endswith("rrf") and 0 in shares:
+        if "share" in name or (name.endswith("rrf") and 0 in shares):
             continue  # alone in the list of its form, it comes first there
-        assert value < (0.05 if name.endswith("r1") else 0.1), name
+        assert value < (0.05 if "_r1" in name else 0.1), name
 
 
 def test_the_second_caption_is_what_text_queries_find() -> None:
@@ -200,6 +249,43 @@ def test_equal_documents_are_not_found() -> None:
     found = numbers(evaluate.mixed(Pair(rows, rows), k=10))
     assert found["text_r1"] == found["image_r1"] == found["text_ndcg10"] == 0
     assert found["text_ndcg10_50pct_images"] == found["image_ndcg10_100pct_images"] == 0
+    # every document ties for every place, and no score varies
+    assert found["text_share10_image"] == pytest.approx(1 / 3)
+    assert not any(name.endswith("zscore") for name in found)
+    outcome = evaluate.mixed(Pair(rows, rows))
+    assert outcome.details["no_zscore"] == "the scores of some form of document are all equal"
+
+
+def test_documents_that_tie_for_the_last_place_count_in_equal_parts() -> None:
+    scores = torch.tensor([[3.0, 2.0, 1.0, 1.0, 1.0, 0.0], [5.0, 4.0, -torch.inf, 0.0, 0.0, 0.0]])
+    forms = torch.tensor([0, 1, 1, 1, 2, 2])
+    found = form_shares(scores, forms, 3, 3)
+    assert found == pytest.approx(np.array([[1, 1 + 2 / 3, 1 / 3], [1, 1 + 1 / 3, 2 / 3]]) / 3)
+    # fewer documents than places
+    few = form_shares(torch.tensor([[1.0, -torch.inf]]), torch.tensor([1, 0]), 2, 10)
+    assert few.tolist() == [[0.0, 1.0]]
+    assert form_shares(torch.full((1, 2), -torch.inf), forms[:2], 2, 1).tolist() == [[0.0, 0.0]]
+
+
+def test_standardised_scores_of_clip_are_those_of_the_paper_table() -> None:
+    """SCIENCE 3b: NDCG@10 .767 and .777 where both are fitted on 250 pairs and judged on 250."""
+    rows = np.load(find_shared("clip_coco500.npy"))
+    found = []
+    for seed in range(10):
+        order = np.random.default_rng(seed).permutation(500)
+        fit, judge = (Pair(rows[0][part], rows[1][part]) for part in (order[:250], order[250:]))
+        scales = Forms.of(fit).scales()
+        outcome = search_mixed(judge, ratios=[], seed=seed, scales=scales)
+        found.append(numbers(outcome))
+    mean = {name: np.mean([each[name] for each in found]) for name in found[0]}
+    shares = [[mean[f"{q}_share10_{form}_zscore"] for form in FORMS] for q in ("text", "image")]
+    assert mean["text_ndcg10_zscore"] == pytest.approx(0.767, abs=0.01)
+    assert mean["image_ndcg10_zscore"] == pytest.approx(0.777, abs=0.01)
+    assert shares == pytest.approx(np.array([[0.43, 0.27, 0.30], [0.27, 0.44, 0.29]]), abs=0.02)
+    assert mean["text_ndcg10"] == pytest.approx(0.0, abs=0.005)
+    every = numbers(evaluate.mixed(Pair(rows[0], rows[1])))
+    assert every["text_ndcg10_rrf"] == pytest.approx(0.479, abs=0.001)
+    assert every["image_ndcg10_rrf"] == pytest.approx(0.495, abs=0.001)
 
 
 def test_mixed_of_a_sample() -> None:

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import encode.transformers_cases as hf_models
 import open_clip
 import tiny
 import torch
@@ -173,6 +174,8 @@ PICTURES: dict[str, Callable[[Path], Picture]] = {
     "hf-chinese_clip": partial(hf_picture, "chinese_clip", False),
     "slip": slip_picture,
 }
+if "siglip2" in hf_models.CASES:
+    PICTURES["hf-siglip2"] = partial(hf_picture, "siglip2", False)
 
 
 def plain_patches(picture: Picture, vectors: Tensor) -> Tensor:

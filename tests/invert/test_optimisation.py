@@ -7,16 +7,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import encode.transformers_cases as hf_models
 import pytest
 import tiny
 import torch
-from invert.picture_towers_cases import PICTURES, hf_picture, plain_patches
+from invert.picture_towers_cases import PICTURES, plain_patches
 from invert.towers_cases import (
     SENTENCE,
     TEXTS,
     Text,
-    hf_text,
     inverter_of,
     near,
     noise,
@@ -35,13 +33,6 @@ from modalgap.invert import invert, oti
 from modalgap.invert.base import InversionContext
 from modalgap.invert.optimise import Descender, SearchOptions
 from modalgap.invert.optimisers import Lbfgs
-
-if "siglip2" in hf_models.CASES:
-    TEXTS["hf-siglip2"] = partial(hf_text, "siglip2", False)
-
-
-if "siglip2" in hf_models.CASES:
-    PICTURES["hf-siglip2"] = partial(hf_picture, "siglip2", False)
 
 
 @pytest.fixture(scope="module", autouse=True)

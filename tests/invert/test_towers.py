@@ -12,14 +12,13 @@ import numpy as np
 import pytest
 import tiny
 import torch
-from invert.picture_towers_cases import PICTURES, Picture, hf_picture, plain_patches
+from invert.picture_towers_cases import PICTURES, Picture, plain_patches
 from invert.towers_cases import (
     NAMES,
     SENTENCE,
     TEXTS,
     WORDS,
     Text,
-    hf_text,
     inverter_of,
     marked,
     near,
@@ -47,18 +46,10 @@ STEPS = 12
 SEVERAL = "{} and, a {} ."
 
 
-if "siglip2" in hf_models.CASES:
-    TEXTS["hf-siglip2"] = partial(hf_text, "siglip2", False)
-
-
 FAST_TEXTS = [
     "open_clip", "open_clip-custom", "open_clip-eos", "open_clip-causal_last", "open_clip-siglip",
     "open_clip-words", "hf-clip", "hf-siglip", "slip",
 ]  # fmt: skip
-
-
-if "siglip2" in hf_models.CASES:
-    PICTURES["hf-siglip2"] = partial(hf_picture, "siglip2", False)
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -233,6 +233,8 @@ TEXTS: dict[str, Callable[[Path], Text]] = {
     "hf-clap": partial(hf_text, "clap", False),
     "slip": slip_text,
 }
+if "siglip2" in hf_models.CASES:
+    TEXTS["hf-siglip2"] = partial(hf_text, "siglip2", False)
 
 
 def noise(names: Sequence[str], count: int, width: int, seed: int = 0) -> Tensor:

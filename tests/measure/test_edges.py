@@ -130,5 +130,5 @@ def test_rows_that_float32_cannot_tell_apart_are_refused(name: str) -> None:
     random = np.random.default_rng(0)
     alike = 1 + 1e-4 * random.normal(size=(40, 8))
     for image, text in ((alike, alike[::-1]), (random.normal(size=(40, 8)), np.ones((40, 8)))):
-        with pytest.raises(errors.NotApplicable, match="too alike for float32"):
+        with pytest.raises(errors.NotApplicable, match="too similar for float32"):
             MEASURES[name](image, text)

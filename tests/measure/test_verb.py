@@ -72,10 +72,10 @@ def test_what_is_asked_for_by_name_must_apply(pair: Pair, prompts: Pair) -> None
         mg.measure(pair, only=["l2m", "prediction_gini"])
     with pytest.raises(errors.NotApplicable, match=r"^moad_image: it needs factors"):
         mg.measure(pair, only="moad")
-    with pytest.raises(errors.NotApplicable, match=r"^nas: class prompts"):
+    with pytest.raises(errors.NotApplicable, match=r"^nas: it needs matched items"):
         mg.measure(prompts, only="nas")
     with pytest.raises(
-        errors.NotApplicable, match=r"^rmg: it compares two modalities; there is one"
+        errors.NotApplicable, match=r"^rmg: it compares two modalities; the data has one"
     ):
         mg.measure(Embeddings(IMAGE), only="rmg")
 
@@ -113,7 +113,7 @@ def test_one_modality() -> None:
         "near_duplicate_fraction_text",
         "moad_text",
     ]
-    assert found.skipped["l2m"] == "it compares two modalities; there is one"
+    assert found.skipped["l2m"] == "it compares two modalities; the data has one"
     whole = mg.measure(Pair(TEXT, Embeddings(IMAGE, "text")))
     for name in ("cone_text", "uniformity_text", "effective_rank_text", "hubness_text"):
         assert found[name].value == pytest.approx(whole[name].value, rel=1e-9)
@@ -211,7 +211,7 @@ def test_options_refused(prompts: Pair, pair: Pair, options: dict[str, Any], wor
 
 
 def test_an_option_must_belong_to_what_is_asked(pair: Pair) -> None:
-    with pytest.raises(errors.OptionError, match="option 'k' is one of knn_mixing, nas, hubness"):
+    with pytest.raises(errors.OptionError, match="option 'k' belongs to knn_mixing, nas, hubness"):
         mg.measure(pair, only="l2m", k=3)
     with pytest.raises(errors.OptionError, match="unknown option of rmg 'k'; known: none"):
         mg.measure.rmg(IMAGE, TEXT, k=3)
@@ -255,10 +255,10 @@ def test_functions_of_arrays(pair: Pair) -> None:
             lambda: mg.measure.rmg(Pair(IMAGE, TEXT), text_to_image=LABELS),
             "rmg: a Pair holds its texts",
         ),
-        (lambda: mg.measure.rmg(IMAGE, TEXT, factors={}), "rmg has no use for factors"),
+        (lambda: mg.measure.rmg(IMAGE, TEXT, factors={}), "rmg does not use factors"),
         (
             lambda: mg.measure.moad(Embeddings(IMAGE), factors=crossed(70)),
-            "factors: Embeddings hold their own",
+            "factors: Embeddings already hold factors",
         ),
         (lambda: mg.measure.l2m(IMAGE, TEXT[:, :3]), "must have the same width; got 8 and 3"),
     ],

@@ -286,7 +286,7 @@ def test_one_modality_alone(tmp_path: Path) -> None:
     made = Elements(mg.report(side, tmp_path / "one.html").read_text("utf-8"))
     assert made.tags.count("svg") == 2
     assert "cone_image" in made.text
-    assert "two modalities; there is one" in made.text
+    assert "two modalities; the data has one" in made.text
 
 
 @pytest.mark.parametrize(

@@ -117,7 +117,7 @@ def test_a_caption_that_repeats_is_told_by_its_row() -> None:
     by_row = Embeddings(at(0, 5), names=["a", "a"], factors={"row": [0, 3]})
     assert numbers(search(by_row, pair, "first_caption")) == pytest.approx(FIRST, abs=1e-12)
     by_name = Embeddings(at(0, 5), names=["b", "a"])
-    with pytest.raises(errors.InputError, match=r"no factor 'row': names .* 'a' is there twice"):
+    with pytest.raises(errors.InputError, match=r"no factor 'row': names .* 'a' more than once"):
         search(by_name, pair, "first_caption")
     only = twice(names=["b"])  # which is there once, but no first caption
     with pytest.raises(errors.NotApplicable, match="no query is the first caption"):

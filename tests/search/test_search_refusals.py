@@ -52,7 +52,7 @@ GIVEN = judged(["a"], ["b"], ["z"])
         (twice(c=["z"]), TWO, {}, "NotApplicable", "split: nothing in the gallery"),
         (
             two(modality="audio"), labelled(), {},
-            "InputError", "side of modality 'audio', as the queries have; has image and text",
+            "InputError", "side of modality 'audio', as the queries have; found image and text",
         ),
         (
             twice(c=["x"]), TWO, {"protocol": "self_removed"},
@@ -64,7 +64,7 @@ GIVEN = judged(["a"], ["b"], ["z"])
         ),
         (
             TWO, two(names=["a", "a"], factors={"c": ["x", "y"]}),
-            {"protocol": "self_removed"}, "InputError", "gallery: names .* 'a' is there twice",
+            {"protocol": "self_removed"}, "InputError", "gallery: names .* 'a' more than once",
         ),
         (
             TWO, two(names=["a", "c"], factors={"c": ["x", "y"]}),
@@ -82,7 +82,7 @@ GIVEN = judged(["a"], ["b"], ["z"])
         ),
         (
             twice(row=["2"]), ROWS, {"protocol": "first_caption", "factor": "of"},
-            "InputError", "'row' must hold integers; holds strings",
+            "InputError", "'row' must hold integers; found strings",
         ),
         (
             two(), ROWS, {"protocol": "first_caption", "factor": "of"},
@@ -95,12 +95,12 @@ GIVEN = judged(["a"], ["b"], ["z"])
         (TWO, TWO, {"protocol": "hard"}, "NotApplicable", "factors easy, hard, junk; there is c"),
         (
             twice(**GIVEN), TWO, {"protocol": "hard", "factor": "c"},
-            "OptionError", "factor: must not be given, as easy, hard, junk say",
+            "OptionError", "factor: must not be set; easy, hard, junk define",
         ),
         (twice(**GIVEN), two(), {"protocol": "easy"}, "NotApplicable", "must have names"),
         (
             twice(**GIVEN), two(names=["a", "a"]), {"protocol": "easy"},
-            "InputError", "gallery: names must differ .* 'a' is there twice",
+            "InputError", "gallery: names must be different; found 'a' more than once",
         ),
         (
             twice(**judged(["a"], ["a"], [])), TWO, {"protocol": "easy"},
@@ -141,8 +141,8 @@ def test_refusals(queries: Any, gallery: Any, options: Any, kind: str, words: st
         (two(), TWO, {}, "NotApplicable", "a factor that names their class; there is none"),
         (ROWS, TWO, {}, "NotApplicable", "names their class; there is of, row"),
         (TWO, TWO, {"factor": "d"}, "NotApplicable", "need the factor 'd'; there is c"),
-        (TWO, two(), {}, "NotApplicable", "prompts must have names, to be found by 'c'"),
-        (TWO, two(names=["x", "x"]), {}, "InputError", "prompts: names .* 'x' is there"),
+        (TWO, two(), {}, "NotApplicable", "prompts must have names, which 'c' refers to"),
+        (TWO, two(names=["x", "x"]), {}, "InputError", "prompts: names .* 'x' more than once"),
         (TWO, two(names=["x", "z"]), {}, "InputError", "no prompt is named 'y'"),
     ],
 )

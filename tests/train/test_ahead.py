@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from modalgap.data.mad import Captions, Mad
-from modalgap.train.batches import Share, ahead
+from modalgap.train.batches import Sampler, ahead
 from modalgap.train.mad_batches import MadBatches
 
 
@@ -27,9 +27,9 @@ def made(monkeypatch: pytest.MonkeyPatch, kept: int) -> tuple[MadBatches, list[s
     images = np.random.default_rng(0).integers(0, 255, (40, 24, 28, 28), np.uint8)
     every = np.arange(40)
     mad = Mad(images, every % 10, every[:32], every[32:], "noise", 0)
-    share = Share(batch=8, seed=3)
+    sampler = Sampler(batch=8, seed=3)
     words = Captions(attributes=0)
-    return MadBatches(mad, words, None, tokenizer, 28, [0.5] * 3, [0.5] * 3, share), asked
+    return MadBatches(mad, words, None, tokenizer, 28, [0.5] * 3, [0.5] * 3, sampler), asked
 
 
 @pytest.mark.parametrize("kept", [10, 1000])

@@ -19,7 +19,7 @@ from modalgap.encode import load_model
 from modalgap.encode.trainable import resume_from
 from modalgap.errors import FileError, InputError, ModalgapError, OutputError
 from modalgap.train import Run, load_config, read_run, train
-from modalgap.train.batches import Share
+from modalgap.train.batches import Sampler
 from modalgap.train.mad_batches import MadBatches
 
 
@@ -42,7 +42,7 @@ def test_what_is_measured_meanwhile_is_what_measure_gives(finished: Run) -> None
     model = load_model(finished.spec)
     captions = Captions(attributes=2)
     batches = MadBatches(
-        build(drawn), captions, None, model.tokenizer, 28, [0.5] * 3, [0.5] * 3, Share(batch=32)
+        build(drawn), captions, None, model.tokenizer, 28, [0.5] * 3, [0.5] * 3, Sampler(batch=32)
     )
     held = batches.held_out(100)
     assert held is not None

@@ -21,7 +21,7 @@ from modalgap.encode.trainable import own_architectures
 from modalgap.encode.word_tokenizer import write_tokenizer
 from modalgap.errors import InputError, OptionError
 from modalgap.train import Run, load_config, train
-from modalgap.train.batches import Share
+from modalgap.train.batches import Sampler
 from modalgap.train.mad_batches import MadBatches
 from modalgap.train.source_batches import SourceBatches
 
@@ -75,11 +75,18 @@ def test_a_mad_batch_is_what_the_encoder_prepares(finished: Run) -> None:
     mad = build(digits(limit=50))
     model = load_model(finished.spec)
     batches = MadBatches(
-        mad, Captions(attributes=5), None, model.tokenizer, 28, [0.5] * 3, [0.5] * 3, Share(batch=8)
+        mad,
+        Captions(attributes=5),
+        None,
+        model.tokenizer,
+        28,
+        [0.5] * 3,
+        [0.5] * 3,
+        Sampler(batch=8),
     )
     (batch,) = batches.steps(3, 4)
-    rng = Share(batch=8).rng(1, 3)
-    _, rows = Share(batch=8).rows(3, batches.pairs)
+    rng = Sampler(batch=8).rng(1, 3)
+    _, rows = Sampler(batch=8).rows(3, batches.pairs)
     variant, colour = rng.integers(24, size=8), rng.integers(7, size=8)
     chosen = mad.train[rows]
     pixels = mad.pixels(chosen, variant, colour)
@@ -94,12 +101,12 @@ def test_a_mad_batch_is_what_the_encoder_prepares(finished: Run) -> None:
 
 
 def test_an_epoch_has_each_pair_once_and_processes_share_it() -> None:
-    share = Share(batch=8, seed=5)
-    rows = np.concatenate([share.rows(step, 43)[1] for step in range(5)])
+    sampler = Sampler(batch=8, seed=5)
+    rows = np.concatenate([sampler.rows(step, 43)[1] for step in range(5)])
     assert len(set(rows.tolist())) == 40
-    assert share.rows(5, 43)[0] == 1
-    assert share.rows(0, 43)[1].tolist() != share.rows(5, 43)[1].tolist()
-    halves = [Share(batch=8, rank=rank, world=2).mine for rank in (0, 1)]
+    assert sampler.rows(5, 43)[0] == 1
+    assert sampler.rows(0, 43)[1].tolist() != sampler.rows(5, 43)[1].tolist()
+    halves = [Sampler(batch=8, rank=rank, world=2).mine for rank in (0, 1)]
     assert list(range(8))[halves[0]] + list(range(8))[halves[1]] == list(range(8))
 
 
@@ -177,7 +184,7 @@ def test_an_image_that_cannot_be_read_is_replaced(pictures: Path) -> None:
     made = build_model(SMALL_BPE)
     batches = SourceBatches(
         found, None, made.tokenizer, made.prepare(augment=True), made.prepare(),
-        made.prepare_view(), Share(batch=40), 0, 0,
+        made.prepare_view(), Sampler(batch=40), 0, 0,
     )  # fmt: skip
     (batch,) = batches.steps(0, 1)
     assert batch.images.shape == (40, 3, 28, 28)

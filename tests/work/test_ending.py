@@ -79,9 +79,9 @@ def test_patience(monkeypatch: pytest.MonkeyPatch) -> None:
         time.sleep(RULE * BUSY)
 
     with ending.Patience() as patience:  # a launcher passes SIGTERM on
-        assert not patience.asked
+        assert not patience.stopping
         send(signal.SIGINT, signal.SIGTERM)
-        assert patience.asked
+        assert patience.stopping
         patience.hold()
         time.sleep(0.3)  # saving takes longer than the grace
     with pytest.raises(KeyboardInterrupt), ending.Patience():
@@ -93,7 +93,7 @@ def test_patience(monkeypatch: pytest.MonkeyPatch) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with ending.Patience() as patience:  # as in nohup or a worker
         send(signal.SIGINT)
-        assert not patience.asked
+        assert not patience.stopping
     signal.signal(signal.SIGINT, handlers[0])
     assert [signal.getsignal(each) for each in ending.ENDING] == handlers
 

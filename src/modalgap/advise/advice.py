@@ -155,8 +155,12 @@ def _check_of(found: Mapping[str, Any]) -> Check:
 
 def headline(verdict: Verdict) -> str:
     """The answer in a few words."""
+    closer, _, scores = verdict.closer.rpartition(" + ")
+    do = {
+        "zscore": "standardise the scores (zscore)", "rrf": "merge lists of one form each (rrf)",
+    }.get(scores, f"close it, with {verdict.closer}")  # fmt: skip
     return {
-        "close": f"close it, with {verdict.closer}",
+        "close": f"close it, with {closer}, and {do}" if closer else do,
         "leave": "leave it as it is",
         "do not": "do not close it",
     }[verdict.answer]

@@ -7,7 +7,7 @@ Transductive closers have seen the evaluated rows, and are marked.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ import xxhash
 from modalgap import checks
 from modalgap.advise.comparison import BASE, Comparison, Entry
 from modalgap.advise.trial import Candidate, Closed, halves
+from modalgap.advise.trial_scores import TrialScores
 from modalgap.close.base import Closer
 from modalgap.close.registry import CLOSERS
 from modalgap.close.scores import CORRECTIONS
@@ -25,7 +26,7 @@ from modalgap.close.scores.base import CorrectionRule
 from modalgap.embeddings import Pair, describe_input, joined
 from modalgap.embeddings.arrays import takes_pair
 from modalgap.errors import NotApplicable, OptionError, quoted
-from modalgap.evaluate.base import Floats, Task, percentiles
+from modalgap.evaluate.base import Task, percentiles
 from modalgap.evaluate.registry import TASKS
 from modalgap.evaluate.verb import check_options, chosen
 from modalgap.measure import measure
@@ -33,7 +34,7 @@ from modalgap.method import Method
 from modalgap.modality import several
 from modalgap.progress import progress
 from modalgap.result import Value, versions
-from modalgap.work import damaged, read_part, remove, work_folder, write_part
+from modalgap.work import remove, work_folder
 
 ALPHAS = (-0.5, -0.25, 0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5)
 GAP = ("l2m", "rmg", "matched_cosine")
@@ -52,7 +53,7 @@ def compare(
     /,
     only: Only = None,
     *,
-    share: float = 0.5,
+    fit_fraction: float = 0.5,
     seed: int = 0,
     work: str | Path | None = None,
     overwrite: bool = False,
@@ -68,7 +69,7 @@ def compare(
             tasks; or your own methods of these kinds. If a kind is not named, all methods of it
             that apply are used: ``only=["center", "project"]`` compares these two by every task,
             and ``only=["retrieval"]`` every closer by retrieval. "none" is always included.
-        share: fraction of the images to fit on; the others are used to evaluate.
+        fit_fraction: fraction of the images to fit on; the others are used to evaluate.
         seed: seed of the split and of all random numbers.
         work: a folder that stores finished trials until the end, so that the same call resumes an
             interrupted comparison.
@@ -84,18 +85,21 @@ def compare(
         NotApplicable: too few images, or no task applies.
     """
     checks.whole("seed", seed, 0)
-    if isinstance(share, bool) or not isinstance(share, int | float) or not 0 < share < 1:
-        raise OptionError(f"share must be a number between 0 and 1; got {quoted(share)}")
+    number = isinstance(fit_fraction, int | float) and not isinstance(fit_fraction, bool)
+    if not number or not 0 < fit_fraction < 1:
+        raise OptionError(
+            f"fit_fraction must be a number between 0 and 1; got {quoted(fit_fraction)}"
+        )
     closers, tasks = _split(only)
     candidates = _candidates(closers, pair)
     wanted = chosen(tasks or TASKS_BY_DEFAULT)
     check_options(options, wanted)
     found = joined(pair)
-    fitted, judged = halves(found.pair, share, seed)
+    fitted, judged = halves(found.pair, fit_fraction, seed)
     with ExitStack() as stack:
         kept = None
         if work is not None:
-            plan = _plan(pair, wanted, share, seed, options)
+            plan = _plan(pair, wanted, fit_fraction, seed, options)
             kept = stack.enter_context(
                 work_folder(Path(work), plan, overwrite=overwrite, changed=CHANGED)
             )
@@ -115,9 +119,10 @@ def compare(
         reasons = "; ".join(f"{name}: {why}" for name, why in base.skipped.items())
         raise NotApplicable(f"no task applies ({reasons})")
     entries = {
-        name: _entry(candidate, found, base)
-        for candidate, (name, found) in zip(candidates, done.items(), strict=True)
+        each.name: each
+        for candidate, found in zip(candidates, done.values(), strict=True)
         if not found.failed
+        for each in _entries(candidate, found, base)
     }
     result = Comparison(
         entries=entries,
@@ -126,7 +131,7 @@ def compare(
         curves={name: points for name, points in curves.items() if points},
         split={
             "seed": seed,
-            "share": share,
+            "fit_fraction": fit_fraction,
             "modalities": names,
             f"fitted_{several(names[0])}": fitted.image.n,
             f"judged_{several(names[0])}": judged.image.n,
@@ -138,45 +143,6 @@ def compare(
     if work is not None and not keep:
         remove(Path(work))
     return result
-
-
-class _Scores:
-    """The scores of one candidate, by task, with their bootstrap draws."""
-
-    def __init__(self) -> None:
-        self.numbers: dict[str, tuple[float, Floats | None]] = {}
-        self.better: dict[str, str] = {}
-        self.skipped: dict[str, str] = {}
-        self.gap: dict[str, float] = {}
-        self.facts: dict[str, Any] = {}
-        self.failed = ""
-
-    def write(self, path: Path) -> None:
-        """Write the part of the trial."""
-        draws = {name: draws for name, (_, draws) in self.numbers.items() if draws is not None}
-        about = {
-            "values": {name: value for name, (value, _) in self.numbers.items()},
-            "better": self.better,
-            "skipped": self.skipped,
-            "gap": self.gap,
-            "facts": self.facts,
-            "failed": self.failed,
-        }
-        write_part(path, draws, about)
-
-    @classmethod
-    def read(cls, path: Path) -> _Scores:
-        """Read the part that ``write`` wrote."""
-        part = read_part(path)
-        found = cls()
-        try:
-            values = part.about["values"].items()
-            found.numbers = {name: (value, part.arrays.get(name)) for name, value in values}
-            for name in ("better", "skipped", "gap", "facts", "failed"):
-                setattr(found, name, part.about[name])
-        except (KeyError, TypeError, AttributeError) as error:
-            raise damaged(path) from error
-        return found
 
 
 class _Trials:
@@ -207,19 +173,19 @@ class _Trials:
             for method in (("shift", "project") if self.curve_task is not None else ())
         }
 
-    def run(self, candidate: Candidate) -> _Scores:
+    def run(self, candidate: Candidate) -> TrialScores:
         """The scores of one candidate by every task; read from an earlier run if it has them."""
         name = xxhash.xxh3_64_hexdigest(f"{candidate.name} {_identity(candidate.method)}".encode())
         path = None if self.kept is None else self.kept / f"{name}.safetensors"
         if path is not None and path.exists():
-            return _Scores.read(path)
+            return TrialScores.read(path)
         found = self._run(candidate)
         if path is not None:
             found.write(path)
         return found
 
-    def _run(self, candidate: Candidate) -> _Scores:
-        found = _Scores()
+    def _run(self, candidate: Candidate) -> TrialScores:
+        found = TrialScores()
         try:
             closed = Closed.by(candidate, self.fitted, self.judged)
         except NotApplicable as reason:
@@ -270,16 +236,29 @@ def _gap(pair: Pair) -> dict[str, float]:
         return found
 
 
-def _entry(candidate: Candidate, found: _Scores, base: _Scores) -> Entry:
+def _entries(candidate: Candidate, found: TrialScores, base: TrialScores) -> Iterator[Entry]:
+    """The entry of a candidate, and of mixed search by standardised scores or merged lists."""
+    yield _entry(candidate.name, candidate, found, base)
+    if candidate.name == BASE:
+        merged = found.ending("mixed.", "_rrf")
+        if merged.numbers:
+            yield _entry("rrf", candidate, merged, base)
+    elif not candidate.corrects:
+        standardised = found.ending("mixed.", "_zscore")
+        if standardised.numbers:
+            yield _entry(f"{candidate.name} + zscore", candidate, standardised, base)
+
+
+def _entry(name: str, candidate: Candidate, found: TrialScores, base: TrialScores) -> Entry:
     values, differences = {}, {}
-    for name, (value, draws) in found.numbers.items():
-        values[name] = Value(value, percentiles(draws))
-        if name in base.numbers and found is not base:
-            before, theirs = base.numbers[name]
+    for key, (value, draws) in found.numbers.items():
+        values[key] = Value(value, percentiles(draws))
+        if key in base.numbers and found is not base:
+            before, theirs = base.numbers[key]
             apart = None if draws is None or theirs is None else percentiles(draws - theirs)
-            differences[name] = Value(value - before, apart)
+            differences[key] = Value(value - before, apart)
     return Entry(
-        name=candidate.name,
+        name=name,
         transductive=candidate.transductive,
         gap=found.gap,
         values=values,
@@ -290,7 +269,7 @@ def _entry(candidate: Candidate, found: _Scores, base: _Scores) -> Entry:
     )
 
 
-def _columns(tasks: list[Task], base: _Scores, names: list[str]) -> tuple[str, ...]:
+def _columns(tasks: list[Task], base: TrialScores, names: list[str]) -> tuple[str, ...]:
     """The columns of a leaderboard: the main numbers of each task, or its first one."""
     found: list[str] = []
     for task in tasks:
@@ -344,14 +323,14 @@ def _candidates(closers: list[str | Candidate], pair: Pair) -> list[Candidate]:
 
 
 def _plan(
-    pair: Pair, tasks: list[Task], share: float, seed: int, options: Mapping[str, Any]
+    pair: Pair, tasks: list[Task], fit_fraction: float, seed: int, options: Mapping[str, Any]
 ) -> dict[str, Any]:
     """All settings that change the numbers."""
     return {
         "kind": "compare",
         "pair": pair.fingerprint,
         "tasks": [_identity(task) for task in tasks],
-        "share": share,
+        "fit_fraction": fit_fraction,
         "seed": seed,
         "options": {name: _plain(value) for name, value in sorted(options.items())},
         "versions": versions(),

@@ -59,7 +59,7 @@ class Comparison(Answer):
         columns: the numbers of the leaderboard, "task.number".
         failed: candidates that could not be fitted, with the reason.
         curves: "shift" and "project": scores for each fraction of closing.
-        split: seed, share, and the number of images to fit on and to evaluate.
+        split: seed, fit_fraction, and the number of images to fit on and to evaluate.
         pair: facts of the input.
         versions: versions of modalgap and of the libraries that compute.
     """
@@ -144,8 +144,8 @@ class Comparison(Answer):
             for column in self.columns:
                 size = len(label(column))
                 value = entry.values.get(column)
-                said = "–" if value is None else f"{value.value:.3f}{mark(entry.verdict(column))}"
-                cells.append(f"{said:>{size}}")
+                cell = "–" if value is None else f"{value.value:.3f}{mark(entry.verdict(column))}"
+                cells.append(f"{cell:>{size}}")
             lines.append(" ".join([f"{name:<{width}}", *cells]))
         if "repeats" in self.pair:
             lines.append(f"note: {self.pair['repeats']['note']}")
@@ -172,14 +172,15 @@ def _entry(name: str, found: Mapping[str, Any]) -> Entry:
 
 def label(number: str) -> str:
     """The display name of a number: "image_to_text_r1" is "image → text R@1"."""
-    said = number.partition(".")[2] or number
+    shown = number.partition(".")[2] or number
     for old, new in (
-        ("_to_", " → "), ("_r1", " R@1"), ("_ndcg10", " NDCG@10"), ("_accuracy", ""), ("_", " "),
+        ("_to_", " → "), ("_r1", " R@1"), ("_ndcg10", " NDCG@10"), ("_accuracy", ""),
+        ("_share10_", " query: fraction of "), ("_", " "),
         ("sq4 uniform", "SQ4 uniform"), ("pq4", "PQ4"), ("rabitq", "RaBitQ"),
         ("gaussian", "noise σ"), ("binary", "signs"), ("modality v", "modality V"),
     ):  # fmt: skip
-        said = said.replace(old, new)
-    return said
+        shown = shown.replace(old, new)
+    return shown
 
 
 def mark(verdict: str) -> str:

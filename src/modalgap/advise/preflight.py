@@ -2,15 +2,18 @@
 
 For each task three safe candidates (center, project, standardize) are fitted on one half of the
 images and evaluated on the other; then the halves are swapped, so that every image is evaluated
-once by a map that has not seen it. A candidate is recommended if the interval of its paired
-difference is above zero (widened for three candidates, Bonferroni). Closing is advised against if
-the interval of center, the most common choice, is below zero. Measures explain the answer.
+once by a map that has not seen it. For mixed search the same is tried with standardised scores
+(zscore), and with lists of one form each that are merged by rank (rrf). A candidate is recommended
+if the interval of its paired difference is above zero (widened for the number of candidates,
+Bonferroni). Closing is advised against if the interval of center, the most common choice, is below
+zero. Measures explain the answer.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -23,7 +26,7 @@ from modalgap.advise.trial import Candidate, Closed, halves
 from modalgap.embeddings import Pair, describe_input, joined
 from modalgap.embeddings.arrays import takes_pair
 from modalgap.errors import NotApplicable, OptionError
-from modalgap.evaluate.base import Floats, Task, percentiles
+from modalgap.evaluate.base import Floats, Scores, percentiles
 from modalgap.evaluate.registry import TASKS
 from modalgap.evaluate.verb import check_options
 from modalgap.measure import measure
@@ -143,7 +146,6 @@ def _verdict(
     task = TASKS[name]
     sides = (folds[0].image.modality, folds[0].text.modality)
     numbers = tuple(form.format(*sides) for form in forms)
-    used: list[str] = []
     own = {key: value for key, value in options.items() if key in task.options} | {"seed": seed}
     if job == "quantised":
         own = {"sigmas": [0.02], "bins": [16]} | own
@@ -156,26 +158,34 @@ def _verdict(
         )
         for candidate in ("none", *CANDIDATES)
     }
-    values: dict[str, float] = {}
-    draws: dict[str, Floats] = {}
+    tried: dict[str, _Tried] = {}
     failed: dict[str, str] = {}
     for candidate, how in candidates.items():
         try:
-            values[candidate], draws[candidate], used = _tried(task, how, folds, own, numbers, seed)
+            outcomes = [
+                Closed.by(how, folds[1 - fold], folds[fold]).do(task, own).scores for fold in (0, 1)
+            ]
+            tried[candidate] = _tried(outcomes, numbers, "", seed)
         except NotApplicable as reason:
             if candidate == "none":
                 raise
             failed[candidate] = str(reason)
+            continue
+        for end, name in _endings(job, candidate).items():
+            with suppress(NotApplicable):
+                tried[name] = _tried(outcomes, numbers, end, seed)
+    values = {name: each.value for name, each in tried.items()}
+    draws = {name: each.draws for name, each in tried.items()}
     differences = {}
-    level = 1 - 0.05 / len(CANDIDATES)
-    for candidate in values:
+    level = 1 - 0.05 / max(1, len(tried) - 1)
+    for candidate in sorted(values, key=_simplest_first):
         between = percentiles(draws[candidate] - draws["none"], level)
         if candidate != "none" and between is not None:
             differences[candidate] = (values[candidate] - values["none"], *between)
     if not differences:
         raise NotApplicable(f"no closer could be evaluated ({'; '.join(failed.values())})")
     best = _best(differences, draws, level)
-    return _answer(job, used, values, differences, best, failed, measured, retrieved)
+    return _answer(job, tried, differences, level, best, failed, measured, retrieved)
 
 
 def _retrieved(job: str, pair: Pair) -> str:
@@ -184,29 +194,59 @@ def _retrieved(job: str, pair: Pair) -> str:
     return pair.image.modality
 
 
+@dataclass(frozen=True, eq=False)
+class _Tried:
+    """A candidate on both halves: mean of its numbers, bootstrap draws, names, own fractions.
+
+    Attributes:
+        value: mean of the numbers over both halves.
+        draws: bootstrap draws of it.
+        used: names of the numbers.
+        own: for mixed search, the fraction of the first results that are of the modality of the
+            query, by modality; the right item left out.
+    """
+
+    value: float
+    draws: Floats
+    used: tuple[str, ...]
+    own: Mapping[str, float]
+
+
 def _tried(
-    task: Task,
-    candidate: Candidate,
-    folds: tuple[Pair, Pair],
-    options: Mapping[str, Any],
-    numbers: tuple[str, ...],
-    seed: int,
-) -> tuple[float, Floats, list[str]]:
-    """Over both halves, each evaluated by a map of the other: mean, its draws, its numbers."""
-    outcomes = [
-        Closed.by(candidate, folds[1 - fold], folds[fold]).do(task, options).scores
-        for fold in (0, 1)
-    ]
-    used = [name for name in numbers if all(name in scores for scores in outcomes)]
+    outcomes: Sequence[Mapping[str, Scores]], numbers: tuple[str, ...], end: str, seed: int
+) -> _Tried:
+    """The numbers whose names end so, over both halves."""
+    used = [name for name in numbers if all(name + end in scores for scores in outcomes)]
     checks.needs(len(used) > 0, f"none of {', '.join(numbers)} is available")
     values, found = [], []
     for name in used:
         for scores in outcomes:
-            values.append(scores[name].value)
-            drawn = scores[name].draws(seed + len(values) % 2)
+            values.append(scores[name + end].value)
+            drawn = scores[name + end].draws(seed + len(values) % 2)
             checks.needs(drawn is not None, "too few images for an interval")
             found.append(drawn)
-    return float(np.mean(values)), np.mean([d for d in found if d is not None], axis=0), used
+    own = {}
+    for modality in (name.partition("_")[0] for name in used):
+        share = f"{modality}_share10_{modality}{end}"
+        if all(share in scores for scores in outcomes):
+            own[modality] = float(np.mean([scores[share].value for scores in outcomes]))
+    draws = np.mean([each for each in found if each is not None], axis=0)
+    return _Tried(float(np.mean(values)), draws, tuple(used), own)
+
+
+def _endings(job: str, candidate: str) -> dict[str, str]:
+    """Endings of the numbers of mixed search, and what the candidate is called with them."""
+    if job != "mixed":
+        return {}
+    if candidate == "none":
+        return {"_zscore": "zscore", "_rrf": "rrf"}
+    return {"_zscore": f"{candidate} + zscore"}
+
+
+def _simplest_first(candidate: str) -> int:
+    """Standardised scores leave the vectors as they are; then one map; then both; then rrf."""
+    order = ("none", "zscore", *CANDIDATES, *(f"{each} + zscore" for each in CANDIDATES), "rrf")
+    return order.index(candidate)
 
 
 def _best(
@@ -229,26 +269,26 @@ def _best(
 
 def _answer(
     job: str,
-    used: list[str],
-    values: Mapping[str, float],
+    tried: Mapping[str, _Tried],
     differences: Mapping[str, tuple[float, float, float]],
+    level: float,
     best: str,
     failed: Mapping[str, str],
     measured: Mapping[str, float],
     retrieved: str,
 ) -> Verdict:
-    before = values["none"]
+    before, used = tried["none"].value, tried["none"].used
     worse = [candidate for candidate, (_, _, high) in differences.items() if high < 0]
     mean = "mean of " if len(used) > 1 else ""
     named = f"{mean}{', '.join(map(label, used))}"
     why = [
-        f"On held-out rows, {DESCRIPTIONS[job]} ({named}): {before:.3f} without closing;"
-        " differences with 98.3 % intervals:"
+        f"On held-out rows, {DESCRIPTIONS[job]} ({named}): {before:.3f} without closing"
+        f"{_own(tried['none'])}; differences with {100 * level:.1f} % intervals:"
     ]
     for candidate, (apart, low, high) in differences.items():
         why.append(
-            f"{candidate}: {values[candidate]:.3f}, a difference of {apart:+.3f}"
-            f" [{low:+.3f}, {high:+.3f}]."
+            f"{candidate}: {tried[candidate].value:.3f}, a difference of {apart:+.3f}"
+            f" [{low:+.3f}, {high:+.3f}]{_own(tried[candidate])}."
         )
     why += [
         f"{candidate} could not be evaluated: {reason}." for candidate, reason in failed.items()
@@ -274,9 +314,18 @@ def _answer(
                 " does not change the ranking."
             )
     return Verdict(
-        job, answer, closer, before, {w: v for w, v in values.items() if w != "none"},
+        job, answer, closer, before,
+        {name: each.value for name, each in tried.items() if name != "none"},
         differences, tuple(why),
     )  # fmt: skip
+
+
+def _own(tried: _Tried) -> str:
+    """How many of the first ten results are of the query's own modality."""
+    if not tried.own:
+        return ""
+    parts = [f"{value:.0%} for {modality} queries" for modality, value in tried.own.items()]
+    return f" (own modality among the first ten: {', '.join(parts)})"
 
 
 def _because(job: str, best: str, measured: Mapping[str, float], retrieved: str) -> list[str]:
@@ -292,6 +341,18 @@ def _because(job: str, best: str, measured: Mapping[str, float], retrieved: str)
             f"Without closing, the nearest item in the mixed pool is another image for"
             f" {1 - measured['itr']:.0%} of the images: their own modality ranks first whatever"
             " its content."
+        )
+    if job == "mixed":
+        found.append(
+            "The fraction of the query's own modality among the first ten should be near its"
+            " fraction in the index, one third here: NDCG alone also rises if a method only prefers"
+            " the other modality."
+        )
+    if "zscore" in best:
+        found.append(
+            "To deploy it: modalgap close fit zscore PAIR -o scales.json, search each form of"
+            " document by itself, replace each score s by (s - mean) / sd of the query's modality"
+            " and the form, and merge. Stored vectors stay as they are."
         )
     if best == "project" and leak is not None:
         found.append(f"Leakage is {leak:.2f}: the removed part carries little content.")

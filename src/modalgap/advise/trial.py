@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from torch import Tensor
 
+from modalgap import checks
 from modalgap.arguments import hints, parsed
 from modalgap.close.affine import AffineMap
 from modalgap.close.base import Closer, Transductive
@@ -19,6 +21,8 @@ from modalgap.close.verb import close, fit
 from modalgap.embeddings import Pair, pick_images
 from modalgap.errors import InputError, NotApplicable, OptionError, quoted
 from modalgap.evaluate.base import Outcome, Task
+from modalgap.evaluate.mixed import mixed, search_mixed
+from modalgap.evaluate.mixed_index import Change, Forms, standardized
 from modalgap.evaluate.retrieval import retrieval, retrieve
 from modalgap.modality import plural
 
@@ -77,7 +81,7 @@ class Candidate:
         return cls(text, method, options)
 
 
-def halves(pair: Pair, share: float, seed: int) -> tuple[Pair, Pair]:
+def halves(pair: Pair, fit_fraction: float, seed: int) -> tuple[Pair, Pair]:
     """Split a pair into two parts without a common image or caption: to fit, and to evaluate.
 
     Captions stay with their images, and images that share captions stay together. Class prompts
@@ -90,7 +94,7 @@ def halves(pair: Pair, share: float, seed: int) -> tuple[Pair, Pair]:
     clusters = pair.clusters[0]
     sizes = np.bincount(clusters)
     order = np.random.default_rng(seed).permutation(len(sizes))
-    wanted = round(share * pair.image.n)
+    wanted = round(fit_fraction * pair.image.n)
     taken = order[: int(np.searchsorted(np.cumsum(sizes[order]), wanted, "right"))]
     fitted = np.isin(clusters, taken)
     cut = int(fitted.sum())
@@ -116,45 +120,61 @@ class Closed:
         candidate: the candidate.
         fitted: the part that was fitted on.
         judged: the part to evaluate, closed.
+        sample: the part that was fitted on, closed; None for a transductive closer.
         facts: statistics of the fit.
     """
 
     candidate: Candidate
     fitted: Pair
     judged: Pair
+    sample: Pair | None
     facts: Mapping[str, Any]
 
     @classmethod
     def by(cls, candidate: Candidate, fitted: Pair, judged: Pair) -> Closed:
         """Fit on one part and close the other."""
         if candidate.corrects:
-            return cls(candidate, fitted, judged, {})
+            return cls(candidate, fitted, judged, fitted, {})
         if candidate.transductive:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", Transductive)
-                return cls(
-                    candidate, fitted, close(judged, candidate.closer, **candidate.options), {}
-                )
+                closed = close(judged, candidate.closer, **candidate.options)
+                return cls(candidate, fitted, closed, None, {})
         map_: AffineMap = fit(fitted, candidate.closer, **candidate.options)
-        return cls(candidate, fitted, map_.apply(judged), map_.facts)
+        return cls(candidate, fitted, map_.apply(judged), map_.apply(fitted), map_.facts)
 
     def do(self, task: Task, options: Mapping[str, Any]) -> Outcome:
         """Run a task on the evaluated part, with those of the options that it has."""
         options = {name: value for name, value in options.items() if name in task.options}
-        if not self.candidate.corrects:
-            return task.outcome(self.judged, options)
-        if task is not retrieval:
-            raise NotApplicable(
-                f"{self.candidate.name} corrects scores: it applies to retrieval only"
-            )
+        if self.candidate.corrects:
+            if task not in (retrieval, mixed):
+                raise NotApplicable(
+                    f"{self.candidate.name} corrects scores: it applies to retrieval and mixed only"
+                )
+            return self._corrected(task, options)
+        if task is mixed and self.sample is not None and self.sample.labels is None:
+            return search_mixed(self.judged, **options, scales=Forms.of(self.sample).scales())
+        return task.outcome(self.judged, options)
+
+    def _corrected(self, task: Task, options: Mapping[str, Any]) -> Outcome:
+        """Retrieval or mixed search by corrected scores; fitted queries are the bank."""
+        if task is retrieval:
+            sides = (self.judged.text, self.fitted.image), (self.judged.image, self.fitted.text)
+            changes = [self._change(gallery, bank) for gallery, bank in sides]
+            return retrieve(self.judged, options.get("ks", (1, 5, 10)), changes)
+        checks.needs(self.fitted.labels is None, "class prompts are not documents")
+        sample = Forms.of(self.fitted)
+        banks, scales = sample.queries, sample.scales()
+
+        def correct_forms(asks: str, documents: Tensor) -> list[Change]:
+            if self.candidate.name == "zscore":  # needs no row of the index, unlike the others
+                return standardized(scales[asks])
+            return [self._change(rows, banks[asks]) for rows in documents]
+
+        return search_mixed(self.judged, **options, correct=correct_forms)
+
+    def _change(self, gallery: Any, bank: Any) -> Change:
+        """The correction of the scores of this gallery."""
         assert isinstance(self.candidate.method, CorrectionRule)  # noqa: S101 - it is a correction
-        corrections = []
-        for gallery, bank in (
-            (self.judged.text, self.fitted.image),
-            (self.judged.image, self.fitted.text),
-        ):
-            found = correct(gallery, bank, self.candidate.method, **self.candidate.options)
-            corrections.append(
-                lambda scores, each=found: each.rule.apply(scores, each.learnt, each.used)
-            )
-        return retrieve(self.judged, options.get("ks", (1, 5, 10)), corrections)
+        found = correct(gallery, bank, self.candidate.method, **self.candidate.options)
+        return lambda scores: found.rule.apply(scores, found.learnt, found.used)

@@ -50,7 +50,11 @@ def preflight(
     ] = None,
     json: options.Json = False,
 ) -> None:
-    """Predict whether closing the gap would help, do nothing or hurt; no file is written."""
+    """Recommend for each task whether to close the gap, and with which closer.
+
+    A closer is a method that reduces the modality gap by changing the embeddings. The command tests
+    three closers on held-out images and writes no file.
+    """
     from modalgap.advise import preflight as run
     from modalgap.advise.health import LEVELS
     from modalgap.checks import one_of
@@ -87,18 +91,25 @@ def compare(
     output: Annotated[
         Path | None,
         typer.Option(
-            "-o", "--output", help="A page (.html) or the numbers (.json).", show_default=False
+            "-o", "--output", help="Page (.html) or JSON (.json) to write.", show_default=False
         ),
     ] = None,
-    share: Annotated[
+    fit_fraction: Annotated[
         float,
-        typer.Option("--share", help="Share of the images to fit on; the others are evaluated."),
+        typer.Option(
+            "--fit-fraction",
+            metavar="FRACTION",
+            help="Fraction of the images used to fit closers; the others are used to evaluate.",
+        ),
     ] = 0.5,
     seed: options.Seed = None,
     json: options.Json = False,
     force: options.Restart = False,
 ) -> None:
-    """Compare closers at tasks, fitted on one part and evaluated on another. Resumes with -o."""
+    """Fit closers on one part of the images and compare them on the rest. Resumes with -o.
+
+    A closer is a method that reduces the modality gap by changing the embeddings.
+    """
     from modalgap.advise import compare as run
     from modalgap.atomic import check_target, replacing
     from modalgap.errors import OutputError
@@ -116,7 +127,7 @@ def compare(
     result = run(
         found,
         data.names(only),
-        share=share,
+        fit_fraction=fit_fraction,
         work=None if output is None else path_of(output),
         overwrite=force,
         keep=True,
@@ -175,7 +186,7 @@ def _say(advice: Advice) -> None:
 
 
 def _tables(result: Comparison) -> None:
-    """A table a task, its numbers with the difference to no closing."""
+    """Print one table per task; arrows show significant differences to no closing."""
     from rich import box
     from rich.console import Console
     from rich.markup import escape
@@ -187,8 +198,8 @@ def _tables(result: Comparison) -> None:
     console = Console(highlight=False)
     fitted, judged, others = result.sizes
     console.print(
-        f"fitted on {fitted}, judged on {judged} and {others}; ↑ better, ↓ worse than none beyond"
-        " chance"
+        f"fitted on {fitted}, evaluated on {judged} and {others}; ↑ significantly better, ↓"
+        " significantly worse than none"
     )
     tasks = dict.fromkeys(column.partition(".")[0] for column in result.columns)
     for task in tasks:
@@ -208,6 +219,9 @@ def _tables(result: Comparison) -> None:
                 table.add_row(escape(name) + (" *" if entry.transductive else ""), *cells)
         console.print(table)
     if any(entry.transductive for entry in result.entries.values()):
-        console.print("* has seen the judged rows: no map, and no fair rival", style="dim")
+        console.print(
+            "* uses the evaluated rows, has no map: its numbers are not comparable",
+            style="dim",
+        )
     for name, reason in result.failed.items():
         console.print(f"not tried: {escape(name)}: {escape(reason)}", style="dim")

@@ -1,4 +1,4 @@
-"""The application: its commands, its version, and how errors leave it."""
+"""The application: its commands, its version, and how it reports errors."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from modalgap.waiting import wait_passively
 
 app = group(
     "modalgap",
-    "Measure, close and understand the modality gap of CLIP-like embeddings.",
+    "Measure, explain and close the modality gap of CLIP-like embeddings.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -66,13 +66,13 @@ def _root(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
     ] = False,
 ) -> None:
-    """Measure, close and understand the modality gap of CLIP-like embeddings."""
+    """Measure, explain and close the modality gap of CLIP-like embeddings."""
 
 
 def main() -> None:
-    """Run the command line. Refusals are one line on stderr and exit code 2.
+    """Run the command line. Errors of the user are one line on stderr, with exit code 2.
 
-    Typer itself ends with 130 on Ctrl-C, and quietly when the reader of a pipe goes away.
+    Typer itself exits with 130 on Ctrl-C, and without a message if the reader of a pipe closes it.
     """
     wait_passively()
     # SIGTERM unwinds, so that files half written are removed

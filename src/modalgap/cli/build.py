@@ -47,7 +47,7 @@ def methods(name: str, about: str, registry: Registry, run: Callable[..., None])
 
         def resolve_command(self, ctx: Any, args: list[str]) -> Any:
             if not args[0].startswith("-") and args[0] not in self.list_commands(ctx):
-                verb = ctx.command_path.partition(" ")[2]
+                verb = _verb(ctx)
                 raise OptionError.unknown(f"method of {verb}", args[0], self.list_commands(ctx))
             return super().resolve_command(ctx, args)
 
@@ -62,6 +62,15 @@ def methods(name: str, about: str, registry: Registry, run: Callable[..., None])
     made = group(name, about, cls=Methods, no_args_is_help=True)
     made.callback()(lambda: None)  # without it, typer refuses a group that has no other commands
     return made
+
+
+def _verb(ctx: Any) -> str:
+    """The command without the name of the program, which may have spaces: python -m modalgap."""
+    names = []
+    while ctx is not None and ctx.parent is not None:
+        names.append(ctx.info_name)
+        ctx = ctx.parent
+    return " ".join(reversed(names))
 
 
 def with_options(*registries: Registry) -> type[TyperCommand]:
@@ -123,7 +132,7 @@ def _section(formatter: Any, title: str, rows: Mapping[str, str]) -> None:
 
 
 def _bound(run: Callable[..., None], method: str) -> Callable[..., None]:
-    """``run`` with its first parameter, the method, given."""
+    """``run`` with a fixed method as its first argument."""
     signature = inspect.signature(run, eval_str=True)
     _, *parameters = signature.parameters.values()
 

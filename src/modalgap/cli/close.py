@@ -14,6 +14,11 @@ from modalgap.cli.inputs import Inputs
 from modalgap.cli.settings import settings
 from modalgap.errors import OptionError
 
+ABOUT = (
+    "Close the modality gap: fit a map on a sample, apply it to other embeddings. A closer is a"
+    " method that reduces the gap by changing the embeddings. Fitting a closer returns a map. close"
+    " METHOD fits a closer to a file and applies the map to the same file."
+)
 Map = Annotated[Path, typer.Argument(metavar="MAP", help="A map that close fit wrote.")]
 
 
@@ -65,7 +70,7 @@ def fit(
         str | None,
         typer.Option(
             "--model",
-            help="For isoclip: LIBRARY:MODEL whose projection weights are used, without INPUT.",
+            help="For isoclip, instead of INPUT: LIBRARY:MODEL with the projection weights to use.",
             show_default=False,
         ),
     ] = None,
@@ -96,10 +101,45 @@ def fit(
     typer.echo(output)
 
 
-app = methods(
-    "close", "Close the gap: fit a map on a sample, apply it to any data.", CLOSERS, close
-)
-app.add_typer(methods("fit", "Fit a closer and write the map: close fit METHOD.", CLOSERS, fit))
+app = methods("close", ABOUT, CLOSERS, close)
+fits = methods("fit", "Fit a closer to a sample and write its map: close fit METHOD.", CLOSERS, fit)
+app.add_typer(fits)
+
+
+@fits.command("zscore")
+@spread
+def fit_zscore(
+    inputs: Inputs,
+    output: Annotated[
+        Path, typer.Option("-o", "--output", help="Score scaler to write: .json.")
+    ] = Path("scales.json"),
+    estimate: Annotated[
+        str,
+        typer.Option(
+            "--estimate",
+            help="closed: from means and covariances. pairs: counted over pairs that do not match."
+            " best: from each query's best score.",
+        ),
+    ] = "closed",
+    seed: options.Seed = None,
+    force: options.Force = False,
+) -> None:
+    """Fit means and deviations of scores, for mixed search; vectors stay as they are."""
+    from modalgap.atomic import check_target
+    from modalgap.close.scores import ScoreScaler
+    from modalgap.embeddings import Embeddings
+
+    check_target(output, overwrite=force)
+    inputs.not_the_output(output)
+    found = inputs.read()
+    sample = {found.modality: found} if isinstance(found, Embeddings) else found
+    scaler = ScoreScaler.fit(sample, estimate, **data.given(seed=seed))
+    scaler.save(output, overwrite=force)
+    inputs.remark(found)
+    for query, forms in scaler.scales.items():
+        for form, (mean, deviation) in forms.items():
+            data.note(f"{query} queries, {form} documents: mean {mean:.4f}, sd {deviation:.4f}")
+    typer.echo(output)
 
 
 @app.command()
@@ -115,7 +155,7 @@ def apply(
         ),
     ] = False,
 ) -> None:
-    """Close embeddings by a map. Files larger than memory are read in parts."""
+    """Apply a map to embeddings. Files larger than memory are read in parts."""
     from modalgap.atomic import check_target
     from modalgap.close.affine import load
     from modalgap.embeddings.store import save
@@ -135,12 +175,13 @@ def export(
         Form | None,
         typer.Option(
             "--to",
-            help="json or onnx (default: the ending of OUTPUT, else json); onnx needs --role.",
+            help="json or onnx (default: the extension of OUTPUT, or json); onnx needs --role.",
             show_default=False,
         ),
     ] = None,
     role: Annotated[
-        str | None, typer.Option("--role", help="image, text, …", show_default=False)
+        str | None,
+        typer.Option("--role", help="Role to export, such as image or text.", show_default=False),
     ] = None,
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="File to write.", show_default=False)

@@ -12,18 +12,18 @@ from modalgap.errors import InputError
 
 
 def convert(
-    source: Annotated[Path, typer.Argument(help="What to read: anything that measure reads.")],
-    target: Annotated[Path, typer.Argument(help="What to write: .safetensors, .npz or .parquet.")],
+    source: Annotated[Path, typer.Argument(help="Embeddings to read, as for measure.")],
+    target: Annotated[Path, typer.Argument(help="File to write: .safetensors, .npz or .parquet.")],
     join: Annotated[
         bool,
         typer.Option(
             "--join-repeats",
-            help="Store items that repeat (same name, same vector) once, with all their matches.",
+            help="Store repeated items (same name and vector) only once, with all their matches.",
         ),
     ] = False,
     force: options.Force = False,
 ) -> None:
-    """Rewrite embeddings in another format; values, matches and names stay as they are."""
+    """Write embeddings in another format; values, matches and names do not change."""
     from modalgap.embeddings import Pair, joined
     from modalgap.embeddings.store import load_any, save
 

@@ -1,4 +1,4 @@
-"""Read the embeddings that a command is given, and write notes about them."""
+"""Read the embeddings of a command, and write messages about them."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ def read(
             "give either INPUT, or --image and --text; got " + ("both" if paths else "neither")
         )
     if pairs is not None and not (image and text):
-        raise InputError("--pairs goes with --image and --text; other files hold their own matches")
+        raise InputError("--pairs needs --image and --text; other files contain their own matches")
     return load_any(paths or None, image=image, text=text, pairs=pairs)
 
 
 def remark(found: Pair | Embeddings, paths: list[Path] | None) -> None:
-    """Notes on what was read; said once the work is done, so that a refusal stays one line."""
+    """Write messages about the input, after the work, so that an error is a single line."""
     from modalgap.embeddings import Pair
 
     sides = found.sides if isinstance(found, Pair) else (found,)
     if paths and len(sides) == 1 and (len(paths) > 1 or paths[0].suffix == ".npy"):
         files = str(paths[0]) if len(paths) == 1 else f"{len(paths)} files, joined,"
         what = "holds" if len(paths) == 1 else "hold"
-        note(f"{files} {what} one modality; taken as {sides[0].modality}s (see --image, --text)")
+        note(f"{files} {what} one modality; read as {sides[0].modality}s (see --image, --text)")
     if isinstance(found, Pair) and (lost := _unmatched(found)):
         note(f"without a match: {lost}")
     for side in sides:
@@ -57,13 +57,13 @@ def _unmatched(pair: Pair) -> str:
 
 
 def repeats(about: Mapping[str, Any]) -> None:
-    """A note on items that repeat, from what a result says of its input."""
+    """Write a message about repeated items, if the result has one."""
     if "repeats" in about:
         note(about["repeats"]["note"])
 
 
 def not_an_input(output: Path, *inputs: Path | None) -> None:
-    """Refuse to write over what is being read."""
+    """Refuse to overwrite a file that is read."""
     for path in inputs:
         if path is None or not path.exists() or not output.exists():
             continue
@@ -73,18 +73,18 @@ def not_an_input(output: Path, *inputs: Path | None) -> None:
 
 
 def given(**options: Any) -> dict[str, Any]:
-    """The options that were given."""
+    """The options that are not None."""
     return {name: value for name, value in options.items() if value is not None}
 
 
 def names(only: list[str] | None) -> list[str] | None:
-    """The measures asked for, from repeated or comma-separated ``--only``."""
+    """The names in ``--only``, which may be repeated or comma-separated."""
     if only is None:
         return None
     return [name.strip() for each in only for name in each.split(",") if name.strip()]
 
 
 def note(message: str) -> None:
-    """Something to know, on stderr, in one line whatever names it holds."""
+    """Write a message to stderr, in one line even if a name has control characters."""
     printable = "".join(c if c.isprintable() else "�" for c in message)
     print(f"modalgap: {printable}", file=sys.stderr)

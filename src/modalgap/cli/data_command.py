@@ -10,26 +10,29 @@ import typer
 from modalgap.cli import data, options
 from modalgap.cli.group import group
 
-app = group("data", "Data sets: check whether one is complete; make MAD.")
+app = group("data", "Check whether a data set is complete, or create MAD.")
 
 
 @app.callback()
 def _group() -> None:
-    """Data sets: check whether one is complete; make MAD."""
+    """Check whether a data set is complete, or create MAD."""
 
 
 def _say(line: str) -> None:
-    """One line, whatever names it holds."""
+    """Print one line, even if a name has control characters."""
     typer.echo("".join(c if c.isprintable() else "�" for c in line))
 
 
 @app.command()
 def check(
-    name: Annotated[str, typer.Argument(help="A data set; see: modalgap list data.")],
+    name: Annotated[str, typer.Argument(help="Name of a data set; see: modalgap list data.")],
     root: options.Root = None,
     split: options.Split = None,
 ) -> None:
-    """Say exactly what a data set needs and what of it is missing; exit code 1 if anything is."""
+    """List the files that a data set needs and those that are missing.
+
+    The exit code is 1 if a file is missing.
+    """
     from modalgap.data import DATASETS
     from modalgap.data.dataset import absent, default_root
     from modalgap.errors import OptionError
@@ -70,22 +73,26 @@ def mad(
     digits: options.Digits = None,
     workers: Annotated[
         int | None,
-        typer.Option("--workers", help="Processes (one a processor).", show_default=False),
+        typer.Option(
+            "--workers",
+            help="Number of processes (default: one per processor).",
+            show_default=False,
+        ),
     ] = None,
     seed: options.Seed = None,
     limit: Annotated[
         int | None,
-        typer.Option("--limit", help="Take a random sample of N digits.", show_default=False),
+        typer.Option("--limit", help="Use a random sample of N digits.", show_default=False),
     ] = None,
     sheet: Annotated[
         Path | None,
         typer.Option(
-            "--sheet", help="Also draw all images of one digit: a .png.", show_default=False
+            "--sheet", help="Also write a .png with all images of one digit.", show_default=False
         ),
     ] = None,
     force: options.Force = False,
 ) -> None:
-    """Make MAD: digits in 24 shapes and 7 colours, with captions that tell as much as you like."""
+    """Create MAD: digits in 24 shapes and 7 colours; captions name any number of attributes."""
     from modalgap.atomic import check_target, replacing
     from modalgap.data import mad as made_of
     from modalgap.errors import OutputError

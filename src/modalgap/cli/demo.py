@@ -20,7 +20,7 @@ def demo(
     force: options.StartOver = False,
     json: options.Json = False,
 ) -> None:
-    """Train two small models, measure both, and close the gap of one: the study demo.
+    """Train two small models, measure both, and close the gap of one (the study demo).
 
     Takes about two minutes. A finished demo in the folder is reused. For the options of --set, see:
     modalgap study demo --help.

@@ -27,7 +27,7 @@ class Reading:
         str | None,
         typer.Option(
             "--image-column",
-            help="Column of images or of their paths; none reads captions alone.",
+            help="Column of images or image paths; none reads captions only.",
             show_default=False,
         ),
     ] = None
@@ -51,8 +51,8 @@ class Reading:
         str | None,
         typer.Option(
             "--factors",
-            help="Columns to keep as factors, comma-separated; auto keeps every column of few"
-            " values.",
+            help="Columns to store as factors, by which evaluate groups; comma-separated. auto"
+            " stores every column with few different values.",
             show_default=False,
         ),
     ] = None
@@ -60,7 +60,7 @@ class Reading:
         str | None,
         typer.Option(
             "--captions",
-            help="one or several: captions in a cell or a caption file (default: detected).",
+            help="Captions in a cell or a caption file: one or several (default: detected).",
             show_default=False,
         ),
     ] = None
@@ -68,7 +68,7 @@ class Reading:
         str | None,
         typer.Option(
             "--separator",
-            help="Character between cells of a table: comma, tab, bar, … (detected by default).",
+            help="Character between cells of a table: comma, tab, bar, … (default: detected).",
             show_default=False,
         ),
     ] = None
@@ -87,7 +87,7 @@ class Encoding:
         int | None,
         typer.Option(
             "--workers",
-            help="Processes that decode (default: one per processor, at most 8).",
+            help="Number of processes that decode images (default: one per processor, at most 8).",
             show_default=False,
         ),
     ] = None
@@ -108,9 +108,10 @@ def encode(
         str,
         typer.Argument(
             metavar="SOURCE",
-            help="A folder (classes; images beside captions or metadata; tar shards; Parquet;"
-            " Hugging Face), .csv, .tsv, .json, .jsonl, .tar, .parquet or .txt, a pattern such as"
-            " 'x/{000..041}.tar', or a data set's name; see: modalgap list data.",
+            help="A folder (one subfolder per class, images with caption or metadata files, tar"
+            " shards, Parquet files, a Hugging Face data set); a .csv, .tsv, .json, .jsonl, .tar,"
+            " .parquet or .txt file; a pattern such as 'x/{000..041}.tar'; or the name of a data"
+            " set, see: modalgap list data.",
         ),
     ],
     model: options.Model,
@@ -121,11 +122,11 @@ def encode(
     encoding: Encoding,
     seed: options.Seed = None,
     as_json: Annotated[
-        bool, typer.Option("--json", help="Print what was read, written and left out as JSON.")
+        bool, typer.Option("--json", help="Print as JSON what was read, written and left out.")
     ] = False,
     force: options.Restart = False,
 ) -> None:
-    """Turn images and captions into embeddings.
+    """Compute embeddings of images and captions.
 
     Interrupted runs resume: run the same command again.
     """

@@ -18,7 +18,7 @@ def evaluate(
     seed: options.Seed = None,
     json: options.Json = False,
 ) -> None:
-    """Evaluate embeddings at retrieval, zero-shot, mixed search, robustness and more."""
+    """Evaluate embeddings on retrieval, zero-shot, mixed search, robustness and more."""
     found = inputs.read_pair("evaluate")
     from modalgap.evaluate.registry import TASKS
     from modalgap.evaluate.verb import evaluate as run

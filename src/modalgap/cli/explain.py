@@ -18,20 +18,20 @@ Kind = StrEnum("Kind", [(name, name) for name in SINGULAR])  # type: ignore[misc
 
 
 def explain(
-    name: Annotated[str, typer.Argument(help=f"Name of a {', '.join(SINGULAR)}.")],
+    name: Annotated[
+        str, typer.Argument(help=f"Name of a method of any kind: {', '.join(SINGULAR)}.")
+    ],
     kind: Annotated[
         Kind | None,
         typer.Option(
             "--kind",
-            help="Kind of method, if several kinds have one of this name.",
+            help="Kind of the method, if several kinds have a method of this name.",
             show_default=False,
         ),
     ] = None,
-    json: Annotated[
-        bool, typer.Option("--json", help="One JSON object on stdout, nothing else.")
-    ] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")] = False,
 ) -> None:
-    """Explain a method: what it does, its definition, equation, source, file and options."""
+    """Explain a method: purpose, definition, equation, source, file and options."""
     method = _found(name, kind)
     if json:
         import json as jsonlib
@@ -42,7 +42,7 @@ def explain(
 
 
 def described(method: Method) -> dict[str, Any]:
-    """All that is known of a method; plain JSON types."""
+    """All facts about a method; plain JSON types."""
     from modalgap.method import definition, option_notes
 
     return {
@@ -58,7 +58,7 @@ def described(method: Method) -> dict[str, Any]:
 
 
 def _found(name: str, kind: Kind | None) -> Method:
-    """The method of a name, of this kind if one is given."""
+    """The method with this name, of this kind if ``kind`` is not None."""
     from modalgap.measure.names import measure_of
 
     kinds = list(SINGULAR) if kind is None else [kind.value]

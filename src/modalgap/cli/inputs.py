@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Inputs:
-    """The files that a command is given.
+    """The input files of a command.
 
     Attributes:
         paths: embeddings of one or both modalities.
@@ -31,7 +31,7 @@ class Inputs:
 
     @property
     def any(self) -> bool:
-        """Whether any file is given."""
+        """Whether there is any input file."""
         return bool(self.paths or self.image or self.text or self.pairs)
 
     def read(self) -> Pair | Embeddings:

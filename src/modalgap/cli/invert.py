@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from modalgap.embeddings import Embeddings, Pair
     from modalgap.invert import Inverted
 
-ABOUT = "Convert embeddings of one modality to the other, to compare within one modality."
+ABOUT = "Map embeddings into the other modality, to compare items of one modality."
 Model = Annotated[
     str | None,
     typer.Option(
         "-m",
         "--model",
-        help="LIBRARY:MODEL that made the embeddings; see: modalgap list models.",
+        help="LIBRARY:MODEL that computed the embeddings; see: modalgap list models.",
         show_default=False,
     ),
 ]
@@ -34,7 +34,9 @@ def invert(
     output: Annotated[Path, typer.Option("-o", "--output", help="File to write: .safetensors.")],
     path: Annotated[
         Path | None,
-        typer.Argument(metavar="INPUT", help="Embeddings with names.", show_default=False),
+        typer.Argument(
+            metavar="INPUT", help="Embeddings to invert, with names.", show_default=False
+        ),
     ] = None,
     source: Annotated[
         str | None,
@@ -61,14 +63,15 @@ def invert(
     device: Annotated[
         str,
         typer.Option(
-            "--device", help="cpu, cuda, mps or auto; several with commas: one process on each."
+            "--device",
+            help="cpu, cuda, mps or auto; or several, comma-separated, with one process on each.",
         ),
     ] = "auto",
     precision: options.Precision = "fp32",
     batch_size: options.BatchSize = None,
-    jobs: Annotated[int, typer.Option("--jobs", help="Processes on the CPU.")] = 1,
+    jobs: Annotated[int, typer.Option("--jobs", help="Number of processes on the CPU.")] = 1,
     compiled: Annotated[
-        bool, typer.Option("--compile", help="Compile passes through the model.")
+        bool, typer.Option("--compile", help="Compile the model with torch.compile.")
     ] = False,
     force: options.Restart = False,
 ) -> None:
@@ -126,7 +129,11 @@ def curve(
     factor: options.Factor = None,
     at: Annotated[
         str | None,
-        typer.Option("--at", help="Steps, comma-separated, such as 0,5,50.", show_default=False),
+        typer.Option(
+            "--at",
+            help="Steps at which to evaluate, comma-separated, such as 0,5,50.",
+            show_default=False,
+        ),
     ] = None,
     sets: options.Settings = None,
     seed: options.Seed = None,
@@ -134,7 +141,7 @@ def curve(
     precision: options.Precision = "fp32",
     force: options.Force = False,
 ) -> None:
-    """Cosine and retrieval metrics against optimisation steps: table, figure, page."""
+    """Compute the cosine and retrieval metrics for each optimisation step."""
     from modalgap.arguments import parsed
     from modalgap.atomic import check_target, replacing
     from modalgap.cli.table import print_table
@@ -172,7 +179,9 @@ def curve(
 
 app = methods("invert", ABOUT, INVERSIONS, invert)
 app.add_typer(
-    methods("curve", "Retrieval metrics against steps: invert curve METHOD.", INVERSIONS, curve)
+    methods(
+        "curve", "Compute retrieval metrics for each step: invert curve METHOD.", INVERSIONS, curve
+    )
 )
 
 
@@ -180,12 +189,12 @@ app.add_typer(
 def words(
     path: Annotated[Path, typer.Argument(metavar="INPUT", help="A file that invert oti wrote.")],
     model: options.Model,
-    k: Annotated[int, typer.Option("--k", help="Words per pseudo-token.")] = 5,
+    k: Annotated[int, typer.Option("--k", help="Number of words per pseudo-token.")] = 5,
     items: Annotated[int, typer.Option("--items", min=0, help="Number of items to show.")] = 20,
     seed: options.Seed = None,
     json: options.Json = False,
 ) -> None:
-    """The nearest words of pseudo-tokens."""
+    """Print the nearest words of each pseudo-token."""
     import json as jsonlib
 
     from modalgap.invert import nearest_words, read

@@ -17,10 +17,10 @@ Row = tuple[str, ...]
 
 
 def listing(
-    what: Annotated[Listed, typer.Argument(help="What to list.")],
-    json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
+    what: Annotated[Listed, typer.Argument(help="Kind of entries to list.")],
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")] = False,
 ) -> None:
-    """List what there is: measures, closers, tasks, models, data sets, losses and more."""
+    """List all measures, closers, tasks, losses, models, data sets or other entries."""
     import json as jsonlib
 
     others = {"models": _models, "data": _data, "configs": _configs}

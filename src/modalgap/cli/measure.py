@@ -18,7 +18,7 @@ def measure(
     seed: options.Seed = None,
     json: options.Json = False,
 ) -> None:
-    """Measure the modality gap: numbers with 95 % intervals, and what they mean."""
+    """Compute measures of the modality gap with 95 % intervals and explanations."""
     found = inputs.read()
     from modalgap.measure.registry import MEASURES
     from modalgap.measure.verb import measure as run

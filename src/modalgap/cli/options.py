@@ -13,22 +13,25 @@ Paths = Annotated[
     list[Path] | None,
     typer.Argument(
         metavar="INPUT",
-        help="Embeddings: .npy of shape (2, n, d), .npz, .safetensors, .parquet, a clip-retrieval"
-        " folder; several shards or a quoted glob.",
+        help="Embeddings: .npy of shape (2, n, d), .npz, .safetensors, .parquet or a clip-retrieval"
+        " folder; also several shards, or a quoted pattern such as 'x-*.npz'.",
         show_default=False,
     ),
 ]
 Image = Annotated[
-    Path | None, typer.Option("--image", help="Image embeddings alone, (n, d).", show_default=False)
+    Path | None,
+    typer.Option("--image", help="File of image embeddings, shape (n, d).", show_default=False),
 ]
 Text = Annotated[
-    Path | None, typer.Option("--text", help="Text embeddings alone, (m, d).", show_default=False)
+    Path | None,
+    typer.Option("--text", help="File of text embeddings, shape (m, d).", show_default=False),
 ]
 Pairs = Annotated[
     Path | None,
     typer.Option(
         "--pairs",
-        help="Matches, .npy: the image of each text (m,), or image and text (k, 2).",
+        help="Matches, .npy: for each text the row of its image, shape (m,), or rows of an image"
+        " and of a text, shape (k, 2).",
         show_default=False,
     ),
 ]
@@ -40,7 +43,7 @@ Settings = Annotated[
     typer.Option(
         "--set",
         metavar="NAME=VALUE",
-        help="Set an option of the method, for instance alpha=0.5; may be repeated.",
+        help="Set an option of a method, for example alpha=0.5; may be repeated.",
         show_default=False,
     ),
 ]
@@ -49,7 +52,7 @@ TrainSettings = Annotated[
     typer.Option(
         "--set",
         metavar="SECTION.KEY=VALUE",
-        help="Set an option of training, for instance optimiser.lr=1e-4; may be repeated.",
+        help="Set an option of training, for example optimiser.lr=1e-4; may be repeated.",
         show_default=False,
     ),
 ]
@@ -69,14 +72,16 @@ Protocol = Annotated[
     str,
     typer.Option(
         "--protocol",
-        help="Which queries are used and which items are relevant; see: modalgap search --help.",
+        help="Rule for which queries are used and which items are relevant; see: modalgap search"
+        " --help.",
     ),
 ]
 Factor = Annotated[
     str | None,
     typer.Option(
         "--factor",
-        help="Factor that defines the classes (default: label, or the only shared factor).",
+        help="Factor that defines the classes (default: label, or the only factor that queries and"
+        " gallery have in common).",
         show_default=False,
     ),
 ]
@@ -105,7 +110,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on std
 Closed = Annotated[
     Path,
     typer.Option(
-        "-o", "--output", help="Closed embeddings to write: .safetensors, .npz, .parquet."
+        "-o", "--output", help="File for the closed embeddings: .safetensors, .npz, .parquet."
     ),
 ]
 Folder = Annotated[Path, typer.Option("-o", "--output", help="Folder to write into.")]
@@ -127,22 +132,25 @@ BatchSize = Annotated[
     int | None,
     typer.Option(
         "--batch-size",
-        help="Items per batch (encode: 32 on the CPU, else 256; invert: as memory allows).",
+        help="Items per batch (default: encode: 32 on the CPU, else 256; invert: as many as fit"
+        " into memory).",
         show_default=False,
     ),
 ]
 Split = Annotated[
     str | None,
     typer.Option(
-        "--split", help="Split of a data set (default: the usual one).", show_default=False
+        "--split",
+        help="Split of a data set (default: the one on which papers evaluate).",
+        show_default=False,
     ),
 ]
 Root = Annotated[
     Path | None,
     typer.Option(
         "--root",
-        help="Folder of data sets ($MODALGAP_DATA, or data); for a table, the folder that its"
-        " paths start from.",
+        help="Folder of data sets (default: $MODALGAP_DATA, or data); for a table, the folder to"
+        " which its paths are relative.",
         show_default=False,
     ),
 ]
@@ -150,7 +158,8 @@ Template = Annotated[
     list[str] | None,
     typer.Option(
         "--template",
-        help="A sentence with {} for the class name, repeatable; or imagenet, for its 80.",
+        help="Sentence with {} for the class name, may be repeated; or imagenet, for CLIP's 80"
+        " sentences.",
         show_default=False,
     ),
 ]

@@ -29,7 +29,7 @@ def report(
     figures: Annotated[
         Path | None,
         typer.Option(
-            "--figures", help="Folder to write each figure to as well.", show_default=False
+            "--figures", help="Also write each figure to this folder.", show_default=False
         ),
     ] = None,
     formats: Annotated[
@@ -44,7 +44,7 @@ def report(
         typer.Option(
             "-m",
             "--model",
-            help="Encode INPUT first, with this model; the embeddings are written beside the page.",
+            help="Encode INPUT with this model first, and write the embeddings next to the page.",
             show_default=False,
         ),
     ] = None,
@@ -55,7 +55,7 @@ def report(
     device: options.Device = "auto",
     force: options.Force = False,
 ) -> None:
-    """Write one self-contained HTML page: summary, pictures, table, provenance."""
+    """Measure the gap and write an HTML page: summary, figures, all measures, provenance."""
     inputs.not_the_output(output)
     reading = {"split": split, "root": root, "limit": limit, "template": template}
     given = data.given(**reading)
@@ -93,7 +93,7 @@ def _encoded(
     seed: int | None,
     **reading: Any,
 ) -> Pair | Embeddings:
-    """The embeddings of a source, which are written beside the page."""
+    """The embeddings of a source, which are also written next to the page."""
     from modalgap.atomic import check_target
     from modalgap.cli.encode import run as encode
 

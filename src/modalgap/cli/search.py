@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from modalgap.cli import data, options
+from modalgap.errors import OptionError
 
 if TYPE_CHECKING:
     from modalgap.result import Result
@@ -18,7 +19,7 @@ def search(
         Path,
         typer.Argument(
             metavar="GALLERY",
-            help="Embeddings to search; for zero_shot, class prompts.",
+            help="Embeddings to search; class prompts for zero_shot.",
             show_default=False,
         ),
     ],
@@ -30,19 +31,43 @@ def search(
     ],
     protocol: options.Protocol = "split",
     factor: options.Factor = None,
+    modality: Annotated[
+        str | None,
+        typer.Option(
+            "--modality",
+            help="Which modality of a query file with several asks.",
+            show_default=False,
+        ),
+    ] = None,
+    scales: Annotated[
+        Path | None,
+        typer.Option(
+            "--scales",
+            help="For mixed: a score scaler that close fit zscore wrote.",
+            show_default=False,
+        ),
+    ] = None,
     seed: options.Seed = None,
     json: options.Json = False,
 ) -> None:
-    """Search a gallery by queries from another file, and measure the ranking."""
+    """Search a gallery with queries from another file, and compute retrieval metrics."""
+    from modalgap.close.scores import ScoreScaler
     from modalgap.embeddings import Pair
     from modalgap.embeddings.store import load_any
     from modalgap.search import PROTOCOLS, query_side
     from modalgap.search import search as run
 
     queries, searched = load_any(query), load_any(gallery)
-    if isinstance(queries, Pair):
+    if modality is not None:
+        sides = queries.sides if isinstance(queries, Pair) else (queries,)
+        known = {side.modality: side for side in sides}
+        if modality not in known:
+            raise OptionError.unknown("modality of the queries", modality, known)
+        queries = known[modality]
+    elif isinstance(queries, Pair):
         queries = query_side(queries, protocol)
-    result = run(queries, searched, protocol, factor=factor, **data.given(seed=seed))
+    scaler = None if scales is None else ScoreScaler.load(scales)
+    result = run(queries, searched, protocol, factor=factor, scaler=scaler, **data.given(seed=seed))
     data.remark(queries, None)
     data.remark(searched, None)
     _notes(result)
@@ -65,7 +90,7 @@ def _notes(result: Result) -> None:
         )
     if about["left_out"]:
         data.note(
-            f"{about['left_out']:,} of {about['asked']:,} queries have nothing relevant in the"
+            f"{about['left_out']:,} of {about['asked']:,} queries have no relevant item in the"
             " gallery; left out"
         )
     if about.get("not_first"):

@@ -29,7 +29,7 @@ def simulate(
     seed: options.Seed = None,
     force: options.Force = False,
 ) -> None:
-    """Run a simulation and write what it gives."""
+    """Run a simulation and write its result."""
     from modalgap.atomic import check_target, replacing
     from modalgap.embeddings import Pair
     from modalgap.embeddings.store import save
@@ -48,7 +48,7 @@ def simulate(
 
 app = methods(
     "simulate",
-    "Run the theory of the modality gap, without a model or data.",
+    "Simulate the modality gap without a model or data.",
     SIMULATIONS,
     simulate,
 )

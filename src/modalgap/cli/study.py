@@ -19,7 +19,7 @@ Jobs = Annotated[
     typer.Option(
         "--jobs",
         min=1,
-        help="Models trained at the same time (default: one per two processors).",
+        help="Number of models trained at the same time (default: one per two processors).",
         show_default=False,
     ),
 ]
@@ -40,7 +40,7 @@ def study(
     chosen: Study = STUDIES.load()[name]
     own = settings(sets, [chosen], seed=seed)
     chosen.check_installed()
-    data.note(f"results go to {output}; about {chosen.minutes:g} minutes on two cores")
+    data.note(f"writing to {output}; takes about {chosen.minutes:g} minutes on two cores")
     table = chosen(output, jobs=jobs, overwrite=force, **own)
     if json:
         typer.echo(table.to_json())
@@ -71,7 +71,7 @@ def _files(study: Study) -> list[str]:
 
 app = methods(
     "study",
-    "Compute figures and tables of papers again. Interrupted studies resume.",
+    "Reproduce figures and tables of papers. Interrupted studies resume.",
     STUDIES,
     study,
 )

@@ -17,7 +17,7 @@ WIDE = 150  # characters a line of a table with many columns
 
 
 def print_result(result: Result) -> None:
-    """Print what was measured, on what, and what was left out with the reason."""
+    """Print the measures, the sizes of the input, and the measures left out with the reason."""
     console = _begun(result)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("measure", no_wrap=True)
@@ -33,7 +33,7 @@ def print_result(result: Result) -> None:
 
 
 def print_tasks(result: Result) -> None:
-    """Print what tasks found, a block a task, and what was left out with the reason."""
+    """Print the numbers of each task, and the tasks that were left out with the reason."""
     from modalgap.evaluate.registry import TASKS
 
     console = _begun(result)
@@ -63,7 +63,7 @@ def print_tasks(result: Result) -> None:
 
 
 def print_search(result: Result, asked: str) -> None:
-    """Print what queries found in other embeddings: sizes, what was asked, and the numbers."""
+    """Print the result of a search: sizes, the protocol, and the numbers."""
     console = Console(highlight=False, soft_wrap=False)
     about = result.pair
     (_, ours), (what, theirs) = about["modalities"].items()
@@ -84,7 +84,7 @@ def print_search(result: Result, asked: str) -> None:
 
 
 def print_table(found: Values) -> None:
-    """Print a table with half the width of intervals: on its side if it has few, short rows."""
+    """Print a table with half the width of intervals; transposed if it has few, short rows."""
     console = Console(highlight=False)
     aside = len(found.rows) <= FEW and max(map(len, found.rows), default=0) <= SHORT
     if not aside and not console.is_terminal:
@@ -117,7 +117,7 @@ def _cell(value: Value | None) -> str:
 
 
 def _begun(result: Result) -> Console:
-    """A console on which the sizes of the input stand."""
+    """A console on which the sizes of the input have been printed."""
     console = Console(highlight=False, soft_wrap=False)
     about = result.pair
     sizes = [f"{about[f'n_{side}']:,} {side}s" for side in about["were_unit"]]
@@ -134,7 +134,7 @@ def _left_out(console: Console, result: Result) -> None:
 
 
 def number(value: float) -> str:
-    """A number for people: four significant digits, no exponent where that reads well."""
+    """A number with four significant digits, without an exponent if it is short enough."""
     if value == 0:
         return "0"
     if 1e-3 <= abs(value) < 1e5:

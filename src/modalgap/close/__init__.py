@@ -11,7 +11,7 @@ from modalgap.close.affine import AffineMap, load
 from modalgap.close.base import Closer, Fitted, Transductive
 from modalgap.close.exports import faiss_views, to_json, to_onnx, to_torch
 from modalgap.close.registry import *
-from modalgap.close.scores import CORRECTIONS, Correction, CorrectionRule, correct
+from modalgap.close.scores import CORRECTIONS, Correction, CorrectionRule, ScoreScaler, correct
 from modalgap.close.scores.registry import *
 from modalgap.close.statistics import Evidence
 from modalgap.close.step import Step
@@ -26,6 +26,7 @@ __all__ = [
     "CorrectionRule",
     "Evidence",
     "Fitted",
+    "ScoreScaler",
     "Step",
     "Transductive",
     "close",

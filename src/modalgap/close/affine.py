@@ -1,4 +1,4 @@
-"""AffineMap: what almost every closer fits to, per role a chain of x ↦ [normalise](A x + b).
+"""AffineMap: the result of almost every closer, a chain of x ↦ [normalise](A x + b) per role.
 
 Saving, composing, inverting and exporting are therefore written once for all closers.
 """
@@ -44,7 +44,7 @@ class AffineMap:
         method: the closer that was fitted, or several joined by " > ".
         options: its options, defaults included.
         fitted_on: role to facts about the vectors it was fitted on: n, model, weights_hash …
-        facts: what fitting found out: lengths, ranks, leakage; plain JSON types.
+        facts: numbers that fitting computed: lengths, ranks, leakage; plain JSON types.
     """
 
     dims: Mapping[str, int]
@@ -66,7 +66,7 @@ class AffineMap:
 
     def width(self, role: str) -> int:
         """Columns of the closed rows of a role."""
-        columns = self.dims[self._known(role)]
+        columns = self.dims[self._checked_role(role)]
         for step in self.roles[role]:
             columns = step.width(columns)
         return columns
@@ -98,10 +98,10 @@ class AffineMap:
             (n, e) float32, or (e,).
 
         Raises:
-            InputError: another width, a row that is zero or not finite.
+            InputError: a wrong width, a row that is zero or not finite.
             NotApplicable: a row that closing maps to zero.
         """
-        self._known(role)
+        self._checked_role(role)
         one = getattr(vectors, "ndim", None) == 1 or _flat(vectors)
         if one:
             kind = None if isinstance(vectors, np.ndarray) else np.float64
@@ -137,7 +137,7 @@ class AffineMap:
     ) -> NDArray[np.float32]:
         """Close documents that hold an image and a text: the closed rows, mixed.
 
-        The last normalisation of either side is left to the mix, so that for ``center`` this is
+        The sum is normalised instead of either side, so that for ``center`` this is
         norm(w·x + (1−w)·y − (w·μ_x + (1−w)·μ_y)): the means mix as the embeddings do (GR-CLIP).
 
         Args:
@@ -152,7 +152,7 @@ class AffineMap:
             raise OptionError(f"weight must be a number from 0 to 1; got {quoted(weight)}")
         sides = []
         for role, vectors in (("image", image), ("text", text)):
-            self._known(role)
+            self._checked_role(role)
             rows = numbers(vectors, role)
             if rows.shape[1] != self.dims[role]:
                 raise InputError(
@@ -161,7 +161,7 @@ class AffineMap:
             sides.append(self.move(rows, role, last_unit=False))
         if sides[0].shape != sides[1].shape:
             raise InputError(
-                "image and text: must be of one shape once closed, row i of the same document;"
+                "image and text: must have one shape after closing, row i of one document;"
                 f" found {tuple(sides[0].shape)} and {tuple(sides[1].shape)}"
             )
         mixed = weight * sides[0] + (1 - weight) * sides[1]
@@ -178,11 +178,10 @@ class AffineMap:
 
         Args:
             data: whose modalities are roles of this map.
-            force: apply it although provenance says that it was fitted on another model.
+            force: apply it even if provenance says that it was fitted on another model.
 
         Returns:
-            The same, closed: a ``Pair`` or ``Embeddings``. What lies in files is closed as it is
-            read.
+            The closed ``Pair`` or ``Embeddings``. Rows in files are closed when they are read.
 
         Raises:
             InputError: another width, another role, or another model.
@@ -193,7 +192,7 @@ class AffineMap:
         return self._close(data, force=force)
 
     def _close(self, side: Embeddings, *, force: bool) -> Embeddings:
-        role = self._known(side.modality)
+        role = self._checked_role(side.modality)
         if side.dim != self.dims[role]:
             raise InputError(
                 f"{side.source}: must have {self.dims[role]} columns, as the map was fitted;"
@@ -219,28 +218,28 @@ class AffineMap:
         return f"{self.method} {self.fingerprint[:12]}"
 
     def _same_model(self, side: Embeddings) -> None:
-        """Refuse vectors of another model, or closed in another way, than those fitted on."""
+        """Refuse vectors whose model or earlier closing differs from those of the fit."""
         fitted = self.fitted_on.get(side.modality, {})
         if not fitted and "closed" not in side.provenance:
-            return  # fitted on somebody's means: nothing is known of the model
+            return  # fitted on published means, without a model
         already = side.provenance.get("closed", "")
         if already and not fitted.get("closed"):
             raise InputError(
-                f"{side.source}: is closed already, by {_short(already)} (close it again all the"
-                " same with --force or force=True)"
+                f"{side.source}: is closed already, by {_short(already)} (to close it again, use"
+                " --force or force=True)"
             )
         for key in IDENTITY_OF:
             ours, theirs = fitted.get(key, ""), side.provenance.get(key, "")
             if ours != theirs and (key == "closed" or (ours and theirs)):
                 raise InputError(
-                    f"{side.source}: must come from what this map was fitted on,"
-                    f" {key} {_short(ours)}; found {_short(theirs)} (apply it all the same with"
+                    f"{side.source}: must have the {key} that this map was fitted on,"
+                    f" {_short(ours)}; found {_short(theirs)} (to apply it anyway, use"
                     " --force or force=True)"
                 )
 
     def move(self, rows: Tensor, role: str, *, last_unit: bool = True) -> Tensor:
         """Closed rows (n, e), float32, of raw rows (n, d), in chunks that stay in cache."""
-        steps = self.ready[self._known(role)]
+        steps = self.ready[self._checked_role(role)]
         out = torch.empty(len(rows), self.width(role))
         for start in range(0, len(rows), CHUNK):
             chunk = rows[start : start + CHUNK]
@@ -275,7 +274,7 @@ class AffineMap:
     # composing ----------------------------------------------------------------------------------
 
     def then(self, after: AffineMap) -> AffineMap:
-        """This map, and then ``after``, as one.
+        """The composition: this map, then ``after``.
 
         Raises:
             InputError: ``after`` lacks a role, or takes another width.
@@ -296,20 +295,20 @@ class AffineMap:
         )
 
     def _unit_at_end(self, role: str) -> Steps:
-        """A map takes unit rows: what the first leaves otherwise is normalised between the two."""
+        """A map takes unit rows, so the rows are normalised between the two maps if necessary."""
         steps = self.roles[role]
         return steps if not steps or steps[-1].unit else (*steps, Step())
 
     @property
     def invertible(self) -> bool:
-        """Whether the unit rows before can be had from those after, in every role."""
+        """Whether the unit rows can be computed from the closed rows, in every role."""
         return all(
             len(steps) <= 1 and all(step.invertible for step in steps)
             for steps in self.roles.values()
         )
 
     def inverse(self, vectors: ArrayLike | Tensor, role: str) -> NDArray[np.float32]:
-        """The unit rows that this map takes to ``vectors``; see ``Step.undo``.
+        """The unit rows that this map maps to ``vectors``; see ``Step.undo``.
 
         Args:
             vectors: (n, e) closed rows.
@@ -319,10 +318,10 @@ class AffineMap:
             (n, d) float32 unit rows.
 
         Raises:
-            NotApplicable: this map takes several rows to one, or has several steps.
-            InputError: rows of another width, zero or not finite.
+            NotApplicable: this map maps several rows to one, or has several steps.
+            InputError: rows of a wrong width, zero or not finite.
         """
-        steps = self.roles[self._known(role)]
+        steps = self.roles[self._checked_role(role)]
         if len(steps) > 1 or not all(step.invertible for step in steps):
             raise NotApplicable(f"{self.method}: this map cannot be inverted for {role}s")
         rows = numbers(vectors, role).double()
@@ -333,8 +332,8 @@ class AffineMap:
             raise InputError(f"{role}: every row must be finite and not zero")
         for step in steps:
             rows = step.undo(rows)
-        found: NDArray[np.float32] = (rows / lengths(rows)).float().numpy()
-        return found
+        result: NDArray[np.float32] = (rows / lengths(rows)).float().numpy()
+        return result
 
     # files --------------------------------------------------------------------------------------
 
@@ -349,7 +348,7 @@ class AffineMap:
         }
         return files.write(path, self.roles, facts, overwrite=overwrite)
 
-    def _known(self, role: str) -> str:
+    def _checked_role(self, role: str) -> str:
         if not isinstance(role, str) or role not in self.roles:
             raise OptionError.unknown("role of this map", str(role), self.roles)
         return role
@@ -360,7 +359,7 @@ def load(path: str | Path) -> AffineMap:
     """Read a map that ``AffineMap.save`` wrote.
 
     Raises:
-        FileError: no such file, no map, or one whose parts do not fit together.
+        FileError: the file does not exist, is not a map, or its parts do not fit together.
     """
     return files.read(path, AffineMap)
 
@@ -374,12 +373,12 @@ def _tensor(array: Floats | None) -> Tensor | None:
 
 
 def _something_left(size: Tensor, role: str, start: int) -> None:
-    """Refuse rows that consist of rounding errors after closing."""
+    """Refuse rows that consist only of rounding errors after closing."""
     if not (size.min() > 1e-6 and size.max() < torch.inf):
         row = int(torch.nonzero(~((size[:, 0] > 1e-6) & size[:, 0].isfinite()))[0])
         raise NotApplicable(
-            f"{role}: closing leaves nothing of row {start + row} (length"
-            f" {float(size[row, 0]):.1e}): it is the very mean, or lies in what is removed"
+            f"{role}: closing maps row {start + row} to zero (length"
+            f" {float(size[row, 0]):.1e}): it equals the mean, or lies in removed directions"
         )
 
 

@@ -67,9 +67,9 @@ class Closer(Method, Generic[Options]):
     @property
     def body(self) -> Callable[..., Fitted] | Callable[..., Pair]:
         """``fit`` or ``transform``, whichever it has."""
-        found = self.fit or self.transform
-        assert found is not None  # noqa: S101 - as __post_init__ checks
-        return found
+        body = self.fit or self.transform
+        assert body is not None  # noqa: S101 - as __post_init__ checks
+        return body
 
     def resolved(self, options: Mapping[str, Any]) -> dict[str, Any]:
         """All options: ``options``, and defaults for the others."""
@@ -153,7 +153,7 @@ class Closer(Method, Generic[Options]):
             The pair, closed.
         """
         if args:
-            raise OptionError(f"options of {self.name} must be given by name; got {quoted(args)}")
+            raise OptionError(f"options of {self.name} must be passed by name; got {quoted(args)}")
         data = pair_of(
             self.name, pair, text, text_to_image=text_to_image, labels=labels, pairs=pairs
         )

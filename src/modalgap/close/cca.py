@@ -67,8 +67,8 @@ def _fit(
     cross = roots[image.role] @ (x.T @ y / (n - 1)) @ roots[text.role]
     U, values, Vt = linalg.svd(cross)
     if values[0] < 1e-12:
-        raise NotApplicable("matched rows have nothing in common: their cross-covariance is zero")
-    weight = ((values[:k] / values[0]) ** float(power))[:, None]  # a common factor is normalised
+        raise NotApplicable("matched rows are uncorrelated: their cross-covariance is zero")
+    weight = ((values[:k] / values[0]) ** float(power))[:, None]  # a common factor does not matter
     on_image = weight * (U[:, :k].T @ roots[image.role])
     on_text = weight * (Vt[:k] @ roots[text.role])
     u, v = x @ on_image[:10].T, y @ on_text[:10].T

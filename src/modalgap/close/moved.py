@@ -1,4 +1,4 @@
-"""A pair with other rows in place of its own; for transductive closers."""
+"""A pair whose rows are replaced; for transductive closers."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ def moved(pair: Pair, image: Tensor, text: Tensor, how: str) -> Pair:
     sides = []
     for side, rows in zip(pair.sides, (image, text), strict=True):
         before = side.provenance.get("closed")
-        told = {**side.provenance, "closed": f"{before} > {how}" if before else how}
+        provenance = {**side.provenance, "closed": f"{before} > {how}" if before else how}
         sides.append(
-            Embeddings(rows.float(), side.modality, side.names, side.factors, told, side.source)
+            Embeddings(
+                rows.float(), side.modality, side.names, side.factors, provenance, side.source
+            )
         )
     return pair.over(sides[0], sides[1])

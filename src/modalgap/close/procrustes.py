@@ -38,7 +38,7 @@ def _fit(evidence: Evidence, *, seed: int = 0) -> Fitted:
     mean_x, mean_y = x.mean(0), y.mean(0)
     U, values, Vt = linalg.svd((x - mean_x).T @ (y - mean_y))
     if values[0] < 1e-12:
-        raise NotApplicable("matched rows have nothing in common: their cross-covariance is zero")
+        raise NotApplicable("matched rows are uncorrelated: their cross-covariance is zero")
     R = U @ Vt
     return Fitted(
         {image.role: (), text.role: (Step(R, mean_x - R @ mean_y),)},

@@ -6,7 +6,7 @@ equation 11. Side and sign: only the retrieved side moves, toward the other mean
 If g' is orthogonal to the affine span of the retrieved unit rows, they all keep one length after
 the move and no ranking changes, by Euclidean distance, inner product or cosine. V must be truncated
 (with as many rows as columns it spans everything and g' = 0), so the guarantee holds up to the
-leakage that is reported beside how many rankings of a sample changed.
+leakage, which is reported with the number of rankings of a sample that changed.
 Relations: shift moves along all of g. Fails when: leakage is high: little is left to close.
 """
 
@@ -92,7 +92,7 @@ def _fit(
         "l2m": size,
         "moved": {retrieved: f"{alpha * left:.4f} toward the mean of the {asking.role}s"},
     }
-    if all(isinstance(known.given, Embeddings) for known in (stored, asking)):
+    if all(isinstance(known.data, Embeddings) for known in (stored, asking)):
         facts |= _changed(asking, stored, torch.from_numpy(alpha * toward).float())
     return Fitted({stored.role: (step,), asking.role: ()}, facts)
 

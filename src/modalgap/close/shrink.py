@@ -9,11 +9,11 @@ from modalgap.close.step import Floats
 from modalgap.errors import NotApplicable, OptionError, quoted
 
 
-def check_shrinkage(given: float | None) -> None:
+def check_shrinkage(value: float | None) -> None:
     """Refuse a shrinkage that is not a number from 0 to 1."""
-    wrong = isinstance(given, bool) or not isinstance(given, int | float) or not 0 <= given <= 1
-    if given is not None and wrong:
-        raise OptionError(f"shrinkage must be a number from 0 to 1; got {quoted(given)}")
+    wrong = isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1
+    if value is not None and wrong:
+        raise OptionError(f"shrinkage must be a number from 0 to 1; got {quoted(value)}")
 
 
 def oas(covariance: Floats, n: int) -> float:
@@ -26,7 +26,7 @@ def oas(covariance: Floats, n: int) -> float:
     return 1.0 if bottom <= 0 else min(top / bottom, 1.0)
 
 
-def shrunk(covariance: Floats, n: int, given: float | None, role: str) -> tuple[Floats, float]:
+def shrunk(covariance: Floats, n: int, value: float | None, role: str) -> tuple[Floats, float]:
     """(1−ρ) Σ + ρ (tr Σ/d) I, and ρ.
 
     Raises:
@@ -36,7 +36,7 @@ def shrunk(covariance: Floats, n: int, given: float | None, role: str) -> tuple[
     mean = float(np.trace(covariance)) / d
     if mean <= 1e-12:
         raise NotApplicable(f"all rows of the {role}s are the same")
-    rho = oas(covariance, n) if given is None else float(given)
+    rho = oas(covariance, n) if value is None else float(value)
     found = (1 - rho) * covariance + rho * mean * np.eye(d)
     if linalg.eigenvalues(found)[0] <= 1e-9 * mean:
         raise NotApplicable(

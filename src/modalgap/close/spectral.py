@@ -4,7 +4,7 @@ Equation: A = [[0, W], [Wᵀ, 0]], W = XYᵀ; rows of the k eigenvectors of L_rw
 eigenvalue beyond the constant one. A is bipartite: these come from the SVD of D_x^(−½) W D_y^(−½),
 which has the rank of the embeddings: O(n d²), and no eigensolver for non-symmetric matrices is
 needed (or misused, as in public code). Source: Fill the Gap (arXiv 2505.03703, section 4).
-Transductive: new rows have no place. Reported to hurt retrieval.
+Transductive: it cannot be applied to new rows. Reported to hurt retrieval.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ CARD = Card(
 
 
 def _transform(pair: Pair, *, k: int = 64) -> Pair:
-    """``k``: eigenvectors kept."""
+    """``k``: number of eigenvectors."""
     checks.whole("k", k, 1)
     x, y = pair.image.unit().double(), pair.text.unit().double()
     degree_x, degree_y = x @ y.sum(0), y @ x.sum(0)
@@ -48,7 +48,7 @@ def _transform(pair: Pair, *, k: int = 64) -> Pair:
     for q, vectors, degree in ((qx, U[:, kept], degree_x), (qy, Vt[kept].T, degree_y)):
         rows = (q @ vectors) / degree.sqrt()[:, None]
         lengths = rows.norm(dim=1, keepdim=True)
-        checks.needs(bool((lengths > 0).all()), "a row has no part in the eigenvectors kept")
+        checks.needs(bool((lengths > 0).all()), "a row is zero in all of the eigenvectors")
         found.append(rows / lengths)
     return moved(pair, found[0], found[1], "spectral")
 

@@ -1,7 +1,7 @@
-"""What a closer may know of the modalities: means, variances, covariances, matched rows.
+"""Statistics that closers use: means, variances, covariances, matched rows.
 
-From rows it is all worked out in one pass over each modality; from moments or published means there
-is only what they hold, and a closer that needs more is refused in words.
+All of them are computed from rows, in one pass over each modality. Moments and published means
+provide only some of them; a closer that needs others raises NotApplicable with the reason.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from modalgap.errors import InputError, NotApplicable, quoted
 from modalgap.progress import progress
 
 Floats = NDArray[np.float64]
-CAP = 32_768  # rows per modality behind covariances; the error is below that of most samples
+CAP = 32_768  # rows per modality from which covariances are computed
 
 
 class Statistics:
@@ -29,30 +29,30 @@ class Statistics:
     Args:
         role: its name.
         dim: its columns.
-        given: the rows, their moments, or their mean (d,).
+        data: the rows, their moments, or their mean (d,).
     """
 
-    def __init__(self, role: str, given: Embeddings | Moments | Floats) -> None:
+    def __init__(self, role: str, data: Embeddings | Moments | Floats) -> None:
         self.role = role
-        self.given = given
+        self.data = data
         self._mean: Floats | None = None
         self._squares: Floats | None = None
         self._sample: Tensor | None = None
         self._from_sample = False
-        if isinstance(given, np.ndarray):
-            self.dim, self.n = len(given), None
-            self._mean = given
-        elif isinstance(given, Moments):
-            self.dim, self.n = given.sums.shape[1], given.n
-            self._mean = given.mean
+        if isinstance(data, np.ndarray):
+            self.dim, self.n = len(data), None
+            self._mean = data
+        elif isinstance(data, Moments):
+            self.dim, self.n = data.sums.shape[1], data.n
+            self._mean = data.mean
         else:
-            self.dim, self.n = given.dim, given.n
+            self.dim, self.n = data.dim, data.n
 
     def read(self, *, squares: bool, keep: int, seed: int) -> None:
-        """One pass over the rows: sums, squares and a sample as asked for."""
-        if not isinstance(self.given, Embeddings):
+        """One pass over the rows: sums, and if requested squares and a sample."""
+        if not isinstance(self.data, Embeddings):
             return
-        side = self.given
+        side = self.data
         total = torch.zeros(side.dim, dtype=torch.float64)
         second = torch.zeros(side.dim, dtype=torch.float64)
         shift: Tensor | None = None
@@ -62,7 +62,7 @@ class Statistics:
             for start, rows in side.chunks():
                 total += rows.sum(0)
                 if squares:
-                    if shift is None:  # sums of squares about a near mean lose no digits
+                    if shift is None:  # sums of squares about a nearby mean stay precise
                         shift = rows.mean(0)
                     second += ((rows - shift) ** 2).sum(0)
                 stop = int(torch.searchsorted(wanted, start + len(rows)))
@@ -88,68 +88,66 @@ class Statistics:
     @property
     def variance(self) -> Floats:
         """(d,) variance of each column, divided by n − 1."""
-        if isinstance(self.given, Moments):
+        if isinstance(self.data, Moments):
             return np.diagonal(self.covariance).copy()
         if self._squares is None or self.n is None:
-            raise NotApplicable(
-                f"it needs the variances of the {self.role} rows; a mean alone was given"
-            )
+            raise NotApplicable(f"it needs the variances of the {self.role} rows; got only a mean")
         return self._squares * self.n / (self.n - 1)
 
     @property
     def total_variance(self) -> float:
         """Trace of the covariance of the unit rows: n/(n−1) · (1 − ‖mean‖²)."""
         if self.n is None:
-            raise NotApplicable(f"it needs the spread of the {self.role} rows; a mean was given")
+            raise NotApplicable(f"it needs the variance of the {self.role} rows; got only a mean")
         return self.n / (self.n - 1) * max(1 - float(self.mean @ self.mean), 0.0)
 
     @property
     def covariance(self) -> Floats:
-        """(d, d) covariance, of at most ``CAP`` rows where they were drawn."""
-        if isinstance(self.given, Moments):
-            if self.given.scatter is None:
+        """(d, d) covariance, of at most ``CAP`` rows if a sample was drawn."""
+        if isinstance(self.data, Moments):
+            if self.data.scatter is None:
                 raise NotApplicable(
-                    f"it needs the covariance of the {self.role}s; moments without scatter were"
-                    " given (see pair_moments(pair, scatter=True))"
+                    f"it needs the covariance of the {self.role}s; got moments"
+                    " without scatter (see pair_moments(pair, scatter=True))"
                 )
-            return self.given.covariance
+            return self.data.covariance
         rows = self.sample.double().numpy()
-        found: Floats = np.atleast_2d(np.cov(rows.T))
-        return found
+        result: Floats = np.atleast_2d(np.cov(rows.T))
+        return result
 
     @property
     def rows_behind_covariance(self) -> int:
-        """How many rows the covariance is of."""
-        return self.n or 0 if isinstance(self.given, Moments) else len(self.sample)
+        """Number of rows from which the covariance is computed."""
+        return self.n or 0 if isinstance(self.data, Moments) else len(self.sample)
 
     @property
     def sample(self) -> Tensor:
         """Unit rows drawn without replacement, or all of them; (k, d) float32."""
         if self._sample is None:
-            what = "moments were" if isinstance(self.given, Moments) else "a mean was"
-            raise NotApplicable(f"it needs rows of the {self.role}s; only {what} given")
+            what = "moments" if isinstance(self.data, Moments) else "a mean"
+            raise NotApplicable(f"it needs rows of the {self.role}s; got only {what}")
         return self._sample
 
     @property
     def identity(self) -> dict[str, str]:
-        """What the map says that it was fitted on."""
-        if not isinstance(self.given, Embeddings):
+        """The facts about the data that the fitted map records."""
+        if not isinstance(self.data, Embeddings):
             return {}
-        told = {"n": str(self.given.n), "fingerprint": self.given.fingerprint}
-        return told | {
-            key: self.given.provenance[key]
+        summary = {"n": str(self.data.n), "fingerprint": self.data.fingerprint}
+        return summary | {
+            key: self.data.provenance[key]
             for key in ("model", "weights", "weights_hash", "data", "closed")
-            if key in self.given.provenance
+            if key in self.data.provenance
         }
 
 
 class Evidence:
-    """All roles of what was given.
+    """All roles of the data that a closer is fitted to.
 
     Attributes:
         roles: role to its statistics, images first.
-        pair: who matches whom, where a pair was given.
-        weights: role to projection weights (d, p), where these were given.
+        pair: the pair, if the data is one; it has the matches.
+        weights: role to projection weights (d, p), if the data is weights.
     """
 
     def __init__(self, data: Any, *, weights: bool) -> None:
@@ -174,7 +172,7 @@ class Evidence:
                 if weights:
                     self.weights[role] = _numbers(value, role, 2)
                 else:
-                    self.roles[role] = Statistics(role, _given(role, value))
+                    self.roles[role] = Statistics(role, _converted(role, value))
         else:
             raise InputError(
                 "data: must be a Pair, PairMoments, or a mapping of roles to embeddings, moments or"
@@ -222,7 +220,7 @@ class Evidence:
         return rows if self.two[0].role == self.pair.image.modality else rows[::-1]
 
 
-def _given(role: str, value: Any) -> Embeddings | Moments | Floats:
+def _converted(role: str, value: Any) -> Embeddings | Moments | Floats:
     if isinstance(value, Embeddings | Moments):
         return value
     try:

@@ -118,5 +118,5 @@ def _invertible(matrix: Floats) -> bool:
 
 def lengths(rows: Tensor) -> Tensor:
     """(n, 1) Euclidean lengths."""
-    found: Tensor = torch.linalg.vector_norm(rows, dim=1, keepdim=True)
-    return found
+    result: Tensor = torch.linalg.vector_norm(rows, dim=1, keepdim=True)
+    return result

@@ -1,9 +1,9 @@
-"""Transport: carry texts onto the images by optimal transport that keeps neighbours together.
+"""Transport: move texts onto the images by optimal transport that keeps neighbours together.
 
 Equation: γ = argmin ⟨γ, C⟩ + reg · (Laplacian of the moved rows), uniform marginals, C squared
 distances; texts move to the barycentres norm(m γᵀ X). Source: Fill the Gap (arXiv 2505.03703,
 section 4), after Flamary et al. 2014; computed by POT's ``EMDLaplaceTransport``.
-Transductive: new rows have no place. Reported to hurt retrieval.
+Transductive: it cannot be applied to new rows. Reported to hurt retrieval.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def _transform(pair: Pair, *, reg: float = 1.0, iterations: int = 10) -> Pair:
         f" {pair.text.n}",
     )
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of its own source
+        warnings.simplefilter("ignore")  # warnings about the source code of POT
         ot = import_extra("ot", "transport", "transport", NotApplicable)
     x, y = pair.image.unit().double().numpy(), pair.text.unit().double().numpy()
     how = (
@@ -59,7 +59,7 @@ def _transform(pair: Pair, *, reg: float = 1.0, iterations: int = 10) -> Pair:
         try:
             carried = np.asarray(how.fit(Xs=y, Xt=x).transform(Xs=y))
         except ValueError as error:  # fewer rows than its neighbours
-            raise NotApplicable(f"transport refuses these rows ({error})") from None
+            raise NotApplicable(f"transport cannot process these rows ({error})") from None
     checks.needs(bool(np.isfinite(carried).all()), "the transport plan is not finite")
     rows = torch.nn.functional.normalize(torch.from_numpy(carried), dim=1)
     return moved(pair, pair.image.unit(), rows, "transport")

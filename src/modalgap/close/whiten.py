@@ -47,8 +47,8 @@ def _fit(evidence: Evidence, *, shrinkage: float | None = None) -> Fitted:
 def inverse_root(matrix: Floats) -> Floats:
     """The symmetric M^(−½) of a positive definite matrix."""
     values, vectors = linalg.eigh(matrix)
-    found: Floats = (vectors / np.sqrt(values)) @ vectors.T
-    return found
+    result: Floats = (vectors / np.sqrt(values)) @ vectors.T
+    return result
 
 
 whiten = Closer(CARD, _fit)

@@ -1,12 +1,13 @@
 """The child process of ``plain_pickle``: a pickle on stdin becomes JSON and buffers on stdout.
 
 The operating system limits its memory, CPU time, files and processes before it reads the stream.
-``find_class`` returns nothing but a ``Call``, which records what the stream asks for and runs
-nothing. What the stream stands for is checked while it is written.
+``find_class`` returns only a ``Call``, which records a name that the stream imports and runs
+nothing. The value that the stream describes is checked while it is written.
 
-The output is a line of JSON, in which an object ``{tag: content}`` stands for what JSON lacks, and
-then the contents of bytes and arrays (in NumPy's npy format) in the order of their tags. Only the
-standard library is imported. The arguments are the pickle's size and the encoding of its strings.
+The output is a line of JSON, in which an object ``{tag: content}`` represents a value that JSON
+lacks, and then the contents of bytes and arrays (in NumPy's npy format) in the order of their tags.
+Only the standard library is imported. The arguments are the pickle's size and the encoding of its
+strings.
 """
 
 import codecs
@@ -41,7 +42,7 @@ NAMES = {
 
 
 class Refused(Exception):  # noqa: N818 - not an error of this program
-    """The stream stands for something other than plain data."""
+    """The stream describes something other than plain data."""
 
 
 class Call:
@@ -64,11 +65,11 @@ class Unpickler(pickle.Unpickler):
     """An unpickler that imports nothing."""
 
     def find_class(self, module: str, name: str) -> Call:
-        asked = f"{module}.{name}"
-        known = re.sub(r"^numpy\._core\.", "numpy.core.", asked)  # NumPy 2
+        full = f"{module}.{name}"
+        known = re.sub(r"^numpy\._core\.", "numpy.core.", full)  # NumPy 2
         known = re.sub(r"^__builtin__\.", "builtins.", known)  # Python 2
         if known not in NAMES:
-            raise Refused(f"asks for {asked[:80]}; {ONLY}")
+            raise Refused(f"imports {full[:80]}; {ONLY}")
         return Call(known)
 
 
@@ -112,7 +113,7 @@ class Writer:
                 return self.buffer("bytes", contents(call))
             case "set" | "frozenset" as name, (list(values),), None:
                 return {name: self.each(values, level)}
-        raise Refused(f"asks for {call.name} in an unknown way; {ONLY}")
+        raise Refused(f"calls {call.name} with unknown arguments; {ONLY}")
 
     def array(self, data: Any, dtype: Any, shape: Any, order: str, level: int) -> Any:
         code, sign = element(dtype)
@@ -140,7 +141,7 @@ class Writer:
     def spend(self, size: int) -> None:
         self.left -= size
         if self.left < 0:
-            raise Refused("must stand for at most 16 MiB and 8 times its size; stands for more")
+            raise Refused("must describe at most 16 MiB and 8 times its size; describes more")
 
 
 def contents(value: Any) -> bytes | bytearray:
@@ -160,25 +161,25 @@ def contents(value: Any) -> bytes | bytearray:
 def element(dtype: Any) -> tuple[str, str]:
     """The code of an array's elements, such as "f8", and their byte order."""
     if type(dtype) is not Call or dtype.name != "numpy.dtype" or not dtype.args:
-        raise Refused(f"asks for an array of an unknown type; {ONLY}")
+        raise Refused(f"has an array of an unknown type; {ONLY}")
     texts = [dtype.args[0], dtype.state[1] if dtype.state else "="]
     code, sign = (str(each, "latin1") if type(each) is bytes else str(each) for each in texts)
     if not ELEMENT.fullmatch(code) or sign not in ("<", ">", "=", "|"):
-        raise Refused(f"asks for an array of type {code[:80]}; {ONLY}")
+        raise Refused(f"has an array of type {code[:80]}; {ONLY}")
     if dtype.state and dtype.state[2:5] != (None, None, None):
-        raise Refused(f"asks for an array of records; {ONLY}")
+        raise Refused(f"has an array of records; {ONLY}")
     return code, sign
 
 
 def check(data: bytes) -> None:
-    """Refuse streams that ask for much memory, also where the system has no limits.
+    """Refuse streams that need much memory, also on systems without limits.
 
-    Ten bytes can ask the unpickler for a memo of 64 GB.
+    Ten bytes can make the unpickler allocate a memo of 64 GB.
     """
     file = io.BytesIO(data)
     for step in range(MOST_STEPS):
         opcode = OPCODES.get(file.read(1))
-        if opcode is None or opcode.name == "STOP":  # the unpickler itself says what is wrong
+        if opcode is None or opcode.name == "STOP":  # the unpickler reports the error
             return
         if opcode.name == "STRING":  # pickletools reads only those in ASCII
             file.readline()
@@ -198,16 +199,16 @@ def answer(stream: Any, size: int, encoding: str) -> list[bytes | bytearray]:
         tree = writer.tree(Unpickler(io.BytesIO(data), encoding=encoding).load())
         return [json.dumps(tree).encode() + b"\n", *writer.buffers]
     except Refused as error:
-        said = str(error)
+        reason = str(error)
     except MemoryError:
-        said = "must fit in memory; it does not"
+        reason = "must fit in memory; it does not"
     except Exception as error:
-        said = f"is not a pickle of plain data ({type(error).__name__}: {str(error)[:160]})"
-    return [json.dumps({"refused": said}).encode() + b"\n"]
+        reason = f"is not a pickle of plain data ({type(error).__name__}: {str(error)[:160]})"
+    return [json.dumps({"refused": reason}).encode() + b"\n"]
 
 
 def limit(size: int) -> None:
-    """Limit this process, as far as the system can; Windows cannot."""
+    """Limit this process, if the system supports it; Windows does not."""
     try:
         import resource
     except ImportError:

@@ -81,12 +81,12 @@ def read_cells(
     for number, value in enumerate(values):
         each = lists.get(number, value)
         typed |= each is value and _is_list(each)
-        said = list(each) if _is_list(each) else [each]
+        items = list(each) if _is_list(each) else [each]
         if isinstance(each, str) and how == "several":
-            said = list(full_lines(each)) or [each]
-        kept = [_caption(item) for item in said]
+            items = list(full_lines(each)) or [each]
+        kept = [_caption(item) for item in items]
         lost += [(number, why) for _, why in kept if why]
-        if _is_list(each) and not said:
+        if _is_list(each) and not items:
             lost.append((number, NO_CAPTION))
         found = [text for text, why in kept if not why]
         texts.append([" ".join(found)] if how == "one" and len(found) > 1 else found)

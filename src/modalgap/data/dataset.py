@@ -77,17 +77,17 @@ class Dataset(ABC):
         itself = self._has_zhou(root) or any(next(root.glob(need), None) for need in needs)
         return root if itself and not inside.is_dir() else inside
 
-    def split(self, asked: str | None) -> str:
+    def split(self, name: str | None) -> str:
         """The name of the split to read; None selects the default.
 
         Raises:
             OptionError: the split does not exist.
         """
-        if asked is None:
+        if name is None:
             return self.card.splits[0]
-        if asked not in self.card.splits:
-            raise OptionError.unknown(f"split of {self.card.name}", asked, self.card.splits)
-        return asked
+        if name not in self.card.splits:
+            raise OptionError.unknown(f"split of {self.card.name}", name, self.card.splits)
+        return name
 
     def missing(self, root: Path, split: str | None = None) -> list[str]:
         """The paths in ``needs`` that do not exist."""

@@ -184,10 +184,10 @@ def _folder(path: Path, split: str | None, columns: Columns) -> Source:
         columns.refuse(str(path), *TYPED)
         _refuse(str(path), split=split)
         return read_downloaded(path, columns)
-    found = read_shard_folder(path, split, columns)
-    if found is not None:
+    result = read_shard_folder(path, split, columns)
+    if result is not None:
         columns.refuse(str(path), *TYPED)
-        return found
+        return result
     splits = [each.name for each in inside if each.name.lower() in SPLITS and _is_made(each)]
     if splits:
         if split is None:
@@ -242,7 +242,7 @@ def expand(pattern: str) -> list[str]:
         values += [[pattern[end : match.start()]], found]
         end = match.end()
         if math.prod(map(len, values)) > MOST_FILES:
-            raise InputError(f"{_short(pattern)}: must stand for at most a million files")
+            raise InputError(f"{_short(pattern)}: must expand to at most a million files")
     return ["".join(parts) for parts in itertools.product(*values, [pattern[end:]])]
 
 
@@ -252,7 +252,7 @@ def _numbers(first: str, last: str) -> list[str]:
     numbers = range(int(first), int(last) + 1)
     if not 0 < len(numbers) <= MOST_FILES:
         what = "at most a million files" if numbers else "at least one file"
-        raise InputError(f"{{{first}..{last}}}: must stand for {what}")
+        raise InputError(f"{{{first}..{last}}}: must expand to {what}")
     width = len(first) if first.startswith("0") or len(first) == len(last) else 0
     return [str(i).zfill(width) for i in numbers]
 

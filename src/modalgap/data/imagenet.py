@@ -24,9 +24,9 @@ def wnids() -> tuple[str, ...]:
     Raises:
         InputError: timm is not installed.
     """
-    found = tuple(_library("timm.data").ImageNetInfo().label_names())
-    _check(found, "timm")
-    return found
+    result = tuple(_library("timm.data").ImageNetInfo().label_names())
+    _check(result, "timm")
+    return result
 
 
 @cache
@@ -54,7 +54,7 @@ def templates() -> tuple[str, ...]:
 
 def _check(found: object, library: str) -> None:
     if not isinstance(found, list | tuple) or len(found) != CLASSES:
-        raise InputError(f"{library}: must have {CLASSES} classes of ImageNet; it does not")
+        raise InputError(f"{library}: must have {CLASSES} classes of ImageNet; found others")
 
 
 def _library(name: str) -> Any:

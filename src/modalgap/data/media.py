@@ -131,12 +131,12 @@ class Spans:
         try:
             with self.archives[archive].open("rb") as file:
                 file.seek(start)
-                found = file.read(size)
+                result = file.read(size)
         except OSError as error:
             raise FileError(f"cannot be read ({error.strerror})") from error
-        if len(found) < size:
-            raise FileError(f"must have {size} bytes; the archive ends after {len(found)}")
-        return found
+        if len(result) < size:
+            raise FileError(f"must have {size} bytes; the archive ends after {len(result)}")
+        return result
 
 
 @checked
@@ -262,10 +262,10 @@ class Cropped:
     def __getitem__(self, position: int) -> bytes | str | Image.Image:
         from modalgap.data.pixels import decode
 
-        found, box = self.media[position], self.boxes[position]
-        if box is None or isinstance(found, str):
-            return found
-        image = decode(found)
+        result, box = self.media[position], self.boxes[position]
+        if box is None or isinstance(result, str):
+            return result
+        image = decode(result)
         left, upper, right, lower = (round(edge) for edge in box)
         left, upper = max(left, 0), max(upper, 0)
         right, lower = min(right, image.width), min(lower, image.height)

@@ -35,11 +35,11 @@ class Names:
 
     def path(self, name: str) -> Path:
         """The path of the file; ``folder / name`` if it does not exist in any spelling."""
-        found = self._as_spelled(name)
-        if ending_of(name) in IMAGES | SOUNDS or "\0" in name or os.path.lexists(found):
-            return found
-        with_ending = self._with_ending(found.parent).get(same(found.name), [])
-        return found.parent / with_ending[0] if len(with_ending) == 1 else found
+        result = self._as_spelled(name)
+        if ending_of(name) in IMAGES | SOUNDS or "\0" in name or os.path.lexists(result):
+            return result
+        with_ending = self._with_ending(result.parent).get(same(result.name), [])
+        return result.parent / with_ending[0] if len(with_ending) == 1 else result
 
     def _with_ending(self, folder: Path) -> dict[str, list[str]]:
         """Names without extension, of the images and sounds in a folder."""
@@ -59,9 +59,9 @@ class Names:
         if "\0" in name or os.path.lexists(exact):
             return exact
         for spelled in (name, name.replace("\\", "/")):
-            found = self._spelled(self.folder, PurePosixPath(spelled).parts)
-            if found is not None:
-                return found
+            result = self._spelled(self.folder, PurePosixPath(spelled).parts)
+            if result is not None:
+                return result
         return exact
 
     def _spelled(self, folder: Path, parts: Sequence[str]) -> Path | None:

@@ -60,8 +60,10 @@ def _decode(found: bytes | Image.Image) -> Image.Image:
     except MemoryError as error:
         raise FileError("must fit in memory") from error
     except Exception as error:  # decoders document few of the errors that damaged bytes cause
-        said = " ".join(str(error).split())
-        reason = said if said and "BytesIO" not in said else "not an image that Pillow reads"
+        message = " ".join(str(error).split())
+        reason = (
+            message if message and "BytesIO" not in message else "not an image that Pillow reads"
+        )
         raise FileError(reason[:160]) from error
 
 

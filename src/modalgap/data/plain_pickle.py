@@ -1,7 +1,7 @@
 """Plain data and arrays from pickles, the format of several data sets.
 
 A pickle is a program that can call any function. Here a child process with limits (``_unpickle``)
-runs it with an unpickler that imports nothing, and hands back JSON and buffers. On systems other
+runs it with an unpickler that imports nothing, and returns JSON and buffers. On systems other
 than Linux the process may have no limit of memory: a hostile pickle can fill it, but run no code.
 """
 

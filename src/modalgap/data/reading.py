@@ -18,8 +18,8 @@ from modalgap.errors import FileError, ModalgapError, quoted
 def reading(what: str) -> Iterator[None]:
     """Turn any error of malformed files into one FileError that begins with ``what``.
 
-    The formats are not ours: a missing key, a short row or a wrong type can raise any exception, so
-    this block catches all of them.
+    Malformed files of other programs can raise any exception, for instance for a missing key, a
+    short row or a wrong type, so this block catches all of them.
     """
     try:
         yield
@@ -33,8 +33,8 @@ def reading(what: str) -> Iterator[None]:
     except KeyError as error:
         raise FileError(f"{what}: must have the field {error}; it does not") from error
     except Exception as error:
-        said = " ".join(str(error).split()) or type(error).__name__
-        raise FileError(f"{what}: is malformed ({said[:160]})") from error
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise FileError(f"{what}: is malformed ({reason[:160]})") from error
 
 
 def read_text(path: Path) -> str:
@@ -93,22 +93,22 @@ def numbered_json(path: Path) -> Iterator[tuple[int, Any]]:
         try:
             yield number, json.loads(line)
         except (ValueError, RecursionError) as error:
-            said = "nested too deeply" if isinstance(error, RecursionError) else str(error)
-            raise FileError(f"{path}: line {number} must be JSON ({said[:100]})") from error
+            reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)
+            raise FileError(f"{path}: line {number} must be JSON ({reason[:100]})") from error
 
 
-def column(names: Sequence[str], known: Sequence[str], asked: str | None, what: str) -> str | None:
+def column(names: Sequence[str], known: Sequence[str], wanted: str | None, what: str) -> str | None:
     """The selected column, or the first of ``known`` that exists; "none" selects no column.
 
     Raises:
         FileError: the selected column does not exist.
     """
-    if asked == NONE and NONE not in names:
+    if wanted == NONE and NONE not in names:
         return None
-    if asked is not None:
-        if asked not in names:
-            raise FileError(f"has no column {quoted(asked)} for {what}; it has {', '.join(names)}")
-        return asked
+    if wanted is not None:
+        if wanted not in names:
+            raise FileError(f"has no column {quoted(wanted)} for {what}; it has {', '.join(names)}")
+        return wanted
     by_name = {name.strip().lower(): name for name in reversed(names)}
     return next((by_name[name] for name in known if name in by_name), None)
 
@@ -117,7 +117,7 @@ def fitting(
     types: Mapping[str, str],
     fit: Sequence[str],
     known: Sequence[str],
-    asked: str | None,
+    wanted: str | None,
     what: str,
     certain: Sequence[str],
 ) -> str | None:
@@ -127,17 +127,17 @@ def fitting(
         types: every column and its type.
         fit: the columns with a readable type.
         known: names to search.
-        asked: the name that the user selected.
+        wanted: the name that the user selected.
         what: content of the column, for messages.
         certain: unambiguous names: such a column with a wrong type is an error.
 
     Raises:
         FileError: the column does not exist, or its type cannot be read.
     """
-    odd = asked if asked in types and asked not in fit else None
-    found = None if odd else column(fit, known, asked, what)
-    if found is None and asked is None and odd is None:
+    odd = wanted if wanted in types and wanted not in fit else None
+    result = None if odd else column(fit, known, wanted, what)
+    if result is None and wanted is None and odd is None:
         odd = column([name for name in types if name not in fit], certain, None, what)
     if odd is not None:
         raise FileError(f"column {quoted(odd)} must hold {what}; it is {types[odd]}")
-    return found
+    return result

@@ -93,9 +93,9 @@ class Source:
             check_template(template)
         if n is None or m is None:
             return
-        given = [key for key in KINDS if getattr(self, key) is not None]
-        if len(given) > 1:
-            raise InputError(f"{self.name}: {' and '.join(given)}: use one of them")
+        kinds = [key for key in KINDS if getattr(self, key) is not None]
+        if len(kinds) > 1:
+            raise InputError(f"{self.name}: {' and '.join(kinds)}: use one of them")
         if self.pairs is not None:
             object.__setattr__(self, "pairs", pairs_of(self.pairs, f"{self.name}: pairs", n, m))
         elif self.labels is not None:
@@ -172,11 +172,11 @@ class Source:
         if limit >= total:
             return self
         kept = np.sort(np.random.default_rng(seed).choice(total, limit, replace=False))
-        said = {**self.provenance, "sample": f"{limit} of {total}, seed {seed}"}
+        provenance = {**self.provenance, "sample": f"{limit} of {total}, seed {seed}"}
         if self.media is None:
-            return replace(self, **self._texts(kept), provenance=said)
+            return replace(self, **self._texts(kept), provenance=provenance)
         changes: dict[str, Any] = {
-            "provenance": said,
+            "provenance": provenance,
             "media": Chosen(self.media, kept),
             "factors": {key: [column[i] for i in kept] for key, column in self.factors.items()},
         }

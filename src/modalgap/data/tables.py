@@ -123,7 +123,7 @@ def listed_records(value: Any) -> list[Any] | None:
     if not isinstance(value, dict) or not value:
         return None
     if all(_is_caption(each) for each in value.values()):
-        return [{"file_name": name, "captions": said} for name, said in value.items()]
+        return [{"file_name": name, "captions": texts} for name, texts in value.items()]
     lists = [
         each
         for each in value.values()
@@ -152,13 +152,13 @@ def checked_separator(separator: str) -> str:
         OptionError: it is neither a character nor a known name.
     """
     names = {name: each for each, name in SEPARATORS.items()} | {"\\t": "\t"}
-    found = names.get(separator, separator)
-    if len(found) != 1 or found in "\"'\r\n\0" or found.isalnum():
+    result = names.get(separator, separator)
+    if len(result) != 1 or result in "\"'\r\n\0" or result.isalnum():
         known = ", ".join(SEPARATORS.values())
         raise OptionError(
             f"--separator: must be one character, or {known}; got {quoted(separator)}"
         )
-    return found
+    return result
 
 
 @dataclass(frozen=True)
@@ -175,13 +175,13 @@ class _Parsed:
 
 def _separated(text: str, separator: str | None, *, tab_first: bool) -> Table:
     """The table in a text, with the separator for which most rows match the first row."""
-    given = None if separator is None else checked_separator(separator)
+    chosen = None if separator is None else checked_separator(separator)
     if excel := _EXCEL.match(text):
-        given = given or excel[1]
+        chosen = chosen or excel[1]
         text = text[excel.end() :]
     best: _Parsed | None = None
     refusal: FileError | None = None
-    for each in [given] if given else _candidates(text, tab_first):
+    for each in [chosen] if chosen else _candidates(text, tab_first):
         for in_quotes in (True, False) if each in UNQUOTED and '"' in text else (True,):
             try:
                 found = _parse(text, each, in_quotes)
@@ -199,10 +199,10 @@ def _separated(text: str, separator: str | None, *, tab_first: bool) -> Table:
             break
     if best is None:
         raise refusal or FileError("must have a row of names and rows of values; found none")
-    return _table(best, said=given is not None)
+    return _table(best, explicit=chosen is not None)
 
 
-def _table(found: _Parsed, *, said: bool) -> Table:
+def _table(found: _Parsed, *, explicit: bool) -> Table:
     head = _names(found.head)
     bad = found.ragged
     if len(bad) > len(found.rows) // FEW:
@@ -216,7 +216,7 @@ def _table(found: _Parsed, *, said: bool) -> Table:
     if not rows:
         raise FileError("must have a row of names and rows of values; found none")
     notes = []
-    if found.separator not in ",\t" and not said:
+    if found.separator not in ",\t" and not explicit:
         notes.append(f"cells are separated by {SEPARATORS[found.separator]}s")
     if not found.quoted and any('"' in cell for _, row in rows for cell in row):
         notes.append("quotes are read as text")

@@ -11,10 +11,10 @@ _LINE_END = re.compile("\r\n|\n|\r")  # str.splitlines also splits at U+2028, fo
 
 def split_lines(text: str) -> list[str]:
     r"""The lines of ``text`` without their ends, which are ``\n``, ``\r\n`` and ``\r`` only."""
-    found = _LINE_END.split(text)
-    if not found[-1]:
-        found.pop()
-    return found
+    result = _LINE_END.split(text)
+    if not result[-1]:
+        result.pop()
+    return result
 
 
 def full_lines(text: str) -> list[str]:

@@ -1,7 +1,7 @@
 """Arrays in place of a pair: ``verb(x, y, …)`` is ``verb(Pair(x, y), …)`` for every verb.
 
-The matches of the two arrays go by name: ``text_to_image=``, ``labels=`` and whatever else ``Pair``
-takes.
+Matches of the two arrays are keyword arguments: ``text_to_image=``, ``labels=`` and the others that
+``Pair`` takes.
 """
 
 from __future__ import annotations
@@ -57,7 +57,9 @@ def takes_pair(
         elif "text" in options and is_rows(options["text"]):
             data = Pair(data, options.pop("text"), **matches)
         elif any(value is not None for value in matches.values()):
-            raise InputError(f"{' and '.join(matches)}: are for two arrays; a Pair holds its own")
+            raise InputError(
+                f"{' and '.join(matches)}: only for two arrays; a Pair holds its matches"
+            )
         elif is_rows(data) and not isinstance(data, Embeddings):
             raise InputError(
                 f"{first.name} must be a Pair, or two arrays; got one {type(data).__name__}"
@@ -70,20 +72,20 @@ def takes_pair(
 
 
 def pair_of(what: str, image: object, text: object = None, **matches: object) -> Pair:
-    """A pair as it is, or one of two arrays.
+    """Return the pair, or build one from two arrays.
 
     Args:
-        what: what an error calls the function.
+        what: the name of the function in error messages.
         image: a ``Pair``, or rows (n, d) of the first modality.
         text: rows (m, d) of the second modality.
-        **matches: as of ``Pair``.
+        **matches: as for ``Pair``.
 
     Raises:
-        InputError: a pair and something beside it, or one modality alone.
+        InputError: a pair together with other data, or one modality alone.
     """
     if isinstance(image, Pair):
         if text is not None or any(value is not None for value in matches.values()):
-            raise InputError(f"{what}: a Pair holds its texts and matches; give it alone")
+            raise InputError(f"{what}: a Pair holds its texts and matches; pass nothing else")
         return image
     if text is None:
         raise InputError(
@@ -94,7 +96,7 @@ def pair_of(what: str, image: object, text: object = None, **matches: object) ->
 
 
 def is_rows(value: object) -> bool:
-    """Whether a value is an array of rows, as far as its type tells."""
+    """Whether a value is an array of rows, judged by its type."""
     if isinstance(value, Embeddings | Tensor | np.ndarray):
         return True
     if isinstance(value, list | tuple) and value:

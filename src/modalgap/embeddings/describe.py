@@ -1,4 +1,4 @@
-"""What a result says of its input."""
+"""What a result records about its input."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from modalgap.embeddings.pair import Pair
 
 @checked
 def describe_input(data: Pair | Embeddings) -> dict[str, Any]:
-    """What a result says of its input; plain JSON types."""
+    """What a result records about its input, in plain JSON types."""
     sides = data.sides if isinstance(data, Pair) else (data,)
     return {f"n_{side.modality}": side.n for side in sides} | {
         "dim": data.dim,
@@ -24,7 +24,7 @@ def describe_input(data: Pair | Embeddings) -> dict[str, Any]:
 
 
 def _matched_by(pair: Pair) -> str:
-    """How the sides match, with their own names: "rows", "text_to_audio", "labels"."""
+    """How the sides match, under the names of the modalities: "rows", "text_to_audio", "labels"."""
     if pair.matched_by != "text_to_image":
         return pair.matched_by
     return f"{pair.text.modality}_to_{pair.image.modality}"

@@ -207,7 +207,7 @@ class Embeddings:
                 continue
 
     def _validated(self, raw: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
-        """Unit rows and norms of the stored rows ``raw``, which have the numbers ``index``."""
+        """Unit rows and norms of the stored rows ``raw``, whose row numbers are ``index``."""
         unit, norms = to_unit(raw)
         if not (norms.min() > 0 and norms.max() < torch.inf):
             row = int(torch.nonzero(~((norms > 0) & norms.isfinite()))[0])

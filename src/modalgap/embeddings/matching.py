@@ -48,21 +48,21 @@ def matches_of(
     Raises:
         InputError: a wrong dtype or shape, no match at all, or a number out of range.
     """
-    found: dict[str, Ints] = {}
+    result: dict[str, Ints] = {}
     images, texts = names
     if "text_to_image" in matches:
         what = "text_to_image"
-        found[what] = index_of(matches[what], what, m, n, texts, images)
+        result[what] = index_of(matches[what], what, m, n, texts, images)
     if "labels" in matches:
-        found["labels"] = index_of(matches["labels"], "labels", n, m, images, texts)
+        result["labels"] = index_of(matches["labels"], "labels", n, m, images, texts)
     if "pairs" in matches:
         pairs = pairs_of(matches["pairs"], "pairs", n, m, names)
         owner = image_of_each(pairs, m)
         if owner is None:
-            found["pairs"] = pairs
+            result["pairs"] = pairs
         elif n != m or not np.array_equal(owner, np.arange(n)):
-            found["text_to_image"] = owner
-    return found
+            result["text_to_image"] = owner
+    return result
 
 
 def index_of(values: object, what: str, length: int, limit: int, own: str, other: str) -> Ints:
@@ -73,8 +73,8 @@ def index_of(values: object, what: str, length: int, limit: int, own: str, other
         what: the name of the argument, for messages.
         length: number of items of this side.
         limit: number of rows of the other side.
-        own: what the items of this side are called in messages.
-        other: the same of the other side.
+        own: what messages call the items of this side.
+        other: what messages call the items of the other side.
 
     Raises:
         InputError: a wrong dtype or shape, or a number out of range.
@@ -152,9 +152,9 @@ def only_match(own: Ints, other: Ints, size: int) -> Ints | None:
     """
     if len(np.unique(own)) < len(own):
         return None
-    found = np.arange(size) + int(other.max()) + 1
-    found[own] = other
-    return found
+    result = np.arange(size) + int(other.max()) + 1
+    result[own] = other
+    return result
 
 
 def components(pairs: Ints, n: int, m: int) -> tuple[Ints, Ints]:

@@ -1,9 +1,9 @@
 """Moments: streaming, mergeable sums. Every measure that is a mean needs only these.
 
 One pass over the rows gives, per modality, counts and sums in ``GROUPS`` interleaved groups, so
-that a delete-a-group jackknife later costs nothing, and the scatter matrix where a measure asks for
-it. Matched pairs give the sums of their distances. All of it merges across shards (Chan, Golub &
-LeVeque 1979) and is held in float64; products of at most one chunk of rows are done in float32.
+that a delete-a-group jackknife needs no further pass, and the scatter matrix if a measure needs it.
+Matched pairs give the sums of their distances. All sums can be merged across shards (Chan, Golub &
+LeVeque 1979) and are held in float64; products of at most one chunk of rows are done in float32.
 
 Row i of the images is in group i mod 61; a caption is in the group of its image, so that deleting a
 group deletes whole images. Where texts describe several images, all items that are connected by
@@ -51,7 +51,7 @@ class Moments:
     Attributes:
         counts: (G,) rows in each jackknife group; the last entry holds rows in no group.
         sums: (G, d) sum of the rows of each group.
-        scatter: (d, d) Σ (u − mean)(u − mean)ᵀ, or None when it was not asked for.
+        scatter: (d, d) Σ (u − mean)(u − mean)ᵀ, or None if it was not computed.
     """
 
     counts: Floats
@@ -191,7 +191,7 @@ class _Sums:
     def _add_scatter(self, rows: Tensor) -> None:
         if self.scatter is None:
             return
-        if self.shift is None:  # sums of squares about a near mean lose no digits
+        if self.shift is None:  # sums of squares about a nearby mean stay precise
             self.shift = rows.double().mean(0).float()
         moved = rows - self.shift
         self.scatter += moved.T @ moved
@@ -305,14 +305,14 @@ class _Chunk:
 
 
 def _chunk(groups: int, rows: int = CHUNK) -> int:
-    """A chunk of whole rounds of groups, so that folding by reshape applies."""
+    """A chunk size that is a multiple of the number of groups, so that rows can be reshaped."""
     return max(1, rows // groups) * groups
 
 
 def _distance(x: Tensor, y: Tensor) -> Tensor:
     """‖x − y‖ along the last dimension.
 
-    The difference itself, so that close pairs keep their digits.
+    Computed from the difference, which is precise for close pairs.
     """
     apart: Tensor = torch.linalg.vector_norm(x - y, dim=-1)
     return apart
@@ -328,7 +328,7 @@ def _aligned(pair: Pair, groups: int, each: int) -> Iterator[_Chunk]:
         group = torch.arange(start, start + len(image)) % groups
         groups_of_texts = group.repeat_interleave(each)
         yield _Chunk(start, image, text, distance=apart, groups=groups_of_texts)
-    next(texts, None)  # let the pass over the texts see its end
+    next(texts, None)  # completes the pass over the texts
 
 
 def _scattered(pair: Pair, groups: int) -> Iterator[_Chunk]:

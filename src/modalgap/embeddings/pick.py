@@ -38,7 +38,7 @@ def pick(side: Embeddings, index: NDArray[np.int64]) -> Embeddings:
 def pick_images(pair: Pair, index: NDArray[np.int64]) -> Pair:
     """The images at ``index`` (ascending), and the texts that match them.
 
-    Class prompts all stay: they are known beforehand.
+    All class prompts are kept: they are a fixed set.
     """
     image = pick(pair.image, index)  # checks the index
     if pair.labels is not None:

@@ -3,8 +3,8 @@
 Two rows are one item if they have the same name and the same vector: exactly, or up to a cosine
 distance of ``SAME``, since a model gives one text slightly different features in different batches.
 Names alone are no proof, as two files may be called ``1.jpg``; nor are vectors alone, as a model
-that has collapsed gives every item the same. Images of other factors are other items. A text is the
-same text whatever its factors; those that differ among its rows are left out.
+that has collapsed gives every item the same. Images with different factors are different items. A
+text is the same text whatever its factors; factors that differ among its rows are left out.
 """
 
 from __future__ import annotations
@@ -50,14 +50,14 @@ class Joined:
     @property
     def note(self) -> str:
         """One sentence for people; empty where nothing repeats."""
-        said = [
+        counts = [
             f"{self.before[modality]:,} {modality}s are {len(rows):,} distinct ones"
             for modality, rows in self.rows.items()
         ]
         parts = []
-        if said:
+        if counts:
             parts.append(
-                f"{' and '.join(said)} (same name, same vector): repeated items count as the same"
+                f"{' and '.join(counts)} (same name, same vector): repeated items count as the same"
                 " answer (modalgap convert --join-repeats stores each once)"
             )
         if self.dropped:
@@ -74,7 +74,7 @@ class Joined:
         return "; ".join(parts)
 
     def about(self) -> dict[str, Any]:
-        """What a result says of it; plain JSON types. Empty where nothing repeats."""
+        """What a result records about repeats, in plain JSON types. Empty if nothing repeats."""
         if not self.note:
             return {}
         distinct = {modality: len(rows) for modality, rows in self.rows.items()}
@@ -96,7 +96,7 @@ def join_repeats(pair: Pair) -> Pair:
 
 
 def joined(pair: Pair) -> Joined:
-    """The same, with what was joined."""
+    """Like ``join_repeats``, with a record of what was joined."""
     before = {side.modality: side.n for side in pair.sides}
     if pair.labels is not None:
         return Joined(pair, {}, {}, before)
@@ -162,7 +162,7 @@ def _join(side: Embeddings, rows: Ints, codes: Ints, *, bits: bool) -> Ints:
     """(k,) of rows (k,): the first row of the same code if its vector is the same, else itself."""
     _, where, back = np.unique(codes, return_index=True, return_inverse=True)
     first = rows[where[back.reshape(-1)]]
-    found = rows.copy()
+    result = rows.copy()
     others = np.flatnonzero(first != rows)
     for a in range(0, len(others), CHUNK):
         part = others[a : a + CHUNK]
@@ -173,8 +173,8 @@ def _join(side: Embeddings, rows: Ints, codes: Ints, *, bits: bool) -> Ints:
             cosine = torch.linalg.vecdot(side.take(ours).double(), side.take(theirs).double())
             same = cosine >= 1 - SAME
         kept = part[same.numpy()]
-        found[kept] = first[kept]
-    return found
+        result[kept] = first[kept]
+    return result
 
 
 def _alike(side: Embeddings) -> int:
@@ -187,13 +187,13 @@ def _alike(side: Embeddings) -> int:
 def _hashes(side: Embeddings, rows: Ints) -> NDArray[np.uint64]:
     """(k,) a hash of the bytes of each row, to find equal rows among many."""
     odd = np.random.default_rng(0).integers(0, 2**63, 2 * side.dim, np.uint64) * 2 + 1
-    found = np.empty(len(rows), np.uint64)
+    result = np.empty(len(rows), np.uint64)
     for a in range(0, len(rows), CHUNK):
         part = side.rows.take(torch.from_numpy(rows[a : a + CHUNK])).contiguous()
         words = part.view(torch.int16 if part.element_size() == 2 else torch.int32).numpy()
         unsigned = words.astype(np.int64).astype(np.uint64)
-        found[a : a + len(part)] = (unsigned * odd[: unsigned.shape[1]]).sum(1, dtype=np.uint64)
-    return found
+        result[a : a + len(part)] = (unsigned * odd[: unsigned.shape[1]]).sum(1, dtype=np.uint64)
+    return result
 
 
 def _codes(columns: list[NDArray[Any]]) -> Ints:

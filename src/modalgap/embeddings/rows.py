@@ -16,7 +16,7 @@ from torch import Tensor
 
 from modalgap.errors import FileError, InputError
 
-CHUNK = 4096  # rows read at a time: fewer wait for one another less often, more leave the cache
+CHUNK = 4096  # rows read at a time: small chunks cost time, large ones do not fit in the cache
 FLOATS = (torch.float16, torch.float32, torch.float64, torch.bfloat16)
 _NUMPY_NAMES = {"f2": torch.float16, "f4": torch.float32, "f8": torch.float64}
 
@@ -100,7 +100,7 @@ class FileRows:
 
     def _unchanged(self) -> None:
         if self._now() != self.stamp:
-            raise FileError(f"{self.path}: must stay as it was when opened; it was changed")
+            raise FileError(f"{self.path}: must not change after it was opened; it was changed")
 
     def read(self, start: int, stop: int) -> Tensor:
         self._unchanged()

@@ -104,7 +104,7 @@ def load_any(
     if path is not None:
         return _validated(read(path))
     if image is None and text is None:
-        raise InputError("path: must name a file, or image= and text= must; got nothing")
+        raise InputError("path: must be set, or image= and text= instead; got neither")
     two = {role: paths for role, paths in (("image", image), ("text", text)) if paths is not None}
     if image is not None and text is not None and pairs is None:
         parts = dict(zip(two, read_two(image, text), strict=True))
@@ -170,7 +170,7 @@ def save(data: Pair | Embeddings, path: str | Path, *, overwrite: bool = False) 
 
 
 def _merged(parts: Mapping[str, Contents], source: str) -> Contents:
-    """Contents of one modality each as one, in the roles that the caller gives them.
+    """Merge contents of one modality each into one; the keys of ``parts`` are their roles.
 
     A modality keeps its name unless it is called image or text, or has none.
     """
@@ -192,7 +192,7 @@ def _merged(parts: Mapping[str, Contents], source: str) -> Contents:
     matches = []
     for (role, contents), name in zip(parts.items(), sides, strict=True):
         rest = next((each for each in sides if each != name), "")
-        for each in contents.matches:  # a file of an earlier version may match what it lacks
+        for each in contents.matches:  # an earlier version may list a modality that it lacks
             own, other = (name, rest) if each.own == names[role] else (rest, name)
             matches.append(replace(each, own=own, other=other))
     return Contents(source, sides, matches)
@@ -258,7 +258,7 @@ def _embeddings(where: str, side: Side, modality: str) -> Embeddings:
 
 
 def _named(source: str, make: Callable[[], Made]) -> Made:
-    """What ``make`` returns; its errors as errors of the file."""
+    """Call ``make``, and raise its errors as errors of the file."""
     try:
         return make()
     except FileError:

@@ -79,8 +79,8 @@ def load_model(spec: str | Encoder, *, seed: int = 0) -> Encoder:
     if name not in ENCODERS:
         raise OptionError.unknown("library of models", name, ENCODERS)
     module = import_extra(f"modalgap.encode.libraries.{ENCODERS[name].module}", "models", spec)
-    found: Encoder = module.load(rest, spec, seed)
-    return found
+    result: Encoder = module.load(rest, spec, seed)
+    return result
 
 
 def _near(spec: str) -> str:

@@ -61,16 +61,16 @@ class Trainable:
 
     def prepare(self, *, augment: bool = False) -> Callable[[Any], Tensor]:
         """A function from an RGB image to a tower's input; with ``augment``, a random crop."""
-        found: Callable[[Any], Tensor] = image_transform_v2(
+        result: Callable[[Any], Tensor] = image_transform_v2(
             self.preprocessing, is_train=augment, aug_cfg=AugmentationCfg() if augment else None
         )
-        return found
+        return result
 
     def prepare_view(self) -> Callable[[Any], Tensor]:
         """A function from an RGB image to a SimCLR view of it (Chen et al. 2020, appendix A)."""
         like = self.preprocessing
         side = like.size if isinstance(like.size, int) else like.size[0]
-        found: Callable[[Any], Tensor] = transforms.Compose(
+        result: Callable[[Any], Tensor] = transforms.Compose(
             [
                 transforms.RandomResizedCrop(side, scale=(0.08, 1.0)),
                 transforms.RandomApply([transforms.ColorJitter(0.4, 0.4, 0.4, 0.1)], p=0.8),
@@ -80,7 +80,7 @@ class Trainable:
                 transforms.Normalize(like.mean, like.std),
             ]
         )
-        return found
+        return result
 
     def turn_texts(self, turn: Tensor) -> None:
         """Replace every text feature y by ``turn`` y, through the weights of the last layer.
@@ -145,26 +145,26 @@ def build(
         OptionError: the architecture does not exist, or open_clip cannot build it.
         FileError: its tokenizer does not exist and cannot be fetched.
     """
-    config, said = _config(architecture)
+    config, label = _config(architecture)
     model_cfg = config["model_cfg"]
     text = model_cfg.setdefault("text_cfg", {})
     for key in ("vision_cfg", "text_cfg"):
         if not isinstance(model_cfg.get(key), dict):
-            raise OptionError(f"architecture {quoted(said)}: {key} must be a mapping")
+            raise OptionError(f"architecture {quoted(label)}: {key} must be a mapping")
     with tempfile.TemporaryDirectory(prefix="modalgap-") as made:
         folder = Path(made)
         wordy = text.get("hf_tokenizer_name") == "words"
         if wordy:
             if not words:
                 raise OptionError(
-                    f"architecture {quoted(said)}: reads whole words, and is only for MAD; use"
+                    f"architecture {quoted(label)}: reads whole words, and is only for MAD; use"
                     " small_vit, or an architecture of open_clip such as ViT-B-32"
                 )
             text["vocab_size"] = size_of(words)
             write_tokenizer(words, folder)
         elif "hf_tokenizer_name" in text:
             with _fetching(
-                said, text["hf_tokenizer_name"], "download it on a machine with network"
+                label, text["hf_tokenizer_name"], "download it on a machine with network"
             ):
                 HFTokenizer(text["hf_tokenizer_name"]).save_pretrained(str(folder))
         files = _files(folder)
@@ -178,7 +178,7 @@ def build(
         except Exception as error:  # open_clip raises any error of its parts
             reason = " ".join(str(error).split())[:160]
             raise OptionError(
-                f"architecture {quoted(said)}: open_clip cannot build it ({reason})"
+                f"architecture {quoted(label)}: open_clip cannot build it ({reason})"
             ) from (error)
         tokenizer = _tokenizer(folder)
         try:
@@ -187,7 +187,7 @@ def build(
         except Exception as error:  # a tower can fail in many ways on ids out of its vocabulary
             reason = " ".join(str(error).split())[:160]
             raise OptionError(
-                f"architecture {quoted(said)}: its text tower cannot read its tokenizer's tokens"
+                f"architecture {quoted(label)}: its text tower cannot read its tokenizer's tokens"
                 f" ({reason})"
             ) from error
     return Trainable(model, _whole(config, model), tokenizer, files)
@@ -247,12 +247,12 @@ def _config(architecture: str | Mapping[str, Any]) -> tuple[dict[str, Any], str]
     return _wrapped(found, str(path)), architecture
 
 
-def _wrapped(found: object, said: str) -> dict[str, Any]:
+def _wrapped(found: object, name: str) -> dict[str, Any]:
     found = json.loads(json.dumps(found))  # a copy of plain JSON types
     if isinstance(found, dict) and "model_cfg" not in found:
         found = {"model_cfg": found}
     if not isinstance(found, dict) or not isinstance(found["model_cfg"], dict):
-        raise OptionError(f"architecture {quoted(said)}: must be a mapping with model_cfg")
+        raise OptionError(f"architecture {quoted(name)}: must be a mapping with model_cfg")
     return found
 
 
@@ -269,5 +269,5 @@ def _files(folder: Path) -> dict[str, bytes]:
 
 def _tokenizer(folder: Path) -> Callable[[Sequence[str]], Tensor]:
     with quiet():
-        found: Callable[[Sequence[str]], Tensor] = open_clip.get_tokenizer(f"{LOCAL}{folder}")
-    return found
+        result: Callable[[Sequence[str]], Tensor] = open_clip.get_tokenizer(f"{LOCAL}{folder}")
+    return result

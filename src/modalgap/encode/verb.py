@@ -157,11 +157,11 @@ def encode(
         keep_repeats=keep_repeats,
         overwrite=overwrite,
     )
-    done = run(source, model, output, options)
-    left = [*grouped("skipped", done.skipped), *grouped("not used", done.source.unused)]
+    finished = run(source, model, output, options)
+    left = [*grouped("skipped", finished.skipped), *grouped("not used", finished.source.unused)]
     if left:
         warnings.warn("; ".join(left), stacklevel=2)
-    return done.data
+    return finished.data
 
 
 @checked
@@ -298,13 +298,13 @@ def _hash(values: Iterable[str]) -> str:
     return digest.hexdigest()
 
 
-def _templates(asked: str | Sequence[str] | None, source: Source) -> tuple[str, ...]:
-    if asked is None:
+def _templates(template: str | Sequence[str] | None, source: Source) -> tuple[str, ...]:
+    if template is None:
         return source.templates
-    if asked == "imagenet":
+    if template == "imagenet":
         found: Sequence[str] = imagenet_templates()
     else:
-        found = list(asked) if isinstance(asked, list | tuple) else [str(asked)]
+        found = list(template) if isinstance(template, list | tuple) else [str(template)]
     if not found:
         raise InputError("template: must be at least one sentence; got none")
     for each in found:
@@ -345,10 +345,12 @@ def _checked(options: Options) -> dict[str, Any]:
     }
 
 
-def _workers(asked: int | None) -> int:
-    if asked is None:
+def _workers(workers: int | None) -> int:
+    if workers is None:
         return min(processors(), MOST_WORKERS)
-    return asked if asked == 0 and not isinstance(asked, bool) else _positive("workers", asked)
+    return (
+        workers if workers == 0 and not isinstance(workers, bool) else _positive("workers", workers)
+    )
 
 
 def _positive(name: str, value: object) -> int:

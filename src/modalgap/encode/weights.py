@@ -87,8 +87,8 @@ def reading_weights(spec: str, path: object) -> Iterator[None]:
 
 
 def _brief(error: BaseException) -> str:
-    said = " ".join(str(error).split())
-    return (said if len(said) <= 120 else f"{said[:117]}...") or type(error).__name__
+    text = " ".join(str(error).split())
+    return (text if len(text) <= 120 else f"{text[:117]}...") or type(error).__name__
 
 
 def _root(error: BaseException) -> BaseException:

@@ -79,15 +79,15 @@ class Scores:
         n = int(codes.max()) + 1
         if n < 5:
             return None
-        found = np.empty(draws)
+        result = np.empty(draws)
         for a, times in resamples(n, seed, draws):
             b = a + len(times)
             if self.statistic is mean:
                 sums, counts = np.bincount(codes, self.values, n), np.bincount(codes, minlength=n)
-                found[a:b] = (times @ sums) / (times @ counts)
+                result[a:b] = (times @ sums) / (times @ counts)
             else:
-                found[a:b] = [self.statistic(self.values, each[codes]) for each in times]
-        return found
+                result[a:b] = [self.statistic(self.values, each[codes]) for each in times]
+        return result
 
     def interval(self, seed: int) -> tuple[float, float] | None:
         """The 95 % percentile interval."""
@@ -211,7 +211,7 @@ class Task(Method, Generic[Options]):
             NotApplicable: the pair lacks what the task needs.
         """
         if args:
-            raise OptionError(f"options of {self.name} must be given by name; got {quoted(args)}")
+            raise OptionError(f"options of {self.name} must be passed by name; got {quoted(args)}")
         pair = pair_of(
             self.name, data, text, text_to_image=text_to_image, labels=labels, pairs=pairs
         )
@@ -230,6 +230,6 @@ def without_repeats(
     if rows is not None and options.get("other_text") is not None:
         other = options["other_text"]
         other = other if isinstance(other, Embeddings) else Embeddings(other, pair.text.modality)
-        if other.n == pair.text.n:  # else the task refuses it
+        if other.n == pair.text.n:  # otherwise the task refuses it
             options["other_text"] = rows_at(other, rows)
     return found.pair, options, found.about()

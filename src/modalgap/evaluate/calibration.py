@@ -197,7 +197,7 @@ def _calibration(
     for kind in (f"{names[0]}_{names[1]}", f"{names[0]}_{names[0]}", f"{names[1]}_{names[1]}"):
         try:
             scores, match, groups = _candidates(pair, kind, negatives, factor, seed)
-            part, curve = _judged(kind, scores, match, groups, prior, precision, seed)
+            part, curve = _held_out_scores(kind, scores, match, groups, prior, precision, seed)
         except NotApplicable as reason:
             reasons.append(str(reason))
             continue
@@ -208,7 +208,7 @@ def _calibration(
     return Outcome(found, details)
 
 
-def _judged(
+def _held_out_scores(
     kind: str,
     scores: Floats,
     match: NDArray[np.bool_],
@@ -264,10 +264,10 @@ def _candidates(
     kinds = (f"{image}_{text}", f"{image}_{image}", f"{text}_{text}")
     checks.one_of("kind", kind, kinds)
     if kind == kinds[0]:
-        asked, found = (index.numpy() for index in pair.matches)
-        others = random.integers(0, pair.text.n, (len(asked), negatives))
-        known = asked * np.int64(pair.text.n) + found
-        wrong = ~np.isin(asked[:, None] * np.int64(pair.text.n) + others, known)
+        own, partner = (index.numpy() for index in pair.matches)
+        others = random.integers(0, pair.text.n, (len(own), negatives))
+        matched = own * np.int64(pair.text.n) + partner
+        wrong = ~np.isin(own[:, None] * np.int64(pair.text.n) + others, matched)
         sides = (pair.image, pair.text)
         owner: Ints | None = pair.clusters[0]
     else:
@@ -275,17 +275,17 @@ def _candidates(
         codes = classes(pair, side, factor)
         if codes is None:
             raise NotApplicable(f"{kind}: {side.modality}s have no classes")
-        asked, found = _within(codes, random)
-        checks.needs(len(asked) > 1, f"{kind}: no two {side.modality}s share a class")
-        others = random.integers(0, side.n, (len(asked), negatives))
-        wrong = codes[others] != codes[asked][:, None]
+        own, partner = _within(codes, random)
+        checks.needs(len(own) > 1, f"{kind}: no two {side.modality}s share a class")
+        others = random.integers(0, side.n, (len(own), negatives))
+        wrong = codes[others] != codes[own][:, None]
         sides = (side, side)
         # rows of one class stay in one half if there are enough classes for two halves
         owner = codes if count(codes) >= MANY else None
     rows, columns = np.nonzero(wrong)
-    left = np.concatenate([asked, asked[rows]])
-    right = np.concatenate([found, others[rows, columns]])
-    match = np.arange(len(left)) < len(asked)
+    left = np.concatenate([own, own[rows]])
+    right = np.concatenate([partner, others[rows, columns]])
+    match = np.arange(len(left)) < len(own)
     checks.needs(bool((~match).any()), f"{kind}: there are no non-matches")
     scores = np.empty(len(left))
     step = 65_536
@@ -334,8 +334,8 @@ def _fitted(kind: str, scores: Floats, match: NDArray[np.bool_], prior: float) -
 
 def _weights(match: NDArray[np.bool_], prior: float) -> Floats:
     """Weights that sum to 1; those of matches sum to the prior."""
-    found: Floats = np.where(match, prior / match.sum(), (1 - prior) / (~match).sum())
-    return found
+    result: Floats = np.where(match, prior / match.sum(), (1 - prior) / (~match).sum())
+    return result
 
 
 def _prior(prior: float) -> float:

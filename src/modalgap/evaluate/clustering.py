@@ -35,7 +35,7 @@ def _clustering(
     """Options.
 
     ``factor``: factor of the images that defines the classes. ``max_rows``: rows per modality.
-    ``seed``: of their choice and of k-means.
+    ``seed``: for drawing rows and for k-means.
     """
     checks.whole("max_rows", max_rows, 2)
     checks.whole("seed", seed, 0)
@@ -60,7 +60,7 @@ def _score(
     from sklearn.cluster import KMeans
 
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # about rows that are all the same
+        warnings.simplefilter("ignore")  # about identical rows
         found = KMeans(k, n_init=4, random_state=seed % 2**32).fit_predict(rows)
     return Scores(np.stack([truth, found], 1), np.arange(len(rows)), v_measure, better)
 

@@ -87,7 +87,7 @@ def _numbers(pair: Pair, harmful: Sequence[str | int]) -> list[int]:
                 raise OptionError(f"harmful: must lie in 0 … {pair.text.n - 1}; got {each}")
             found.append(each)
             continue
-        checks.needs(names is not None, "prompts have no names: give harmful by number")
+        checks.needs(names is not None, "prompts have no names: option harmful must be row numbers")
         if each not in (names or ()):
             raise OptionError.unknown("class prompt", str(each), names or ())
         found += [i for i, name in enumerate(names or ()) if name == each]

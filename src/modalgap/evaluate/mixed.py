@@ -1,48 +1,73 @@
-"""Mixed search: one index of images, texts and documents of both; does the right one come first?
+"""Mixed search: one index of images, texts and documents of both; does the relevant one rank first?
 
-Each item i is stored once, as its image, its text, or the two fused (their mean, a unit row again),
-drawn by ``shares``. A text query asks for the items whose image it describes, an image query for
-the items whose text describes it: one item, or several where images share captions. A document
-that holds the query itself would come first whatever the model, so a right item is then stored in
-another form for this query: as text for image queries, as image for text queries, unless images
-have a second caption, which then stands in the text and fused forms. All other items stay as drawn.
+Each item i is stored once, as its image, its text, or the two fused (their normalised mean), drawn
+by ``shares``. Relevant to a text query are the items whose image it describes, to an image query
+the items whose text describes it: one item, or several if images share captions. A document that
+contains the query itself would rank first with any model. For this query the relevant item is
+therefore stored in another form: as text for image queries, as image for text queries. If images
+have a second caption, text queries are first captions, and the text and fused forms contain the
+second caption instead. All other items stay as drawn.
 Numbers: NDCG@10 (the ideal is over all documents, not over those retrieved) and R@1, by text and by
-image queries (and by both fused, with two captions), at 1:1:1 and over the ratios from all texts to
-all images; and split and merge, where each form is searched alone and lists merge by reciprocal
-rank (Cormack et al. 2009).
-Source: MixBench (arXiv 2507.19054), whose public code takes the ideal from the retrieved only.
+image queries (and by both fused, with two captions), at 1:1:1 and over the ratios from only texts
+to only images. At 1:1:1 also:
+
+- ``_zscore``: with standardised scores, s' = (s − μ) / σ, one mean and one standard deviation for
+  each kind of query and form of document, in closed form from the moments of the set itself.
+- ``_rrf``: split and merge, where each form is searched alone and lists merge by reciprocal rank
+  (Cormack et al. 2009).
+- ``share10_image``, ``share10_text``, ``share10_fused``: the fraction of the first 10 results of
+  each form, the right items left out. With one caption per image the right document is always of
+  the other modality than the query, so a method that only pushes the other modality up has a high
+  NDCG; its shares then differ from those of the index.
+
+Source: MixBench (arXiv 2507.19054), whose public code computes the ideal from retrieved documents.
+Standardised scores: arXiv 2511.22141, with pseudo-positives there.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from modalgap import checks
 from modalgap.card import Card
 from modalgap.embeddings import Pair
 from modalgap.errors import OptionError, quoted
-from modalgap.evaluate.base import Floats, Ints, Outcome, Scores, Task
-from modalgap.evaluate.ranks import Ranks, Relevant, block_ranks
-from modalgap.linalg import blocks
+from modalgap.evaluate.base import Floats, Outcome, Scores, Task
+from modalgap.evaluate.mixed_index import (
+    FUSED,
+    IMAGE,
+    TEXT,
+    Change,
+    Forms,
+    Index,
+    Listed,
+    Lists,
+    Scale,
+    refused,
+    standardized,
+)
 from modalgap.modality import several
-from modalgap.progress import progress
 
-IMAGE, TEXT, FUSED = 0, 1, 2
 RATIOS = (0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0)
 
 CARD = Card(
     name="mixed",
     title="Mixed-modality search",
     question="In one index of images and texts, is the relevant item found whatever its modality?",
-    idea="NDCG@10 of queries for one item among images, texts and fused documents.",
+    idea=(
+        "NDCG@10 of queries for one item among images, texts and fused documents, with the"
+        " fraction of each form among the first results; raw, standardised, and merged lists."
+    ),
     source="MixBench, arXiv 2507.19054",
     needs=("pairs",),
-    main=("{1}_ndcg10", "{0}_ndcg10"),
-)
+    main=(
+        "{1}_ndcg10", "{1}_share10_{0}", "{1}_share10_{1}", "{1}_share10_fused",
+        "{0}_ndcg10", "{0}_share10_{0}", "{0}_share10_{1}", "{0}_share10_fused",
+    ),
+)  # fmt: skip
 
 
 def _mixed(
@@ -57,8 +82,37 @@ def _mixed(
     """Options.
 
     ``shares``: fractions of images, texts and fused documents. ``ratios``: fractions of images in
-    indexes of images and texts, for the curve. ``k``: number of results for NDCG. ``max_rows``:
-    largest number of items. ``seed``: of the form in which each item is stored.
+    indexes of images and texts, for the curve. ``k``: number of results for NDCG and shares.
+    ``max_rows``: largest number of items. ``seed``: of the form in which each item is stored.
+    """
+    return search_mixed(pair, shares, ratios, k, max_rows, seed)
+
+
+def search_mixed(
+    pair: Pair,
+    shares: Sequence[float] = (1, 1, 1),
+    ratios: Sequence[float] = RATIOS,
+    k: int = 10,
+    max_rows: int = 10_000,
+    seed: int = 0,
+    *,
+    scales: Mapping[str, Sequence[Scale]] | None = None,
+    correct: Callable[[str, Tensor], Sequence[Change]] | None = None,
+) -> Outcome:
+    """The task, with scales or corrections that were fitted elsewhere.
+
+    Args:
+        pair: both modalities.
+        shares: see the options of the task, as for ``ratios``, ``k``, ``max_rows`` and ``seed``.
+        ratios: the same.
+        k: the same.
+        max_rows: the same.
+        seed: the same.
+        scales: kind of query ("image", "text", "fused") to mean and standard deviation of its
+            scores in each form; by default from the moments of the set itself.
+        correct: makes a function of the scores of each form, from the kind of query and the
+            documents (3, n, d); then only the index at ``shares`` is searched, by corrected
+            scores.
     """
     parts = _shares(shares)
     checks.distinct("ratios", [f"{100 * ratio:.0f}" for ratio in _ratios(ratios)])
@@ -67,204 +121,64 @@ def _mixed(
     checks.whole("max_rows", max_rows, 2)
     checks.whole("seed", seed, 0)
     checks.needs(pair.labels is None, "class prompts are not documents: it needs captions")
-    forms = _Forms.of(pair, checks.sample(pair.image.n, max_rows, seed))
-    random = np.random.default_rng(seed)
-    order = random.permutation(forms.n)
+    forms = Forms.of(pair, checks.sample(pair.image.n, max_rows, seed))
+    order = np.random.default_rng(seed).permutation(forms.n)
     stored = np.empty(forms.n, np.int64)
     stored[order] = np.searchsorted(np.cumsum(parts), (np.arange(forms.n) + 0.5) / forms.n)
-    drawn = {"": stored}
-    for ratio in ratios:
+    curve = {}
+    for ratio in ratios if correct is None else ():
         kinds = np.full(forms.n, TEXT)
         kinds[order[: round(ratio * forms.n)]] = IMAGE
-        drawn[f"_{round(100 * ratio)}pct_{several(pair.image.modality)}"] = kinds
-    scores: dict[str, Scores] = {}
+        curve[f"_{round(100 * ratio)}pct_{several(pair.image.modality)}"] = kinds
+    if correct is None and scales is None:
+        scales = forms.scales()
+    no_scale = scales is not None and refused(scales)
     names = {"image": pair.image.modality, "text": pair.text.modality, "fused": "fused"}
-    for asks, queries, relevant in forms.asking():
-        name = names[asks]
-        indexes = {end: _Index(forms, asks, relevant, kinds) for end, kinds in drawn.items()}
+    scores: dict[str, Scores] = {}
+    relevant = forms.relevant
+    for asks, queries in forms.queries.items():
+        own = (forms, asks, relevant[asks])
+        change = None if correct is None else correct(asks, forms.documents)
+        main = {"": Index(*own, stored, first=k, changes=change)}
+        if scales is not None and not no_scale:
+            main["_zscore"] = Index(*own, stored, first=k, changes=standardized(scales[asks]))
+        others = {end: Index(*own, kinds) for end, kinds in curve.items()}
         lists = None
-        if np.isin(indexes[""].form, stored).all():  # nobody is alone in a list
-            lists = _Lists(forms, asks, relevant, stored)
-        every = [*indexes.values()] if lists is None else [*indexes.values(), lists]
-        forms.search(name, queries, every)
-        found = {end: index.ranks() for end, index in indexes.items()}
-        scores[f"{name}_ndcg{k}"] = Scores(found[""].ndcg(k), forms.clusters)
-        scores[f"{name}_r1"] = Scores(found.pop("").within(1), forms.clusters)
+        if correct is None and np.isin(main[""].form, stored).all():
+            lists = Lists(*own, stored)  # else a document would be alone in its list
+        every = [*main.values(), *others.values(), *([] if lists is None else [lists])]
+        forms.search(asks, queries, every)
+        found: dict[str, Floats] = {}
+        for end, index in main.items():
+            found |= _numbers(index.listed, k, end, names)
         if lists is not None:
-            scores[f"{name}_ndcg{k}_rrf"] = Scores(lists.ndcg(k), forms.clusters)
-        for end, ranked in found.items():
-            scores[f"{name}_ndcg{k}{end}"] = Scores(ranked.ndcg(k), forms.clusters)
-    return Outcome(
-        scores,
-        {
-            "stored": {
-                name: int((stored == form).sum())
-                for name, form in zip(names.values(), (IMAGE, TEXT, FUSED), strict=True)
-            },
-            "second_caption": forms.second,
+            found[f"ndcg{k}_rrf"] = lists.ndcg(k)
+            found |= _by_form(lists.shares(k), k, "_rrf", names)
+        for end, index in others.items():
+            found[f"ndcg{k}{end}"] = index.listed.ranks.ndcg(k)
+        for name, values in found.items():
+            better = "neither" if name.startswith("share") else "higher"
+            scores[f"{names[asks]}_{name}"] = Scores(values, forms.clusters, better=better)
+    details = {
+        "stored": {
+            name: int((stored == form).sum())
+            for name, form in zip(names.values(), (IMAGE, TEXT, FUSED), strict=True)
         },
-    )
+        "second_caption": forms.second,
+    }
+    if no_scale:
+        details["no_zscore"] = "the scores of some form of document are all equal"
+    return Outcome(scores, details)
 
 
-class _Forms:
-    """Every item in every form: image, text to store, text to ask with.
-
-    Args:
-        pair: where the items come from.
-        image, text, ask: (n,) rows of the image, of the text that is stored, and of the text that
-            asks.
-    """
-
-    def __init__(self, pair: Pair, image: Ints, text: Ints, ask: Ints) -> None:
-        self.pair, self.image, self.text, self.ask = pair, image, text, ask
-        self.n, self.second = len(image), not np.array_equal(text, ask)
-        rows = pair.image.take(torch.from_numpy(image))
-        asking = pair.text.take(torch.from_numpy(ask))
-        texts = pair.text.take(torch.from_numpy(text)) if self.second else asking
-        self.asking_rows = asking
-        self.documents = torch.stack([rows, texts, fuse(rows, texts)])
-        self.clusters = pair.clusters[0][image]
-
-    @classmethod
-    def of(cls, pair: Pair, chosen: Tensor) -> _Forms:
-        images, texts = (index.numpy() for index in pair.matches)
-        order = np.lexsort((texts, images))
-        images, texts = images[order], texts[order]
-        first = np.searchsorted(images, chosen.numpy(), "left")
-        last = np.searchsorted(images, chosen.numpy(), "right")
-        kept = np.flatnonzero(last > first)
-        several = bool((last - first >= 2)[kept].all())
-        checks.needs(len(kept) >= 2, "fewer than two images have a caption")
-        ask = texts[first[kept]]
-        return cls(pair, chosen.numpy()[kept], texts[first[kept] + int(several)], ask)
-
-    def asking(self) -> list[tuple[str, Tensor, Relevant]]:
-        """Name, queries (n, d), and the items that are right for each."""
-        image = self.documents[IMAGE]
-        images, texts = (index.numpy() for index in self.pair.matches)
-        here = np.isin(images, self.image)
-        images, texts = images[here], texts[here]
-        position = np.empty(self.pair.image.n, np.int64)
-        position[self.image] = np.arange(self.n)
-        found = Relevant.same_class(self.ask, texts, itself=False)
-        by_text = Relevant.of(found.queries, position[images[found.items]], self.n)
-        found = Relevant.same_class(self.image, images, itself=False)
-        of_text = Relevant.same_class(texts[found.items], self.text, itself=False)
-        by_image = Relevant.of(found.queries[of_text.queries], of_text.items, self.n)
-        asking = [("text", self.asking_rows, by_text), ("image", image, by_image)]
-        if self.second:
-            both = [(each.queries, each.items) for each in (by_text, by_image)]
-            queries, items = np.unique(np.concatenate(both, 1), axis=1)
-            fused = Relevant.of(queries, items, self.n)
-            asking.append(("fused", fuse(image, self.asking_rows), fused))
-        return asking
-
-    def form_of(self, name: str, relevant: Relevant, stored: Ints) -> Ints:
-        """(k,) the form of each right item: as drawn, unless this holds the query itself."""
-        queries, items = relevant.queries, relevant.items
-        drawn = stored[items]
-        same_text = self.text[items] == self.ask[queries]
-        text_holds = (drawn != IMAGE) & same_text & (name != "image")
-        image_holds = (drawn != TEXT) & (items == queries) & (name != "text")
-        other = np.where(same_text & (name != "image"), IMAGE, TEXT)
-        found: Ints = np.where(text_holds | image_holds, other, drawn)
-        return found
-
-    def search(self, name: str, queries: Tensor, indexes: Sequence[_Index]) -> None:
-        """Ask every index; scores of a query and an item in one form are made once for all."""
-        with progress(f"mixed search, {name}", self.n) as advance:
-            for a, b in blocks(self.n, 4 * self.n):
-                every = torch.stack([queries[a:b] @ rows.T for rows in self.documents])
-                for index in indexes:
-                    index.add(every, a, b)
-                advance(b - a)
+def _numbers(found: Listed, k: int, end: str, names: Mapping[str, str]) -> dict[str, Floats]:
+    """NDCG, R@1 and shares of one list, their names with ``end``."""
+    numbers = {f"ndcg{k}{end}": found.ranks.ndcg(k), f"r1{end}": found.ranks.within(1)}
+    return numbers if found.shares is None else numbers | _by_form(found.shares, k, end, names)
 
 
-class _Index:
-    """The items as they are stored, and where the right ones rank.
-
-    Args:
-        forms: the items.
-        name: what asks: "text", "image" or "fused".
-        relevant: the items that are right for each query.
-        stored: (n,) the form of each item.
-
-    Attributes:
-        form: (k,) the form of each right item: as stored, unless that holds the query itself.
-    """
-
-    def __init__(self, forms: _Forms, name: str, relevant: Relevant, stored: Ints) -> None:
-        self.n, self.relevant, self.stored = forms.n, relevant, stored
-        self.form = forms.form_of(name, relevant, stored)
-        self._columns = torch.from_numpy(stored)[None, None]
-        self._queries, self._form = relevant.queries, torch.from_numpy(self.form)
-        self._found: list[Ints] = []
-
-    def add(self, every: Tensor, a: int, b: int) -> None:
-        """Take the scores (3, b - a, n) of queries a … b and the items in each form."""
-        self._found.append(block_ranks(self._scores(every, a, b), self.relevant, None, a, b))
-
-    def ranks(self) -> Ranks:
-        """Ranks of the right items in the whole index."""
-        return Ranks(np.arange(self.n), self.relevant.starts, np.concatenate(self._found))
-
-    def _scores(self, every: Tensor, a: int, b: int) -> Tensor:
-        """(b - a, n) scores of each item in its form."""
-        scores = every.gather(0, self._columns.expand(1, b - a, -1))[0]
-        rows, items, form = self._right(a, b)
-        scores[rows, items] = every[form, rows, items]
-        return scores
-
-    def _right(self, a: int, b: int) -> tuple[Tensor, Tensor, Tensor]:
-        """Rows, items and forms of what is right for queries a … b."""
-        part = slice(self.relevant.starts[a], self.relevant.starts[b])
-        rows = torch.from_numpy(self._queries[part] - a)
-        return rows, torch.from_numpy(self.relevant.items[part]), self._form[part]
-
-
-class _Lists(_Index):
-    """The same with a list for each form; lists merge by 1 / (60 + rank)."""
-
-    def __init__(self, forms: _Forms, name: str, relevant: Relevant, stored: Ints) -> None:
-        super().__init__(forms, name, relevant, stored)
-        self._parts = [relevant.where(self.form == form) for form in (IMAGE, TEXT, FUSED)]
-        self._ranks: list[list[Ints]] = [[], [], []]
-
-    def add(self, every: Tensor, a: int, b: int) -> None:
-        """Rank within each list."""
-        rows, items, form = self._right(a, b)
-        for each, part in enumerate(self._parts):
-            scores = every[each].masked_fill(torch.from_numpy(self.stored != each), -torch.inf)
-            right = torch.where(form == each, every[each, rows, items], -torch.inf)
-            scores[rows, items] = right
-            self._ranks[each].append(block_ranks(scores, part, None, a, b))
-
-    def ndcg(self, k: int) -> Floats:
-        """(n,) NDCG@k of the merged list.
-
-        Of the documents of one rank in their lists half, on average, come first.
-        """
-        size = []  # (n,) documents of each list, for each query
-        for each, part in enumerate(self._parts):
-            moved = self._queries[self.stored[self.relevant.items] == each]
-            left = (self.stored == each).sum() - np.bincount(moved, minlength=self.n)
-            size.append(left + part.counts)
-        gain = np.zeros(self.n)
-        for each, part in enumerate(self._parts):
-            rank, asking = np.concatenate(self._ranks[each]).astype(np.float64), part.queries
-            at = rank.copy()
-            for other in {IMAGE, TEXT, FUSED} - {each}:
-                there = size[other][asking]
-                at += np.minimum(there, rank - 1) + 0.5 * (there >= rank)
-            gain += np.bincount(asking, np.where(at <= k, 1 / np.log2(at + 1), 0.0), self.n)
-        ideal = np.cumsum(1 / np.log2(np.arange(2, k + 2)))
-        found: Floats = gain / ideal[np.minimum(self.relevant.counts, k) - 1]
-        return found
-
-
-def fuse(image: Tensor, text: Tensor) -> Tensor:
-    """Unit rows half way between."""
-    return torch.nn.functional.normalize(image + text, dim=1)
+def _by_form(shares: Floats, k: int, end: str, names: Mapping[str, str]) -> dict[str, Floats]:
+    return {f"share{k}_{names[form]}{end}": shares[:, number] for number, form in enumerate(names)}
 
 
 def _ratios(given: Sequence[float]) -> list[float]:

@@ -133,10 +133,10 @@ def _make(faiss: Any, spec: str, d: int, n: int, seed: int) -> Any:
 
 
 def _clusterings(faiss: Any, index: Any) -> list[Any]:
-    found = []
+    result = []
     index = faiss.downcast_index(index)
     for owner in (index, getattr(index, "pq", None)):
         parameters = getattr(owner, "cp", None)
         if parameters is not None:
-            found.append(parameters)
-    return found
+            result.append(parameters)
+    return result

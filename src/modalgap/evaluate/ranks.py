@@ -138,8 +138,8 @@ class Ranks:
         """(k,) gain of the first ``k`` divided by the gain of the best possible order."""
         gain = np.where(self.ranks <= k, 1 / np.log2(self.ranks + 1.0), 0.0)
         ideal = np.cumsum(1 / np.log2(np.arange(2, k + 2)))
-        found: Floats = self._sum(gain) / ideal[np.minimum(self.counts, k) - 1]
-        return found
+        result: Floats = self._sum(gain) / ideal[np.minimum(self.counts, k) - 1]
+        return result
 
     @property
     def _order(self) -> Floats:
@@ -231,8 +231,8 @@ def block_ranks(
     padding = width - counts[:, None]
     # paddings, infinite, come first
     position = column - padding + 1
-    found: Ints = (ranked + position)[column >= padding]
-    return found
+    result: Ints = (ranked + position)[column >= padding]
+    return result
 
 
 def _own(limits: Tensor) -> Tensor:

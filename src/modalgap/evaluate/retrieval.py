@@ -52,11 +52,11 @@ def retrieve(
     x, y = pair.image.unit(), pair.text.unit()
     names = (pair.image.modality, pair.text.modality)
     scores: dict[str, Scores] = {}
-    for direction, queries, gallery, asked, found, correct in (
+    for direction, queries, gallery, query_rows, item_rows, correct in (
         (f"{names[0]}_to_{names[1]}", x, y, images, texts, corrections[0]),
         (f"{names[1]}_to_{names[0]}", y, x, texts, images, corrections[1]),
     ):
-        relevant = Relevant.of(asked, found, len(queries))
+        relevant = Relevant.of(query_rows, item_rows, len(queries))
         what = direction.replace("_", " ")
         ranked = ranks(queries, gallery, relevant, correct=correct, what=what)
         # captions of one image, and items connected by captions, are resampled together
@@ -66,11 +66,11 @@ def retrieve(
 
 
 def _numbers(direction: str, ranked: Ranks, clusters: Ints, ks: Sequence[int]) -> dict[str, Scores]:
-    found = {f"{direction}_r{k}": Scores(ranked.within(k), clusters) for k in ks}
+    result = {f"{direction}_r{k}": Scores(ranked.within(k), clusters) for k in ks}
     first = ranked.first.astype(np.float64)
-    found[f"{direction}_median_rank"] = Scores(first, clusters, median, "lower")
-    found[f"{direction}_map"] = Scores(ranked.average_precision(), clusters)
-    return found
+    result[f"{direction}_median_rank"] = Scores(first, clusters, median, "lower")
+    result[f"{direction}_map"] = Scores(ranked.average_precision(), clusters)
+    return result
 
 
 retrieval = Task(CARD, _retrieval)

@@ -1,9 +1,9 @@
-"""Robustness: does the answer survive noise, few bits, a compressing index?
+"""Robustness: is the answer stable under noise, quantisation and compressed indexes?
 
-Numbers, for each perturbation of the stored side: Rob, the share of queries whose answer stays the
-same (one minus the flip rate), and accuracy, the share whose answer is right. Always both: an
+Numbers, for each perturbation of the stored side: Rob, the fraction of queries whose answer stays
+the same (one minus the flip rate), and accuracy, the fraction whose answer is right. Read both: an
 answer that stays wrong counts as robust. Source: Chowers et al. 2026, section 3.3, equation 10.
-Beside Gaussian noise the details hold the flip rate that theory expects for noise on the index.
+For Gaussian noise the details also contain the expected flip rate for noise on the index.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from modalgap.evaluate.flip import flip_probability
 FAISS = ("sq8", "sq4", "sq4_uniform", "pq4", "ivf_pq4", "hnsw", "rabitq")
 SIGMAS = (0.005, 0.01, 0.02, 0.05, 0.1)
 BINS = (256, 64, 32, 16)
-FEW = 200  # queries behind the expected flip rate
+FEW = 200  # queries from which the expected flip rate is computed
 
 CARD = Card(
     name="robustness",
@@ -62,20 +62,21 @@ def _robustness(
 ) -> Outcome:
     """Options.
 
-    ``retrieved``: the stored side, "image" or "text"; by default images, or class prompts where
-    there are labels. ``sigmas``: of Gaussian noise. ``noise_on``: "both", "index" or "queries".
-    ``bins``: numbers of bins. ``indexes``: of FAISS: sq8, sq4, sq4_uniform, pq4, ivf_pq4, hnsw,
-    rabitq. ``other_text``: the texts again, in the same order, by another prompt template.
-    ``max_rows``: queries. ``seed``: of noise, of training and of the choice of queries.
+    ``retrieved``: the stored side, "image" or "text"; by default images, or class prompts if
+    there are labels. ``sigmas``: standard deviations of Gaussian noise. ``noise_on``: "both",
+    "index" or "queries". ``bins``: numbers of bins. ``indexes``: FAISS indexes: sq8, sq4,
+    sq4_uniform, pq4, ivf_pq4, hnsw, rabitq. ``other_text``: rows of the same texts, in the same
+    order, from another prompt template. ``max_rows``: number of queries. ``seed``: for noise,
+    training and drawing queries.
     """
     sigmas, bins = checks.several("sigmas", sigmas), checks.several("bins", bins)
     indexes = checks.several("indexes", indexes)
     _check(pair, retrieved, sigmas, noise_on, bins, indexes, max_rows, seed)
-    asked = _Asked(pair, retrieved, max_rows, seed)
-    queries, stored = asked.queries, asked.stored
+    sampled = _Queries(pair, retrieved, max_rows, seed)
+    queries, stored = sampled.queries, sampled.stored
     base = perturb.exact(queries, stored)
-    scores = {"flat_accuracy": asked.right([base])}
-    details: dict[str, Any] = {"retrieved": asked.retrieved, "queries": len(queries)}
+    scores = {"flat_accuracy": sampled.accuracy([base])}
+    details: dict[str, Any] = {"retrieved": sampled.retrieved, "queries": len(queries)}
     jobs: list[tuple[str, perturb.Find]] = [
         *((f"gaussian_{sigma:g}", perturb.gaussian(sigma, noise_on)) for sigma in sigmas),
         *((f"bins_{count}", perturb.bins(count)) for count in bins),
@@ -94,13 +95,13 @@ def _robustness(
         except RuntimeError as error:  # faiss refuses some sizes
             skipped[name] = f"faiss: …{' '.join(str(error).split())[-100:]}"
             continue
-        scores[f"{name}_rob"] = asked.kept(base, answers)
-        scores[f"{name}_accuracy"] = asked.right(answers)
+        scores[f"{name}_rob"] = sampled.unchanged(base, answers)
+        scores[f"{name}_accuracy"] = sampled.accuracy(answers)
     if other_text is not None:
-        changed = asked.with_texts(other_text)
+        changed = sampled.with_texts(other_text)
         answers = [perturb.exact(changed.queries, changed.stored)]
-        scores["template_rob"] = asked.kept(base, answers)
-        scores["template_accuracy"] = asked.right(answers)
+        scores["template_rob"] = sampled.unchanged(base, answers)
+        scores["template_accuracy"] = sampled.accuracy(answers)
     few = (queries[:FEW] @ stored.T).numpy()
     details["expected_flip_of_noise_on_index"] = {
         f"{sigma:g}": float(flip_probability(few, float(sigma)).mean()) for sigma in sigmas
@@ -110,7 +111,7 @@ def _robustness(
     return Outcome(scores, details)
 
 
-class _Asked:
+class _Queries:
     """Queries, the stored rows, and which stored rows are right for each query."""
 
     def __init__(self, pair: Pair, retrieved: str | None, max_rows: int, seed: int) -> None:
@@ -127,8 +128,8 @@ class _Asked:
         self.correct = set(zip(asking.tolist(), found.tolist(), strict=True))
         self.clusters: Ints = pair.clusters[0 if by_text else 1][self.chosen.numpy()]
 
-    def right(self, answers: list[Ints]) -> Scores:
-        """Share of queries answered with an item that matches."""
+    def accuracy(self, answers: list[Ints]) -> Scores:
+        """Fraction of queries whose answer is a matching item."""
         who = self.chosen.tolist()
         hits = [
             np.array([(q, a) in self.correct for q, a in zip(who, each.tolist(), strict=True)])
@@ -136,23 +137,23 @@ class _Asked:
         ]
         return Scores(np.stack(hits).mean(0, dtype=np.float64), self.clusters)
 
-    def kept(self, base: Ints, answers: list[Ints]) -> Scores:
-        """Share of queries answered as before."""
+    def unchanged(self, base: Ints, answers: list[Ints]) -> Scores:
+        """Fraction of queries whose answer is the same as ``base``."""
         same = np.stack([each == base for each in answers])
         return Scores(same.mean(0, dtype=np.float64), self.clusters)
 
-    def with_texts(self, texts: Any) -> _Asked:
-        """The same with other rows for the texts."""
+    def with_texts(self, texts: Any) -> _Queries:
+        """The same queries and items with other rows for the texts."""
         text = self.pair.text
         rows = texts.rows if isinstance(texts, Embeddings) else texts
-        given = Embeddings(rows, text.modality)
-        if (given.n, given.dim) != (text.n, text.dim):
+        replaced = Embeddings(rows, text.modality)
+        if (replaced.n, replaced.dim) != (text.n, text.dim):
             raise InputError(
                 f"other_text: must have shape ({text.n}, {text.dim}), one row for each text;"
-                f" got ({given.n}, {given.dim})"
+                f" got ({replaced.n}, {replaced.dim})"
             )
-        pair = self.pair.over(self.pair.image, given)
-        return _Asked(pair, self.retrieved, self.max_rows, self.seed)
+        pair = self.pair.over(self.pair.image, replaced)
+        return _Queries(pair, self.retrieved, self.max_rows, self.seed)
 
 
 def _check(

@@ -26,7 +26,7 @@ def evaluate(pair: Pair, /, only: Only = None, *, seed: int = 0, **options: Any)
 
     Args:
         pair: a ``Pair``, closed or not; or two arrays: ``modalgap.evaluate(x, y)``, with
-            ``text_to_image`` or ``labels`` where row i does not match row i.
+            ``text_to_image`` or ``labels`` if row i does not match row i.
         only: names of tasks, or your own ``Task`` objects; by default all that apply.
         seed: for all random numbers, including the bootstrap.
         **options: options of tasks (``retrieved``, ``ks``, ``sigmas`` …); each task gets the

@@ -1,6 +1,6 @@
-"""Retrieval within a modality: do images find images of their class, texts texts of theirs?
+"""Retrieval within a modality: do items retrieve the other items of their class?
 
-Numbers, per modality, each row asking for the others and itself left out: mean average precision,
+Numbers, per modality, with each row as a query against all other rows: mean average precision,
 mAP@R (Musgrave et al. 2020), R-precision and R@1. Classes are labels, a factor, or, for captions,
 the image that they describe; for images that share captions, the caption. Source: Mistretta et al.
 2025, section 4.
@@ -43,7 +43,7 @@ def _within(pair: Pair, *, factor: str | None = None) -> Outcome:
             reasons.append(f"no two {side.modality}s share a class")
             continue
         ranked = ranks(rows, rows, relevant, itself=True, what=f"among {side.modality}s")
-        # captions of one image are resampled together; images of a class one by one
+        # captions of one image are resampled together; images of a class separately
         clusters = pair.clusters[0 if side is pair.image else 1][ranked.queries]
         for name, values in (
             ("map", ranked.average_precision()),
@@ -61,8 +61,8 @@ def _within(pair: Pair, *, factor: str | None = None) -> Outcome:
 def classes(pair: Pair, side: Embeddings, factor: str | None) -> Ints | None:
     """Class of each row of a side, or None.
 
-    By default labels. Of captions the image that they describe; of images that share captions
-    their caption, where each has one only.
+    By default the label; for captions, the image that they describe; for images that share
+    captions, the caption, if each image has only one.
     """
     if factor is not None:
         if not isinstance(factor, str):
@@ -80,5 +80,5 @@ within = Task(CARD, _within)
 
 
 def count(codes: Ints) -> int:
-    """How many classes there are."""
+    """The number of classes."""
     return len(np.unique(codes))

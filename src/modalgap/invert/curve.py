@@ -96,26 +96,26 @@ def curve(
         steps = sorted(set(steps))
     if not steps:
         raise OptionError("at: must name at least one step; got none")
-    asked: dict[str, Any] = {"protocol": protocol, "factor": factor, "seed": seed}
+    search_options: dict[str, Any] = {"protocol": protocol, "factor": factor, "seed": seed}
     native = known_features(queries, rows, rows.rows, None)
-    made = {NATIVE: dict(search(native, gallery, **asked).measures)}
+    made = {NATIVE: dict(search(native, gallery, **search_options).measures)}
     names = item_names(rows)
     size = batch_of(inverter, place)
     found: dict[int, list[torch.Tensor]] = {step: [] for step in steps}
     with progress("inverting", rows.n * (last + 1)) as advance:
         for a in range(0, rows.n, size):
-            done = inverter(
+            inverted = inverter(
                 names[a : a + size], rows.unit(a, min(a + size, rows.n)), advance, steps
             )
             for step in steps:
-                found[step].append(done.recorded[step])
+                found[step].append(inverted.recorded[step])
     for step in steps:
         features = torch.cat(found[step])
         cosines = (features * rows.unit()).sum(1)
         side = known_features(queries, rows, features, context)
         made[str(step)] = {
             "cosine": Value(float(cosines.mean()), details={"least": float(cosines.min())}),
-            **search(side, gallery, **asked).measures,
+            **search(side, gallery, **search_options).measures,
         }
     heads = {"cosine": "cosine"} | {name: name.replace("_", " ") for name in made[NATIVE]}
     return Table(
@@ -124,6 +124,11 @@ def curve(
         vary="step",
         rows=made,
         heads=heads,
-        settings={**inverter.settings, "method": chosen.name, "model": encoder.spec, **asked},
+        settings={
+            **inverter.settings,
+            "method": chosen.name,
+            "model": encoder.spec,
+            **search_options,
+        },
         notes=[f"{rows.n} queries; intervals: 95 %, over queries"],
     )

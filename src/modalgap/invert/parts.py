@@ -49,12 +49,12 @@ def read_all(parts: Parts, n: int) -> dict[Span, InversionBatch]:
     Raises:
         FileError: a batch is damaged, or batches do not fit together.
     """
-    found = {span: read(parts, span) for span in parts.spans()}
+    result = {span: read(parts, span) for span in parts.spans()}
     kinds = {
         tuple((name, tuple(each.shape[1:])) for name, each in batch.tensors().items())
-        for batch in found.values()
+        for batch in result.values()
     }
-    edges = [edge for span in found for edge in span]
+    edges = [edge for span in result for edge in span]
     if len(kinds) > 1 or edges != sorted(edges) or max(edges, default=0) > n:
         raise FileError(f"{parts.folder}: its parts do not fit together; remove it to start over")
-    return found
+    return result

@@ -163,18 +163,18 @@ def _bank(method: Prepares, bank: Any, rows: Embeddings) -> Pair | Embeddings | 
         return None
     if method.card.needed("model"):
         raise OptionError(f"bank: {method.name} takes no bank; it takes model=")
-    found = load_any(bank) if isinstance(bank, str | Path) else bank
-    if not isinstance(found, Pair | Embeddings):
+    result = load_any(bank) if isinstance(bank, str | Path) else bank
+    if not isinstance(result, Pair | Embeddings):
         raise InputError(f"bank: must be a pair, embeddings or a path; got {type(bank).__name__}")
     ours = rows.provenance.get("weights_hash")
-    for side in found.sides if isinstance(found, Pair) else (found,):
+    for side in result.sides if isinstance(result, Pair) else (result,):
         theirs = side.provenance.get("weights_hash")
         if ours and theirs and ours != theirs:
             raise InputError(
                 f"bank: must come from the model that made the features, weights {ours[:12]};"
                 f" has {theirs[:12]}"
             )
-    return found
+    return result
 
 
 def _can_be_kept(rows: Embeddings, into: str, options: Mapping[str, Any]) -> None:
@@ -203,8 +203,8 @@ def _into(rows: Embeddings, encoder: Encoder | None, bank: Any) -> str:
 def _places(device: str, jobs: int) -> list[str]:
     """One device per process."""
     checks.whole("jobs", jobs, 1, MOST_JOBS)
-    asked = [each.strip() for each in device.split(",")] if isinstance(device, str) else [device]
-    found = [str(device_of(each)) for each in asked]
+    names = [each.strip() for each in device.split(",")] if isinstance(device, str) else [device]
+    found = [str(device_of(each)) for each in names]
     if jobs > 1 and (len(found) > 1 or not found[0].startswith("cpu")):
         raise OptionError(
             "jobs: is for the CPU; for processes on several devices name the devices, such as"

@@ -126,7 +126,7 @@ class Loss(Method, Generic[Options]):
             InputError: both ``Features`` and arrays were passed, or a shape is wrong.
         """
         if args:
-            raise OptionError(f"options of {self.name} must be given by name; got {quoted(args)}")
+            raise OptionError(f"options of {self.name} must be passed by name; got {quoted(args)}")
         self.check_options(options)
         if not isinstance(image, Features):
             features = features_of(self.name, image, text, scale, bias, views)

@@ -4,7 +4,7 @@ Equation: for image i, −log of e^{s⟨x_i,y_i⟩} / (Σ_j e^{s⟨x_i,y_j⟩} +
 the same for texts; mean over rows, then over both directions. Source: Liang et al. 2022 ("Mind
 the gap"), on both-modality negatives. Relations: infonce, with the own modality's rows added to
 each denominator; never below it.
-Fails when: images of a batch are nearly alike: they are pushed apart whatever their texts say.
+Fails when: images of a batch are nearly identical: they are pushed apart even if their texts agree.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
-"""What a measure is, and the evidence that measures share.
+"""Measure, and the statistics that measures share.
 
-A measure is a card and a function. Given arrays it is a plain function; given to
-``modalgap.measure`` many of them share one ``Evidence``, which works out each expensive thing once,
-when first asked.
+A measure is a card and a function. It can be called with arrays. ``modalgap.measure`` passes one
+``Evidence`` to many measures; it computes each expensive statistic once, when it is first used.
 """
 
 from __future__ import annotations
@@ -37,7 +36,7 @@ class Side:
     Args:
         embeddings: n rows.
         scatter: collect second moments too.
-        clusters: (n,) rows of one value are not independent (the captions of one image).
+        clusters: (n,) rows with the same value are not independent (the captions of one image).
     """
 
     def __init__(
@@ -52,15 +51,15 @@ class Side:
 
     @cached_property
     def moments(self) -> Moments:
-        """Sums in groups, with the scatter matrix when one of the measures needs it."""
+        """Sums in groups, with the scatter matrix if one of the measures needs it."""
         return moments(self.embeddings, scatter=self._scatter)
 
     @cached_property
     def spectrum(self) -> tuple[Tensor, Tensor]:
         """Eigenvalues (d,), descending, and eigenvectors (d, d) in columns, of the covariance.
 
-        Those that float32 rows cannot tell from zero are zero: their square roots would add up in
-        the Fréchet distance.
+        Eigenvalues within the rounding error of float32 are set to zero: their square roots would
+        add up in the Fréchet distance.
         """
         from modalgap.linalg import psd_eigh
 
@@ -86,21 +85,21 @@ class Side:
         return torch.cat([(rows[a:b] * rows[nearest[a:b]]).sum(1) for a, b in spans])
 
     def above(self, best: Tensor, k: int, max_rows: int, seed: int) -> Tensor:
-        """(rows,) how many of this modality are nearer to each row than ``best`` (rows,) says.
+        """(rows,) the number of rows of this modality with a cosine above ``best`` (rows,).
 
-        One sweep finds this and the neighbours, which ``within`` then reuses.
+        The same pass finds the neighbours, which ``within`` then reuses.
         """
         found, count = within_and_above(self._rows(max_rows, seed), k, best)
         self._within[k, max_rows, seed] = found
         return count
 
     def resolved(self) -> None:
-        """Refuse rows so alike that float32 unit rows do not tell them apart."""
+        """Refuse rows that are too similar for the precision of float32."""
         count, total = self.moments.leave_one_group_out()
         spread = 1 - float((total[0] ** 2).sum()) / count[0] ** 2  # 1 − ‖mean‖²
         needs(
             spread > UNRESOLVED,
-            f"the {self.modality} rows are too alike for float32 (1 − ‖mean‖² = {spread:.0e})",
+            f"the {self.modality} rows are too similar for float32 (1 − ‖mean‖² = {spread:.0e})",
         )
 
     def _rows(self, max_rows: int, seed: int) -> Tensor:
@@ -136,10 +135,10 @@ class Evidence:
 
     @cached_property
     def moments(self) -> PairMoments:
-        """Sums of both sides and of their matches; the sides take theirs from here."""
-        found = pair_moments(self.pair, scatter=self._scatter)
-        self.image.moments, self.text.moments = found.image, found.text
-        return found
+        """Sums of both sides and of their matches; both sides use these."""
+        result = pair_moments(self.pair, scatter=self._scatter)
+        self.image.moments, self.text.moments = result.image, result.text
+        return result
 
     @property
     def gap(self) -> Tensor:
@@ -148,24 +147,24 @@ class Evidence:
         return torch.from_numpy(found.image.mean - found.text.mean)
 
     def resolved(self) -> None:
-        """Refuse a modality whose rows float32 does not tell apart; see ``Side.resolved``."""
+        """Refuse a modality whose rows are too similar for float32; see ``Side.resolved``."""
         _ = self.moments  # one pass over both sides rather than one each
         for side in self.sides:
             side.resolved()
 
     def once(self, key: str, work: Callable[[Evidence], Any]) -> Any:
-        """``work(self)``, done the first time only."""
+        """The result of ``work(self)``, which is computed at the first call only."""
         if key not in self._once:
             self._once[key] = work(self)
         return self._once[key]
 
     def mixed(self, k: int, max_rows: int, seed: int) -> tuple[Tensor, Tensor]:
-        """How many of its own modality stand above the best of the other, for each image and text.
+        """For each image and text: how many rows of its modality rank above the best of the other.
 
         Args:
-            k: neighbours to find on the way, for the measures that ask ``Side.within`` for them.
+            k: neighbours to find in the same pass, for measures that use ``Side.within``.
             max_rows: rows of each modality in the pool.
-            seed: of their choice.
+            seed: for the sample of rows.
         """
         key = (k, max_rows, seed)
         if key not in self._mixed:
@@ -198,11 +197,11 @@ class Evidence:
         found = [nearest(rows, texts) for _, rows in self.pair.image.chunks()]
         return torch.cat(found)
 
-    def temperature(self, given: float | None) -> float:
-        """The temperature given, or that of the model if the file tells, or CLIP's 0.01."""
-        if given is not None:
-            at_least("temperature", given, 1e-4)
-            return float(given)
+    def temperature(self, value: float | None) -> float:
+        """The option if it is not None, else that of the model if the file has it, else 0.01."""
+        if value is not None:
+            at_least("temperature", value, 1e-4)
+            return float(value)
         for side in self.pair.sides:
             try:
                 scale = float(side.provenance.get("logit_scale", ""))
@@ -215,7 +214,7 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Seen:
-    """A pair, and the modality of it that is measured."""
+    """A pair, and which of its modalities is measured."""
 
     evidence: Evidence
     side: Side
@@ -226,9 +225,9 @@ class Measure(Method, Generic[Options]):
     """A card, and the function that computes it. Call it with arrays, Embeddings or a Pair.
 
     Attributes:
-        card: what the measure says of itself.
-        compute: (Evidence, options) to Value; (Side, options) where the card's roles are
-            ("modality",); (Seen, options) where they are ("modality", "other").
+        card: its description.
+        compute: (Evidence, options) to Value; (Side, options) if the card's roles are
+            ("modality",); (Seen, options) if they are ("modality", "other").
         modality: the one that a call measures, for a measure that is ``between``; see ``of``.
     """
 
@@ -239,7 +238,7 @@ class Measure(Method, Generic[Options]):
 
     @property
     def per_modality(self) -> bool:
-        """Whether it is a number of one modality; results carry the modality as a suffix."""
+        """Whether it is a number of one modality; results add the modality as a suffix."""
         return "modality" in self.card.roles
 
     @property
@@ -270,13 +269,13 @@ class Measure(Method, Generic[Options]):
         return replace(self, modality=modality)
 
     def run(self, target: Evidence | Side | Seen, options: Mapping[str, Any]) -> Value:
-        """Compute with those of the options that are this measure's own."""
+        """Compute the value with those of ``options`` that this measure has."""
         own = {**self.options, **{key: options[key] for key in options if key in self.options}}
         own = {key: plain(value) for key, value in own.items()}
         if "seed" in own:
             whole("seed", own["seed"], 0)
         compute: Callable[..., Value] = self.compute
-        with np.errstate(divide="ignore", invalid="ignore"):  # Value refuses what is undefined
+        with np.errstate(divide="ignore", invalid="ignore"):  # Value refuses undefined numbers
             value = compute(target, **own)
         params = {**own, **value.params}
         return Value(value.value, value.interval, params, value.details, self.card.source)
@@ -301,25 +300,25 @@ class Measure(Method, Generic[Options]):
             text_to_image: (m,) image of each text.
             labels: (n,) text of each image.
             pairs: (k, 2) an image and a text that match.
-            factors: name to (n,) values known of each row (measures of one modality).
-            *args: none: options go by name.
-            **options: the measure's own.
+            factors: name to (n,) values, one per row (measures of one modality).
+            *args: not used; pass options by name.
+            **options: options of the measure.
 
         Returns:
             The value; ``float(value)`` is the number.
         """
         if args:
-            raise OptionError(f"options of {self.name} must be given by name; got {quoted(args)}")
+            raise OptionError(f"options of {self.name} must be passed by name; got {quoted(args)}")
         self.check_options(options)
         if self.per_modality and not self.between:
-            if isinstance(image, Pair) or _given(text, text_to_image, labels, pairs):
+            if isinstance(image, Pair) or _any_set(text, text_to_image, labels, pairs):
                 raise InputError(f"{self.name} is a number of one modality; give it one array")
             if isinstance(image, Embeddings) and factors is not None:
-                raise InputError("factors: Embeddings hold their own; give them there")
+                raise InputError("factors: Embeddings already hold factors; do not pass them")
             side = image if isinstance(image, Embeddings) else Embeddings(image, factors=factors)
             return self.run(Side(side, scatter=self.scatter), options)
         if factors is not None:
-            raise InputError(f"{self.name} has no use for factors")
+            raise InputError(f"{self.name} does not use factors")
         pair = pair_of(
             self.name, image, text, text_to_image=text_to_image, labels=labels, pairs=pairs
         )
@@ -338,5 +337,5 @@ class Measure(Method, Generic[Options]):
         return self.run(Seen(evidence, evidence.side(str(self.modality))), options)
 
 
-def _given(*values: Any) -> bool:
+def _any_set(*values: Any) -> bool:
     return any(value is not None for value in values)

@@ -3,7 +3,7 @@
 Equation: standard deviation over texts c of ⟨g, y_c⟩, which is √(gᵀ Σ_y g) with Σ_y of all m texts
     (divided by m).
 Source: Sato et al. 2026 (arXiv 2609.01103): the bias b_c = −⟨g, y_c⟩ predicts where
-    predictions pile up.
+    predictions concentrate.
 Relations: leakage_text measures the gap only within the directions that explain 90 % of the
 variance, so each of the two can be large alone. The unit is cosine: compare the value with the
 margins between classes. Lower is safer.

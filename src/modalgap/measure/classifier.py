@@ -64,17 +64,17 @@ def logistic(rows: Tensor, kind: Tensor) -> Tensor:
 
 def _newton(gradient: Tensor, kept: deque[tuple[Tensor, Tensor]]) -> Tensor:
     """The L-BFGS estimate of the inverse Hessian times the gradient (two-loop recursion)."""
-    found = gradient.clone()
+    result = gradient.clone()
     weights = []
     for s, y in reversed(kept):
-        weights.append((s @ found) / (s @ y))
-        found -= weights[-1] * y
+        weights.append((s @ result) / (s @ y))
+        result -= weights[-1] * y
     if kept:
         s, y = kept[-1]
-        found *= (s @ y) / (y @ y)
+        result *= (s @ y) / (y @ y)
     for (s, y), weight in zip(kept, reversed(weights), strict=True):
-        found += (weight - (y @ found) / (s @ y)) * s
-    return found
+        result += (weight - (y @ result) / (s @ y)) * s
+    return result
 
 
 def folds(groups: NDArray[np.int64], count: int) -> Iterator[NDArray[np.bool_]]:

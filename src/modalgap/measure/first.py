@@ -20,8 +20,8 @@ def mean_cosine(moments: Moments) -> Floats:
     """(B,) mean cosine over distinct pairs of unit rows: (‖Σu‖² − n) / (n(n−1))."""
     count, total = moments.leave_one_group_out()
     with np.errstate(divide="ignore", invalid="ignore"):
-        found: Floats = ((total**2).sum(1) - count) / (count * (count - 1))
-    return found
+        result: Floats = ((total**2).sum(1) - count) / (count * (count - 1))
+    return result
 
 
 def variance(moments: Moments) -> Floats:
@@ -36,13 +36,13 @@ def mean_distance(matches: MatchMoments) -> Floats:
     """(B,) mean of ‖x − y‖ over matched pairs."""
     count, distance, _ = matches.leave_one_group_out()
     with np.errstate(divide="ignore", invalid="ignore"):
-        found: Floats = distance / count
-    return found
+        result: Floats = distance / count
+    return result
 
 
 def mean_squared_distance(matches: MatchMoments) -> Floats:
     """(B,) mean of ‖x − y‖² over matched pairs."""
     count, _, squared = matches.leave_one_group_out()
     with np.errstate(divide="ignore", invalid="ignore"):
-        found: Floats = squared / count
-    return found
+        result: Floats = squared / count
+    return result

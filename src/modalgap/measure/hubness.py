@@ -1,9 +1,10 @@
-"""Hubness: are a few items everybody's neighbours?
+"""Hubness: are a few items neighbours of most other items?
 
 Equation: skewness of N_k(u), how often u is among the k nearest of the other items of its modality.
 Source: Radovanović et al. 2010.
-Relations: prediction_gini sees the same across modalities, as classes that attract too many images.
-Fails when: duplicates abound: each copy takes the place of a neighbour.
+Relations: prediction_gini measures the same across modalities: classes that attract too many
+images.
+Fails when: there are many duplicates: each copy takes the place of a neighbour.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ CARD = Card(
     equation=r"\operatorname{skew}(N_k)",
     source="Radovanović et al. 2010",
     direction="lower",
-    interval="none: the counts depend on one another",
+    interval="none: the counts are not independent",
 )
 
 

@@ -4,8 +4,9 @@ Equations: InfoNCE = ½ (CE over rows + CE over columns) of ⟨x_i, y_j⟩/τ in
 Landscape: the same after x ← norm(x − ½δ ĝ), y ← norm(y + ½δ ĝ), ĝ the unit gap from text to image
 (δ > 0 closes it), against the distance between the shifted means. Source: Liang et al. 2022,
 section 4, figure 3 (embedding shift experiment).
-Relations: where the landscape is lowest is where the loss at this temperature wants the gap.
-Fails when: compared across batch sizes: the loss grows with log of the batch.
+Relations: the gap at the minimum of the landscape is the gap that this loss favours at this
+temperature.
+Fails when: compared across batch sizes: the loss grows with the logarithm of the batch size.
 """
 
 from __future__ import annotations
@@ -90,8 +91,8 @@ def _infonce(
 ) -> Value:
     """``temperature``.
 
-    By default the model's, if the file tells, else 0.01. Batches of ``batch``, at most ``max_rows``
-    pairs drawn with ``seed``.
+    By default the model's, if the file has it, else 0.01. Batches of ``batch``, at most
+    ``max_rows`` pairs drawn with ``seed``.
     """
     tau = evidence.temperature(temperature)
     x, y = _batches(evidence, batch, max_rows, seed)

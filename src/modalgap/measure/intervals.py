@@ -1,14 +1,14 @@
-"""95 % intervals: how far a number would move with another sample of images.
+"""95 % intervals: how much a number would vary with another sample of images.
 
-Three makers, by the kind of number:
+Three methods, by the kind of number:
 
 - ``jackknife``: a smooth function of sums. Groups of images are deleted in turn (Efron & Stein
   1981; delete-a-group: Kott 2001).
 - ``wilson``: a share of images (Wilson 1927).
 - ``bootstrap_counts``: a function of counts per class, resampled.
 
-Numbers that only grow or shrink with the sample (Fréchet, effective rank, principal angles) have
-none: an interval around a biased number would look like knowledge.
+Numbers that are biased with few rows (Fréchet, effective rank, principal angles) have no interval:
+an interval around a biased number would be misleading.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def jackknife(values: Floats, low: float | None = None, high: float | None = Non
         high: largest possible number.
 
     Returns:
-        value ± t(G − 1) · √((G−1)/G · Σ(v_g − v̄)²), or None when it cannot be had.
+        value ± t(G − 1) · √((G−1)/G · Σ(v_g − v̄)²), or None if it is not defined.
     """
     value, left = values[0], values[1:]
     groups = len(left)
@@ -49,7 +49,7 @@ def jackknife(values: Floats, low: float | None = None, high: float | None = Non
 def jackknife_of_items(
     value: float, left: Floats, low: float | None, high: float | None
 ) -> Interval:
-    """The same with single items deleted: ``left`` (n,) holds the number without each item."""
+    """Like ``jackknife``, with single items deleted: ``left`` (n,) is the number without each."""
     n = len(left)
     if n < 5 or not np.isfinite(left).all():
         return None
@@ -61,7 +61,7 @@ def wilson(share: float, n: int) -> Interval:
     """Wilson interval of a share of n independent items."""
     middle = (share + Z * Z / (2 * n)) / (1 + Z * Z / n)
     half = Z / (1 + Z * Z / n) * np.sqrt(share * (1 - share) / n + Z * Z / (4 * n * n))
-    low = 0.0 if share == 0 else max(0.0, middle - half)  # exact at the ends, where rounding is not
+    low = 0.0 if share == 0 else max(0.0, middle - half)  # exactly 0 in spite of rounding
     high = 1.0 if share == 1 else min(1.0, middle + half)
     return float(low), float(high)
 
@@ -91,14 +91,14 @@ def bootstrap_counts(
 ) -> Interval:
     """The number ± 1.96 standard deviations of its bootstrap draws, cut to 0 … 1.
 
-    Not the percentiles of the draws: few items in many classes are uneven by chance, draws of them
-    once more so, and their percentiles then lie beside the number.
+    Percentiles of the draws would be biased: few items in many classes are uneven by chance, and
+    draws of them are even more uneven, so that the percentiles may not contain the number.
 
     Args:
         counts: (classes,) items in each.
         number: counts (classes,) to a number in 0 … 1.
-        seed: of the draws.
-        draws: resamples.
+        seed: for the draws.
+        draws: number of draws.
     """
     n = int(counts.sum())
     random = np.random.default_rng(seed)
@@ -112,7 +112,7 @@ def student_t(freedom: int) -> float:
     """The t for which Student's distribution has ``LEVEL`` of its mass in −t … t.
 
     With a whole number of degrees of freedom the mass is a finite sum in θ = arctan(t/√ν)
-    (Abramowitz & Stegun 26.7.3, 26.7.4), which is inverted by halving.
+    (Abramowitz & Stegun 26.7.3, 26.7.4), which is inverted by bisection.
     """
     low, high = 0.0, math.pi / 2
     for _ in range(60):

@@ -1,11 +1,11 @@
-"""Neighbourhood order: do both modalities rank the other classes alike?
+"""Neighbourhood order: do both modalities rank the other classes in the same order?
 
 Equation: mean over classes c of (1 − τ_b)/2, τ_b between the similarities of c to all other classes
 in the two modalities; the share of discordant orders. Source: Schrodi et al. 2025, section 4
 (neighbourhood ordering).
-Relations: nas asks about the k nearest only.
-Fails when: classes are fewer than three. The authors' code compares inverse permutations and so
-returns about 0.46–0.49 almost whatever the data; this is the ordinary distance.
+Relations: nas compares the k nearest only.
+Fails when: there are fewer than three classes. The authors' code compares inverse permutations and
+therefore returns about 0.46–0.49 for almost any data; this is the ordinary distance.
 """
 
 from __future__ import annotations
@@ -41,14 +41,14 @@ CARD = Card(
     low=0.0,
     high=1.0,
     needs=("pairs",),
-    interval="none: the classes are not independent of one another",
+    interval="none: the classes are not independent",
 )
 
 
 def _kendall_tau(evidence: Evidence, *, max_rows: int = 500, seed: int = 0) -> Value:
     """With labels, classes are compared by their means.
 
-    Else matched items, at most ``max_rows`` drawn with ``seed``.
+    Otherwise matched items are compared, at most ``max_rows`` drawn with ``seed``.
     """
     whole("max_rows", max_rows, 3)
     pair = evidence.pair

@@ -1,9 +1,9 @@
 """Distance between matched pairs: how far an image is from its own text.
 
 Equation: mean over matched pairs of ‖x − y‖. Source: L2I in Schrodi et al. 2025, section 4.
-Relations: never below l2m if pairs are one to one. The excess over l2m is content that the two
+Relations: never below l2m if matches are one to one. The excess over l2m is content that the two
 modalities do not share.
-Fails when: pairs are few or wrongly matched. The value then rises as if the gap were larger.
+Fails when: there are few pairs, or wrong matches. The value then rises as if the gap were larger.
 """
 
 from __future__ import annotations

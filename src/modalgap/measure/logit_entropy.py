@@ -1,10 +1,10 @@
-"""Logit entropy: how sure the model is of its matches at a given temperature.
+"""Logit entropy: how certain the model is about matches at a temperature.
 
 Equation: mean entropy, in nats, of softmax(⟨x, y⟩/τ) over the texts for each image, and over the
     images for each text.
 Source: Schrodi et al. 2025, section 6.2.
-Relations: the gap lowers all cosines alike, which no softmax sees; entropy moves with their spread
-    against τ.
+Relations: the gap lowers all cosines by the same amount, which does not change the softmax; the
+    entropy depends on their spread relative to τ.
 Fails when: compared between data sets of different size: the largest possible value, log of the
 number of candidates, is in the details.
 """
@@ -53,7 +53,7 @@ def _logit_entropy(
 ) -> Value:
     """``temperature``.
 
-    By default the model's, if the file tells, else 0.01. At most ``max_rows`` rows of each, drawn
+    By default the model's, if the file has it, else 0.01. At most ``max_rows`` rows of each, drawn
     with ``seed``.
     """
     whole("max_rows", max_rows, 2)

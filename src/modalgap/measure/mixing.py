@@ -1,11 +1,11 @@
-"""Mixing: in one pool of images and texts, does search find the other modality at all?
+"""Mixing: does search in one pool of images and texts find the other modality?
 
 Equations, over a pool of all images and all texts, the query itself left out: ITR (TIR) is the
 share of image (text) queries whose nearest item is a text (an image); TMR (IMR) is the mean rank of
 the best text (image) for image (text) queries.
-Source: arXiv 2505.03703; what users meet as "text always wins" in mixed search.
-Relations: with a large gap ITR = TIR = 0 and the ranks near the size of the query's own modality.
-Fails when: the two sides differ much in number: the larger one wins more by chance.
+Source: arXiv 2505.03703. Users notice it as "text always ranks first" in mixed search.
+Relations: with a large gap ITR = TIR = 0, and the ranks are near the size of the query's modality.
+Fails when: one side is much larger: its items are then nearest more often by chance.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from modalgap.measure.base import Evidence, Measure
 from modalgap.measure.intervals import mean_interval, wilson
 from modalgap.result import Value
 
-K = 10  # the sweep also finds the neighbours that nas and hubness ask for by default
+K = 10  # the same pass finds the neighbours that nas and hubness use by default
 
 _SOURCE = "arXiv 2505.03703 (mixing in a shared database)"
 

@@ -60,7 +60,7 @@ def _moad(side: Side, *, object_factor: str = "object") -> Value:
         f"it needs the factor {quoted(object_factor)}; there are {', '.join(sorted(factors))}",
     )
     attributes = sorted(set(factors) - {object_factor})
-    needs(bool(attributes), f"it needs at least one attribute beside {quoted(object_factor)}")
+    needs(bool(attributes), f"it needs at least one attribute besides {quoted(object_factor)}")
     widest = max(side.embeddings.factor(name)[1] for name in factors)
     groups = min(GROUPS, side.n, max(1, MOST_CELLS // (widest * side.dim)))
     parts = {name: _contrast(side, name, groups) for name in (object_factor, *attributes)}

@@ -1,4 +1,4 @@
-"""From the names in a result to measures, and the headings that measures stand under."""
+"""The measure of a name in a result, and the headings under which a report shows measures."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from modalgap.measure.registry import MEASURES
 from modalgap.modality import spoken
 from modalgap.result import Result
 
-# headings of a report in their order; a card says which one a measure stands under
+# headings of a report in their order; the group of a card is one of them
 GROUPS = (
     "How large is the gap?",
     "What is it made of?",
@@ -24,7 +24,7 @@ GROUPS = (
 
 
 def measure_of(name: str) -> Measure | None:
-    """The measure behind a name as it stands in a result: "cone_text" is of the measure "cone"."""
+    """The measure of a name in a result: "cone_text" belongs to the measure "cone"."""
     if name in MEASURES:
         return MEASURES[name]
     fitting = [each for each in MEASURES.values() if each.per_modality]
@@ -32,7 +32,7 @@ def measure_of(name: str) -> Measure | None:
 
 
 def card_of(name: str) -> Card:
-    """The card behind a name as it stands in a result.
+    """The card of a name in a result.
 
     Raises:
         OptionError: no measure has such a name.

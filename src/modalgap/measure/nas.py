@@ -3,7 +3,7 @@
 Equation: mean over matched items i of |N_k^x(i) ∩ N_k^y(i)| / k, neighbours within each modality,
     among matched items.
 Source: neighbourhood alignment as used in arXiv 2510.03268.
-Relations: kendall_tau asks about the whole order. Chance level is k/(n − 1), in the details.
+Relations: kendall_tau compares the whole order. Chance level is k/(n − 1), in the details.
 Fails when: items repeat: equal items are neighbours in arbitrary order.
 """
 
@@ -43,13 +43,13 @@ def _nas(evidence: Evidence, *, k: int = 10, max_rows: int = 30_000, seed: int =
     whole("max_rows", max_rows, 2)
     pair = evidence.pair
     evidence.resolved()
-    needs(pair.labels is None, "class prompts have no items of their own to be neighbours of")
+    needs(pair.labels is None, "it needs matched items; class prompts are classes, not items")
     image, text = pair.distinct_matches
     needs(len(image) > k, f"it needs more than k={k} matched items; found {len(image)}")
     if k >= max_rows:
         needs(False, f"it needs more than k={k} items; max_rows allows {max_rows}")
     chosen = sample(len(image), max_rows, seed)
-    whole_sides = pair.captions_per_image == 1  # then mixing and hubness look at these very rows
+    whole_sides = pair.captions_per_image == 1  # then mixing and hubness use the same rows
     sides = zip(evidence.sides, (image, text), strict=True)
     near_image, near_text = (
         side.within(k, max_rows, seed)

@@ -1,11 +1,11 @@
-"""Separability: can a straight cut tell images from texts?
+"""Separability: can a linear classifier distinguish images from texts?
 
 Equation: held-out accuracy of logistic regression, image against text, equal numbers of each.
 Source: classifier two-sample test, Lopez-Paz & Oquab 2017; linear for CLIP in Shi et al. 2023.
-Relations: 1 whenever there is a gap of any size in many dimensions; it tells *whether*, l2m tells
-    *how much*.
-Fails when: rows are few against dimensions: accuracy is then noisy. Folds keep an image and its
-captions together.
+Relations: 1 whenever there is a gap of any size in many dimensions; it shows *whether* there is a
+    gap, l2m shows *how much*.
+Fails when: there are few rows compared with dimensions: accuracy is then noisy. Folds keep an image
+and its captions together.
 """
 
 from __future__ import annotations

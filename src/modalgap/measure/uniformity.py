@@ -44,7 +44,7 @@ LARGE = 64  # rows of a cluster from which a matrix product is faster
 
 
 def _uniformity(side: Side, *, max_rows: int = 10_000, seed: int = 0) -> Value:
-    """At most ``max_rows`` rows, drawn with ``seed``: cost grows with their square."""
+    """At most ``max_rows`` rows, drawn with ``seed``; the cost is quadratic in this number."""
     whole("max_rows", max_rows, 2)
     chosen = side.sample(max_rows, seed)
     rows = side.embeddings.take(chosen)
@@ -53,7 +53,7 @@ def _uniformity(side: Side, *, max_rows: int = 10_000, seed: int = 0) -> Value:
     total = sums.sum()
     clusters, codes = np.unique(side.clusters[chosen].numpy(), return_inverse=True)
     size = np.bincount(codes).astype(np.float64)
-    # without a cluster, its rows leave twice (as rows, as columns) save for its inner pairs
+    # without a cluster: subtract its rows and columns, and add its inner pairs, subtracted twice
     left = total - 2 * np.bincount(codes, sums) + _kernel_inside(rows, codes, len(clusters))
     with np.errstate(divide="ignore", invalid="ignore"):
         value = np.log(total / (n * (n - 1)))

@@ -1,4 +1,4 @@
-"""The verb: many measures of one pair, sharing what they can."""
+"""The verb: many measures of one pair, which share intermediate results."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ Only = str | Measure | Iterable[str | Measure] | None
 
 @takes_pair
 def measure(data: Pair | Embeddings, /, only: Only = None, **options: Any) -> Result:
-    """Measure the modality gap of a pair, or what can be said of one modality alone.
+    """Measure the modality gap of a pair, or the geometry of one modality.
 
     Args:
         data: a ``Pair`` from ``modalgap.load`` or of arrays, or one ``Embeddings``; or two arrays
             (n, d) and (m, d): ``modalgap.measure(x, y)``, with ``text_to_image`` or ``labels``
-            where row i does not match row i.
+            if row i does not match row i.
         only: names of measures, "cone" or "cone_image", or measures of your own; by default all
             that apply.
         **options: options of measures (``temperature``, ``k``, ``seed``, ``max_rows`` …), passed to
             each measure that has them.
 
     Returns:
-        A ``Result``. Measures that do not apply are in ``skipped`` with the reason; a measure asked
-        for by name that does not apply is an error.
+        A ``Result``. Measures that do not apply are in ``skipped`` with the reason; a measure
+        in ``only`` that does not apply is an error.
 
     Raises:
         OptionError: an unknown measure or option.
@@ -55,7 +55,7 @@ def measure(data: Pair | Embeddings, /, only: Only = None, **options: Any) -> Re
     sides: Sequence[Side]
     if isinstance(data, Pair):
         evidence = Evidence(data, scatter=scatter)
-        _ = evidence.moments  # the one pass: checks every row on its way
+        _ = evidence.moments  # the only pass over the data; it also checks every row
         sides = evidence.sides
     else:
         sides = (Side(data, scatter=scatter),)
@@ -72,7 +72,7 @@ def measure(data: Pair | Embeddings, /, only: Only = None, **options: Any) -> Re
                     if each.between:
                         target = None if evidence is None else Seen(evidence, side)
                 if target is None:
-                    raise NotApplicable("it compares two modalities; there is one")
+                    raise NotApplicable("it compares two modalities; the data has one")
                 values[name] = each.run(target, options)
             except NotApplicable as reason:
                 if only is not None:
@@ -82,14 +82,14 @@ def measure(data: Pair | Embeddings, /, only: Only = None, **options: Any) -> Re
 
 
 def _wanted(only: Only, modalities: tuple[str, ...]) -> list[tuple[Measure, tuple[str, ...]]]:
-    """Measures and the names to report, in registry order; measures of the user's own after."""
+    """Measures and the names to report, in registry order, then the user's own measures."""
     if only is None:
         return [(each, each.names(modalities)) for each in MEASURES.values()]
-    asked = [only] if isinstance(only, str | Measure) else list(only)
-    if not asked:
+    entries = [only] if isinstance(only, str | Measure) else list(only)
+    if not entries:
         raise OptionError("only must name at least one measure; got none")
     found: dict[str, tuple[Measure, tuple[str, ...]]] = {}
-    for each in asked:
+    for each in entries:
         method = each if isinstance(each, Measure) else _named(each, modalities)
         names = method.names(modalities)
         chosen = names if isinstance(each, Measure) or each == method.name else (each,)
@@ -118,7 +118,8 @@ def _check_options(options: dict[str, Any], wanted: list[Measure]) -> None:
         owners = [each.name for each in MEASURES.values() if name in each.options]
         if name not in known and owners:
             raise OptionError(
-                f"option {quoted(name)} is one of {', '.join(owners)}; none of these was asked for"
+                f"option {quoted(name)} belongs to {', '.join(owners)};"
+                " only must include one of them"
             )
         if name not in known:
             raise OptionError.unknown("option", name, known)

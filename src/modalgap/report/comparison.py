@@ -33,25 +33,25 @@ from modalgap.report.sections import (
 MOST = 5  # curves in one picture
 FULL = 0.25  # a difference that is shown in the strongest colour
 BOARD = (
-    "Under each number: its difference to no closing, on the same queries. Coloured where the 95 %"
-    " interval of the difference excludes zero. * is transductive: it has used the test rows, so"
-    " its numbers are not comparable to those of a map."
+    "Below each number is its difference to no closing, on the same queries. A cell is coloured if"
+    " the 95 % interval of the difference excludes zero. * marks a transductive closer: it uses the"
+    " test rows, so its numbers are not comparable to those of a map."
 )
 
 
 def comparison_page(
     result: Comparison, path: str | Path, *, title: str | None = None, overwrite: bool = False
 ) -> Path:
-    """Write a comparison as one HTML file that needs nothing else.
+    """Write a comparison as one HTML file that needs no other file.
 
     Args:
-        result: what ``modalgap.compare`` answered.
-        path: of the HTML file.
-        title: of the page.
-        overwrite: whether a file of that name may be replaced.
+        result: the result of ``modalgap.compare``.
+        path: the HTML file.
+        title: heading of the page.
+        overwrite: replace an existing file.
 
     Raises:
-        OutputError: a file that is there already, or cannot be written.
+        OutputError: the file exists, or cannot be written.
     """
     if not isinstance(result, Comparison):
         raise InputError(f"result: must be a Comparison; got {type(result).__name__}")
@@ -65,24 +65,24 @@ def render(result: Comparison, *, title: str | None = None) -> str:
     board: list[Block] = [
         Text(paragraphs=[BOARD], muted=True),
         Heat(
-            corner=("method", "gap left (l2m)"),
+            corner=("method", "remaining gap (l2m)"),
             heads=_heads(result),
             rows=[_row(entry, result) for entry in result.entries.values()],
         ),
     ]
     if result.failed:
-        board.append(Reasons(head="Not tried", reasons=list(result.failed.items())))
+        board.append(Reasons(head="Not evaluated", reasons=list(result.failed.items())))
     best = [(task, [said]) for task, said in _best(result)]
     sections = [
-        Section(head="What helps what", id="words", blocks=[Topics(topics=best)]),
-        Section(head="Closers against tasks", id="board", blocks=board),
+        Section(head="Best method for each task", id="words", blocks=[Topics(topics=best)]),
+        Section(head="All methods and tasks", id="board", blocks=board),
     ]
     if drawn:
         pictures = Pictures(pictures=[shown(each) for each in drawn], columns=3)
         sections.append(Section(head="Curves", id="pictures", blocks=[pictures]))
     split, sizes = result.split, result.sizes
     origin = (
-        f"Split with seed {split['seed']}: {sizes[0]} to fit, {sizes[1]} and {sizes[2]} to test."
+        f"The split has seed {split['seed']}: {sizes[0]} to fit, {sizes[1]} and {sizes[2]} to test."
         f" Intervals: paired bootstrap over {plural(split['modalities'][0])}."
     )
     blocks = [
@@ -92,7 +92,7 @@ def render(result: Comparison, *, title: str | None = None) -> str:
     sections.append(Section(head="How it was computed", id="origin", blocks=blocks))
     return render_page(
         sections,
-        title=title or "Closers, compared",
+        title=title or "Comparison of closers",
         subtitle=(f"Fitted on {sizes[0]} and their matches, tested on the other {sizes[1]}"),
         version=result.versions.get("modalgap", ""),
         wide=True,
@@ -162,7 +162,7 @@ def _best(result: Comparison) -> list[tuple[str, str]]:
             if gain > most + 1e-3:
                 top, most = entry, gain
         if top is None:
-            said = "no closing: no map improves a number without making another one worse."
+            said = "no closing. No map improves one number without making another one worse."
         else:
             said = f"{top.name}: " + ", ".join(
                 f"{label(column)} {base.values[column].value:.3f} → {top.values[column].value:.3f}"
@@ -206,25 +206,26 @@ def _shift(result: Comparison) -> Drawing | None:
         references=[Reference(at=start["l2m"], axis="x")],
     )
     caption = (
-        "Both sides are shifted along the line between their means, from a wider gap (right) to"
-        " none and beyond; the dashed line is the present gap. A raw shift loses accuracy before"
-        " the gap is closed; the projected shift preserves the rankings of the retrieved side."
+        "Both modalities are shifted along the line between their means, from a larger gap (right) "
+        "to no gap and further. The dashed line is the present gap. A raw shift can lower accuracy "
+        "before the gap is closed. The projected shift preserves the rankings of the retrieved "
+        "modality."
     )
     return Drawing(name="shift", title="Accuracy against the gap", caption=caption, draw=draw)
 
 
 def _noise(result: Comparison) -> Drawing | None:
     caption = (
-        "Gaussian noise of growing size on both sides. The longer a curve stays high, the more"
-        " robust are its embeddings."
+        "Gaussian noise of increasing size is added to both modalities. The later a curve falls,"
+        " the more robust are the embeddings."
     )
     title = "Accuracy under noise"
     return _curves(result, "noise", "gaussian", title, caption, "σ of the noise")
 
 
 def _bins(result: Comparison) -> Drawing | None:
-    caption = "Values rounded to a number of levels over their range; fewer levels to the left."
-    return _curves(result, "bins", "bins", "Accuracy on few levels", caption, "levels")
+    caption = "Values are rounded to equal levels over their range; fewer levels to the left."
+    return _curves(result, "bins", "bins", "Accuracy after rounding", caption, "levels")
 
 
 def _curves(

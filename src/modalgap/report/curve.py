@@ -25,16 +25,16 @@ def best_step(table: Table) -> str:
         f"The highest mAP is {steps[best]:.3f}, at step {best}. It is {steps[last]:.3f} at the last"
         f" step, {last}, and {native:.3f} for the native queries."
         + (" The intervals of the best and the last step overlap." if tie else "")
-        + " A step that is chosen on the queries it is tested on gives an optimistic estimate."
+        + " If the step is chosen and tested on the same queries, the estimate is too optimistic."
     )
 
 
 PARTS = (
     Part(
-        head="Step by step",
+        head="Results per step",
         words=(
-            "The cosine with the inverted feature rises with every step. Retrieval within the"
-            " modality need not: compare the two panels.",
+            "The cosine between the inverted and the native feature rises with the steps."
+            " Retrieval within the modality does not always improve: compare the two figures.",
             best_step,
         ),
         panels=(

@@ -33,12 +33,12 @@ def figures(data: Pair | Embeddings, result: Result, *, seed: int = 0) -> dict[s
     """Draw every picture that applies.
 
     Args:
-        data: what was measured.
-        result: what ``modalgap.measure`` answered.
-        seed: of the sample that is drawn.
+        data: the data that were measured.
+        result: the result of ``modalgap.measure``.
+        seed: seed of the sample that is drawn.
 
     Returns:
-        Name to matplotlib figure, in the order of the report.
+        A mapping of names to matplotlib figures, in the order of the report.
     """
     return draw_all(views(data, result, seed))
 
@@ -60,20 +60,20 @@ def save_figures(
     *,
     overwrite: bool = False,
 ) -> list[Path]:
-    """Write figures as ``folder/name.format``; the folder is made if need be.
+    """Write figures as ``folder/name.format``; the folder is created if it does not exist.
 
     Args:
-        figures: name to figure.
-        folder: where to.
-        formats: of "png", "svg", "pdf".
-        overwrite: replace files that are there already.
+        figures: maps a name to a figure.
+        folder: the folder to write to.
+        formats: one or more of "png", "svg", "pdf".
+        overwrite: replace existing files.
 
     Returns:
-        The paths written.
+        The paths of the files.
 
     Raises:
         OptionError: an unknown format.
-        OutputError: a file that is there already, or cannot be written; none is written then.
+        OutputError: a file exists, or cannot be written; none is written then.
     """
     for name, figure in figures.items():
         if not isinstance(figure, Figure):
@@ -92,7 +92,7 @@ def save_figures(
 def plan(
     names: Mapping[str, object], folder: str | Path, formats: Sequence[str], overwrite: bool
 ) -> dict[tuple[str, str], Path]:
-    """Where each figure would go, after checking that all of them can."""
+    """The path of each figure, after checking that all of them can be written."""
     chosen = [formats] if isinstance(formats, str) else list(dict.fromkeys(formats))
     for suffix in chosen:
         if suffix not in FORMATS:

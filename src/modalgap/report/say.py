@@ -1,4 +1,4 @@
-"""How names and numbers are said, in the summary, the table and the pictures."""
+"""How the summary, the table and the figures write names and numbers."""
 
 from __future__ import annotations
 
@@ -20,11 +20,12 @@ def number(value: float) -> str:
     return text.replace("-", "−")
 
 
-def percent(share: float) -> str:
-    """A share in percent; never 0 % or 100 % for what is not quite."""
-    if 0 < share < 0.001:
+def percent(fraction: float) -> str:
+    """A fraction in percent; 0 % and 100 % only if they are exact."""
+    if 0 < fraction < 0.001:
         return f"under 0.1{NARROW}%"
-    if 0.999 < share < 1:
+    if 0.999 < fraction < 1:
         return f"over 99.9{NARROW}%"
-    text = f"{100 * share:.1f}" if share < 0.0995 or share > 0.9905 else f"{100 * share:.0f}"
+    precise = fraction < 0.0995 or fraction > 0.9905
+    text = f"{100 * fraction:.1f}" if precise else f"{100 * fraction:.0f}"
     return f"{text.removesuffix('.0')}{NARROW}%"

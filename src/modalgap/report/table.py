@@ -1,4 +1,4 @@
-"""The table of all measures: grouped by question, each with what it means."""
+"""The table of all measures, grouped by question, with their meaning."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from modalgap.report.say import NARROW
 from modalgap.result import Result, Value
 
 OTHERS = "Others"
-SHARES = ("separability", "gap_concentration", "centroid_share")  # in percent on their tiles
+FRACTIONS = ("separability", "gap_concentration", "centroid_share")  # in percent on their tiles
 TILES = ("l2m", "rmg", "matched_cosine", "separability", "gap_concentration", "centroid_share")
 SINGLE = ("cone", "uniformity", "effective_rank", "hubness")  # tiles of one modality
 
@@ -26,13 +26,13 @@ class Row:
     """One measure for the page.
 
     Attributes:
-        name: in JSON and on the command line.
-        title: for people, with the modality where it has one.
-        value, interval: as text; the interval is "" where there is none.
-        at: where the value lies in its range, 0 to 1, or None where the range is open.
-        range: the range as text, "" where it is open.
-        card: what the measure says of itself.
-        params: options that shaped it, as text.
+        name: name in JSON and on the command line.
+        title: title on the page, with the modality if the measure has one.
+        value, interval: as text; the interval is "" if there is none.
+        at: position of the value in its range, 0 to 1; None if the range is open.
+        range: the range as text; "" if it is open.
+        card: description of the measure.
+        params: options with which it was computed, as text.
         tile: the value and its interval, shorter.
     """
 
@@ -56,7 +56,7 @@ def groups(result: Result) -> list[tuple[str, list[Row]]]:
 
 
 def tiles(result: Result) -> list[Row]:
-    """The few numbers to see first."""
+    """The key numbers at the top of the page."""
     wanted = TILES if len(modalities(result)) > 1 else SINGLE
     by_card = {row.card.name: row for row in rows(result)}
     return [by_card[name] for name in wanted if name in by_card]
@@ -76,7 +76,7 @@ def rows(result: Result) -> list[Row]:
 
 
 def skipped(result: Result) -> list[tuple[str, str]]:
-    """Measures that do not apply, with the reason; those with the same reason together."""
+    """Measures that do not apply, grouped by the reason."""
     reasons: dict[str, list[str]] = {}
     for name, reason in result.skipped.items():
         reasons.setdefault(reason, []).append(name)
@@ -84,13 +84,13 @@ def skipped(result: Result) -> list[tuple[str, str]]:
 
 
 def provenance(pair: Mapping[str, Any], versions: Mapping[str, str]) -> list[tuple[str, str]]:
-    """What the numbers come from, label and text."""
+    """Facts about the input and the versions: label and text."""
     found = [("Fingerprint", str(pair.get("fingerprint"))), ("Dimensions", f"{pair.get('dim')}")]
     if pair.get("matched_by"):
         found.append(("Matched by", str(pair["matched_by"]).replace("_", " ")))
     for name, unit in pair.get("were_unit", {}).items():
         low, high = pair["norms"][name]
-        kept = "unit as given" if unit else f"normalised here; norms {low:.4g} to {high:.4g}"
+        kept = "unit length" if unit else f"normalised; norms were {low:.4g} to {high:.4g}"
         found.append((f"Rows, {name}", f"{pair.get(f'n_{name}'):,} ({kept})"))
     for name, told in pair.get("provenance", {}).items():
         found += [(f"{key}, {name}", str(value)) for key, value in told.items()]
@@ -99,7 +99,7 @@ def provenance(pair: Mapping[str, Any], versions: Mapping[str, str]) -> list[tup
 
 
 def as_json(result: Result) -> str:
-    """The result as JSON with one measure a line: short enough to read and to copy."""
+    """The result as JSON with one measure per line, which is easy to read and to copy."""
     whole = result.to_dict()
     lines = []
     for key, part in whole.items():
@@ -133,8 +133,8 @@ def _row(name: str, title: str, value: Value, card: Card) -> Row:
 
 
 def _tile(name: str, value: Value, card: Card) -> tuple[str, str]:
-    """Two decimals less than in the table; shares in percent."""
-    if name in SHARES:
+    """Two decimals less than in the table; fractions in percent."""
+    if name in FRACTIONS:
         found = Value(100 * value.value, value.interval and _times(100, value.interval))
         inside = _interval(found, 1)
         return f"{_text(found.value, 0)}{NARROW}%", inside and f"{inside}{NARROW}%"

@@ -1,4 +1,4 @@
-"""Pages and figures of a table: its panels, its numbers, and published numbers beside them."""
+"""Pages and figures of a table: panels, numbers, and a comparison with published numbers."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def table_page(
         path: the HTML file.
         title: heading of the page.
         subtitle: text below it.
-        folder: of the files that panels name.
+        folder: folder of the files that panels name.
         overwrite: whether an existing file is replaced.
 
     Raises:
@@ -61,7 +61,7 @@ def table_page(
     notes = [f"Source: {table.source}.", *table.notes]
     origin: list[Block] = [
         Text(paragraphs=notes, muted=True),
-        Json(label="Everything as JSON", text=table.to_json()),
+        Json(label="The result as JSON", text=table.to_json()),
     ]
     sections.append(Section(head="How it was computed", id="origin", blocks=origin))
     version = table.versions.get("modalgap", "")

@@ -36,12 +36,12 @@ from modalgap.result import Result
 from modalgap.views import Views, views
 
 SAMPLE = (
-    "Points and histograms show a sample of the rows, drawn with seed {seed}. Numbers in the table"
-    " are of all rows, or of the sample that their options name."
+    "Points and histograms show a random sample of the rows (seed {seed}). Numbers in the table use"
+    " all rows, or the sample that their options state."
 )
 NUMBERS = (
-    "“Better” is the direction of a smaller gap or of better embeddings; where the table has no"
-    " “Better”, neither direction is. The mark on a bar shows where a value lies in its range."
+    "“Better” is the direction that means a smaller gap or better embeddings. If a measure has no"
+    " “Better”, neither direction is better. The mark on a bar shows the value within its range."
 )
 BESIDE = 2  # pictures beside the summary
 
@@ -60,27 +60,27 @@ def report(
     seed: int = 0,
     **options: Any,
 ) -> Path:
-    """Write a report of the modality gap as one HTML file that needs nothing else.
+    """Write a report of the modality gap as one HTML file that needs no other file.
 
     Args:
-        data: what to report on; of one modality alone, only what applies. Two arrays are a pair:
+        data: a pair, or one modality, for which only some measures apply. Two arrays are a pair:
             ``modalgap.report(x, y, "report.html")``.
-        path: of the HTML file.
-        result: what ``modalgap.measure(data)`` answered; measured here if not given.
-        title: of the page.
-        figures: a folder to write the pictures to as well.
-        formats: of those pictures: "png", "svg", "pdf".
-        overwrite: replace files that are there already.
-        seed: of the sample behind the pictures, and of measures that draw one.
-        **options: of ``modalgap.measure``.
+        path: the HTML file.
+        result: the result of ``modalgap.measure(data)``; computed here by default.
+        title: heading of the page.
+        figures: a folder to which the figures are also written.
+        formats: formats of these figures: "png", "svg", "pdf".
+        overwrite: replace existing files.
+        seed: seed of the samples that figures and measures use.
+        **options: options of ``modalgap.measure``.
 
     Returns:
         The path written.
 
     Raises:
-        OutputError: a file that is there already, or cannot be written; nothing is written then.
-        OptionError: an unknown option, or options beside a result that is measured already.
-        InputError: a result of other data.
+        OutputError: a file exists, or cannot be written; nothing is written then.
+        OptionError: an unknown option, or options together with ``result``.
+        InputError: the result is of other data.
     """
     target = Path(path)
     check_target(target, overwrite=overwrite)  # before work that takes long
@@ -95,7 +95,7 @@ def report(
         result = measure(data, **options)
     elif options:
         raise OptionError(
-            f"options are for measuring, and the result is given: {', '.join(options)}"
+            f"options of measures cannot be combined with result: {', '.join(options)}"
         )
     elif result.pair.get("fingerprint") != data.fingerprint:
         raise InputError("result: must be of this data; its fingerprint is another")
@@ -133,12 +133,12 @@ def sections(result: Result, seen: Views, seed: int = 0) -> list[Section]:
     if said:
         beside, drawn = drawn[:BESIDE], drawn[BESIDE:]
         found.append(
-            Section(head="In plain words", id="words", blocks=[Topics(topics=said, beside=beside)])
+            Section(head="Summary", id="words", blocks=[Topics(topics=said, beside=beside)])
         )
     if drawn:
         note = Text(paragraphs=[SAMPLE.format(seed=seed)], muted=True)
         found.append(
-            Section(head="More pictures", id="pictures", blocks=[Pictures(pictures=drawn), note])
+            Section(head="More figures", id="pictures", blocks=[Pictures(pictures=drawn), note])
         )
     numbers: list[Block] = [
         Text(paragraphs=[NUMBERS], muted=True),
@@ -153,14 +153,14 @@ def sections(result: Result, seen: Views, seed: int = 0) -> list[Section]:
         Facts(facts=table.provenance(result.pair, result.versions)),
         Json(label="The result as JSON", text=table.as_json(result)),
     ]
-    found.append(Section(head="Where this comes from", id="origin", blocks=origin))
+    found.append(Section(head="Data and versions", id="origin", blocks=origin))
     return found
 
 
 def _matches(seen: Views, pairs: int) -> Section:
     note = (
-        f"In a sample of {pairs:,} matched pairs. Wrong matches, if there are any, are most likely"
-        " among the farthest."
+        f"From a sample of {pairs:,} matched pairs. If the data contain wrong matches, they are"
+        " most likely among the farthest."
     )
     tables = {"Closest": seen.closest, "Farthest": seen.farthest}
     return Section(

@@ -1,4 +1,4 @@
-"""What the protocols share: a plan of a search, and the checks of its inputs."""
+"""Shared by the protocols: the plan of a search, and checks of its inputs."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from modalgap.evaluate.base import Floats, Ints
 from modalgap.evaluate.ranks import Ranks, Relevant
 from modalgap.result import Result
 
-LABEL = "label"  # the factor that holds labels where there is no Pair to hold them
-ROW = "row"  # the factor with the row of the gallery that a query was made from
-ROLE = "role"  # the factor that tells the queries of a file from its gallery
+LABEL = "label"  # the factor that holds labels if they are not in a Pair
+ROW = "row"  # the factor with the gallery row of the item from which a query was made
+ROLE = "role"  # the factor that distinguishes queries from gallery items in one file
 JUDGED = ("easy", "hard", "junk")  # factors of queries: JSON lists of names in the gallery
 
 
@@ -29,22 +29,24 @@ class Protocol:
         about: one sentence on what is relevant to a query.
         run: (queries, gallery, factor, seed) to a ``Result``.
         side: the side of a pair that holds the queries.
+        scales: whether ``run`` also takes a ``ScoreScaler`` or None.
     """
 
     name: str
     about: str
-    run: Callable[[Embeddings, Embeddings | Pair, str | None, int], Result]
+    run: Callable[..., Result]
     side: Literal["image", "text"] = "image"
+    scales: bool = False
 
 
 @dataclass(frozen=True, eq=False)
 class SameClass:
-    """Relevant items of each query by class, made as they are needed: they may be very many.
+    """Relevant items of each query by class, listed on demand because there may be very many.
 
     Attributes:
         queries: (k,) class of each query, from 0.
         gallery: (m,) class of each item.
-        own: (k,) the item that each query leaves out, or None.
+        own: (k,) the item that is excluded for each query, or None.
     """
 
     queries: Ints
@@ -59,22 +61,22 @@ class SameClass:
         return found if self.own is None else found - (self.gallery[self.own] == self.queries)
 
     def part(self, a: int, b: int) -> Relevant:
-        """Those of queries a … b."""
+        """The relevant items of queries a … b."""
         found = Relevant.same_class(self.queries[a:b], self.gallery, itself=False)
         return found if self.own is None else found.without(self.own[a:b])
 
 
 @dataclass(frozen=True, eq=False)
 class SearchPlan:
-    """What a protocol makes of queries and a gallery.
+    """What a protocol returns for queries and a gallery.
 
     Attributes:
         side: the embeddings that are searched.
-        queries: (k,) rows of the queries that ask.
-        gallery: (m,) rows that may be found, ascending; None: all.
-        relevant: of each asking query, items as positions in ``gallery``.
-        ignored: items that are taken out of each query's ranking.
-        judge: ranks to the numbers of each query.
+        queries: (k,) rows of the queries that are used.
+        gallery: (m,) rows that are searched, ascending; None: all.
+        relevant: the relevant items of each query, as positions in ``gallery``.
+        ignored: items that are excluded from the ranking of each query.
+        judge: function from ranks to the numbers of each query.
         details: further facts, plain JSON types.
     """
 
@@ -88,7 +90,7 @@ class SearchPlan:
 
 
 def same_space(queries: Embeddings, side: Embeddings, what: str) -> None:
-    """Refuse two sets of different widths, or of different models as far as both say theirs."""
+    """Refuse two sets of different widths, or of different models if both name theirs."""
     if queries.dim != side.dim:
         raise InputError(
             f"queries and {what}: must have the same width; got {queries.dim} and {side.dim}"
@@ -105,14 +107,14 @@ def same_space(queries: Embeddings, side: Embeddings, what: str) -> None:
 
 
 def places(names: Sequence[str], what: str, wanted: Iterable[str] | None = None) -> dict[str, int]:
-    """Where each name stands; refuses a name that stands twice, if it is among ``wanted``."""
+    """The position of each name; refuses a repeated name if it is among ``wanted``."""
     found = {name: row for row, name in enumerate(names)}
     if len(found) < len(names):
-        asked = None if wanted is None else set(wanted)
+        checked = None if wanted is None else set(wanted)
         for row, name in enumerate(names):
-            if found[name] != row and (asked is None or name in asked):
+            if found[name] != row and (checked is None or name in checked):
                 raise InputError(
-                    f"{what}: names must differ from one another; {quoted(name)} is there twice"
+                    f"{what}: names must be different; found {quoted(name)} more than once"
                 )
     return found
 
@@ -123,7 +125,7 @@ def have(factors: Iterable[str]) -> str:
 
 
 def searched_side(queries: Embeddings, gallery: Embeddings | Pair) -> Embeddings:
-    """The side that is searched: of a pair, that of what the queries are or were inverted from."""
+    """The side to search. In a pair: the modality of the queries, or their ``inverted_from``."""
     side = gallery
     if isinstance(side, Pair):
         wanted = queries.provenance.get("inverted_from", queries.modality)
@@ -131,7 +133,7 @@ def searched_side(queries: Embeddings, gallery: Embeddings | Pair) -> Embeddings
         if wanted not in sides:
             raise InputError(
                 f"gallery: must have a side of modality {quoted(wanted)}, as the queries have;"
-                f" has {' and '.join(sides)}"
+                f" found {' and '.join(sides)}"
             )
         side = sides[wanted]
     same_space(queries, side, "gallery")
@@ -139,14 +141,14 @@ def searched_side(queries: Embeddings, gallery: Embeddings | Pair) -> Embeddings
 
 
 def names_of(side: Embeddings, what: str) -> tuple[str, ...]:
-    """Its names, which must be there."""
+    """The names of a side; refuses a side without names."""
     if side.names is None:
-        raise NotApplicable(f"the {what} must have names, to be found by; there are none")
+        raise NotApplicable(f"the {what} must have names, which identify its items; found none")
     return side.names
 
 
 def in_range(values: Ints, limit: int, factor: str, what: str) -> None:
-    """Refuse a factor of queries that points outside of ``limit`` rows."""
+    """Refuse a factor of queries with numbers outside of 0 … ``limit`` - 1."""
     wrong = np.flatnonzero((values < 0) | (values >= limit))
     if len(wrong):
         raise InputError(

@@ -39,7 +39,7 @@ def split(queries: Embeddings, gallery: Embeddings | Pair, factor: str | None) -
 
 
 def self_removed(queries: Embeddings, gallery: Embeddings | Pair, factor: str | None) -> SearchPlan:
-    """As split, for a gallery that also holds each query, which the query ignores."""
+    """Like split, for a gallery that also contains each query; the query itself is excluded."""
     side = searched_side(queries, gallery)
     ours, theirs, by = _classes(queries, side, gallery, factor)
     own = rows_of(names_of(queries, "queries"), places(names_of(side, "gallery"), "gallery"))
@@ -91,7 +91,7 @@ def _of_classes(ranked: Ranks) -> dict[str, Floats]:
 def _classes(
     queries: Embeddings, side: Embeddings, gallery: Embeddings | Pair, factor: str | None
 ) -> tuple[Ints, Ints, str]:
-    """Class of each query (n,) and of each item (m,), from 0, and the factor that says it."""
+    """Class of each query (n,) and of each item (m,), from 0, and the factor that defines it."""
     ours, theirs = queries.factors, dict(side.factors)
     labels = _labels(side, gallery)
     whole = LABEL in ours and ours[LABEL].dtype.kind == "i"
@@ -120,20 +120,20 @@ def _labels(side: Embeddings, gallery: Embeddings | Pair) -> Ints | None:
 
 
 def _common(ours: Iterable[str], theirs: Iterable[str]) -> str:
-    """The factor that says the class, where none is named."""
+    """The factor that defines the class, if the caller does not name one."""
     shared = set(ours) & set(theirs) - {ROW, ROLE, *JUDGED}
     if LABEL in shared:
         return LABEL
     checks.needs(
         len(shared) == 1,
-        f"queries and gallery must share one factor that says the class, or factor must name it;"
+        f"queries and gallery must share one factor that defines the class, or factor must name it;"
         f" queries have {have(ours)}; gallery has {have(theirs)}",
     )
     return shared.pop()
 
 
 def rows_of(names: Sequence[str], where: Mapping[str, int]) -> Ints:
-    """Rows of the gallery of these names."""
+    """Rows of the gallery with these names."""
     lost = next((name for name in names if name not in where), None)
     if lost is not None:
         raise InputError(f"queries: names must be in the gallery; {quoted(lost)} is not")
@@ -141,25 +141,25 @@ def rows_of(names: Sequence[str], where: Mapping[str, int]) -> Ints:
 
 
 def _own(queries: Embeddings, side: Embeddings) -> Ints:
-    """The row of the gallery that each query was made of: by its factor, or by its name."""
+    """The gallery row from which each query was made: by its factor, or by its name."""
     if ROW not in queries.factors:
-        asked = names_of(queries, f"queries, without a factor {quoted(ROW)},")
-        what = f"gallery, where queries have no factor {quoted(ROW)}"
-        return rows_of(asked, places(names_of(side, "gallery"), what, asked))
+        names = names_of(queries, f"queries, without a factor {quoted(ROW)},")
+        what = f"gallery, if queries have no factor {quoted(ROW)}"
+        return rows_of(names, places(names_of(side, "gallery"), what, names))
     rows = queries.factors[ROW]
     if rows.dtype.kind != "i":
-        raise InputError(f"queries: factor {quoted(ROW)} must hold integers; holds strings")
+        raise InputError(f"queries: factor {quoted(ROW)} must hold integers; found strings")
     in_range(rows, side.n, ROW, "rows of the gallery")
     return rows
 
 
 def _groups(side: Embeddings, gallery: Embeddings | Pair, factor: str | None) -> tuple[Ints, str]:
-    """(m,) which captions describe one image, from 0, and what says it."""
+    """(m,) the image that each caption describes, from 0, and the factor that defines it."""
     if factor is not None:
         return side.factor(factor)[0].numpy(), factor
     if not isinstance(gallery, Pair):
         raise NotApplicable(
-            f"factor must name the one that says which image a caption describes; gallery has"
+            f"factor must name the one that identifies the image of a caption; gallery has"
             f" {have(side.factors)}"
         )
     checks.needs(gallery.labels is None, "class prompts are not captions")

@@ -30,7 +30,7 @@ def revisited(
 ) -> SearchPlan:
     """Images of some judgements are relevant; images of others are ignored."""
     if factor is not None:
-        raise OptionError(f"factor: must not be given, as {', '.join(JUDGED)} say what is relevant")
+        raise OptionError(f"factor: must not be set; {', '.join(JUDGED)} define relevant items")
     side = searched_side(queries, gallery)
     asking, kept = _of_role(queries, "query", "queries"), _of_role(side, "gallery", "gallery")
     lists = _judgements(queries, asking)
@@ -54,7 +54,7 @@ def _of_judgements(ranked: Ranks) -> dict[str, Floats]:
 
 
 def _of_role(side: Embeddings, role: str, what: str) -> Ints | None:
-    """Rows of a role; None, for all, where a file does not tell roles."""
+    """Rows of a role; None, for all rows, if the factor of roles is missing."""
     if ROLE not in side.factors:
         return None
     rows = np.flatnonzero(side.factors[ROLE] == role)
@@ -65,15 +65,15 @@ def _of_role(side: Embeddings, role: str, what: str) -> Ints | None:
 
 
 def _judgements(queries: Embeddings, asking: Ints | None) -> list[dict[str, list[str]]]:
-    """Of each query: names by what they were judged to be."""
+    """For each query: judgement to the names of images with this judgement."""
     known = queries.factors
     checks.needs(
         set(JUDGED) <= set(known),
         f"the queries need the factors {', '.join(JUDGED)}; there is {have(known)}",
     )
     rows = range(queries.n) if asking is None else asking
-    found = [{key: _parsed(known[key], key, row) for key in JUDGED} for row in rows]
-    for row, lists in zip(rows, found, strict=True):
+    result = [{key: _parsed(known[key], key, row) for key in JUDGED} for row in rows]
+    for row, lists in zip(rows, result, strict=True):
         names = [name for each in lists.values() for name in each]
         if len(set(names)) < len(names):
             twice = next(name for name in names if names.count(name) > 1)
@@ -81,7 +81,7 @@ def _judgements(queries: Embeddings, asking: Ints | None) -> list[dict[str, list
                 f"queries: {', '.join(JUDGED)} must name each image once; row {row} names"
                 f" {quoted(twice)} twice"
             )
-    return found
+    return result
 
 
 def _parsed(column: NDArray[Any], key: str, row: int) -> list[str]:
@@ -100,7 +100,7 @@ def _parsed(column: NDArray[Any], key: str, row: int) -> list[str]:
 def _listed(
     lists: Sequence[Mapping[str, Sequence[str]]], keys: Sequence[str], where: Mapping[str, int]
 ) -> tuple[Relevant, int]:
-    """Items judged to be one of ``keys``, and how many are not in the gallery."""
+    """Items with one of the judgements ``keys``, and how many are not in the gallery."""
     named = [(q, name) for q, each in enumerate(lists) for key in keys for name in each[key]]
     there = np.array([(q, where[name]) for q, name in named if name in where], np.int64)
     there = there.reshape(-1, 2)

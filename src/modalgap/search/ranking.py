@@ -35,7 +35,7 @@ def rank(
         queries: (n, d) rows.
         gallery: (m, d) rows.
         factor: the factor that defines classes, or None.
-        seed: of the bootstrap.
+        seed: for the bootstrap.
 
     Raises:
         NotApplicable: no query has a relevant item.
@@ -64,12 +64,12 @@ def rank(
     }
     scores = {
         name: Scores(values, np.arange(len(values)))
-        for name, values in _judged(queries, plan, counts).items()
+        for name, values in _numbers(queries, plan, counts).items()
     }
     return result_of(scores, params, details, described(queries, gallery, plan.side, "gallery"))
 
 
-def _judged(queries: Embeddings, plan: SearchPlan, counts: Ints) -> dict[str, Floats]:
+def _numbers(queries: Embeddings, plan: SearchPlan, counts: Ints) -> dict[str, Floats]:
     """Numbers (k,) of the queries that have a relevant item."""
     x = queries.take(torch.from_numpy(plan.queries))
     kept = plan.gallery

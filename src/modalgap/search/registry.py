@@ -7,6 +7,7 @@ from functools import partial
 from modalgap.search.base import Protocol
 from modalgap.search.by_class import first_caption, self_removed, split
 from modalgap.search.by_judgement import revisited
+from modalgap.search.mixed import mixed
 from modalgap.search.ranking import Planner, rank
 from modalgap.search.zero_shot import classify
 
@@ -56,6 +57,13 @@ PROTOCOLS: dict[str, Protocol] = {
             about="Revisited Oxford and Paris: hard images are relevant; easy images and junk are"
             " ignored",
             planner=partial(revisited, relevant=("hard",), ignored=("junk", "easy")),
+        ),
+        Protocol(
+            name="mixed",
+            about="the gallery holds several modalities in one list; items of the query's class, or"
+            " of its item, are relevant in every modality",
+            run=mixed,
+            scales=True,
         ),
         Protocol(
             name="zero_shot",

@@ -18,7 +18,7 @@ def result_of(
     details: Mapping[str, Any],
     about: Mapping[str, Any],
 ) -> Result:
-    """Values with intervals; the details go with the first."""
+    """Values with intervals; the first value gets the details."""
     values = {}
     for name, each in scores.items():
         plain = {**params, "better": each.better}
@@ -30,7 +30,7 @@ def result_of(
 def described(
     queries: Embeddings, other: Embeddings | Pair, side: Embeddings, what: str
 ) -> dict[str, Any]:
-    """What the result says of both inputs; plain JSON types."""
+    """What the result records about both inputs, in plain JSON types."""
     both = {"queries": describe_input(queries), what: describe_input(other)}
     digest = xxhash.xxh3_128("|".join(each["fingerprint"] for each in both.values()).encode())
     return {

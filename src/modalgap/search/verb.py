@@ -1,4 +1,4 @@
-"""The verb: search a gallery by queries that are embedded elsewhere."""
+"""The verb: search a gallery by queries from another set of embeddings."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import numpy as np
 
 from modalgap import checks
 from modalgap.arguments import checked
+from modalgap.close.scores import ScoreScaler
 from modalgap.embeddings import Embeddings, Pair
 from modalgap.errors import OptionError
 from modalgap.evaluate.base import Ints
@@ -21,6 +22,7 @@ def search(
     protocol: str = "split",
     *,
     factor: str | None = None,
+    scaler: ScoreScaler | None = None,
     seed: int = 0,
 ) -> Result:
     """Search a gallery by queries from another set of embeddings, and measure the ranking.
@@ -42,17 +44,22 @@ def search(
             zero_shot: the factor of the queries that names their prompt. The default is
             ``label``, or the only factor. If a pair with labels is given, integers in ``label``
             are positions of its prompts, from 0.
-        seed: of the bootstrap.
+        scaler: for mixed, the means and deviations of scores, fitted before on a sample; by default
+            they are computed from queries and gallery.
+        seed: for the bootstrap.
 
     Returns:
         A ``Result`` with 95 % bootstrap intervals over queries. split, self_removed and
         first_caption give ``map``, ``map_at_r``, ``r_precision`` and ``r1``. easy, medium and hard
         give ``map``, ``mp_1``, ``mp_5`` and ``mp_10``. zero_shot gives ``top1``, ``top5`` and
-        ``mean_per_class``. Queries without a relevant item are ignored; ``left_out`` is their
+        ``mean_per_class``. mixed gives ``ndcg10``, ``r1`` and the fraction of each modality among
+        the first ten, raw and standardised, and more; see modalgap.search.mixed. Queries without a
+        relevant item are ignored; ``left_out`` is their
         number.
 
     Raises:
-        OptionError: an unknown protocol, or a factor where none can be chosen.
+        OptionError: an unknown protocol, a factor where none can be chosen, or a scaler for another
+            protocol than mixed.
         InputError: the two sets do not fit together, a name or row is invalid, or a class has no
             prompt or two prompts.
         NotApplicable: names, classes or judgements that the protocol needs are missing.
@@ -60,7 +67,12 @@ def search(
     if protocol not in PROTOCOLS:
         raise OptionError.unknown("protocol", protocol, PROTOCOLS)
     checks.whole("seed", seed, 0)
-    return PROTOCOLS[protocol].run(queries, gallery, factor, seed)
+    chosen = PROTOCOLS[protocol]
+    if chosen.scales:
+        return chosen.run(queries, gallery, factor, seed, scaler)
+    if scaler is not None:
+        raise OptionError(f"scaler: is for protocol mixed; got it with {protocol}")
+    return chosen.run(queries, gallery, factor, seed)
 
 
 def query_side(pair: Pair, protocol: str = "split") -> Embeddings:

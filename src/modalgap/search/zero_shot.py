@@ -1,4 +1,4 @@
-"""Classify queries by the nearest class prompt that is embedded elsewhere."""
+"""Classify queries by the nearest class prompt from another set of embeddings."""
 
 from __future__ import annotations
 
@@ -24,16 +24,18 @@ def classify(
         queries: (n, d) rows.
         prompts: (c, d) class prompts, or a pair whose texts are class prompts.
         factor: the factor of the queries that names their prompt, or None.
-        seed: of the bootstrap.
+        seed: for the bootstrap.
 
     Raises:
-        InputError: the two sets do not fit together, or a class has no prompt, or two.
+        InputError: the two sets do not fit together, or a class has no prompt or two prompts.
         NotApplicable: queries without classes, or prompts without names.
     """
     side = prompts.text if isinstance(prompts, Pair) else prompts
     same_space(queries, side, "prompts")
     labels, by = _targets(queries, side, prompts, factor)
-    found = zero_shot(Pair(_called(queries, "query"), _called(side, "prompt"), labels=labels))
+    found = zero_shot(
+        Pair(_with_modality(queries, "query"), _with_modality(side, "prompt"), labels=labels)
+    )
     params = {"factor": factor, "asked": queries.n, "left_out": 0, "seed": seed}
     details = {"classes_by": by, "asked": queries.n, "left_out": 0, "searched": side.n}
     scores = {name: found.scores[name] for name in METRICS}
@@ -43,7 +45,7 @@ def classify(
 def _targets(
     queries: Embeddings, side: Embeddings, prompts: Embeddings | Pair, factor: str | None
 ) -> tuple[Ints, str]:
-    """(n,) the prompt of each query, and the factor that says it."""
+    """(n,) the prompt of each query, and the factor that defines it."""
     known = queries.factors
     by = factor
     if by is None:
@@ -58,19 +60,19 @@ def _targets(
         return values, by
     if side.names is None:
         raise NotApplicable(
-            f"the prompts must have names, to be found by {quoted(by)}; there are none"
+            f"the prompts must have names, which {quoted(by)} refers to; found none"
         )
     where = places(side.names, "prompts")
-    asked, codes = np.unique(values, return_inverse=True)
-    lost = next((str(value) for value in asked if str(value) not in where), None)
+    distinct, codes = np.unique(values, return_inverse=True)
+    lost = next((str(value) for value in distinct if str(value) not in where), None)
     if lost is not None:
         raise InputError(
             f"queries: factor {quoted(by)} must name prompts; no prompt is named {quoted(lost)}"
         )
-    rows = np.array([where[str(value)] for value in asked], np.int64)
+    rows = np.array([where[str(value)] for value in distinct], np.int64)
     return rows[codes.reshape(-1)], by
 
 
-def _called(side: Embeddings, modality: str) -> Embeddings:
-    """The same under another name, as the two of a pair must differ."""
+def _with_modality(side: Embeddings, modality: str) -> Embeddings:
+    """The same rows under another modality name, as the two names of a pair must differ."""
     return Embeddings(side.rows, modality, side.names, side.factors, side.provenance, side.source)

@@ -1,4 +1,4 @@
-"""What a simulation is: a card, and a function that makes a pair or a table from its options."""
+"""Simulation: a card, and a function that makes a pair or a table from its options."""
 
 from __future__ import annotations
 
@@ -48,5 +48,5 @@ class Simulation(Method, Generic[Made, Options]):
         self.check_options(options)
         return self.rule(*args, **options)
 
-    def _called(self) -> inspect.Signature:
+    def _call_signature(self) -> inspect.Signature:
         return readable(inspect.signature(self.rule))

@@ -27,7 +27,7 @@ CARD = Card(
     title="Free points on the sphere",
     idea="Optimises InfoNCE over matched points that start in two narrow cones; gives the pair.",
     source="Liang et al. 2022, sections 2 and 4",
-    question="Does the loss close a gap that is there at the start?",
+    question="Does the loss close a gap that exists at the start?",
     traits=("random",),
 )
 

@@ -16,10 +16,10 @@ def simulate(method: str | Simulation[Any], /, **options: Any) -> Pair | Table:
 
     Args:
         method: the name of a simulation, see ``SIMULATIONS``, or a ``Simulation``.
-        **options: of that simulation.
+        **options: options of the simulation.
 
     Returns:
-        What the simulation makes: a pair of embeddings, or a table of numbers.
+        The result of the simulation: a pair of embeddings, or a table of numbers.
 
     Raises:
         OptionError: an unknown simulation or option, or a value outside its range.

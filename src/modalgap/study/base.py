@@ -1,4 +1,4 @@
-"""What a study is: a card, a plan, a run, and what is drawn of the resulting table."""
+"""Study: a card, a plan, a run, and the panels that show the resulting table."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from modalgap.extras import require
 from modalgap.method import Method
 from modalgap.panels import Part, files
 from modalgap.result import Table
-from modalgap.study.keeping import kept, write_files
+from modalgap.study.keeping import finished_table, write_files
 from modalgap.study.plan import Plan, Work
 from modalgap.study.published import Published
 
@@ -32,9 +32,9 @@ class Study(Method):
         card: the description; its source is the paper with the figure or table.
         plan: the options, by name, to a ``Plan``. It checks them and does no work.
         run: a ``Work`` to the table.
-        parts: what pages and figures show of the table.
+        parts: the parts of the page, with the panels that show the table.
         published: published results to compare with.
-        minutes: of work on two cores with the default options.
+        minutes: duration on two cores with the default options.
         extras: the pip extra that it needs, and modules of that extra; empty for none.
     """
 
@@ -68,7 +68,7 @@ class Study(Method):
                 figure as PNG and SVG, and trained models.
             jobs: models trained at the same time; by default one per two processors.
             overwrite: discard results made with other settings and start over.
-            **options: of this study.
+            **options: options of this study.
 
         Returns:
             The table, with verdicts on the published results.
@@ -83,7 +83,7 @@ class Study(Method):
         self.check_installed()
         folder = Path(output)
         plan = self.plan(**options)
-        table = kept(folder, plan.all_settings, files(self.parts))
+        table = finished_table(folder, plan.all_settings, files(self.parts))
         if table is None:
             table = self._computed(plan, folder, jobs, overwrite)
         verdicts = [each.verdict(table) for each in self.published]

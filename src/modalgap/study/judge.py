@@ -34,7 +34,7 @@ def mad_of(runs: Mapping[str, Run]) -> Mad:
 
 
 def judged_run(run: Run, mad: Mad) -> dict[str, Value]:
-    """``judge`` of a trained model."""
+    """Apply ``judge`` to a trained model."""
     captions = captions_of(run.config.data.captions)
     encoder = load_model(run.spec)
     pair = embed(run, mad, captions)
@@ -48,7 +48,7 @@ def temperature_of(encoder: Encoder) -> float:
 
 
 def embed(run: Run, mad: Mad, captions: Captions, seed: int = 0) -> Pair:
-    """Held-out images and their captions through the trained model; kept in the run's folder."""
+    """Held-out images and their captions encoded by the model; stored in the run's folder."""
     found = source(mad, captions, images=IMAGES, seed=seed)
     options = Options(batch_size=256, workers=0, keep_repeats=True, overwrite=True)
     made = encode(found, run.spec, run.folder / "held_out.safetensors", options)
@@ -60,22 +60,22 @@ def judge(pair: Pair, classes: Mapping[str, Pair], temperature: float) -> dict[s
     """Measures, temperature, and the accuracy of each factor by its prompts, by name.
 
     Args:
-        pair: what ``embed`` gave, closed or not.
-        classes: what ``classified`` gave, closed alike.
-        temperature: of the model.
+        pair: the result of ``embed``, closed or not.
+        classes: the result of ``classified``, closed by the same map.
+        temperature: temperature of the model.
     """
-    found = dict(measure(pair, MEASURES, temperature=temperature).measures)
-    found["temperature"] = Value(temperature)
+    result = dict(measure(pair, MEASURES, temperature=temperature).measures)
+    result["temperature"] = Value(temperature)
     digit = np.array([int(name.partition("/")[0]) for name in pair.image.names or ()])
     right = {
         name: (each.image.unit() @ each.text.unit().T).argmax(1).numpy() == each.labels
         for name, each in classes.items()
     }
-    found |= {f"accuracy_{name}": _share(each, digit) for name, each in right.items()}
+    result |= {f"accuracy_{name}": _share(each, digit) for name, each in right.items()}
     attributes = [each for name, each in right.items() if name != "object"]
     if attributes:
-        found["accuracy_attributes"] = _share(np.mean(attributes, axis=0), digit)
-    return found
+        result["accuracy_attributes"] = _share(np.mean(attributes, axis=0), digit)
+    return result
 
 
 def classified(pair: Pair, encoder: Encoder, captions: Captions, seed: int = 0) -> dict[str, Pair]:
@@ -83,14 +83,14 @@ def classified(pair: Pair, encoder: Encoder, captions: Captions, seed: int = 0) 
 
     The row of a value is the mean of the unit features of its prompts.
     """
-    found = {}
+    result = {}
     for name, values in all_prompts(captions, seed).items():
         rows = [_features(encoder, list(each)).mean(0) for each in values.values()]
         codes = {value: code for code, value in enumerate(values)}
         labels = [codes[str(value)] for value in pair.image.factors[name]]
         text = Embeddings(torch.stack(rows), "text", names=list(values))
-        found[name] = Pair(pair.image, text, labels=labels)
-    return found
+        result[name] = Pair(pair.image, text, labels=labels)
+    return result
 
 
 def _share(values: NDArray[Any], digit: NDArray[np.int64]) -> Value:

@@ -18,11 +18,13 @@ FILE, CSV, MARKDOWN, PAGE = "study.json", "table.csv", "table.md", "report.html"
 FORMATS = ("png", "svg")  # of the figure
 
 
-def kept(folder: Path, settings: Mapping[str, Any], needed: Sequence[str]) -> Table | None:
+def finished_table(
+    folder: Path, settings: Mapping[str, Any], needed: Sequence[str]
+) -> Table | None:
     """The finished table of these settings; None if there is none.
 
     Args:
-        folder: of the study.
+        folder: folder of the study.
         settings: all settings of the plan.
         needed: files that panels read. If one is missing or damaged, nothing is reused.
 
@@ -81,7 +83,7 @@ def write_files(table: Table, card: Card, parts: Sequence[Part], folder: Path) -
 
 
 def _whole(path: Path) -> bool:
-    """Whether a file that a panel reads is there and can be read."""
+    """Whether a file that a panel reads exists and can be read."""
     if not path.is_file() or path.suffix == ".png":
         return path.is_file()
     try:

@@ -1,4 +1,4 @@
-"""Plan and Work: what a study will compute, and what its ``run`` gets."""
+"""Plan and Work: what a study will compute, and the input of its ``run``."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ class Plan:
 
 @dataclass(frozen=True, kw_only=True)
 class Work:
-    """What ``run`` gets.
+    """The input of ``run``.
 
     Attributes:
         settings: those of the plan.
-        folder: of the study, for the files that panels name.
+        folder: folder of the study, for the files that panels name.
         runs: name to trained model.
     """
 

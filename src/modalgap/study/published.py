@@ -19,12 +19,12 @@ Cell = tuple[str, str]  # row, column
 
 @dataclass(frozen=True, kw_only=True)
 class Published(ABC):
-    """What all published results have.
+    """The base of all published results.
 
     Attributes:
         claim: the result in words.
         where: paper, and figure, table or section.
-        published: the published numbers as text, or "" where only the direction is published.
+        published: the published numbers as text, or "" if only the direction is published.
         note: why the values themselves are not comparable, if so.
     """
 
@@ -119,9 +119,9 @@ class Trend(Published):
     """A column falls or rises from row to row.
 
     Attributes:
-        column: of the table.
+        column: the column of the table.
         direction: "falls" or "rises".
-        rows: in order; those that the table does not have are left out.
+        rows: the rows, in order; those that the table does not have are left out.
     """
 
     column: str

@@ -33,12 +33,12 @@ def training_settings(settings: Mapping[str, Any] | None, own: Sequence[str]) ->
     Raises:
         OptionError: one of ``own`` is set.
     """
-    found = []
+    result = []
     for key, value in _flat(settings or {}):
         if key in own or key.partition(".")[0] in own:
             raise OptionError(f"train.{key}: is set by the study itself")
-        found.append(f"{key}={value if isinstance(value, str) else json.dumps(value)}")
-    return found
+        result.append(f"{key}={value if isinstance(value, str) else json.dumps(value)}")
+    return result
 
 
 def _flat(settings: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
@@ -62,7 +62,7 @@ def train_all(
     Args:
         configs: name to configuration; each model is trained in ``folder / name``. Finished models
             are read.
-        folder: is created.
+        folder: the folder; it is created.
         jobs: number of processes; by default one per two processors.
         overwrite: discard runs made with other settings and start over.
 
@@ -83,8 +83,8 @@ def train_all(
             for name, config in configs.items()
         }
     died = (
-        "a training process died, perhaps for want of memory; with --jobs 1 there is one at a"
-        f" time, instead of {jobs}"
+        "a training process died, possibly because memory ran out; --jobs 1 trains one model at"
+        f" a time, instead of {jobs}"
     )
     threads = max(1, cores // jobs)
     with Pool(jobs, _begin, (threads,), died, fresh=True) as pool:

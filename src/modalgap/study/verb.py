@@ -27,7 +27,7 @@ def study(
             as PNG and SVG, and trained models.
         jobs: models trained at the same time; by default one per two processors.
         overwrite: discard results made with other settings and start over.
-        **options: of that study.
+        **options: options of the study.
 
     Returns:
         The table, with verdicts on the published results.

@@ -33,5 +33,5 @@ def turn(model: torch.nn.Module, batch: Batch, part: int = 256) -> Tensor:
     model.train(was)
     assert sums is not None  # noqa: S101 - a batch has pairs
     U, _, Vt = linalg.svd(sums)
-    found: Tensor = U @ Vt
-    return found
+    result: Tensor = U @ Vt
+    return result

@@ -73,8 +73,8 @@ class HeldOut:
         same: NDArray[np.bool_] = codes.reshape(-1)[:, None] == codes.reshape(-1)
         if self.described is None:
             return same
-        found: NDArray[np.bool_] = (self.described.astype(np.float32) @ same) > 0
-        return found
+        result: NDArray[np.bool_] = (self.described.astype(np.float32) @ same) > 0
+        return result
 
 
 class Batches(Protocol):
@@ -104,8 +104,8 @@ class Batches(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Share:
-    """The part of each batch that this process has, and the seed.
+class Sampler:
+    """Selects the rows of each batch, and those of this process.
 
     Attributes:
         batch: pairs per step, over all processes.

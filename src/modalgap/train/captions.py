@@ -88,37 +88,39 @@ def chain(names: Sequence[str], objects: Sequence[str] = ()) -> Transform:
     return transform
 
 
-def captions_of(said: str | Mapping[str, Any]) -> Captions:
+def captions_of(setting: str | Mapping[str, Any]) -> Captions:
     """The captions that a configuration selects.
 
     Raises:
         OptionError: the captions do not exist.
     """
-    if isinstance(said, str):
-        return Captions.named(said)
+    if isinstance(setting, str):
+        return Captions.named(setting)
     known = ("object", "attributes", "presence")
-    for key in said:
+    for key in setting:
         if key not in known:
             raise OptionError.unknown("key of data.captions", str(key), known)
-    return Captions(**said)
+    return Captions(**setting)
 
 
 def _one(name: str, objects: Sequence[str]) -> Transform:
-    kind, colon, said = name.partition(":")
-    number = value_of(said) if colon else None
+    kind, colon, argument = name.partition(":")
+    number = value_of(argument) if colon else None
     if kind in ("half", "quarter") and not colon:
         return part(2 if kind == "half" else 4)
     if kind == "word_dropout":
         number = number if colon else 0.5
         if isinstance(number, bool) or not isinstance(number, int | float) or not 0 <= number <= 1:
             raise OptionError(
-                f"data.transforms: {kind} takes a fraction of 0 to 1; got {quoted(said)}"
+                f"data.transforms: {kind} takes a fraction of 0 to 1; got {quoted(argument)}"
             )
         return word_dropout(number)
     if kind == "keep":
         number = number if colon else 1
         if isinstance(number, bool) or not isinstance(number, int) or number < 0:
-            raise OptionError(f"data.transforms: {kind} takes a whole number; got {quoted(said)}")
+            raise OptionError(
+                f"data.transforms: {kind} takes a whole number; got {quoted(argument)}"
+            )
         return keep(number, objects)
     if kind in ("half", "quarter"):
         raise OptionError(f"data.transforms: {kind} takes no number; got {quoted(name)}")

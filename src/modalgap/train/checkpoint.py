@@ -65,7 +65,7 @@ def save(
         for key, value in state.items():
             tensors[f"optimiser.{key}.{names[id(parameter)]}"] = value.detach().cpu().clone()
     tensors = {key: each.contiguous().clone() for key, each in tensors.items()}
-    said = {
+    metadata = {
         "format": FORMAT,
         "step": str(step),
         "facts": json.dumps(facts),
@@ -74,7 +74,7 @@ def save(
     path = path_of(folder, step)
     try:
         with replacing(path, overwrite=True) as file:
-            save_file(tensors, file.name, said)
+            save_file(tensors, file.name, metadata)
     except SafetensorError as error:  # a full disk
         raise OutputError(f"{path}: cannot be written ({error})") from error
     files = sorted(folder.glob("step-*.safetensors"))
@@ -141,11 +141,11 @@ def restore(
 def _read(path: Path) -> Checkpoint:
     try:
         with safe_open(path, "pt") as file:
-            said = file.metadata() or {}
+            metadata = file.metadata() or {}
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-        if said.get("format") != FORMAT or said.get("hash") != _hash(tensors):
+        if metadata.get("format") != FORMAT or metadata.get("hash") != _hash(tensors):
             raise FileError(f"{path}: is damaged, or not a training checkpoint")
-        return Checkpoint(path, int(said["step"]), tensors, json.loads(said["facts"]))
+        return Checkpoint(path, int(metadata["step"]), tensors, json.loads(metadata["facts"]))
     except (OSError, SafetensorError, ValueError, KeyError) as error:
         if isinstance(error, FileError):
             raise

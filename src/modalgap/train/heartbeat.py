@@ -127,12 +127,12 @@ class Peers:
                 self._leave(f"step {step} has taken {self.limit:g} s")
 
     def _leave(self, reason: str) -> None:
-        said = self.report(reason)
+        message = self.report(reason)
         if self._done.is_set():
             return
         for _, child in self._children:
             child.kill()
-        leave(said, 1)
+        leave(message, 1)
 
 
 @contextmanager
@@ -158,7 +158,7 @@ def _children() -> list[Any]:
     """The processes that Fabric started here; its own observer would kill all without a message."""
     for thread in threading.enumerate():
         if thread.name == "child-process-observer":
-            found = list(getattr(thread, "_child_processes", []))
+            result = list(getattr(thread, "_child_processes", []))
             thread._child_processes = []  # type: ignore[attr-defined]
-            return found
+            return result
     return []

@@ -62,15 +62,15 @@ def right(
     Returns:
         A mapping of factor to (n,) booleans.
     """
-    found: dict[str, Tensor] = {}
+    result: dict[str, Tensor] = {}
     for factor, values in prompts.items():
         classes = torch.stack(
             [functional.normalize(embed(list(each)).mean(0), dim=0) for each in values.values()]
         )
         names = list(values)
         truth = torch.tensor([names.index(value) for value in factors[factor]])
-        found[factor] = (images @ classes.T).argmax(1) == truth
-    return found
+        result[factor] = (images @ classes.T).argmax(1) == truth
+    return result
 
 
 def accuracies(towers: Towers, pair: Pair, held_out: HeldOut, tokenizer: Any) -> dict[str, float]:

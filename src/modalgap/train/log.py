@@ -93,10 +93,10 @@ def _is_line(found: object) -> bool:
 
 
 def _flat(line: Mapping[str, Any], name: str = "") -> list[tuple[str, float]]:
-    found = []
+    result = []
     for key, value in line.items():
         if isinstance(value, Mapping):
-            found += _flat(value, f"{name}{key}/")
+            result += _flat(value, f"{name}{key}/")
         elif isinstance(value, int | float):
-            found.append((f"{name}{key}", float(value)))
-    return found
+            result.append((f"{name}{key}", float(value)))
+    return result

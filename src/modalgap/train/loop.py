@@ -83,7 +83,7 @@ class Loop:
             fabric, towers, self.objective, config.swap, config.accumulate, config.seed
         )
         self._watch = _Watch(self, first)
-        self._asked: Tensor | None = None
+        self._stop_flags: Tensor | None = None
         model.train()
         if first == 0:
             self._watch.measure(0)
@@ -103,29 +103,29 @@ class Loop:
                 if config.optimiser.clip is not None:
                     fabric.clip_gradients(towers, made, max_norm=config.optimiser.clip)
                 made.step()
-                done = step + 1
-                optimiser.set_temperature(self._scale, config.temperature, done, self.steps)
+                completed = step + 1
+                optimiser.set_temperature(self._scale, config.temperature, completed, self.steps)
                 stop = self._stopping(patience)
                 self._at(None)
-                due = done % config.checkpoint.every == 0 or done == self.steps or stop
+                due = completed % config.checkpoint.every == 0 or completed == self.steps or stop
                 if due:  # no checkpoint of NaN is written
                     self._watch.flush(saved)
-                    self._check(done, saved)
-                self._watch.loss(done, loss, parts, made.param_groups[0]["lr"], saved)
+                    self._check(completed, saved)
+                self._watch.loss(completed, loss, parts, made.param_groups[0]["lr"], saved)
                 advance(1)
                 if due:
                     self._watch.flush(saved)
                     if fabric.global_rank == 0:
                         checkpoint.save(
                             self.checkpoints,
-                            done,
+                            completed,
                             model,
                             made,
                             {"run": self.mark},
                             config.checkpoint.keep,
                         )
-                    saved = done
-                if stop and done < self.steps:
+                    saved = completed
+                if stop and completed < self.steps:
                     fabric.barrier()  # all wait for the checkpoint
                     raise KeyboardInterrupt
         return remarks
@@ -158,8 +158,8 @@ class Loop:
 
     @property
     def _scale(self) -> Tensor:
-        found: Tensor = self.trainable.model.logit_scale  # type: ignore[assignment]
-        return found
+        result: Tensor = self.trainable.model.logit_scale  # type: ignore[assignment]
+        return result
 
     def _on_device(self, batch: Batch) -> Batch:
         return batch.to(self.fabric.device)
@@ -169,10 +169,13 @@ class Loop:
 
         The agreement is read one step later, so that no step waits for a GPU.
         """
-        stop = patience.asked
+        stop = patience.stopping
         if self.fabric.world_size > 1:
-            asked = torch.full((), float(stop), device=self.fabric.device)
-            before, self._asked = self._asked, self.fabric.all_reduce(asked, reduce_op="sum")
+            flag = torch.full((), float(stop), device=self.fabric.device)
+            before, self._stop_flags = (
+                self._stop_flags,
+                self.fabric.all_reduce(flag, reduce_op="sum"),
+            )
             stop = before is not None and bool(before > 0)
         if stop:
             patience.hold()

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from modalgap.data.mad import FACTORS, VARIANTS, Captions, Mad
-from modalgap.train.batches import DRAW, HELD_OUT, Batch, HeldOut, Ints, Share, ahead, hash_of
+from modalgap.train.batches import DRAW, HELD_OUT, Batch, HeldOut, Ints, Sampler, ahead, hash_of
 from modalgap.train.captions import Transform
 from modalgap.train.prompts import all_prompts
 
@@ -32,7 +32,7 @@ class MadBatches:
         tokenizer: maps captions to ids.
         side: image size of the model, in pixels per side.
         mean, std: of the preprocessing.
-        share: this process's part.
+        sampler: selects the rows of each batch, and those of this process.
     """
 
     def __init__(
@@ -44,10 +44,10 @@ class MadBatches:
         side: int,
         mean: Sequence[float],
         std: Sequence[float],
-        share: Share,
+        sampler: Sampler,
     ) -> None:
         self.mad, self.captions, self.transform = mad, captions, transform
-        self.tokenizer, self.side, self.share = tokenizer, side, share
+        self.tokenizer, self.side, self.sampler = tokenizer, side, sampler
         self._kept: dict[str, Tensor] = {}
         self.mean = torch.tensor(mean).view(1, 3, 1, 1)
         self.std = torch.tensor(std).view(1, 3, 1, 1)
@@ -68,17 +68,17 @@ class MadBatches:
         yield from ahead(self._batch_of(step) for step in range(first, last))
 
     def _batch_of(self, step: int) -> Batch:
-        _, rows = self.share.rows(step, self.pairs)
-        return self._batch(self.mad.train[rows], self.share.rng(DRAW, step), self.share.mine)
+        _, rows = self.sampler.rows(step, self.pairs)
+        return self._batch(self.mad.train[rows], self.sampler.rng(DRAW, step), self.sampler.mine)
 
     def first_pairs(self, count: int) -> Batch:
-        rng = self.share.rng(DRAW, 2**31)  # no step has this number
+        rng = self.sampler.rng(DRAW, 2**31)  # no step has this number
         return self._batch(rng.choice(self.mad.train, count), rng, slice(None))
 
     def held_out(self, rows: int) -> HeldOut | None:
         if not len(self.mad.test):
             return None
-        rng = self.share.rng(HELD_OUT)
+        rng = self.sampler.rng(HELD_OUT)
         digits = self.mad.test[rng.permutation(len(self.mad.test))]
         digits = np.resize(digits, min(rows, len(digits) * len(VARIANTS) * COLOURS))
         codes, images = self._images(digits, rng)
@@ -95,7 +95,7 @@ class MadBatches:
 
     def prompts(self) -> dict[str, dict[str, Sequence[str]]]:
         """Prompts of each value, for each factor that captions describe."""
-        return all_prompts(self.captions, self.share.seed)
+        return all_prompts(self.captions, self.sampler.seed)
 
     def _images(self, digits: Ints, rng: np.random.Generator) -> tuple[Ints, Bytes]:
         """Codes (b, 6) and pixels (b, h, w, 3) of a random image of each digit."""
@@ -117,7 +117,7 @@ class MadBatches:
         texts = self._captions(self.mad.codes(digits, variant, colour), rng)
         images = self._prepared(self.mad.pixels(digits[mine], variant[mine], colour[mine]))
         views = None
-        if self.share.views:
+        if self.sampler.views:
             views = (_view(images, rng, len(digits), mine), _view(images, rng, len(digits), mine))
         return Batch(images, self._ids(texts[mine]), views)
 

@@ -42,8 +42,8 @@ def rate(config: Optimiser, step: int, steps: int) -> float:
         return config.lr * (step + 1) / warmup
     if config.schedule == "constant":
         return config.lr
-    done = (step - warmup) / max(1, steps - warmup)
-    return config.lr * (1 + math.cos(math.pi * min(done, 1.0))) / 2
+    progress = (step - warmup) / max(1, steps - warmup)
+    return config.lr * (1 + math.cos(math.pi * min(progress, 1.0))) / 2
 
 
 def set_temperature(logit_scale: Tensor, config: Temperature, step: int, steps: int) -> None:
@@ -53,8 +53,8 @@ def set_temperature(logit_scale: Tensor, config: Temperature, step: int, steps: 
             first, last = config.initial, config.final
             assert first is not None  # noqa: S101 - checked with the configuration
             assert last is not None  # noqa: S101 - checked with the configuration
-            done = min(step / max(1, steps - 1), 1.0)
-            logit_scale.fill_(-(1 - done) * math.log(first) - done * math.log(last))
+            progress = min(step / max(1, steps - 1), 1.0)
+            logit_scale.fill_(-(1 - progress) * math.log(first) - progress * math.log(last))
         elif config.mode == "learnable":
             low = None if config.highest is None else -math.log(config.highest)
             logit_scale.clamp_(min=low, max=-math.log(config.lowest))

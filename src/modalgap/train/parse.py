@@ -59,16 +59,18 @@ def _fitting(wanted: Any, value: Any, name: str) -> Any:
         return value
     else:
         value_kind = type(value)
-    said = {str: "a string", int: "an integer", float: "a number", bool: "true or false"}
-    said |= {list: "a list", dict: "a mapping", type(None): "null"}
-    rule = " or ".join(said.get(each, str(each)) for each in plain)
+    type_names = {str: "a string", int: "an integer", float: "a number", bool: "true or false"}
+    type_names |= {list: "a list", dict: "a mapping", type(None): "null"}
+    rule = " or ".join(type_names.get(each, str(each)) for each in plain)
     shown = repr(value) if len(repr(value)) <= 80 else f"{repr(value)[:77]}..."
-    raise OptionError(f"{name}: must be {rule}; got {shown} ({said.get(value_kind, value_kind)})")
+    raise OptionError(
+        f"{name}: must be {rule}; got {shown} ({type_names.get(value_kind, value_kind)})"
+    )
 
 
 def _plain_mapping(value: Mapping[Any, Any], name: str) -> dict[str, Any]:
     try:
-        found: dict[str, Any] = json.loads(json.dumps(value))
+        result: dict[str, Any] = json.loads(json.dumps(value))
     except (TypeError, ValueError) as error:
         raise InputError(f"{name}: must hold plain values ({error})") from error
-    return found
+    return result

@@ -28,7 +28,7 @@ from modalgap.encode.trainable import Trainable, build, resume_from
 from modalgap.ending import end_with_launcher, guarded, launching
 from modalgap.errors import ModalgapError, OptionError, OutputError, quoted
 from modalgap.losses import Objective
-from modalgap.train.batches import Batches, Share, hash_of
+from modalgap.train.batches import Batches, Sampler, hash_of
 from modalgap.train.captions import captions_of, chain
 from modalgap.train.config import PRECISIONS, Config, Data
 from modalgap.train.heartbeat import Peers, explained
@@ -137,7 +137,7 @@ def _fabric(config: Config) -> Any:
 
 def _parts(config: Config, fabric: Any, objective: Objective) -> tuple[Trainable, Batches]:
     """The model and the training data."""
-    share = Share(
+    sampler = Sampler(
         batch=config.batch,
         rank=fabric.global_rank,
         world=fabric.world_size,
@@ -154,7 +154,7 @@ def _parts(config: Config, fabric: Any, objective: Objective) -> tuple[Trainable
         like = trainable.preprocessing
         side = like.size if isinstance(like.size, int) else like.size[0]
         found: Batches = MadBatches(
-            mad, captions, transform, trainable.tokenizer, side, like.mean, like.std, share
+            mad, captions, transform, trainable.tokenizer, side, like.mean, like.std, sampler
         )
     else:
         transform = chain(data.transforms) if data.transforms else None
@@ -169,7 +169,7 @@ def _parts(config: Config, fabric: Any, objective: Objective) -> tuple[Trainable
             trainable.prepare(augment=data.augment),
             trainable.prepare(),
             trainable.prepare_view(),
-            share,
+            sampler,
             data.held_out,
             _workers(config.workers),
         )
@@ -218,19 +218,19 @@ def _steps(config: Config, pairs: int) -> int:
     return steps
 
 
-def _workers(asked: int | None) -> int:
-    return min(processors(), MOST_WORKERS) if asked is None else asked
+def _workers(count: int | None) -> int:
+    return min(processors(), MOST_WORKERS) if count is None else count
 
 
 def _dotted(values: Mapping[str, Any], name: str = "") -> dict[str, Any]:
     """Nested settings as ``section.key``, for messages about differences."""
-    found: dict[str, Any] = {}
+    result: dict[str, Any] = {}
     for key, value in values.items():
         if isinstance(value, Mapping):
-            found |= _dotted(value, f"{name}{key}.")
+            result |= _dotted(value, f"{name}{key}.")
         else:
-            found[f"{name}{key}"] = value
-    return found
+            result[f"{name}{key}"] = value
+    return result
 
 
 def _make_folder(folder: Path) -> None:

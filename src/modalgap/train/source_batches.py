@@ -15,7 +15,17 @@ from modalgap.data.media import Media, state
 from modalgap.data.pixels import decode
 from modalgap.data.source import Source
 from modalgap.errors import InputError
-from modalgap.train.batches import DRAW, HELD_OUT, ITEM, Batch, HeldOut, Ints, Share, hash_of, split
+from modalgap.train.batches import (
+    DRAW,
+    HELD_OUT,
+    ITEM,
+    Batch,
+    HeldOut,
+    Ints,
+    Sampler,
+    hash_of,
+    split,
+)
 from modalgap.train.captions import Transform
 from modalgap.work import Executor, InProcess, Processes
 
@@ -84,7 +94,7 @@ class SourceBatches:
         prepare: prepares images to train on.
         prepare_held_out: prepares held-out images.
         prepare_view: prepares views.
-        share: this process's part.
+        sampler: selects the rows of each batch, and those of this process.
         held_out: fraction or number of images.
         workers: number of decoding processes; 0 decodes in this process.
     """
@@ -97,7 +107,7 @@ class SourceBatches:
         prepare: Prepare,
         prepare_held_out: Prepare,
         prepare_view: Prepare,
-        share: Share,
+        sampler: Sampler,
         held_out: float,
         workers: int,
     ) -> None:
@@ -105,13 +115,13 @@ class SourceBatches:
             raise InputError(f"{source.name}: training needs images and captions")
         self.source, self.transform, self.tokenizer = source, transform, tokenizer
         self.media, self.texts = source.media, source.texts
-        self.prepare_held_out, self.share, self.workers = prepare_held_out, share, workers
+        self.prepare_held_out, self.sampler, self.workers = prepare_held_out, sampler, workers
         self.of_image = _captions_of(source)
         usable = np.flatnonzero([len(each) > 0 for each in self.of_image])
-        train, kept = split(len(usable), held_out, share.seed)
+        train, kept = split(len(usable), held_out, sampler.seed)
         self.train, self.kept = usable[train], usable[kept]
-        view = prepare_view if share.views else None
-        self.part = _Part(self.media, self.train, prepare, view, share.seed)
+        view = prepare_view if sampler.views else None
+        self.part = _Part(self.media, self.train, prepare, view, sampler.seed)
 
     @property
     def pairs(self) -> int:
@@ -128,26 +138,26 @@ class SourceBatches:
             setup = self.part.setup
             executor = Processes(count=self.workers, ahead=AHEAD, threads=1, polite=True)
         calls = (part for step in range(first, last) for part in self._parts(step))
-        size = self.share.batch // self.share.world
+        size = self.sampler.batch // self.sampler.world
         held: list[tuple[Ints, list[Tensor]]] = []
         step = first
         with closing(executor.run(setup, calls)) as results:
             for _, made in results:
                 held.append(made)
                 if sum(len(rows) for rows, _ in held) == size:
-                    epoch, _ = self.share.place(step, self.pairs)
+                    epoch, _ = self.sampler.place(step, self.pairs)
                     yield self._join(held, epoch)
                     held, step = [], step + 1
 
     def first_pairs(self, count: int) -> Batch:
-        rng = self.share.rng(DRAW, 2**31)
+        rng = self.sampler.rng(DRAW, 2**31)
         positions = rng.choice(len(self.train), min(count, len(self.train)), replace=False)
         return self._join([self.part.make(2**31, positions.tolist())], 2**31)
 
     def held_out(self, rows: int) -> HeldOut | None:
         if len(self.kept) < 2:
             return None
-        chosen = np.sort(self.share.rng(HELD_OUT).permutation(self.kept)[:rows])
+        chosen = np.sort(self.sampler.rng(HELD_OUT).permutation(self.kept)[:rows])
         images, texts, factors = [], [], []
         for row in chosen.tolist():
             try:
@@ -175,8 +185,8 @@ class SourceBatches:
 
     def _parts(self, step: int) -> Iterator[tuple[int, list[int]]]:
         """(epoch, positions) that this process prepares for a step, in parts."""
-        epoch, rows = self.share.rows(step, self.pairs)
-        mine = rows[self.share.mine].tolist()
+        epoch, rows = self.sampler.rows(step, self.pairs)
+        mine = rows[self.sampler.mine].tolist()
         for start in range(0, len(mine), PART):
             yield epoch, mine[start : start + PART]
 
@@ -190,7 +200,7 @@ class SourceBatches:
 
     def _caption(self, row: int, epoch: int) -> str:
         """One of the captions of an image, transformed."""
-        rng = self.share.rng(DRAW, epoch, row)
+        rng = self.sampler.rng(DRAW, epoch, row)
         which = self._drawn(row, epoch, rng)
         if self.source.labels is not None:
             sentences = self._sentences(which)
@@ -202,7 +212,7 @@ class SourceBatches:
     def _drawn(self, row: int, epoch: int, rng: np.random.Generator | None = None) -> int:
         """The index of the caption of an image in an epoch."""
         texts = self.of_image[row]
-        return int(texts[(rng or self.share.rng(DRAW, epoch, row)).integers(len(texts))])
+        return int(texts[(rng or self.sampler.rng(DRAW, epoch, row)).integers(len(texts))])
 
     def _sentences(self, which: int) -> list[str]:
         name = self.texts[which]

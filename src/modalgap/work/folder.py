@@ -57,7 +57,7 @@ def work_folder(
     except OSError as error:
         raise OutputError(f"{folder}: cannot be made ({error.strerror})") from error
     with lock:
-        with suppress(ImportError):  # where the system has no such locks
+        with suppress(ImportError):  # if the system has no such locks
             import fcntl
 
             try:

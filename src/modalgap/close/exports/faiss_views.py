@@ -65,7 +65,7 @@ def faiss_views(map_: AffineMap, index: Any) -> dict[str, Any]:
 def _transforms(faiss: Any, step: Step, columns: int) -> list[Any]:
     """The FAISS transforms of one step."""
     after = step.width(columns)
-    found: list[Any] = []
+    result: list[Any] = []
     offset = step.offset
     if step.matrix is not None:
         matrix = np.diag(step.matrix) if step.matrix.ndim == 1 else step.matrix
@@ -74,12 +74,12 @@ def _transforms(faiss: Any, step: Step, columns: int) -> list[Any]:
         if offset is not None:
             faiss.copy_array_to_vector(np.ascontiguousarray(offset, np.float32), linear.b)
         linear.is_trained = True
-        found.append(linear)
+        result.append(linear)
     elif offset is not None:
         centering = faiss.CenteringTransform(columns)
         faiss.copy_array_to_vector(np.ascontiguousarray(-offset, np.float32), centering.mean)
         centering.is_trained = True
-        found.append(centering)
+        result.append(centering)
     if step.unit:
-        found.append(faiss.NormalizationTransform(after, 2.0))
-    return found
+        result.append(faiss.NormalizationTransform(after, 2.0))
+    return result

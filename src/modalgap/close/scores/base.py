@@ -1,4 +1,4 @@
-"""What a correction of scores is."""
+"""CorrectionRule and Correction: a correction of scores before and after it is fitted."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from modalgap.method import Method, Options
 
 @dataclass(frozen=True, repr=False)
 class CorrectionRule(Method, Generic[Options]):
-    """A card; how to look at gallery and bank; how to correct a block of scores.
+    """A method that corrects scores: a card, a function that fits and a function that corrects.
 
     Attributes:
-        card: what the correction says of itself.
+        card: its description.
         learn: (gallery (m, d), bank (b, d), options) to tensors.
         apply: (scores (n, m), learnt, options) to corrected scores (n, m).
     """
@@ -37,7 +37,7 @@ class CorrectionRule(Method, Generic[Options]):
 
     @property
     def body(self) -> Callable[..., dict[str, Tensor]]:
-        """The function that looks at gallery and bank."""
+        """The function that fits to gallery and bank."""
         return self.learn
 
     def __call__(
@@ -45,7 +45,7 @@ class CorrectionRule(Method, Generic[Options]):
     ) -> Correction:
         """Fit this correction; as ``modalgap.close.correct``."""
         if args:
-            raise OptionError(f"options of {self.name} must be given by name; got {quoted(args)}")
+            raise OptionError(f"options of {self.name} must be passed by name; got {quoted(args)}")
         return self.fitted(gallery, bank, options)
 
     def fitted(self, gallery: Rows, bank: Rows, options: Mapping[str, Any]) -> Correction:
@@ -89,7 +89,7 @@ class Correction:
         return self.scores(rows)
 
     def scores(self, queries: Tensor) -> Tensor:
-        """The same of unit rows (n, d)."""
+        """Corrected scores (n, m) of unit rows (n, d)."""
         return self.rule.apply(queries @ self.gallery.T, self.learnt, self.used)
 
 
@@ -105,7 +105,7 @@ def _unit(rows: Any, source: str) -> Tensor:
 def mean_of_nearest(items: Tensor, others: Tensor, k: int) -> Tensor:
     """(n,) mean cosine of each of items (n, d) to its k nearest of others (m, d)."""
     k = min(k, len(others))
-    found = torch.empty(len(items))
+    result = torch.empty(len(items))
     for a, b in blocks(len(items), len(others)):
-        found[a:b] = (items[a:b] @ others.T).topk(k, dim=1).values.mean(1)
-    return found
+        result[a:b] = (items[a:b] @ others.T).topk(k, dim=1).values.mean(1)
+    return result

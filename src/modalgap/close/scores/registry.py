@@ -8,6 +8,7 @@ from modalgap.close.scores.csls import csls as csls
 from modalgap.close.scores.nnn import nnn as nnn
 from modalgap.close.scores.qbnorm import qbnorm as qbnorm
 from modalgap.close.scores.sinkhorn import sinkhorn as sinkhorn
+from modalgap.close.scores.zscore import zscore as zscore
 from modalgap.method import collect as _collect
 
 CORRECTIONS: dict[str, CorrectionRule] = _collect(globals(), CorrectionRule)

@@ -255,8 +255,8 @@ def fracture(binary: Bits, skeleton: Bits, draw: Floats) -> Bits:
 def _disc(reach: int, width: int) -> Ints:
     """Offsets of all pixels of a disc, in flattened images of this width."""
     span = np.arange(-reach, reach + 1)
-    found: Ints = (span[:, None] * width + span)[span[:, None] ** 2 + span**2 <= reach**2]
-    return found
+    result: Ints = (span[:, None] * width + span)[span[:, None] ** 2 + span**2 <= reach**2]
+    return result
 
 
 def _choose(skeleton: Bits, draw: Floats) -> tuple[Ints, Ints]:

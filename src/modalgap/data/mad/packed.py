@@ -32,8 +32,8 @@ def opencv() -> ModuleType:
     Raises:
         InputError: OpenCV is not installed.
     """
-    found: ModuleType = import_extra("cv2", "train", "MAD")
-    return found
+    result: ModuleType = import_extra("cv2", "train", "MAD")
+    return result
 
 
 class Packed:
@@ -181,7 +181,7 @@ def nearest(binary: Bits, image: Ints, y: Ints, x: Ints) -> NDArray[np.float64]:
         x: (m,) columns.
     """
     n, h, w = binary.shape
-    found = np.zeros(len(image))
+    result = np.zeros(len(image))
     open_ = np.arange(len(image))
     for reach in (REACH, 2 * REACH, (min(h, w) + 1) // 2):
         if not len(open_):
@@ -193,9 +193,9 @@ def nearest(binary: Bits, image: Ints, y: Ints, x: Ints) -> NDArray[np.float64]:
         start = (image[open_] * (h + 2 * reach) + y[open_] + reach) * width + x[open_] + reach
         ground = ~padded.reshape(-1)[start[:, None] + (steps[:, 0] * width + steps[:, 1])]
         first = ground.argmax(1)
-        found[open_] = length[first]
+        result[open_] = length[first]
         open_ = open_[~ground[np.arange(len(open_)), first]]
-    return found
+    return result
 
 
 def joined(binary: Bits, radius: NDArray[np.floating[Any]], join: np.ufunc) -> Bits:
@@ -214,11 +214,11 @@ def joined(binary: Bits, radius: NDArray[np.floating[Any]], join: np.ufunc) -> B
     for i, (_, steps) in enumerate(circles):
         for step in steps:
             join(found, packed.step(*step), out=found)
-        done = np.flatnonzero(last == i)
-        if len(done):
+        finished = np.flatnonzero(last == i)
+        if len(finished):
             bits = np.zeros(packed.planes, np.uint8)
             np.bitwise_or.at(
-                bits, done % packed.planes, (1 << done // packed.planes).astype(np.uint8)
+                bits, finished % packed.planes, (1 << finished // packed.planes).astype(np.uint8)
             )
             made |= (found.reshape(packed.planes, -1) & bits[:, None]).reshape(-1)
     return packed.unpacked(made)

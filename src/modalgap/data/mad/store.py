@@ -152,34 +152,34 @@ def build(
 def _build_in(
     folder: Path, digits: Digits, task: _Task, workers: int | None, *, overwrite: bool
 ) -> Mad:
-    said = _manifest(digits, task.seed)
+    manifest = _manifest(digits, task.seed)
     work = path_of(folder.absolute())
-    if _is_there(folder, said, work, overwrite=overwrite):
+    if _is_there(folder, manifest, work, overwrite=overwrite):
         try:
-            found = load(folder)
+            result = load(folder)
         except FileError:
             if not overwrite:
                 raise
         else:
             remove(work) if is_unfinished(work) else None
-            return found
+            return result
     try:
         folder.mkdir(exist_ok=True)
     except OSError as error:
         raise OutputError(f"{folder}: cannot be made ({error.strerror})") from error
-    plan = {"kind": "mad", **said}
+    plan = {"kind": "mad", **manifest}
     with work_folder(work, plan, overwrite=overwrite):
         parts = Parts(work, "digits")
         todo = [span for span in _spans(len(digits)) if _part(parts, span) is None]
         with closing(_blocks(task, todo, workers)) as blocks:
             for span, block in blocks:
                 parts.write(span, {"images": block})
-        _finish(folder, digits, parts, said)
+        _finish(folder, digits, parts, manifest)
         remove(work)
     return load(folder)
 
 
-def _is_there(folder: Path, said: dict[str, Any], work: Path, *, overwrite: bool) -> bool:
+def _is_there(folder: Path, manifest: dict[str, Any], work: Path, *, overwrite: bool) -> bool:
     """Whether the folder holds this MAD already; raise an error if it may not be replaced."""
     try:
         inside = [each.name for each in folder.iterdir()]
@@ -193,7 +193,7 @@ def _is_there(folder: Path, said: dict[str, Any], work: Path, *, overwrite: bool
     )
     if MANIFEST in inside:
         try:
-            if _read_manifest(folder) == said:
+            if _read_manifest(folder) == manifest:
                 return True
         except FileError:
             if not overwrite:
@@ -226,7 +226,7 @@ def _manifest(digits: Digits, seed: int) -> dict[str, Any]:
     }
 
 
-def _finish(folder: Path, digits: Digits, parts: Parts, said: dict[str, Any]) -> None:
+def _finish(folder: Path, digits: Digits, parts: Parts, settings: dict[str, Any]) -> None:
     """Write the files of the folder; the manifest last, as the sign that all files exist."""
     with suppress(FileNotFoundError):
         (folder / MANIFEST).unlink()
@@ -245,7 +245,7 @@ def _finish(folder: Path, digits: Digits, parts: Parts, said: dict[str, Any]) ->
         with replacing(folder / f"{name}.npy", overwrite=True) as file:
             np.save(file, array.astype("<i8"), allow_pickle=False)
     with replacing(folder / MANIFEST, overwrite=True) as file:
-        file.write(json.dumps(said, indent=1, ensure_ascii=False).encode())
+        file.write(json.dumps(settings, indent=1, ensure_ascii=False).encode())
 
 
 def _spans(count: int) -> list[Span]:
@@ -281,28 +281,28 @@ def load(folder: str | Path) -> Mad:
     if not isinstance(folder, str | Path):
         raise InputError(f"folder: must be a path; got {type(folder).__name__}")
     folder = Path(folder)
-    said = _read_manifest(folder)
-    count = said["count"]
+    manifest = _read_manifest(folder)
+    count = manifest["count"]
     images = _array(folder, "images", "|u1", (count, *SHAPE))
     labels = np.array(_array(folder, "labels", "<i8", (count,)))
-    train, test = (np.array(_array(folder, each, "<i8", (said[each],))) for each in ARRAYS[2:])
+    train, test = (np.array(_array(folder, each, "<i8", (manifest[each],))) for each in ARRAYS[2:])
     if ((labels < 0) | (labels >= CLASSES)).any():
         raise FileError(f"{folder / 'labels.npy'}: must hold 0 … 9; is damaged")
     if not np.array_equal(np.sort(np.concatenate([train, test])), np.arange(count)):
         raise FileError(f"{folder}: train.npy and test.npy must divide all digits; is damaged")
-    return Mad(images, labels, train, test, said["digits"], said["seed"], folder)
+    return Mad(images, labels, train, test, manifest["digits"], manifest["seed"], folder)
 
 
 def _read_manifest(folder: Path) -> dict[str, Any]:
     path = folder / MANIFEST
     if not path.is_file():
         raise FileError(f"{folder}: must be a MAD folder, with {MANIFEST}")
-    said = load_json(path)
-    if not isinstance(said, dict):
+    manifest = load_json(path)
+    if not isinstance(manifest, dict):
         raise FileError(f"{path}: must hold a mapping of settings; is damaged")
-    if said.get("format") != FORMAT:
-        raise FileError(f"{path}: must have format {FORMAT}; got {quoted(said.get('format'))}")
-    if said.get("factors") != {name: list(words) for name, words in FACTORS.items()}:
+    if manifest.get("format") != FORMAT:
+        raise FileError(f"{path}: must have format {FORMAT}; got {quoted(manifest.get('format'))}")
+    if manifest.get("factors") != {name: list(words) for name, words in FACTORS.items()}:
         raise FileError(f"{path}: must have the factors of this version; it has others")
     for key, kind in (
         ("count", int),
@@ -312,11 +312,11 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
         ("digits", str),
         ("fingerprint", str),
     ):
-        if not isinstance(said.get(key), kind) or isinstance(said[key], bool):
+        if not isinstance(manifest.get(key), kind) or isinstance(manifest[key], bool):
             raise FileError(f"{path}: must have {quoted(key)}, {kind.__name__}; is damaged")
-    if said["count"] < 1 or min(said["train"], said["test"]) < 0:
+    if manifest["count"] < 1 or min(manifest["train"], manifest["test"]) < 0:
         raise FileError(f"{path}: must count at least one digit; is damaged")
-    return said
+    return manifest
 
 
 def _array(folder: Path, name: str, kind: str, shape: tuple[int, ...]) -> NDArray[Any]:
@@ -324,14 +324,14 @@ def _array(folder: Path, name: str, kind: str, shape: tuple[int, ...]) -> NDArra
     with reading(str(path)):
         if not path.is_file():
             raise FileError("must be there; it is missing")
-        found: NDArray[Any] = np.load(
+        result: NDArray[Any] = np.load(
             path, mmap_mode="r" if np.prod(shape) else None, allow_pickle=False
         )
-    if found.dtype != np.dtype(kind) or found.shape != shape:
+    if result.dtype != np.dtype(kind) or result.shape != shape:
         raise FileError(
-            f"{path}: must be {np.dtype(kind)} {shape}; got {found.dtype} {found.shape}"
+            f"{path}: must be {np.dtype(kind)} {shape}; got {result.dtype} {result.shape}"
         )
-    return found
+    return result
 
 
 # making -----------------------------------------------------------------------------------------

@@ -34,13 +34,13 @@ def karpathy(path: Path, images: Path, splits: Collection[str]) -> Source:
         found = karpathy_table(load_json(path))
         rows: dict[str, list[str]] = {}
         columns = (found.columns[key] for key in (FILE, SENTENCES, SPLIT))
-        for name, said, split in zip(*columns, strict=True):
-            for each in said:
+        for name, texts, split in zip(*columns, strict=True):
+            for each in texts:
                 text(each, name)
             if split in splits:
                 if name in rows:
                     raise FileError(f"{name}: occurs twice")
-                rows[name] = said
+                rows[name] = texts
         if not rows:
             raise FileError(f"must list images of {' or '.join(splits)}; found none")
         return captioned(gather(str(path), images, rows.items()))
@@ -62,15 +62,15 @@ def read_captions(path: Path) -> list[tuple[str, str]]:
             return _commas(rows)
         pattern = _TOKEN if "\t" in rows[0] else _BARS
         first = 1 if pattern is _BARS else 0
-        found = []
+        result = []
         for number, row in enumerate(rows[first:], first + 1):
             if not row.strip():
                 continue
             match = pattern.fullmatch(row)
             if match is None:
                 raise FileError(f"row {number} must hold an image and a caption; it does not")
-            found.append((match[1].strip(), match[2].strip()))
-        return found
+            result.append((match[1].strip(), match[2].strip()))
+        return result
 
 
 def captioned(source: Source) -> Source:
@@ -104,7 +104,7 @@ def _commas(rows: list[str]) -> list[tuple[str, str]]:
     if len(header) < 2 or header[0] not in ("image", "image_name"):
         raise FileError(f"must be a list of captions; its first row is {quoted(rows[0])}")
     before = len(header) - 1
-    found = []
+    result = []
     for row in cells:
         # captions contain commas, not always in quotes
         caption = ",".join(row[before:])
@@ -114,5 +114,5 @@ def _commas(rows: list[str]) -> list[tuple[str, str]]:
             raise FileError(f"row {cells.line_num} must hold an image and a caption; it does not")
         if "\n" in caption:
             raise FileError(f"row {cells.line_num} must end its quotes; it does not")
-        found.append((row[0].strip(), caption.strip()))
-    return found
+        result.append((row[0].strip(), caption.strip()))
+    return result

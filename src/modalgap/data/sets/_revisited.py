@@ -57,22 +57,22 @@ def revisited(truth: Path, images: Path) -> Source:
 
 
 def _names(values: Any, key: str) -> list[str]:
-    found = [f"{value}.jpg" for value in values]
+    result = [f"{value}.jpg" for value in values]
     if not all(isinstance(value, str) for value in values):
         raise FileError(f"{key} must be strings; it is not")
-    if len(set(found)) < len(found):
-        twice = next(name for name in found if found.count(name) > 1)
+    if len(set(result)) < len(result):
+        twice = next(name for name in result if result.count(name) > 1)
         raise FileError(f"{key} must have each image once; {twice} occurs twice")
-    return found
+    return result
 
 
 def _judged(values: Any, key: str, gallery: list[str]) -> list[str]:
-    found = []
+    result = []
     for value in values:
         if value != int(value) or not 0 <= value < len(gallery):
             raise FileError(f"{key} must hold numbers in 0 … {len(gallery) - 1}; holds {value}")
-        found.append(gallery[int(value)])
-    return found
+        result.append(gallery[int(value)])
+    return result
 
 
 def _box(values: Any, name: str) -> Box:

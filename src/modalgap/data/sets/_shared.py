@@ -86,8 +86,8 @@ def matlab(path: Path) -> dict[str, Any]:
     from scipy.io import loadmat
 
     with reading(str(path)):
-        found: dict[str, Any] = loadmat(str(path), squeeze_me=True)
-        return found
+        result: dict[str, Any] = loadmat(str(path), squeeze_me=True)
+        return result
 
 
 def whole(values: Any, what: str) -> NDArray[np.int64]:

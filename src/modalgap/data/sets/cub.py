@@ -63,13 +63,13 @@ class CUB(Dataset):
 
 def _table(path: Path) -> dict[int, str]:
     """Lines of a number and its value."""
-    found: dict[int, str] = {}
+    result: dict[int, str] = {}
     with reading(str(path)):
         for line in lines(path):
             number, _, value = line.partition(" ")
-            if int(number) in found:
+            if int(number) in result:
                 raise FileError(f"{number} must occur once; occurs twice")
             if not value:
                 raise FileError(f"{number} must have a value after it; has none")
-            found[int(number)] = value
-    return found
+            result[int(number)] = value
+    return result

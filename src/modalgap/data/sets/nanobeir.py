@@ -63,18 +63,18 @@ class NanoBEIR(Dataset):
         queries = _texts(folder / split / "queries")
         relevant, missing = _relevant(folder / split / "qrels", corpus, queries)
         position = {name: i for i, name in enumerate(corpus)}
-        asked = [query for query in queries if relevant[query]]
+        used = [query for query in queries if relevant[query]]
         missing += [(query, "no relevant document") for query in queries if not relevant[query]]
-        if not asked:
+        if not used:
             raise FileError(f"{split}: must have queries with relevant documents; found none")
         return Source(
             name="",
             media=Documents(list(corpus.values()), list(corpus)),
-            texts=[queries[query] for query in asked],
-            text_to_image=[position[relevant[query][0]] for query in asked],
+            texts=[queries[query] for query in used],
+            text_to_image=[position[relevant[query][0]] for query in used],
             text_factors={
-                "id": asked,
-                "relevant": [json.dumps(relevant[query]) for query in asked],
+                "id": used,
+                "relevant": [json.dumps(relevant[query]) for query in used],
             },
             modality="document",
             text_modality="query",
@@ -115,7 +115,7 @@ def _texts(folder: Path) -> dict[str, str]:
 
 
 def _rows(folder: Path, columns: Sequence[str], optional: str) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = []
+    result: list[dict[str, Any]] = []
     for path in sorted(folder.glob("*.parquet")):
         with reading(str(path)):
             names = pq.read_schema(path).names
@@ -126,5 +126,5 @@ def _rows(folder: Path, columns: Sequence[str], optional: str) -> list[dict[str,
             for row in pq.read_table(path, columns=there).to_pylist():
                 if any(row[column] is None for column in columns):
                     raise FileError(f"{' and '.join(columns)} must not be empty; one is")
-                found.append(row)
-    return found
+                result.append(row)
+    return result

@@ -120,20 +120,20 @@ class _Rows:
             self.choice.notes.append(f"column {name!r}: the classes are named by their numbers")
             values = [None if value is None else str(value) for value in plain(values)]
         rows = np.flatnonzero(self.kept)
-        found = read_labels(
+        result = read_labels(
             [values[i] for i in rows],
             None if classes is None else words(classes),
             f"column {name!r}",
         )
-        if not len(found.kept):
+        if not len(result.kept):
             why = f"column {name!r}: no row has a label"
             self.choice.notes.append(f"{why}; images are read without classes")
             self.choice.label = None
             return None
-        for position, reason in found.missing:
+        for position, reason in result.missing:
             self.drop(int(rows[position]), reason)
-        self.choice.notes += found.notes
-        return found
+        self.choice.notes += result.notes
+        return result
 
     def captions(self, columns: Columns) -> Cells | None:
         """The captions of the selected rows, or None if there are none."""
@@ -151,8 +151,8 @@ class _Rows:
                 [self.names[i] for i in rows],
             )
             lost += found.lost
-            for said, more in zip(texts, found.texts, strict=True):
-                said += more
+            for cell, more in zip(texts, found.texts, strict=True):
+                cell += more
             self.choice.notes += [f"{what}: {found.note}"] if found.note else []
             if found.several and columns.captions is None and not found.note:
                 self.choice.notes.append(f"{what} holds lists of captions")
@@ -180,10 +180,10 @@ class _Rows:
             unused_columns=further,
         )
         if choice.image is None:
-            said = cells.texts if cells is not None else []
-            owner = [i for i, each in enumerate(said) for _ in each]
+            cell_texts = cells.texts if cells is not None else []
+            owner = [i for i, each in enumerate(cell_texts) for _ in each]
             each_text = {key: [value[i] for i in owner] for key, value in factors.items()}
-            flat = [text for each in said for text in each]
+            flat = [text for each in cell_texts for text in each]
             return replace(made, texts=flat, text_factors=each_text)
         kind = kind_of(choice.image, table.features)
         media: Media = table.cells(choice.image, self.names, kind)
@@ -229,19 +229,19 @@ class _Lazy(Mapping[str, Sequence[Any]]):
 def _rule(choice: _Choice, what: str) -> str:
     """The layout of the table, in a few words."""
     read = [*choice.texts[:1], *([choice.label] if choice.label is not None else [])]
-    said = " and ".join(repr(shown(name, 40)) for name in read)
+    captions = " and ".join(repr(shown(name, 40)) for name in read)
     if len(choice.texts) > 1:
-        said += f" to {shown(choice.texts[-1], 40)!r}"
+        captions += f" to {shown(choice.texts[-1], 40)!r}"
     if choice.image is None:
-        return f"{what}, column {said}"
+        return f"{what}, column {captions}"
     image = f"{what}, column {shown(choice.image, 40)!r}"
-    return f"{image} with {said}" if said else image
+    return f"{image} with {captions}" if captions else image
 
 
 def failure(status: object, error: object) -> str:
     """The reason why img2dataset has no image of a row."""
-    said = str(status) if status else "no status"
-    return f"{said}: {shown(str(error))}" if error else said
+    summary = str(status) if status else "no status"
+    return f"{summary}: {shown(str(error))}" if error else summary
 
 
 def kind_of(name: str, features: Mapping[str, Mapping[str, Any]]) -> Kind:
@@ -260,17 +260,17 @@ def _class(value: Any, classes: Sequence[str]) -> str | None:
 def _choose(table: Typed, columns: Columns) -> _Choice:
     """Select the columns by the options, the types and the known names."""
     types = {name: str(kind) for name, kind in table.types.items()}
-    found = _Choice()
+    result = _Choice()
     holders = [name for name, kind in table.types.items() if holds_bytes(kind)]
-    said = [name for name, kind in table.types.items() if holds_captions(kind)]
+    candidates = [name for name, kind in table.types.items() if holds_captions(kind)]
     images = columns.image
-    found.image = fitting(
+    result.image = fitting(
         types, holders, known.IMAGES, images, "the bytes of images", known.SURE_IMAGES
     )
-    if found.image is None and images is None:
-        found.image = next(iter(holders), None)
+    if result.image is None and images is None:
+        result.image = next(iter(holders), None)
     several = known.numbered_images(holders)
-    if images is None and found.image in several:
+    if images is None and result.image in several:
         listed = ", ".join(map(repr, several))
         raise OptionError(
             f"--image-column: must name one of {listed}, with --text-column its captions"
@@ -282,19 +282,19 @@ def _choose(table: Typed, columns: Columns) -> _Choice:
         )
     if columns.label is None or columns.label == NONE:
         sure = known.SURE_CAPTIONS
-        text = fitting(types, said, known.CAPTIONS, columns.text, "captions", sure)
-        found.texts = [text] if text is not None else []
+        text = fitting(types, candidates, known.CAPTIONS, columns.text, "captions", sure)
+        result.texts = [text] if text is not None else []
         if text is None and columns.text is None:
-            found.texts = known.numbered_captions(said)
-    if label is not None and not found.texts:
-        found.label = label if found.image is not None else None
-    elif label is not None and found.image is not None:
+            result.texts = known.numbered_captions(candidates)
+    if label is not None and not result.texts:
+        result.label = label if result.image is not None else None
+    elif label is not None and result.image is not None:
         shown_label = shown(label, 60)
-        found.notes.append(
+        result.notes.append(
             f"column {shown_label!r} holds classes too; captions are read (--label-column"
             f" {shown_label} reads the classes, --factors {shown_label} keeps them too)"
         )
-    found.unused += [
+    result.unused += [
         (
             f"column {shown(name, 60)}",
             "another column of bytes"
@@ -302,12 +302,12 @@ def _choose(table: Typed, columns: Columns) -> _Choice:
             else f"a column of an unsupported type: {shown(types[name], 60)}",
         )
         for name, kind in table.types.items()
-        if name not in found.used and not holds_factor(kind)
+        if name not in result.used and not holds_factor(kind)
     ]
     addresses = column(list(types), known.ADDRESSES, None, "addresses")
-    if found.image is None and images is None and addresses is not None:
-        found.notes.append(f"column {addresses!r} holds URLs of images, which are not downloaded")
-    return found
+    if result.image is None and images is None and addresses is not None:
+        result.notes.append(f"column {addresses!r} holds URLs of images, which are not downloaded")
+    return result
 
 
 def _label(table: Typed, columns: Columns) -> str | None:

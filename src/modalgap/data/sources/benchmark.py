@@ -44,7 +44,7 @@ def read_beside(shards: Sequence[Path]) -> Beside:
         FileError: a class without a name, or a template without ``{c}``.
     """
     folder = shards[0].parent
-    found = {name: _found(folder, name) for name in (TYPE, CLASSES, TEMPLATES)}
+    found = {name: _locate(folder, name) for name in (TYPE, CLASSES, TEMPLATES)}
     kind = _text(found[TYPE]).strip().lower()
     classes = None
     if path := found[CLASSES]:
@@ -87,17 +87,17 @@ def check_number(shards: Sequence[Path]) -> list[Path]:
         path = folder / NUMBER
         if not path.is_file():
             continue
-        said = _text(path).strip()
+        text = _text(path).strip()
         count = sum(each.parent == folder for each in shards)
-        if not said.isdecimal() or len(said) > 9:
-            raise FileError(f"{path}: must hold the number of shards; got {shown(said, 40)!r}")
-        if int(said) != count:
-            raise FileError(f"{folder}: {NUMBER} says {int(said)} shards; found {count}")
+        if not text.isdecimal() or len(text) > 9:
+            raise FileError(f"{path}: must hold the number of shards; got {shown(text, 40)!r}")
+        if int(text) != count:
+            raise FileError(f"{folder}: {NUMBER} says {int(text)} shards; found {count}")
         read.append(path)
     return read
 
 
-def _found(folder: Path, name: str) -> Path | None:
+def _locate(folder: Path, name: str) -> Path | None:
     for each in (folder, folder.absolute().parent):
         if (each / name).is_file():
             return each / name

@@ -67,7 +67,7 @@ def read_beside(
         others: names of all other files.
         columns: how to read captions.
     """
-    found = Beside()
+    result = Beside()
     by_key: dict[tuple[str, str], str] = {}
     for name in others:
         ending = ending_of(name)
@@ -76,17 +76,18 @@ def read_beside(
     for ending in ENDINGS:
         names = [_of(image, ending, by_key) for image in images]
         if any(names):
-            found.files[ending] = names
+            result.files[ending] = names
     for ending in TEXTS:
-        if ending in found.files:
-            _read_texts(found, folder, ending, columns)
-    if JSON in found.files:
-        _read_json(found, folder, columns)
-    if CLASS in found.files:
-        found.classes = [
-            _first_line(found, folder, image, name) for image, name in enumerate(found.files[CLASS])
+        if ending in result.files:
+            _read_texts(result, folder, ending, columns)
+    if JSON in result.files:
+        _read_json(result, folder, columns)
+    if CLASS in result.files:
+        result.classes = [
+            _first_line(result, folder, image, name)
+            for image, name in enumerate(result.files[CLASS])
         ]
-    return found
+    return result
 
 
 def _of(image: str, ending: str, by_key: Mapping[tuple[str, str], str]) -> str | None:
@@ -118,13 +119,15 @@ def _read_texts(found: Beside, folder: Path, ending: str, columns: Columns) -> N
     several = 0
     for image, name in enumerate(found.files[ending]):
         text = _text(found, folder, image, name)
-        said = None if text is None else full_lines(text)
-        if said == []:
+        file_captions = None if text is None else full_lines(text)
+        if file_captions == []:
             found.failed.append((image, str(name), EMPTY))
-        if said is not None and len(said) > 1:
+        if file_captions is not None and len(file_captions) > 1:
             several += 1
-            said = [" ".join(said)] if columns.captions == "one" else said
-        captions.append(said)
+            file_captions = (
+                [" ".join(file_captions)] if columns.captions == "one" else file_captions
+            )
+        captions.append(file_captions)
     found.captions[ending] = captions
     if several and columns.captions is None:
         found.notes.append(
@@ -147,8 +150,8 @@ def _read_json(found: Beside, folder: Path, columns: Columns) -> None:
     found.fields = {
         key: [each.get(key) if isinstance(each, dict) else None for each in values] for key in keys
     }
-    asked = columns.text if columns.text in keys else None
-    found.caption_field = column(list(keys), CAPTIONS, asked, "captions")
+    selected = columns.text if columns.text in keys else None
+    found.caption_field = column(list(keys), CAPTIONS, selected, "captions")
     cells = [
         (each.get(found.caption_field) if found.caption_field else None)
         if isinstance(each, dict)
@@ -200,13 +203,13 @@ def chosen_captions(
     origin: list[str | None] = [None] * len(images)
     endings = []
     for ending, each in found.captions.items():
-        for i, said in enumerate(each):
-            if not said:
+        for i, texts in enumerate(each):
+            if not texts:
                 continue
             if not chosen[i]:
-                chosen[i], origin[i] = said, found.files[ending][i]
+                chosen[i], origin[i] = texts, found.files[ending][i]
                 endings.append(ending)
-            elif _plain(said) != _plain(chosen[i] or []):
+            elif _plain(texts) != _plain(chosen[i] or []):
                 raise FileError(
                     f"{origin[i]} and {found.files[ending][i]} hold different captions; select one:"
                     f" --text-column {' or '.join(kinds)}"
@@ -221,5 +224,5 @@ def agree(first: Sequence[str], second: Sequence[str]) -> bool:
     return _plain(first) == _plain(second)
 
 
-def _plain(said: Sequence[str]) -> str:
-    return " ".join(" ".join(said).split())
+def _plain(captions: Sequence[str]) -> str:
+    return " ".join(" ".join(captions).split())

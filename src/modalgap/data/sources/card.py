@@ -31,35 +31,35 @@ class Configs:
 
 def read_configs(folder: Path) -> Configs:
     """The configs in the YAML block of ``README.md``; none if there is no such block."""
-    found = Configs()
+    result = Configs()
     try:
         text = read_file(folder / "README.md")[:LONGEST].decode("utf-8", errors="replace")
     except FileError:
-        return found
+        return result
     front = _FRONT.match(text)
     if front is None or "configs" not in front[1]:
-        return found
+        return result
     try:
         import yaml
     except ImportError:
-        found.notes.append(
+        result.notes.append(
             "README.md has configs, and PyYAML is not installed (pip install pyyaml): splits are"
             " read from the names of the files"
         )
-        return found
+        return result
     try:
         content = yaml.safe_load(front[1])
         configs = content.get("configs") if isinstance(content, dict) else None
         for config in configs if isinstance(configs, list) else ():
-            _add(config, found)
+            _add(config, result)
     except (ValueError, TypeError, RecursionError, AttributeError, yaml.YAMLError) as error:
-        found.patterns.clear()
+        result.patterns.clear()
         why = shown(str(error), 80)
-        found.notes.append(
+        result.notes.append(
             f"the configs of README.md cannot be read ({why}): splits are read from the names of"
             " the files"
         )
-    return found
+    return result
 
 
 def _add(config: Any, found: Configs) -> None:

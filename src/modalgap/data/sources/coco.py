@@ -51,13 +51,13 @@ def read_coco(annotations: Path, images: Path | None = None) -> Source:
                 files[key] = name
         for note in content["annotations"]:
             owner, called = _id(note["image_id"], plain=plain), f"caption {note.get('id')}"
-            said = note["caption"]
+            caption = note["caption"]
             if owner not in files:
                 missing.append((called, f"its image {note['image_id']} is missing"))
-            elif not isinstance(said, str):
+            elif not isinstance(caption, str):
                 missing.append((called, "is not a text"))
             else:
-                captions.setdefault(owner, []).append(said)
+                captions.setdefault(owner, []).append(caption)
         folder, where = _folder(annotations, images, list(files.values()))
         rows = [(name, captions.get(key, [])) for key, name in files.items()]
         found = gather(str(annotations), folder, rows, missing=missing)

@@ -81,19 +81,19 @@ def _captioned(found: Layout) -> Source | None:
     in_table = None
     if found.metadata is not None and found.metadata.table.rows:
         listed = {key: found.table.columns[key] for key in found.metadata.table.columns}
-        asked = columns.text if columns.text in listed else None
-        in_table = roles_of(listed, Columns(image=FILE, text=asked, label=NONE)).text
-        if columns.text is not None and asked is None:
+        selected = columns.text if columns.text in listed else None
+        in_table = roles_of(listed, Columns(image=FILE, text=selected, label=NONE)).text
+        if columns.text is not None and selected is None:
             in_table = None
-    said, endings = chosen_captions(found.beside, found.images, columns)
-    if in_table is None and said is None:
+    file_captions, endings = chosen_captions(found.beside, found.images, columns)
+    if in_table is None and file_captions is None:
         return None
     cells = read_cells([None] * len(found.table), None)
     notes = [_preferred(endings)]
     if in_table is not None:
         cells = read_cells(found.table.columns[in_table], columns.captions, found.table.rows)
         notes.append(cells.note)
-    texts, missing = _merged(found, cells.texts, said)
+    texts, missing = _merged(found, cells.texts, file_captions)
     used = [FILE, in_table, found.beside.caption_field if JSON in endings else None]
     index = [i for i, each in enumerate(texts) if each]
     factors, unused = factors_of(found.table.chosen(index).columns, columns, used)
@@ -128,7 +128,7 @@ def _merged(
         FileError: an image has different captions in both.
     """
     texts = [list(each) for each in in_table]
-    said = dict(zip(found.images, beside, strict=True)) if beside is not None else {}
+    other_captions = dict(zip(found.images, beside, strict=True)) if beside is not None else {}
     failed = {found.images[i]: (name, why) for i, name, why in found.beside.failed}
     rows: dict[str, list[int]] = {}
     for row, name in enumerate(found.files):
@@ -136,7 +136,7 @@ def _merged(
     missing = []
     for name, mine in rows.items():
         own = [text for row in mine for text in texts[row]]
-        other = said.get(name)
+        other = other_captions.get(name)
         if own and other and not agree(own, other):
             raise FileError(
                 f"{_shown(found)} and a file beside {name} hold different captions; select one with"
@@ -171,25 +171,25 @@ def _classified(found: Layout) -> Source | None:
     columns, table = found.columns, found.table.columns
     if columns.label == NONE:
         return None
-    asked = columns.label.removeprefix(".") if columns.label else None
+    selected = columns.label.removeprefix(".") if columns.label else None
     names = None
     if CLASS in found.beside.files:
         names = class_names(found.tree.folder)
     candidates = [key for key in table if key != FILE]
-    label = column(candidates, ("cls", *LABELS) if names else (*LABELS, "cls"), asked, "classes")
+    label = column(candidates, ("cls", *LABELS) if names else (*LABELS, "cls"), selected, "classes")
     if label is None:
         return None
     if label != "cls":
         names = None
     held = [value for value in table[label] if not is_null(value)]
-    if asked is None and not all(isinstance(value, str | int) for value in held):
+    if selected is None and not all(isinstance(value, str | int) for value in held):
         return None
-    if asked is None and not any(value is not None for value in plain(held)):
+    if selected is None and not any(value is not None for value in plain(held)):
         found.notes.append(f"{label!r} holds no class")
         return None
     notes = []
     if names is None and numbers(held):
-        if asked is None:
+        if selected is None:
             found.notes.append(
                 f"{label!r} holds numbers (--label-column {label}: as classes, called by their"
                 f" numbers; {CLASS_NAMES} can name them)"

@@ -61,7 +61,7 @@ def gather(
         texts += captions
         owner += [image] * len(captions)
         text_row += [number] * len(captions)
-    found = Source(
+    result = Source(
         name=name,
         media=files.media(kind),
         texts=texts or None,
@@ -71,10 +71,10 @@ def gather(
     )
     of_image, of_text = _split(factors or {}, image_of, len(files), text_row)
     if not of_image and not of_text:
-        return found
+        return result
     order = np.argsort(np.asarray(owner, np.int64), kind="stable")  # the source's order of texts
     return replace(
-        found,
+        result,
         factors=of_image,
         text_factors={key: [values[i] for i in order] for key, values in of_text.items()},
     )
@@ -158,9 +158,9 @@ class _Files:
     def position(self, name: str) -> int | None:
         if name in self._seen:
             return self._seen[name]
-        found = self._position(name)
-        self._seen[name] = found
-        return found
+        result = self._position(name)
+        self._seen[name] = result
+        return result
 
     def _position(self, name: str) -> int | None:
         if lacks := lacking(ending_of(name)):

@@ -81,17 +81,17 @@ def snapshot(folder: Path) -> Path:
 def shelve(folder: Path) -> Tree:
     """The files under a folder by kind; links are followed, hidden files are excluded."""
     all_files = walk(folder)
-    found = Tree(lost=list(all_files.lost), unused=list(all_files.unused))
+    result = Tree(lost=list(all_files.lost), unused=list(all_files.unused))
     for name in all_files.files:
         ending = ending_of(name)
         if ending in KINDS:
-            found.shards.append(folder / name)
+            result.shards.append(folder / name)
         elif ending in IMAGES or ending in SOUNDS:
-            found.media.append(folder / name)
+            result.media.append(folder / name)
         else:
-            found.other.append(folder / name)
-    found.shards.sort(key=lambda path: (path.suffix.lower(), natural(path)))
-    return found
+            result.other.append(folder / name)
+    result.shards.sort(key=lambda path: (path.suffix.lower(), natural(path)))
+    return result
 
 
 def choose(folder: Path, shards: Sequence[Path], tree: Tree, split: str | None) -> Chosen:
@@ -160,7 +160,7 @@ def _reason(path: Path) -> str:
 
 def _by_name(shards: Sequence[Path], names: dict[Path, PurePosixPath]) -> dict[Key, list[Path]]:
     """Group shards by the config and split in the names of their folders and files."""
-    found: dict[Key, list[Path]] = {}
+    result: dict[Key, list[Path]] = {}
     for path in shards:
         folders = list(names[path].parts[:-1])
         sharded = _SHARDED.match(path.name)
@@ -175,8 +175,8 @@ def _by_name(shards: Sequence[Path], names: dict[Path, PurePosixPath]) -> dict[K
             words = _WORD.findall(path.stem.lower())
             split = words[-1] if words else ""
         config = "/".join(part for part in folders if part != "data")
-        found.setdefault((config, split), []).append(path)
-    return found
+        result.setdefault((config, split), []).append(path)
+    return result
 
 
 def _label(key: Key, *, several: bool) -> str:

@@ -101,10 +101,10 @@ class _Saved:
         return len(self.data)
 
     def values(self, column: str) -> list[Any]:
-        found: list[Any] = []
+        result: list[Any] = []
         for table in self.data.select_columns([column]).iter(BATCH):
-            found += table.column(column).to_pylist()
-        return found
+            result += table.column(column).to_pylist()
+        return result
 
     def cells(self, column: str, names: Sequence[str], kind: Kind) -> Media:
         read = functools.partial(_cell, self.data.select_columns([column]), column, self._folder())

@@ -90,14 +90,14 @@ class Metadata:
 
     def values(self, name: str) -> list[Any]:
         """A column; None for files without it."""
-        found: list[Any] = []
+        result: list[Any] = []
         for path, schema in zip(self.files, self.schemas, strict=True):
             with pq.ParquetFile(path) as file:
                 if name in schema.names:
-                    found += file.read(columns=[name]).column(name).to_pylist()
+                    result += file.read(columns=[name]).column(name).to_pylist()
                 else:
-                    found += [None] * file.metadata.num_rows
-        return found
+                    result += [None] * file.metadata.num_rows
+        return result
 
     @property
     def caption(self) -> str | None:
@@ -209,8 +209,8 @@ def _source(
                 f"has no column {quoted(columns.text)} for captions; it has {known_names}"
             )
         listed = metadata.values(name) if name in metadata.types else []
-        asked = columns.text is not None
-        cells = list(_said(found, listed, only_listed=asked))
+        selected = columns.text is not None
+        cells = list(_all_captions(found, listed, only_listed=selected))
         read = read_captions(cells, columns.captions, "captions", found.names)
         texts = read.texts
         found.missing += [(f"{found.names[i]}, caption", why) for i, why in read.lost]
@@ -241,7 +241,7 @@ def _source(
     )
 
 
-def _said(found: _Read, listed: Sequence[Any], *, only_listed: bool) -> Iterator[Any]:
+def _all_captions(found: _Read, listed: Sequence[Any], *, only_listed: bool) -> Iterator[Any]:
     """The caption of each image, or None."""
     for path, row in zip(found.paths, found.rows, strict=True):
         text = path.with_suffix(".txt")

@@ -40,18 +40,18 @@ def karpathy_table(content: Any) -> Table:
     for image in content["images"]:
         parts = (image.get("filepath"), image["filename"])
         name = "/".join(str(part) for part in parts if part)
-        said = [each["raw"] for each in image[SENTENCES]]
+        texts = [each["raw"] for each in image[SENTENCES]]
         own = image.get("imgid")
         for each in image[SENTENCES]:
             if each.get("imgid", own) != own:
                 raise FileError(f"{name}: has a sentence of image {each['imgid']}")
-        if len(image.get("sentids", said)) != len(said):
+        if len(image.get("sentids", texts)) != len(texts):
             raise FileError(f"{name}: must have as many sentences as sentence ids; it does not")
         if own is not None and own in ids:
             raise FileError(f"{name}: its id {own} occurs twice")
         ids.add(own)
         names.append(name)
-        rows[SENTENCES].append(said)
+        rows[SENTENCES].append(texts)
         rows[SPLIT].append(image[SPLIT])
         for key in further:
             rows[key].append(image.get(key))
@@ -77,5 +77,5 @@ def read_karpathy(path: Path, root: Path | None, columns: Columns, split: str | 
     """
     with reading(str(path)):
         table = karpathy_table(load_json(path))
-        asked = Columns(image=FILE, text=SENTENCES, factors=columns.factors)
-        return source_of(str(path), table, asked, split, place_of(path, root, above=True))
+        wanted = Columns(image=FILE, text=SENTENCES, factors=columns.factors)
+        return source_of(str(path), table, wanted, split, place_of(path, root, above=True))

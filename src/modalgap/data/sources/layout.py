@@ -173,14 +173,14 @@ def _check_columns(found: Layout) -> None:
     if found.metadata is None:
         columns.refuse(str(found.tree.folder), "text", "label", "factors", "captions")
     files = [ending[1:] for ending in found.beside.files]
-    for option, asked in (("text", columns.text), ("label", columns.label)):
-        if asked in (None, NONE, *found.table.columns):
+    for option, selected in (("text", columns.text), ("label", columns.label)):
+        if selected in (None, NONE, *found.table.columns):
             continue
-        if asked is not None and asked.removeprefix(".") in files:
+        if selected is not None and selected.removeprefix(".") in files:
             continue
         known = ", ".join([*(key for key in found.table.columns if key != FILE), *files])
         raise OptionError(
-            f"--{option}-column: {found.tree.folder} has no {quoted(str(asked))};"
+            f"--{option}-column: {found.tree.folder} has no {quoted(str(selected))};"
             f" it has {known[:300] or 'none'}"
         )
     if columns.label not in (None, NONE) and columns.text not in (None, NONE):

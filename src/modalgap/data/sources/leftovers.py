@@ -37,29 +37,29 @@ def leftover(names: Sequence[str], folder: Path, *, captioned: bool, classes: bo
         captioned: whether other images have captions in files next to them.
         classes: whether images have classes in .cls files.
     """
-    found = Leftover()
+    result = Leftover()
     tables = [name for name in names if _is_table(folder, name)]
     for name in names:
         ending = ending_of(name)
         if name in tables:
             why = f"a table or archive; to read it: modalgap encode {folder / tables[0]}"
-            found.unused.append((name, why))
+            result.unused.append((name, why))
         elif name == CLASS_NAMES:
             if not classes:
-                found.unused.append((name, "names of classes without .cls files"))
+                result.unused.append((name, "names of classes without .cls files"))
         elif ending == ".cls" and classes:
-            found.lost.append((name, "a class without a file"))
+            result.lost.append((name, "a class without a file"))
         elif ending in (".txt", ".caption") and captioned:
-            found.lost.append((name, "a caption without a file"))
+            result.lost.append((name, "a caption without a file"))
         elif ending in (".txt", ".caption", ".json", ".cls"):
             why = f"a {ending} without a file of the same name"
             if ending == ".json":
                 why += " (if it lists captions, use it as SOURCE)"
-            found.unused.append((name, why))
+            result.unused.append((name, why))
         else:
             why = f"not an image, a sound or a caption ({ending or 'no extension'})"
-            found.unused.append((name, why))
-    return found
+            result.unused.append((name, why))
+    return result
 
 
 def _is_table(folder: Path, name: str) -> bool:

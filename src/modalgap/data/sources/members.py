@@ -42,7 +42,7 @@ def samples(shard: Path, left: Left) -> dict[str, dict[str, Part]]:
         FileError: the archive is compressed.
         tarfile.TarError: it is not an archive.
     """
-    found: dict[str, dict[str, Part]] = {}
+    result: dict[str, dict[str, Part]] = {}
     end = 0
     with shard.open("rb") as raw:
         if raw.read(6).startswith(COMPRESSED):
@@ -63,7 +63,7 @@ def samples(shard: Path, left: Left) -> dict[str, dict[str, Part]]:
                 why = "a hidden member" if not stem else "a member without an extension"
                 left.unused.append((whole, why))
                 continue
-            parts = found.setdefault(f"{folder}/{stem}" if folder else stem, {})
+            parts = result.setdefault(f"{folder}/{stem}" if folder else stem, {})
             if ending.lower() in parts:
                 left.missing.append((whole, "a second file of that name"))
                 continue
@@ -73,7 +73,7 @@ def samples(shard: Path, left: Left) -> dict[str, dict[str, Part]]:
             left.missing.append((shard.name, "the archive is truncated: the rest is missing"))
         elif any(block.strip(tarfile.NUL) for block in iter(lambda: raw.read(2**20), b"")):
             left.missing.append((shard.name, "there is more after the end of the archive"))
-    return found
+    return result
 
 
 def image_of(parts: dict[str, Part], columns: Columns) -> list[str]:

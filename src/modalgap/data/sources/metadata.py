@@ -78,7 +78,7 @@ def read_metadata(
         OptionError: several columns of file names, and none is selected.
     """
     there = {same(name): name for name in images}
-    found = Metadata(Table({}, []))
+    result = Metadata(Table({}, []))
     rows: dict[str, list[dict[str, Any]]] = {}
     owner: dict[str, str] = {}
     for name in names:
@@ -88,42 +88,42 @@ def read_metadata(
             key = _file_column(list(table.columns), columns)
             if not settled and (has_column(table.columns) or split is not None):
                 index, note = rows_of_split(table.columns, split, str(path))
-                found.notes.append(note)
+                result.notes.append(note)
                 if index is not None:
                     others = sorted({*range(len(table))} - {*index})
                     theirs = [path_of(table.columns[key][i]) for i in others] if key else []
-                    found.outside |= {same(_joined(name, each)) for each in theirs}
+                    result.outside |= {same(_joined(name, each)) for each in theirs}
                     table = table.chosen(index)
         if key is None:
-            found.unused.append((name, "metadata without a column of file names"))
+            result.unused.append((name, "metadata without a column of file names"))
             continue
-        found.notes += table.notes
-        found.missing += [(f"{name}, {row}", why) for row, why in table.missing]
+        result.notes += table.notes
+        result.missing += [(f"{name}, {row}", why) for row, why in table.missing]
         mine: dict[str, list[dict[str, Any]]] = {}
         for i in range(len(table)):
             values = {each: table.columns[each][i] for each in table.columns if each != key}
-            said = path_of(table.columns[key][i])
-            image = there.get(same(_joined(name, said))) if said else None
-            if image is None and said and _joined(name, said) in outside:
+            file_name = path_of(table.columns[key][i])
+            image = there.get(same(_joined(name, file_name))) if file_name else None
+            if image is None and file_name and _joined(name, file_name) in outside:
                 continue
             if image is None:
-                why = "names a file that does not exist" if said else "no path"
-                found.missing.append((f"{name}, {shown(said) or table.rows[i]}", why))
+                why = "names a file that does not exist" if file_name else "no path"
+                result.missing.append((f"{name}, {shown(file_name) or table.rows[i]}", why))
                 continue
             mine.setdefault(image, []).append({FILE: image, **values})
-        found.files.append(name)
+        result.files.append(name)
         for image, each in mine.items():
             other = owner.setdefault(image, name)
             if other == name:
                 rows[image] = each
             elif _differ(rows[image], each):
                 raise FileError(f"{folder}: {other} and {name} contradict each other about {image}")
-    found.outside -= {same(image) for image in rows}
-    if not found.files:
-        return found if found.unused else None
-    found.table = _table([row for each in rows.values() for row in each])
-    found.origin = [owner[image] for image, each in rows.items() for _ in each]
-    return found
+    result.outside -= {same(image) for image in rows}
+    if not result.files:
+        return result if result.unused else None
+    result.table = _table([row for each in rows.values() for row in each])
+    result.origin = [owner[image] for image, each in rows.items() for _ in each]
+    return result
 
 
 def _file_column(names: list[str], columns: Columns) -> str | None:
@@ -138,9 +138,9 @@ def _file_column(names: list[str], columns: Columns) -> str | None:
     return others[0] if others else column(names, PATHS, None, "names of files")
 
 
-def _joined(metadata: str, said: str) -> str:
+def _joined(metadata: str, path: str) -> str:
     """A name in a metadata file, relative to the folder that is read."""
-    return posixpath.normpath(posixpath.join(posixpath.dirname(metadata), said.replace("\\", "/")))
+    return posixpath.normpath(posixpath.join(posixpath.dirname(metadata), path.replace("\\", "/")))
 
 
 def _differ(first: Sequence[Mapping[str, Any]], second: Sequence[Mapping[str, Any]]) -> bool:

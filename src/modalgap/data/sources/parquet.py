@@ -90,8 +90,8 @@ class ParquetTable:
             with pq.ParquetFile(path) as file:
                 schema, metadata = file.schema_arrow, file.metadata
         except (pa.ArrowException, OSError) as error:
-            said = " ".join(str(error).split())[:160]
-            raise FileError(f"{path}: must be a complete Parquet file ({said})") from error
+            reason = " ".join(str(error).split())[:160]
+            raise FileError(f"{path}: must be a complete Parquet file ({reason})") from error
         for name in schema.names:
             if schema.names.count(name) > 1:
                 raise FileError(
@@ -114,11 +114,11 @@ class ParquetTable:
 
     def values(self, column: str) -> list[Any]:
         """The values of a column as Python objects, one per row."""
-        found: list[Any] = []
+        result: list[Any] = []
         for path in self.shards:
             with pq.ParquetFile(path) as file:
-                found += file.read(columns=[column]).column(column).to_pylist()
-        return found
+                result += file.read(columns=[column]).column(column).to_pylist()
+        return result
 
     def cells(self, column: str, names: Sequence[str], kind: Kind) -> Media:
         """The items of a column of bytes; a row group is read when one of its rows is needed."""

@@ -133,9 +133,9 @@ def _any_bytes(paths: Sequence[Path]) -> bool:
 
 def _tar(shards: Sequence[Path], partners: Sequence[Path], name: str, columns: Columns) -> Source:
     """Read tar shards, with the rows that img2dataset's Parquet files list as failed."""
-    found, keys = read_members(shards, name, columns)
+    result, keys = read_members(shards, name, columns)
     if not partners:
-        return found
+        return result
     with reading(name):
         numbers = {(path.parent, number_of(path)) for path in shards}
         beside = {(path.parent, number_of(path)) for path in partners}
@@ -149,8 +149,8 @@ def _tar(shards: Sequence[Path], partners: Sequence[Path], name: str, columns: C
         missing += failed(Metadata(partners), there)
     notes = [f"no Parquet of metadata beside {', '.join(alone[:3])}"] if alone else []
     return replace(
-        found,
-        missing=(*found.missing, *missing),
-        notes=(*found.notes, *notes),
-        files=(*found.files, *partners),
+        result,
+        missing=(*result.missing, *missing),
+        notes=(*result.notes, *notes),
+        files=(*result.files, *partners),
     )

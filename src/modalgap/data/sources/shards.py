@@ -130,14 +130,14 @@ def by_number(
     Raises:
         FileError: two have the same number.
     """
-    found: dict[int, Path] = {}
+    result: dict[int, Path] = {}
     for path in paths:
         value = number(path)
         if value is None:
             continue
-        if value in found:
+        if value in result:
             raise FileError(
-                f"{found[value]} and {path} must have different numbers; both have {value}"
+                f"{result[value]} and {path} must have different numbers; both have {value}"
             )
-        found[value] = path
-    return found
+        result[value] = path
+    return result

@@ -169,8 +169,8 @@ def source_of(
 def _one_column(table: Table, columns: Columns) -> tuple[Table, Columns]:
     """Join columns such as ``caption_0`` and ``caption_1`` into one column of lists."""
     several = known.numbered_captions(list(table.columns))
-    asked = columns.text is not None or columns.label not in (None, NONE)
-    if not several or asked or column(list(table.columns), known.CAPTIONS, None, "captions"):
+    selected = columns.text is not None or columns.label not in (None, NONE)
+    if not several or selected or column(list(table.columns), known.CAPTIONS, None, "captions"):
         return table, columns
     name = f"{several[0]} to {several[-1]}"
     rest = {key: values for key, values in table.columns.items() if key not in several}

@@ -38,7 +38,7 @@ Scalar = str | int | float | None
 
 
 @dataclass
-class _Found:
+class _Content:
     """The content of the shards; one entry per image."""
 
     spans: list[tuple[int, int, int]] = field(default_factory=list)
@@ -86,7 +86,7 @@ def read_members(
         beside = read_beside(shards)
         check_whole(shards)
         lost, notes = absent(shards) if root_name != str(shards[0]) else ([], [])
-    found = _Found()
+    found = _Content()
     with progress("reading shards", len(shards)) as advance:
         for number, shard in enumerate(shards):
             with reading(str(shard)):
@@ -101,7 +101,7 @@ def read_members(
         return _source(shards, root_name, found, beside, columns, notes), found.keys
 
 
-def _scan(shard: Path, number: int, found: _Found, columns: Columns) -> None:
+def _scan(shard: Path, number: int, found: _Content, columns: Columns) -> None:
     """Add the samples of one shard."""
     left = found.left
     inside = samples(shard, left)
@@ -138,7 +138,7 @@ def _describe(
     raw: IO[bytes],
     parts: dict[str, Part],
     image: str,
-    found: _Found,
+    found: _Content,
     columns: Columns,
     used: set[str],
 ) -> None:
@@ -183,7 +183,7 @@ def _describe(
 def _source(
     shards: Sequence[Path],
     name: str,
-    found: _Found,
+    found: _Content,
     beside: Beside,
     columns: Columns,
     notes: list[str],
@@ -195,11 +195,11 @@ def _source(
     left = found.left
     label = _label_name(found, beside, columns, notes)
     labels = _labels(found, label, beside, notes) if label is not None else None
-    said = any(value is not None for value in found.captions) and label is None
+    has_captions = any(value is not None for value in found.captions) and label is None
     rows = np.arange(len(media)) if labels is None else labels.kept
     if labels is not None:
         left.missing += [(found.names[i], why) for i, why in labels.missing]
-    used = [found.caption_key if said else None, label if labels is not None else None]
+    used = [found.caption_key if has_captions else None, label if labels is not None else None]
     factors, further = factors_of(_table(found, rows, columns), columns, used)
     if len(rows) < len(media):
         media = Chosen(media, rows)
@@ -226,7 +226,7 @@ def _source(
             factors=factors,
         )
         rule += " with classes" + ("" if beside.classes is None else " of classnames.txt")
-    elif said:
+    elif has_captions:
         texts = _captions(found, beside, columns, notes)
         rule += (
             f" with captions of .json {found.caption_key!r}"
@@ -248,7 +248,9 @@ def _source(
     return replace(made, rule=rule, notes=tuple(notes), missing=tuple(left.missing))
 
 
-def _captions(found: _Found, beside: Beside, columns: Columns, notes: list[str]) -> list[list[str]]:
+def _captions(
+    found: _Content, beside: Beside, columns: Columns, notes: list[str]
+) -> list[list[str]]:
     how = columns.captions
     if how is None and beside.retrieval:
         how = "several"
@@ -269,7 +271,7 @@ def _captions(found: _Found, beside: Beside, columns: Columns, notes: list[str])
     return read.texts
 
 
-def _label_name(found: _Found, beside: Beside, columns: Columns, notes: list[str]) -> str | None:
+def _label_name(found: _Content, beside: Beside, columns: Columns, notes: list[str]) -> str | None:
     """The extension or field of the labels; None reads captions, or images only."""
     if columns.label not in (None, NONE):
         if columns.text not in (None, NONE):
@@ -291,7 +293,7 @@ def _label_name(found: _Found, beside: Beside, columns: Columns, notes: list[str
     return CLASS if columns.text in (None, NONE) else None
 
 
-def _labels(found: _Found, name: str, beside: Beside, notes: list[str]) -> Labels | None:
+def _labels(found: _Content, name: str, beside: Beside, notes: list[str]) -> Labels | None:
     if name == CLASS and any(value is not None for value in found.labels):
         values: list[Any] = list(found.labels)
     else:
@@ -308,7 +310,7 @@ def _labels(found: _Found, name: str, beside: Beside, notes: list[str]) -> Label
     return made
 
 
-def _table(found: _Found, rows: NDArray[np.int64], columns: Columns) -> dict[str, list[Any]]:
+def _table(found: _Content, rows: NDArray[np.int64], columns: Columns) -> dict[str, list[Any]]:
     """Values that can be factors: scalar fields of ``.json``, and numbers or names in ``.cls``."""
     table: dict[str, list[Any]] = {}
     if columns.factors:

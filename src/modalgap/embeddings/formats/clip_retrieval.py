@@ -1,9 +1,9 @@
 """The output folder of clip-retrieval: numbered shards of images, texts and their metadata.
 
-``img_emb/img_emb_0.npy``, ``text_emb/text_emb_0.npy`` and ``metadata/metadata_0.parquet``, with row
-i of one about row i of the others; or the same files in one folder. Any of the three kinds may be
-missing, but not both of the first two. Files are paired by their numbers. Shards without rows are
-left out.
+``img_emb/img_emb_0.npy``, ``text_emb/text_emb_0.npy`` and ``metadata/metadata_0.parquet``, where
+row i of each file describes the same item; or the same files in one folder. Any of the three kinds
+may be missing, but not both of the first two. Files are paired by their numbers. Shards without
+rows are left out.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ def read(folder: Path) -> list[Contents]:
     """Read every shard, in the order of their numbers.
 
     Raises:
-        FileError: no shards, a number that one kind has and another lacks, kinds that differ in
-            their rows, a temporary file, or a file that is damaged; it names them.
+        FileError: no shards, a number that one kind has and another lacks, kinds with
+            different numbers of rows, a temporary file, or a damaged file. The message names them.
     """
     files = {kind: _files(folder, *names) for kind, names in _KINDS.items()}
     some = {kind: paths for kind, paths in files.items() if paths}
@@ -69,7 +69,7 @@ def _files(folder: Path, name: str, ending: str) -> list[Path]:
     strange = [path for path in paths if name != "metadata" and not path.name.startswith(name)]
     if strange:
         raise FileError(
-            f"{min(strange)}: must be called {name}_NUMBER{ending}, as its neighbours; found"
+            f"{min(strange)}: must be called {name}_NUMBER{ending}, like the other files; found"
             f" {quoted(min(strange).name)}"
         )
     return sorted(paths)

@@ -47,7 +47,7 @@ def layout_of(
         table: whether the file is a table.
 
     Raises:
-        FileError: neither place, or one thing under two keys.
+        FileError: neither place has vectors, or one array has two keys.
     """
     names = file.names()
     vectors = {
@@ -93,21 +93,21 @@ def _vectors(aliases: Sequence[str], file: Columns, source: str) -> str | None:
 def _modalities(
     present: Collection[str], metadata: Mapping[str, str], source: str
 ) -> dict[str, str]:
-    """The modality in each place; of a place that is empty, a name that is still free."""
-    found = {place: metadata.get(f"{place}_modality", place) for place in present}
-    if len(set(found.values())) < len(found):
-        both = next(iter(found.values()))
+    """The modality of each place; an empty place gets a name that is not in use."""
+    result = {place: metadata.get(f"{place}_modality", place) for place in present}
+    if len(set(result.values())) < len(result):
+        both = next(iter(result.values()))
         raise FileError(
             f"{source}: the two modalities must have two names; both are {quoted(both[:80])}"
         )
     for place in PLACES:
-        if place not in found:
-            found[place] = next(each for each in (place, *PLACES) if each not in found.values())
-    return found
+        if place not in result:
+            result[place] = next(each for each in (place, *PLACES) if each not in result.values())
+    return result
 
 
 def _with_current(found: SideKeys, modality: str, names: Collection[str], source: str) -> SideKeys:
-    """The same with the keys of the present version."""
+    """The keys of a modality, extended by those of the present version."""
     new = layout.side_keys(names, modality, found.vectors, found.provenance)
     if found.names and new.names:
         raise _twice(source, [found.names, new.names])

@@ -1,4 +1,4 @@
-"""What every reader asks of a file: regular, not empty, readable, and not larger than memory."""
+"""Checks of every file: it must be regular, not empty, readable, and not larger than memory."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from pathlib import Path
 from modalgap.errors import FileError, ModalgapError
 
 SMALL = 64 * 2**20  # bytes of vectors up to which they are read into memory at once
-RESERVE = 0.9  # share of the available memory that one file may ask for
+RESERVE = 0.9  # share of the available memory that one file may use
 
 
 def regular_file(path: Path) -> int:
     """The size in bytes of a regular file that is not empty.
 
-    Anything else is refused before it is opened: a pipe or a device could be read for ever.
+    Anything else is refused before it is opened: reading a pipe or a device might never end.
     """
     try:
         found = path.stat()
@@ -37,7 +37,7 @@ def regular_file(path: Path) -> int:
 
 @contextmanager
 def parsing(path: Path, what: str) -> Iterator[None]:
-    """Turn whatever a parser throws at malformed bytes into one FileError.
+    """Turn any exception that a parser raises for malformed bytes into a FileError.
 
     Parsers of other people's formats document few of the exceptions that damaged bytes can cause,
     so everything is caught here, at the boundary, on purpose. Their warnings are about the file
@@ -58,7 +58,7 @@ def parsing(path: Path, what: str) -> Iterator[None]:
 
 
 def check_memory(path: Path, wanted: int) -> None:
-    """Refuse to read ``wanted`` bytes into memory that is not there."""
+    """Refuse to read ``wanted`` bytes if they exceed the available memory."""
     available = _available_memory()
     if available is not None and wanted > RESERVE * available:
         raise FileError(
@@ -80,7 +80,7 @@ def _available_memory() -> int | None:
                 if line.startswith("MemAvailable:"):
                     return int(line.split()[1]) * 1024
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (OSError, ValueError, AttributeError):  # another system: no limit is better than a guess
+    except (OSError, ValueError, AttributeError):  # not known on this system: no limit
         return None
 
 

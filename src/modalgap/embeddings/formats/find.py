@@ -16,11 +16,11 @@ from modalgap.embeddings.formats.shards import join
 from modalgap.errors import FileError, InputError
 
 Paths = str | Path | Sequence[str | Path]
-OWN = ".modalgap-"  # temporary files of an interrupted write of ours: the target is whole
+OWN = ".modalgap-"  # temporary files of our own interrupted writes; the target is complete
 
 
 def read(paths: Paths) -> Contents:
-    """The contents of every file that is meant, joined in order."""
+    """The contents of every file that ``paths`` selects, joined in order."""
     return join(_parts(paths))
 
 
@@ -31,8 +31,8 @@ def read_two(image: Paths, text: Paths) -> tuple[Contents, Contents]:
     images.
 
     Raises:
-        FileError: a number without a partner, or two shards of one number that differ in their
-            rows; it names them.
+        FileError: a number without a partner, or two shards of one number with different
+            numbers of rows. The message names them.
     """
     images, texts = _parts(image), _parts(text)
     numbers = [numbers_of([part.source for part in parts]) for parts in (images, texts)]
@@ -62,7 +62,7 @@ def read_two(image: Paths, text: Paths) -> tuple[Contents, Contents]:
 
 
 def _parts(paths: Paths) -> list[Contents]:
-    """The contents of every file that is meant, in order."""
+    """The contents of every file that ``paths`` selects, in order."""
     if not isinstance(paths, str | Path) and not (
         isinstance(paths, Sequence) and all(isinstance(each, str | Path) for each in paths)
     ):
@@ -155,7 +155,7 @@ def called(paths: Paths) -> str:
 
 
 def _is(question: Callable[[], bool]) -> bool:
-    """False for a path that cannot be asked; the reader then says why."""
+    """False if the path cannot be inspected; the reader then reports the reason."""
     try:
         return question()
     except (OSError, ValueError):

@@ -87,23 +87,23 @@ class _Flat:
 def encode(data: Pair | Embeddings) -> dict[str, Rows | NDArray[Any]]:
     """Every array of a file by its key, vectors first."""
     sides = keys.sides_of(data)
-    found: dict[str, Rows | NDArray[Any]] = {
+    result: dict[str, Rows | NDArray[Any]] = {
         modality: side.rows for modality, side in sides.items()
     }
-    found |= {match_key(*two): values for two, values in keys.matches_of(data).items()}
+    result |= {match_key(*two): values for two, values in keys.matches_of(data).items()}
     for modality, side in sides.items():
         if side.names is not None:
-            found |= _encode_strings(names_key(modality), side.names)
+            result |= _encode_strings(names_key(modality), side.names)
         for name, values in side.factors.items():
             key = factor_key(modality, name)
-            found |= (
+            result |= (
                 _encode_strings(key, values.tolist()) if values.dtype.kind == "U" else {key: values}
             )
-    return found
+    return result
 
 
 def _without_part(key: str) -> str:
-    """The key of a list of strings, of the key of one of its two arrays; other keys unchanged."""
+    """Turn the key of either array of a list of strings into the key of the list."""
     for part in PARTS:
         key = key.removesuffix(f".{part}")
     return key
@@ -132,7 +132,7 @@ def _joined_strings(data: NDArray[Any], offsets: NDArray[Any], where: str) -> li
     ):
         raise FileError(
             f"{where} must have .offsets that rise from 0 to {len(data)}, the length of its .bytes;"
-            f" found others"
+            " found other offsets"
         )
     whole, ends = data.tobytes(), offsets.tolist()
     try:
@@ -142,7 +142,7 @@ def _joined_strings(data: NDArray[Any], offsets: NDArray[Any], where: str) -> li
 
 
 def _plain_strings(array: NDArray[Any], where: str) -> list[str]:
-    """The strings of a numpy array, which may hold code points that no string may."""
+    """The strings of a numpy array, which may hold invalid code points."""
     if array.dtype.kind != "U" or array.ndim != 1:
         raise FileError(
             f"{where} must be strings, one per row; found {array.dtype} of shape {array.shape}"

@@ -80,14 +80,14 @@ def version_of(metadata: Mapping[str, str], source: str) -> int | None:
 def describe(data: Pair | Embeddings) -> dict[str, str]:
     """The metadata of a file."""
     sides = sides_of(data)
-    found = {
+    result = {
         "format": FORMAT,
         "version": str(VERSION),
         "modalities": json.dumps(list(sides), ensure_ascii=False),
     }
     for modality, side in sides.items():
-        found |= {f"{modality}.{key}": value for key, value in side.provenance.items()}
-    return found
+        result |= {f"{modality}.{key}": value for key, value in side.provenance.items()}
+    return result
 
 
 def sides_of(data: Pair | Embeddings) -> dict[str, Embeddings]:
@@ -105,7 +105,7 @@ def sides_of(data: Pair | Embeddings) -> dict[str, Embeddings]:
 
 
 def matches_of(data: Pair | Embeddings) -> dict[tuple[str, str], NDArray[np.int64]]:
-    """(A, B) to the matches of A with B: (n,) or (k, 2). Nothing where row i matches row i."""
+    """(A, B) to the matches of A with B: (n,) or (k, 2). Empty if row i matches row i."""
     if not isinstance(data, Pair):
         return {}
     first, second = (side.modality for side in data.sides)

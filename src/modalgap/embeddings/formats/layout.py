@@ -160,7 +160,7 @@ def match_keys(names: Iterable[str], modalities: Collection[str], source: str) -
     Raises:
         FileError: one that does not name two modalities of the file.
     """
-    found = []
+    result = []
     for key in sorted(names):
         kind, _, rest = key.partition(".")
         if kind != MATCHES or not rest:
@@ -171,8 +171,8 @@ def match_keys(names: Iterable[str], modalities: Collection[str], source: str) -
                 f"{source}: {quoted(key[:80])} must name two different modalities, as matches.A.B"
             )
         _check_known(two, key, modalities, source)
-        found.append(MatchKeys(key, two[0], two[1]))
-    return found
+        result.append(MatchKeys(key, two[0], two[1]))
+    return result
 
 
 def prefixed(metadata: Mapping[str, str], prefix: str) -> dict[str, str]:

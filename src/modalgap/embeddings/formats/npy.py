@@ -1,7 +1,7 @@
 """``.npy``: (2, n, d) images and texts, or (n, d) of one modality.
 
 The header is checked against the size of the file before anything is allocated, and pickled
-objects are refused by their dtype, unread.
+objects are refused by their dtype and never loaded.
 """
 
 from __future__ import annotations
@@ -124,7 +124,7 @@ def read_data(file: IO[bytes], header: Header, where: str) -> NDArray[Any]:
 
 
 def _rows(path: Path, header: Header) -> list[Rows]:
-    """Each matrix in the file as rows; left in the file where it lies row by row."""
+    """Each matrix in the file as rows; left in the file if it is stored row by row."""
     n, d = header.shape[-2:]
     dtype = torch_dtype(header.kind) or torch.float32
     sides = len(header.shape) - 1

@@ -28,7 +28,7 @@ from modalgap.embeddings.pair import Pair
 from modalgap.embeddings.rows import FileRows, MemoryRows, Rows, torch_dtype
 from modalgap.errors import FileError, InputError, quoted
 
-_RATIO = 200  # no real vectors deflate this well
+_RATIO = 200  # vectors never compress this well
 _PLAIN = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}  # all that numpy writes
 
 
@@ -79,12 +79,12 @@ class _Archive:
     def metadata(self) -> Mapping[str, str]:
         if keys.FORMAT not in self.members:
             return {}
-        found = json.loads(self.array(keys.FORMAT).tobytes())
-        if not isinstance(found, dict) or not all(isinstance(v, str) for v in found.values()):
+        result = json.loads(self.array(keys.FORMAT).tobytes())
+        if not isinstance(result, dict) or not all(isinstance(v, str) for v in result.values()):
             raise FileError(
                 f"{self.path}: {quoted(keys.FORMAT)} must map strings to strings; it does not"
             )
-        return found
+        return result
 
     def names(self) -> Collection[str]:
         return self.members.keys()
@@ -111,8 +111,8 @@ class _Archive:
                 return FileRows(self.path, begin, header.kind, (n, d), dtype)
         elif info.file_size > files.SMALL and info.file_size > _RATIO * info.compress_size:
             raise FileError(
-                f"{where} must be vectors, which deflate little; found {info.compress_size} bytes"
-                f" that swell to {info.file_size}"
+                f"{where} must be vectors, which compress little; found {info.compress_size} bytes"
+                f" that expand to {info.file_size}"
             )
         return MemoryRows(torch.from_numpy(self.array(key)))
 
@@ -123,9 +123,9 @@ class _Archive:
         check_memory(self.path, self.claimed)
         with self.archive.open(info) as member:
             member.read(header.offset)
-            found = read_data(member, header, where)
+            result = read_data(member, header, where)
             member.read(1)  # the end of the member, where its checksum is compared
-        return found
+        return result
 
     def _header(self, key: str) -> Header:
         info = self.members[key]

@@ -1,4 +1,4 @@
-"""Numbers in the names of shards: what belongs together is paired by them, never by position."""
+"""Numbers in the names of shards: shards are paired by these numbers, never by position."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def numbers_of(names: Sequence[str]) -> list[Number] | None:
     """The numbers by which the names of several files differ; 00001 and 1 are the same number.
 
     Returns:
-        One number for each name; a tuple of several where several differ. None where the names
+        One number for each name; a tuple if several numbers differ. None if the names
         differ in more than numbers, or do not differ.
     """
     stems = [str(Path(name).with_suffix("")) for name in names]
@@ -60,17 +60,17 @@ def check_partners(where: str, numbers: Mapping[str, Collection[Number | int]]) 
         numbers: what to call each side, and the numbers of its shards.
 
     Raises:
-        FileError: numbers without a partner; it names them.
+        FileError: numbers without a partner. The message names them.
     """
     every = sorted(set().union(*numbers.values()))
     lacking = {
         side: [number for number in every if number not in own] for side, own in numbers.items()
     }
-    said = [f"{side} lacks {_listed(missing)}" for side, missing in lacking.items() if missing]
-    if said:
+    gaps = [f"{side} lacks {_listed(missing)}" for side, missing in lacking.items() if missing]
+    if gaps:
         raise FileError(
             f"{where}: shards are paired by their numbers, so each side must have the same numbers;"
-            f" {', '.join(said)}"
+            f" {', '.join(gaps)}"
         )
 
 
@@ -82,14 +82,14 @@ def refuse_unfinished(paths: Sequence[Path], endings: Collection[str]) -> None:
         endings: of the files that would be read.
 
     Raises:
-        FileError: a temporary file of one of these endings; it names the first.
+        FileError: a temporary file with one of these endings. The message names the first.
     """
     found = [path for path in sorted(paths) if _is_unfinished(path, endings)]
     if found:
         more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
         raise FileError(
-            f"{found[0]}{more}: must not be in a folder that is read; it is a temporary file of a"
-            " shard that is not written to its end: wait, or remove it"
+            f"{found[0]}{more}: must not be in a folder that is read; it is a temporary file of an"
+            " unfinished shard: wait until it is complete, or remove it"
         )
 
 

@@ -170,7 +170,7 @@ class _Table:
         column = column[:n]
         flat = column.combine_chunks().flatten() if listed else column
         if column.null_count or flat.null_count:
-            raise FileError(f"{where} must have its nulls at the end; found others")
+            raise FileError(f"{where} must have its nulls at the end; found some before")
         values: NDArray[Any] = flat.to_numpy()
         if not listed:
             return values
@@ -181,7 +181,7 @@ class _Table:
         column = self._column(name)
         if column is None or column[:n].null_count or len(column) - n != column.null_count:
             raise FileError(
-                f"{self._where(name)} must have a value in each of {n} rows; it has not"
+                f"{self._where(name)} must have a value in each of {n} rows; found fewer"
             )
         if pa.types.is_integer(column.type) or pa.types.is_boolean(column.type):
             values: NDArray[Any] = column[:n].to_numpy()
@@ -198,7 +198,7 @@ def _read_column(path: Path, file: pq.ParquetFile, name: str) -> pa.ChunkedArray
 
 
 def _strings(column: pa.ChunkedArray, where: str, n: int | None = None) -> list[str]:
-    """Strings of a column; a missing one is empty."""
+    """Strings of a column; a null becomes an empty string."""
     kind = column.type
     if pa.types.is_dictionary(kind):
         kind = kind.value_type
@@ -214,26 +214,26 @@ def _is_list(kind: pa.DataType) -> bool:
 def _columns(data: Pair | Embeddings) -> dict[str, NDArray[Any]]:
     """Everything but the vectors: one value per row of its modality."""
     sides = keys.sides_of(data)
-    found: dict[str, NDArray[Any]] = {}
+    result: dict[str, NDArray[Any]] = {}
     for (own, other), values in keys.matches_of(data).items():
         if values.ndim == 1:
-            found[match_key(own, other)] = values
+            result[match_key(own, other)] = values
         else:  # along the second modality, where an item seldom has many matches
-            found[match_key(other, own)] = _lists_of_first(values, sides[other].n)
+            result[match_key(other, own)] = _lists_of_first(values, sides[other].n)
     for modality, side in sides.items():
         if side.names is not None:
-            found[names_key(modality)] = np.array(side.names, dtype=object)
+            result[names_key(modality)] = np.array(side.names, dtype=object)
         for name, values in side.factors.items():
-            found[factor_key(modality, name)] = values
-    return found
+            result[factor_key(modality, name)] = values
+    return result
 
 
 def _lists_of_first(pairs: NDArray[np.int64], m: int) -> NDArray[Any]:
     """(m,) lists: for each row of the second column, those of the first that match it."""
     order = np.argsort(pairs[:, 1], kind="stable")
-    found = np.empty(m, dtype=object)
-    found[:] = np.split(pairs[order, 0], np.searchsorted(pairs[order, 1], np.arange(1, m)))
-    return found
+    result = np.empty(m, dtype=object)
+    result[:] = np.split(pairs[order, 0], np.searchsorted(pairs[order, 1], np.arange(1, m)))
+    return result
 
 
 def _column_type(values: NDArray[Any]) -> pa.DataType:

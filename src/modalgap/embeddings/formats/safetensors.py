@@ -31,7 +31,7 @@ _FLOATS = {
     "F16": ("<f2", torch.float16),
     "F32": ("<f4", torch.float32),
     "F64": ("<f8", torch.float64),
-    "BF16": ("<i2", torch.bfloat16),  # its bits, which numpy has no name for
+    "BF16": ("<i2", torch.bfloat16),  # as bits: numpy has no bfloat16
 }
 _NUMBERS = {
     "BOOL": "?", "U8": "u1", "I8": "i1", "U16": "<u2", "I16": "<i2", "U32": "<u4", "I32": "<i4",

@@ -15,13 +15,14 @@ from modalgap.errors import FileError, InputError, quoted
 
 
 def join(parts: Sequence[Contents]) -> Contents:
-    """One after the other, in the order of ``parts``; those without rows are left out.
+    """Join shards in the order of ``parts``; those without rows are left out.
 
     Rows, names and factors are concatenated. Row numbers in matches count the rows of their own
     shard, and are shifted. Shards that are matched by labels share one set of class prompts.
 
     Raises:
-        FileError: shards that do not fit together, named; or shards of more than two modalities.
+        FileError: shards that do not fit together, which the message names; or shards of more than
+            two modalities.
     """
     if len(parts) == 1:
         return parts[0]
@@ -97,7 +98,7 @@ def _key(parts: Sequence[Contents]) -> str:
 
 
 def _count_on(parts: Sequence[Contents], one: str) -> NDArray[np.int64]:
-    """(m,) the first modality's row for each row of the second, counted through all shards."""
+    """(m,) the first modality's row for each row of the second, counted over all shards."""
     before, found = 0, []
     for part in parts:
         found.append(_of_each(part, part.matches[0]) + before)
@@ -116,7 +117,7 @@ def _of_each(part: Contents, match: Matches) -> NDArray[np.int64]:
 
 
 def _pairs_of_all(parts: Sequence[Contents], one: str, two: str) -> NDArray[np.int64]:
-    """(k, 2) rows of both modalities, counted through all shards."""
+    """(k, 2) rows of both modalities, counted over all shards."""
     before, found = np.zeros(2, np.int64), []
     for part in parts:
         n, m = part.sides[one].rows.shape[0], part.sides[two].rows.shape[0]
@@ -146,7 +147,7 @@ def _join_labelled(parts: Sequence[Contents], source: str) -> Contents:
         if not _same(prompts.rows, part.sides[two].rows):
             raise FileError(
                 f"{first.source} and {part.source}: shards with labels must hold the same class"
-                " prompts; found others"
+                " prompts; found different ones"
             )
     labels = np.concatenate([_of_each(part, part.matches[0]) for part in parts])
     sides = {one: _join_side(parts, one, source), two: prompts}
@@ -165,7 +166,7 @@ def _same(one: Rows, two: Rows) -> bool:
 
 def _join_side(parts: Sequence[Contents], key: str, source: str) -> Side:
     some = [part for part in parts if part.sides[key].rows.shape[0]]
-    parts = some or parts[:1]  # nulls of any type stand for the names of no rows
+    parts = some or parts[:1]  # shards without rows may have columns of another type
     sides = [part.sides[key] for part in parts]
     first = sides[0]
     for part, side in zip(parts, sides, strict=True):

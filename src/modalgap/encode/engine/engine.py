@@ -170,5 +170,5 @@ def fault(text: str) -> str:
     return ""
 
 
-def _bar(what: str, total: int, done: int) -> AbstractContextManager[Callable[[int], None]]:
-    return progress(f"encoding {what}", total - done, unit=what)
+def _bar(what: str, total: int, completed: int) -> AbstractContextManager[Callable[[int], None]]:
+    return progress(f"encoding {what}", total - completed, unit=what)

@@ -52,14 +52,14 @@ class Sides:
             engine.media(source.media, self.media)
             self.images = self.media.kept()
             skipped += [(source.media.names[i], why) for i, why in self.media.failed()]
-        self.asked: NDArray[np.int64] | None = None
+        self.text_rows: NDArray[np.int64] | None = None
         self.matches: NDArray[np.int64] | None = None
         if source.texts is not None:
-            self.asked, self.matches = self._texts_of_images()
-            without = np.setdiff1d(np.arange(len(source.texts)), self.asked)
+            self.text_rows, self.matches = self._texts_of_images()
+            without = np.setdiff1d(np.arange(len(source.texts)), self.text_rows)
             reason = f"its {source.modality} was not encoded"
             skipped += [(source.texts[i], reason) for i in without]
-            texts = [source.texts[i] for i in self.asked]
+            texts = [source.texts[i] for i in self.text_rows]
             engine.texts(texts, templates, self.text)
             lost = [(texts[i], why) for i, why in self.text.failed()]
             if lost and source.labels is not None:
@@ -76,18 +76,18 @@ class Sides:
             return every, None
         matches = self.source.matches
         lost = np.setdiff1d(matches[:, 1], matches[np.isin(matches[:, 0], self.images), 1])
-        asked = np.setdiff1d(every, lost)
+        wanted = np.setdiff1d(every, lost)
         matches = matches[np.isin(matches[:, 0], self.images)]
         rows = np.searchsorted(self.images, matches[:, 0])
-        return asked, np.stack([rows, np.searchsorted(asked, matches[:, 1])], 1)
+        return wanted, np.stack([rows, np.searchsorted(wanted, matches[:, 1])], 1)
 
     def data(self) -> Pair | Embeddings:
         """The pair; its rows are views of the parts."""
         image, text = self._media_side(), self._text_side()
         if image is None or text is None:
-            found = image or text
-            assert found is not None  # noqa: S101 - a source has at least one side
-            return found
+            result = image or text
+            assert result is not None  # noqa: S101 - a source has at least one side
+            return result
         if self.source.labels is not None:
             return Pair(image, text, labels=np.asarray(self.source.labels)[self.images])
         assert self.matches is not None  # noqa: S101 - as above
@@ -137,16 +137,16 @@ class Sides:
 
     def _text_side(self) -> Embeddings | None:
         source = self.source
-        if source.texts is None or self.asked is None:
+        if source.texts is None or self.text_rows is None:
             return None
-        kept = self.asked[self.text.kept()]
+        kept = self.text_rows[self.text.kept()]
         provenance = self._provenance(self.text)
         if self.templates:
             provenance["templates"] = json.dumps(self.templates, ensure_ascii=False)
         if self.cut:
             provenance["cut"] = str(self.cut)
         return Embeddings(
-            self._rows(self.text, "texts", len(self.asked)),
+            self._rows(self.text, "texts", len(self.text_rows)),
             source.text_modality,
             names=[source.texts[i] for i in kept],
             factors={key: _pick(column, kept) for key, column in source.text_factors.items()},
@@ -154,14 +154,14 @@ class Sides:
             source=source.name,
         )
 
-    def _rows(self, parts: SideParts, what: str, asked: int) -> Rows:
+    def _rows(self, parts: SideParts, what: str, total: int) -> Rows:
         rows = parts.rows()
         if rows is None or rows.shape[0] < 2:
             found = 0 if rows is None else rows.shape[0]
             first = f"; {self.skipped[0][0]}: {self.skipped[0][1]}" if self.skipped else ""
             raise InputError(
                 f"{self.source.name}: needs at least 2 {what} that can be encoded; found {found}"
-                f" of {asked}{first}"
+                f" of {total}{first}"
             )
         return rows
 

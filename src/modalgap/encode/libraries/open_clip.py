@@ -103,15 +103,15 @@ class OpenClipEncoder:
     def projections(self) -> Mapping[str, Tensor] | None:
         text = getattr(self.model, "text", self.model)
         both = (getattr(self.model.visual, "proj", None), getattr(text, "text_projection", None))
-        found = {}
+        result = {}
         for name, weights in zip(self.modalities, both, strict=True):
             if isinstance(weights, nn.Linear) and weights.bias is None:
-                found[name] = weights.weight.detach()
+                result[name] = weights.weight.detach()
             elif isinstance(weights, Tensor):
-                found[name] = weights.detach().T
+                result[name] = weights.detach().T
             else:
                 return None
-        return found
+        return result
 
     def text_tower(self) -> TextTower | None:
         return text_tower(self.model, self.encode_text, self.tokenizer)
@@ -158,7 +158,7 @@ def load(rest: str, spec: str, seed: int) -> OpenClipEncoder:
             f"model: open_clip needs NAME/TAG, NAME/random or NAME@PATH; got {quoted(rest)}; see"
             " open_clip.list_pretrained()"
         )
-    _known(name)
+    _check_name(name)
     if tag == "random":
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
@@ -181,7 +181,7 @@ def _load_tag(name: str, tag: str, spec: str) -> OpenClipEncoder:
 
 
 def _load_checkpoint(name: str, path: Path, spec: str) -> OpenClipEncoder:
-    _known(name)
+    _check_name(name)
     if not path.is_file():
         raise unavailable(spec, str(path), "use the path of an existing file")
     model = _untrained(name, spec)
@@ -265,7 +265,7 @@ def _fetching(spec: str, looked: str, how: str) -> Iterator[None]:
         raise unavailable(spec, f"{looked}, and the network", how, error) from error
 
 
-def _known(name: str) -> None:
+def _check_name(name: str) -> None:
     if open_clip.get_model_config(name) is None:
         raise OptionError.unknown("architecture of open_clip", name, open_clip.list_models())
 

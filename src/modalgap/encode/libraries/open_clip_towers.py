@@ -105,8 +105,8 @@ def _text_stack(text: Any) -> Stack | None:
 
 def _positions(text: Any) -> Callable[[int, Tensor], Tensor]:
     def positions(start: int, embedded: Tensor) -> Tensor:
-        found: Tensor = text.positional_embedding[start : start + embedded.shape[1]]
-        return found
+        result: Tensor = text.positional_embedding[start : start + embedded.shape[1]]
+        return result
 
     return positions
 

@@ -196,10 +196,10 @@ def load(rest: str, spec: str, seed: int) -> TransformersEncoder:
         raise OptionError(f"model: hf needs ORG/NAME, or a folder; got {quoted(rest)}")
     place = str(folder) if local else source
     with _finding(spec, f"config.json of {found_in}", how):
-        said = hf.PretrainedConfig.get_config_dict(place)[0]
-        if not said:  # an error of the library up to version 4
+        config_dict = hf.PretrainedConfig.get_config_dict(place)[0]
+        if not config_dict:  # an error of the library up to version 4
             raise FileNotFoundError("it does not exist")
-        kind = said.get("model_type")
+        kind = config_dict.get("model_type")
     if kind not in FAMILIES:
         raise OptionError(
             f"{spec}: model_type must be one of {', '.join(FAMILIES)}; got {quoted(kind)}"
@@ -217,7 +217,7 @@ def load(rest: str, spec: str, seed: int) -> TransformersEncoder:
     else:
         with _silent(), reading_weights(spec, place) if local else _finding(spec, found_in, how):
             model = _read(place, config)
-        weights = _called(folder, named) if local else _with_commit(source)
+        weights = _relative_name(folder, named) if local else _with_commit(source)
     with reading_weights(spec, place):
         # weights may be stored in half precision; the towers compute in float32
         return TransformersEncoder(model.float(), tokenizer, processor, spec, weights)
@@ -249,7 +249,7 @@ def _with_commit(name: str) -> str:
     return f"{name} at {Path(path).parent.name}" if isinstance(path, str) else name
 
 
-def _called(folder: Path, named: Path) -> str:
+def _relative_name(folder: Path, named: Path) -> str:
     """The name of a folder, relative to the parent of the folder that the user named."""
     return named.name if folder == named else f"{named.name}/{folder.name}"
 

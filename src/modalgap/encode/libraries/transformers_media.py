@@ -65,19 +65,19 @@ def _processed(processor: Any, image: Image.Image) -> Any:
 
 def preprocessing(processor: Any) -> dict[str, Any]:
     """The settings that determine how media are prepared, with the library's keys."""
-    said = processor.to_dict()
-    if "sampling_rate" in said:
+    config = processor.to_dict()
+    if "sampling_rate" in config:
         keys = ["sampling_rate", "feature_size", "hop_length", "padding", "truncation"]
-        return {"cut": f"first {said['max_length_s']} s"} | {key: said[key] for key in keys}
+        return {"cut": f"first {config['max_length_s']} s"} | {key: config[key] for key in keys}
     keys = ["size", "crop_size", "patch_size", "max_num_patches"]
-    if not said.get("do_center_crop"):
+    if not config.get("do_center_crop"):
         keys.remove("crop_size")
-    shape = {key.removesuffix("_size"): said[key] for key in keys if said.get(key)}
+    shape = {key.removesuffix("_size"): config[key] for key in keys if config.get(key)}
     return {
         **shape,
-        "mean": tuple(said["image_mean"]),
-        "std": tuple(said["image_std"]),
-        "resample": Image.Resampling(said["resample"]).name.lower(),
+        "mean": tuple(config["image_mean"]),
+        "std": tuple(config["image_std"]),
+        "resample": Image.Resampling(config["resample"]).name.lower(),
     }
 
 

@@ -77,12 +77,12 @@ def _draw_top(figure: Figure, views: Views, palette: Palette) -> None:
 def _pca_caption(views: Views) -> str:
     if views.pca is None or len(views.names) == 1:
         return (
-            "The first two principal components. Clusters are groups of similar "
-            "items; check points far from the others."
+            "The first two principal components. Clusters are groups of similar items. Points far "
+            "from all others may be errors in the data."
         )
     a, b = views.names
     return (
-        f"The first two principal components of both modalities together; thin lines connect an "
+        f"The first two principal components of both modalities together. Thin lines connect an "
         f"{a} "
         f"and its own {b}. Two separate clouds with parallel lines mean that the gap is one "
         "common offset. Clouds that overlap, with short lines, mean a small gap."
@@ -92,7 +92,7 @@ def _pca_caption(views: Views) -> str:
 def _pca_alt(views: Views) -> str:
     if views.pca is None or views.pca.shares is None:
         return ""
-    start = "Scatter plot in the first two principal components, which hold "
+    start = "Scatter plot in the first two principal components, which explain "
     start += f"{views.pca.shares[0]:.0%} and {views.pca.shares[1]:.0%} of the variance."
     if len(views.names) == 1:
         return start
@@ -102,9 +102,8 @@ def _pca_alt(views: Views) -> str:
 
 def _top_caption(_views: Views) -> str:
     return (
-        "The same items in the two dimensions whose means differ most. If one "
-        "straight line, or one threshold, separates the clouds, these dimensions encode the "
-        "modality and little else."
+        "The same items in the two dimensions whose means differ most. If a straight line "
+        "separates the two clouds, these dimensions mostly encode the modality."
     )
 
 
@@ -121,7 +120,7 @@ def _top_alt(views: Views) -> str:
 
 pca = Picture(
     name="pca",
-    title="The principal plane",
+    title="First two principal components",
     applies=lambda views: views.pca is not None,
     draw=_draw_pca,
     caption=_pca_caption,
@@ -129,7 +128,7 @@ pca = Picture(
 )
 top_dimensions = Picture(
     name="top-dimensions",
-    title="The two dimensions that differ most",
+    title="The two dimensions whose means differ most",
     applies=lambda views: views.top is not None,
     draw=_draw_top,
     caption=_top_caption,

@@ -43,13 +43,15 @@ def _draw(figure: Figure, views: Views, palette: Palette) -> None:
 def _caption(views: Views) -> str:
     if len(views.names) == 1:
         return (
-            "Cosines of all distinct pairs in the sample; each bar is a fraction of them. Around 0 "
-            "the items use all directions; far above 0 they are in a narrow cone."
+            "Cosines of all distinct pairs in the sample; each bar is a fraction of the pairs. If "
+            "they are around 0, the items use all directions. If they are far above 0, the items "
+            "lie in a narrow cone."
         )
     return (
-        "Each ridge is scaled to its own height; dashed lines are means. Retrieval "
-        "works if matched pairs are to the right of unmatched ones. If both are to the left of "
-        "pairs inside one modality, there is a gap, and one threshold cannot serve for both."
+        "Each histogram is scaled to its own height. Dashed lines are means. Retrieval works if "
+        "matched pairs are to the right of unmatched pairs. If both are to the left of pairs "
+        "within one modality, there is a gap, and one threshold cannot be used across and within "
+        "modalities."
     )
 
 

@@ -20,7 +20,7 @@ def _draw(figure: Figure, views: Views, palette: Palette) -> None:
         title="InfoNCE loss",
         left=0.1,
         right=0.855,
-        xlabel="distance between means (below 0: sides swapped)",
+        xlabel="distance between means (negative: order reversed)",
     )
     order = np.argsort(land.gaps)
     gaps, losses = land.gaps[order], land.losses[:, order]
@@ -73,11 +73,11 @@ def _draw(figure: Figure, views: Views, palette: Palette) -> None:
 
 def _caption(_views: Views) -> str:
     return (
-        "Both modalities are shifted along the line between their means. One curve per "
-        "temperature; "
-        "a dot marks its minimum. The dashed line is the present gap. A dot on the line means "
-        "that the loss at that temperature is lowest at this gap; a dot to the left means that it "
-        "is lowest at a smaller gap."
+        "Both modalities are shifted along the line between their means; a negative distance means "
+        "that they are shifted past each other. There is one curve per temperature; a dot marks "
+        "its minimum. The dashed line is the present gap. If the dot is on the line, the loss at "
+        "this temperature is lowest at the present gap. If the dot is to the left, the loss is "
+        "lowest at a smaller gap."
     )
 
 

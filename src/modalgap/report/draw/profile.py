@@ -75,8 +75,9 @@ def _caption(views: Views) -> str:
     return (
         f"Blue bars: the {first} have the higher mean in that dimension; orange bars: the "
         f"{second}. If "
-        "few bars on the left are much higher than the others, few dimensions hold the gap and "
-        "can be dropped. A gentle slope means that it is spread over all. Dimensions count from 0."
+        "few bars on the left are much higher than the others, the gap is in few dimensions, which "
+        "can be dropped. If the heights decrease slowly, the gap is spread over many dimensions. "
+        "Dimensions are counted from 0."
     )
 
 

@@ -1,6 +1,6 @@
-"""The summary in plain words: one rule per sentence, used only if its measures are in the result.
+"""The summary of a report: one rule per sentence, used only if its measures are in the result.
 
-A rule describes numbers; where it judges, the threshold is in the rule.
+A rule describes numbers. If it also evaluates them, the rule contains the threshold.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ __all__ = ["TOPICS", "Facts", "summary"]
 
 TOPICS: dict[str, tuple[Callable[[Facts], str | None], ...]] = {
     "Size": (gap.size, gap.relative, gap.separable),
-    "Make-up": (gap.shift_share, gap.dimensions, gap.spread, gap.cones, gap.rank),
+    "Structure": (gap.shift_share, gap.dimensions, gap.spread, gap.cones, gap.rank),
     "Matches": (use.cosines, use.ranking, use.neighbours),
     "Search": (use.mixed, use.hubs, use.predictions, use.bias),
     "Closing": (closing.leakage, closing.class_bias),
-    "The loss": (closing.loss,),
+    "Loss": (closing.loss,),
     "Caveats": (closing.not_unit, closing.few_rows),
 }
 

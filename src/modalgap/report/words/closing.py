@@ -1,4 +1,4 @@
-"""Whether the gap is safe to close, what the loss favours, and caveats."""
+"""Whether the gap is safe to close, the gap at which the loss is lowest, and caveats."""
 
 from __future__ import annotations
 
@@ -22,16 +22,22 @@ def leakage(facts: Facts) -> str | None:
         for name, value in zip(facts.views.names, values, strict=True)
     )
     start = (
-        f"Fraction of the length of the gap in the principal directions that explain "
+        f"Fraction of the length of the gap vector in the principal directions that explain "
         f"{percent(values[0].params['explained_variance'])} of the variance: {told}. "
     )
     if max(value.value for value in values) < 0.1:
-        return start + "It is nearly orthogonal to content, so a shift should change few rankings."
+        return (
+            start
+            + "The gap is nearly orthogonal to the content, so a shift should change few rankings."
+        )
     if all(value.value < value.details["chance"] for value in values):
-        return start + "That is less than chance but not zero: compare retrieval before and after."
+        return (
+            start
+            + "This is less than chance but not zero: compare retrieval before and after a shift."
+        )
     return start + (
-        "The gap is not orthogonal to content, so a raw shift may change rankings: compare "
-        "retrieval before and after."
+        "The gap is not orthogonal to the content, so a shift may change rankings: compare "
+        "retrieval before and after a shift."
     )
 
 
@@ -42,7 +48,7 @@ def class_bias(facts: Facts) -> str | None:
     value = facts.value("class_bias_spread")
     told = (
         f"Removing the gap by a raw shift would change the scores of the {plural(facts.b)} "
-        f"unequally, by {number(value)} (standard deviation)"
+        f"unequally (standard deviation {number(value)})"
     )
     shown = facts.views.cosines
     if shown is not None and "unmatched" in shown.means:
@@ -80,7 +86,7 @@ def _curve(land: Landscape, scale: float) -> str:
     curve = land.losses[near[0]]
     lowest = curve.argmin()
     now = curve[abs(land.gaps - land.present).argmin()]
-    side = ", with the sides swapped" if land.gaps[lowest] < -0.2 else ""
+    side = ", with the means shifted past each other" if land.gaps[lowest] < -0.2 else ""
     return f"{side} (loss {number(float(curve[lowest]))}; now {number(float(now))})"
 
 
@@ -94,8 +100,9 @@ def not_unit(facts: Facts) -> str | None:
     if not told:
         return None
     return (
-        f"Not of unit length; normalised before measuring: {' and '.join(told)}. An "
-        "index that compares inner products of the raw rows ranks differently."
+        f"These rows were not of unit length and were normalised before measuring: "
+        f"{' and '.join(told)}. An index that uses inner products of the raw rows ranks "
+        "differently."
     )
 
 
@@ -116,7 +123,7 @@ def few_rows(facts: Facts) -> str | None:
         return None
     return (
         f"{min(rows):,} rows are few for covariances in {width} dimensions: "
-        f"{', '.join(told)} and numbers computed from them would change with more rows. The "
-        f"difference in "
-        "shape is then overestimated, and the fraction that a shift removes is underestimated."
+        f"{', '.join(told)} and numbers computed from them would change with more rows. With few "
+        "rows, the difference in shape is overestimated, and the fraction that a shift removes is "
+        "underestimated."
     )

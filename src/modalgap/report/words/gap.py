@@ -1,4 +1,4 @@
-"""How large the gap is and what it is made of."""
+"""How large the gap is, and in which properties the modalities differ."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from modalgap.report.say import number, percent
 from modalgap.report.words.facts import Facts
 
 # From the embeddings of 500 COCO images and captions that this project is tested on.
-SCALE = "For scale: CLIP ViT-B/16 on COCO captions has 0.85, and 1.14 before it was trained."
+SCALE = "For comparison: CLIP ViT-B/16 has 0.85 on COCO captions, and 1.14 before training."
 
 
 def size(facts: Facts) -> str | None:
@@ -18,8 +18,8 @@ def size(facts: Facts) -> str | None:
     start = f"The means of the {plural(facts.a)} and the {plural(facts.b)} are {number(gap)} apart"
     if gap < 2 * noise:
         return (
-            f"{start}. Without a gap, sampling this many rows would give about {number(noise)}, "
-            "so this is not evidence of a gap."
+            f"{start}. Without a gap, a sample of this size would have a distance of about "
+            f"{number(noise)}, so this is not evidence of a gap."
         )
     against = (
         f", {number(gap / noise)} times the distance expected from sampling alone" if noise else ""
@@ -35,7 +35,7 @@ def relative(facts: Facts) -> str | None:
     how = "farther apart than" if rmg > 0.5 else "closer than"
     return (
         f"On average, a matched pair is {how} two unrelated items of one modality (relative gap "
-        f"{number(rmg)}; 0.5 is equal distance)."
+        f"{number(rmg)}; 0.5 means equal distances; lower is a smaller gap)."
     )
 
 
@@ -52,8 +52,7 @@ def separable(facts: Facts) -> str | None:
         )
     return (
         f"A linear classifier distinguishes {facts.a} from {facts.b} in {percent(value.value)} of "
-        f"held-out "
-        "cases."
+        f"held-out cases (chance: {percent(0.5)})."
     )
 
 
@@ -63,9 +62,9 @@ def shift_share(facts: Facts) -> str | None:
         return None
     share = facts.value("centroid_share")
     return (
-        f"Moving one modality's mean onto the other's removes {percent(share)} of the difference "
-        f"between the two clouds (squared Fréchet distance); the other {percent(1 - share)} is "
-        "a difference in shape, which a shift cannot remove."
+        f"Shifting one modality so that both means are equal removes {percent(share)} of the "
+        f"difference between the two distributions (squared Fréchet distance). The remaining "
+        f"{percent(1 - share)} is a difference in shape, which a shift cannot remove."
     )
 
 
@@ -81,13 +80,13 @@ def dimensions(facts: Facts) -> str | None:
         return None
     if held[2] >= max(0.3, 4 * 2 / width):
         return (
-            f"Dimensions {numbers[0]} and {numbers[1]} alone (of {width}, counted from 0) hold "
-            f"{percent(held[2])} of the squared distance between the means."
+            f"Dimensions {numbers[0]} and {numbers[1]} alone (of {width}, counted from 0) account "
+            f"for {percent(held[2])} of the squared distance between the means."
         )
     most = max(top for top in held if top <= 10)
     return (
-        f"The {most} dimensions that differ most hold {percent(held[most])} "
-        f"of the squared distance between the means (an even spread would give "
+        f"The {most} dimensions whose means differ most account for {percent(held[most])} of the "
+        f"squared distance between the means (if all dimensions differed equally: "
         f"{percent(most / width)})."
     )
 
@@ -101,8 +100,8 @@ def spread(facts: Facts) -> str | None:
         return None
     wide, narrow = (facts.a, facts.b) if ratio > 1 else (facts.b, facts.a)
     return (
-        f"The {plural(wide)} spread {number(max(ratio, 1 / ratio))} times as much as the "
-        f"{plural(narrow)} (total variance)."
+        f"The total variance of the {plural(wide)} is {number(max(ratio, 1 / ratio))} times that "
+        f"of the {plural(narrow)}."
     )
 
 
@@ -112,10 +111,10 @@ def cones(facts: Facts) -> str | None:
     if len(facts.views.names) > 1 or not facts.has(name):
         return None
     value = facts.value(name)
-    how = "are in a narrow cone" if value > 0.3 else "use most of the sphere"
+    how = "lie in a narrow cone" if value > 0.3 else "use most of the sphere"
     return (
-        f"Two unrelated {plural(facts.a)} have a cosine of {number(value)} on average: they {how} "
-        "(0 for directions that are uniform on the sphere)."
+        f"Two unrelated {plural(facts.a)} have a cosine of {number(value)} on average, so they "
+        f"{how} (0 means directions that are uniform on the sphere)."
     )
 
 

@@ -24,8 +24,8 @@ def cosines(facts: Facts) -> str | None:
     )
     if matched < min(within):
         told += (
-            " Two unrelated items of one modality are more similar than a matched pair, so a"
-            f" threshold for “match” must be set for {facts.a}–{facts.b} cosines on their own."
+            " Two unrelated items of one modality are more similar than a matched pair, so"
+            f" {facts.a}–{facts.b} cosines need their own threshold for a match."
         )
     return told
 
@@ -37,14 +37,14 @@ def ranking(facts: Facts) -> str | None:
         return None
     if shown.order < 0.55:
         return (
-            f"The matched one of a matched and an unmatched pair has the higher cosine in only "
-            f"{percent(shown.order)} of cases (sample of {shown.pairs:,} pairs); chance is "
-            f"{percent(0.5)}."
+            f"A matched pair has a higher cosine than an unmatched pair in only "
+            f"{percent(shown.order)} of cases (sample of {shown.pairs:,} pairs; "
+            f"chance: {percent(0.5)})."
         )
     return (
-        f"The matched one of a matched and an unmatched pair has the higher cosine in "
-        f"{percent(shown.order)} of cases (sample of {shown.pairs:,} pairs): ranking depends "
-        "on the order of cosines, not on their size."
+        f"A matched pair has a higher cosine than an unmatched pair in {percent(shown.order)} of "
+        f"cases (sample of {shown.pairs:,} pairs). Ranking depends on the order of cosines, not on "
+        "their size."
     )
 
 
@@ -95,7 +95,7 @@ def hubs(facts: Facts) -> str | None:
             )
     if not told:
         return None
-    return f"Some items are in many results: {' and '.join(told)}."
+    return f"Some items are in many results (hubs): {' and '.join(told)}."
 
 
 def predictions(facts: Facts) -> str | None:

@@ -1,7 +1,7 @@
 """Modality inversion: retrieval within a modality through features of the other modality.
 
 A vision transformer is trained on MAD. Held-out images query images of other digits with the same
-class or attributes, and captions query captions: as they are, inverted by OTI and OVI, and mapped
+class or attributes, and captions query captions: native, inverted by OTI and OVI, and mapped
 without optimisation. Source: Mistretta et al. 2025. Expected: mAP within a modality rises by one to
 three points, and zero-shot classification with inverted features gets worse.
 """
@@ -175,8 +175,8 @@ def _of_model(
             advance(1)
             if options.get("method", method) in {"oti", "ovi"} - {method}:
                 continue
-            found, cosine, each = _carried(queries, options, encoder, bank)
-            scores = _judged(found, gallery, spoken, prompts if side is held.image else None)
+            found, cosine, each = _invert_queries(queries, options, encoder, bank)
+            scores = _evaluate(found, gallery, spoken, prompts if side is held.image else None)
             native = native or scores
             rows[f"{side.modality}s, {name}"] = _values(scores, native) | {
                 "cosine": cosine,
@@ -206,7 +206,7 @@ def _some(side: Embeddings, index: Ints) -> Embeddings:
     )
 
 
-def _carried(
+def _invert_queries(
     queries: Embeddings, options: Mapping[str, Any], encoder: Encoder, bank: Pair
 ) -> tuple[Embeddings, Value, float]:
     """Inverted queries, their cosine with the original ones, and milliseconds per item."""
@@ -222,7 +222,7 @@ def _carried(
     return found.features, cosine, 1000 * taken / queries.n
 
 
-def _judged(
+def _evaluate(
     queries: Embeddings, gallery: Embeddings, spoken: Sequence[str], prompts: Embeddings | None
 ) -> dict[str, Scores]:
     x, y = queries.unit(), gallery.unit()
@@ -231,19 +231,19 @@ def _judged(
         _, codes = np.unique(
             np.concatenate([queries.factors[factor], gallery.factors[factor]]), return_inverse=True
         )
-        asked, there = codes[: queries.n], codes[queries.n :]
-        ranked = ranks(x, y, Relevant.same_class(asked, there, itself=False))
-        precision[factor] = np.full(queries.n, np.nan)  # where nothing is relevant
+        query_codes, there = codes[: queries.n], codes[queries.n :]
+        ranked = ranks(x, y, Relevant.same_class(query_codes, there, itself=False))
+        precision[factor] = np.full(queries.n, np.nan)  # no relevant item
         precision[factor][ranked.queries] = ranked.average_precision()
     each = np.arange(queries.n)
-    found = {"map_object": _there(precision["object"])}
+    result = {"map_object": _there(precision["object"])}
     if spoken:
-        found["map_attributes"] = _there(np.mean([precision[name] for name in spoken], axis=0))
+        result["map_attributes"] = _there(np.mean([precision[name] for name in spoken], axis=0))
     if prompts is not None:
         names = np.array(prompts.names or ())
         right = names[(x @ prompts.unit().T).argmax(1).numpy()] == queries.factors["object"]
-        found["zero_shot"] = Scores(right.astype(np.float64), each)
-    return found
+        result["zero_shot"] = Scores(right.astype(np.float64), each)
+    return result
 
 
 def _there(values: Floats) -> Scores:
@@ -252,13 +252,13 @@ def _there(values: Floats) -> Scores:
 
 
 def _values(scores: Mapping[str, Scores], native: Mapping[str, Scores]) -> dict[str, Value]:
-    """Numbers with intervals, and what they gain over the native queries, pairwise."""
-    found = {name: Value(each.value, each.interval(SEED)) for name, each in scores.items()}
+    """Numbers with intervals, and their paired gain over the native queries."""
+    result = {name: Value(each.value, each.interval(SEED)) for name, each in scores.items()}
     for name, each in scores.items():
         if each is not native[name]:
             gain, between = each.minus(native[name], SEED)
-            found[f"gain_{name.removeprefix('map_')}"] = Value(gain, between)
-    return found
+            result[f"gain_{name.removeprefix('map_')}"] = Value(gain, between)
+    return result
 
 
 GAINS = {"gain_object": "by digit", "gain_attributes": "by attributes"}

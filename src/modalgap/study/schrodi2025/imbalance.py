@@ -1,4 +1,4 @@
-"""Information imbalance: the more of an image its caption says, the smaller gap and object bias.
+"""Information imbalance: the more attributes captions name, the smaller gap and object bias.
 
 Models are trained on MAD with captions that name the digit and k of five attributes, k = 0 … 5, and
 measured on held-out digits. Source: Schrodi et al. 2025, section 5 and figure 7.
