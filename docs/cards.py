@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import get_args
 
+from modalgap.advise import CHECKS
 from modalgap.cli.catalogue import methods
 from modalgap.data import DATASETS
 from modalgap.data.dataset import Task
@@ -42,6 +43,7 @@ def write_pages(folder: Path) -> None:
         "models": _models(),
         "backbones": _backbones(),
         "configs": _configs(),
+        "checks": _checks(),
         "data": _data(),
     }
     for name, lines in pages.items():
@@ -104,6 +106,17 @@ def _configs() -> list[str]:
         text = path.read_text(encoding="utf-8").splitlines()
         about = " ".join(line.removeprefix("#").strip() for line in text if line.startswith("#"))
         lines.append(f"| `{name}` | {about} |")
+    return lines
+
+
+def _checks() -> list[str]:
+    """Health checks of preflight, their default thresholds and the reasons."""
+    lines = ["| Check | Warns | Fails | Why it matters | Reason for the thresholds |"]
+    lines.append("|---|---|---|---|---|")
+    for rule in CHECKS.values():
+        sign = "below" if rule.low_is_bad else "above"
+        limits = ("—" if v is None else f"{sign} {v:g}" for v in (rule.warn, rule.fail))
+        lines.append(f"| `{rule.name}` | {' | '.join(limits)} | {rule.why} | {rule.reason} |")
     return lines
 
 

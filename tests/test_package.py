@@ -206,6 +206,7 @@ def test_one_measure_a_file_or_one_family() -> None:
         "names",
         "neighbours",
         "registry",
+        "two_samples",
         "verb",
     }
     assert {path.stem for path in folder.glob("*.py")} == homes | helpers

@@ -76,6 +76,7 @@ class close:
     to_torch = staticmethod(_close.to_torch)
     none = _close.none
     center = _close.center
+    erase_gap = _close.erase_gap
     project = _close.project
     shift = _close.shift
     standardize = _close.standardize
@@ -85,6 +86,7 @@ class close:
     pca_text = _close.pca_text
     procrustes = _close.procrustes
     cca = _close.cca
+    shared_subspace = _close.shared_subspace
     ridge = _close.ridge
     isoclip = _close.isoclip
     noise = _close.noise
@@ -155,6 +157,7 @@ class evaluate:
 
     TASKS = _evaluate.TASKS
     from modalgap.evaluate import Calibration as Calibration
+    from modalgap.evaluate import CutOff as CutOff
     from modalgap.evaluate import Outcome as Outcome
     from modalgap.evaluate import Scores as Scores
     from modalgap.evaluate import Task as Task
@@ -239,6 +242,9 @@ class measure:
     l2m = _measure.l2m
     l2i = _measure.l2i
     rmg = _measure.rmg
+    energy_distance = _measure.energy_distance
+    mmd = _measure.mmd
+    fisher_ratio = _measure.fisher_ratio
     matched_cosine = _measure.matched_cosine
     gram_volume = _measure.gram_volume
     pmrl = _measure.pmrl
@@ -253,6 +259,7 @@ class measure:
     trace_ratio = _measure.trace_ratio
     separability = _measure.separability
     effective_rank = _measure.effective_rank
+    participation_ratio = _measure.participation_ratio
     principal_angles = _measure.principal_angles
     leakage = _measure.leakage
     class_bias_spread = _measure.class_bias_spread
@@ -261,8 +268,13 @@ class measure:
     tir = _measure.tir
     tmr = _measure.tmr
     imr = _measure.imr
+    knn_mixing = _measure.knn_mixing
+    out_of_corpus_fraction = _measure.out_of_corpus_fraction
+    score_spread_ratio = _measure.score_spread_ratio
     nas = _measure.nas
     hubness = _measure.hubness
+    antihub_fraction = _measure.antihub_fraction
+    near_duplicate_fraction = _measure.near_duplicate_fraction
     logit_entropy = _measure.logit_entropy
     prediction_gini = _measure.prediction_gini
     prediction_entropy = _measure.prediction_entropy

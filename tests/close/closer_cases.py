@@ -83,6 +83,14 @@ def center(case: Case) -> Sides:
     return unit(case.x - case.x.mean(0)), unit(case.y - case.y.mean(0))
 
 
+def erase_gap(case: Case) -> Sides:
+    """By an orthonormal basis of the directions orthogonal to the gap."""
+    means = np.stack([case.x.mean(0), case.y.mean(0)])
+    basis = scipy.linalg.null_space(means[:1] - means[1:])
+    inside = basis @ basis.T
+    return unit((case.x - means.mean(0)) @ inside), unit((case.y - means.mean(0)) @ inside)
+
+
 def shift(case: Case, alpha: float = 1.0, side: str = "both", length: float | None = None) -> Sides:
     gap = case.x.mean(0) - case.y.mean(0)
     size = np.sqrt((gap**2).sum())
@@ -155,6 +163,15 @@ def pca_text(case: Case, k: int | None = None) -> Sides:
     _, _, Vt = np.linalg.svd(case.y, full_matrices=False)
     V = Vt[: k or case.y.shape[1] // 2].T
     return unit(case.x @ V), unit(case.y @ V)
+
+
+def shared_subspace(case: Case, k: int | None = None, seed: int = 0) -> Sides:
+    x, y = matched(case)
+    cross = np.cov(x.T, y.T)[: x.shape[1], x.shape[1] :]
+    values, vectors = scipy.linalg.eigh(cross + cross.T)
+    wanted = k or min(192, x.shape[1] // 2)
+    V = vectors[:, [i for i in np.argsort(-values) if values[i] > 1e-9][:wanted]]
+    return unit((case.x - case.x.mean(0)) @ V), unit((case.y - case.y.mean(0)) @ V)
 
 
 def procrustes(case: Case, seed: int = 0) -> Sides:
@@ -241,6 +258,7 @@ def spectral(case: Case, k: int = 64) -> Sides:
 REFERENCES: dict[str, Callable[..., Sides]] = {
     "none": none,
     "center": center,
+    "erase_gap": erase_gap,
     "project": project,
     "shift": shift,
     "standardize": standardize,
@@ -248,6 +266,7 @@ REFERENCES: dict[str, Callable[..., Sides]] = {
     "whiten": whiten,
     "drop_dims": drop_dims,
     "pca_text": pca_text,
+    "shared_subspace": shared_subspace,
     "procrustes": procrustes,
     "cca": cca,
     "ridge": ridge,

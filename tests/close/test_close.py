@@ -26,6 +26,7 @@ FREE_BASIS = {name for name, closer in CLOSERS.items() if "free sign" in closer.
 COMPARED: list[tuple[str, Options, tuple[str, ...]]] = [
     ("none", {}, EVERY),
     ("center", {}, (*EVERY, "sorted")),
+    ("erase_gap", {}, (*EVERY, "sorted")),
     ("shift", {}, EVERY),
     ("shift", {"side": "image", "alpha": 0.3}, EVERY),
     ("shift", {"side": "text", "alpha": -1.5}, EVERY),
@@ -48,6 +49,8 @@ COMPARED: list[tuple[str, Options, tuple[str, ...]]] = [
     ("pca_text", {"k": 5}, EVERY),
     ("pca_text", {}, ("pairs", "uneven captions", "coco pairs")),
     ("pca_text", {"k": 24}, ("pairs", "uneven captions")),
+    ("shared_subspace", {}, (*EVERY, "five captions", "sorted")),
+    ("shared_subspace", {"k": 4}, EVERY),
     ("procrustes", {}, FULL),
     ("ridge", {}, (*EVERY, "five captions", "sorted")),
     ("ridge", {"penalty": 0.01}, (*FULL, "class prompts")),

@@ -218,6 +218,7 @@ SEEDS = [-1, 0.5, "0", None, True]
 WRONG: dict[str, dict[str, list[Any]]] = {
     "none": {},
     "center": {},
+    "erase_gap": {},
     "project": {
         "alpha": [*NUMBERS, None],
         "retrieved": ["both", "", 3, ["image"]],
@@ -229,6 +230,7 @@ WRONG: dict[str, dict[str, list[Any]]] = {
     "whiten": {"shrinkage": [*NUMBERS, -0.1, 1.1]},
     "drop_dims": {"k": [0, -1, 2.0, "2", None, True, D, D + 100]},
     "pca_text": {"k": [0, -1, 2.0, "2", True]},
+    "shared_subspace": {"k": [0, -1, 2.0, "2", True], "seed": SEEDS},
     "procrustes": {"seed": SEEDS},
     "cca": {
         "dims": [0, -1, 2.0, "2", True],

@@ -107,7 +107,10 @@ def test_one_modality() -> None:
         "cone_text",
         "uniformity_text",
         "effective_rank_text",
+        "participation_ratio_text",
         "hubness_text",
+        "antihub_fraction_text",
+        "near_duplicate_fraction_text",
         "moad_text",
     ]
     assert found.skipped["l2m"] == "it compares two modalities; the data has one"
@@ -148,7 +151,14 @@ def test_options_reach_those_that_have_them(pair: Pair) -> None:
 def test_an_option_changes_nothing_else(pair: Pair) -> None:
     found, plain = mg.measure(pair, k=3), mg.measure(pair)
     changed = {name for name in plain if found[name].value != plain[name].value}
-    assert changed == {"nas", "hubness_image", "hubness_text"}
+    assert changed == {
+        "nas",
+        "knn_mixing",
+        "hubness_image",
+        "hubness_text",
+        "antihub_fraction_image",
+        "antihub_fraction_text",
+    }
 
 
 def test_seed_and_cap(pair: Pair) -> None:
@@ -201,7 +211,7 @@ def test_options_refused(prompts: Pair, pair: Pair, options: dict[str, Any], wor
 
 
 def test_an_option_must_belong_to_what_is_asked(pair: Pair) -> None:
-    with pytest.raises(errors.OptionError, match="option 'k' belongs to nas, hubness"):
+    with pytest.raises(errors.OptionError, match="option 'k' belongs to knn_mixing, nas, hubness"):
         mg.measure(pair, only="l2m", k=3)
     with pytest.raises(errors.OptionError, match="unknown option of rmg 'k'; known: none"):
         mg.measure.rmg(IMAGE, TEXT, k=3)

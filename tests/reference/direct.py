@@ -16,6 +16,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GroupKFold, StratifiedKFold, cross_val_score
 from sklearn.neighbors import NearestNeighbors
 
+from reference import distributions, galleries
 from reference.cases import Case, Floats
 
 with warnings.catch_warnings():  # a doc string of POT's warns when it is first compiled
@@ -375,4 +376,6 @@ REFERENCES: dict[str, Callable[[Case], float]] = {
     "moad_text": lambda case: moad(case.y, case.factors),
     "infonce": infonce,
     "loss_landscape": loss_landscape,
+    **distributions.REFERENCES,
+    **galleries.REFERENCES,
 }

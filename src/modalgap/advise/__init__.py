@@ -4,9 +4,10 @@
 leaderboard: closers and tasks, fitted on one part and evaluated on another.
 """
 
-from modalgap.advise.advice import Advice, Verdict
+from modalgap.advise.advice import Advice, Check, Verdict
 from modalgap.advise.compare import compare
 from modalgap.advise.comparison import Comparison
+from modalgap.advise.health import CHECKS
 from modalgap.advise.preflight import preflight
 
-__all__ = ["Advice", "Comparison", "Verdict", "compare", "preflight"]
+__all__ = ["CHECKS", "Advice", "Check", "Comparison", "Verdict", "compare", "preflight"]

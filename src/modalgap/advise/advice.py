@@ -9,6 +9,8 @@ from typing import Any, Self
 from modalgap.arguments import checked
 from modalgap.result import Answer, reading
 
+STATUSES = ("ok", "warn", "fail")
+
 
 @dataclass(frozen=True)
 class Verdict:
@@ -33,6 +35,36 @@ class Verdict:
     why: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class Check:
+    """One health check; see ``modalgap.advise.CHECKS``.
+
+    Attributes:
+        name: its name.
+        status: "ok", "warn" or "fail".
+        value: the number that was checked.
+        warn, fail: the thresholds; None is never.
+        seen: what was seen.
+        why: why it matters.
+        suggestion: what to try.
+    """
+
+    name: str
+    status: str
+    value: float
+    warn: float | None
+    fail: float | None
+    seen: str
+    why: str
+    suggestion: str
+
+    def __str__(self) -> str:
+        said = f"{self.status:4} {self.name}: {self.seen}."
+        if self.status == "ok":
+            return said
+        return f"{said}\n     {self.why}\n     Try: {self.suggestion}"
+
+
 @checked
 @dataclass(frozen=True)
 class Advice(Answer):
@@ -45,6 +77,7 @@ class Advice(Answer):
         skipped: tasks that do not apply, with the reason.
         pair: facts of the input.
         versions: versions of modalgap and of the libraries that compute.
+        checks: health checks of the embeddings; ``status`` is the worst of them.
     """
 
     verdicts: Mapping[str, Verdict]
@@ -53,10 +86,18 @@ class Advice(Answer):
     skipped: Mapping[str, str]
     pair: Mapping[str, Any]
     versions: Mapping[str, str]
+    checks: tuple[Check, ...] = ()
+
+    @property
+    def status(self) -> str:
+        """The worst status of the checks: "ok", "warn" or "fail"."""
+        return max((check.status for check in self.checks), key=STATUSES.index, default="ok")
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types."""
         return {
+            "status": self.status,
+            "checks": [asdict(check) for check in self.checks],
             "verdicts": {name: asdict(verdict) for name, verdict in self.verdicts.items()},
             "diagnosis": list(self.diagnosis),
             "measured": dict(self.measured),
@@ -80,6 +121,7 @@ class Advice(Answer):
                 {name: str(reason) for name, reason in found["skipped"].items()},
                 dict(found["pair"]),
                 {name: str(version) for name, version in found["versions"].items()},
+                tuple(map(_check_of, found.get("checks", ()))),
             )
 
     def __str__(self) -> str:
@@ -87,6 +129,8 @@ class Advice(Answer):
         for verdict in self.verdicts.values():
             lines += ["", f"{verdict.task}: {headline(verdict)}"]
             lines += [f"  {sentence}" for sentence in verdict.why]
+        if self.checks:
+            lines += ["", f"checks: {self.status}", *map(str, self.checks)]
         return "\n".join(lines)
 
 
@@ -100,6 +144,13 @@ def _verdict_of(found: Mapping[str, Any]) -> Verdict:
         str(found["task"]), str(found["answer"]), str(found["closer"]), float(found["before"]),
         after, differences, tuple(map(str, found["why"])),
     )  # fmt: skip
+
+
+def _check_of(found: Mapping[str, Any]) -> Check:
+    warn, fail = (None if found[level] is None else float(found[level]) for level in STATUSES[1:])
+    texts = (str(found[name]) for name in ("seen", "why", "suggestion"))
+    status = STATUSES[STATUSES.index(found["status"])]
+    return Check(str(found["name"]), status, float(found["value"]), warn, fail, *texts)
 
 
 def headline(verdict: Verdict) -> str:

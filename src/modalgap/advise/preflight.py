@@ -21,6 +21,7 @@ import numpy as np
 from modalgap import checks
 from modalgap.advise.advice import Advice, Verdict
 from modalgap.advise.comparison import label
+from modalgap.advise.health import Thresholds, health, resolve
 from modalgap.advise.trial import Candidate, Closed, halves
 from modalgap.embeddings import Pair, describe_input, joined
 from modalgap.embeddings.arrays import takes_pair
@@ -31,7 +32,7 @@ from modalgap.evaluate.verb import check_options
 from modalgap.measure import measure
 from modalgap.modality import plural, spoken
 from modalgap.progress import progress
-from modalgap.result import versions
+from modalgap.result import Result, versions
 
 JOBS: dict[str, tuple[str, tuple[str, ...]]] = {
     "retrieval": ("retrieval", ("{0}_to_{1}_r1", "{1}_to_{0}_r1")),
@@ -65,7 +66,13 @@ MEASURED = (
 
 @takes_pair
 def preflight(
-    pair: Pair, /, only: str | Iterable[str] | None = None, *, seed: int = 0, **options: Any
+    pair: Pair,
+    /,
+    only: str | Iterable[str] | None = None,
+    *,
+    seed: int = 0,
+    thresholds: Thresholds | None = None,
+    **options: Any,
 ) -> Advice:
     """Advise whether closing the gap helps, has no effect or hurts; which closer to use, and why.
 
@@ -76,18 +83,21 @@ def preflight(
         only: "retrieval", "zeroshot", "mixed" or "quantised", or several; by default all that
             apply.
         seed: seed of the halves and of all random numbers.
+        thresholds: of health checks, where they differ from the defaults: name to
+            ``{"warn": number, "fail": number}``, None for never; see ``modalgap.advise.CHECKS``.
         **options: options of the tasks, such as ``retrieved="text"``.
 
     Raises:
-        OptionError: an unknown task or option.
+        OptionError: an unknown task, option or check.
         NotApplicable: too few images, or a task in ``only`` does not apply.
     """
     checks.whole("seed", seed, 0)
-    jobs = _jobs(only)
+    jobs, limits = _jobs(only), resolve(thresholds)
     check_options(options, [TASKS[JOBS[job][0]] for job in jobs], FIXED)
     found = joined(pair)
     folds = halves(found.pair, 0.5, seed)
-    measured = _measured(pair)
+    result = measure(pair)
+    measured = _measured(pair, result)
     names = [side.modality for side in pair.sides]
     diagnosis = tuple(spoken(each, names) for each in _diagnosis(pair, measured))
     verdicts: dict[str, Verdict] = {}
@@ -108,7 +118,8 @@ def preflight(
     if found.note:
         diagnosis = (*diagnosis, f"{found.note[0].upper()}{found.note[1:]}.")
     about = describe_input(pair) | found.about()
-    return Advice(verdicts, diagnosis, measured, skipped, about, versions())
+    health_checks = health(pair, result, verdicts, limits)
+    return Advice(verdicts, diagnosis, measured, skipped, about, versions(), health_checks)
 
 
 def _jobs(only: str | Iterable[str] | None) -> list[str]:
@@ -348,8 +359,7 @@ def _because(job: str, best: str, measured: Mapping[str, float], retrieved: str)
     return found
 
 
-def _measured(pair: Pair) -> dict[str, float]:
-    found = measure(pair)
+def _measured(pair: Pair, found: Result) -> dict[str, float]:
     names = [form.format(*(side.modality for side in pair.sides)) for form in MEASURED]
     return {name: found[name].value for name in names if name in found}
 

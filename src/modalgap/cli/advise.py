@@ -31,6 +31,23 @@ def preflight(
     ] = None,
     sets: options.Settings = None,
     seed: options.Seed = None,
+    thresholds: Annotated[
+        Path | None,
+        typer.Option(
+            "--thresholds",
+            help='JSON file of thresholds of health checks: {"hubness": {"warn": 3, "fail": 10}};'
+            " null is never.",
+            show_default=False,
+        ),
+    ] = None,
+    fail_on: Annotated[
+        str | None,
+        typer.Option(
+            "--fail-on",
+            help="Exit with code 1 if a health check has this status or a worse one: warn, fail.",
+            show_default=False,
+        ),
+    ] = None,
     json: options.Json = False,
 ) -> None:
     """Recommend for each task whether to close the gap, and with which closer.
@@ -39,16 +56,23 @@ def preflight(
     three closers on held-out images and writes no file.
     """
     from modalgap.advise import preflight as run
+    from modalgap.advise.health import LEVELS
+    from modalgap.checks import one_of
     from modalgap.evaluate.registry import TASKS
 
+    if fail_on is not None:
+        one_of("--fail-on", fail_on, LEVELS)
+    limits = None if thresholds is None else _thresholds(thresholds)
     found = inputs.read_pair("preflight")
     own = settings(sets, TASKS.values(), seed=seed)
-    advice = run(found, data.names(only), **own)
+    advice = run(found, data.names(only), thresholds=limits, **own)
     inputs.remark(found)
     if json:
         typer.echo(advice.to_json())
     else:
         _say(advice)
+    if fail_on is not None and advice.status in LEVELS[LEVELS.index(fail_on) :]:
+        raise typer.Exit(1)
 
 
 @spread
@@ -128,6 +152,19 @@ def compare(
         typer.echo(output)
 
 
+def _thresholds(path: Path) -> dict[str, dict[str, float | None]]:
+    """Thresholds of a file, checked before embeddings are read."""
+    from modalgap.advise.health import resolve
+    from modalgap.errors import FileError
+    from modalgap.result import parsed
+
+    try:
+        text = path.read_text("utf-8")
+    except UnicodeDecodeError:
+        raise FileError(f"{path}: must be JSON; it is not UTF-8 text") from None
+    return resolve(parsed(text, str(path)), str(path))
+
+
 def _say(advice: Advice) -> None:
     from rich.console import Console
     from rich.markup import escape
@@ -143,6 +180,9 @@ def _say(advice: Advice) -> None:
             console.print(f"  {escape(sentence)}")
     for name, reason in advice.skipped.items():
         console.print(f"\n{name}: not tried: {escape(reason)}", style="dim")
+    console.print(f"\n[bold]checks: {advice.status}[/bold]")
+    for check in advice.checks:
+        console.print(escape(str(check)), style="dim" if check.status == "ok" else None)
 
 
 def _tables(result: Comparison) -> None:

@@ -8,6 +8,7 @@ holds one task; ``TASKS`` lists them.
 from modalgap._lazy import callable_package
 from modalgap.evaluate.base import Outcome, Scores, Task
 from modalgap.evaluate.calibration import Calibration, calibrate
+from modalgap.evaluate.cutoff import CutOff
 from modalgap.evaluate.flip import flip_probability
 from modalgap.evaluate.registry import *
 from modalgap.evaluate.verb import evaluate
@@ -15,6 +16,7 @@ from modalgap.evaluate.verb import evaluate
 __all__ = [
     "TASKS",
     "Calibration",
+    "CutOff",
     "Outcome",
     "Scores",
     "Task",

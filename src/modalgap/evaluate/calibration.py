@@ -13,7 +13,8 @@ and recall at the threshold.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,7 @@ from modalgap.embeddings import Pair
 from modalgap.embeddings.arrays import takes_pair
 from modalgap.errors import InputError, NotApplicable, OptionError, quoted
 from modalgap.evaluate.base import Floats, Ints, Outcome, Scores, Task
+from modalgap.evaluate.cutoff import CutOff, cut_off
 from modalgap.evaluate.within import classes, count
 
 BINS = 15
@@ -55,6 +57,8 @@ class Calibration:
         scores, probabilities: (k,) knots of the isotonic map.
         slope, intercept: parameters of the logistic map.
         fit: (scores, matches, weights), the data on which both maps were fitted.
+        pair: the pair on which ``calibrate`` fitted them.
+        factor: the factor that defined classes within a modality.
     """
 
     kind: str
@@ -64,6 +68,8 @@ class Calibration:
     slope: float
     intercept: float
     fit: tuple[Floats, NDArray[np.bool_], Floats]
+    pair: Pair | None = field(default=None, repr=False)
+    factor: str | None = None
 
     def probability(self, scores: ArrayLike, how: str = "isotonic") -> Floats:
         """Probability of a match at each score; ``how``: "isotonic" or "logistic"."""
@@ -94,6 +100,45 @@ class Calibration:
             raise NotApplicable(f"no score gives a precision of {precision:g} for {self.kind}")
         return float(scores[order][good[-1]])
 
+    def relative(
+        self,
+        rule: str = "best",
+        values: Sequence[float] | Floats | None = None,
+        *,
+        pair: Pair | None = None,
+        queries: str | None = None,
+        max_queries: int = 1000,
+        seed: int = 0,
+    ) -> CutOff:
+        """Precision and recall of cut-offs that depend on the query instead of one threshold.
+
+        Each query searches the whole gallery; ``prior`` plays no part.
+
+        Args:
+            rule: "best" keeps scores within a fraction of the best score of the query;
+                "deviations" keeps scores that many standard deviations above the mean score of the
+                query over items that do not match; "score" is the fixed threshold, to compare with.
+            values: the fractions, numbers of deviations or scores to evaluate; larger keeps fewer.
+            pair: queries and gallery, by default the pair of ``calibrate``.
+            queries: the modality of the queries, by default the first of ``kind``.
+            max_queries: queries, drawn with ``seed`` if there are more.
+            seed: for the draw.
+
+        Returns:
+            The curves over ``values``; ``at(precision)`` gives the value to use.
+
+        Raises:
+            OptionError: an unknown rule or modality, or a value out of range.
+            NotApplicable: no query has a match.
+        """
+        given = self.pair if pair is None else pair
+        if not isinstance(given, Pair):
+            raise InputError(f"pair: must be a Pair; got {type(given).__name__}")
+        return cut_off(
+            given, self.kind, rule, values, queries=queries, factor=self.factor,
+            max_queries=max_queries, seed=seed,
+        )  # fmt: skip
+
 
 @takes_pair
 def calibrate(
@@ -123,7 +168,7 @@ def calibrate(
     prior = _prior(prior)
     kind = f"{pair.image.modality}_{pair.text.modality}" if kind is None else kind
     scores, match, _ = _candidates(pair, kind, negatives, factor, seed)
-    return _fitted(kind, scores, match, prior)
+    return replace(_fitted(kind, scores, match, prior), pair=pair, factor=factor)
 
 
 def _calibration(

@@ -29,6 +29,7 @@ from modalgap.embeddings import (
     pair_moments,
 )
 from modalgap.embeddings.arrays import Rows, pair_of
+from modalgap.embeddings.rows import CHUNK
 from modalgap.errors import InputError, OptionError, quoted
 from modalgap.measure.neighbours import best_across, nearest, within, within_and_above
 from modalgap.method import Method, Options
@@ -85,6 +86,12 @@ class Side:
             self._within[key] = within(self._rows(max_rows, seed), k)
         return self._within[key]
 
+    def nearest_cosine(self, k: int, max_rows: int, seed: int) -> Tensor:
+        """(rows,) the cosine of each row with its nearest other row, from the same sweep."""
+        rows, nearest = self._rows(max_rows, seed), self.within(k, max_rows, seed)[:, 0]
+        spans = ((a, a + CHUNK) for a in range(0, len(rows), CHUNK))
+        return torch.cat([(rows[a:b] * rows[nearest[a:b]]).sum(1) for a, b in spans])
+
     def above(self, best: Tensor, k: int, max_rows: int, seed: int) -> Tensor:
         """(rows,) the number of rows of this modality with a cosine above ``best`` (rows,).
 
@@ -130,6 +137,7 @@ class Evidence:
         self.image, self.text = sides
         self._once: dict[str, Any] = {}
         self._mixed: dict[tuple[int, int, int], tuple[Tensor, Tensor]] = {}
+        self._best: dict[tuple[int, int], tuple[Tensor, Tensor]] = {}
 
     @property
     def sides(self) -> tuple[Side, Side]:
@@ -175,15 +183,27 @@ class Evidence:
         """
         key = (k, max_rows, seed)
         if key not in self._mixed:
-            images, texts = (
-                side.embeddings.take(side.sample(max_rows, seed)) for side in self.sides
-            )
-            best_text, best_image = best_across(images, texts)
+            best_text, best_image = self.best(max_rows, seed)
             self._mixed[key] = (
                 self.image.above(best_text, k, max_rows, seed),
                 self.text.above(best_image, k, max_rows, seed),
             )
         return self._mixed[key]
+
+    def best(self, max_rows: int, seed: int) -> tuple[Tensor, Tensor]:
+        """The largest cosine of each image with a text, and of each text with an image.
+
+        Args:
+            max_rows: rows of each modality.
+            seed: of their choice.
+        """
+        key = (max_rows, seed)
+        if key not in self._best:
+            images, texts = (
+                side.embeddings.take(side.sample(max_rows, seed)) for side in self.sides
+            )
+            self._best[key] = best_across(images, texts)
+        return self._best[key]
 
     @cached_property
     def predictions(self) -> Tensor:

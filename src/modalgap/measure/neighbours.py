@@ -48,6 +48,23 @@ def best_across(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
     return best_x, best_y
 
 
+def others_among(x: Tensor, y: Tensor, k: int) -> Tensor:
+    """(n,) how many of the k nearest items of each row of x (n, d) are rows of y (m, d).
+
+    The others are rows of x. A row itself does not count; k is below n + m.
+    """
+    found = torch.empty(len(x), dtype=torch.int64)
+    inside, across = min(k, len(x) - 1), min(k, len(y))
+    for a, b, cosine in _sweep(x):
+        own = cosine.topk(inside, dim=1).values
+        other = torch.cat(
+            [(x[p:q] @ y.T).topk(across, dim=1).values for p, q in _spans(a, b, len(y))]
+        )
+        first = torch.cat([own, other], 1).topk(k, dim=1).indices
+        found[a:b] = (first >= inside).sum(1)
+    return found
+
+
 def nearest(x: Tensor, y: Tensor) -> Tensor:
     """(n,) index of the row of y nearest to each row of x."""
     return torch.cat([(x[a:b] @ y.T).argmax(1) for a, b in blocks(len(x), len(y))])
@@ -64,6 +81,12 @@ def _sweep(rows: Tensor) -> Iterator[tuple[int, int, Tensor]]:
             cosine[torch.arange(b - a), torch.arange(a, b)] = -torch.inf
             yield a, b, cosine
             advance(b - a)
+
+
+def _spans(start: int, stop: int, columns: int) -> Iterator[tuple[int, int]]:
+    """The rows start … stop in blocks for as many columns."""
+    for a, b in blocks(stop - start, columns):
+        yield start + a, start + b
 
 
 def _count_above(values: Tensor, limits: Tensor) -> Tensor:

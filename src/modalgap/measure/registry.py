@@ -7,6 +7,9 @@ from modalgap.measure.base import Measure
 from modalgap.measure.l2m import l2m as l2m
 from modalgap.measure.l2i import l2i as l2i
 from modalgap.measure.rmg import rmg as rmg
+from modalgap.measure.energy_distance import energy_distance as energy_distance
+from modalgap.measure.mmd import mmd as mmd
+from modalgap.measure.fisher_ratio import fisher_ratio as fisher_ratio
 from modalgap.measure.matched_cosine import matched_cosine as matched_cosine
 from modalgap.measure.gram_volume import gram_volume as gram_volume
 from modalgap.measure.pmrl import pmrl as pmrl
@@ -21,6 +24,7 @@ from modalgap.measure.frechet import centroid_share as centroid_share
 from modalgap.measure.trace_ratio import trace_ratio as trace_ratio
 from modalgap.measure.separability import separability as separability
 from modalgap.measure.effective_rank import effective_rank as effective_rank
+from modalgap.measure.participation_ratio import participation_ratio as participation_ratio
 from modalgap.measure.principal_angles import principal_angles as principal_angles
 from modalgap.measure.leakage import leakage as leakage
 from modalgap.measure.class_bias_spread import class_bias_spread as class_bias_spread
@@ -29,8 +33,15 @@ from modalgap.measure.mixing import itr as itr  # before nas, hubness: they reus
 from modalgap.measure.mixing import tir as tir
 from modalgap.measure.mixing import tmr as tmr
 from modalgap.measure.mixing import imr as imr
+from modalgap.measure.knn_mixing import knn_mixing as knn_mixing
+from modalgap.measure.out_of_corpus_fraction import out_of_corpus_fraction as out_of_corpus_fraction
+from modalgap.measure.score_spread_ratio import score_spread_ratio as score_spread_ratio
 from modalgap.measure.nas import nas as nas
 from modalgap.measure.hubness import hubness as hubness
+from modalgap.measure.antihub_fraction import antihub_fraction as antihub_fraction
+from modalgap.measure.near_duplicate_fraction import (
+    near_duplicate_fraction as near_duplicate_fraction,
+)
 from modalgap.measure.logit_entropy import logit_entropy as logit_entropy
 from modalgap.measure.prediction import prediction_gini as prediction_gini
 from modalgap.measure.prediction import prediction_entropy as prediction_entropy
