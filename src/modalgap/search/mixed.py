@@ -36,7 +36,17 @@ from modalgap.evaluate.shares import form_shares
 from modalgap.linalg import blocks
 from modalgap.progress import progress
 from modalgap.result import Result
-from modalgap.search.base import JUDGED, LABEL, ROLE, ROW, have, in_range, places, same_space
+from modalgap.search.base import (
+    JUDGED,
+    LABEL,
+    ROLE,
+    ROW,
+    Gallery,
+    have,
+    in_range,
+    places,
+    same_space,
+)
 from modalgap.search.result import described, result_of
 
 K = 10
@@ -61,7 +71,7 @@ class _Documents:
 
 def mixed(
     queries: Embeddings,
-    gallery: Embeddings | Pair,
+    gallery: Gallery,
     factor: str | None,
     seed: int,
     scaler: ScoreScaler | None = None,
@@ -125,14 +135,13 @@ def mixed(
     return result_of(scores, params, details, about)
 
 
-def _sides(gallery: Embeddings | Pair) -> tuple[tuple[Embeddings, ...], list[Ints]]:
+def _sides(gallery: Gallery) -> tuple[tuple[Embeddings, ...], list[Ints]]:
     """The modalities, and the item (n,) of each row."""
     if isinstance(gallery, Embeddings):
         return (gallery,), [np.arange(gallery.n)]
-    clusters = gallery.clusters
-    if isinstance(clusters, tuple):
-        return gallery.sides, list(clusters)
-    return tuple(gallery.sides), [clusters[side.modality] for side in gallery.sides]
+    if isinstance(gallery, Pair):
+        return gallery.sides, list(gallery.clusters)
+    return gallery.sides, list(gallery.clusters.values())
 
 
 def _own_documents(queries: Embeddings, sides: Sequence[Embeddings]) -> Ints:
@@ -156,7 +165,7 @@ def _own_documents(queries: Embeddings, sides: Sequence[Embeddings]) -> Ints:
 
 def _classes(
     queries: Embeddings,
-    gallery: Embeddings | Pair,
+    gallery: Gallery,
     sides: Sequence[Embeddings],
     items: Sequence[Ints],
     own: Ints,
