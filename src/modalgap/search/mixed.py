@@ -244,14 +244,17 @@ def _search(
     with progress("mixed search", queries.n) as advance:
         for a, b in blocks(queries.n, 3 * len(rows)):
             raw = asks[a:b] @ rows.T
+            itself = alone.part(a, b)
+            raw[np.repeat(np.arange(b - a), itself.counts), itself.items] = -torch.inf
             for each in lists:
                 each.add(raw, a, b)
             for end in ends:
-                scores = (raw - mean) * factor if end else raw
-                ranked.setdefault(end, []).append(block_ranks(scores, relevant, alone, a, b))
+                scores = (raw - mean).mul_(factor) if end else raw
+                ranked.setdefault(end, []).append(block_ranks(scores, relevant, None, a, b))
                 shares.setdefault(end, []).append(form_shares(scores, form, len(names), K))
-                other = block_ranks(scores, across, within, a, b)
-                ranked.setdefault(f"{end} across", []).append(other)
+                if len(within.items):
+                    other = block_ranks(scores, across, within, a, b)
+                    ranked.setdefault(f"{end} across", []).append(other)
             advance(b - a)
     kept = np.flatnonzero(relevant.counts)
     merged = merged_ndcg(
@@ -263,7 +266,8 @@ def _search(
         ranks = _ranks(relevant, ranked[end])
         numbers |= {f"ndcg{K}{end}": ranks.ndcg(K), f"r1{end}": ranks.within(1)}
         if across.counts[kept].all():
-            numbers[f"ndcg{K}_across{end}"] = _ranks(across, ranked[f"{end} across"]).ndcg(K)
+            far = ranked[f"{end} across" if len(within.items) else end]
+            numbers[f"ndcg{K}_across{end}"] = _ranks(across, far).ndcg(K)
         numbers |= _by_name(np.concatenate(shares[end])[kept], names, end)
     numbers[f"ndcg{K}_rrf"] = merged[kept]
     return numbers | _by_name(merged_shares([each.size for each in lists], K)[kept], names, "_rrf")
@@ -287,8 +291,7 @@ class _List:
     ) -> None:
         self._span = slice(*documents.starts[number : number + 2])
         self.part = self._of(relevant)
-        self._alone = self._of(alone)
-        self.size = documents.sides[number].n - self._alone.counts
+        self.size = documents.sides[number].n - self._of(alone).counts
         self._ranks: list[Ints] = []
 
     def _of(self, relevant: Relevant) -> Relevant:
@@ -297,9 +300,8 @@ class _List:
         return Relevant(part.starts, part.items - self._span.start)
 
     def add(self, scores: Tensor, a: int, b: int) -> None:
-        """Take the scores (b - a, m) of queries a … b."""
-        own = scores[:, self._span].clone()
-        self._ranks.append(block_ranks(own, self.part, self._alone, a, b))
+        """Take the scores (b - a, m) of queries a … b; −inf leaves a document out."""
+        self._ranks.append(block_ranks(scores[:, self._span], self.part, None, a, b))
 
     @property
     def ranks(self) -> Ints:
