@@ -327,7 +327,7 @@ class search:
     def __new__(  # type: ignore[misc]
         cls,
         queries: _Embeddings,
-        gallery: _Embeddings | _Pair,
+        gallery: _Embeddings | _Pair | _Modalities,
         protocol: str = ...,
         *,
         factor: str | None = ...,
@@ -380,6 +380,7 @@ class study:
     demo = _study.demo
     imbalance = _study.imbalance
     inversion = _study.inversion
+    mixed_search = _study.mixed_search
 
 class train:
     """Train: contrastive two-tower models, of any size, from a configuration."""
