@@ -109,7 +109,7 @@ def invert(
     )  # fmt: skip
     _note(found)
     if bank is not None:
-        _overlap(found, bank, read)
+        _bank_notes(method, found, bank, read)
     typer.echo(output)
 
 
@@ -287,10 +287,12 @@ def _encoded(
     return done.data
 
 
-def _overlap(found: Inverted, bank: Path, read: Path | Embeddings | Pair) -> None:
-    """Write a note if the bank holds the items themselves: the same names, or the same rows."""
+def _bank_notes(method: str, found: Inverted, bank: Path, read: Path | Embeddings | Pair) -> None:
+    """Write notes if the bank has few rows, or holds the items: the same names or rows."""
+    from modalgap.close.remarks import remarks
     from modalgap.embeddings import Pair
     from modalgap.embeddings.store import load_any
+    from modalgap.invert import METHODS
 
     before = found.features.provenance["inverted_from"]
 
@@ -298,7 +300,10 @@ def _overlap(found: Inverted, bank: Path, read: Path | Embeddings | Pair) -> Non
         sides = data.sides if isinstance(data, Pair) else (data,)
         return [side for side in sides if side.modality == before]
 
-    learnt = native(load_any(bank))
+    learnt_from = load_any(bank)
+    for remark in remarks(METHODS[method].card, learnt_from):
+        data.note(remark)
+    learnt = native(learnt_from)
     items = native(load_any(read) if isinstance(read, Path) else read)
     if {side.fingerprint for side in learnt} & {side.fingerprint for side in items}:
         both = found.features.n
