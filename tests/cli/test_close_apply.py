@@ -219,3 +219,10 @@ def test_a_small_bank_is_reported(
     )  # fmt: skip
     assert code == 0
     assert words in err
+
+
+def test_score_scales_are_not_a_map(run: Run, tmp_path: Path, npz: Path) -> None:
+    scales = tmp_path / "scales.json"
+    assert run("close", "fit", "zscore", npz, "-o", scales)[0] == 0
+    found = run("close", "apply", scales, npz, "-o", tmp_path / "o.npz")
+    refused(found, "are used by modalgap search --scales")
