@@ -100,6 +100,22 @@ class Dataset(ABC):
             if next(folder.glob(need), None) is None
         ]
 
+    def check(self, root: Path, split: str | None = None) -> str:
+        """Check that the files of one split exist, and return its name.
+
+        Raises:
+            OptionError: the split does not exist.
+            InputError: files are missing.
+        """
+        split = self.split(split)
+        if missing := self.missing(root, split):
+            rest = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
+            name = self.card.name
+            raise InputError(
+                f"{name}: needs {missing[0]}{rest}; see: modalgap data check {name} --root DIR"
+            )
+        return split
+
     def source(self, root: Path, split: str | None = None) -> Source:
         """Read one split.
 
@@ -111,13 +127,8 @@ class Dataset(ABC):
             OptionError: the split does not exist.
             InputError: files are missing or malformed.
         """
-        split = self.split(split)
+        split = self.check(root, split)
         name = self.card.name
-        if missing := self.missing(root, split):
-            rest = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
-            raise InputError(
-                f"{name}: needs {missing[0]}{rest}; see: modalgap data check {name} --root DIR"
-            )
         folder = self.folder(root)
         with reading(f"{name} in {folder}"):
             if self.zhou_images is not None and self._has_zhou(folder):

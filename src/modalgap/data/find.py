@@ -203,8 +203,24 @@ def _is_made(folder: Path) -> bool:
     return folder.is_dir() and (is_saved(folder) or is_mad(folder) or is_downloaded(folder))
 
 
-def _pattern(text: str, split: str | None, root: Path | None, columns: Columns) -> Source:
-    """Files that match a pattern: braces as in webdataset, or a glob."""
+def check_exists(text: str, split: str | None, root: str | None) -> None:
+    """Check that a path, a pattern or a data set exists, without reading it.
+
+    Raises:
+        InputError: it does not, or files of it are missing.
+        OptionError: the data set has no such split.
+    """
+    check_unicode(text, "source")
+    if _is(Path(text).exists):
+        return
+    if text in DATASETS:
+        DATASETS[text].check(default_root() if root is None else Path(root), split)
+    else:
+        _matches(text)
+
+
+def _matches(text: str) -> list[Path]:
+    """The files that match a pattern: braces as in webdataset, or a glob."""
     found = [Path(each) for each in expand(text)]
     if len(found) == 1 and glob.has_magic(text):
         found = [Path(each) for each in sorted(glob.glob(text))]  # noqa: PTH207 - any root
@@ -218,6 +234,11 @@ def _pattern(text: str, split: str | None, root: Path | None, columns: Columns) 
     if lost:
         rest = f" and {len(lost) - 1} more" if len(lost) > 1 else ""
         raise FileError(f"{text}: needs {lost[0]}{rest}")
+    return found
+
+
+def _pattern(text: str, split: str | None, root: Path | None, columns: Columns) -> Source:
+    found = _matches(text)
     _refuse(text, split=split, root=root)
     kinds = {each.suffix.lower() for each in found}
     if kinds == {".tar"}:

@@ -22,6 +22,8 @@ from modalgap.encode.engine.engine import Engine
 from modalgap.encode.engine.parts import SideParts
 from modalgap.errors import InputError, quoted
 
+SHOWN = 3  # items that an error names
+
 
 class Sides:
     """The parts of both sides, and the pair that they form.
@@ -127,7 +129,7 @@ class Sides:
         if source.media is None or kept is None:
             return None
         return Embeddings(
-            self._rows(self.media, f"{source.modality}s", len(source.media)),
+            self._rows(self.media, source.media.names, f"{source.modality}s"),
             source.modality,
             names=[_readable(source.media.names[i]) for i in kept],
             factors={key: _pick(column, kept) for key, column in source.factors.items()},
@@ -146,7 +148,7 @@ class Sides:
         if self.cut:
             provenance["cut"] = str(self.cut)
         return Embeddings(
-            self._rows(self.text, "texts", len(self.text_rows)),
+            self._rows(self.text, [source.texts[i] for i in self.text_rows], "texts"),
             source.text_modality,
             names=[source.texts[i] for i in kept],
             factors={key: _pick(column, kept) for key, column in source.text_factors.items()},
@@ -154,14 +156,22 @@ class Sides:
             source=source.name,
         )
 
-    def _rows(self, parts: SideParts, what: str, total: int) -> Rows:
+    def _rows(self, parts: SideParts, names: Sequence[str], what: str) -> Rows:
         rows = parts.rows()
         if rows is None or rows.shape[0] < 2:
             found = 0 if rows is None else rows.shape[0]
-            first = f"; {self.skipped[0][0]}: {self.skipped[0][1]}" if self.skipped else ""
+            failed = [(names[i], why) for i, why in parts.failed()] or self.skipped
+            reasons = [f"{name}: {why}" for name, why in failed[:SHOWN]]
+            if len(failed) > SHOWN:
+                reasons.append(f"and {len(failed) - SHOWN} more")
             raise InputError(
-                f"{self.source.name}: needs at least 2 {what} that can be encoded; found {found}"
-                f" of {total}{first}"
+                "; ".join(
+                    [
+                        f"{self.source.name}: needs at least 2 {what} that can be encoded; found"
+                        f" {found} of {len(names)}",
+                        *reasons,
+                    ]
+                )
             )
         return rows
 
