@@ -1,0 +1,74 @@
+"""GRAM: contrast the volumes that the rows of an item span, for two or more modalities.
+
+Equation: V_ij = √det G_ij, G_ij the Gram matrix of the anchor's row i and of row j of all other
+modalities; ½ mean_i [−log softmax_j(−s V_ij)_i − log softmax_j(−s V_ji)_i], s = 1/τ. For two
+modalities V = √(1 − cos²); for three with cosines a, b, c it is √(1 + 2abc − a² − b² − c²).
+Source: GRAM, arXiv 2412.11959, section 3; their anchor is the text. The paper adds a matching loss
+that needs a multimodal encoder; it is left out here.
+Relations: infonce with −V instead of the cosine; the measure gram_volume is the mean of V_ii.
+Numerics: √(max(det, 0) + ε), ε the resolution of the number type. Near volume 0, where the gradient
+of the root is unbounded, it is bounded instead; the volume of parallel rows is √ε, 3.5e-4 in
+float32.
+Fails when: two modalities of an item coincide. V is then 0 for any row of a third, which gets no
+signal. V also ignores the sign of a row: opposite rows of a match are as good as equal ones.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from modalgap.card import Card
+from modalgap.checks import needs, whole
+from modalgap.losses.base import Features, Loss
+from modalgap.losses.pairwise import own_match
+
+CARD = Card(
+    name="gram",
+    title="GRAM volume contrast",
+    idea="The rows of one item must span a smaller volume than rows of different items.",
+    equation=r"-\tfrac{1}{2n} \sum_i \left[\log\frac{e^{-sV_{ii}}}{\sum_j e^{-sV_{ij}}} +"
+    r" \log\frac{e^{-sV_{ii}}}{\sum_j e^{-sV_{ji}}}\right],\quad V_{ij} = \sqrt{\det G_{ij}}",
+    source="GRAM, arXiv 2412.11959",
+    traits=("together",),
+    use_when="The rows of three or more modalities should agree.",
+    fails_when=(
+        "If two modalities of an item coincide, the volume is 0 whatever the third is. The volume"
+        " ignores the sign of a row, so opposite rows are as good as equal ones."
+    ),
+)
+
+
+def _gram(features: Features, *, anchor: int = 1) -> Tensor:
+    """``anchor``: the modality whose rows are exchanged; 0 image, 1 text, 2 … the others."""
+    every = features.modalities
+    whole("anchor", anchor, 0, len(every) - 1)
+    needs(
+        len(every) <= features.image.shape[1],
+        "it needs at least as many dimensions as modalities, because the volume is 0 otherwise",
+    )
+    own, fixed = every[anchor], [each for i, each in enumerate(every) if i != anchor]
+    cross = [own @ each.T for each in fixed]  # (n, n) each
+    within = [[(a * b).sum(1)[None] for b in fixed] for a in fixed]  # (1, n) each: of one item
+    first = [own.square().sum(1)[:, None], *cross]
+    entries = [first, *([c, *row] for c, row in zip(cross, within, strict=True))]
+    det = _determinant(entries)  # (n, n)
+    logits = -features.scale * (det.clamp_min(0) + torch.finfo(det.dtype).eps).sqrt()
+    return (own_match(logits).mean() + own_match(logits.T).mean()) / 2
+
+
+def _determinant(entries: list[list[Tensor]]) -> Tensor:
+    """Determinant of a k × k matrix of tensors that broadcast, by expansion along the first row.
+
+    A polynomial of the entries, so its gradient is exact for singular matrices too.
+    """
+    first, *rest = entries
+    total = torch.zeros_like(first[0])
+    for j, each in enumerate(first):
+        minor = [row[:j] + row[j + 1 :] for row in rest]
+        term = each * _determinant(minor) if minor else each
+        total = total - term if j % 2 else total + term
+    return total
+
+
+gram = Loss(CARD, _gram)
