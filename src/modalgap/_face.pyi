@@ -396,6 +396,7 @@ class train:
     from modalgap.train import Config as Config
     from modalgap.train import Run as Run
     load_config = staticmethod(_train.load_config)
+    load_profile_tower = staticmethod(_train.load_profile_tower)
     read_run = staticmethod(_train.read_run)
     ready = staticmethod(_train.ready)
     train = staticmethod(_train.train)
