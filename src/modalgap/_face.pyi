@@ -379,6 +379,7 @@ class study:
     study = staticmethod(_study.study)
     demo = _study.demo
     imbalance = _study.imbalance
+    modalities = _study.modalities
     inversion = _study.inversion
 
 class train:

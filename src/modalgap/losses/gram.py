@@ -15,6 +15,8 @@ signal. V also ignores the sign of a row: opposite rows of a match are as good a
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -47,14 +49,23 @@ def _gram(features: Features, *, anchor: int = 1) -> Tensor:
         len(every) <= features.image.shape[1],
         "it needs at least as many dimensions as modalities, because the volume is 0 otherwise",
     )
-    own, fixed = every[anchor], [each for i, each in enumerate(every) if i != anchor]
-    cross = [own @ each.T for each in fixed]  # (n, n) each
-    within = [[(a * b).sum(1)[None] for b in fixed] for a in fixed]  # (1, n) each: of one item
-    first = [own.square().sum(1)[:, None], *cross]
-    entries = [first, *([c, *row] for c, row in zip(cross, within, strict=True))]
-    det = _determinant(entries)  # (n, n)
-    logits = -features.scale * (det.clamp_min(0) + torch.finfo(det.dtype).eps).sqrt()
+    others = [each for i, each in enumerate(every) if i != anchor]
+    logits = -features.scale * volumes(every[anchor], others)  # (n, n)
     return (own_match(logits).mean() + own_match(logits.T).mean()) / 2
+
+
+def volumes(queries: Tensor, others: Sequence[Tensor]) -> Tensor:
+    """(n, m) volumes that row i of ``queries`` spans with row j of all ``others``.
+
+    Args:
+        queries: (n, d) unit rows of one modality.
+        others: (m, d) unit rows of each other modality.
+    """
+    cross = [queries @ each.T for each in others]  # (n, m) each
+    within = [[(a * b).sum(1)[None] for b in others] for a in others]  # (1, m) each: of one item
+    first = [queries.square().sum(1)[:, None], *cross]
+    det = _determinant([first, *([c, *row] for c, row in zip(cross, within, strict=True))])
+    return (det.clamp_min(0) + torch.finfo(det.dtype).eps).sqrt()
 
 
 def _determinant(entries: list[list[Tensor]]) -> Tensor:
