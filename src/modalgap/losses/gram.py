@@ -9,8 +9,10 @@ Relations: infonce with −V instead of the cosine; the measure gram_volume is t
 Numerics: √(max(det, 0) + ε), ε the resolution of the number type. Near volume 0, where the gradient
 of the root is unbounded, it is bounded instead; the volume of parallel rows is √ε, 3.5e-4 in
 float32.
-Fails when: two modalities of an item coincide. V is then 0 for any row of a third, which gets no
-signal. V also ignores the sign of a row: opposite rows of a match are as good as equal ones.
+Fails when: training starts from random weights. V is 0 as soon as the rows of an item are linearly
+dependent: opposite rows are as good as equal ones, and three rows in one plane as good as three
+equal ones. So a small V does not mean aligned pairs; the study modalities shows this. If two
+modalities of an item coincide, V is 0 for any third row.
 """
 
 from __future__ import annotations
@@ -35,8 +37,8 @@ CARD = Card(
     traits=("together",),
     use_when="The rows of three or more modalities should agree.",
     fails_when=(
-        "If two modalities of an item coincide, the volume is 0 whatever the third is. The volume"
-        " ignores the sign of a row, so opposite rows are as good as equal ones."
+        "Alone, from random weights, it need not align pairs: opposite rows, and three rows in one"
+        " plane, have volume 0 too. Add infonce, or start from aligned towers."
     ),
 )
 
