@@ -327,7 +327,7 @@ class search:
     def __new__(  # type: ignore[misc]
         cls,
         queries: _Embeddings,
-        gallery: _Embeddings | _Pair,
+        gallery: _Embeddings | _Pair | _Modalities,
         protocol: str = ...,
         *,
         factor: str | None = ...,
@@ -381,6 +381,8 @@ class study:
     imbalance = _study.imbalance
     modalities = _study.modalities
     inversion = _study.inversion
+    caption_length = _study.caption_length
+    mixed_search = _study.mixed_search
 
 class train:
     """Train: contrastive two-tower models, of any size, from a configuration."""

@@ -169,6 +169,7 @@ def test_stores_on_real_pairs(store: str, coco: Floats, capfd: pytest.CaptureFix
     capfd.readouterr()  # faiss and lance warn that the rows are few
     assert shares["before"] < 0.1
     assert shares["after"] > 0.6
+    assert shares["standardised"] > 0.8
 
 
 # modalities of other names, options that would change what is said --------------------------------

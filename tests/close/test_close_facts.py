@@ -181,7 +181,7 @@ def test_unknown_names_come_with_a_hint() -> None:
 
 
 def test_what_is_no_pair_is_not_closed() -> None:
-    with pytest.raises(errors.InputError, match="pair must be a Pair or Modalities; got Embeddings"):
+    with pytest.raises(errors.InputError, match="pair must be a Pair or Modalities; got"):
         close(Embeddings(np.eye(3)), "center")  # type: ignore[arg-type]
     for wrong in (None, 3, np.eye(3), [np.eye(3), np.eye(3)]):
         with pytest.raises(errors.InputError, match="data must be a Pair"):

@@ -100,6 +100,23 @@ def test_another_order_changes_the_order_only(order: list[str]) -> None:
         assert wanted[name].value == pytest.approx(value.value, rel=1e-4, abs=1e-5), name
 
 
+@given(st.permutations(NAMES))
+@settings(deadline=None, max_examples=6)
+def test_another_order_of_items_that_lack_modalities(order: list[str]) -> None:
+    sides = rows(NAMES, 60)
+    ids = {name: np.arange(60) + 7 * i for i, name in enumerate(NAMES)}
+    only = ["l2m", "rmg", "cone", "leakage", "frechet", "gram_volume", "pmrl"]
+    wanted = mg.measure(mg.Modalities(sides, items=ids), only=only)
+    mods = mg.Modalities({name: sides[name] for name in order}, items=ids)
+    found = mg.measure(mods, only=only)
+    assert found.pair["incomplete"] == wanted.pair["incomplete"] == dict.fromkeys(NAMES, 14)
+    for name, value in found.items():
+        measure, *two = name.split(".")
+        if len(two) == 2:
+            name = ".".join([measure, *sorted(two, key=NAMES.index)])
+        assert wanted[name].value == pytest.approx(value.value, rel=1e-4, abs=1e-5), name
+
+
 def test_other_names_change_the_names_only(mods: mg.Modalities, result: mg.Result) -> None:
     new = {"image": "video", "text": "code", "audio": "touch"}
     renamed = mg.Modalities(mg.Embeddings(side.unit(), new[name]) for name, side in mods.items())

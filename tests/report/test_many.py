@@ -38,7 +38,7 @@ def test_the_page(tmp_path: Path) -> None:
         "The first 10 results",
         "fair 33%",
         "40 items have all 3 modalities",
-        "The principal plane",
+        "principal components of all modalities together",
         "&#34;rmg.image.text&#34;",
     ):
         assert said in page, said

@@ -154,3 +154,42 @@ def test_scores_that_do_not_vary_are_not_standardised() -> None:
     found = search(Pair(rows, rows).text, Pair(rows, rows), "mixed")
     assert not any("zscore" in name for name in numbers(found))
     assert "do not vary" in details(found)["no_zscore"]
+
+
+def three(n: int = N) -> mg.Modalities:
+    x, y = two_cones(n, D)
+    z, _ = two_cones(n, D, seed=5)
+    return mg.Modalities({"image": x, "text": y, "audio": x + 0.5 * z})
+
+
+def test_three_modalities_in_one_list() -> None:
+    mods = three()
+    found = numbers(search(mods["audio"], mods, "mixed"))
+    shares = [found[f"share10_{name}_zscore"] for name in mods]
+    assert sum(shares) == pytest.approx(1)
+    assert {name for name in found if "share10_audio" in name} == {
+        "share10_audio", "share10_audio_zscore", "share10_audio_rrf",
+    }  # fmt: skip
+    # each modality lies in the list of one pair, too
+    two = mg.Modalities({"image": mods["image"], "audio": mods["audio"]})
+    assert numbers(search(mods["audio"], two.pair("image", "audio"), "mixed")) == pytest.approx(
+        numbers(search(mods["audio"], two, "mixed"))
+    )
+
+
+def test_the_order_of_modalities_changes_nothing() -> None:
+    mods = three()
+    other = mg.Modalities([mods["audio"], mods["text"], mods["image"]])
+    found = [numbers(search(mods["text"], each, "mixed")) for each in (mods, other)]
+    assert found[0] == pytest.approx(found[1], abs=1e-9)
+
+
+def test_other_protocols_search_the_modality_of_the_queries() -> None:
+    mods = three()
+    kinds = np.arange(N) % 4
+    sides = [Embeddings(each.rows, name, factors={"label": kinds}) for name, each in mods.items()]
+    many = mg.Modalities(sides)
+    found = numbers(search(many["audio"], many, "split"))
+    assert found == numbers(search(many["audio"], many["audio"], "split"))
+    with pytest.raises(errors.InputError, match="one modality or a pair for zero_shot"):
+        search(many["audio"], many, "zero_shot")

@@ -52,20 +52,22 @@ def search(
 ) -> None:
     """Search a gallery with queries from another file, and compute retrieval metrics."""
     from modalgap.close.scores import ScoreScaler
-    from modalgap.embeddings import Pair
-    from modalgap.embeddings.store import load_any
+    from modalgap.embeddings import Embeddings, Modalities, Pair
+    from modalgap.embeddings.store import load_all
     from modalgap.search import PROTOCOLS, query_side
     from modalgap.search import search as run
 
-    queries, searched = load_any(query), load_any(gallery)
+    queries, searched = load_all(query), load_all(gallery)
     if modality is not None:
-        sides = queries.sides if isinstance(queries, Pair) else (queries,)
+        sides = (queries,) if isinstance(queries, Embeddings) else queries.sides
         known = {side.modality: side for side in sides}
         if modality not in known:
             raise OptionError.unknown("modality of the queries", modality, known)
         queries = known[modality]
     elif isinstance(queries, Pair):
         queries = query_side(queries, protocol)
+    elif isinstance(queries, Modalities):
+        raise OptionError(f"--modality must be one of {', '.join(queries)}; got none")
     scaler = None if scales is None else ScoreScaler.load(scales)
     result = run(queries, searched, protocol, factor=factor, scaler=scaler, **data.given(seed=seed))
     data.remark(queries, None)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from rich import box
 from rich.console import Console
 from rich.markup import escape
@@ -60,6 +62,9 @@ def print_tasks(result: Result) -> None:
         )
         before = task
     console.print(table)
+    for value in result.values():
+        if "fair" in value.details:
+            console.print(fair_shares(value.details["fair"]), markup=False, style="dim")
     left_out(console, result)
 
 
@@ -106,6 +111,15 @@ def print_table(found: Values) -> None:
     console.print(table)
     for note in found.notes:
         console.print(note, markup=False, style="dim")
+
+
+def fair_shares(fair: Mapping[str, Mapping[str, float]]) -> str:
+    """The shares that results have if modality plays no role, of the task "answers"."""
+    rows = [
+        f"{query}: {', '.join(f'{name} {share:.3f}' for name, share in row.items())}"
+        for query, row in fair.items()
+    ]
+    return f"fair shares of results for queries of {'; '.join(rows)}"
 
 
 def cell(value: Value | None) -> str:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from modalgap.embeddings import Embeddings, Pair
+from modalgap.embeddings import Embeddings, Modalities, Pair
 from modalgap.errors import InputError, NotApplicable, quoted
 from modalgap.evaluate.base import Floats, Ints
 from modalgap.evaluate.ranks import Ranks, Relevant
@@ -17,6 +17,7 @@ from modalgap.result import Result
 LABEL = "label"  # the factor that holds labels if they are not in a Pair
 ROW = "row"  # the factor with the gallery row of the item from which a query was made
 ROLE = "role"  # the factor that distinguishes queries from gallery items in one file
+Gallery = Embeddings | Pair | Modalities
 JUDGED = ("easy", "hard", "junk")  # factors of queries: JSON lists of names in the gallery
 
 
@@ -124,12 +125,13 @@ def have(factors: Iterable[str]) -> str:
     return ", ".join(sorted(factors)) or "none"
 
 
-def searched_side(queries: Embeddings, gallery: Embeddings | Pair) -> Embeddings:
+def searched_side(queries: Embeddings, gallery: Gallery) -> Embeddings:
     """The side to search. In a pair: the modality of the queries, or their ``inverted_from``."""
-    side = gallery
-    if isinstance(side, Pair):
+    if isinstance(gallery, Embeddings):
+        side = gallery
+    else:
         wanted = queries.provenance.get("inverted_from", queries.modality)
-        sides = {each.modality: each for each in side.sides}
+        sides = {each.modality: each for each in gallery.sides}
         if wanted not in sides:
             raise InputError(
                 f"gallery: must have a side of modality {quoted(wanted)}, as the queries have;"

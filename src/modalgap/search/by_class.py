@@ -20,6 +20,7 @@ from modalgap.search.base import (
     LABEL,
     ROLE,
     ROW,
+    Gallery,
     SameClass,
     SearchPlan,
     have,
@@ -31,14 +32,14 @@ from modalgap.search.base import (
 )  # fmt: skip
 
 
-def split(queries: Embeddings, gallery: Embeddings | Pair, factor: str | None) -> SearchPlan:
+def split(queries: Embeddings, gallery: Gallery, factor: str | None) -> SearchPlan:
     """Queries and gallery are two sets; items of the query's class are relevant."""
     side = searched_side(queries, gallery)
     ours, theirs, by = _classes(queries, side, gallery, factor)
     return _by_class(side, np.arange(queries.n), None, SameClass(ours, theirs), by)
 
 
-def self_removed(queries: Embeddings, gallery: Embeddings | Pair, factor: str | None) -> SearchPlan:
+def self_removed(queries: Embeddings, gallery: Gallery, factor: str | None) -> SearchPlan:
     """Like split, for a gallery that also contains each query; the query itself is excluded."""
     side = searched_side(queries, gallery)
     ours, theirs, by = _classes(queries, side, gallery, factor)
@@ -49,12 +50,13 @@ def self_removed(queries: Embeddings, gallery: Embeddings | Pair, factor: str | 
     )
 
 
-def first_caption(
-    queries: Embeddings, gallery: Embeddings | Pair, factor: str | None
-) -> SearchPlan:
+def first_caption(queries: Embeddings, gallery: Gallery, factor: str | None) -> SearchPlan:
     """The first caption of an image is a query for the other captions of that image."""
-    side = gallery.text if isinstance(gallery, Pair) else gallery
-    same_space(queries, side, "gallery")
+    if isinstance(gallery, Pair):
+        side = gallery.text
+        same_space(queries, side, "gallery")
+    else:
+        side = searched_side(queries, gallery)
     groups, by = _groups(side, gallery, factor)
     own = _own(queries, side)
     first = np.zeros(side.n, bool)
@@ -89,7 +91,7 @@ def _of_classes(ranked: Ranks) -> dict[str, Floats]:
 
 
 def _classes(
-    queries: Embeddings, side: Embeddings, gallery: Embeddings | Pair, factor: str | None
+    queries: Embeddings, side: Embeddings, gallery: Gallery, factor: str | None
 ) -> tuple[Ints, Ints, str]:
     """Class of each query (n,) and of each item (m,), from 0, and the factor that defines it."""
     ours, theirs = queries.factors, dict(side.factors)
@@ -112,7 +114,7 @@ def _classes(
     return codes[: queries.n], codes[queries.n :], by
 
 
-def _labels(side: Embeddings, gallery: Embeddings | Pair) -> Ints | None:
+def _labels(side: Embeddings, gallery: Gallery) -> Ints | None:
     """Class of each row of a side of a pair with class prompts."""
     if not isinstance(gallery, Pair) or gallery.labels is None:
         return None
@@ -153,7 +155,7 @@ def _own(queries: Embeddings, side: Embeddings) -> Ints:
     return rows
 
 
-def _groups(side: Embeddings, gallery: Embeddings | Pair, factor: str | None) -> tuple[Ints, str]:
+def _groups(side: Embeddings, gallery: Gallery, factor: str | None) -> tuple[Ints, str]:
     """(m,) the image that each caption describes, from 0, and the factor that defines it."""
     if factor is not None:
         return side.factor(factor)[0].numpy(), factor

@@ -13,16 +13,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modalgap import checks
-from modalgap.embeddings import Embeddings, Pair
+from modalgap.embeddings import Embeddings
 from modalgap.errors import InputError, OptionError, quoted
 from modalgap.evaluate.base import Floats, Ints
 from modalgap.evaluate.ranks import Ranks, Relevant
-from modalgap.search.base import JUDGED, ROLE, SearchPlan, have, names_of, places, searched_side
+from modalgap.search.base import (
+    JUDGED,
+    ROLE,
+    Gallery,
+    SearchPlan,
+    have,
+    names_of,
+    places,
+    searched_side,
+)
 
 
 def revisited(
     queries: Embeddings,
-    gallery: Embeddings | Pair,
+    gallery: Gallery,
     factor: str | None,
     *,
     relevant: Sequence[str],

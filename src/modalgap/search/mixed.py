@@ -36,7 +36,17 @@ from modalgap.evaluate.shares import form_shares
 from modalgap.linalg import blocks
 from modalgap.progress import progress
 from modalgap.result import Result
-from modalgap.search.base import JUDGED, LABEL, ROLE, ROW, have, in_range, places, same_space
+from modalgap.search.base import (
+    JUDGED,
+    LABEL,
+    ROLE,
+    ROW,
+    Gallery,
+    have,
+    in_range,
+    places,
+    same_space,
+)
 from modalgap.search.result import described, result_of
 
 K = 10
@@ -61,7 +71,7 @@ class _Documents:
 
 def mixed(
     queries: Embeddings,
-    gallery: Embeddings | Pair,
+    gallery: Gallery,
     factor: str | None,
     seed: int,
     scaler: ScoreScaler | None = None,
@@ -125,14 +135,13 @@ def mixed(
     return result_of(scores, params, details, about)
 
 
-def _sides(gallery: Embeddings | Pair) -> tuple[tuple[Embeddings, ...], list[Ints]]:
+def _sides(gallery: Gallery) -> tuple[tuple[Embeddings, ...], list[Ints]]:
     """The modalities, and the item (n,) of each row."""
     if isinstance(gallery, Embeddings):
         return (gallery,), [np.arange(gallery.n)]
-    clusters = gallery.clusters
-    if isinstance(clusters, tuple):
-        return gallery.sides, list(clusters)
-    return tuple(gallery.sides), [clusters[side.modality] for side in gallery.sides]
+    if isinstance(gallery, Pair):
+        return gallery.sides, list(gallery.clusters)
+    return gallery.sides, list(gallery.clusters.values())
 
 
 def _own_documents(queries: Embeddings, sides: Sequence[Embeddings]) -> Ints:
@@ -156,7 +165,7 @@ def _own_documents(queries: Embeddings, sides: Sequence[Embeddings]) -> Ints:
 
 def _classes(
     queries: Embeddings,
-    gallery: Embeddings | Pair,
+    gallery: Gallery,
     sides: Sequence[Embeddings],
     items: Sequence[Ints],
     own: Ints,
@@ -228,21 +237,27 @@ def _search(
     if scales is not None:  # one common factor keeps rounding errors as small as those of cosines
         mean, deviation = torch.tensor(scales, dtype=torch.float32).T[:, form]
         factor = deviation.min() / deviation
-    ends = ("",) if scales is None else ("_zscore", "")  # raw scores last: they are overwritten
+    ends = ("",) if scales is None else ("", "_zscore")
     asks = queries.unit()
     ranked: dict[str, list[Ints]] = {}
     shares: dict[str, list[Floats]] = {}
+    spans = list(blocks(queries.n, 2 * len(rows)))
+    buffer = torch.empty(max(b - a for a, b in spans), len(rows))
     with progress("mixed search", queries.n) as advance:
-        for a, b in blocks(queries.n, 3 * len(rows)):
-            raw = asks[a:b] @ rows.T
+        for a, b in spans:
+            scores = torch.mm(asks[a:b], rows.T, out=buffer[: b - a])
+            itself = alone.part(a, b)
+            scores[np.repeat(np.arange(b - a), itself.counts), itself.items] = -torch.inf
             for each in lists:
-                each.add(raw, a, b)
+                each.add(scores, a, b)
             for end in ends:
-                scores = (raw - mean) * factor if end else raw
-                ranked.setdefault(end, []).append(block_ranks(scores, relevant, alone, a, b))
+                if end:  # in place: raw scores are not needed any more
+                    scores.sub_(mean).mul_(factor)
+                ranked.setdefault(end, []).append(block_ranks(scores, relevant, None, a, b))
                 shares.setdefault(end, []).append(form_shares(scores, form, len(names), K))
-                other = block_ranks(scores, across, within, a, b)
-                ranked.setdefault(f"{end} across", []).append(other)
+                if len(within.items):
+                    other = block_ranks(scores.clone(), across, within, a, b)
+                    ranked.setdefault(f"{end} across", []).append(other)
             advance(b - a)
     kept = np.flatnonzero(relevant.counts)
     merged = merged_ndcg(
@@ -250,11 +265,12 @@ def _search(
         [each.size for each in lists], relevant.counts, K,
     )  # fmt: skip
     numbers: dict[str, Floats] = {}
-    for end in reversed(ends):
+    for end in ends:
         ranks = _ranks(relevant, ranked[end])
         numbers |= {f"ndcg{K}{end}": ranks.ndcg(K), f"r1{end}": ranks.within(1)}
         if across.counts[kept].all():
-            numbers[f"ndcg{K}_across{end}"] = _ranks(across, ranked[f"{end} across"]).ndcg(K)
+            far = ranked[f"{end} across" if len(within.items) else end]
+            numbers[f"ndcg{K}_across{end}"] = _ranks(across, far).ndcg(K)
         numbers |= _by_name(np.concatenate(shares[end])[kept], names, end)
     numbers[f"ndcg{K}_rrf"] = merged[kept]
     return numbers | _by_name(merged_shares([each.size for each in lists], K)[kept], names, "_rrf")
@@ -278,8 +294,7 @@ class _List:
     ) -> None:
         self._span = slice(*documents.starts[number : number + 2])
         self.part = self._of(relevant)
-        self._alone = self._of(alone)
-        self.size = documents.sides[number].n - self._alone.counts
+        self.size = documents.sides[number].n - self._of(alone).counts
         self._ranks: list[Ints] = []
 
     def _of(self, relevant: Relevant) -> Relevant:
@@ -288,9 +303,8 @@ class _List:
         return Relevant(part.starts, part.items - self._span.start)
 
     def add(self, scores: Tensor, a: int, b: int) -> None:
-        """Take the scores (b - a, m) of queries a … b."""
-        own = scores[:, self._span].clone()
-        self._ranks.append(block_ranks(own, self.part, self._alone, a, b))
+        """Take the scores (b - a, m) of queries a … b; −inf leaves a document out."""
+        self._ranks.append(block_ranks(scores[:, self._span], self.part, None, a, b))
 
     @property
     def ranks(self) -> Ints:

@@ -7,23 +7,23 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import torch
 
-from modalgap.embeddings import Embeddings, Pair
+from modalgap.embeddings import Embeddings
 from modalgap.errors import NotApplicable
 from modalgap.evaluate.base import Floats, Ints, Scores
 from modalgap.evaluate.ranks import ranks
 from modalgap.result import Result
-from modalgap.search.base import SearchPlan
+from modalgap.search.base import Gallery, SearchPlan
 from modalgap.search.result import described, result_of
 
 AT_ONCE = 2**22  # relevant items that are ranked together: some 100 MB
-Planner = Callable[[Embeddings, Embeddings | Pair, str | None], SearchPlan]
+Planner = Callable[[Embeddings, Gallery, str | None], SearchPlan]
 
 
 def rank(
     protocol: str,
     planner: Planner,
     queries: Embeddings,
-    gallery: Embeddings | Pair,
+    gallery: Gallery,
     factor: str | None,
     seed: int,
 ) -> Result:

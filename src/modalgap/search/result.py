@@ -7,9 +7,10 @@ from typing import Any
 
 import xxhash
 
-from modalgap.embeddings import Embeddings, Pair, describe_input
+from modalgap.embeddings import Embeddings, describe_input
 from modalgap.evaluate.base import Scores
 from modalgap.result import Result, Value, versions
+from modalgap.search.base import Gallery
 
 
 def result_of(
@@ -27,9 +28,7 @@ def result_of(
     return Result(values, {}, about, versions())
 
 
-def described(
-    queries: Embeddings, other: Embeddings | Pair, side: Embeddings, what: str
-) -> dict[str, Any]:
+def described(queries: Embeddings, other: Gallery, side: Embeddings, what: str) -> dict[str, Any]:
     """What the result records about both inputs, in plain JSON types."""
     both = {"queries": describe_input(queries), what: describe_input(other)}
     digest = xxhash.xxh3_128("|".join(each["fingerprint"] for each in both.values()).encode())

@@ -7,7 +7,7 @@ import numpy as np
 from modalgap import checks
 from modalgap.arguments import checked
 from modalgap.close.scores import ScoreScaler
-from modalgap.embeddings import Embeddings, Pair
+from modalgap.embeddings import Embeddings, Modalities, Pair
 from modalgap.errors import OptionError
 from modalgap.evaluate.base import Ints
 from modalgap.result import Result
@@ -18,7 +18,7 @@ from modalgap.search.registry import PROTOCOLS
 @checked
 def search(
     queries: Embeddings,
-    gallery: Embeddings | Pair,
+    gallery: Embeddings | Pair | Modalities,
     protocol: str = "split",
     *,
     factor: str | None = None,

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 
-from modalgap.embeddings import Embeddings, Pair
+from modalgap.embeddings import Embeddings, Modalities, Pair
 from modalgap.errors import InputError, NotApplicable, quoted
 from modalgap.evaluate.base import Ints
 from modalgap.evaluate.zero_shot import zero_shot
 from modalgap.result import Result
-from modalgap.search.base import LABEL, have, in_range, places, same_space
+from modalgap.search.base import LABEL, Gallery, have, in_range, places, same_space
 from modalgap.search.result import described, result_of
 
 METRICS = ("top1", "top5", "mean_per_class")
 
 
-def classify(
-    queries: Embeddings, prompts: Embeddings | Pair, factor: str | None, seed: int
-) -> Result:
+def classify(queries: Embeddings, prompts: Gallery, factor: str | None, seed: int) -> Result:
     """Classify queries by the nearest class prompt.
 
     Args:
@@ -30,6 +28,10 @@ def classify(
         InputError: the two sets do not fit together, or a class has no prompt or two prompts.
         NotApplicable: queries without classes, or prompts without names.
     """
+    if isinstance(prompts, Modalities):
+        raise InputError(
+            f"prompts: must be one modality or a pair for zero_shot; found {', '.join(prompts)}"
+        )
     side = prompts.text if isinstance(prompts, Pair) else prompts
     same_space(queries, side, "prompts")
     labels, by = _targets(queries, side, prompts, factor)
@@ -43,7 +45,7 @@ def classify(
 
 
 def _targets(
-    queries: Embeddings, side: Embeddings, prompts: Embeddings | Pair, factor: str | None
+    queries: Embeddings, side: Embeddings, prompts: Gallery, factor: str | None
 ) -> tuple[Ints, str]:
     """(n,) the prompt of each query, and the factor that defines it."""
     known = queries.factors

@@ -1,0 +1,1 @@
+"""Mixed search: what makes scores of several modalities comparable."""
