@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+import yaml
+from patience import LIMIT
 from PIL import Image
 from torch.nn import functional
 from trained import config, losses
@@ -110,6 +115,23 @@ def test_resumed_or_in_parts_it_is_the_same(run: Run, tmp_path: Path) -> None:
     assert "resumed from step 8 of 12" in again.remarks
     np.testing.assert_array_equal(np.array(losses(again.folder)), whole)
     assert held_out_of(again).fingerprint == held_out_of(run).fingerprint
+
+
+@pytest.mark.slow
+def test_two_processes_give_the_curve_of_one(tmp_path: Path) -> None:
+    changes: dict[str, Any] = three({"infonce": 1.0, "gram": 1.0}, steps=8)
+    one = train(changes, tmp_path / "one")
+    path = tmp_path / "c.yaml"
+    path.write_text(yaml.safe_dump(changes | {"devices": 2}))
+    done = subprocess.run(
+        [sys.executable, "-m", "modalgap", "train", str(path), "-o", str(tmp_path / "two")],
+        capture_output=True, text=True, timeout=LIMIT, check=False,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-2000:]
+    a, b = np.array(losses(one.folder)), np.array(losses(tmp_path / "two"))
+    np.testing.assert_allclose(a, b, atol=1e-3)
+    assert np.ptp(a[:, 1]) > 0.05, "the curve must move, or nothing is tested"
 
 
 def test_pairwise_losses(tmp_path: Path) -> None:
