@@ -379,6 +379,7 @@ class study:
     study = staticmethod(_study.study)
     demo = _study.demo
     imbalance = _study.imbalance
+    modalities = _study.modalities
     inversion = _study.inversion
     caption_length = _study.caption_length
     mixed_search = _study.mixed_search
@@ -398,6 +399,7 @@ class train:
     from modalgap.train import Config as Config
     from modalgap.train import Run as Run
     load_config = staticmethod(_train.load_config)
+    load_profile_tower = staticmethod(_train.load_profile_tower)
     read_run = staticmethod(_train.read_run)
     ready = staticmethod(_train.ready)
     train = staticmethod(_train.train)
