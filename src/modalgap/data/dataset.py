@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 from modalgap.data.classes import zhou, zhou_file
+from modalgap.data.items import Items
 from modalgap.data.media import Cropped, Files
 from modalgap.data.reading import reading
 from modalgap.data.source import Source
@@ -113,12 +114,7 @@ class Dataset(ABC):
         """
         split = self.split(split)
         name = self.card.name
-        if missing := self.missing(root, split):
-            rest = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
-            raise InputError(
-                f"{name}: needs {missing[0]}{rest}; see: modalgap data check {name} --root DIR"
-            )
-        folder = self.folder(root)
+        folder = self.complete(root, split)
         with reading(f"{name} in {folder}"):
             if self.zhou_images is not None and self._has_zhou(folder):
                 found = zhou(folder, self.zhou_images, split)
@@ -126,12 +122,64 @@ class Dataset(ABC):
                 found = self.read(folder, split)
         made = {"data": name, "split": split, **found.provenance}
         templates = found.templates or (self.card.templates if found.labels is not None else ())
-        tables = [need for need in self.needs(split) if need.endswith(".parquet")]
-        files = tuple(path for need in tables for path in folder.glob(need))
+        files = self.tables(folder, split)
         return replace(found, name=name, provenance=made, templates=templates, files=files)
+
+    def complete(self, root: Path, split: str) -> Path:
+        """The folder of the data set, if it has everything that a split needs.
+
+        Raises:
+            InputError: a path is missing; the message names it.
+        """
+        name = self.card.name
+        if missing := self.missing(root, split):
+            rest = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
+            raise InputError(
+                f"{name}: needs {missing[0]}{rest}; see: modalgap data check {name} --root DIR"
+            )
+        return self.folder(root)
+
+    def tables(self, folder: Path, split: str) -> tuple[Path, ...]:
+        """The Parquet files of a split, which an output must not replace."""
+        needs = [need for need in self.needs(split) if need.endswith(".parquet")]
+        return tuple(path for need in needs for path in folder.glob(need))
 
     def _has_zhou(self, folder: Path) -> bool:
         return self.zhou_images is not None and zhou_file(folder) is not None
+
+
+class ItemDataset(Dataset):
+    """A data set of more than two modalities. A subclass defines ``read_items``, too.
+
+    ``read`` gives two of the modalities, for models of two towers.
+    """
+
+    @abstractmethod
+    def read_items(self, folder: Path, split: str) -> Items:
+        """The items of one split, from the folder of the data set."""
+
+    def items(self, root: Path, split: str | None = None) -> Items:
+        """Read all modalities of one split.
+
+        Args:
+            root: as for ``source``.
+            split: as for ``source``.
+
+        Raises:
+            OptionError: the split does not exist.
+            InputError: files are missing or malformed.
+        """
+        split = self.split(split)
+        name = self.card.name
+        folder = self.complete(root, split)
+        with reading(f"{name} in {folder}"):
+            found = self.read_items(folder, split)
+        return replace(
+            found,
+            name=name,
+            provenance={"data": name, "split": split, **found.provenance},
+            files=self.tables(folder, split),
+        )
 
 
 def absent(source: Source, most: int = 5) -> tuple[int, list[str]]:

@@ -13,6 +13,16 @@ from modalgap.extras import import_extra
 LONGEST = 3600.0  # maximum seconds
 
 
+_MARKS = (b"fLaC", b"OggS", b"ID3", b"\xff\xfb", b"\xff\xf3", b"\xff\xf2")
+
+
+def is_sound(found: bytes) -> bool:
+    """Whether bytes begin as a WAV, AIFF, FLAC, Ogg or MP3 file."""
+    if found[:4] in (b"RIFF", b"RIFX", b"FORM"):
+        return found[8:12] in (b"WAVE", b"AIFF", b"AIFC")
+    return found.startswith(_MARKS)
+
+
 def decode(found: bytes) -> tuple[NDArray[np.float32], int]:
     """Mono samples (t,) in -1 … 1, and the sampling rate.
 
