@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,7 +43,8 @@ def decode(found: bytes) -> tuple[NDArray[np.float32], int]:
     except FileError:
         raise
     except Exception as error:  # any error of damaged bytes
-        raise FileError(" ".join(str(error).split())[:160] or "not a sound") from error
+        reason = re.sub(r"Error opening <[^>]*>: ", "", " ".join(str(error).split()))
+        raise FileError(reason[:160] or "not a sound") from error
     if not np.isfinite(samples).all():
         raise FileError("must hold finite samples")
     return samples, rate
