@@ -46,6 +46,7 @@ print(items, items.incomplete)  # how many items lack a modality
 mods = mg.encode(
     items, {"image,text": colours, "audio": pitches}, "clips.safetensors", overwrite=True
 )
+assert isinstance(mods, mg.Modalities)  # for one model of a source: Pair or Embeddings
 print(mods, mods["speech"].provenance["model"])
 print(mg.measure(mods, only=["rmg", "l2m"]))
 mg.report(mods, "clips.html", overwrite=True)

@@ -95,7 +95,7 @@ def test_a_folder_of_files_of_one_name(tmp_path: Path) -> None:
     assert items.sides["text"][3] == "second 1"
     assert rows(items, "tts") == {"1": wav(7)}
     assert items.incomplete["tts"] == 2
-    assert items.unused == (("notes.pdf", "not an image, a sound or a .txt"),)
+    assert items.unused == (("notes.pdf", "not an image, a sound or a .txt of an item"),)
 
 
 def test_a_folder_per_modality_with_frames(tmp_path: Path) -> None:
@@ -109,6 +109,16 @@ def test_a_folder_per_modality_with_frames(tmp_path: Path) -> None:
     assert items.means == ("video",)
     assert items.ids["video"] == [f"clip{i}" for i in range(3) for _ in range(2)]
     assert items.items == ["clip0", "clip1", "clip2"]
+
+
+def test_folders_of_images_and_texts(tmp_path: Path) -> None:
+    for i in range(2):
+        put(tmp_path / "Images" / "a" / f"{i}.png", png(i))
+        put(tmp_path / "text" / "a" / f"{i}.txt", f"caption {i}")
+    put(tmp_path / "LICENCE.txt", "free")
+    items = read_items(tmp_path)
+    assert items.ids == {"image": ["a/0", "a/1"], "text": ["a/0", "a/1"]}
+    assert items.unused == (("LICENCE.txt", "not an image, a sound or a .txt of an item"),)
 
 
 def test_folders_whose_files_share_no_name(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ import numpy as np
 from modalgap.arguments import checked
 from modalgap.data.find_items import read_items
 from modalgap.data.items import Items
-from modalgap.data.media import Documents, Media, files_of, hash_of, state
+from modalgap.data.media import Media, files_of, hash_of, state
 from modalgap.data.source import Source
 from modalgap.data.summary import facts
 from modalgap.embeddings import Embeddings, Modalities, Pair, mean_by_item, pick
@@ -234,8 +234,7 @@ def _plan(items: Items, engines: Mapping[str, Engine]) -> tuple[dict[str, Any], 
     for side, media in items.sides.items():
         engine = engines[side]
         plan[f"model of {side}"] = dict(engine.encoder.provenance)
-        texts = media.texts if isinstance(media, Documents) else ()
-        plan[f"items of {side}"] = hash_of((*state(media), *texts, *items.ids[side]))
+        plan[f"items of {side}"] = hash_of((*state(media), *items.ids[side]))
         changed[f"items of {side}"] = f"the items of {side}, their ids or files have changed"
         plan |= {
             "device": engine.device.type,

@@ -15,17 +15,18 @@ from modalgap.data.walk import Tree, ending_of, walk
 from modalgap.errors import FileError
 
 TEXTS = (".txt", ".caption")
-OTHER = "not an image, a sound or a .txt"
+OTHER = "not an image, a sound or a .txt of an item"
 Place = tuple[str, str]  # modality, item id
 
 
 def read_item_folder(folder: Path) -> Items | None:
     """Read a folder of files of several modalities; None if it holds images or sounds only.
 
-    If every file is in a folder directly in this one, and each of these folders holds one kind of
-    files, a folder is a modality: ``speech/7.wav`` belongs to item 7, and ``video/7/000.png`` is a
-    frame of it. Else files of one name belong to one item: ``7.png``, ``7.wav``, ``7.txt``;
-    a word before the ending names the modality: ``7.speech.wav``. Texts are captions, one per line.
+    If every image and sound is in a folder directly in this one, and each of these folders holds
+    one kind of files, a folder is a modality: ``speech/7.wav`` belongs to item 7, and
+    ``video/7/000.png`` is a frame of it. Else files of one name belong to one item: ``7.png``,
+    ``7.wav``, ``7.txt``; a word before the ending names the modality: ``7.speech.wav``. Texts are
+    captions, one per line.
 
     Raises:
         FileError: the folder cannot be read, or it holds both kinds but no item id is shared.
@@ -34,13 +35,12 @@ def read_item_folder(folder: Path) -> Items | None:
         tree = walk(folder)
         kinds = {name: kind for name in tree.files if (kind := _kind(name))}
         tops = _folders(kinds)
-        if not ({*kinds.values()} >= {"image", "audio"} or any(n in FRAMES for n in tops or {})):
+        if tops is not None and (len({*tops.values()}) > 1 or any(_frames(top) for top in tops)):
+            inside = {name: kind for name, kind in kinds.items() if "/" in name}
+            return _items(tree, inside, _by_folder(tops), "one folder per modality")
+        if not {*kinds.values()} >= {"image", "audio"}:
             return None
-        if tops is None:
-            rule, place = "files of one name are one item", _by_name(kinds)
-        else:
-            rule, place = "one folder per modality", _by_folder(tops)
-        return _items(tree, kinds, place, rule)
+        return _items(tree, kinds, _by_name(kinds), "files of one name are one item")
 
 
 def _kind(name: str) -> Kind | None:
@@ -50,12 +50,18 @@ def _kind(name: str) -> Kind | None:
     return "audio" if ending in SOUNDS else "text" if ending in TEXTS else None
 
 
+def _frames(folder: str) -> bool:
+    return folder.lower() in FRAMES
+
+
 def _folders(kinds: Mapping[str, Kind]) -> dict[str, Kind] | None:
     """The folder of each modality and its kind; None if the folders are no modalities."""
     found: dict[str, set[Kind]] = {}
     for name, kind in kinds.items():
         top, slash, _ = name.partition("/")
         if not slash:
+            if kind == "text":  # such as a licence
+                continue
             return None
         found.setdefault(top, set()).add(kind)
     if len(found) < 2 or any(len(each) > 1 for each in found.values()):
