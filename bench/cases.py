@@ -20,6 +20,7 @@ from bench.closing import fits, leaderboard, maps, recall, within
 from bench.encoding import encode_captions, encode_images
 from bench.inverting import inverting
 from bench.mad import mad_shapes
+from bench.searching import mixed
 from bench.training import training
 
 N, M, D = 5_000, 25_000, 512
@@ -235,6 +236,7 @@ CASES: dict[str, Callable[[], Iterable[Row]]] = {
     "maps": maps,
     "within": within,
     "recall": recall,
+    "mixed": mixed,
     "compare": leaderboard,
     "captions": encode_captions,
     "images": encode_images,

@@ -383,6 +383,7 @@ class study:
     demo = _study.demo
     imbalance = _study.imbalance
     inversion = _study.inversion
+    caption_length = _study.caption_length
     mixed_search = _study.mixed_search
 
 class train:

@@ -192,6 +192,8 @@ def test_vectors_of_another_kind_are_refused() -> None:
     with pytest.raises(errors.InputError, match="fitted on, closed none; found 'center"):
         scaler.check(closed.text)
     ScoreScaler.fit(closed).check(closed.text)
+    with pytest.raises(errors.InputError, match=r"must have 8 columns, .* fitted; found 5"):
+        scaler.check(Embeddings(x[:, :5], "image"), force=True)
 
 
 def test_refusals() -> None:

@@ -182,7 +182,7 @@ def _verdict(
         between = percentiles(draws[candidate] - draws["none"], level)
         if candidate != "none" and between is not None:
             differences[candidate] = (values[candidate] - values["none"], *between)
-    if not differences:
+    if not set(differences) - {"rrf"}:  # lists merge by rank whatever the vectors
         raise NotApplicable(f"no closer could be evaluated ({'; '.join(failed.values())})")
     best = _best(differences, draws, level)
     return _answer(job, tried, differences, level, best, failed, measured, retrieved)

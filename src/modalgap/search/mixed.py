@@ -237,23 +237,26 @@ def _search(
     if scales is not None:  # one common factor keeps rounding errors as small as those of cosines
         mean, deviation = torch.tensor(scales, dtype=torch.float32).T[:, form]
         factor = deviation.min() / deviation
-    ends = ("",) if scales is None else ("_zscore", "")  # raw scores last: they are overwritten
+    ends = ("",) if scales is None else ("", "_zscore")
     asks = queries.unit()
     ranked: dict[str, list[Ints]] = {}
     shares: dict[str, list[Floats]] = {}
+    spans = list(blocks(queries.n, 2 * len(rows)))
+    buffer = torch.empty(max(b - a for a, b in spans), len(rows))
     with progress("mixed search", queries.n) as advance:
-        for a, b in blocks(queries.n, 3 * len(rows)):
-            raw = asks[a:b] @ rows.T
+        for a, b in spans:
+            scores = torch.mm(asks[a:b], rows.T, out=buffer[: b - a])
             itself = alone.part(a, b)
-            raw[np.repeat(np.arange(b - a), itself.counts), itself.items] = -torch.inf
+            scores[np.repeat(np.arange(b - a), itself.counts), itself.items] = -torch.inf
             for each in lists:
-                each.add(raw, a, b)
+                each.add(scores, a, b)
             for end in ends:
-                scores = (raw - mean).mul_(factor) if end else raw
+                if end:  # in place: raw scores are not needed any more
+                    scores.sub_(mean).mul_(factor)
                 ranked.setdefault(end, []).append(block_ranks(scores, relevant, None, a, b))
                 shares.setdefault(end, []).append(form_shares(scores, form, len(names), K))
                 if len(within.items):
-                    other = block_ranks(scores, across, within, a, b)
+                    other = block_ranks(scores.clone(), across, within, a, b)
                     ranked.setdefault(f"{end} across", []).append(other)
             advance(b - a)
     kept = np.flatnonzero(relevant.counts)
@@ -262,7 +265,7 @@ def _search(
         [each.size for each in lists], relevant.counts, K,
     )  # fmt: skip
     numbers: dict[str, Floats] = {}
-    for end in reversed(ends):
+    for end in ends:
         ranks = _ranks(relevant, ranked[end])
         numbers |= {f"ndcg{K}{end}": ranks.ndcg(K), f"r1{end}": ranks.within(1)}
         if across.counts[kept].all():

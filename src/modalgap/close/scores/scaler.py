@@ -164,8 +164,15 @@ class ScoreScaler:
             force: accept them all the same.
 
         Raises:
-            InputError: provenance names another model, other weights or another map.
+            InputError: another width, or provenance names another model, other weights or another
+                map.
         """
+        dim = self.facts.get("dim")
+        if dim is not None and side.dim != dim:
+            raise InputError(
+                f"{side.source}: must have {dim} columns, as the score scaler was fitted; found"
+                f" {side.dim}"
+            )
         fitted = self.fitted_on.get(side.modality)
         if force or fitted is None:
             return
