@@ -219,7 +219,7 @@ def check_exists(text: str, split: str | None, root: str | None) -> None:
         OptionError: the data set has no such split.
     """
     check_unicode(text, "source")
-    if _is(Path(text).exists):
+    if is_a(Path(text).exists):
         return
     if text in DATASETS:
         DATASETS[text].check(default_root() if root is None else Path(root), split)
