@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import modalgap as mg
-from modalgap import errors, losses
+from modalgap import checks, errors, losses
 from modalgap.close import exports
 from modalgap.embeddings import describe_input, moments, pair_moments, pick, pick_images
 
@@ -150,6 +150,28 @@ CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
 @pytest.fixture(autouse=True)
 def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("check", "number", "words"),
+    [
+        (
+            checks.whole,
+            10**23,
+            "an integer of at least 1 and at most 9223372036854775807; got",
+        ),
+        (checks.whole, 0, "an integer of at least 1; got 0"),
+        (checks.at_least, float("inf"), "a finite number of at least 1; got inf"),
+        (checks.at_least, float("nan"), "a finite number of at least 1; got nan"),
+        (checks.at_least, 1e305, "a number of at least 1 and at most 1e+300; got 1e+305"),
+        (checks.at_least, 10**400, "a number of at least 1 and at most 1e+300; got an integer"),
+        (checks.at_least, 0.5, "a number of at least 1; got 0.5"),
+    ],
+)
+def test_the_bound_that_was_broken_is_named(check: Any, number: float, words: str) -> None:
+    with pytest.raises(errors.OptionError) as caught:
+        check("k", number, 1)
+    assert str(caught.value).startswith(f"k must be {words}")
 
 
 @pytest.mark.parametrize(

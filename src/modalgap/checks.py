@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -32,14 +33,18 @@ def sample(n: int, max_rows: int, seed: int) -> Tensor:
 def at_least(name: str, value: float, low: float, high: float = LARGEST) -> None:
     """Refuse an option below ``low``, above ``high``, or not a number."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
-        most = "" if high == LARGEST else f" and at most {high:g}"
-        raise OptionError(f"{name} must be a number of at least {low:g}{most}; got {quoted(value)}")
+        numeric = isinstance(value, int | float) and not isinstance(value, bool)
+        above = numeric and LARGEST < value < math.inf
+        most = f" and at most {high:g}" if high < LARGEST or above else ""
+        kind = "number" if not isinstance(value, float) or math.isfinite(value) else "finite number"
+        raise OptionError(f"{name} must be a {kind} of at least {low:g}{most}; got {quoted(value)}")
 
 
 def whole(name: str, value: int, low: int, high: int = 2**63 - 1) -> None:
     """Refuse an option that is not an integer of at least ``low`` and at most ``high``."""
     if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-        most = "" if high == 2**63 - 1 else f" and at most {high}"
+        above = isinstance(value, int) and value > high
+        most = f" and at most {high}" if high < 2**63 - 1 or above else ""
         raise OptionError(f"{name} must be an integer of at least {low}{most}; got {quoted(value)}")
 
 

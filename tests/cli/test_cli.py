@@ -110,6 +110,9 @@ def test_one_modality_alone(run: Run, tmp_path: Path) -> None:
         (["measure", "{npz}", "--pairs", "p.npy"], ["--pairs"]),
         (["report", "{npz}", "-o", "{taken}"], ["taken.html", "exists"]),
         (["report", "{npz}", "-o", "nowhere/r.html"], ["nowhere"]),
+        (["report", "{npz}", "-o", "r6.txt"], ["r6.txt: must end in .html; found .txt"]),
+        (["report", "{npz}", "-o", "r6"], ["r6: must end in .html; found no extension"]),
+        (["study", "imbalance", "-o", "stu", "--set", "attributes=9"], ["attributes", "9"]),
         (["convert", "{npz}", "{taken}"], ["taken.html", ".npz"]),
         (["convert", "{npz}", "{npz}"], ["pair.npz"]),
     ],
@@ -221,6 +224,26 @@ def test_interrupt_is_130(run: Run, npz: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr("modalgap.embeddings.store.load_all", stop)
     code, out, err = run("measure", npz)
     assert (code, out, err) == (130, "", "")
+
+
+@pytest.mark.parametrize("n", [10**12, 10**18])
+def test_too_little_memory_is_one_line(run: Run, tmp_path: Path, n: int) -> None:
+    output = tmp_path / "p.safetensors"
+    code, out, err = run("simulate", "free_points", "-o", output, "--set", f"n={n}")
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert "not enough memory" in err
+    assert not output.exists()
+
+
+def test_other_runtime_errors_are_not_hidden(
+    run: Run, npz: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("a defect")
+
+    monkeypatch.setattr("modalgap.embeddings.store.load_all", fail)
+    with pytest.raises(RuntimeError, match="a defect"):
+        run("measure", npz)
 
 
 def test_terminal_control_in_names_is_not_printed(run: Run, tmp_path: Path) -> None:

@@ -154,3 +154,75 @@ def test_a_process_ends_with_one_line(npz: Path) -> None:
     )
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == "modalgap: dims must be an integer of at least 1; got 0\n"
+
+
+# notes on the data --------------------------------------------------------------------------------
+
+
+def test_closing_again_names_the_earlier_closer(run: Run, tmp_path: Path, npz: Path) -> None:
+    once, twice = tmp_path / "once.safetensors", tmp_path / "twice.safetensors"
+    code, _, err = run("close", "center", npz, "-o", once)
+    assert code == 0
+    assert "closed already" not in err
+    mark = mg.load(once).image.provenance["closed"]
+    for command in (("close", "center"), ("close", "fit", "shift")):
+        code, _, err = run(*command, once, "-o", twice, "--force")
+        assert code == 0
+        assert f"the input is closed already, by {mark}; " in err
+    assert "shift is fitted on the closed rows" in err
+
+
+@pytest.mark.parametrize(
+    ("method", "n", "words"),
+    [
+        ("center", 6, "center is fitted on 6 rows: the map is mostly noise"),
+        ("ridge", 6, "ridge is fitted on 6 matched rows: the map is mostly noise"),
+        ("ridge", 12, "ridge is fitted on 12 matched rows, fewer than the 16 columns"),
+        ("whiten", 12, "whiten is fitted on 12 rows, fewer than the 16 columns"),
+        ("center", 12, None),
+        ("ridge", 16, None),
+        ("whiten", 16, None),
+    ],
+)
+@pytest.mark.parametrize("fitting", [False, True])
+def test_few_rows_are_reported(
+    run: Run, tmp_path: Path, method: str, n: int, words: str | None, fitting: bool
+) -> None:
+    path = tmp_path / "a.npy"
+    np.save(path, np.random.default_rng(0).normal(size=(2, n, 16)).astype(np.float32))
+    command = ("close", "fit", method) if fitting else ("close", method)
+    code, _, err = run(*command, path, "-o", tmp_path / "o.safetensors")
+    assert code == 0
+    if words is None:
+        assert "is fitted on" not in err
+    else:
+        assert words in err
+        assert err.count("is fitted on") == 1
+
+
+@pytest.mark.parametrize(
+    ("method", "n", "words"),
+    [
+        ("gap_shift", 6, "gap_shift is fitted on 6 rows: the map is mostly noise"),
+        ("ridge_map", 12, "ridge_map is fitted on 12 matched rows, fewer than the 16 columns"),
+    ],
+)
+def test_a_small_bank_is_reported(
+    run: Run, tmp_path: Path, method: str, n: int, words: str
+) -> None:
+    random = np.random.default_rng(0)
+    for name in ("a.npy", "bank.npy"):
+        np.save(tmp_path / name, random.normal(size=(2, n, 16)).astype(np.float32))
+    code, _, err = run(
+        "invert", method, tmp_path / "a.npy", "--bank", tmp_path / "bank.npy",
+        "-o", tmp_path / "o.safetensors",
+    )  # fmt: skip
+    assert code == 0
+    assert words in err
+
+
+def test_score_scales_are_not_a_map(run: Run, tmp_path: Path, npz: Path) -> None:
+    scales = tmp_path / "scales.json"
+    assert run("close", "fit", "zscore", npz, "-o", scales)[0] == 0
+    found = run("close", "apply", scales, npz, "-o", tmp_path / "o.npz")
+    refused(found, "are used by modalgap search --scales")

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from cli.invert_cases import STOPS, refused, said
 from commands import Run
@@ -93,6 +94,20 @@ def test_closed_forms(
     expected = invert(data, method, bank=pairs, **settings)
     assert read("o.safetensors").cosines.tolist() == expected.cosines.tolist()
     assert [path.name for path in place.iterdir()] == ["o.safetensors"]
+
+
+@pytest.mark.parametrize("method", ["gap_shift", "ridge_map", "caption_mixture"])
+def test_a_bank_of_the_queries_is_reported(method: str, place: Path, run: Run) -> None:
+    """A .npy file has no names: the rows are compared."""
+    random = np.random.default_rng(0)
+    np.save("ok.npy", random.normal(size=(2, 40, 8)).astype(np.float32))
+    np.save("other.npy", random.normal(size=(2, 40, 8)).astype(np.float32))
+    code, _, err = run("invert", method, "ok.npy", "--bank", "ok.npy", "-o", "a.safetensors")
+    assert code == 0
+    assert "40 of the items are in the bank too" in err
+    code, _, err = run("invert", method, "ok.npy", "--bank", "other.npy", "-o", "b.safetensors")
+    assert code == 0
+    assert "in the bank" not in err
 
 
 def test_help(run: Run) -> None:

@@ -156,6 +156,11 @@ class TestPaths:
         path.write_bytes(path.read_bytes()[:-40])
         self.refuses(path, "must")
 
+    @pytest.mark.parametrize("size", [1, 5, 7])
+    def test_shorter_than_the_length_of_a_header(self, size: int, tmp_path: Path) -> None:
+        (tmp_path / "a.safetensors").write_bytes(b"x" * size)
+        self.refuses(tmp_path / "a.safetensors", f"a file of {size} bytes: it is truncated")
+
     def test_longer_than_it_says(self, tmp_path: Path) -> None:
         np.save(tmp_path / "a.npy", np.ones((2, 9, 9)))
         with (tmp_path / "a.npy").open("ab") as file:

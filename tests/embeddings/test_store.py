@@ -61,7 +61,19 @@ class TestTwoFiles:
         pair = mg.load(image="a.npy", text="b.npy")
         holds(pair, rows(), rows(seed=1))
         assert pair.matched_by == "rows"
-        assert pair.image.source == "a.npy and b.npy (image)"
+        assert [side.source for side in pair.sides] == ["a.npy (image)", "b.npy (text)"]
+
+    def test_each_side_names_its_own_file(self) -> None:
+        with pytest.raises(errors.FileError) as caught:
+            mg.load(image="a.npy", text="long.npy")
+        assert str(caught.value).startswith("a.npy (image) and long.npy (text): without")
+        broken = rows(seed=1)
+        broken[3] = 0
+        np.save("zero.npy", broken)
+        with pytest.raises(errors.FileError) as caught:
+            mg.load(image="a.npy", text="zero.npy")
+        assert str(caught.value).startswith("zero.npy (text): every row must be finite")
+        assert "a.npy" not in str(caught.value)
 
     def test_pairs_are_the_image_of_each_text(self) -> None:
         pair = mg.load(image="a.npy", text="long.npy", pairs="t2i.npy")

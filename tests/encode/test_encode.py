@@ -119,6 +119,25 @@ def test_one_side(tmp_path: Path) -> None:
     assert mg.load_embeddings(tmp_path / "i.safetensors").fingerprint == images.fingerprint
 
 
+def test_too_few_items_are_named_with_their_reasons(tmp_path: Path) -> None:
+    """Not the items without a caption, which were not counted."""
+    folder = tmp_path / "d"
+    for i in range(2):
+        draw(folder / f"{i}.png", i)
+        (folder / f"{i}.txt").write_text("bad face" if i else "")
+    (folder / "1.png").write_bytes(b"not an image")
+    with pytest.raises(errors.InputError) as caught:
+        mg.encode(folder, functions.encoder())
+    said = str(caught.value)
+    assert "found 0 of 1; 1.png: " in said
+    assert "0.png" not in said
+    for i in range(2, 7):
+        (folder / f"{i}.png").write_bytes(b"not an image")
+        (folder / f"{i}.txt").write_text(f"face {i}")
+    with pytest.raises(errors.InputError, match=r"found 0 of 6; 1\.png: .*3\.png: .*; and 3 more"):
+        mg.encode(folder, functions.encoder())
+
+
 def test_documents_and_queries() -> None:
     source = Source(
         name="s",

@@ -319,6 +319,19 @@ def test_specs_that_name_nothing(spec: str, reason: str) -> None:
         load_model(spec)
 
 
+@pytest.mark.parametrize(
+    "path", ["../demo/runs/nope/model", "/nowhere/model", "/nowhere", "~/nowhere/x", "runs/nope"]
+)
+def test_a_folder_that_does_not_exist(
+    path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "runs").mkdir()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(errors.FileError) as caught:
+        load_model(f"open_clip:{path}")
+    assert str(caught.value) == f"open_clip:{path}: no such folder"
+
+
 def test_libraries_are_imported_when_asked_for() -> None:
     libraries = Path(mg.__file__).parent / "encode" / "libraries"
     for library in ENCODERS.values():

@@ -183,6 +183,32 @@ def test_what_cannot_be_is_one_line(
     assert not (tmp_path / "run" / "model").exists()
 
 
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"data": {"source": "cc12m"}}, "cc12m: needs data/cc12m/*.tar"),
+        ({"data": {"source": "cc12m", "split": "tset"}}, "unknown split of cc12m 'tset'"),
+        ({"data": {"source": "shards/{0..3}.tar"}}, "needs shards/0.tar and 3 more"),
+        ({"data": {"source": "nowhere"}}, "nowhere: no such path or data set"),
+        ({"data": {"digits": "nowhere"}}, "nowhere"),
+        ({"batch": 33}, "batch: must be a multiple of the 2 processes"),
+    ],
+)
+def test_missing_data_is_reported_before_other_processes_start(
+    changes: dict[str, Any], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def launch(_config: object) -> None:
+        pytest.fail("processes were started")
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MODALGAP_DATA", raising=False)
+    monkeypatch.setattr("modalgap.train.run._fabric", launch)
+    with pytest.raises(ModalgapError) as error:
+        train(config(**changes, devices=2), tmp_path / "run")
+    assert said in str(error.value)
+    assert not (tmp_path / "run").exists()
+
+
 def test_corrupt_digits(tmp_path: Path) -> None:
     (tmp_path / "t10k-images-idx3-ubyte").write_bytes(b"\0\0\x08\x03broken")
     (tmp_path / "t10k-labels-idx1-ubyte").write_bytes(b"")

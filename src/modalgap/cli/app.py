@@ -28,6 +28,16 @@ from modalgap.cli.train import train
 from modalgap.errors import ModalgapError
 from modalgap.waiting import wait_passively
 
+NO_MEMORY = (
+    "not enough memory for this; use fewer rows, a smaller batch, or a smaller --set max_rows="
+)
+OUT_OF_MEMORY = (  # of torch's RuntimeErrors
+    "can't allocate memory",
+    "not enough memory",
+    "out of memory",
+    "Storage size calculation overflowed",
+)
+
 app = group(
     "modalgap",
     "Measure, explain and close the modality gap of CLIP-like embeddings.",
@@ -88,7 +98,11 @@ def main() -> None:
     except ModalgapError as error:
         _leave(str(error), 2)
     except MemoryError:
-        _leave("not enough memory for this; use fewer rows, or a smaller --set max_rows=", 2)
+        _leave(NO_MEMORY, 2)
+    except RuntimeError as error:
+        if not any(words in str(error) for words in OUT_OF_MEMORY):
+            raise
+        _leave(NO_MEMORY, 2)
     except OSError as error:
         _leave(f"{error.filename or 'input or output'}: {error.strerror or error}", 2)
 

@@ -43,6 +43,7 @@ def close(
 
     from modalgap.atomic import check_target
     from modalgap.close.registry import CLOSERS
+    from modalgap.close.remarks import remarks
     from modalgap.close.verb import close as run
     from modalgap.embeddings import Embeddings
     from modalgap.embeddings.store import save
@@ -58,6 +59,8 @@ def close(
         closed = run(found, method, **given)
     typer.echo(save(closed, output, overwrite=force))
     inputs.remark(found)
+    for remark in remarks(CLOSERS[method].card, found):
+        data.note(remark)
     for warning in caught:
         data.note(str(warning.message))
 
@@ -84,6 +87,7 @@ def fit(
     """Fit a closer to embeddings, or to the weights of a model, and write the map."""
     from modalgap.atomic import check_target
     from modalgap.close.registry import CLOSERS
+    from modalgap.close.remarks import remarks
     from modalgap.close.verb import fit as run
 
     check_target(output, overwrite=force)
@@ -94,6 +98,8 @@ def fit(
         map_ = run(found, method, **given)
         map_.save(output, overwrite=force)
         inputs.remark(found)
+        for remark in remarks(CLOSERS[method].card, found):
+            data.note(remark)
     elif inputs.any:
         raise OptionError("--model: must be given without embeddings, as only weights are used")
     else:

@@ -109,7 +109,7 @@ def invert(
     )  # fmt: skip
     _note(found)
     if bank is not None:
-        _overlap(found, bank)
+        _bank_notes(method, found, bank, read)
     typer.echo(output)
 
 
@@ -287,16 +287,29 @@ def _encoded(
     return done.data
 
 
-def _overlap(found: Inverted, bank: Path) -> None:
-    """Write a note if the bank holds the items themselves."""
+def _bank_notes(method: str, found: Inverted, bank: Path, read: Path | Embeddings | Pair) -> None:
+    """Write notes if the bank has few rows, or holds the items: the same names or rows."""
+    from modalgap.close.remarks import remarks
     from modalgap.embeddings import Pair
     from modalgap.embeddings.store import load_any
+    from modalgap.invert import METHODS
 
-    learnt = load_any(bank)
     before = found.features.provenance["inverted_from"]
-    sides = learnt.sides if isinstance(learnt, Pair) else (learnt,)
-    known = {name for side in sides if side.modality == before for name in side.names or ()}
-    both = sum(name in known for name in found.features.names or ())
+
+    def native(data: Embeddings | Pair) -> list[Embeddings]:
+        sides = data.sides if isinstance(data, Pair) else (data,)
+        return [side for side in sides if side.modality == before]
+
+    learnt_from = load_any(bank)
+    for remark in remarks(METHODS[method].card, learnt_from):
+        data.note(remark)
+    learnt = native(learnt_from)
+    items = native(load_any(read) if isinstance(read, Path) else read)
+    if {side.fingerprint for side in learnt} & {side.fingerprint for side in items}:
+        both = found.features.n
+    else:
+        known = {name for side in learnt for name in side.names or ()}
+        both = sum(name in known for name in found.features.names or ())
     if both:
         data.note(
             f"{both:,} of the items are in the bank too: results on them are better than on new"

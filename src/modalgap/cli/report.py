@@ -94,13 +94,13 @@ def _encoded(
     **reading: Any,
 ) -> Pair | Embeddings:
     """The embeddings of a source, which are also written next to the page."""
-    from modalgap.atomic import check_target
     from modalgap.cli.encode import run as encode
+    from modalgap.report.page import check_page
 
     paths = inputs.paths
     if paths is None or len(paths) != 1 or inputs != Inputs(paths=paths):
         raise OptionError("--model: needs one SOURCE, as modalgap encode does")
-    check_target(output, overwrite=force)
+    check_page(output, overwrite=force)
     return encode(
         str(paths[0]),
         model,

@@ -40,6 +40,7 @@ def study(
     chosen: Study = STUDIES.load()[name]
     own = settings(sets, [chosen], seed=seed)
     chosen.check_installed()
+    chosen.planned(own)  # refuses wrong options before anything is written
     data.note(f"writing to {output}; takes about {chosen.minutes:g} minutes on two cores")
     table = chosen(output, jobs=jobs, overwrite=force, **own)
     if json:

@@ -75,6 +75,11 @@ def read(path: str | Path, make: Callable[..., Made]) -> Made:
     path = _path(path)
     if not path.is_file():
         raise FileError(f"{path}: must be a map; found no such file")
+    if path.suffix.lower() == ".json":
+        raise FileError(
+            f"{path}: must be a map, .safetensors; found .json (score scales, of close fit zscore,"
+            " are used by modalgap search --scales; a map exported as JSON is not read)"
+        )
     try:
         with safe_open(path, framework="np") as file:
             metadata = file.metadata() or {}

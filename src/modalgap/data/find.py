@@ -15,7 +15,7 @@ from typing import Any
 from modalgap.arguments import checked
 from modalgap.data.columns import Captions as CaptionCells
 from modalgap.data.columns import Columns
-from modalgap.data.dataset import default_root
+from modalgap.data.dataset import Dataset, default_root
 from modalgap.data.mad.captions import Captions
 from modalgap.data.mad.source import SPLITS as MAD_SPLITS
 from modalgap.data.mad.source import source as mad_source
@@ -120,16 +120,24 @@ def _read(
     check_unicode(text, "source")
     path = Path(text)
     folder = None if root is None else Path(root)
-    if text in DATASETS and not _is(path.exists):
+    if (dataset := named(text)) is not None:
         columns.refuse(text)
-        return DATASETS[text].source(folder or default_root(), split)
-    if not _is(path.exists):
+        return dataset.source(folder or default_root(), split)
+    if not is_a(path.exists):
         return _pattern(text, split, folder, columns)
     if path.is_dir():
         return _folder(path, split, columns)
     if not path.is_file():
         raise FileError(f"{path}: must be a folder or a regular file")
     return replace(_file(path, text, folder, columns, split), files=(path,))
+
+
+def named(what: str | Path) -> Dataset | None:
+    """The data set of a name, in which - may be written as _; None for a path that exists."""
+    text = str(what)
+    if is_a(Path(text).exists):
+        return None
+    return DATASETS.get(text) or DATASETS.get(text.replace("_", "-"))
 
 
 def _file(
@@ -203,8 +211,24 @@ def _is_made(folder: Path) -> bool:
     return folder.is_dir() and (is_saved(folder) or is_mad(folder) or is_downloaded(folder))
 
 
-def _pattern(text: str, split: str | None, root: Path | None, columns: Columns) -> Source:
-    """Files that match a pattern: braces as in webdataset, or a glob."""
+def check_exists(text: str, split: str | None, root: str | None) -> None:
+    """Check that a path, a pattern or a data set exists, without reading it.
+
+    Raises:
+        InputError: it does not, or files of it are missing.
+        OptionError: the data set has no such split.
+    """
+    check_unicode(text, "source")
+    if is_a(Path(text).exists):
+        return
+    if text in DATASETS:
+        DATASETS[text].check(default_root() if root is None else Path(root), split)
+    else:
+        _matches(text)
+
+
+def _matches(text: str) -> list[Path]:
+    """The files that match a pattern: braces as in webdataset, or a glob."""
     found = [Path(each) for each in expand(text)]
     if len(found) == 1 and glob.has_magic(text):
         found = [Path(each) for each in sorted(glob.glob(text))]  # noqa: PTH207 - any root
@@ -218,6 +242,11 @@ def _pattern(text: str, split: str | None, root: Path | None, columns: Columns) 
     if lost:
         rest = f" and {len(lost) - 1} more" if len(lost) > 1 else ""
         raise FileError(f"{text}: needs {lost[0]}{rest}")
+    return found
+
+
+def _pattern(text: str, split: str | None, root: Path | None, columns: Columns) -> Source:
+    found = _matches(text)
     _refuse(text, split=split, root=root)
     kinds = {each.suffix.lower() for each in found}
     if kinds == {".tar"}:
@@ -287,7 +316,8 @@ def _refuse(what: str, **options: Any) -> None:
             )
 
 
-def _is(question: Callable[[], bool]) -> bool:
+def is_a(question: Callable[[], bool]) -> bool:
+    """The answer of a path; False for one that no file can have."""
     try:
         return question()
     except (OSError, ValueError):

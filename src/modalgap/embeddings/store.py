@@ -102,7 +102,8 @@ def load_any(
     """
     found = load_all(path, image=image, text=text)
     if isinstance(found, Modalities):
-        where = found.sides[0].source.rpartition(" (")[0]
+        files = dict.fromkeys(side.source.rpartition(" (")[0] for side in found.sides)
+        where = " and ".join(files)
         raise FileError(
             f"{where}: must hold one or two modalities here; found {len(found)}:"
             f" {', '.join(map(legible, found))}"
@@ -215,7 +216,7 @@ def _merged(parts: Mapping[str, Contents], source: str) -> Contents:
             raise FileError(
                 f"{source}: the two modalities must have two names; both are {quoted(name)}"
             )
-        sides[name], names[role] = side, stored
+        sides[name], names[role] = replace(side, source=contents.source), stored
     matches = []
     for (role, contents), name in zip(parts.items(), sides, strict=True):
         rest = next((each for each in sides if each != name), "")
@@ -253,12 +254,13 @@ def _validated(contents: Contents, items: str | None) -> Pair | Embeddings | Mod
     if len(sides) == 1:
         return sides[0]
     if items is not None:
-        mods = _named(contents.source, lambda: Modalities(sides, items=items))
+        mods = _named(contents.source, lambda: Modalities(sides, items=items), sides)
         return mods if len(mods) > 2 else mods.pair(*mods)
     if len(sides) == 2:
-        return _named(contents.source, lambda: _pair(sides[0], sides[1], contents.matches))
+        one, two = sides
+        return _named(contents.source, lambda: _pair(one, two, contents.matches), sides)
     matches = {(each.own, each.other): each.values for each in contents.matches}
-    return _named(contents.source, lambda: Modalities(sides, matches or None))
+    return _named(contents.source, lambda: Modalities(sides, matches or None), sides)
 
 
 def _pair(one: Embeddings, two: Embeddings, matches: Sequence[Matches]) -> Pair:
@@ -270,6 +272,7 @@ def _pair(one: Embeddings, two: Embeddings, matches: Sequence[Matches]) -> Pair:
 
 
 def _embeddings(where: str, side: Side, modality: str) -> Embeddings:
+    where = side.source or where
     source = f"{where} ({modality})"
 
     def make() -> Embeddings:
@@ -282,15 +285,17 @@ def _embeddings(where: str, side: Side, modality: str) -> Embeddings:
     return _named(where, make)
 
 
-def _named(source: str, make: Callable[[], Made]) -> Made:
-    """Call ``make``, and raise its errors as errors of the file."""
+def _named(source: str, make: Callable[[], Made], sides: Sequence[Embeddings] = ()) -> Made:
+    """Call ``make``, and raise its errors as errors of the file, or of the files of ``sides``."""
     try:
         return make()
     except FileError:
         raise
     except InputError as error:
         found = str(error)
-        raise FileError(found if source in found else f"{source}: {found}") from error
+        names = (source, *(side.source for side in sides))
+        known = any(name in found for name in names)
+        raise FileError(found if known else f"{source}: {found}") from error
 
 
 def _listed(sides: Mapping[str, Side]) -> str:

@@ -23,6 +23,7 @@ CARD = Card(
     source="a baseline",
     roles=("image", "text"),
     needs=("bank",),
+    reads="means",
     use_when="Only the means are known.",
     fails_when="It changes the scores of an item equally for all queries.",
 )

@@ -27,6 +27,7 @@ CARD = Card(
     source="a baseline",
     roles=("image", "text"),
     needs=("bank",),
+    reads="pairs",
     use_when="There are many pairs similar to the queries.",
     fails_when="There are fewer pairs than dimensions.",
 )

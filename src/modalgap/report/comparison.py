@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from modalgap.advise.comparison import BASE, Comparison, Entry, label
-from modalgap.atomic import check_target
 from modalgap.close.registry import CLOSERS
 from modalgap.close.scores import CORRECTIONS
 from modalgap.errors import InputError
@@ -17,7 +16,7 @@ from modalgap.modality import plural
 from modalgap.panels import Reference
 from modalgap.report.draw.base import Drawing
 from modalgap.report.draw.lines import Line, draw_lines
-from modalgap.report.page import render_page, write_page
+from modalgap.report.page import check_page, render_page, write_page
 from modalgap.report.sections import (
     Block,
     Heat,
@@ -55,7 +54,7 @@ def comparison_page(
     """
     if not isinstance(result, Comparison):
         raise InputError(f"result: must be a Comparison; got {type(result).__name__}")
-    check_target(Path(path), overwrite=overwrite)
+    check_page(path, overwrite=overwrite)
     return write_page(render(result, title=title), path, overwrite=overwrite)
 
 

@@ -9,11 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modalgap.atomic import check_target, replacing
+from modalgap.errors import OutputError
 from modalgap.report.palette import DARK, LIGHT
 from modalgap.report.sections import Section
 
 if TYPE_CHECKING:
     from jinja2 import Template
+
+PAGES = (".html", ".htm")
 
 
 def render_page(
@@ -48,14 +51,26 @@ def render_page(
     )
 
 
+def check_page(path: str | Path, *, overwrite: bool = False) -> Path:
+    """Check that the path can become a page; to be called before work that takes long.
+
+    Raises:
+        OutputError: another extension than .html, or an error of ``check_target``.
+    """
+    target = Path(path)
+    if target.suffix.lower() not in PAGES:
+        raise OutputError(f"{target}: must end in .html; found {target.suffix or 'no extension'}")
+    check_target(target, overwrite=overwrite)
+    return target
+
+
 def write_page(text: str, path: str | Path, *, overwrite: bool = False) -> Path:
     """Write a page.
 
     Raises:
-        OutputError: the file exists and ``overwrite`` is false, or it cannot be written.
+        OutputError: as for ``check_page``, or the file cannot be written.
     """
-    target = Path(path)
-    check_target(target, overwrite=overwrite)
+    target = check_page(path, overwrite=overwrite)
     with replacing(target, overwrite=overwrite) as file:
         file.write(text.encode("utf-8", "backslashreplace"))
     return target

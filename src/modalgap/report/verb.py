@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from modalgap.atomic import check_target
 from modalgap.embeddings import Embeddings, Modalities, Pair
 from modalgap.embeddings.arrays import takes_pair
 from modalgap.errors import InputError, OptionError
@@ -17,7 +16,7 @@ from modalgap.measure.verb import measure
 from modalgap.modality import listed, plural
 from modalgap.report import export, many, table
 from modalgap.report.draw import PICTURES
-from modalgap.report.page import render_page, write_page
+from modalgap.report.page import check_page, render_page, write_page
 from modalgap.report.sections import (
     Block,
     Facts,
@@ -81,14 +80,14 @@ def report(
         The path written.
 
     Raises:
-        OutputError: a file exists, or cannot be written; nothing is written then.
+        OutputError: a file exists, does not end in .html, or cannot be written; nothing is written
+            then.
         OptionError: an unknown option, or options together with ``result``.
         InputError: the result is of other data.
     """
     if isinstance(data, Modalities) and len(data) == 2:
         data = data.pair(*data)
-    target = Path(path)
-    check_target(target, overwrite=overwrite)  # before work that takes long
+    target = check_page(path, overwrite=overwrite)  # before work that takes long
     if figures is not None:
         export.plan(PICTURES, figures, formats, overwrite)
     if result is None:

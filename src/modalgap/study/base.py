@@ -77,12 +77,11 @@ class Study(Method):
             OptionError: an unknown option, or a value outside its range.
             ModalgapError: the study could not finish; what is finished is kept.
         """
-        self.check_options(options)
         if jobs is not None:
             whole("jobs", jobs, 1, 1024)
         self.check_installed()
         folder = Path(output)
-        plan = self.plan(**options)
+        plan = self.planned(options)
         table = finished_table(folder, plan.all_settings, files(self.parts))
         if table is None:
             table = self._computed(plan, folder, jobs, overwrite)
@@ -90,6 +89,15 @@ class Study(Method):
         table = replace(table, verdicts=verdicts)
         write_files(table, self.card, self.parts, folder)
         return table
+
+    def planned(self, options: Mapping[str, Any]) -> Plan:
+        """The plan for these options; checks them, and does no work.
+
+        Raises:
+            OptionError: an unknown option, or a value outside its range.
+        """
+        self.check_options(options)
+        return self.plan(**options)
 
     def check_installed(self) -> None:
         """Refuse to start without the libraries that the study needs.

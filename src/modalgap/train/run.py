@@ -19,7 +19,7 @@ from lightning_fabric import Fabric
 from lightning_fabric.strategies.ddp import DDPStrategy
 
 from modalgap.atomic import replacing
-from modalgap.data.find import read
+from modalgap.data.find import check_exists, read
 from modalgap.data.mad import FACTORS, WORDS, Mad, digits
 from modalgap.data.mad import build as build_mad
 from modalgap.data.mad import load as load_mad
@@ -52,6 +52,8 @@ def run(config: Config, folder: Path, *, overwrite: bool) -> tuple[list[str], in
     objective = Objective.of(config.losses)
     if config.devices * config.nodes == 1:
         return _run(config, folder, objective, _fabric(config), None, overwrite=overwrite)
+    _check_batch(config)
+    _check_data(config.data)  # before other processes start, so that one process reports it
     end_with_launcher()
     with guarded():
         fabric = _fabric(config)
@@ -68,26 +70,26 @@ def _run(
     *,
     overwrite: bool,
 ) -> tuple[list[str], int]:
-    trainable, batches = _parts(config, fabric, objective)
-    steps = _steps(config, batches.pairs)
-    plan = {"kind": "train", **_dotted(config.plan()), "pairs": batches.fingerprint}
     with ExitStack() as stack:
         refusal = None
-        if fabric.global_rank == 0:
-            try:
+        try:
+            trainable, batches = _parts(config, fabric, objective)
+            steps = _steps(config, batches.pairs)
+            plan = {"kind": "train", **_dotted(config.plan()), "pairs": batches.fingerprint}
+            if fabric.global_rank == 0:
                 _make_folder(folder)
                 work = work_folder(
                     folder / "checkpoints", plan, overwrite=overwrite, changed=HASHED
                 )
                 stack.enter_context(work)
                 _begin(config, folder)
-            except ModalgapError as error:
-                refusal = error
+        except ModalgapError as error:
+            refusal = error
         refused = fabric.broadcast(refusal is not None)
+        if refused and fabric.global_rank > 0:  # the first process reports the error
+            raise SystemExit(2)
         if refusal is not None:
             raise refusal
-        if refused:  # the first process reports the error
-            raise SystemExit(2)
         mark = hash_of(json.dumps(plan, sort_keys=True))
         loop = Loop(fabric, config, trainable, batches, objective, folder, steps, mark, peers)
         about = [summary(batches.source)] if isinstance(batches, SourceBatches) else []
@@ -98,11 +100,23 @@ def _run(
     return remarks, int(fabric.global_rank)
 
 
-def _fabric(config: Config) -> Any:
-    """Lightning's Fabric, launched; it detects the settings of torchrun."""
+def _check_batch(config: Config) -> None:
     world = config.devices * config.nodes
     if config.batch % world:
         raise OptionError(f"batch: must be a multiple of the {world} processes; got {config.batch}")
+
+
+def _check_data(data: Data) -> None:
+    """Raise an error if the data does not exist."""
+    if data.source != "mad":
+        check_exists(data.source, data.split, data.root)
+    elif data.digits is not None and not Path(data.digits).exists():
+        digits(data.digits)  # raises
+
+
+def _fabric(config: Config) -> Any:
+    """Lightning's Fabric, launched; it detects the settings of torchrun."""
+    world = config.devices * config.nodes
     precision: Any = PRECISIONS[config.precision]
     limit = timedelta(seconds=config.timeout + MARGIN)
     strategy: Any = DDPStrategy(timeout=limit) if world > 1 else "auto"

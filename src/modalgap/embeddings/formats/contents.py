@@ -20,6 +20,7 @@ class Side:
         factors: name to one value per row.
         provenance: where the vectors come from.
         named: whether the file says which modality it is; False for a bare array.
+        source: its own file, for messages, if ``Contents.source`` names several.
     """
 
     rows: Rows
@@ -27,6 +28,7 @@ class Side:
     factors: Mapping[str, Any] = field(default_factory=dict)
     provenance: Mapping[str, str] = field(default_factory=dict)
     named: bool = True
+    source: str = ""
 
 
 @dataclass(frozen=True, eq=False)

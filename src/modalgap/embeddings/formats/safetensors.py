@@ -88,6 +88,11 @@ class _File:
 
     def __init__(self, path: Path, size: int) -> None:
         self.path = path
+        if size < 8:
+            raise FileError(
+                f"{path}: must start with 8 bytes, the length of its header; found a file of {size}"
+                " bytes: it is truncated"
+            )
         with path.open("rb") as file:
             length = int.from_bytes(file.read(8), "little")
             if length > min(LONGEST_HEADER, size - 8):

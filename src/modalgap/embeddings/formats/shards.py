@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -77,7 +78,11 @@ def beside(parts: Sequence[Contents]) -> Contents:
                 f" modalities by row; found {part.matches[0].key}"
             )
     source = " and ".join(part.source for part in parts)
-    sides = {name: side for part in parts for name, side in part.sides.items()}
+    sides = {
+        name: replace(side, source=part.source)
+        for part in parts
+        for name, side in part.sides.items()
+    }
     return Contents(source, sides)
 
 

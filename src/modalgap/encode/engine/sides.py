@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,8 @@ from modalgap.embeddings.rows import Rows
 from modalgap.encode.engine.engine import Engine
 from modalgap.encode.engine.parts import SideParts
 from modalgap.errors import InputError, quoted
+
+SHOWN = 3  # items that an error names
 
 
 class Sides:
@@ -127,9 +129,9 @@ class Sides:
         if source.media is None or kept is None:
             return None
         return Embeddings(
-            self._rows(self.media, f"{source.modality}s", len(source.media)),
+            self._rows(self.media, source.media.names, f"{source.modality}s"),
             source.modality,
-            names=[_readable(source.media.names[i]) for i in kept],
+            names=[readable(source.media.names[i]) for i in kept],
             factors={key: _pick(column, kept) for key, column in source.factors.items()},
             provenance=self._provenance(self.media),
             source=source.name,
@@ -146,7 +148,7 @@ class Sides:
         if self.cut:
             provenance["cut"] = str(self.cut)
         return Embeddings(
-            self._rows(self.text, "texts", len(self.text_rows)),
+            self._rows(self.text, [source.texts[i] for i in self.text_rows], "texts"),
             source.text_modality,
             names=[source.texts[i] for i in kept],
             factors={key: _pick(column, kept) for key, column in source.text_factors.items()},
@@ -154,32 +156,54 @@ class Sides:
             source=source.name,
         )
 
-    def _rows(self, parts: SideParts, what: str, total: int) -> Rows:
+    def _rows(self, parts: SideParts, names: Sequence[str], what: str) -> Rows:
         rows = parts.rows()
         if rows is None or rows.shape[0] < 2:
             found = 0 if rows is None else rows.shape[0]
-            first = f"; {self.skipped[0][0]}: {self.skipped[0][1]}" if self.skipped else ""
+            failed = [(names[i], why) for i, why in parts.failed()] or self.skipped
+            reasons = [f"{name}: {why}" for name, why in failed[:SHOWN]]
+            if len(failed) > SHOWN:
+                reasons.append(f"and {len(failed) - SHOWN} more")
             raise InputError(
-                f"{self.source.name}: needs at least 2 {what} that can be encoded; found {found}"
-                f" of {total}{first}"
+                "; ".join(
+                    [
+                        f"{self.source.name}: needs at least 2 {what} that can be encoded; found"
+                        f" {found} of {len(names)}",
+                        *reasons,
+                    ]
+                )
             )
         return rows
 
     def _provenance(self, parts: SideParts) -> dict[str, str]:
-        encoder = self.engine.encoder
-        made = {**encoder.provenance, **self.source.provenance}
-        made.setdefault("data", self.source.name)
-        made["data_fingerprint"] = xxhash.xxh3_128_hexdigest(parts.digests().tobytes())
-        made["precision"] = self.engine.precision
-        made["libraries"] = f"{made.get('libraries', '')}, Pillow {PIL.__version__}"
-        if encoder.logit_scale is not None:
-            made["logit_scale"] = repr(encoder.logit_scale)
-        if lost := len(parts.failed()):
-            made["skipped"] = str(lost)
-        return made
+        return provenance_of(self.engine, parts, self.source.provenance, self.source.name)
 
 
-def _readable(name: str) -> str:
+def provenance_of(
+    engine: Engine, parts: SideParts, source: Mapping[str, str], name: str
+) -> dict[str, str]:
+    """The origin of the rows of a side.
+
+    Args:
+        engine: the encoder and its options.
+        parts: the rows.
+        source: the facts that the source states.
+        name: the name of the source.
+    """
+    encoder = engine.encoder
+    made = {**encoder.provenance, **source}
+    made.setdefault("data", name)
+    made["data_fingerprint"] = xxhash.xxh3_128_hexdigest(parts.digests().tobytes())
+    made["precision"] = engine.precision
+    made["libraries"] = f"{made.get('libraries', '')}, Pillow {PIL.__version__}"
+    if encoder.logit_scale is not None:
+        made["logit_scale"] = repr(encoder.logit_scale)
+    if lost := len(parts.failed()):
+        made["skipped"] = str(lost)
+    return made
+
+
+def readable(name: str) -> str:
     """A name that files can hold: invalid Unicode, from a file system, is replaced."""
     return re.sub("[\ud800-\udfff]", "\ufffd", name)
 

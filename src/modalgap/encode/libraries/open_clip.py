@@ -35,7 +35,7 @@ from modalgap.encode.weights import (
     unavailable,
     weights_hash,
 )
-from modalgap.errors import OptionError, quoted
+from modalgap.errors import FileError, OptionError, quoted
 
 LOCAL = "local-dir:"  # open_clip's prefix for a folder
 PREPROCESSING = ("size", "mean", "std", "interpolation", "resize_mode")
@@ -139,7 +139,7 @@ def load(rest: str, spec: str, seed: int) -> OpenClipEncoder:
 
     Raises:
         OptionError: the architecture or the weights do not exist.
-        FileError: the weights are missing, or belong to another model.
+        FileError: the folder or the weights are missing, or belong to another model.
     """
     if rest.startswith("hf-hub:"):
         return _load_hub(rest, spec)
@@ -153,6 +153,8 @@ def load(rest: str, spec: str, seed: int) -> OpenClipEncoder:
     if at:
         return _load_checkpoint(name, Path(path).expanduser(), spec)
     name, _, tag = rest.rpartition("/")
+    if rest.startswith(("/", "~", ".")) or "/" in name or _is_folder(name):
+        raise FileError(f"{spec}: no such folder")
     if not name:
         raise OptionError(
             f"model: open_clip needs NAME/TAG, NAME/random or NAME@PATH; got {quoted(rest)}; see"
@@ -263,6 +265,11 @@ def _fetching(spec: str, looked: str, how: str) -> Iterator[None]:
         raise
     except Exception as error:
         raise unavailable(spec, f"{looked}, and the network", how, error) from error
+
+
+def _is_folder(name: str) -> bool:
+    """Whether a name that is no architecture is a folder, so that NAME/TAG is a path."""
+    return bool(name) and open_clip.get_model_config(name) is None and Path(name).is_dir()
 
 
 def _check_name(name: str) -> None:
