@@ -227,3 +227,17 @@ def test_reading_quotes_no_huge_integer(name: str, tmp_path: Path) -> None:
     with pytest.raises(errors.OptionError, match="an integer of") as caught:
         mg.data.read(tmp_path / "captions.csv", **{name: -(10**9000)})
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("verb", [mg.measure, mg.close, mg.evaluate, mg.compare, mg.preflight])
+def test_a_path_in_place_of_a_pair_gets_a_hint(verb: Callable[..., Any]) -> None:
+    for path in ("ok.npy", Path("ok.npy")):
+        with pytest.raises(errors.InputError, match=r"modalgap\.load"):
+            verb(path)
+
+
+def test_arrays_in_a_search_get_a_hint() -> None:
+    with pytest.raises(errors.InputError, match=r"queries must be .*modalgap\.Embeddings"):
+        mg.search(X, Y)
+    with pytest.raises(errors.InputError, match=r"gallery must be .*modalgap\.Embeddings"):
+        mg.search(SIDE, Y)

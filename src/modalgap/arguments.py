@@ -96,7 +96,8 @@ def _function(function: Callable[..., Any]) -> Callable[..., Any]:
             value = bound.arguments[name] = plain(value)
             known = rules.get(name)
             if known is not None and not known[0](value):
-                raise OptionError(f"{name} must be {known[1]}; got {described(value)}")
+                hint = _hint(value, known[1])
+                raise OptionError(f"{name} must be {known[1]}; got {described(value)}{hint}")
         for name in spread & set(bound.arguments):
             given = bound.arguments[name]
             bound.arguments[name] = (
@@ -112,6 +113,17 @@ def _function(function: Callable[..., Any]) -> Callable[..., Any]:
             raise InputError(f"{quoted(str(error.filename))}: {error.strerror}") from None
 
     return call
+
+
+def _hint(value: object, words: str) -> str:
+    """What to do with a path, or an array, in place of embeddings."""
+    if re.search(r"\b(Pair|Embeddings|Modalities)\b", words) is None:
+        return ""
+    if isinstance(value, str | Path):
+        return ": read files with modalgap.load or modalgap.load_embeddings"
+    if isinstance(value, np.ndarray) and "Embeddings" in words:
+        return ": make one with modalgap.Embeddings(array, modality)"
+    return ""
 
 
 def described(value: object) -> str:

@@ -26,6 +26,11 @@ def several(name: str) -> str:
     return {"image": "images", "text": "texts"}.get(name, name)
 
 
+def dimensions(count: int) -> str:
+    """A number of dimensions in words: "1 dimension", "512 dimensions"."""
+    return f"{count} dimension{'' if count == 1 else 's'}"
+
+
 def article(name: str) -> str:
     """The name with its article."""
     return f"an {name}" if name[:1].lower() in "aeiou" else f"a {name}"

@@ -286,3 +286,31 @@ def test_two_files_of_one_modality_are_said_to_be_joined(run: Run, tmp_path: Pat
     code, _, err = run("measure", tmp_path / "a.npy", tmp_path / "b.npy", "--only", "cone")
     assert code == 0
     assert "2 files, joined, hold one modality" in err
+
+
+def test_reasons_for_one_column_are_true(run: Run, tmp_path: Path) -> None:
+    rows = np.ones((2, 40, 1), np.float32)
+    rows[0, :4] = rows[1, :4] = -1
+    np.save(tmp_path / "d1.npy", rows)
+    code, out, _ = run("measure", tmp_path / "d1.npy")
+    out = " ".join(out.split())
+    assert code == 0
+    assert "40 images and 40 texts, 1 dimension measure" in out
+    assert "mmd: the median distance between an image and a text is 0: set sigma" in out
+    assert (
+        "loss_landscape: there is no gap to shift along: the means of the matched rows are" in out
+    )
+
+
+def test_the_table_says_where_measures_are_described(run: Run, npz: Path) -> None:
+    _, out, _ = run("measure", npz, "--only", "l2m")
+    assert out.endswith("\nmodalgap explain NAME describes a measure\n")
+    assert "modalgap explain NAME" not in run("measure", npz, "--only", "l2m", "--json")[1]
+
+
+def test_explain_prints_no_latex(run: Run) -> None:
+    for name in MEASURES:
+        code, out, _ = run("explain", name, "--kind", "measure")
+        assert code == 0
+        assert "\\" not in out
+    assert "\\" in json.loads(run("explain", "rmg", "--json")[1])["card"]["equation"]

@@ -97,7 +97,8 @@ def _print(method: Method) -> None:
     line(method.kind, method.name)
     line("title", told.pop("title"))
     told.pop("name")
-    for head in ("question", "idea", "equation", "source"):
+    told.pop("equation", None)  # LaTeX: the definition below says it in plain text
+    for head in ("question", "idea", "source"):
         line(head, told.pop(head, ""))
     for head, text in told.items():
         line(head.replace("_", " "), text)

@@ -34,3 +34,4 @@ def measure(
     from modalgap.embeddings import Modalities
 
     (print_matrices if isinstance(found, Modalities) else print_result)(result)
+    typer.echo("modalgap explain NAME describes a measure")

@@ -70,7 +70,10 @@ TrainSettings = Annotated[
 Measures = Annotated[
     list[str] | None,
     typer.Option(
-        "--only", help="Measures, comma-separated; see: modalgap list measures.", show_default=False
+        "--only",
+        help="Measures, comma-separated; see: modalgap list measures. If one of them does not"
+        " apply to the data, nothing is computed, and the error gives the reason.",
+        show_default=False,
     ),
 ]
 Tasks = Annotated[

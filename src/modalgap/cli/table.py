@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from modalgap.measure.names import card_of, modalities, of_modalities
-from modalgap.modality import listed
+from modalgap.modality import dimensions, listed
 from modalgap.result import Result, Value
 from modalgap.result import Table as Values
 
@@ -75,7 +75,7 @@ def print_search(result: Result, asked: str) -> None:
     (_, ours), (what, theirs) = about["modalities"].items()
     console.print(
         f"{about['n_queries']:,} queries ({ours}) and {about[f'n_{what}']:,} {what} ({theirs}),"
-        f" {about['dim']} dimensions",
+        f" {dimensions(about['dim'])}",
         markup=False,
     )
     console.print(asked, markup=False, style="dim")
@@ -137,7 +137,7 @@ def begun(result: Result) -> Console:
     console = Console(highlight=False, soft_wrap=False)
     about = result.pair
     sizes = [f"{about[f'n_{side}']:,} {side}s" for side in about["were_unit"]]
-    console.print(f"{listed(sizes)}, {about['dim']} dimensions", markup=False)
+    console.print(f"{listed(sizes)}, {dimensions(about['dim'])}", markup=False)
     return console
 
 

@@ -119,7 +119,10 @@ def _loss_landscape(
     flat_x, flat_y = x.flatten(0, 1).double(), y.flatten(0, 1).double()
     gap = flat_x.mean(0) - flat_y.mean(0)
     size = gap.norm()
-    needs(float(size) > 1e-12, "there is no gap to shift along: the means coincide")
+    needs(
+        float(size) > 1e-12,
+        "there is no gap to shift along: the means of the matched rows are equal",
+    )
     unit = gap / size
     along_x, along_y = x.double() @ unit, y.double() @ unit  # (B, b)
     cosine = (x @ y.mT).double()

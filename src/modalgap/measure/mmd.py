@@ -59,7 +59,7 @@ def _mmd(
         checks.at_least("sigma", sigma, 1e-3)
     evidence.resolved()
     used = _median(evidence, min(max_rows, MEDIAN_OF), seed) if sigma is None else float(sigma)
-    checks.needs(used >= 1e-3, "images and texts are equal: their median distance is 0")
+    checks.needs(used >= 1e-3, "the median distance between an image and a text is 0: set sigma")
     scale = used**-2
 
     def kernel(cosines: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ from modalgap.evaluate.verb import evaluate
 from modalgap.measure.base import Measure
 from modalgap.measure.names import measure_of, modalities
 from modalgap.measure.verb import measure
-from modalgap.modality import listed, plural
+from modalgap.modality import dimensions, listed, plural
 from modalgap.report import export, many, table
 from modalgap.report.draw import PICTURES
 from modalgap.report.page import check_page, render_page, write_page
@@ -200,4 +200,4 @@ def _subtitle(result: Result) -> str:
     sides = listed(
         [f"{result.pair.get(f'n_{name}'):,} {plural(name)}" for name in modalities(result)]
     )
-    return f"{sides} in {result.pair.get('dim')} dimensions"
+    return f"{sides} in {dimensions(result.pair['dim'])}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from modalgap.modality import dimensions as dimensions_of
 from modalgap.modality import plural
 from modalgap.report.say import number, percent
 from modalgap.report.words.facts import Facts
@@ -128,4 +129,4 @@ def rank(facts: Facts) -> str | None:
         f"the {plural(modality)} use about {number(facts.value(name))}"
         for modality, name in zip(facts.views.names, names, strict=True)
     ]
-    return f"Of {width} dimensions, {' and '.join(told)} (effective rank)."
+    return f"Of {dimensions_of(width)}, {' and '.join(told)} (effective rank)."
