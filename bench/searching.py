@@ -48,7 +48,9 @@ def mixed() -> list[Row]:
         lambda: products(asks, stored), lambda: products(images, documents), rounds=3
     )
     searched, once = seconds(
-        lambda: mg.search(pair.image, pair, "mixed"), lambda: products(images, documents), rounds=3
+        lambda: mg.search(pair.image, pair, "mixed", scaler=scaler),
+        lambda: products(images, documents),
+        rounds=3,
     )
     return [
         _row("recall@1, 5, 10, 50 both ways, over the bare products", ranked, bare, 1.5),

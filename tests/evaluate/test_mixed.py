@@ -17,7 +17,7 @@ from modalgap import evaluate
 from modalgap.embeddings import Pair
 from modalgap.evaluate.mixed import search_mixed
 from modalgap.evaluate.mixed_index import Forms
-from modalgap.evaluate.shares import form_shares
+from modalgap.evaluate.shares import form_shares, largest
 
 FORMS = ("image", "text", "fused")
 Scales = dict[str, tuple[float, float]]
@@ -265,6 +265,18 @@ def test_documents_that_tie_for_the_last_place_count_in_equal_parts() -> None:
     few = form_shares(torch.tensor([[1.0, -torch.inf]]), torch.tensor([1, 0]), 2, 10)
     assert few.tolist() == [[0.0, 1.0]]
     assert form_shares(torch.full((1, 2), -torch.inf), forms[:2], 2, 1).tolist() == [[0.0, 0.0]]
+
+
+@pytest.mark.parametrize("columns", [40, 3000, 3007])
+def test_the_largest_of_long_rows_are_those_of_topk(columns: int) -> None:
+    random = torch.Generator().manual_seed(columns)
+    scores = torch.randn(6, columns, generator=random).round(decimals=2)  # with ties
+    scores[0] = -torch.inf
+    scores[1, 5:] = -torch.inf
+    values, found = largest(scores, 11)
+    assert torch.equal(values, scores.topk(11, dim=1).values)
+    assert torch.equal(scores.gather(1, found), values)
+    assert all(len(set(row)) == 11 for row in found.tolist())
 
 
 def test_standardised_scores_of_clip_are_those_of_the_paper_table() -> None:
