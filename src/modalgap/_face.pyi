@@ -4,6 +4,7 @@ from collections.abc import Mapping as _Mapping
 from collections.abc import Sequence as _Sequence
 from modalgap.close.base import Closer as _Closer
 from modalgap.close.scores.scaler import ScoreScaler as _ScoreScaler
+from modalgap.data.items import Items as _Items
 from modalgap.data.source import Source as _Source
 from modalgap.embeddings.arrays import Rows as _Rows
 from modalgap.embeddings.embeddings import Embeddings as _Embeddings
@@ -103,8 +104,8 @@ class encode:
 
     def __new__(  # type: ignore[misc]
         cls,
-        source: str | _Path | _Source,
-        model: str | _Encoder,
+        source: str | _Path | _Source | _Items,
+        model: str | _Encoder | _Mapping[str, _Any],
         output: str | _Path | None = ...,
         *,
         template: str | _Sequence[str] | None = ...,
@@ -115,10 +116,11 @@ class encode:
         strict: bool = ...,
         keep_repeats: bool = ...,
         overwrite: bool = ...,
-    ) -> _Pair | _Embeddings: ...
+    ) -> _Pair | _Embeddings | _Any: ...
 
     ENCODERS = _encode.ENCODERS
     from modalgap.encode import Encoded as Encoded
+    from modalgap.encode import EncodedItems as EncodedItems
     from modalgap.encode import Encoder as Encoder
     from modalgap.encode import FunctionEncoder as FunctionEncoder
     from modalgap.encode import ImageTower as ImageTower
@@ -129,6 +131,7 @@ class encode:
     encode = staticmethod(_encode.encode)
     load_model = staticmethod(_encode.load_model)
     run = staticmethod(_encode.run)
+    run_items = staticmethod(_encode.run_items)
 
 class evaluate:
     """Evaluate: effects of the gap, or of closing it, on the tasks that embeddings are used for."""
@@ -379,7 +382,9 @@ class study:
     study = staticmethod(_study.study)
     demo = _study.demo
     imbalance = _study.imbalance
+    modalities = _study.modalities
     inversion = _study.inversion
+    caption_length = _study.caption_length
     mixed_search = _study.mixed_search
 
 class train:
@@ -397,6 +402,7 @@ class train:
     from modalgap.train import Config as Config
     from modalgap.train import Run as Run
     load_config = staticmethod(_train.load_config)
+    load_profile_tower = staticmethod(_train.load_profile_tower)
     read_run = staticmethod(_train.read_run)
     ready = staticmethod(_train.ready)
     train = staticmethod(_train.train)

@@ -85,18 +85,25 @@ def test_commands_that_need_weights_are_commands(
     """Their weights and data are elsewhere: they are parsed, and must ask for what exists."""
     asked: dict[str, Any] = {}
 
-    def note(source: str, model: str, output: Path, **options: Any) -> argparse.Namespace:
+    def note(
+        source: str, model: str | dict[str, str], output: Path, **options: Any
+    ) -> argparse.Namespace:
         asked.update(options, source=source, model=model)
         return argparse.Namespace(files=[output])
 
     monkeypatch.setattr("modalgap.cli.encode.run", note)
+    monkeypatch.setattr("modalgap.cli.encode.run_items", note)
     monkeypatch.setattr(sys, "argv", shlex.split(command))
     with pytest.raises(SystemExit) as leaving:
         main()
     assert not leaving.value.code
-    architecture, _, weights = asked["model"].removeprefix("open_clip:").rpartition("/")
-    assert weights in open_clip.list_pretrained_tags_by_model(architecture)
-    assert asked["source"] in ("photos", *DATASETS)
+    models = asked["model"]
+    for model in models.values() if isinstance(models, dict) else [models]:
+        if isinstance(models, dict) and model.startswith("hf:"):
+            continue
+        architecture, _, weights = model.removeprefix("open_clip:").rpartition("/")
+        assert weights in open_clip.list_pretrained_tags_by_model(architecture)
+    assert asked["source"] in ("photos", "clips", *DATASETS)
 
 
 def test_readme_tree_is_the_tree() -> None:

@@ -17,6 +17,7 @@ import torch
 from PIL import Image
 
 from layouts.drawing import draw, write
+from layouts.items import modal_equiv
 
 KARPATHY_SPLITS = ("train", "test", "val", "test", "restval")
 
@@ -281,6 +282,7 @@ BUILD = {
     "cc12m": cc12m,
     "cc3m": cc3m,
     "coco": coco,
+    "coco-modal-equiv": modal_equiv,
     "cub": cub,
     "dci": dci,
     "flickr30k": flickr30k,

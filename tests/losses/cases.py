@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -181,6 +182,26 @@ def intra_separation(x: Rows, y: Rows, s: float, b: float, views: tuple[Rows, Ro
     return total / len(x)
 
 
+def gram_of_many(every: list[Rows], s: float, anchor: int) -> float:
+    """GRAM's loss of any number of modalities; determinants by numpy."""
+    n = len(every[0])
+
+    def volume(i: int, j: int) -> float:
+        rows = [each[i if place == anchor else j] for place, each in enumerate(every)]
+        return math.sqrt(np.linalg.det([[dot(u, v) for v in rows] for u in rows]))
+
+    total = 0.0
+    for i in range(n):
+        match = math.exp(-s * volume(i, i))
+        total -= math.log(match / sum(math.exp(-s * volume(i, j)) for j in range(n)))
+        total -= math.log(match / sum(math.exp(-s * volume(j, i)) for j in range(n)))
+    return total / (2 * n)
+
+
+def gram(x: Rows, y: Rows, s: float, b: float, views: tuple[Rows, Rows], anchor: int = 1) -> float:
+    return gram_of_many([x, y], s, anchor)
+
+
 DEFINITIONS: dict[str, Callable[..., float]] = {
     each.__name__: each
     for each in (
@@ -195,5 +216,6 @@ DEFINITIONS: dict[str, Callable[..., float]] = {
         intra_simclr,
         cyclip,
         intra_separation,
+        gram,
     )
 }

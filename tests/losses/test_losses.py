@@ -32,6 +32,7 @@ OPTIONS: list[tuple[str, dict[str, Any]]] = [
     ("intra_simclr", {"temperature": 0.5}),
     ("cyclip", {"in_modal": 1.0, "cross_modal": 0.0}),
     ("cyclip", {"in_modal": 0.0, "cross_modal": 2.0}),
+    ("gram", {"anchor": 0}),
 ]
 SPREADS = ("uniformity", "cross_uniformity", "centroid_uniformity")
 
@@ -97,7 +98,7 @@ def test_weights_without_gradient() -> None:
 
 
 def test_scale_and_bias_have_gradients() -> None:
-    with_scale = {"infonce", "siglip", "dual", "correct_only", "intra_separation"}
+    with_scale = {"infonce", "siglip", "dual", "correct_only", "intra_separation", "gram"}
     for name, loss in LOSSES.items():
         some = leaves(made())
         gradients = torch.autograd.grad(loss(of_leaves(*some)), some[2:4], allow_unused=True)

@@ -70,7 +70,7 @@ def test_search_on_the_command_line(run: Run, files: dict[str, Path]) -> None:
     assert said(out) == pytest.approx(numbers(expected), rel=1e-3)
     assert "30 queries (text) and 30 gallery (image), 6 dimensions" in out
     assert PROTOCOLS["split"].about in " ".join(out.split())
-    assert "modalgap: 10 of 30 queries have nothing relevant in the gallery; left out" in err
+    assert "modalgap: 10 of 30 queries have no relevant item in the gallery; left out" in err
     assert "text rows were not unit" in err
     code, out, _ = run("search", *arguments, "--json")
     assert code == 0
@@ -103,7 +103,7 @@ def test_captions_that_are_not_first_are_said(run: Run, files: dict[str, Path]) 
     code, _, err = run("search", path, "--query", path, "--protocol", "first_caption")
     assert code == 0
     assert "modalgap: 3 queries are not first captions; not used" in err
-    assert "modalgap: 1 of 3 queries have nothing relevant" in err
+    assert "modalgap: 1 of 3 queries have no relevant item" in err
 
 
 def test_images_that_are_not_there_are_said(

@@ -286,7 +286,8 @@ CHECKS: dict[str, Rule] = {
             reason="The largest significant gain of the recommended closers. It never fails by"
             " default: it is an opportunity, not a defect.",
             why="The embeddings as they are perform worse at this task than they could.",
-            suggestion="Close the gap with this closer (modalgap close), for this task.",
+            suggestion="Follow the recommendation for this task: modalgap close, or modalgap close"
+            " fit zscore.",
         ),
     )
 }

@@ -12,9 +12,11 @@ import typer
 
 from modalgap.cli import data, options
 from modalgap.cli.build import spread
+from modalgap.errors import OptionError
+from modalgap.modality import listed
 
 if TYPE_CHECKING:
-    from modalgap.encode import Encoded
+    from modalgap.encode import Encoded, EncodedItems
 
 
 @dataclass(frozen=True)
@@ -114,7 +116,17 @@ def encode(
             " set, see: modalgap list data.",
         ),
     ],
-    model: options.Model,
+    model: Annotated[
+        list[str],
+        typer.Option(
+            "-m",
+            "--model",
+            help="LIBRARY:MODEL, such as open_clip:ViT-B-32/openai; see: modalgap list models. Or"
+            " several options NAMES=LIBRARY:MODEL, such as image,text=open_clip:… and audio=hf:…,"
+            " for items of several modalities.",
+            show_default=False,
+        ),
+    ],
     output: Annotated[
         Path, typer.Option("-o", "--output", help="File to write: .safetensors, .npz or .parquet.")
     ],
@@ -126,11 +138,19 @@ def encode(
     ] = False,
     force: options.Restart = False,
 ) -> None:
-    """Compute embeddings of images and captions.
+    """Compute embeddings of images and captions, or of any number of modalities.
 
     Interrupted runs resume: run the same command again.
     """
-    done = run(source, model, output, seed=seed, force=force, **vars(reading), **vars(encoding))
+    from modalgap.encode.by_modality import models_of
+
+    chosen = models_of(model)
+    given = {**vars(reading), **vars(encoding)}
+    done: Encoded | EncodedItems
+    if isinstance(chosen, str):
+        done = run(source, chosen, output, seed=seed, force=force, **given)
+    else:
+        done = run_items(source, chosen, output, seed=seed, force=force, **given)
     if as_json:
         typer.echo(json.dumps(done.to_dict(), indent=2, ensure_ascii=False))
         return
@@ -180,17 +200,66 @@ def run(
     return done
 
 
-def remark(done: Encoded) -> None:
+def run_items(
+    source: str,
+    models: dict[str, str],
+    output: Path,
+    *,
+    seed: int | None,
+    force: bool,
+    **given: Any,
+) -> EncodedItems:
+    """Encode as ``run``, each modality by the model that ``models`` gives it.
+
+    Raises:
+        OptionError: an option for sources of two modalities.
+    """
+    from modalgap.data import read_items
+    from modalgap.data.summary import summary
+    from modalgap.encode import Options
+    from modalgap.encode import run_items as work
+    from modalgap.encode.engine.output import check_output
+
+    check_output(output, overwrite=force)
+    seeded = data.given(seed=seed)
+    reading = data.given(**{each.name: given.pop(each.name, None) for each in fields(Reading)})
+    other = [name for name in reading if name not in ("split", "root", "limit")]
+    other += ["template"] if given.pop("template", None) else []
+    if other:
+        raise OptionError(
+            f"--{other[0].replace('_', '-')}: is for one model of two modalities; with models by"
+            " modality, columns are found by their names and types"
+        )
+    found = read_items(source, **reading, **seeded)
+    done = work(
+        found,
+        models,
+        output,
+        Options(overwrite=force, **given),
+        **seeded,
+        on_start=lambda items: data.note(summary(items)),
+    )
+    remark(done)
+    return done
+
+
+def remark(done: Encoded | EncodedItems) -> None:
     """Say on stderr what was encoded, how fast, and what was cut or skipped."""
     from modalgap.data.summary import grouped
-    from modalgap.embeddings import Pair
+    from modalgap.embeddings import Embeddings
+    from modalgap.encode import Encoded
 
-    sides = done.data.sides if isinstance(done.data, Pair) else (done.data,)
+    sides = (done.data,) if isinstance(done.data, Embeddings) else done.data.sides
     total = sum(side.n for side in sides)
-    what = " and ".join(f"{side.n:,} {side.modality}s" for side in sides)
+    counts = [f"{side.n:,} {side.modality}s" for side in sides]
+    if len(sides) > 2:
+        counts = [f"{side.n:,} {side.modality} rows" for side in sides]
+    what = listed(counts)
     speed = (total - done.resumed) / max(done.seconds, 1e-9)
     again = f"; {done.resumed:,} were there already" if done.resumed else ""
     data.note(f"encoded {what} in {done.seconds:.1f} s, {speed:,.0f} a second{again}")
+    if not isinstance(done, Encoded):
+        data.note(f"{done.complete:,} items have a row of every modality")
     for note in done.notes:
         data.note(note)
     weights = sides[0].provenance.get("weights", "")

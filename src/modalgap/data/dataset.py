@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 from modalgap.data.classes import zhou, zhou_file
+from modalgap.data.items import Items
 from modalgap.data.media import Cropped, Files
 from modalgap.data.reading import reading
 from modalgap.data.source import Source
@@ -137,12 +138,49 @@ class Dataset(ABC):
                 found = self.read(folder, split)
         made = {"data": name, "split": split, **found.provenance}
         templates = found.templates or (self.card.templates if found.labels is not None else ())
-        tables = [need for need in self.needs(split) if need.endswith(".parquet")]
-        files = tuple(path for need in tables for path in folder.glob(need))
+        files = self.tables(folder, split)
         return replace(found, name=name, provenance=made, templates=templates, files=files)
+
+    def tables(self, folder: Path, split: str) -> tuple[Path, ...]:
+        """The Parquet files of a split, which an output must not replace."""
+        needs = [need for need in self.needs(split) if need.endswith(".parquet")]
+        return tuple(path for need in needs for path in folder.glob(need))
 
     def _has_zhou(self, folder: Path) -> bool:
         return self.zhou_images is not None and zhou_file(folder) is not None
+
+
+class ItemDataset(Dataset):
+    """A data set of more than two modalities. A subclass defines ``read_items``, too.
+
+    ``read`` gives two of the modalities, for models of two towers.
+    """
+
+    @abstractmethod
+    def read_items(self, folder: Path, split: str) -> Items:
+        """The items of one split, from the folder of the data set."""
+
+    def items(self, root: Path, split: str | None = None) -> Items:
+        """Read all modalities of one split.
+
+        Args:
+            root: as for ``source``.
+            split: as for ``source``.
+
+        Raises:
+            OptionError: the split does not exist.
+            InputError: files are missing or malformed.
+        """
+        split = self.check(root, split)
+        name, folder = self.card.name, self.folder(root)
+        with reading(f"{name} in {folder}"):
+            found = self.read_items(folder, split)
+        return replace(
+            found,
+            name=name,
+            provenance={"data": name, "split": split, **found.provenance},
+            files=self.tables(folder, split),
+        )
 
 
 def absent(source: Source, most: int = 5) -> tuple[int, list[str]]:

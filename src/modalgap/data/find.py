@@ -15,7 +15,7 @@ from typing import Any
 from modalgap.arguments import checked
 from modalgap.data.columns import Captions as CaptionCells
 from modalgap.data.columns import Columns
-from modalgap.data.dataset import default_root
+from modalgap.data.dataset import Dataset, default_root
 from modalgap.data.mad.captions import Captions
 from modalgap.data.mad.source import SPLITS as MAD_SPLITS
 from modalgap.data.mad.source import source as mad_source
@@ -120,16 +120,24 @@ def _read(
     check_unicode(text, "source")
     path = Path(text)
     folder = None if root is None else Path(root)
-    if text in DATASETS and not _is(path.exists):
+    if (dataset := named(text)) is not None:
         columns.refuse(text)
-        return DATASETS[text].source(folder or default_root(), split)
-    if not _is(path.exists):
+        return dataset.source(folder or default_root(), split)
+    if not is_a(path.exists):
         return _pattern(text, split, folder, columns)
     if path.is_dir():
         return _folder(path, split, columns)
     if not path.is_file():
         raise FileError(f"{path}: must be a folder or a regular file")
     return replace(_file(path, text, folder, columns, split), files=(path,))
+
+
+def named(what: str | Path) -> Dataset | None:
+    """The data set of a name, in which - may be written as _; None for a path that exists."""
+    text = str(what)
+    if is_a(Path(text).exists):
+        return None
+    return DATASETS.get(text) or DATASETS.get(text.replace("_", "-"))
 
 
 def _file(
@@ -211,7 +219,7 @@ def check_exists(text: str, split: str | None, root: str | None) -> None:
         OptionError: the data set has no such split.
     """
     check_unicode(text, "source")
-    if _is(Path(text).exists):
+    if is_a(Path(text).exists):
         return
     if text in DATASETS:
         DATASETS[text].check(default_root() if root is None else Path(root), split)
@@ -308,7 +316,8 @@ def _refuse(what: str, **options: Any) -> None:
             )
 
 
-def _is(question: Callable[[], bool]) -> bool:
+def is_a(question: Callable[[], bool]) -> bool:
+    """The answer of a path; False for one that no file can have."""
     try:
         return question()
     except (OSError, ValueError):

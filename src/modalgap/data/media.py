@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol, runtime_checkable
@@ -297,6 +297,15 @@ def state(media: Media) -> Iterator[str]:
             yield "none"
         else:
             yield f"{found.st_size} {found.st_mtime_ns}"
+
+
+def hash_of(values: Iterable[str]) -> str:
+    """A hash of strings and their order."""
+    digest = xxhash.xxh3_128()
+    for value in values:
+        digest.update(value.encode(errors="surrogatepass"))
+        digest.update(b"\0")
+    return digest.hexdigest()
 
 
 def files_of(media: Media | None) -> Sequence[Path]:

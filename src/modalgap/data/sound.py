@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,16 @@ from modalgap.errors import FileError
 from modalgap.extras import import_extra
 
 LONGEST = 3600.0  # maximum seconds
+
+
+_MARKS = (b"fLaC", b"OggS", b"ID3", b"\xff\xfb", b"\xff\xf3", b"\xff\xf2")
+
+
+def is_sound(found: bytes) -> bool:
+    """Whether bytes begin as a WAV, AIFF, FLAC, Ogg or MP3 file."""
+    if found[:4] in (b"RIFF", b"RIFX", b"FORM"):
+        return found[8:12] in (b"WAVE", b"AIFF", b"AIFC")
+    return found.startswith(_MARKS)
 
 
 def decode(found: bytes) -> tuple[NDArray[np.float32], int]:
@@ -32,7 +43,8 @@ def decode(found: bytes) -> tuple[NDArray[np.float32], int]:
     except FileError:
         raise
     except Exception as error:  # any error of damaged bytes
-        raise FileError(" ".join(str(error).split())[:160] or "not a sound") from error
+        reason = re.sub(r"Error opening <[^>]*>: ", "", " ".join(str(error).split()))
+        raise FileError(reason[:160] or "not a sound") from error
     if not np.isfinite(samples).all():
         raise FileError("must hold finite samples")
     return samples, rate

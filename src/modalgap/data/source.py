@@ -110,7 +110,7 @@ class Source:
         for what in ("name", "modality", "text_modality"):
             _string(getattr(self, what), what)
         if self.media is not None:
-            _check_media(self.media, self.name)
+            check_media(self.media, self.name)
         if self.texts is not None and not _is_list(self.texts, arrays=False):
             found = type(self.texts).__name__
             raise InputError(f"{self.name}: texts must be a list of strings; got {found}")
@@ -248,7 +248,12 @@ def _is_list(value: object, *, arrays: bool = True) -> bool:
     return isinstance(value, Sequence) and not isinstance(value, str | bytes)
 
 
-def _check_media(media: object, name: str) -> None:
+def check_media(media: object, name: str) -> None:
+    """Check that an object is ``Media`` with one name per item.
+
+    Raises:
+        InputError: it lacks an attribute, or has names that do not fit.
+    """
     if not isinstance(media, Media):
         needs = ("kind", "names", "__len__", "__getitem__")
         lacks = next(each for each in needs if not hasattr(media, each))

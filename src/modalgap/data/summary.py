@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from modalgap.data.items import Items
 from modalgap.data.source import Source
 from modalgap.data.text import shown
 
@@ -12,13 +13,13 @@ NAMES = 3  # examples per reason
 REASONS = 4
 
 
-def summary(source: Source) -> str:
+def summary(source: Source | Items) -> str:
     """One line: the layout of the source, the counts, and what was left out and why."""
     rule = f" ({source.rule})" if source.rule else ""
     parts = [f"{shown(source.name)}{rule}: read {_counts(source)}"]
     parts += source.notes
     parts += [*grouped("left out", source.missing), *grouped("not used", source.unused)]
-    if source.unused_columns:
+    if isinstance(source, Source) and source.unused_columns:
         names = ", ".join(map(shown, source.unused_columns[:8]))
         more = len(source.unused_columns) - 8
         rest = f" and {more} more" if more > 0 else ""
@@ -26,25 +27,34 @@ def summary(source: Source) -> str:
     return "; ".join(parts)
 
 
-def facts(source: Source) -> dict[str, Any]:
+def facts(source: Source | Items) -> dict[str, Any]:
     """The same facts as plain JSON types, complete."""
-    return {
-        "source": source.name,
-        "rule": source.rule,
-        "read": {
+    result: dict[str, Any] = {"source": source.name, "rule": source.rule}
+    if isinstance(source, Items):
+        result["read"] = {side: len(media) for side, media in source.sides.items()}
+        result |= {"items": len(source.items), "incomplete": source.incomplete}
+    else:
+        result["read"] = {
             f"{source.modality}s": 0 if source.media is None else len(source.media),
             f"{source.text_modality}s": len(source.texts or ()),
             "labels": 0 if source.labels is None else len(source.media or ()),
             "factors": [*source.factors, *source.text_factors],
-        },
+        }
+    result |= {
         "notes": list(source.notes),
         "left_out": [{"name": name, "reason": reason} for name, reason in source.missing],
         "not_used": [{"name": name, "reason": reason} for name, reason in source.unused],
-        "further_columns": list(source.unused_columns),
     }
+    if isinstance(source, Source):
+        result["further_columns"] = list(source.unused_columns)
+    return result
 
 
-def _counts(source: Source) -> str:
+def _counts(source: Source | Items) -> str:
+    if isinstance(source, Items):
+        rows = ", ".join(f"{len(media):,} {side}" for side, media in source.sides.items())
+        lacks = [f"{n:,} items lack {side}" for side, n in source.incomplete.items() if n]
+        return "; ".join([f"{rows} rows of {len(source.items):,} items", *lacks])
     found = []
     if source.media is not None:
         found.append(_count(len(source.media), source.modality))

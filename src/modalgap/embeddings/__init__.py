@@ -3,6 +3,7 @@
 from modalgap.embeddings.all_moments import AllMoments, all_moments
 from modalgap.embeddings.describe import describe_input
 from modalgap.embeddings.embeddings import Embeddings
+from modalgap.embeddings.mean_by_item import mean_by_item
 from modalgap.embeddings.modalities import Modalities
 from modalgap.embeddings.moments import (
     GROUPS,
@@ -29,6 +30,7 @@ __all__ = [
     "describe_input",
     "join_repeats",
     "joined",
+    "mean_by_item",
     "moments",
     "pair_moments",
     "pick",

@@ -257,7 +257,8 @@ def _validated(contents: Contents, items: str | None) -> Pair | Embeddings | Mod
         mods = _named(contents.source, lambda: Modalities(sides, items=items), sides)
         return mods if len(mods) > 2 else mods.pair(*mods)
     if len(sides) == 2:
-        return _named(contents.source, lambda: _pair(sides[0], sides[1], contents.matches), sides)
+        one, two = sides
+        return _named(contents.source, lambda: _pair(one, two, contents.matches), sides)
     matches = {(each.own, each.other): each.values for each in contents.matches}
     return _named(contents.source, lambda: Modalities(sides, matches or None), sides)
 

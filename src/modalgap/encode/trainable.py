@@ -34,6 +34,7 @@ from modalgap.encode.word_tokenizer import size_of, write_tokenizer
 from modalgap.errors import FileError, NotApplicable, OptionError, OutputError, quoted
 
 OWN = Path(__file__).parent / "architectures"
+OTHERS = "other_towers"
 CONFIG, WEIGHTS = "open_clip_config.json", "open_clip_model.safetensors"
 
 
@@ -58,6 +59,20 @@ class Trainable:
     def preprocessing(self) -> PreprocessCfg:
         """Size, mean, standard deviation and resize mode."""
         return PreprocessCfg(**self.model.visual.preprocess_cfg)  # type: ignore[union-attr, arg-type]
+
+    @property
+    def dim(self) -> int:
+        """Width of the features."""
+        return int(self.config["model_cfg"]["embed_dim"])
+
+    def add_tower(self, name: str, tower: nn.Module) -> None:
+        """Add the tower of a further modality: it is trained and saved with the model.
+
+        Args:
+            name: the modality.
+            tower: maps its inputs to features (b, d).
+        """
+        self.model.add_module(OTHERS, nn.ModuleDict({**other_towers(self.model), name: tower}))
 
     def prepare(self, *, augment: bool = False) -> Callable[[Any], Tensor]:
         """A function from an RGB image to a tower's input; with ``augment``, a random crop."""
@@ -106,6 +121,8 @@ class Trainable:
     def save(self, folder: Path) -> None:
         """Write the folder atomically; replace an existing folder.
 
+        The tower of a further modality is a file of its own, ``NAME.safetensors``.
+
         Raises:
             OutputError: the folder cannot be written.
         """
@@ -116,13 +133,25 @@ class Trainable:
             (part / CONFIG).write_text(json.dumps(self.config, indent=1), encoding="utf-8")
             for name, data in self.files.items():
                 (part / name).write_bytes(data)
-            tensors = {key: each.contiguous() for key, each in self.model.state_dict().items()}
+            tensors = {
+                key: each.contiguous()
+                for key, each in self.model.state_dict().items()
+                if not key.startswith(f"{OTHERS}.")
+            }
             save_file(tensors, part / WEIGHTS)
+            for name, tower in other_towers(self.model).items():
+                own = {key: each.contiguous() for key, each in tower.state_dict().items()}
+                save_file(own, part / f"{name}.safetensors")
             shutil.rmtree(folder, ignore_errors=True)
             part.rename(folder)
         except Exception as error:  # safetensors raises its own errors for a full disk
             shutil.rmtree(part, ignore_errors=True)
             raise OutputError(f"{folder}: cannot be written ({error})") from error
+
+
+def other_towers(model: nn.Module) -> dict[str, nn.Module]:
+    """Name to the tower of each further modality of a model; empty for most models."""
+    return dict(getattr(model, OTHERS, {}))
 
 
 def own_architectures() -> list[str]:

@@ -5,26 +5,25 @@ from __future__ import annotations
 import tempfile
 import time
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import xxhash
 
 from modalgap.arguments import checked
 from modalgap.data.find import read
 from modalgap.data.imagenet import templates as imagenet_templates
-from modalgap.data.media import state
+from modalgap.data.items import Items
+from modalgap.data.media import files_of, hash_of, state
 from modalgap.data.repeats import join_texts
 from modalgap.data.source import Source, check_template
 from modalgap.data.summary import facts, grouped
 from modalgap.embeddings import Embeddings, Pair
 from modalgap.embeddings.store import load_any
 from modalgap.encode.base import Encoder
-from modalgap.encode.device import check_precision, device_of
 from modalgap.encode.engine.engine import Engine, fault
 from modalgap.encode.engine.output import (
     check_output,
@@ -34,29 +33,11 @@ from modalgap.encode.engine.output import (
     write,
 )
 from modalgap.encode.engine.sides import Sides
+from modalgap.encode.many import run_items
+from modalgap.encode.options import Options, engine_options
 from modalgap.encode.registry import load_model
-from modalgap.errors import FileError, InputError, OptionError, quoted
-from modalgap.work import path_of, processors, remove, work_folder
-
-BATCH = {"cpu": 32}  # items per forward pass; other devices:
-BATCH_ELSEWHERE = 256
-MOST_WORKERS = 8  # default limit
-MOST = {"batch_size": 2**31 - 1, "workers": 1024}
-
-
-@checked
-@dataclass(frozen=True, kw_only=True)
-class Options:
-    """Options of a run; ``encode`` documents each one."""
-
-    template: str | Sequence[str] | None = None
-    device: str = "auto"
-    precision: str = "fp32"
-    batch_size: int | None = None
-    workers: int | None = None
-    strict: bool = False
-    keep_repeats: bool = False
-    overwrite: bool = False
+from modalgap.errors import FileError, InputError, quoted
+from modalgap.work import path_of, remove, work_folder
 
 
 @checked
@@ -104,8 +85,8 @@ class Encoded:
 
 @checked
 def encode(
-    source: str | Path | Source,
-    model: str | Encoder,
+    source: str | Path | Source | Items,
+    model: str | Encoder | Mapping[str, Any],
     output: str | Path | None = None,
     *,
     template: str | Sequence[str] | None = None,
@@ -116,13 +97,16 @@ def encode(
     strict: bool = False,
     keep_repeats: bool = False,
     overwrite: bool = False,
-) -> Pair | Embeddings:
-    """Encode images and captions with any CLIP-like model.
+) -> Pair | Embeddings | Any:
+    """Encode images and captions, or any number of modalities, with CLIP-like models.
 
     Args:
         source: a path of any kind, the name of a data set, or a result of
-            ``modalgap.data.read``, which selects a split, a root, columns and a limit.
-        model: LIBRARY:MODEL, such as ``"open_clip:ViT-B-32/openai"``, or an ``Encoder``.
+            ``modalgap.data.read``, which selects a split, a root, columns and a limit; or of
+            ``modalgap.data.read_items``, for more than two modalities.
+        model: LIBRARY:MODEL, such as ``"open_clip:ViT-B-32/openai"``, or an ``Encoder``. A mapping
+            encodes modalities by different models of one space: ``{"image,text": "open_clip:…",
+            "audio": "hf:…"}``. A key names modalities, or kinds: "audio" is all sounds.
         output: the file to write: .safetensors, .npz or .parquet. Unfinished work is stored next
             to it. The same call resumes an interrupted run and writes the same bytes. Without an
             output the embeddings are in memory only.
@@ -139,10 +123,11 @@ def encode(
         overwrite: replace the file, and delete unfinished work of other settings.
 
     Returns:
-        A pair, or the embeddings of one modality if the source has one. Rows have unit norm.
+        A pair, or the embeddings of one modality if the source has one; ``Modalities``, matched by
+        item, for ``Items`` or models by modality. Rows have unit norm.
 
     Raises:
-        InputError: the source, the model or an option is invalid.
+        InputError: the source, the model or an option is invalid, or models differ in width.
         OutputError: the file cannot be written.
 
     A warning gives the number of skipped items; ``OUTPUT.skipped.jsonl`` lists them.
@@ -157,11 +142,18 @@ def encode(
         keep_repeats=keep_repeats,
         overwrite=overwrite,
     )
+    if isinstance(source, Items) or isinstance(model, Mapping):
+        several = run_items(source, model, output, options)
+        _warn_of(several.skipped, several.source.unused)
+        return several.data
     finished = run(source, model, output, options)
-    left = [*grouped("skipped", finished.skipped), *grouped("not used", finished.source.unused)]
-    if left:
-        warnings.warn("; ".join(left), stacklevel=2)
+    _warn_of(finished.skipped, finished.source.unused)
     return finished.data
+
+
+def _warn_of(skipped: Sequence[tuple[str, str]], unused: Sequence[tuple[str, str]]) -> None:
+    if left := [*grouped("skipped", skipped), *grouped("not used", unused)]:
+        warnings.warn("; ".join(left), stacklevel=4)
 
 
 @checked
@@ -190,10 +182,10 @@ def run(
     target = None if output is None else Path(output)
     if target is not None:
         check_output(target, overwrite=options.overwrite)
-    engine_options = _checked(options)
+    engine_settings = engine_options(options)
     found = source if isinstance(source, Source) else read(source)
     if target is not None:
-        not_own(target, found)
+        not_own(target, (*found.files, *files_of(found.media)))
     if options.strict and found.missing:
         name, why = found.missing[0]
         raise InputError(f"{found.name}: {name}: {why}")
@@ -203,7 +195,7 @@ def run(
     _check_classes(found)
     encoder = load_model(model, seed=seed)
     _check_kinds(found, encoder)
-    engine = Engine(encoder=encoder, strict=options.strict, **engine_options)
+    engine = Engine(encoder=encoder, strict=options.strict, **engine_settings)
     encoder.to(engine.device)
     plan = _plan(found, engine, sentences)
     started = time.monotonic()
@@ -272,15 +264,15 @@ def _plan(source: Source, engine: Engine, templates: tuple[str, ...]) -> dict[st
 
 def state_of(source: Source) -> str:
     """A hash of the names, files, texts and matches of a source."""
-    return _hash(_hashes(source).values())
+    return hash_of(_hashes(source).values())
 
 
 def _hashes(source: Source) -> dict[str, str]:
     pairs = None if source.pairs is None else np.asarray(source.pairs).ravel()
     return {
-        "media": _hash(state(source.media) if source.media is not None else ()),
-        "texts": _hash(source.texts or ()),
-        "matches": _hash(
+        "media": hash_of(state(source.media) if source.media is not None else ()),
+        "texts": hash_of(source.texts or ()),
+        "matches": hash_of(
             map(str, np.asarray(_first(source.labels, source.text_to_image, pairs, [])).tolist())
         ),
     }
@@ -288,14 +280,6 @@ def _hashes(source: Source) -> dict[str, str]:
 
 def _first(*values: Any) -> Any:
     return next(value for value in values if value is not None)
-
-
-def _hash(values: Iterable[str]) -> str:
-    digest = xxhash.xxh3_128()
-    for value in values:
-        digest.update(value.encode(errors="surrogatepass"))
-        digest.update(b"\0")
-    return digest.hexdigest()
 
 
 def _templates(template: str | Sequence[str] | None, source: Source) -> tuple[str, ...]:
@@ -328,35 +312,3 @@ def _check_kinds(source: Source, encoder: Encoder) -> None:
         f"model: {encoder.spec} takes {' and '.join(encoder.modalities)}; {source.name} holds"
         f" {source.media.kind}"
     )
-
-
-def _checked(options: Options) -> dict[str, Any]:
-    """The engine options, checked."""
-    device = device_of(options.device)
-    check_precision(options.precision, device)
-    size = options.batch_size
-    if size is None:
-        size = BATCH.get(device.type, BATCH_ELSEWHERE)
-    return {
-        "device": device,
-        "precision": options.precision,
-        "batch_size": _positive("batch_size", size),
-        "workers": _workers(options.workers),
-    }
-
-
-def _workers(workers: int | None) -> int:
-    if workers is None:
-        return min(processors(), MOST_WORKERS)
-    return (
-        workers if workers == 0 and not isinstance(workers, bool) else _positive("workers", workers)
-    )
-
-
-def _positive(name: str, value: object) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise OptionError(f"{name}: must be an integer of at least 1; got {quoted(value)}")
-    if value > MOST[name]:
-        found = value if value < 2**64 else "more than 2^64"
-        raise OptionError(f"{name}: must be at most {MOST[name]}; got {found}")
-    return value

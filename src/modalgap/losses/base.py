@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import reduce
+from itertools import combinations
 from typing import ClassVar, Concatenate, Generic, TypeVar
 
 import torch
@@ -33,6 +34,7 @@ class Features:
         scale: () 1/τ, positive.
         bias: () added to the logits of SigLIP.
         views: two augmented views of the images, unit rows, (n, d) each.
+        others: unit rows of further modalities, (n, d) each; row i matches row i of ``image``.
 
     Raises:
         InputError: a tensor has another shape.
@@ -43,11 +45,13 @@ class Features:
     scale: Tensor
     bias: Tensor | None = None
     views: tuple[Tensor, Tensor] | None = None
+    others: tuple[Tensor, ...] = ()
 
     def __post_init__(self) -> None:
         for name, one, other in (
             ("image and text", self.image, self.text),
             ("both views", *(self.views or (self.image, self.text))),
+            *(("image and others", self.image, each) for each in self.others),
         ):
             if one.ndim != 2 or one.shape != other.shape or not len(one):
                 got = f"{tuple(one.shape)} and {tuple(other.shape)}"
@@ -59,8 +63,21 @@ class Features:
     @property
     def tensors(self) -> tuple[Tensor, ...]:
         """All tensors that are not None."""
-        every = (self.image, self.text, self.scale, self.bias, *(self.views or ()))
+        every = (self.image, self.text, self.scale, self.bias, *(self.views or ()), *self.others)
         return tuple(each for each in every if each is not None)
+
+    @property
+    def modalities(self) -> tuple[Tensor, ...]:
+        """The rows of every modality: image, text, others."""
+        return (self.image, self.text, *self.others)
+
+    @property
+    def pairs(self) -> list[Features]:
+        """The features of each two modalities, in order."""
+        return [
+            replace(self, image=one, text=two, others=())
+            for one, two in combinations(self.modalities, 2)
+        ]
 
     @property
     def precise(self) -> Features:
@@ -73,6 +90,7 @@ class Features:
             views=None
             if self.views is None
             else (_precise(self.views[0]), _precise(self.views[1])),
+            others=tuple(map(_precise, self.others)),
         )
 
 
@@ -102,10 +120,14 @@ class Loss(Method, Generic[Options]):
         scale: float | None = None,
         bias: float | None = None,
         views: tuple[Rows, Rows] | None = None,
+        others: Sequence[Rows] = (),
         *args: Options.args,
         **options: Options.kwargs,
     ) -> Tensor:
         """Compute the loss in float32, or in float64 for float64 features; autocast is disabled.
+
+        With ``others``, a loss of two modalities is the mean over each two of them. A loss with the
+        trait "together" takes all modalities at once.
 
         Args:
             image: ``Features`` of a batch; rows (n, d), which are normalised here and keep their
@@ -114,6 +136,7 @@ class Loss(Method, Generic[Options]):
             scale: with arrays: 1/τ; 100 by default, as for measures.
             bias: with arrays: added to the logits of SigLIP.
             views: with arrays: two augmented views of the images, (n, d) each.
+            others: with arrays: rows of further modalities, (n, d) each.
             *args: not used; pass options by name.
             **options: options of the loss.
 
@@ -129,20 +152,23 @@ class Loss(Method, Generic[Options]):
             raise OptionError(f"options of {self.name} must be passed by name; got {quoted(args)}")
         self.check_options(options)
         if not isinstance(image, Features):
-            features = features_of(self.name, image, text, scale, bias, views)
-        elif any(value is not None for value in (text, scale, bias, views)):
+            features = features_of(self.name, image, text, scale, bias, views, others)
+        elif any(value is not None for value in (text, scale, bias, views)) or len(others):
             raise InputError(
-                f"{self.name}: Features include text, scale, bias and views; do not pass these too"
+                f"{self.name}: Features include text, scale, bias, views and others; do not pass"
+                " these too"
             )
         else:
             features = image
         for need in self.card.needs:
             there(self.name, str(need), getattr(features, str(need)))
         compute: Callable[..., Tensor] = self.compute
+        known = {name: plain(each) for name, each in options.items()}
+        features = features.precise
         with torch.autocast(features.image.device.type, enabled=False):
-            return compute(
-                features.precise, **{name: plain(each) for name, each in options.items()}
-            )
+            if not features.others or "together" in self.card.traits:
+                return compute(features, **known)
+            return torch.stack([compute(each, **known) for each in features.pairs]).mean()
 
 
 def features_of(
@@ -152,6 +178,7 @@ def features_of(
     scale: float | None,
     bias: float | None,
     views: tuple[Rows, Rows] | None,
+    others: Sequence[Rows] = (),
 ) -> Features:
     """Features with unit rows, from arrays; tensors keep their gradients."""
     if isinstance(image, Pair):
@@ -167,10 +194,12 @@ def features_of(
         finite("bias", plain(bias))
     if views is not None and (not isinstance(views, tuple | list) or len(views) != 2):
         raise InputError(f"views: must be two arrays (n, d); got {described(views)}")
-    rows = [
-        _unit(each, name)
-        for name, each in (("image", image), ("text", text), *(("views", v) for v in views or ()))
-    ]
+    if not isinstance(others, tuple | list):
+        raise InputError(f"others: must be a list of arrays (n, d); got {described(others)}")
+    every = [("image", image), ("text", text), *(("others", each) for each in others)]
+    count = len(every)
+    every += [("views", each) for each in views or ()]
+    rows = [_unit(each, name) for name, each in every]
     dtype = reduce(torch.promote_types, (each.dtype for each in rows))
     rows = [each.to(dtype) for each in rows]
     like = rows[0]
@@ -178,8 +207,9 @@ def features_of(
         image=rows[0],
         text=rows[1],
         scale=torch.tensor(float(factor), dtype=like.dtype, device=like.device),
-        bias=None if bias is None else torch.tensor(float(bias)).to(like),
-        views=None if views is None else (rows[2], rows[3]),
+        bias=None if bias is None else torch.tensor(float(bias), dtype=dtype).to(like),
+        views=None if views is None else (rows[-2], rows[-1]),
+        others=tuple(rows[2:count]),
     )
 
 

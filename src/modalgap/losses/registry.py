@@ -15,6 +15,7 @@ from modalgap.losses.centroid_uniformity import centroid_uniformity as centroid_
 from modalgap.losses.intra_simclr import intra_simclr as intra_simclr
 from modalgap.losses.intra_separation import intra_separation as intra_separation
 from modalgap.losses.cyclip import cyclip as cyclip
+from modalgap.losses.gram import gram as gram
 from modalgap.method import collect as _collect
 
 LOSSES: dict[str, Loss] = _collect(globals(), Loss)

@@ -6,7 +6,9 @@ is √(1 − cos²), the sine of their angle; for three with cosines a, b, c it 
 Source: GRAM, arXiv 2412.11959: the volume of the parallelotope that the rows span.
 Relations: matched_cosine for two modalities, without its sign: opposite rows also have volume 0.
     pmrl reads the same Gram matrix.
-Fails when: there are more modalities than dimensions; the volume is then 0 for any rows.
+Fails when: three rows lie in one plane. The volume is then 0 whatever their cosines are, so a small
+    volume does not mean small gaps; the study modalities shows a trained example. With more
+    modalities than dimensions it is 0 for any rows.
 """
 
 from __future__ import annotations
@@ -26,7 +28,7 @@ CARD = Card(
     reads="pairs",
     title="GRAM volume",
     question="How far apart are the rows of one item?",
-    idea="The volume that the unit rows of an item span, averaged over items; 0 means one line.",
+    idea="The mean volume that the unit rows of an item span; 0 if the rows are dependent.",
     equation=r"\operatorname{mean}_i \sqrt{\det(U_i U_i^\top)}",
     source="GRAM, arXiv 2412.11959",
     direction="lower",

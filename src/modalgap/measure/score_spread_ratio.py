@@ -17,6 +17,7 @@ from __future__ import annotations
 import numpy as np
 
 from modalgap.card import Card
+from modalgap.embeddings.cosine_moments import cosine_moments
 from modalgap.measure.base import Measure, Seen, Side
 from modalgap.result import Value
 
@@ -47,14 +48,14 @@ def _score_spread_ratio(seen: Seen) -> Value:
     evidence, own = seen.evidence, seen.side
     evidence.resolved()
     other = evidence.text if own is evidence.image else evidence.image
-    within, across = _within(own), _across(own, other)
+    within, (mean, across) = _within(own), _across(own, other)
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = np.float64(within) / np.float64(across)
     return Value(
         float(ratio),
         details={
             "within": {"mean": _mean_within(own), "sd": within},
-            "across": {"mean": float(own.moments.mean @ other.moments.mean), "sd": across},
+            "across": {"mean": mean, "sd": across},
         },
     )
 
@@ -73,11 +74,12 @@ def _within(side: Side) -> float:
     return float(max(0.0, squares - _mean_within(side) ** 2) ** 0.5)
 
 
-def _across(one: Side, two: Side) -> float:
-    """Standard deviation of the cosines of all rows of one side with all rows of the other."""
-    u, v = one.moments.mean, two.moments.mean
-    first, second = (side.moments.covariance * (side.n - 1) / side.n for side in (one, two))
-    return float(max(0.0, (first * second).sum() + v @ first @ v + u @ second @ u) ** 0.5)
+def _across(one: Side, two: Side) -> tuple[float, float]:
+    """Mean and standard deviation of the cosines of all rows of one side with all of the other."""
+    first, second = (
+        (side.moments.mean, side.moments.covariance * (side.n - 1) / side.n) for side in (one, two)
+    )
+    return cosine_moments(first, second)
 
 
 score_spread_ratio = Measure(CARD, _score_spread_ratio)

@@ -52,7 +52,7 @@ def sections(result: Result, answers: Result, seen: Views, seed: int = 0) -> lis
     drawn = [shown(each.drawing(seen)) for each in PICTURES.values() if each.applies(seen)]
     found = [
         Section(
-            head="In plain words",
+            head="Summary",
             id="words",
             blocks=[Topics(topics=_words(result, answers), beside=drawn)],
         )
@@ -86,7 +86,7 @@ def sections(result: Result, answers: Result, seen: Views, seed: int = 0) -> lis
         Json(label="The measures as JSON", text=table.as_json(result)),
         Json(label="Who answers whom, as JSON", text=table.as_json(answers)),
     ]
-    found.append(Section(head="Where this comes from", id="origin", blocks=origin))
+    found.append(Section(head="Data and versions", id="origin", blocks=origin))
     return found
 
 

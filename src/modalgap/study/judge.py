@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import statistics
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from modalgap.embeddings import Embeddings, Pair
 from modalgap.encode import Encoder, Options, load_model
 from modalgap.encode import run as encode
 from modalgap.measure import measure
-from modalgap.measure.intervals import mean_interval
+from modalgap.measure.intervals import mean_interval, student_t
 from modalgap.result import Value
 from modalgap.train import Run
 from modalgap.train.captions import captions_of
@@ -102,3 +103,18 @@ def _share(values: NDArray[Any], digit: NDArray[np.int64]) -> Value:
 @torch.inference_mode()
 def _features(encoder: Encoder, sentences: list[str]) -> Tensor:
     return functional.normalize(encoder.encode_text(encoder.tokenize(sentences)).float(), dim=1)
+
+
+def over_seeds(found: Sequence[Mapping[str, Value]]) -> dict[str, Value]:
+    """Means over runs with Student's interval; for one run, its own values."""
+    if len(found) == 1:
+        return {name: Value(value.value, value.interval) for name, value in found[0].items()}
+    made = {}
+    for name in found[0]:
+        values = [each[name].value for each in found if name in each]
+        if len(values) < len(found):
+            continue
+        middle = statistics.fmean(values)
+        half = student_t(len(values) - 1) * statistics.stdev(values) / len(values) ** 0.5
+        made[name] = Value(middle, (middle - half, middle + half), details={"runs": values})
+    return made

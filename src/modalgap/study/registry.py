@@ -6,7 +6,9 @@ To add one, write its file in the folder of its paper and import it here.
 from modalgap.study.base import Study
 from modalgap.study.demo.demo import demo as demo
 from modalgap.study.schrodi2025.imbalance import imbalance as imbalance
+from modalgap.study.cicchetti2025.modalities import modalities as modalities
 from modalgap.study.mistretta2025.inversion import inversion as inversion
+from modalgap.study.caption_length.caption_length import caption_length as caption_length
 from modalgap.study.mixed_search.mixed_search import mixed_search as mixed_search
 from modalgap.method import collect as _collect
 

@@ -27,7 +27,10 @@ def turn(model: torch.nn.Module, batch: Batch, part: int = 256) -> Tensor:
     sums: Tensor | None = None
     with torch.no_grad():
         for start in range(0, len(batch.ids), part):
-            x, y, _, _ = towers(batch.images[start : start + part], batch.ids[start : start + part])
+            some = slice(start, start + part)
+            x, y, *_ = towers(
+                batch.images[some], batch.ids[some], tuple(each[some] for each in batch.others)
+            )
             product = x.double().T @ y.double()
             sums = product if sums is None else sums + product
     model.train(was)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Generator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -30,11 +30,13 @@ class Batch:
         images: (b, 3, h, w), prepared.
         ids: (b, l) tokens.
         views: two tensors of the shape of ``images``, if a loss needs them.
+        others: (b, ...) inputs of further towers, in their order.
     """
 
     images: Tensor
     ids: Tensor
     views: tuple[Tensor, Tensor] | None = None
+    others: tuple[Tensor, ...] = ()
 
     def to(self, device: torch.device) -> Batch:
         """The same batch on another device."""
@@ -42,9 +44,10 @@ class Batch:
             self.views[0].to(device, non_blocking=True),
             self.views[1].to(device, non_blocking=True),
         )
-        return Batch(
-            self.images.to(device, non_blocking=True), self.ids.to(device, non_blocking=True), views
+        images, ids, *others = (
+            each.to(device, non_blocking=True) for each in (self.images, self.ids, *self.others)
         )
+        return Batch(images, ids, views, tuple(others))
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -58,6 +61,7 @@ class HeldOut:
         prompts: maps a factor to the captions of each of its values, for accuracy.
         described: (n, n) whether text j of the source describes image i; None if text i describes
             image i only.
+        others: name to the inputs of further towers (n, ...), in their order.
     """
 
     images: Tensor
@@ -65,6 +69,7 @@ class HeldOut:
     factors: Mapping[str, Sequence[str]]
     prompts: Mapping[str, Mapping[str, Sequence[str]]]
     described: NDArray[np.bool_] | None = None
+    others: Mapping[str, Tensor] = field(default_factory=dict)
 
     @property
     def right(self) -> NDArray[np.bool_]:

@@ -55,6 +55,7 @@ class Data:
         digits: for MAD: a folder of MNIST's files; by default the digits of scikit-learn.
         captions: for MAD: ``object_only`` or ``object_attribute_K``; or a mapping of ``object``,
             ``attributes`` and ``presence``.
+        profiles: for MAD: whether a third tower encodes the profiles of the images.
         transforms: transforms of the captions, in order: ``half`` (the first or the second),
             ``quarter`` (one of four fixed ones), ``word_dropout:0.5``, ``keep:2``.
         split, root, image_column, text_column, label_column, separator, limit: as for ``modalgap
@@ -69,6 +70,7 @@ class Data:
     source: str = "mad"
     digits: str | None = None
     captions: str | dict[str, Any] = "object_only"
+    profiles: bool = False
     transforms: list[str] = field(default_factory=list)
     split: str | None = None
     root: str | None = None
@@ -276,6 +278,8 @@ class Config:
             whole("steps", self.steps, 1)
         if self.epochs is not None:
             at_least("epochs", self.epochs, 1e-9)
+        if self.swap.share and self.data.profiles:
+            raise OptionError("swap.share: swaps two modalities; it must be 0 with data.profiles")
         if self.precision == "fp16" and self.accumulate > 1:
             raise OptionError("precision fp16 cannot accumulate; use bf16, or accumulate: 1")
 

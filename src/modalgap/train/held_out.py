@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from modalgap.embeddings import Embeddings, Pair
+from modalgap.embeddings import Embeddings, Modalities, Pair
+from modalgap.encode.trainable import other_towers
 from modalgap.errors import NotApplicable
 from modalgap.measure import measure
 from modalgap.train.batches import HeldOut
@@ -20,26 +21,30 @@ ENTROPY = ("logit_entropy_image", "logit_entropy_text")
 PART = 256  # rows per forward pass
 
 
-def pair_of(towers: Towers, held_out: HeldOut, texts: Sequence[Tensor]) -> Pair:
-    """Encode the held-out pairs with the current model.
+def encoded(towers: Towers, held_out: HeldOut, texts: Sequence[Tensor]) -> Pair | Modalities:
+    """Encode the held-out items with the current model; a pair if there are two modalities.
 
     Args:
         towers: the model, in evaluation mode.
-        held_out: the images.
+        held_out: the images, and the inputs of further towers.
         texts: tokens of their captions, in parts.
     """
     device = next(towers.parameters()).device
     images = [_images(towers, part.to(device)) for part in torch.split(held_out.images, PART)]
     features = [_texts(towers, part.to(device)) for part in texts]
+    others = {
+        name: [_others(towers, i, part.to(device)) for part in torch.split(inputs, PART)]
+        for i, (name, inputs) in enumerate(held_out.others.items())
+    }
     scale = str(float(towers.model.logit_scale.detach().exp()))
     sides = [
         Embeddings(
             torch.cat(rows).cpu(), modality, factors=held_out.factors or None,
             provenance={"logit_scale": scale},
         )
-        for rows, modality in ((images, "image"), (features, "text"))
+        for modality, rows in {"image": images, "text": features, **others}.items()
     ]  # fmt: skip
-    return Pair(sides[0], sides[1])
+    return Pair(sides[0], sides[1]) if len(sides) == 2 else Modalities(sides)
 
 
 def right(
@@ -94,13 +99,13 @@ def accuracies(towers: Towers, pair: Pair, held_out: HeldOut, tokenizer: Any) ->
     return {factor: float(each.double().mean()) for factor, each in found.items()}
 
 
-def measured(pair: Pair, temperature: float) -> dict[str, float]:
-    """The measures that apply, by name."""
+def measured(data: Pair | Modalities, temperature: float) -> dict[str, float]:
+    """The measures that apply, by name; for three modalities as ``rmg.image.text``."""
     found: dict[str, float] = {}
     for name in (*MEASURED, *ENTROPY):
         options = {"temperature": temperature} if name in ENTROPY else {}
         try:
-            result = measure(pair, name, **options)
+            result = measure(data, name, **options)
         except NotApplicable:
             continue
         found |= {key: value.value for key, value in result.measures.items()}
@@ -115,3 +120,9 @@ def _images(towers: Towers, batch: Tensor) -> Tensor:
 @torch.no_grad()
 def _texts(towers: Towers, ids: Tensor) -> Tensor:
     return functional.normalize(towers.model.encode_text(ids).float(), dim=1)
+
+
+@torch.no_grad()
+def _others(towers: Towers, place: int, inputs: Tensor) -> Tensor:
+    tower = list(other_towers(towers.model).values())[place]
+    return functional.normalize(tower(inputs).float(), dim=1)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from modalgap.embeddings import Pair
 from modalgap.embeddings.store import save
 from modalgap.ending import Patience
 from modalgap.errors import Diverged
@@ -22,7 +23,7 @@ from modalgap.train import amended_start, checkpoint, optimiser
 from modalgap.train.batches import Batch, Batches
 from modalgap.train.config import Config
 from modalgap.train.heartbeat import Peers
-from modalgap.train.held_out import PART, accuracies, measured, pair_of
+from modalgap.train.held_out import PART, accuracies, encoded, measured
 from modalgap.train.log import Log
 from modalgap.train.step import Stepper, Towers
 
@@ -141,9 +142,9 @@ class Loop:
         model.eval()
         with torch.no_grad():
             batch = self.batches.first_pairs(2).to(self.fabric.device)
-            rows = [model.encode_image(batch.images), model.encode_text(batch.ids)]
+            image, text, _, _, others = Towers(model)(batch.images, batch.ids, batch.others)
         model.train(was)
-        if not all(bool(each.isfinite().all()) for each in rows):
+        if not all(bool(each.isfinite().all()) for each in (image, text, *others)):
             raise Diverged(_diverged(f"after step {step} the features are NaN or infinite", saved))
 
     def _bar(self, first: int) -> AbstractContextManager[Callable[[int], None]]:
@@ -249,15 +250,16 @@ class _Watch:
         model = loop.trainable.model
         model.eval()
         towers = Towers(model)
-        pair = pair_of(towers, self.held_out, self.ids)
+        data = encoded(towers, self.held_out, self.ids)
+        pair = data if isinstance(data, Pair) else data.pair("image", "text")
         temperature = float((-loop._scale.detach()).exp())
-        line: dict[str, Any] = {"step": step, "held_out": measured(pair, temperature)}
+        line: dict[str, Any] = {"step": step, "held_out": measured(data, temperature)}
         line["held_out"]["temperature"] = temperature
         line["accuracy"] = accuracies(towers, pair, self.held_out, loop.trainable.tokenizer)
         model.train()
         self.log.write(line)
         if step == loop.steps:
-            save(pair, loop.folder / HELD_OUT, overwrite=True)
+            save(data, loop.folder / HELD_OUT, overwrite=True)
         self.started += time.monotonic() - began  # do not count measuring in the throughput
 
 

@@ -13,6 +13,7 @@ from torch.nn import functional
 from modalgap.data.mad import FACTORS, VARIANTS, Captions, Mad
 from modalgap.train.batches import DRAW, HELD_OUT, Batch, HeldOut, Ints, Sampler, ahead, hash_of
 from modalgap.train.captions import Transform
+from modalgap.train.profile_tower import PROFILE
 from modalgap.train.prompts import all_prompts
 
 Bytes = NDArray[np.uint8]
@@ -33,6 +34,8 @@ class MadBatches:
         side: image size of the model, in pixels per side.
         mean, std: of the preprocessing.
         sampler: selects the rows of each batch, and those of this process.
+        profiles: whether batches have the profiles of the images too. No two held-out images then
+            have equal factors, so that each has one correct caption.
     """
 
     def __init__(
@@ -45,7 +48,10 @@ class MadBatches:
         mean: Sequence[float],
         std: Sequence[float],
         sampler: Sampler,
+        *,
+        profiles: bool = False,
     ) -> None:
+        self.profiles = profiles
         self.mad, self.captions, self.transform = mad, captions, transform
         self.tokenizer, self.side, self.sampler = tokenizer, side, sampler
         self._kept: dict[str, Tensor] = {}
@@ -81,7 +87,16 @@ class MadBatches:
         rng = self.sampler.rng(HELD_OUT)
         digits = self.mad.test[rng.permutation(len(self.mad.test))]
         digits = np.resize(digits, min(rows, len(digits) * len(VARIANTS) * COLOURS))
-        codes, images = self._images(digits, rng)
+        variant, colour = _drawn(len(digits), rng)
+        codes = self.mad.codes(digits, variant, colour)
+        others = {}
+        if self.profiles:
+            first = np.sort(np.unique(codes, axis=0, return_index=True)[1])
+            digits, variant, colour, codes = (
+                each[first] for each in (digits, variant, colour, codes)
+            )
+            others = {PROFILE: torch.from_numpy(self.mad.profiles(digits, variant))}
+        images = self._prepared(self.mad.pixels(digits, variant, colour))
         names = list(FACTORS)
         values = {
             name: [FACTORS[name][code] for code in codes[:, column]]
@@ -90,19 +105,12 @@ class MadBatches:
         factors = {"object": values.pop(self.captions.object), **values}
         texts = self._captions(codes, rng)
         return HeldOut(
-            images=self._prepared(images), texts=texts, factors=factors, prompts=self.prompts()
+            images=images, texts=texts, factors=factors, prompts=self.prompts(), others=others
         )
 
     def prompts(self) -> dict[str, dict[str, Sequence[str]]]:
         """Prompts of each value, for each factor that captions describe."""
         return all_prompts(self.captions, self.sampler.seed)
-
-    def _images(self, digits: Ints, rng: np.random.Generator) -> tuple[Ints, Bytes]:
-        """Codes (b, 6) and pixels (b, h, w, 3) of a random image of each digit."""
-        variant = rng.integers(len(VARIANTS), size=len(digits))
-        colour = rng.integers(COLOURS, size=len(digits))
-        codes = self.mad.codes(digits, variant, colour)
-        return codes, self.mad.pixels(digits, variant, colour)
 
     def _captions(self, codes: Ints, rng: np.random.Generator) -> list[str]:
         texts = self.captions.write(codes, rng)
@@ -112,14 +120,16 @@ class MadBatches:
 
     def _batch(self, digits: Ints, rng: np.random.Generator, mine: slice) -> Batch:
         """Draw the images of a whole batch in each process; prepare this process's part."""
-        variant = rng.integers(len(VARIANTS), size=len(digits))
-        colour = rng.integers(COLOURS, size=len(digits))
+        variant, colour = _drawn(len(digits), rng)
         texts = self._captions(self.mad.codes(digits, variant, colour), rng)
         images = self._prepared(self.mad.pixels(digits[mine], variant[mine], colour[mine]))
         views = None
         if self.sampler.views:
             views = (_view(images, rng, len(digits), mine), _view(images, rng, len(digits), mine))
-        return Batch(images, self._ids(texts[mine]), views)
+        others: tuple[Tensor, ...] = ()
+        if self.profiles:
+            others = (torch.from_numpy(self.mad.profiles(digits[mine], variant[mine])),)
+        return Batch(images, self._ids(texts[mine]), views, others)
 
     def _ids(self, texts: list[str]) -> Tensor:
         """(b, l) ids; they are cached, since captions repeat often."""
@@ -140,6 +150,11 @@ class MadBatches:
             )
             images = images.round_().clamp_(0, 255)
         return images.div_(255).sub_(self.mean).div_(self.std)
+
+
+def _drawn(count: int, rng: np.random.Generator) -> tuple[Ints, Ints]:
+    """The variant and the colour (b,) of a random image of each digit."""
+    return rng.integers(len(VARIANTS), size=count), rng.integers(COLOURS, size=count)
 
 
 def _view(images: Tensor, rng: np.random.Generator, batch: int, mine: slice) -> Tensor:

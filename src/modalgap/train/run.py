@@ -34,6 +34,7 @@ from modalgap.train.config import PRECISIONS, Config, Data
 from modalgap.train.heartbeat import Peers, explained
 from modalgap.train.loop import HELD_OUT, Loop
 from modalgap.train.mad_batches import MadBatches
+from modalgap.train.profile_tower import PROFILE, made_tower
 from modalgap.train.result import CONFIG, MODEL
 from modalgap.train.source_batches import SourceBatches
 from modalgap.waiting import passive_children
@@ -41,6 +42,7 @@ from modalgap.work import processors, work_folder
 
 MOST_WORKERS = 8
 MARGIN = 60.0  # seconds added to the time limit of a collective
+MAD_KEYS = ("captions", "profiles", "transforms")
 READING = ("split", "root", "image_column", "text_column", "label_column", "separator", "limit")
 HASHED = {"pairs": "the images or captions have changed"}
 
@@ -165,11 +167,14 @@ def _parts(config: Config, fabric: Any, objective: Objective) -> tuple[Trainable
         transform = chain(data.transforms, objects) if data.transforms else None
         mad = _mad(config)
         trainable = _model(config, words=WORDS)
+        if data.profiles:
+            trainable.add_tower(PROFILE, made_tower(trainable.dim, config.seed))
         like = trainable.preprocessing
         side = like.size if isinstance(like.size, int) else like.size[0]
         found: Batches = MadBatches(
-            mad, captions, transform, trainable.tokenizer, side, like.mean, like.std, sampler
-        )
+            mad, captions, transform, trainable.tokenizer, side, like.mean, like.std, sampler,
+            profiles=data.profiles,
+        )  # fmt: skip
     else:
         transform = chain(data.transforms) if data.transforms else None
         options = {key: getattr(data, key) for key in READING}
@@ -202,9 +207,9 @@ def _is_mad(source: str) -> bool:
 def _mad(config: Config) -> Mad:
     data = config.data
     if data.source != "mad":
-        _only(data, ("source", "captions", "transforms"), "a folder of MAD, which has its own")
+        _only(data, ("source", *MAD_KEYS), "a folder of MAD, which has its own")
         return load_mad(data.source)
-    _only(data, ("source", "captions", "transforms", "digits", "limit", "held_out"), "mad")
+    _only(data, ("source", *MAD_KEYS, "digits", "limit", "held_out"), "mad")
     if data.held_out >= 1:
         raise OptionError(f"data.held_out: must be a fraction below 1 for MAD; got {data.held_out}")
     drawn = digits(data.digits, held_out=data.held_out, limit=data.limit)

@@ -23,6 +23,7 @@ from modalgap.data.mad.digits import CLASSES, Digits
 from modalgap.data.mad.digits import digits as embedded
 from modalgap.data.mad.factors import CHANNELS, FACTORS, VARIANTS
 from modalgap.data.mad.packed import one_thread, opencv
+from modalgap.data.mad.profiles import profiles
 from modalgap.data.reading import load_json, reading
 from modalgap.data.source import check_seed
 from modalgap.errors import FileError, InputError, OptionError, OutputError, quoted
@@ -99,6 +100,10 @@ class Mad:
         """(b, 28, 28, 3) RGB pixels of (b,) images, selected as for ``codes``."""
         grey = self.images[digit, variant]
         return np.asarray(grey[..., None] * CHANNELS[colour][:, None, None, :])
+
+    def profiles(self, digit: Ints, variant: Ints) -> NDArray[np.float32]:
+        """(b, 2, 28) profiles of (b,) images, a third modality without colour; see ``profiles``."""
+        return profiles(self.images[digit, variant])
 
 
 def build(

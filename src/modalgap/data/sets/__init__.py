@@ -7,6 +7,7 @@ from modalgap.data.sets.cc12m import CC12M
 from modalgap.data.sets.cifar10 import CIFAR10
 from modalgap.data.sets.cifar100 import CIFAR100
 from modalgap.data.sets.coco import COCO
+from modalgap.data.sets.coco_modal_equiv import COCOModalEquiv
 from modalgap.data.sets.cub import CUB
 from modalgap.data.sets.dci import DCI
 from modalgap.data.sets.dtd import DTD
@@ -49,6 +50,7 @@ _SETS: tuple[type[Dataset], ...] = (
     CIFAR10,
     CIFAR100,
     COCO,
+    COCOModalEquiv,
     CUB,
     DCI,
     DTD,

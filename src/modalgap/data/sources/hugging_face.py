@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from modalgap.data.source import Source
 from modalgap.data.sources.arrow import read_typed
 from modalgap.data.sources.parquet import item_bytes
 from modalgap.data.sources.shards import absent, check_whole
-from modalgap.data.sources.typed import Fits, features_of
+from modalgap.data.sources.typed import Fits, Typed, features_of, null_cells
 from modalgap.errors import FileError, OptionError, quoted
 from modalgap.extras import import_extra
 
@@ -41,30 +41,55 @@ def read_saved(folder: Path, split: str | None = None, columns: Columns = FIND) 
         FileError: no column of images, sounds or texts, or a file of the data set is missing.
         InputError: ``datasets`` is not installed.
     """
-    datasets = import_extra("datasets", "models", str(folder))
     with reading(str(folder)):
-        found: Any = datasets.load_from_disk(str(folder))
-        notes: tuple[str, ...] = ()
-        if isinstance(found, datasets.DatasetDict):
-            if split is None and len(found) > 1:
-                raise OptionError(f"--split: {folder} holds {', '.join(found)}; select one")
-            names = [split or next(iter(found))]
-            if split is not None and split not in found:
-                names = split.split("+")
-            for name in names:
-                if name not in found:
-                    raise OptionError.unknown("split", name, found)
-            if split is None:
-                notes = (f"split {names[0]} is the only one",)
-            parts = [found[name] for name in names]
-            found = parts[0] if len(parts) == 1 else datasets.concatenate_datasets(parts)
-            provenance = {"split": split or names[0]}
-        elif split is not None:
-            raise OptionError(f"--split: {folder} has none; got {quoted(split)}")
-        else:
-            provenance = {}
-        made = read_typed(_Saved(found, str(folder)), columns, "saved Hugging Face data set")
-        return replace(made, notes=(*notes, *made.notes), provenance=provenance)
+        saved = saved_table(folder, split)
+        made = read_typed(saved.table, columns, "saved Hugging Face data set")
+        return replace(made, notes=(*saved.notes, *made.notes), provenance=saved.provenance)
+
+
+@dataclass(frozen=True)
+class SavedTable:
+    """One split of a saved data set.
+
+    Attributes:
+        table: its rows.
+        notes: a message about a split that is the only one.
+        provenance: the split.
+    """
+
+    table: Typed
+    notes: tuple[str, ...]
+    provenance: dict[str, str]
+
+
+def saved_table(folder: Path, split: str | None) -> SavedTable:
+    """The rows of one split of a saved data set, or of several joined by "+".
+
+    Raises:
+        OptionError: the split does not exist.
+        InputError: ``datasets`` is not installed.
+    """
+    datasets = import_extra("datasets", "models", str(folder))
+    found: Any = datasets.load_from_disk(str(folder))
+    notes: tuple[str, ...] = ()
+    provenance: dict[str, str] = {}
+    if isinstance(found, datasets.DatasetDict):
+        if split is None and len(found) > 1:
+            raise OptionError(f"--split: {folder} holds {', '.join(found)}; select one")
+        names = [split or next(iter(found))]
+        if split is not None and split not in found:
+            names = split.split("+")
+        for name in names:
+            if name not in found:
+                raise OptionError.unknown("split", name, found)
+        if split is None:
+            notes = (f"split {names[0]} is the only one",)
+        parts = [found[name] for name in names]
+        found = parts[0] if len(parts) == 1 else datasets.concatenate_datasets(parts)
+        provenance = {"split": split or names[0]}
+    elif split is not None:
+        raise OptionError(f"--split: {folder} has none; got {quoted(split)}")
+    return SavedTable(_Saved(found, str(folder)), notes, provenance)
 
 
 def read_arrow(files: Sequence[Path], name: str, columns: Columns = FIND) -> Source:
@@ -112,7 +137,7 @@ class _Saved:
 
     def nulls(self, column: str) -> NDArray[np.int64]:
         masks = [
-            _null(chunk)
+            null_cells(chunk)
             for table in self.data.select_columns([column]).iter(BATCH)
             for chunk in table.column(column).chunks
         ]
@@ -125,18 +150,6 @@ class _Saved:
 
     def _folder(self) -> Path:
         return self.files[0].parent if self.files else Path()
-
-
-def _null(chunk: pa.Array) -> NDArray[np.bool_]:
-    """Whether each cell holds neither bytes nor a path; only the validity bits are read."""
-    missing: NDArray[np.bool_] = chunk.is_null().to_numpy(zero_copy_only=False)
-    if pa.types.is_struct(chunk.type):
-        inside = np.ones(len(chunk), bool)
-        for name in ("bytes", "path"):
-            if chunk.type.get_field_index(name) >= 0:
-                inside &= chunk.field(name).is_null().to_numpy(zero_copy_only=False)
-        missing = missing | inside
-    return missing
 
 
 def _cell(data: Any, name: str, folder: Path, position: int) -> bytes:

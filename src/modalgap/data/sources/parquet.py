@@ -20,7 +20,13 @@ from modalgap.data.source import Source
 from modalgap.data.sources.arrow import read_typed
 from modalgap.data.sources.shards import absent, check_whole
 from modalgap.data.sources.table import PATHS
-from modalgap.data.sources.typed import Fits, features_of, holds_bytes, holds_string
+from modalgap.data.sources.typed import (
+    Fits,
+    features_of,
+    holds_bytes,
+    holds_string,
+    null_cells,
+)
 from modalgap.errors import FileError, quoted
 
 ROWS = 64  # cells in memory at once
@@ -130,6 +136,18 @@ class ParquetTable:
         """No rows: in Parquet nulls are found when items are read; the encoder skips them."""
         return np.empty(0, np.int64)
 
+    def null_rows(self, column: str) -> NDArray[np.int64]:
+        """Rows whose cell holds neither bytes nor a path; the column is read if it has nulls."""
+        found: list[NDArray[np.bool_]] = []
+        for path in self.shards:
+            with pq.ParquetFile(path, pre_buffer=False, buffer_size=BUFFER) as file:
+                if _without_nulls(file.metadata, column):
+                    found.append(np.zeros(file.metadata.num_rows, bool))
+                    continue
+                cells = file.iter_batches(batch_size=ROWS, columns=[column])
+                found += [null_cells(batch.column(0)) for batch in cells]
+        return np.flatnonzero(np.concatenate(found)) if found else np.empty(0, np.int64)
+
     def check(self, column: str, fits: Fits, what: str) -> None:
         """Check that every file has the column with a type that fits.
 
@@ -147,6 +165,18 @@ class ParquetTable:
             kind = schema.field(column).type
             if not pa.types.is_null(kind) and not fits(kind):
                 raise FileError(f"{path}: column {quoted(column)} must hold {what}; it is {kind}")
+
+
+def _without_nulls(metadata: Any, column: str) -> bool:
+    """Whether the statistics of a file say that the bytes of a column are never null."""
+    for number in range(metadata.num_row_groups):
+        group = metadata.row_group(number)
+        leaves = [group.column(i) for i in range(group.num_columns)]
+        own = [leaf for leaf in leaves if leaf.path_in_schema in (column, f"{column}.bytes")]
+        known = [leaf.statistics for leaf in own]
+        if not known or any(each is None or each.null_count != 0 for each in known):
+            return False
+    return True
 
 
 def _stamp(path: Path) -> Stamp:

@@ -100,6 +100,18 @@ def holds_bytes(kind: pa.DataType) -> bool:
     return any(is_of(kind) for is_of in kinds)
 
 
+def null_cells(chunk: pa.Array) -> NDArray[np.bool_]:
+    """Whether each cell holds neither bytes nor a path; only the validity bits are read."""
+    missing: NDArray[np.bool_] = chunk.is_null().to_numpy(zero_copy_only=False)
+    if pa.types.is_struct(chunk.type):
+        inside = np.ones(len(chunk), bool)
+        for name in ("bytes", "path"):
+            if chunk.type.get_field_index(name) >= 0:
+                inside &= chunk.field(name).is_null().to_numpy(zero_copy_only=False)
+        missing = missing | inside
+    return missing
+
+
 def holds_string(kind: pa.DataType) -> bool:
     """Whether values are strings."""
     kind = _plain(kind)

@@ -6,14 +6,12 @@ import glob
 import json
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from modalgap.atomic import check_target, replacing
-from modalgap.data.media import files_of
-from modalgap.data.source import Source
 from modalgap.embeddings import Embeddings, Pair
 from modalgap.embeddings.formats import WRITERS
 from modalgap.embeddings.pick import pick_images
@@ -95,21 +93,22 @@ def _some(side: Embeddings, start: int, stop: int) -> Embeddings:
 
 
 def in_memory(data: Pair | Embeddings) -> Pair | Embeddings:
-    """A copy in memory, without files."""
-
-    def held(side: Embeddings) -> Embeddings:
-        return Embeddings(
-            MemoryRows(side.rows.read(0, side.n)),
-            side.modality,
-            side.names,
-            side.factors,
-            side.provenance,
-            side.source,
-        )
-
+    """The data in memory, without files."""
     if isinstance(data, Embeddings):
         return held(data)
     return data.over(held(data.image), held(data.text))
+
+
+def held(side: Embeddings) -> Embeddings:
+    """One modality in memory."""
+    return Embeddings(
+        MemoryRows(side.rows.read(0, side.n)),
+        side.modality,
+        side.names,
+        side.factors,
+        side.provenance,
+        side.source,
+    )
 
 
 def check_output(target: Path, *, overwrite: bool) -> None:
@@ -132,8 +131,12 @@ def check_output(target: Path, *, overwrite: bool) -> None:
             check_target(path, overwrite=False)
 
 
-def not_own(target: Path, source: Source) -> None:
+def not_own(target: Path, files: Iterable[Path]) -> None:
     """Check, before any work is done, that the output does not overwrite the source.
+
+    Args:
+        target: the output.
+        files: the files of the source.
 
     Raises:
         OutputError: the file, or a shard of it, belongs to the source.
@@ -142,7 +145,7 @@ def not_own(target: Path, source: Source) -> None:
         there = target.stat()
     except OSError:
         there = None
-    for path in (*source.files, *files_of(source.media)):
+    for path in files:
         try:
             own = there is not None and os.path.samestat(there, path.stat())
             if own or (_is_shard(path, target) and path.parent.samefile(target.parent)):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -131,7 +131,7 @@ class Sides:
         return Embeddings(
             self._rows(self.media, source.media.names, f"{source.modality}s"),
             source.modality,
-            names=[_readable(source.media.names[i]) for i in kept],
+            names=[readable(source.media.names[i]) for i in kept],
             factors={key: _pick(column, kept) for key, column in source.factors.items()},
             provenance=self._provenance(self.media),
             source=source.name,
@@ -176,20 +176,34 @@ class Sides:
         return rows
 
     def _provenance(self, parts: SideParts) -> dict[str, str]:
-        encoder = self.engine.encoder
-        made = {**encoder.provenance, **self.source.provenance}
-        made.setdefault("data", self.source.name)
-        made["data_fingerprint"] = xxhash.xxh3_128_hexdigest(parts.digests().tobytes())
-        made["precision"] = self.engine.precision
-        made["libraries"] = f"{made.get('libraries', '')}, Pillow {PIL.__version__}"
-        if encoder.logit_scale is not None:
-            made["logit_scale"] = repr(encoder.logit_scale)
-        if lost := len(parts.failed()):
-            made["skipped"] = str(lost)
-        return made
+        return provenance_of(self.engine, parts, self.source.provenance, self.source.name)
 
 
-def _readable(name: str) -> str:
+def provenance_of(
+    engine: Engine, parts: SideParts, source: Mapping[str, str], name: str
+) -> dict[str, str]:
+    """The origin of the rows of a side.
+
+    Args:
+        engine: the encoder and its options.
+        parts: the rows.
+        source: the facts that the source states.
+        name: the name of the source.
+    """
+    encoder = engine.encoder
+    made = {**encoder.provenance, **source}
+    made.setdefault("data", name)
+    made["data_fingerprint"] = xxhash.xxh3_128_hexdigest(parts.digests().tobytes())
+    made["precision"] = engine.precision
+    made["libraries"] = f"{made.get('libraries', '')}, Pillow {PIL.__version__}"
+    if encoder.logit_scale is not None:
+        made["logit_scale"] = repr(encoder.logit_scale)
+    if lost := len(parts.failed()):
+        made["skipped"] = str(lost)
+    return made
+
+
+def readable(name: str) -> str:
     """A name that files can hold: invalid Unicode, from a file system, is replaced."""
     return re.sub("[\ud800-\udfff]", "\ufffd", name)
 

@@ -35,25 +35,30 @@ def scatter(figure: Any, plane: Plane, names: Sequence[str], palette: Palette) -
             color=palette.modality(which),
             alpha=0.6,
         )
-    found.margins(0.06, 0.12)
+    found.margins(0.06, 0.12 if len(plane.points) < 3 else 0.22)
     _name_clouds(found, plane, names, palette)
     return found
 
 
 def _name_clouds(found: Axes, plane: Plane, names: Sequence[str], palette: Palette) -> None:
-    """The name of each cloud above it, apart if the clouds lie over one another."""
+    """The name of each cloud above it; names of clouds that overlap are moved apart."""
     middles = [points.mean(0) for points in plane.points]
     tops = [float(points[:, 1].max()) for points in plane.points]
-    over = len(middles) == 2 and abs(middles[0][0] - middles[1][0]) < 0.25 * float(
-        np.ptp(np.concatenate(plane.points)[:, 0])
-    )
+    near = 0.25 * float(np.ptp(np.concatenate(plane.points)[:, 0]))
+    over = len(middles) == 2 and abs(middles[0][0] - middles[1][0]) < near
     left = 0 if len(middles) < 2 or middles[0][0] <= middles[1][0] else 1
     for which, (middle, top) in enumerate(zip(middles, tops, strict=True)):
         side = "center" if not over else ("right" if which == left else "left")
+        # of three or more, a name stands above those of clouds beside it
+        level = sum(abs(middle[0] - each[0]) < near for each in middles[:which])
+        beside = [tops[i] for i, each in enumerate(middles) if abs(middle[0] - each[0]) < near]
         found.annotate(
             plural(names[which]),
-            (middle[0], max(tops) if over else top),
-            xytext=({"center": 0, "right": -4, "left": 4}[side], 5),
+            (middle[0], max(tops) if over else max(beside) if len(middles) > 2 else top),
+            xytext=(
+                {"center": 0, "right": -4, "left": 4}[side],
+                5 + (14 * level if len(middles) > 2 else 0),
+            ),
             textcoords="offset points",
             ha=side,
             color=palette.modality(which),

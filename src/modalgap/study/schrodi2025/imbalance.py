@@ -8,7 +8,6 @@ labels, which is a different regime.
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,12 +18,11 @@ from modalgap.checks import several, whole
 from modalgap.data.mad.captions import MOST
 from modalgap.errors import OptionError
 from modalgap.extras import TRAIN
-from modalgap.measure.intervals import student_t
 from modalgap.panels import Curves, Part
 from modalgap.progress import progress
 from modalgap.result import Table, Value
 from modalgap.study.base import Study
-from modalgap.study.judge import IMAGES, judged_run, mad_of
+from modalgap.study.judge import IMAGES, judged_run, mad_of, over_seeds
 from modalgap.study.plan import Plan, Work
 from modalgap.study.published import Trend
 from modalgap.study.training import training_settings
@@ -107,7 +105,7 @@ def run(work: Work) -> Table:
             judged[name] = judged_run(trained, mad)
             advance(1)
     rows = {
-        str(count): _over_seeds([judged[f"k{count}_seed{seed}"] for seed in range(seeds)])
+        str(count): over_seeds([judged[f"k{count}_seed{seed}"] for seed in range(seeds)])
         for count in counts
     }
     return Table(
@@ -124,21 +122,6 @@ def run(work: Work) -> Table:
             "intervals: 95 %, " + ("over held-out digits" if seeds == 1 else f"over {seeds} runs"),
         ],
     )
-
-
-def _over_seeds(found: Sequence[Mapping[str, Value]]) -> dict[str, Value]:
-    """Means over runs with Student's interval; for one run, its own values."""
-    if len(found) == 1:
-        return {name: Value(value.value, value.interval) for name, value in found[0].items()}
-    made = {}
-    for name in found[0]:
-        values = [each[name].value for each in found if name in each]
-        if len(values) < len(found):
-            continue
-        middle = statistics.fmean(values)
-        half = student_t(len(values) - 1) * statistics.stdev(values) / len(values) ** 0.5
-        made[name] = Value(middle, (middle - half, middle + half), details={"runs": values})
-    return made
 
 
 XLABEL = "attributes in the caption"

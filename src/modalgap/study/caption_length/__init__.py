@@ -1,0 +1,1 @@
+"""The gap against the length of captions."""

@@ -1,0 +1,93 @@
+"""encode of several modalities from the command line, with models of functions."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from commands import Run
+from encode.items_cases import folder_of, images, sounds
+from layouts import collections
+
+import modalgap as mg
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Items in ``d``; ``open_clip:X`` is a model of images, ``hf:X`` one of sounds."""
+    folder_of(tmp_path / "d")
+    (tmp_path / "d" / "2.tts.wav").write_bytes(b"junk")
+    monkeypatch.chdir(tmp_path)
+    for library, make in (("open_clip", images), ("transformers", sounds)):
+        module = ModuleType(library)
+        module.load = (  # type: ignore[attr-defined]
+            lambda _, spec, seed, make=make: make(spec=f"{spec}, seed {seed}")
+        )
+        monkeypatch.setitem(sys.modules, f"modalgap.encode.libraries.{library}", module)
+    return tmp_path
+
+
+MODELS = ("--model", "image,text=open_clip:a/b", "--model", "audio=hf:c")
+
+
+def test_encode_by_modality(place: Path, run: Run) -> None:
+    code, out, err = run("encode", "d", *MODELS, "-o", "o.safetensors", "--workers", "0")
+    assert code == 0, err
+    assert out == "o.safetensors\n"
+    assert "d (files of one name are one item): read 6 image, 6 speech, 6 tts, 12 text rows" in err
+    assert "encoded 6 image rows, 6 speech rows, 5 tts rows and 12 text rows" in err
+    assert "numbers between their modalities mean something only if" in err
+    assert "5 items have a row of every modality" in err
+    assert "skipped 1:" in err
+    assert "tts: 2.tts.wav" in err
+    found = mg.load("o.safetensors")
+    assert isinstance(found, mg.Modalities)
+    assert found["speech"].provenance["model"] == "hf:c, seed 0"
+    code, out, _ = run("measure", "o.safetensors", "--only", "l2m", "--json")
+    assert code == 0
+    assert "l2m.image.tts" in json.loads(out)["measures"]
+    code, _, err = run("encode", "d", *MODELS, "-o", "o.safetensors")
+    assert code == 2
+    assert "exists; replace it with --force" in err
+    again = ("--force", "--limit", "4", "--seed", "3", "--json", "--workers", "0")
+    code, out, err = run("encode", "d", *MODELS, "-o", "o.safetensors", *again)
+    assert code == 0, err
+    facts = json.loads(out)
+    assert facts["items"] == 4
+    assert facts["read"] == {"image": 4, "speech": 4, "tts": 4, "text": 8}
+
+
+def test_encode_a_named_data_set(place: Path, run: Run) -> None:
+    collections.modal_equiv(place / "data" / "coco-modality-equivalence")
+    command = ("encode", "coco_modal_equiv", "--workers", "0")
+    code, _, err = run(*command, *MODELS, "-o", "all.safetensors")
+    assert code == 0, err
+    assert list(mg.load("all.safetensors")) == ["image", "text", "speech", "tts"]
+    code, _, err = run(*command, "--model", "open_clip:a/b", "-o", "two.safetensors")
+    assert code == 0, err
+    assert isinstance(mg.load("two.safetensors"), mg.Pair)
+    code, _, err = run(*command, "--model", "text,speech=hf:c", "-o", "speech.npz")
+    assert code == 0, err
+    assert "no model encodes image and tts" in err
+    assert [side.modality for side in mg.load("speech.npz").sides] == ["text", "speech"]
+
+
+@pytest.mark.parametrize(
+    ("given", "why"),
+    [
+        (("--model", "hf:a", "--model", "hf:b"), "each of several models must name"),
+        ((*MODELS, "--template", "a {}"), "--template: is for one model of two modalities"),
+        ((*MODELS, "--text-column", "c"), "--text-column: is for one model of two modalities"),
+        ((*MODELS, "--split", "val"), "d: no images, sounds or"),
+        (("--model", "imag,text=hf:c"), "did you mean 'image'"),
+    ],
+)
+def test_refusals(given: tuple[str, ...], why: str, place: Path, run: Run) -> None:
+    code, _, err = run("encode", "d", *given, "-o", "o.npz", "--workers", "0")
+    assert code == 2
+    assert len(err.splitlines()) == 1
+    if "--split" not in given:
+        assert why in err
