@@ -214,7 +214,7 @@ def test_harmful_by_name_and_by_number(run: Run, prompts: Path, harmful: str) ->
         (["{captions}", "--set", "sigmas"], ["NAME=VALUE", "'sigmas'"]),
         (["{captions}", "--set", "=1"], ["NAME=VALUE"]),
         (["{captions}", "--set", "sigmas="], ["sigmas must be a list of numbers", "got ''"]),
-        (["{captions}", "--set", "sigmas=nan"], ["sigmas must be a number"]),
+        (["{captions}", "--set", "sigmas=nan"], ["sigmas must be a finite number"]),
         (["{captions}", "--set", "ks=0"], ["ks must be", "got 0"]),
         (["{captions}", "--set", "ks=true"], ["ks must be a list of integers", "got 'true'"]),
         (["{captions}", "--set", "ks=1.5"], ["ks must be a list of integers", "got '1.5'"]),

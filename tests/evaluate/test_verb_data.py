@@ -259,7 +259,7 @@ def test_odd_options_are_refused_or_mean_something(
         ("mixed", "k", 0, "k must be an integer of at least 1"),
         ("mixed", "max_rows", 1, "max_rows must be an integer of at least 2"),
         ("robustness", "sigmas", [-0.1], "sigmas must be a number of at least"),
-        ("robustness", "sigmas", [math.nan], "sigmas must be a number"),
+        ("robustness", "sigmas", [math.nan], "sigmas must be a finite number"),
         ("robustness", "sigmas", ["0.1"], "sigmas must be a number"),
         ("robustness", "bins", [1], "bins must be an integer of at least 2"),
         ("robustness", "indexes", "sq9", "indexes must be one of sq8, sq4"),

@@ -36,7 +36,7 @@ GIVEN = judged(["a"], ["b"], ["z"])
         (TWO, TWO, {"factor": 3}, "OptionError", "factor must be a string or None; got 3"),
         (TWO, TWO, {"seed": -1}, "OptionError", "seed must be"),
         (labelled(), TWO, {}, "OptionError", "queries must be Embeddings; got Pair"),
-        (TWO, at(0), {}, "OptionError", "gallery must be .*; got ndarray"),
+        (TWO, at(0), {}, "OptionError", "gallery must be Embeddings, a Pair or .*; got ndarray"),
         (Embeddings(np.eye(3)), TWO, {}, "InputError", "same width; got 3 and 2"),
         (TWO, TWO, {"factor": "d"}, "NotApplicable", "queries need the factor 'd'; there is c"),
         (TWO, two(), {"factor": "c"}, "NotApplicable", "gallery needs the factor 'c'; there"),
@@ -135,7 +135,7 @@ def test_refusals(queries: Any, gallery: Any, options: Any, kind: str, words: st
     ("queries", "prompts", "options", "kind", "words"),
     [
         (labelled(), TWO, {}, "OptionError", "queries must be Embeddings; got Pair"),
-        (TWO, None, {}, "OptionError", "gallery must be .*; got None"),
+        (TWO, None, {}, "OptionError", "gallery must be Embeddings, a Pair or .*; got None"),
         (TWO, TWO, {"factor": 1}, "OptionError", "factor must be a string"),
         (Embeddings(np.eye(3)), TWO, {}, "InputError", "queries and prompts: .* got 3 and 2"),
         (two(), TWO, {}, "NotApplicable", "a factor that names their class; there is none"),
