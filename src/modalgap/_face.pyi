@@ -182,12 +182,12 @@ class invert:
 
     def __new__(  # type: ignore[misc]
         cls,
-        data: _Embeddings | _Pair | str | _Path,
+        data: _Embeddings | _Pair | _Modalities | str | _Path,
         method: str | _Inversion | None = ...,
         model: str | _Encoder | None = ...,
         output: str | _Path | None = ...,
         *,
-        bank: _Pair | _Embeddings | str | _Path | None = ...,
+        bank: _Pair | _Embeddings | _Modalities | str | _Path | None = ...,
         seed: int = ...,
         device: str = ...,
         precision: str = ...,

@@ -16,6 +16,7 @@ from modalgap.embeddings import Embeddings, Pair
 from modalgap.errors import (
     InputError,
     ModalgapError,
+    OptionError,
 )
 from modalgap.invert import (
     Inverted,
@@ -140,3 +141,22 @@ def test_closed_forms_refuse_what_is_inverted_already() -> None:
     once = gap_shift(some(), bank=bank())
     with pytest.raises(InputError, match="already inverted"):
         gap_shift(once.features, bank=bank())
+
+
+@pytest.mark.parametrize("modality", ["image", "text"])
+def test_images_and_texts_of_several_modalities(modality: str, tmp_path: Path) -> None:
+    pair = bank()
+    audio = Embeddings(pair.image.unit() + 1, "audio")
+    matches = {("text", "image"): pair.text_to_image, ("audio", "image"): np.arange(pair.image.n)}
+    mods = mg.Modalities([*pair.sides, audio], matches)
+    path = mg.save(mods, tmp_path / "three.safetensors")
+    items = Embeddings(getattr(pair, modality).unit()[:5], modality)
+    expected = invert(items, "gap_shift", bank=pair).features.unit()
+    for learnt in (mods, path):
+        found = invert(items, "gap_shift", bank=learnt).features.unit()
+        np.testing.assert_allclose(found, expected, atol=1e-6)
+    whole = invert(mods, "gap_shift", bank=pair).features
+    assert (whole.n, whole.provenance["inverted_from"]) == (pair.image.n, "image")
+    lacking = mg.Modalities({"audio": audio, "sound": audio.unit(), "image": pair.image})
+    with pytest.raises(OptionError, match="unknown modality 'text'"):
+        invert(items, "gap_shift", bank=lacking)

@@ -14,7 +14,7 @@ from modalgap.cli.settings import settings
 from modalgap.errors import InputError, OptionError, OutputError
 
 if TYPE_CHECKING:
-    from modalgap.embeddings import Embeddings, Pair
+    from modalgap.embeddings import Embeddings, Modalities, Pair
     from modalgap.invert import Inverted
 
 ABOUT = "Map embeddings into the other modality, to compare items of one modality."
@@ -290,21 +290,21 @@ def _encoded(
 def _bank_notes(method: str, found: Inverted, bank: Path, read: Path | Embeddings | Pair) -> None:
     """Write notes if the bank has few rows, or holds the items: the same names or rows."""
     from modalgap.close.remarks import remarks
-    from modalgap.embeddings import Pair
-    from modalgap.embeddings.store import load_any
+    from modalgap.embeddings import Embeddings
+    from modalgap.embeddings.store import load_all
     from modalgap.invert import METHODS
 
     before = found.features.provenance["inverted_from"]
 
-    def native(data: Embeddings | Pair) -> list[Embeddings]:
-        sides = data.sides if isinstance(data, Pair) else (data,)
+    def native(data: Embeddings | Pair | Modalities) -> list[Embeddings]:
+        sides = (data,) if isinstance(data, Embeddings) else data.sides
         return [side for side in sides if side.modality == before]
 
-    learnt_from = load_any(bank)
+    learnt_from = load_all(bank)
     for remark in remarks(METHODS[method].card, learnt_from):
         data.note(remark)
     learnt = native(learnt_from)
-    items = native(load_any(read) if isinstance(read, Path) else read)
+    items = native(load_all(read) if isinstance(read, Path) else read)
     if {side.fingerprint for side in learnt} & {side.fingerprint for side in items}:
         both = found.features.n
     else:

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from modalgap.arguments import plain
 from modalgap.card import Card
-from modalgap.embeddings import Embeddings, Pair
+from modalgap.embeddings import Embeddings, Modalities, Pair
 from modalgap.encode import Encoder
 from modalgap.invert.base import InversionContext, Inverter
 from modalgap.invert.output import Inverted
@@ -37,7 +37,7 @@ class Inversion(Method):
 
     def __call__(
         self,
-        data: Embeddings | Pair | str | Path,
+        data: Embeddings | Pair | Modalities | str | Path,
         model: str | Encoder | None = None,
         output: str | Path | None = None,
         **options: Any,

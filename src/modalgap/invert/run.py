@@ -14,9 +14,9 @@ import xxhash
 
 from modalgap import checks
 from modalgap.arguments import checked
-from modalgap.embeddings import Embeddings, Pair
+from modalgap.embeddings import Embeddings, Modalities, Pair
 from modalgap.embeddings.formats.keys import factor_name, modality_name
-from modalgap.embeddings.store import load_any
+from modalgap.embeddings.store import load_all
 from modalgap.encode import Encoder, load_model
 from modalgap.encode.device import check_precision, device_of
 from modalgap.errors import InputError, ModalgapError, OptionError, quoted
@@ -32,12 +32,12 @@ MOST_JOBS = 1024
 
 @checked
 def run(
-    data: Embeddings | Pair | str | Path,
+    data: Embeddings | Pair | Modalities | str | Path,
     method: Prepares,
     model: str | Encoder | None = None,
     output: str | Path | None = None,
     *,
-    bank: Pair | Embeddings | str | Path | None = None,
+    bank: Pair | Embeddings | Modalities | str | Path | None = None,
     seed: int = 0,
     device: str = "auto",
     precision: str = "fp32",
@@ -51,7 +51,7 @@ def run(
     target = None if output is None else Path(output)
     if target is not None:
         check_output(target, overwrite=overwrite)
-    found = load_any(data) if isinstance(data, str | Path) else data
+    found = _two(load_all(data) if isinstance(data, str | Path) else data)
     rows = side_of(found, method)
     names = item_names(rows)
     places = check_running(
@@ -157,13 +157,18 @@ def _encoder(
     return encoder
 
 
+def _two(data: Any) -> Any:
+    """Of several modalities, the images and texts; anything else as it is."""
+    return data.pair("image", "text") if isinstance(data, Modalities) else data
+
+
 def _bank(method: Prepares, bank: Any, rows: Embeddings) -> Pair | Embeddings | None:
     """The bank of a method; it must come from the model of ``rows`` if both name their weights."""
     if bank is None:
         return None
     if method.card.needed("model"):
         raise OptionError(f"bank: {method.name} takes no bank; it takes model=")
-    result = load_any(bank) if isinstance(bank, str | Path) else bank
+    result = _two(load_all(bank) if isinstance(bank, str | Path) else bank)
     if not isinstance(result, Pair | Embeddings):
         raise InputError(f"bank: must be a pair, embeddings or a path; got {type(bank).__name__}")
     ours = rows.provenance.get("weights_hash")

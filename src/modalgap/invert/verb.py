@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from modalgap.arguments import checked
-from modalgap.embeddings import Embeddings, Pair
-from modalgap.embeddings.store import load_any
+from modalgap.embeddings import Embeddings, Modalities, Pair
+from modalgap.embeddings.store import load_all
 from modalgap.encode import Encoder
 from modalgap.invert.method import Inversion
 from modalgap.invert.output import Inverted
@@ -17,12 +17,12 @@ from modalgap.method import pick
 
 @checked
 def invert(
-    data: Embeddings | Pair | str | Path,
+    data: Embeddings | Pair | Modalities | str | Path,
     method: str | Inversion | None = None,
     model: str | Encoder | None = None,
     output: str | Path | None = None,
     *,
-    bank: Pair | Embeddings | str | Path | None = None,
+    bank: Pair | Embeddings | Modalities | str | Path | None = None,
     seed: int = 0,
     device: str = "auto",
     precision: str = "fp32",
@@ -35,8 +35,8 @@ def invert(
     """Map features of one modality to the other.
 
     Args:
-        data: embeddings, a pair (the method selects the side), or a file of either. They must
-            come from the model.
+        data: embeddings; a pair or several modalities, from which the method takes its side; or a
+            file of these. They must come from the model.
         method: the name of an inversion method (``modalgap.invert.METHODS`` lists them), or your
             own. By default "oti" for images and "ovi" for texts.
         model: LIBRARY:MODEL or an ``Encoder``: the model that encoded ``data``.
@@ -64,7 +64,7 @@ def invert(
         OutputError: the file cannot be written.
     """
     if method is None:
-        data = load_any(data) if isinstance(data, str | Path) else data
+        data = load_all(data) if isinstance(data, str | Path) else data
         texts = isinstance(data, Embeddings) and data.modality == "text"
         method = "ovi" if texts else "oti"
     return pick(method, METHODS, Inversion, "method")(
