@@ -29,6 +29,7 @@ COMMANDS: list[tuple[str | None, str, str]] = [
     (None, ALWAYS, "convert pair.npz pair.safetensors"),
     (None, ALWAYS, "close fit center pair.npz -o map.safetensors"),
     (None, ALWAYS, "close apply map.safetensors pair.npz -o closed.npz"),
+    (None, ALWAYS, "close fit zscore pair.npz -o scales.json"),
     (None, ALWAYS, "close center pair.npz -o run.npz"),
     (None, ALWAYS, "close export map.safetensors -o map.json"),
     ("export", ALWAYS, "close export map.safetensors --to onnx --role image -o map.onnx"),

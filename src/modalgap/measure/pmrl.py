@@ -9,11 +9,11 @@ Fails when: modalities differ in number: values of two and of three modalities h
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
 from modalgap.card import Card
 from modalgap.embeddings import Modalities
+from modalgap.linalg import eigenvalues
 from modalgap.measure.base import Measure
 from modalgap.measure.items import mean_over_items
 from modalgap.result import Value
@@ -44,8 +44,7 @@ def _pmrl(data: Modalities, *, max_rows: int = 30_000, seed: int = 0) -> Value:
 
 
 def _leading(gram: Tensor) -> Tensor:
-    found: Tensor = torch.linalg.eigvalsh(gram)[:, -1]
-    return found.clamp_min(1).sqrt()
+    return eigenvalues(gram)[:, -1].clamp_min(1).sqrt()
 
 
 pmrl = Measure(CARD, _pmrl)
