@@ -87,7 +87,7 @@ REFUSED: list[tuple[str, Any, dict[str, Any], type[ModalgapError], str]] = [
     ("oti", some, {"precision": "int8"}, OptionError, "unknown precision 'int8'"),
     ("oti", some, {"model": None}, OptionError, "model: oti needs the model"),
     ("oti", some, {"model": 5}, InputError, "model: must be a string or an Encoder; got int"),
-    ("oti", lambda: 5, {}, InputError, "data must be Embeddings, a Pair, Modalities or a path; got 5"),
+    ("oti", lambda: 5, {}, InputError, "data must be Embeddings, .* or a path; got 5"),
     ("oti", lambda: "nowhere.npz", {}, FileError, "nowhere.npz: no such file"),
 ]  # fmt: skip
 
