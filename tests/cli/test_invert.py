@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from cli.invert_cases import STOPS, refused, said
+from cli.invert_cases import refused, said
 from commands import Run
 from invert.cases import some
 
@@ -294,27 +291,3 @@ def test_a_search_that_goes_astray(files: Path, spec: str, place: Path, run: Run
     )  # fmt: skip
     refused(found, "diverged (NaN or infinity)", "lr 1e+06; use a smaller lr")
     assert not Path("o.safetensors").exists()
-
-
-@pytest.fixture(scope="module", autouse=True)
-def stopped(
-    files: Path, spec: str, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[tuple[subprocess.Popen[str], list[object]]]:
-    """``modalgap invert oti``, which stops within its third batch, and its arguments.
-
-    It begins with the first test, as a process takes long to begin.
-    """
-    output = tmp_path_factory.mktemp("stopped") / "o.safetensors"
-    command: list[object] = [
-        "invert", "oti", files / "images.safetensors", "-m", spec, "--set", "steps=20",
-        "--batch-size", 5, "-o", output,
-    ]  # fmt: skip
-    child = subprocess.Popen(
-        [sys.executable, "-c", STOPS, *map(str, command)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    yield child, command
-    child.kill()
-    child.communicate()

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
-from cli.invert_cases import ODD, STOPS, refused
+from cli.invert_cases import ODD, refused
 from commands import Run
 from invert.cases import planted
 from layouts.drawing import draw
@@ -291,27 +288,3 @@ def test_evaluation_of_inverted_captions(files: Path, spec: str, place: Path, ru
     code, out, err = run("search", *asked)
     assert code == 0
     assert "12 queries are not first captions; not used" in err
-
-
-@pytest.fixture(scope="module", autouse=True)
-def stopped(
-    files: Path, spec: str, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[tuple[subprocess.Popen[str], list[object]]]:
-    """``modalgap invert oti``, which stops within its third batch, and its arguments.
-
-    It begins with the first test, as a process takes long to begin.
-    """
-    output = tmp_path_factory.mktemp("stopped") / "o.safetensors"
-    command: list[object] = [
-        "invert", "oti", files / "images.safetensors", "-m", spec, "--set", "steps=20",
-        "--batch-size", 5, "-o", output,
-    ]  # fmt: skip
-    child = subprocess.Popen(
-        [sys.executable, "-c", STOPS, *map(str, command)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    yield child, command
-    child.kill()
-    child.communicate()

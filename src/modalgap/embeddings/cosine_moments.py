@@ -21,6 +21,7 @@ from torch import Tensor
 
 Floats = NDArray[np.float64]
 MeanAndCovariance = tuple[Floats, Floats]
+SMALLEST = 1e-5  # standard deviations of cosines below it are rounding errors of equal cosines
 
 
 def cosine_moments(first: MeanAndCovariance, second: MeanAndCovariance) -> tuple[float, float]:
@@ -52,3 +53,8 @@ def mean_and_covariance(parts: Iterable[Tensor]) -> MeanAndCovariance:
     apart = total / n
     covariance = (scatter - n * torch.outer(apart, apart)) / max(n - 1, 1)
     return (shift.double() + apart).numpy(), covariance.numpy()
+
+
+def fuse(image: Tensor, text: Tensor) -> Tensor:
+    """Documents that hold an image and a text: unit rows (n, d) half way between the two."""
+    return torch.nn.functional.normalize(image + text, dim=1)

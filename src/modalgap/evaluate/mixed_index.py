@@ -11,7 +11,12 @@ from torch import Tensor
 
 from modalgap import checks
 from modalgap.embeddings import Pair
-from modalgap.embeddings.cosine_moments import cosine_moments, mean_and_covariance
+from modalgap.embeddings.cosine_moments import (
+    SMALLEST,
+    cosine_moments,
+    fuse,
+    mean_and_covariance,
+)
 from modalgap.evaluate.base import Floats, Ints
 from modalgap.evaluate.merging import merged_ndcg, merged_shares
 from modalgap.evaluate.ranks import Ranks, Relevant, block_ranks
@@ -21,7 +26,6 @@ from modalgap.progress import progress
 
 IMAGE, TEXT, FUSED = 0, 1, 2
 FORMS = (IMAGE, TEXT, FUSED)
-SMALLEST = 1e-5  # standard deviations below it are rounding errors of equal scores
 
 Scale = tuple[float, float]  # mean and standard deviation of the scores of one form
 Change = Callable[[Tensor], Tensor]
@@ -256,8 +260,3 @@ def standardized(scales: Sequence[Scale]) -> list[Change]:
 def refused(scales: Mapping[str, Sequence[Scale]]) -> bool:
     """Whether the scores of some form do not vary, so that they have no scale."""
     return any(deviation < SMALLEST for each in scales.values() for _, deviation in each)
-
-
-def fuse(image: Tensor, text: Tensor) -> Tensor:
-    """Unit rows half way between."""
-    return torch.nn.functional.normalize(image + text, dim=1)

@@ -18,6 +18,7 @@ from modalgap.embeddings import Embeddings, Moments, Pair, moments, pair_moments
 from modalgap.embeddings.cosine_moments import (
     MeanAndCovariance,
     cosine_moments,
+    fuse,
     mean_and_covariance,
 )
 from modalgap.embeddings.rows import CHUNK
@@ -97,7 +98,7 @@ def _fused(pair: Pair) -> MeanAndCovariance:
     """Of the documents that hold an image and a text: normalised means of matched rows."""
     images, texts = pair.matches
     return mean_and_covariance(
-        _fuse(pair.image.take(images[a : a + CHUNK]), pair.text.take(texts[a : a + CHUNK]))
+        fuse(pair.image.take(images[a : a + CHUNK]), pair.text.take(texts[a : a + CHUNK]))
         for a in range(0, len(images), CHUNK)
     )
 
@@ -130,7 +131,7 @@ def _rows(pair: Pair, fused: bool, max_rows: int, seed: int) -> dict[str, tuple[
     if fused:
         images, texts = pair.matches
         chosen = checks.sample(len(images), max_rows, seed)
-        rows = _fuse(pair.image.take(images[chosen]), pair.text.take(texts[chosen]))
+        rows = fuse(pair.image.take(images[chosen]), pair.text.take(texts[chosen]))
         found[FUSED] = (rows, torch.from_numpy(pair.clusters[0])[images[chosen]])
     return found
 
@@ -161,8 +162,3 @@ def _best(asking: Tensor, own: Tensor, documents: Tensor, items: Tensor) -> Scal
     if len(values) < 2:
         raise NotApplicable("fewer than two queries have documents that do not match")
     return float(values.mean()), float(values.std())
-
-
-def _fuse(image: Tensor, text: Tensor) -> Tensor:
-    """Unit rows half way between."""
-    return torch.nn.functional.normalize(image + text, dim=1)

@@ -31,10 +31,10 @@ from modalgap.close.affine import IDENTITY_OF, AffineMap
 from modalgap.close.scores.estimates import Data, Scale, estimate_scales
 from modalgap.close.step import Step
 from modalgap.embeddings import Embeddings
+from modalgap.embeddings.cosine_moments import SMALLEST
 from modalgap.errors import FileError, InputError, NotApplicable, OptionError, OutputError, quoted
 
 FORMAT, VERSION = "modalgap.score_scaler", 1
-SMALLEST = 1e-5  # standard deviations below it are rounding errors of equal scores
 RECIPE = (
     "Search each form of document by itself. Replace each score s by (s - mean) / sd, with the mean"
     " and the sd of the query's modality and the document's form. Merge the lists and sort."

@@ -20,10 +20,8 @@ from torch import Tensor
 from modalgap import checks
 from modalgap.card import Card
 from modalgap.close.scores.base import CorrectionRule
-from modalgap.embeddings.cosine_moments import cosine_moments, mean_and_covariance
+from modalgap.embeddings.cosine_moments import SMALLEST, cosine_moments, mean_and_covariance
 from modalgap.errors import NotApplicable
-
-SMALLEST = 1e-5  # standard deviations below it are rounding errors of equal scores
 
 CARD = Card(
     name="zscore",
