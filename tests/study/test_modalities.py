@@ -93,7 +93,7 @@ def test_files(folder: Path, table: Table) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not FULL, reason="needs MODALGAP_FULL=1")
+@pytest.mark.skipif(not FULL, reason="minutes of training; MODALGAP_FULL=1 runs it")
 def test_findings(table: Table) -> None:
     """What docs/modalities.md says of the full run."""
     pairwise, gram, both = (
