@@ -367,6 +367,7 @@ class study:
         output: str | _Path,
         *,
         jobs: int | None = ...,
+        models: str | _Path | None = ...,
         overwrite: bool = ...,
         **options: _Any,
     ) -> _Table: ...

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -98,3 +100,33 @@ def value_of(text: str) -> Any:
         except ValueError:
             continue
     return text
+
+
+def available_memory() -> int | None:
+    """Bytes of memory that a program can use; None if the system does not tell."""
+    try:
+        with Path("/proc/meminfo").open() as file:
+            for line in file:
+                if line.startswith("MemAvailable:"):
+                    return int(line.split()[1]) * 1024
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, ValueError, AttributeError):  # not known on this system: no limit
+        return None
+
+
+def fits(names: str, wanted: float) -> None:
+    """Refuse sizes whose work does not fit in memory.
+
+    Args:
+        names: the arguments that decide the size.
+        wanted: bytes that the work needs, estimated.
+
+    Raises:
+        OptionError: it is more than the available memory.
+    """
+    available = available_memory()
+    if available is not None and wanted > available:
+        raise OptionError(
+            f"{names}: must fit in the available memory of {available / 2**30:.1f} GiB;"
+            f" these sizes need about {wanted / 2**30:,.1f} GiB"
+        )

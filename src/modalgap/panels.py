@@ -54,6 +54,10 @@ class Curves(Panel):
         ys: column to label, one line each.
         x: the column of x; "" for the names of the rows, in order if they are not numbers.
         group: a column: one line for each of its values, of the first column of ``ys``.
+        trace: a column of traced numbers (``modalgap.trace``), instead of ``ys``: one line for
+            each row.
+        match: rows whose name contains this text; all by default.
+        dashed: lines whose row or column name contains this text are dashed; "" for none.
         across: column to x, instead of ``ys``: one line for each row.
         level: a row that is drawn as a dotted horizontal line in the colour of each line.
         xlabel, ylabel: axis titles.
@@ -67,6 +71,9 @@ class Curves(Panel):
     x: str = ""
     group: str = ""
     across: Mapping[str, float] = field(default_factory=dict)
+    trace: str = ""
+    match: str = ""
+    dashed: str = ""
     level: str = ""
     xlabel: str = ""
     ylabel: str = ""
@@ -95,10 +102,13 @@ class Bars(Panel):
 
 @dataclass(frozen=True, kw_only=True)
 class Scatter(Panel):
-    """One point per row.
+    """One point per row, or one cloud of points per row.
 
     Attributes:
         x, y: columns.
+        trace: a column of traced numbers (``modalgap.trace``), instead of ``x`` and ``y``: one
+            colour for each row.
+        match: rows whose name contains this text; all by default.
         group: a column: one colour for each of its values.
         named: whether the names of the rows are shown next to the points.
         xlabel, ylabel: axis titles; by default the titles of the columns.
@@ -106,8 +116,10 @@ class Scatter(Panel):
         references: reference lines.
     """
 
-    x: str
-    y: str
+    x: str = ""
+    y: str = ""
+    trace: str = ""
+    match: str = ""
     group: str = ""
     named: bool = False
     xlabel: str = ""

@@ -266,7 +266,7 @@ def test_a_zip_bomb_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         patch.setattr(files, "SMALL", 2**20)
         with pytest.raises(errors.FileError, match=r"a\.npz: 'image' .*compress little; found \d+"):
             mg.load(tmp_path / "a.npz")
-    monkeypatch.setattr(files, "_available_memory", lambda: 10 * 2**20)
+    monkeypatch.setattr(files, "available_memory", lambda: 10 * 2**20)
     with pytest.raises(errors.FileError, match=r"a\.npz: must fit in the available memory"):
         mg.load(tmp_path / "a.npz")
 
@@ -276,7 +276,7 @@ def test_a_parquet_bomb_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     column = pa.array([[1.0], [2.0]] + [None] * 2_000_000, pa.list_(pa.float32()))
     pq.write_table(pa.table({"image": column, "labels": np.zeros(len(column), int)}), path)
     assert path.stat().st_size < 20_000
-    monkeypatch.setattr(files, "_available_memory", lambda: 10 * 2**20)
+    monkeypatch.setattr(files, "available_memory", lambda: 10 * 2**20)
     with pytest.raises(errors.FileError, match=r"a\.parquet: must fit in the available memory"):
         load_any(path)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -25,12 +26,30 @@ Jobs = Annotated[
 ]
 
 
+Models = Annotated[
+    Path | None,
+    typer.Option(
+        "--models",
+        help="Folder of trained models that several studies share (default: runs in the output).",
+        show_default=False,
+    ),
+]
+Output = Annotated[
+    Path | None,
+    typer.Option(
+        "-o", "--output", help="Folder to write into (default: the name of the study).",
+        show_default=False,
+    ),
+]  # fmt: skip
+
+
 def study(
     name: str,
-    output: options.Folder,
+    output: Output = None,
     sets: options.Settings = None,
     seed: options.Seed = None,
     jobs: Jobs = None,
+    models: Models = None,
     force: options.StartOver = False,
     json: options.Json = False,
 ) -> None:
@@ -38,11 +57,12 @@ def study(
     from modalgap.cli.table import print_table
 
     chosen: Study = STUDIES.load()[name]
+    output = Path(name) if output is None else output
     own = settings(sets, [chosen], seed=seed)
     chosen.check_installed()
     chosen.planned(own)  # refuses wrong options before anything is written
     data.note(f"writing to {output}; takes about {chosen.minutes:g} minutes on two cores")
-    table = chosen(output, jobs=jobs, overwrite=force, **own)
+    table = chosen(output, jobs=jobs, models=models, overwrite=force, **own)
     if json:
         typer.echo(table.to_json())
         return

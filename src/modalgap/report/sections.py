@@ -192,6 +192,14 @@ class Facts(Block):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Commands(Block):
+    """Lines for a shell."""
+
+    kind: ClassVar[str] = "commands"
+    lines: Sequence[str]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Json(Block):
     """A result as JSON, folded."""
 

@@ -11,8 +11,10 @@ from modalgap.panels import Image, Panel, Part
 from modalgap.report.draw.base import side_by_side
 from modalgap.report.draw.panels import Source, drawing
 from modalgap.report.page import render_page, write_page
+from modalgap.report.palette import LIGHT, Palette
 from modalgap.report.sections import (
     Block,
+    Commands,
     Json,
     Numbers,
     Pictures,
@@ -34,6 +36,7 @@ def table_page(
     title: str,
     subtitle: str = "",
     folder: str | Path | None = None,
+    real: Sequence[str] = (),
     overwrite: bool = False,
 ) -> Path:
     """Write the page of a table.
@@ -45,6 +48,7 @@ def table_page(
         title: heading of the page.
         subtitle: text below it.
         folder: folder of the files that panels name.
+        real: commands that compute the table from the data of the paper.
         overwrite: whether an existing file is replaced.
 
     Raises:
@@ -58,6 +62,8 @@ def table_page(
             Section(head="Published results and ours", blocks=[Verdicts(rows=table.verdicts)])
         )
     sections.append(Section(head="The numbers", blocks=[Numbers(table=table)]))
+    if real:
+        sections.append(Section(head="With the data of the paper", blocks=[Commands(lines=real)]))
     notes = [f"Source: {table.source}.", *table.notes]
     origin: list[Block] = [
         Text(paragraphs=notes, muted=True),
@@ -70,14 +76,17 @@ def table_page(
 
 
 def table_figure(
-    table: Table, parts: Sequence[Part], folder: str | Path | None = None
+    table: Table,
+    parts: Sequence[Part],
+    folder: str | Path | None = None,
+    palette: Palette = LIGHT,
 ) -> Figure | None:
     """The panels of a table in one figure for a paper; None without any."""
     source = Source(table, None if folder is None else Path(folder))
     panels = [panel for part in parts for panel in part.panels if panel.in_figure]
     drawn = [drawing(panel, source, f"panel{at}") for at, panel in enumerate(panels)]
     found = [each for each in drawn if each is not None]
-    return side_by_side(found) if found else None
+    return side_by_side(found, palette) if found else None
 
 
 def _section(part: Part, source: Source, name: str) -> Section:

@@ -36,6 +36,8 @@ class Study(Method):
         published: published results to compare with.
         minutes: duration on two cores with the default options.
         extras: the pip extra that it needs, and modules of that extra; empty for none.
+        real: commands that compute it from the data of the paper, in order; "" for a study that
+            needs none.
     """
 
     kind: ClassVar[str] = "study"
@@ -47,6 +49,7 @@ class Study(Method):
     published: Sequence[Published] = ()
     minutes: float = 0
     extras: tuple[str, ...] = ()
+    real: Sequence[str] = ()
 
     @property
     def body(self) -> Callable[..., Plan]:
@@ -58,6 +61,7 @@ class Study(Method):
         output: str | Path,
         *,
         jobs: int | None = None,
+        models: str | Path | None = None,
         overwrite: bool = False,
         **options: Any,
     ) -> Table:
@@ -67,6 +71,8 @@ class Study(Method):
             output: folder for ``study.json``, ``table.csv``, ``table.md``, ``report.html``, the
                 figure as PNG and SVG, and trained models.
             jobs: models trained at the same time; by default one per two processors.
+            models: folder of trained models that several studies share, so that each model is
+                trained once; by default the folder ``runs`` of this study.
             overwrite: discard results made with other settings and start over.
             **options: options of this study.
 
@@ -84,10 +90,10 @@ class Study(Method):
         plan = self.planned(options)
         table = finished_table(folder, plan.all_settings, files(self.parts))
         if table is None:
-            table = self._computed(plan, folder, jobs, overwrite)
+            table = self._computed(plan, folder, jobs, models, overwrite)
         verdicts = [each.verdict(table) for each in self.published]
         table = replace(table, verdicts=verdicts)
-        write_files(table, self.card, self.parts, folder)
+        write_files(table, self.card, self.parts, folder, self.real)
         return table
 
     def planned(self, options: Mapping[str, Any]) -> Plan:
@@ -108,15 +114,25 @@ class Study(Method):
         if self.extras:
             require(self.extras[0], f"the study {self.name}", *self.extras[1:])
 
-    def _computed(self, plan: Plan, folder: Path, jobs: int | None, overwrite: bool) -> Table:
+    def _computed(
+        self,
+        plan: Plan,
+        folder: Path,
+        jobs: int | None,
+        models: str | Path | None,
+        overwrite: bool,
+    ) -> Table:
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise OutputError(f"{folder}: cannot be made ({error.strerror})") from error
         runs: Mapping[str, Run] = {}
         if plan.models:
-            from modalgap.study.training import train_all
+            from modalgap.study.training import train_all, train_shared
 
-            runs = train_all(plan.models, folder / "runs", jobs=jobs, overwrite=overwrite)
+            if models is None:
+                runs = train_all(plan.models, folder / "runs", jobs=jobs, overwrite=overwrite)
+            else:
+                runs = train_shared(plan.models, Path(models), jobs=jobs)
         table = self.run(Work(settings=plan.settings, folder=folder, runs=runs))
         return replace(table, settings=plan.all_settings)

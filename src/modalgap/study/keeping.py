@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,8 +15,10 @@ from modalgap.embeddings.store import load
 from modalgap.errors import FileError, NotApplicable
 from modalgap.panels import Part
 from modalgap.result import Table
+from modalgap.trace import points
 
 FILE, CSV, MARKDOWN, PAGE = "study.json", "table.csv", "table.md", "report.html"
+CURVES = "curves.csv"  # points of traced numbers, if there are any
 FORMATS = ("png", "svg")  # of the figure
 
 
@@ -50,7 +54,9 @@ def finished_table(
     return found if same and all(_whole(folder / name) for name in needed) else None
 
 
-def write_files(table: Table, card: Card, parts: Sequence[Part], folder: Path) -> None:
+def write_files(
+    table: Table, card: Card, parts: Sequence[Part], folder: Path, real: Sequence[str] = ()
+) -> None:
     """Write all files of a table.
 
     They are written each time, also of a reused table, so that none is out of date.
@@ -65,6 +71,7 @@ def write_files(table: Table, card: Card, parts: Sequence[Part], folder: Path) -
         (FILE, table.to_json()),
         (CSV, table.to_csv()),
         (MARKDOWN, table.to_markdown()),
+        *((CURVES, text) for text in [_curves(table)] if text),
     ):
         with replacing(folder / name, overwrite=True) as file:
             file.write(text.encode())
@@ -78,8 +85,21 @@ def write_files(table: Table, card: Card, parts: Sequence[Part], folder: Path) -
         title=card.title,
         subtitle=card.question or card.idea,
         folder=folder,
+        real=real,
         overwrite=True,
     )
+
+
+def _curves(table: Table) -> str:
+    """Every traced number of a table as rows of x and y; "" if there is none."""
+    text = io.StringIO()
+    lines = csv.writer(text, lineterminator="\n")
+    for row, values in table.rows.items():
+        for name, value in values.items():
+            xs, ys = points(value)
+            lines.writerows([row, name, x, y] for x, y in zip(xs, ys, strict=True))
+    found = text.getvalue()
+    return f"{table.vary},column,x,y\n{found}" if found else ""
 
 
 def _whole(path: Path) -> bool:

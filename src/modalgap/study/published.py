@@ -5,6 +5,7 @@ Each gives a verdict on a table: "agrees", "differs: …" with the reason, or "n
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from typing import Literal
 
 from modalgap.result import Table
 
-AGREES, NOT_COMPUTED = "agrees", "not computed"
+AGREES, DIFFERS, NOT_COMPUTED = "agrees", "differs", "not computed"
 Cell = tuple[str, str]  # row, column
 
 
@@ -26,16 +27,24 @@ class Published(ABC):
         where: paper, and figure, table or section.
         published: the published numbers as text, or "" if only the direction is published.
         note: why the values themselves are not comparable, if so.
+        needs: the data or models without which it is not computed, in words.
+        why: the known reason of a difference.
     """
 
     claim: str
     where: str
     published: str = ""
     note: str = ""
+    needs: str = ""
+    why: str = ""
 
     def verdict(self, table: Table) -> dict[str, str]:
         """Claim, where, published, ours, verdict and note, as text."""
         ours, verdict = self.judge(table)
+        if verdict == NOT_COMPUTED and self.needs:
+            verdict = f"{NOT_COMPUTED}: needs {self.needs}"
+        elif verdict.startswith(DIFFERS) and self.why:
+            verdict = f"{verdict}; {self.why}"
         return {
             "claim": self.claim,
             "where": self.where,
@@ -61,28 +70,34 @@ class Number(Published):
 
     Attributes:
         cell: row and column of ours.
-        value: the published one.
+        value: the published one, or row and column of a second computation, such as a closed form.
         tolerance: the largest difference that agrees.
     """
 
     cell: Cell
-    value: float
+    value: Cell | float
     tolerance: float
 
     @property
     def default(self) -> str:
         """The value with its tolerance."""
+        if isinstance(self.value, tuple):
+            return f"{' '.join(self.value)} ± {self.tolerance:g}"
         return f"{self.value:g} ± {self.tolerance:g}"
 
     def judge(self, table: Table) -> tuple[str, str]:
         """Our value, and whether it is within the tolerance."""
-        found = _value(table, self.cell)
-        if found is None:
+        found, expected = _value(table, self.cell), _value(table, self.value)
+        if found is None or expected is None:
             return "–", NOT_COMPUTED
-        apart = abs(found - self.value)
+        places = _places(self.tolerance)
+        ours = f"{found:.{places}f}"
+        if isinstance(self.value, tuple):
+            ours += f" against {expected:.{places}f}"
+        apart = abs(found - expected)
         if apart <= self.tolerance:
-            return f"{found:.3f}", AGREES
-        return f"{found:.3f}", f"differs: by {apart:.3f}, tolerance {self.tolerance:g}"
+            return ours, AGREES
+        return ours, f"{DIFFERS}: by {apart:.{places}f}, tolerance {self.tolerance:g}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,7 +126,7 @@ class Order(Published):
         ours = f"{large:.3f} against {small:.3f}"
         if large - small > self.margin or (self.margin and large - small == self.margin):
             return ours, AGREES
-        return ours, f"differs: the difference is {large - small:+.3f}"
+        return ours, f"{DIFFERS}: the difference is {large - small:+.3f}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,8 +158,13 @@ class Trend(Published):
         sign = 1 if self.direction == "rises" else -1
         for (_, before), (row, after) in pairwise(found):
             if sign * (after - before) <= 0:
-                return ours, f"differs: {before:.3f} to {after:.3f} at {row}"
+                return ours, f"{DIFFERS}: {before:.3f} to {after:.3f} at {row}"
         return ours, AGREES
+
+
+def _places(tolerance: float) -> int:
+    """Decimals that show a difference of the size of the tolerance."""
+    return max(3, 1 - math.floor(math.log10(tolerance))) if tolerance > 0 else 6
 
 
 def _value(table: Table, cell: Cell | float) -> float | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import sys
@@ -96,6 +97,29 @@ def train_all(
         for future in waiting.values():
             future.result()
     return {name: read_run(folder / name) for name in configs}
+
+
+def train_shared(
+    configs: Mapping[str, Config], folder: Path, *, jobs: int | None = None
+) -> dict[str, Run]:
+    """Train models in a folder that several studies share; equal configurations are one model.
+
+    Args:
+        configs: name to configuration; the subfolder of each has the hash of its settings as name.
+        folder: the folder; it is created.
+        jobs: number of processes; by default one per two processors.
+
+    Raises:
+        ModalgapError: a run failed; the others are kept and resume next time.
+    """
+    places = {name: _digest(config.plan()) for name, config in configs.items()}
+    runs = train_all({places[name]: config for name, config in configs.items()}, folder, jobs=jobs)
+    return {name: runs[place] for name, place in places.items()}
+
+
+def _digest(settings: Mapping[str, Any]) -> str:
+    text = json.dumps(settings, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _begin(threads: int) -> None:

@@ -16,6 +16,7 @@ def study(
     output: str | Path,
     *,
     jobs: int | None = None,
+    models: str | Path | None = None,
     overwrite: bool = False,
     **options: Any,
 ) -> Table:
@@ -26,6 +27,8 @@ def study(
         output: folder for ``study.json``, ``table.csv``, ``table.md``, ``report.html``, the figure
             as PNG and SVG, and trained models.
         jobs: models trained at the same time; by default one per two processors.
+        models: folder of trained models that several studies share, so that each model is trained
+            once; by default the folder ``runs`` of this study.
         overwrite: discard results made with other settings and start over.
         **options: options of the study.
 
@@ -37,4 +40,4 @@ def study(
         ModalgapError: the study could not finish; what is finished is kept.
     """
     chosen = pick(method, STUDIES, Study, "method")
-    return chosen(output, jobs=jobs, overwrite=overwrite, **options)
+    return chosen(output, jobs=jobs, models=models, overwrite=overwrite, **options)

@@ -230,7 +230,7 @@ class Config:
         batch: pairs per step, over all processes.
         accumulate: number of parts in which a process encodes its pairs; the loss is still that of
             the whole batch.
-        steps, epochs: length of the run; set one of the two.
+        steps, epochs: length of the run; set one of the two. 0 steps keep the random weights.
         losses: maps a name to a weight, or to a mapping of ``weight`` and the loss's options.
         precision: ``fp32``, ``bf16`` or ``fp16``.
         accelerator, devices, nodes: as in Lightning Fabric; settings of torchrun are detected.
@@ -275,7 +275,7 @@ class Config:
             given = "neither" if self.steps is None else "both"
             raise OptionError(f"set either steps or epochs; got {given}")
         if self.steps is not None:
-            whole("steps", self.steps, 1)
+            whole("steps", self.steps, 0)
         if self.epochs is not None:
             at_least("epochs", self.epochs, 1e-9)
         if self.swap.share and self.data.profiles:

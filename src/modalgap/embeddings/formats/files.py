@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import stat
 import warnings
@@ -10,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from modalgap.checks import available_memory
 from modalgap.errors import FileError, ModalgapError
 
 SMALL = 64 * 2**20  # bytes of vectors up to which they are read into memory at once
@@ -59,7 +59,7 @@ def parsing(path: Path, what: str) -> Iterator[None]:
 
 def check_memory(path: Path, wanted: int) -> None:
     """Refuse to read ``wanted`` bytes if they exceed the available memory."""
-    available = _available_memory()
+    available = available_memory()
     if available is not None and wanted > RESERVE * available:
         raise FileError(
             f"{path}: must fit in the available memory of {available / 2**30:.1f} GiB;"
@@ -71,17 +71,6 @@ def natural(path: Path) -> list[tuple[int, int, str]]:
     """A sorting key that puts part_2 before part_10."""
     parts = re.split(r"([0-9]+)", str(path))
     return [(0, int(part), part) if i % 2 else (1, 0, part) for i, part in enumerate(parts)]
-
-
-def _available_memory() -> int | None:
-    try:
-        with Path("/proc/meminfo").open() as file:
-            for line in file:
-                if line.startswith("MemAvailable:"):
-                    return int(line.split()[1]) * 1024
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (OSError, ValueError, AttributeError):  # not known on this system: no limit
-        return None
 
 
 def _reason(error: BaseException) -> str:

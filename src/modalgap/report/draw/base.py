@@ -18,6 +18,7 @@ from modalgap.views import Views
 
 WIDTH, HEIGHT = 4.1, 3.4  # inches: a column of a paper, and legible on a phone
 SMALL = 8.5  # points
+COLUMNS = 3  # drawings in a row of a figure
 HEAD = 0.36  # inches above each drawing of a figure for its title
 
 
@@ -58,19 +59,27 @@ class Drawing:
 
 
 def side_by_side(drawings: Sequence[Drawing], palette: Palette = LIGHT) -> Figure:
-    """Several drawings in one figure, each with its title above it."""
+    """Several drawings in one figure, each with its title above it, in rows of a few."""
+    columns = len(drawings) if len(drawings) <= COLUMNS else _even(len(drawings))
+    rows = [drawings[at : at + columns] for at in range(0, len(drawings), columns)]
+    heights = [h for row in rows for h in (HEAD, HEIGHT * max(each.scale for each in row))]
     with style("figure"), _any_script():
-        height = HEAD + HEIGHT * max(each.scale for each in drawings)
-        figure = Figure(figsize=(len(drawings) * WIDTH, height), facecolor="none")
+        figure = Figure(figsize=(columns * WIDTH, sum(heights)), facecolor="none")
         parts: Any = figure.subfigures(
-            2, len(drawings), squeeze=False, height_ratios=(HEAD, height - HEAD), hspace=0
+            len(heights), columns, squeeze=False, height_ratios=heights, hspace=0
         )
-        for above, below, drawing in zip(*parts, drawings, strict=True):
-            for each in (above, below):
-                each.set_facecolor("none")
-            above.text(0.03, 0.2, drawing.title, fontsize=SMALL + 3, color=palette.ink)
-            drawing.draw(below, palette)
+        for each in parts.flat:
+            each.set_facecolor("none")
+        for at, row in enumerate(rows):
+            for above, below, drawing in zip(*parts[2 * at : 2 * at + 2], row, strict=False):
+                above.text(0.03, 0.2, drawing.title, fontsize=SMALL + 3, color=palette.ink)
+                drawing.draw(below, palette)
     return figure
+
+
+def _even(drawings: int) -> int:
+    """Columns, at most ``COLUMNS``, that leave the fewest places empty."""
+    return max(range(2, COLUMNS + 1), key=lambda columns: (-(-drawings % columns), columns))
 
 
 @dataclass(frozen=True, kw_only=True)

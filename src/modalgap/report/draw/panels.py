@@ -23,10 +23,12 @@ from modalgap.report.draw.points import Points, draw_points
 from modalgap.report.draw.ridges import Ridge, draw_ridges
 from modalgap.report.palette import Palette
 from modalgap.result import Table, Value
+from modalgap.trace import points
 from modalgap.views import along_gap
 
 FEW = ("ink", "matched", "unmatched")
 MANY = ("ink", "matched", "ramp0", "ramp2", "ramp4", "unmatched")
+MOST = ("ink", "image", "text", "matched", "ramp0", "unmatched", "ramp3", "muted", "ramp5")
 BARS = 18  # in a drawing of the usual height
 SIDES = {"_image": "image", "_text": "text"}  # columns of one modality have its colour
 
@@ -83,9 +85,15 @@ def _scale(draw: Draw) -> float:
 
 def _curves(panel: Curves, source: Source) -> Draw | None:
     table = source.table
-    rows = {row: values for row, values in table.rows.items() if row != panel.level}
+    rows = {
+        row: values
+        for row, values in table.rows.items()
+        if row != panel.level and panel.match in row
+    }
     names: list[str] = []
-    if panel.across:
+    if panel.trace:
+        lines = [_traced(row, values.get(panel.trace)) for row, values in rows.items()]
+    elif panel.across:
         lines = [
             _line(row, [(x, values.get(name)) for name, x in panel.across.items()])
             for row, values in rows.items()
@@ -110,6 +118,12 @@ def _curves(panel: Curves, source: Source) -> Draw | None:
     if not lines:
         return None
     keys = list(panel.ys) if len(panel.ys) == len(lines) else []
+    if panel.dashed:
+        names = [] if panel.trace else names
+        lines = [
+            replace(line, dashed=panel.dashed in (key or line.label))
+            for line, key in zip(lines, keys or [""] * len(lines), strict=True)
+        ]
     return partial(
         draw_lines,
         lines=_coloured(lines, keys),
@@ -136,13 +150,13 @@ def _grouped(panel: Curves, rows: Mapping[str, Mapping[str, Value]]) -> list[Lin
     for values, x in zip(rows.values(), _places(panel, rows), strict=True):
         if panel.group in values:
             groups.setdefault(values[panel.group].value, []).append((x, values.get(name)))
-    return [_line(f"{label} {value:g}", points) for value, points in groups.items()]
+    return [_line(f"{label} {value:g}", each) for value, each in groups.items()]
 
 
 def _line(
-    label: str, points: Sequence[tuple[float, Value | None]], level: Value | None = None
+    label: str, along: Sequence[tuple[float, Value | None]], level: Value | None = None
 ) -> Line:
-    kept = [(x, value) for x, value in points if value is not None and math.isfinite(x)]
+    kept = [(x, value) for x, value in along if value is not None and math.isfinite(x)]
     return Line(
         label=label,
         x=[x for x, _ in kept],
@@ -150,6 +164,11 @@ def _line(
         intervals=[value.interval for _, value in kept],
         level=None if level is None else level.value,
     )
+
+
+def _traced(label: str, value: Value | None) -> Line:
+    x, y = points(value)
+    return Line(label=label, x=x, y=y)
 
 
 def _coloured(lines: Sequence[Line], columns: Sequence[str]) -> list[Line]:
@@ -162,7 +181,7 @@ def _colours(columns: Sequence[str]) -> list[str]:
     sides = [
         next((own for end, own in SIDES.items() if name.endswith(end)), "") for name in columns
     ]
-    others = FEW if sides.count("") <= len(FEW) else MANY
+    others = next((each for each in (FEW, MANY) if sides.count("") <= len(each)), MOST)
     free = iter(range(len(columns)))
     return [side or others[next(free) % len(others)] for side in sides]
 
@@ -193,16 +212,20 @@ def _bars(panel: Bars, source: Source) -> Draw | None:
 
 def _scatter(panel: Scatter, source: Source) -> Draw | None:
     heads = source.table.heads
+    if panel.trace:
+        return _swarms(panel, source)
     groups: dict[float | None, list[tuple[str, float, float]]] = {}
     for row, values in source.table.rows.items():
-        if panel.x in values and panel.y in values and (not panel.group or panel.group in values):
+        if panel.match not in row or panel.x not in values or panel.y not in values:
+            continue
+        if not panel.group or panel.group in values:
             group = values[panel.group].value if panel.group else None
             point = (row, values[panel.x].value, values[panel.y].value)
             groups.setdefault(group, []).append(point)
     if not groups:
         return None
     title = heads.get(panel.group, panel.group)
-    points = [
+    drawn = [
         Points(
             label="" if group is None else f"{title} {group:g}",
             x=[x for _, x, _ in found],
@@ -214,9 +237,30 @@ def _scatter(panel: Scatter, source: Source) -> Draw | None:
     ]
     return partial(
         draw_points,
-        groups=points,
+        groups=drawn,
         xlabel=panel.xlabel or heads.get(panel.x, panel.x),
         ylabel=panel.ylabel or heads.get(panel.y, panel.y),
+        log=panel.log,
+        references=panel.references,
+    )
+
+
+def _swarms(panel: Scatter, source: Source) -> Draw | None:
+    """One cloud of points for each row; many clouds have no labels."""
+    found = {row: points(values.get(panel.trace)) for row, values in source.table.rows.items()
+             if panel.match in row}  # fmt: skip
+    found = {row: each for row, each in found.items() if each[0]}
+    if not found:
+        return None
+    drawn = [
+        Points(label=row if len(found) <= len(MOST) else "", x=x, y=y, colour=colour)
+        for (row, (x, y)), colour in zip(found.items(), _colours([""] * len(found)), strict=True)
+    ]
+    return partial(
+        draw_points,
+        groups=drawn,
+        xlabel=panel.xlabel,
+        ylabel=panel.ylabel,
         log=panel.log,
         references=panel.references,
     )

@@ -22,21 +22,19 @@ from modalgap.evaluate import evaluate
 from modalgap.extras import TRAIN
 from modalgap.panels import Clouds, Curves, Image, Part
 from modalgap.result import Table, Value
+from modalgap.study import embedded
 from modalgap.study.base import Study
 from modalgap.study.judge import classified, embed, judge, mad_of, temperature_of
 from modalgap.study.plan import Plan, Work
 from modalgap.study.published import Order
 from modalgap.study.training import training_settings
-from modalgap.train import load_config
 from modalgap.train.captions import captions_of
 
-CAPTIONS = {"short": "object_attribute_1", "full": "object_attribute_5"}
 ROWS = {"short": "short captions", "full": "full captions", "closed": "short, centred"}
 SIGMAS = (0.05, 0.1, 0.2)
 METHOD = "center"
 DIGIT = 3  # whose variants are shown
 OWN = ("data.captions", "data.source")  # training settings of the study
-SETTINGS = ("steps=450", "watch.measure=150", "watch.tensorboard=false")
 HEADS = {
     "rmg": "RMG",
     "l2m": "distance of means",
@@ -71,10 +69,7 @@ def plan(*, train: Mapping[str, Any] | None = None) -> Plan:
         OptionError: a training setting that the study sets itself, or an unknown one.
     """
     settings = training_settings(train, OWN)
-    models = {
-        name: load_config("mad", [*SETTINGS, f"data.captions={captions}", *settings])
-        for name, captions in CAPTIONS.items()
-    }
+    models = embedded.models("short", "full", settings=settings)
     return Plan(settings={"method": METHOD, "sigmas": list(SIGMAS)}, models=models)
 
 

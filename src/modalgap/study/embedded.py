@@ -1,0 +1,99 @@
+"""The embedded data of studies: pairs of two small models that are trained on MAD.
+
+A study whose paper uses a large pretrained model runs on these by default: no download, a minute of
+training, and every study that asks for the same model shares it. A file of real features takes
+their place: ``planned`` and ``pairs`` accept both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from modalgap.data.mad import Mad
+from modalgap.embeddings import Pair
+from modalgap.embeddings.store import load
+from modalgap.encode import load_model
+from modalgap.errors import InputError
+from modalgap.study.judge import classified, embed, mad_of
+from modalgap.study.plan import Work
+from modalgap.train import Config, load_config
+from modalgap.train.captions import captions_of
+
+CAPTIONS = {"short": "object_attribute_1", "full": "object_attribute_5"}
+TITLES = {
+    "short": "MAD, short captions",
+    "full": "MAD, full captions",
+    "untrained": "MAD, untrained",
+}
+SETTINGS = ("steps=450", "watch.measure=150", "watch.tensorboard=false")
+
+
+def models(*names: str, settings: Sequence[str] = ()) -> dict[str, Config]:
+    """Configurations of embedded models.
+
+    Args:
+        names: "short" (captions of the digit and one attribute), "full" (the digit and all five
+            attributes), "untrained" (the start of both).
+        settings: training settings of the caller on top.
+    """
+    result = {}
+    for name in names:
+        captions = CAPTIONS.get(name, CAPTIONS["full"])
+        own = ["steps=0"] if name == "untrained" else []
+        result[name] = load_config("mad", [*SETTINGS, f"data.captions={captions}", *own, *settings])
+    return result
+
+
+def planned(file: str | Path, *names: str) -> tuple[dict[str, Any], dict[str, Config]]:
+    """Settings and models of a plan: those of the file, or of embedded models for "".
+
+    Args:
+        file: embeddings of images and texts, or "".
+        names: the embedded models that take the place of a file, see ``models``.
+    """
+    if not file:
+        return {"embedded": list(names)}, models(*names)
+    return {"pair": str(file), "fingerprint": paired(file).fingerprint}, {}
+
+
+def paired(file: str | Path) -> Pair:
+    """The pair in a file.
+
+    Raises:
+        InputError: the file has one modality, or more than two.
+    """
+    found = load(file)
+    if not isinstance(found, Pair):
+        raise InputError(f"{file}: must hold two modalities")
+    return found
+
+
+def pairs(work: Work) -> dict[str, Pair]:
+    """The pairs of a plan made by ``planned``: title to pair.
+
+    Embedded pairs are images of held-out digits with their captions; factors: object and the five
+    attributes.
+    """
+    if "pair" in work.settings:
+        file = work.settings["pair"]
+        return {Path(file).stem: paired(file)}
+    mad = mad_of(work.runs)
+    return {TITLES[name]: held_out(work, name, mad) for name in work.settings["embedded"]}
+
+
+def held_out(work: Work, name: str, mad: Mad | None = None) -> Pair:
+    """Images of held-out digits and their captions, encoded by an embedded model."""
+    run = work.runs[name]
+    return embed(run, mad or mad_of(work.runs), captions_of(run.config.data.captions))
+
+
+def classes(work: Work, name: str = "full") -> Mapping[str, Pair]:
+    """Factor to the images of held-out digits, the prompts of its values, and the labels.
+
+    The factors are those that the model's captions name: "object", and attributes.
+    """
+    run = work.runs[name]
+    captions = captions_of(run.config.data.captions)
+    return classified(held_out(work, name), load_model(run.spec), captions)
