@@ -10,7 +10,7 @@ LOCK := requirements.lock
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format bench docs lock chromium clean
+.PHONY: help demo test check format bench docs gallery lock chromium clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -46,6 +46,10 @@ bench: .venv/ready  ## time and memory against the targets, as ratios
 docs: .venv/ready  ## the documentation, in docs/_build/html
 	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html
 
+gallery: .venv/ready  ## every study, and the pages docs/gallery.md and docs/reproduced.md (25 minutes)
+	$(BIN)/modalgap study all --embedded -o gallery
+	$(BIN)/python docs/gallery.py gallery $(wildcard ../shared/data)
+
 lock: .venv/ready  ## update the pinned versions and hashes
 	VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/uv pip compile --quiet --universal --upgrade --generate-hashes --no-emit-index-url --no-annotate \
 	    --custom-compile-command "make lock" pyproject.toml --extra all --group dev -o $(LOCK)
@@ -56,4 +60,4 @@ chromium:
 	    $$SUDO apt-get update -qq && DEBIAN_FRONTEND=noninteractive $$SUDO apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core >/dev/null; }
 
 clean:  ## remove what the targets above made
-	rm -rf .venv demo docs/_build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .venv demo gallery docs/_build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

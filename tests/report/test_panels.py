@@ -20,6 +20,7 @@ from modalgap.report.palette import LIGHT
 from modalgap.report.tables import table_figure, table_page
 from modalgap.result import Table, Value
 from modalgap.study.published import Number, Order, Published, Trend
+from modalgap.trace import traced
 
 STEPS = (0, 1, 10, 100, 1000)
 
@@ -131,6 +132,41 @@ def test_scatter_has_a_point_per_row() -> None:
     assert (found.get_xlabel(), found.get_title(loc="left")) == ("X", "Y")
 
 
+CURVES = Table(
+    name="t", source="s", vary="row", heads={"low": "lowest"}, settings={},
+    rows={
+        "fast": {"low": traced(1.0, (0, 1, 2), (3, 2, 1))},
+        "slow, closed form": {"low": traced(2.0, (0, 4), (5, 2))},
+        "other": {"low": Value(7.0)},
+    },
+)  # fmt: skip
+
+
+def test_a_traced_number_is_a_line_or_a_cloud() -> None:
+    found = axes(Curves(title="c", trace="low", dashed="closed form"), CURVES)
+    assert lines(found) == [[[0, 1, 2], [3, 2, 1]]]
+    assert [[xs(line), ys(line)] for line in found.lines if line.get_linestyle() == "--"] == [
+        [[0, 4], [5, 2]]
+    ]
+    assert texts(found) == ["slow, closed form", "fast"]
+    found = axes(Scatter(title="s", trace="low", match="fast"), CURVES)
+    assert [[xs(line), ys(line)] for line in found.lines] == [[[0, 1, 2], [3, 2, 1]]]
+    assert drawing(Scatter(title="s", trace="low", match="other"), Source(CURVES), "p") is None
+    with pytest.raises(mg.errors.InputError, match="same length; got 2 and 1"):
+        traced(1.0, (1, 2), (3,))
+
+
+def test_a_figure_of_many_panels_has_rows() -> None:
+    panels = [Curves(title=f"c{i}", ys={"a": "A"}) for i in range(4)]
+    figure = table_figure(NUMBERED, [Part(head="h", panels=panels)])
+    assert figure is not None
+    places = [tuple(ax.get_window_extent().p0.round(2)) for ax in figure.axes]
+    assert len({x for x, _ in places}) == 2
+    assert len({y for _, y in places}) == 2
+    width, height = figure.get_size_inches()
+    assert height > 0.8 * width
+
+
 def test_histograms_have_the_counts_of_their_rows() -> None:
     details = {"edges": [0.0, 0.5, 1.0], "counts": [1, 4]}
     of = table(one={"c": Value(0.7, details=details)}, two={"c": Value(0.2)})
@@ -212,6 +248,21 @@ WHERE: dict[str, Any] = {"claim": "c", "where": "paper, table 1"}
             "differs: the difference is +0.100",
         ),
         (Order(**WHERE, larger=("0", "x"), smaller=0.0), "–", "not computed"),
+        (
+            Order(**WHERE, larger=("0", "x"), smaller=0.0, needs="photographs"),
+            "–",
+            "not computed: needs photographs",
+        ),
+        (
+            Number(**WHERE, cell=("0", "rmg"), value=("1", "rmg"), tolerance=0.2),
+            "0.500 against 0.400",
+            "agrees",
+        ),
+        (
+            Number(**WHERE, cell=("0", "rmg"), value=0.4, tolerance=0.0005, why="fewer rows"),
+            "0.5000",
+            "differs: by 0.1000, tolerance 0.0005; fewer rows",
+        ),
         (
             Trend(**WHERE, column="rmg", direction="falls", rows=("0", "1", "3", "7")),
             "0.500 → 0.400 → 0.100",

@@ -12,7 +12,7 @@ from commands import Run
 from torch.nn.functional import cross_entropy
 
 import modalgap as mg
-from modalgap import errors
+from modalgap import checks, errors
 from modalgap.cli import simulate as command
 from modalgap.result import Table, Value
 from modalgap.simulate import SIMULATIONS, Simulation, free_points
@@ -104,7 +104,12 @@ def test_from_the_shell(run: Run, tmp_path: Path) -> None:
     ]
 
 
-def test_a_simulation_of_a_table(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_simulation_of_a_table(
+    run: Run,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     """One card and one function are enough; the table is written in every form."""
 
     def powers(*, base: float = 2.0, up_to: int = 3) -> Table:
@@ -128,4 +133,28 @@ def test_a_simulation_of_a_table(run: Run, tmp_path: Path, monkeypatch: pytest.M
         assert part in target.read_text()
     with pytest.raises(errors.OptionError, match=r"\.json, \.csv, \.md; got '\.txt'"):
         command.simulate("powers", tmp_path / "table.txt")
+    capsys.readouterr()
+    command.simulate("powers", sets=["up_to=1"])
+    assert "exponent" in capsys.readouterr().out
+    command.simulate("powers", json=True)
+    assert Table.from_json(capsys.readouterr().out).rows["3"]["power"].value == 8
     assert "powers" in run("list", "simulations")[1]
+
+
+def test_a_pair_is_printed_as_a_table(run: Run, tmp_path: Path) -> None:
+    words = ["simulate", "free_points", "--json", "--set", "steps=2", "--set", "n=50"]
+    code, out, err = run(*words, "-o", tmp_path / "points.npz")
+    assert code == 0, err
+    table = Table.from_json(out)
+    pair = mg.load(tmp_path / "points.npz")
+    assert table.rows["free_points"]["l2m"].value == mg.measure(pair)["l2m"].value
+    assert table.rows["free_points"]["rows"].value == 50
+    assert table.settings["steps"] == "2"
+    assert "l2m" in run(*words[:2], *words[3:])[1]
+
+
+def test_sizes_that_do_not_fit_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checks, "available_memory", lambda: 3 * 2**30)
+    checks.fits("n, dim", 2.9 * 2**30)
+    with pytest.raises(errors.OptionError, match=r"n, dim: must fit .* 3.0 GiB; .* about 3.1 GiB"):
+        checks.fits("n, dim", 3.1 * 2**30)

@@ -17,10 +17,15 @@ from commands import Run
 from conftest import find_shared
 from trained import config
 
+import modalgap as mg
+from modalgap.card import Card
 from modalgap.errors import FileError, InputError
 from modalgap.report.tables import table_figure
 from modalgap.result import Table, Value
-from modalgap.study import imbalance
+from modalgap.study import Work, embedded, imbalance
+from modalgap.study.keeping import write_files
+from modalgap.study.training import train_all
+from modalgap.trace import traced
 from modalgap.train import train
 
 FULL = bool(os.environ.get("MODALGAP_FULL"))
@@ -131,6 +136,58 @@ def test_what_is_there_is_not_made_again(tmp_path: Path, monkeypatch: pytest.Mon
     (tmp_path / "study.json").write_text("{")
     with pytest.raises(FileError, match="is damaged"):
         imbalance(tmp_path, attributes=(1,), train=SMALL)
+
+
+def test_studies_share_models(tmp_path: Path) -> None:
+    """A model of the same settings, under any name, is trained once."""
+    folder = tmp_path / "models"
+    first = imbalance(tmp_path / "a", attributes=(1, 2), train=SMALL, models=folder)
+    made = sorted(each.name for each in folder.iterdir())
+    assert len(made) == 2
+    other = imbalance(tmp_path / "b", attributes=(2,), train=SMALL, models=folder)
+    assert sorted(each.name for each in folder.iterdir()) == made
+    assert other.rows["2"] == first.rows["2"]
+    assert not (tmp_path / "b" / "runs").exists()
+
+
+def test_embedded_pairs_and_classes(tmp_path: Path) -> None:
+    """Few steps stand in for the embedded models; the names and rows are those of MAD."""
+    configs = embedded.models(
+        "short", "untrained", settings=["steps=2", "data.limit=200", "batch=32"]
+    )
+    assert configs["untrained"].steps == 2  # settings of the caller come last
+    runs = train_all(configs, tmp_path)
+    work = Work(settings={"embedded": ["short", "untrained"]}, folder=tmp_path, runs=runs)
+    found = embedded.pairs(work)
+    assert list(found) == ["MAD, short captions", "MAD, untrained"]
+    classes = embedded.classes(work, "untrained")
+    assert classes["object"].text.n == 10
+    assert {"object", "colour"} <= set(classes)
+    settings, models = embedded.planned(find_shared("clip_coco500.npy"))
+    assert not models
+    real = embedded.pairs(Work(settings=settings, folder=tmp_path))
+    assert [(name, pair.image.n) for name, pair in real.items()] == [("clip_coco500", 500)]
+    assert settings["fingerprint"] == real["clip_coco500"].fingerprint
+    mg.save(real["clip_coco500"].image, tmp_path / "one.safetensors")
+    with pytest.raises(InputError, match="must hold two modalities"):
+        embedded.planned(tmp_path / "one.safetensors")
+
+
+def test_no_steps_keep_the_random_weights(tmp_path: Path) -> None:
+    one = train(config(steps=0, watch={"measure": 0}), tmp_path / "0")
+    two = train(config(steps=2, watch={"measure": 0}), tmp_path / "2")
+    assert one.last["l2m"] == two.first["l2m"]
+
+
+def test_the_page_has_curves_and_commands(tmp_path: Path) -> None:
+    rows = {"a": {"n": traced(1.0, (0, 1), (2, 1))}, "b": {"n": Value(3.0)}}
+    made = Table(name="t", source="s", vary="case", rows=rows, heads={"n": "N"}, settings={})
+    card = Card(name="t", title="T", idea="I.", source="s")
+    write_files(made, card, (), tmp_path, ("modalgap encode <x>", "modalgap study t -o t"))
+    assert (tmp_path / "curves.csv").read_text() == "case,column,x,y\na,n,0.0,2.0\na,n,1.0,1.0\n"
+    page = (tmp_path / "report.html").read_text()
+    assert "modalgap encode &lt;x&gt;\nmodalgap study t -o t" in page
+    assert "With the data of the paper" in page
 
 
 def test_a_run_of_other_settings_is_refused_or_started_over(tmp_path: Path) -> None:

@@ -68,7 +68,7 @@ def test_facts_of_the_papers() -> None:
         (["batch=true"], "batch: must be an integer; got True"),
         (["steps=null", "epochs=null"], "set either steps or epochs; got neither"),
         (["epochs=3"], "set either steps or epochs; got both"),
-        (["steps=0"], "steps must be an integer of at least 1"),
+        (["steps=-1"], "steps must be an integer of at least 0"),
         (["data=mad"], "data: must hold keys and values"),
         (["data.source=3"], "data.source: must be a string; got 3"),
         (["data.held_out=1.5"], "data.held_out must be a fraction below 1 or a whole number"),

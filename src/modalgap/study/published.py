@@ -164,7 +164,7 @@ class Trend(Published):
 
 def _places(tolerance: float) -> int:
     """Decimals that show a difference of the size of the tolerance."""
-    return max(3, 1 - math.floor(math.log10(tolerance))) if tolerance > 0 else 6
+    return max(3, math.ceil(-math.log10(tolerance))) if tolerance > 0 else 6
 
 
 def _value(table: Table, cell: Cell | float) -> float | None:

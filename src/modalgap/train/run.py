@@ -228,8 +228,10 @@ def _steps(config: Config, pairs: int) -> int:
         raise OptionError(
             f"batch: must be at most the number of pairs to train on, {pairs}; got {config.batch}"
         )
-    steps = config.steps or max(1, round((config.epochs or 0) * (pairs // config.batch)))
-    if config.optimiser.warmup > steps:
+    steps = config.steps
+    if steps is None:
+        steps = max(1, round((config.epochs or 0) * (pairs // config.batch)))
+    if 0 < steps < config.optimiser.warmup:
         raise OptionError(
             f"optimiser.warmup: must be at most the number of steps, {steps}; got"
             f" {config.optimiser.warmup:g}"

@@ -1,0 +1,259 @@
+"""The gallery and the list of verdicts, made from the results of ``modalgap study all``.
+
+    python docs/gallery.py RESULTS [FEATURES]
+
+RESULTS is the output folder of ``modalgap study all``. FEATURES is a folder of public features; the
+studies that take a file of features are computed on them too. Writes gallery.md, reproduced.md and
+the pictures in gallery/, each in light and dark.
+"""
+
+from __future__ import annotations
+
+import io
+import sys
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image
+
+from modalgap.errors import ModalgapError
+from modalgap.report.palette import DARK, LIGHT, Palette, style
+from modalgap.report.tables import table_figure
+from modalgap.result import Table
+from modalgap.study import STUDIES, Study
+
+HERE = Path(__file__).parent
+DPI = 110
+COLOURS = 96  # of a picture; a drawing of few colours loses nothing
+PAPERS = {
+    "liang2022": "Liang et al. 2022, Mind the Gap",
+    "schrodi2025": "Schrodi et al. 2025, Two Effects, One Trigger",
+    "mistretta2025": "Mistretta et al. 2025, Cross the Gap",
+    "chowers2026": "Chowers et al. 2026, Is the Modality Gap a Bug or a Feature?",
+}
+OTHERS = "Other papers, and studies of our own"
+# features of one data set: option of a study to file
+FEATURES = {"pair": "clip_coco500.npy", "untrained": "clip_random_coco500.npy"}
+FEATURES_TITLE = "CLIP ViT-B/16, 500 pairs of COCO"
+EMBEDDED_TITLE = "embedded"
+KINDS = {"agrees": "agree", "differs": "differ", "not computed": "not computed"}
+# figures and tables that no study computes yet
+MISSING = {
+    "schrodi2025": (
+        "Figures 3 to 5, 11 and 12 and tables 1 to 5 compare up to 115 pretrained models.",
+        "Figures 7c and 15 train on CC12M: see the configurations `cc12m_*` in [train](train.md).",
+    ),
+    "mistretta2025": (
+        "Tables 1 to 4 need 15 data sets and five pretrained models;"
+        " [invert](invert.md) has the commands.",
+    ),
+    "chowers2026": ("The figures of the appendix per model and data set are not public.",),
+}
+
+
+@dataclass(frozen=True)
+class Made:
+    """One result of a study: its table, the folder of its files, and the data that it ran on."""
+
+    study: Study
+    table: Table
+    folder: Path
+    data: str
+
+    @property
+    def name(self) -> str:
+        """File name of the picture."""
+        return self.study.name if self.data == EMBEDDED_TITLE else f"{self.study.name}-features"
+
+    @property
+    def paper(self) -> str:
+        """Folder of the paper."""
+        return paper_of(self.study)
+
+
+def paper_of(study: Study) -> str:
+    """The folder of a study's paper; "" for the others."""
+    folder = study.body.__module__.split(".")[2]
+    return folder if folder in PAPERS else ""
+
+
+def results(folder: Path, features: Path | None) -> Iterator[Made]:
+    """The finished results, in the order of the registry."""
+    for name, study in STUDIES.items():
+        file = folder / name / "study.json"
+        if file.is_file():
+            yield Made(study, judged(study, file), file.parent, EMBEDDED_TITLE)
+        else:
+            print(f"{name}: no result in {folder}", file=sys.stderr)
+        if features is not None and "pair" in study.options:
+            yield from computed(study, folder / "features" / name, features)
+
+
+def judged(study: Study, file: Path) -> Table:
+    """The table in a file, with the verdicts of today."""
+    table = Table.from_json(file.read_text(encoding="utf-8"))
+    verdicts = [each.verdict(table) for each in study.published]
+    return Table.from_dict({**table.to_dict(), "verdicts": verdicts})
+
+
+def computed(study: Study, folder: Path, features: Path) -> Iterator[Made]:
+    """The result on public features; nothing if the study cannot use them."""
+    options = {
+        name: str(features / file) for name, file in FEATURES.items() if name in study.options
+    }
+    try:
+        table = study(folder, **options)
+    except ModalgapError as error:
+        print(f"{study.name} on features: {error}", file=sys.stderr)
+        return
+    yield Made(study, table, folder, FEATURES_TITLE)
+
+
+def draw(made: Made, folder: Path) -> bool:
+    """Write both pictures of a result; False if it has none."""
+    for palette, end in ((LIGHT, ""), (DARK, "-dark")):
+        figure = table_figure(made.table, made.study.parts, made.folder, palette)
+        if figure is None:
+            return False
+        (folder / f"{made.name}{end}.png").write_bytes(_png(figure, palette))
+    return True
+
+
+def _png(figure: object, palette: Palette) -> bytes:
+    buffer = io.BytesIO()
+    with style("gallery"):
+        figure.savefig(buffer, dpi=DPI, facecolor=palette.paper)  # type: ignore[attr-defined]
+    few = Image.open(buffer).convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE)
+    smaller = io.BytesIO()
+    few.save(smaller, "PNG", optimize=True)
+    return smaller.getvalue()
+
+
+def gallery(found: list[Made], folder: Path) -> str:
+    """The page of pictures; writes them into ``folder``."""
+    lines = [
+        "# Gallery",
+        "",
+        "The figures of all [studies](study.md), made by `make gallery`. Each is computed from"
+        " nothing or from small models that the study trains itself; those on"
+        f" {FEATURES_TITLE} use public features. [What of four papers is reproduced](reproduced.md)"
+        " lists every published result beside ours.",
+        "",
+    ]
+    for paper, title in (*PAPERS.items(), ("", OTHERS)):
+        own = [made for made in found if made.paper == paper]
+        lines += [f"## {title}", ""] if own else []
+        for made in own:
+            lines += _shown(made, folder)
+    return "\n".join(lines)
+
+
+def _counted(verdicts: Iterable[Mapping[str, str]]) -> str:
+    """How many agree, differ, and are not computed."""
+    counts = Counter(map(_kind, verdicts))
+    return ", ".join(f"{counts[kind]} {word}" for kind, word in KINDS.items() if counts[kind])
+
+
+def _shown(made: Made, folder: Path) -> list[str]:
+    card = made.study.card
+    again = made.data != EMBEDDED_TITLE
+    title = f"{card.title}, {made.data}" if again else card.title
+    lines = [f"### {title}", ""]
+    if not again:
+        lines += [f"{card.question or card.idea} ({card.source})", ""]
+    if draw(made, folder):
+        alt = f"{card.title}: {card.idea}".replace('"', "'")
+        for end, which in (("", "only-light"), ("-dark", "only-dark")):
+            lines += [
+                f"```{{image}} gallery/{made.name}{end}.png",
+                f":alt: {alt}",
+                f":class: {which}",
+                "```",
+            ]
+        lines.append("")
+    said = _counted(made.table.verdicts)
+    lines += [f"Published results: {said or 'none to compare with'}.", ""]
+    lines += [] if again else ["```sh", f"modalgap study {made.study.name}", "```", ""]
+    return lines
+
+
+def reproduced(found: list[Made]) -> str:
+    """The page of verdicts."""
+    rows = _rows(found)
+    lines = [
+        "# What of four papers is reproduced",
+        "",
+        "Every published result that a [study](study.md) compares with, made by `make gallery`. The"
+        " verdict is *agrees*, *differs* with the size of the difference and its reason, or *not"
+        " computed* with the data that it needs; the study's page has the commands for that data.",
+        "",
+        f"{len(rows)} results: {_counted(each for _, each in rows)}.",
+        "",
+    ]
+    for paper, title in (*PAPERS.items(), ("", OTHERS)):
+        own = [(made, each) for made, each in rows if _of(each) == paper]
+        if not own and paper not in MISSING:
+            continue
+        lines += [f"## {title}", ""]
+        if own:
+            lines += ["| Result | Where | Study, data | Published | Ours | Verdict |"]
+            lines += ["|---|---|---|---|---|---|"]
+            lines += [f"| {' | '.join(map(_cell, _row(made, each)))} |" for made, each in own]
+            lines.append("")
+        if paper in MISSING:
+            lines += ["Not computed by any study yet:", ""]
+            lines += [*(f"- {each}" for each in MISSING[paper]), ""]
+    return "\n".join(lines)
+
+
+def _of(verdict: Mapping[str, str]) -> str:
+    """The folder of the paper that a result was published in; "" for other papers."""
+    names = {title.partition(",")[0]: paper for paper, title in PAPERS.items()}
+    return next((names[name] for name in names if verdict["where"].startswith(name)), "")
+
+
+def _rows(found: list[Made]) -> list[tuple[Made, Mapping[str, str]]]:
+    """Each verdict once per data set; one that no data set allows, once."""
+    rows: list[tuple[Made, Mapping[str, str]]] = []
+    for study in STUDIES.values():
+        own = [(m, each) for m in found if m.study is study for each in m.table.verdicts]
+        claims = dict.fromkeys((each["claim"], each["where"]) for _, each in own)
+        for claim in claims:
+            same = [(m, each) for m, each in own if (each["claim"], each["where"]) == claim]
+            rows += [(m, each) for m, each in same if _kind(each) != "not computed"] or same[:1]
+    return rows
+
+
+def _row(made: Made, verdict: Mapping[str, str]) -> tuple[str, ...]:
+    note = f" ({verdict['note']})" if verdict["note"] else ""
+    missing = _kind(verdict) == "not computed"
+    where = f"`{made.study.name}`" + ("" if missing else f", {made.data}")
+    return (
+        verdict["claim"], verdict["where"], where, verdict["published"], verdict["ours"],
+        verdict["verdict"] + note,
+    )  # fmt: skip
+
+
+def _kind(verdict: Mapping[str, str]) -> str:
+    return verdict["verdict"].partition(":")[0]
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")
+
+
+def main(results_folder: str, features: str | None = None) -> None:
+    """Write both pages and the pictures."""
+    found = list(results(Path(results_folder), None if features is None else Path(features)))
+    pictures = HERE / "gallery"
+    pictures.mkdir(exist_ok=True)
+    for old in pictures.glob("*.png"):
+        old.unlink()
+    (HERE / "gallery.md").write_text(gallery(found, pictures), encoding="utf-8")
+    (HERE / "reproduced.md").write_text(reproduced(found), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
