@@ -92,6 +92,8 @@ def _entries(kind: str, level: int = 3) -> list[str]:
         lines += [f"{'#' * level} {card.name}", "", f"**{card.title}**{said}. {card.idea}", ""]
         lines += [f"$${card.equation}$$", ""] if card.equation else []
         lines += [*(f"- {head}: {text}" for head, text in facts.items() if text), ""]
+        real = getattr(method, "real", ())
+        lines += ["With the data of the paper:", "", "```sh", *real, "```", ""] if real else []
     return lines
 
 
