@@ -122,7 +122,9 @@ def test_force_begins_anew(
     asked = ("invert", "oti", files / "images.safetensors", "-m", spec, "-o", "o.safetensors")
     with monkeypatch.context() as patch:
         patch.setattr(Descender, "__call__", stop)
-        assert run(*asked, "--set", "steps=4")[0] == 130
+        code, _, err = run(*asked, "--set", "steps=4")
+        assert code == 130
+        assert err.endswith("interrupted: the same command resumes\n")
     assert (place / "o.safetensors.parts" / "plan.json").exists()
     refused(run(*asked, "--set", "steps=2"), "(steps: 4, now 2)")
     assert run(*asked, "--set", "steps=2", "--force")[0] == 0

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ParamSpec
 
 from modalgap.errors import InputError, OptionError, OutputError, quoted
 from modalgap.modality import listed
 
 if TYPE_CHECKING:
     from modalgap.embeddings import Embeddings, Modalities, Pair
+
+Given = ParamSpec("Given")
 
 
 def read(
@@ -110,6 +113,20 @@ def names(only: list[str] | None) -> list[str] | None:
     if only is None:
         return None
     return [name.strip() for each in only for name in each.split(",") if name.strip()]
+
+
+def resumable(command: Callable[Given, None]) -> Callable[Given, None]:
+    """A command that, interrupted by Ctrl-C, says that the same command resumes its work."""
+
+    @wraps(command)
+    def run(*args: Given.args, **options: Given.kwargs) -> None:
+        try:
+            command(*args, **options)
+        except KeyboardInterrupt:
+            note("interrupted: the same command resumes")
+            raise
+
+    return run
 
 
 def note(message: str) -> None:

@@ -66,6 +66,7 @@ def check(
 
 
 @app.command()
+@data.resumable
 def mad(
     output: Annotated[
         Path, typer.Option("-o", "--output", help="Folder to write into.", show_default=False)

@@ -105,6 +105,7 @@ class Encoding:
 
 
 @spread
+@data.resumable
 def encode(
     source: Annotated[
         str,

@@ -29,6 +29,7 @@ Model = Annotated[
 ]
 
 
+@data.resumable
 def invert(
     method: str,
     output: Annotated[Path, typer.Option("-o", "--output", help="File to write: .safetensors.")],
