@@ -21,6 +21,7 @@ from bench.encoding import encode_captions, encode_images
 from bench.inverting import inverting
 from bench.mad import mad_shapes
 from bench.searching import mixed
+from bench.simulating import cone
 from bench.training import training
 
 N, M, D = 5_000, 25_000, 512
@@ -243,6 +244,7 @@ CASES: dict[str, Callable[[], Iterable[Row]]] = {
     "mad": mad_shapes,
     "training": training,
     "inverting": inverting,
+    "cone": cone,
     "startup": startup,
     "busy": busy_machine,
 }

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any as _Any
 
 from modalgap.simulate.base import Simulation
+from modalgap.simulate.cone_effect import cone_effect as cone_effect
 from modalgap.simulate.free_points import free_points as free_points
 from modalgap.method import collect as _collect
 
