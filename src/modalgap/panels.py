@@ -36,12 +36,12 @@ class Reference:
     """A dashed reference line.
 
     Attributes:
-        at: its position.
+        at: its position: a number, or the column that has it in the first row of the panel.
         axis: "y" for a horizontal line, "x" for a vertical one.
         label: text next to it.
     """
 
-    at: float
+    at: float | str
     axis: Literal["x", "y"] = "y"
     label: str = ""
 
@@ -150,11 +150,14 @@ class Clouds(Panel):
     Attributes:
         file: the file of a pair.
         along: the file of the pair whose gap is the x axis; by default the same file.
+        components: whether the axes are the first two principal components of both modalities,
+            instead of the gap and the first component across it.
         limits: largest x and y, so that several panels have the same scale.
     """
 
     file: str
     along: str = ""
+    components: bool = False
     limits: tuple[float, float] | None = None
 
 

@@ -18,6 +18,7 @@ from torch.nn import functional
 from modalgap import linalg
 from modalgap.checks import sample
 from modalgap.embeddings import Embeddings, Modalities, Pair
+from modalgap.errors import NotApplicable
 from modalgap.result import Result
 
 POINTS = 750  # rows of each modality in a scatter
@@ -132,7 +133,7 @@ def views(data: Pair | Embeddings | Modalities, result: Result, seed: int = 0) -
         profile=profile,
         top=_top(sides, profile),
         cosines=cosines,
-        landscape=_landscape(result),
+        landscape=landscape(result),
         closest=closest,
         farthest=farthest,
     )
@@ -159,6 +160,22 @@ def along_gap(pair: Pair, before: Pair, seed: int = 0) -> Plane:
         torch.stack([(side - middle) @ along, (side - middle) @ first], 1).numpy() for side in sides
     )
     return Plane(points, _ends(points, lines), ("along the gap", "first component across the gap"))
+
+
+def components(pair: Pair, seed: int = 0) -> Plane:
+    """A sample of matched rows in the first two principal components of both modalities.
+
+    Args:
+        pair: the rows that are shown.
+        seed: for the sample.
+
+    Raises:
+        NotApplicable: rows of one column.
+    """
+    plane = _pca(*_sampled(pair, seed))
+    if plane is None:
+        raise NotApplicable("two components need rows of at least two columns")
+    return plane
 
 
 def _of_items(data: Modalities, seed: int) -> Iterator[tuple[Embeddings, Tensor]]:
@@ -304,7 +321,8 @@ def _histograms(kinds: dict[str, Tensor], order: float | None, pairs: int) -> Co
     return Cosines(edges, shares, means, order, pairs)
 
 
-def _landscape(result: Result) -> Landscape | None:
+def landscape(result: Result) -> Landscape | None:
+    """The curves of the measure ``loss_landscape``; None if it is not in the result."""
     if "loss_landscape" not in result:
         return None
     value = result["loss_landscape"]

@@ -112,6 +112,15 @@ def test_reference_lines_limits_and_scales() -> None:
     assert [ys(line) for line in dashed[:1]] == [[2, 2]]
 
 
+def test_a_reference_line_at_the_value_of_a_column() -> None:
+    marks = [Reference(at=name, axis="x", label=name) for name in ("x", "other")]
+    panel = Curves(title="c", ys={"y": "Y"}, x="x", match="d=256", references=marks)
+    found = axes(panel, GROUPED)
+    dashed = [line for line in found.lines if line.get_linestyle() == "--"]
+    assert [xs(line) for line in dashed] == [[0.5, 0.5]]  # of the first row; none has "other"
+    assert texts(found) == ["x"]
+
+
 def test_bars_have_the_values_of_their_rows() -> None:
     rows = {"k1 images": values(a=1, b=-2), "k1 texts": values(a=3), "none": {}}
     found = axes(Bars(title="b", ys={"a": "A", "b": "B"}, match="images"), table(**rows))
@@ -187,6 +196,11 @@ def test_clouds_are_rows_along_the_gap(tmp_path: Path) -> None:
     x, y = (xs(line) for line in found.lines if line.get_linestyle() == "None")
     gap = mg.measure.l2m(pair).value
     assert float(np.mean(y) - np.mean(x)) == pytest.approx(gap, rel=1e-4)
+    pca = axes(Clouds(title="c", file="a.safetensors", components=True), NUMBERED, tmp_path)
+    x, y = (xs(line) for line in pca.lines if line.get_linestyle() == "None")
+    both = np.concatenate([side.unit().numpy() for side in pair.sides])
+    first = np.linalg.svd(both - both.mean(0), full_matrices=False)[2][0]
+    assert np.abs(x) == pytest.approx(np.abs((both - both.mean(0))[:40] @ first), abs=1e-5)
     with pytest.raises(FileError, match=r"b\.safetensors"):
         axes(Clouds(title="c", file="b.safetensors"), NUMBERED, tmp_path)
 

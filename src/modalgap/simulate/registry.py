@@ -10,6 +10,9 @@ from typing import Any as _Any
 from modalgap.simulate.base import Simulation
 from modalgap.simulate.cone_effect import cone_effect as cone_effect
 from modalgap.simulate.free_points import free_points as free_points
+from modalgap.simulate.sphere_pairs import sphere_pairs as sphere_pairs
+from modalgap.simulate.nine_points import nine_points as nine_points
+from modalgap.simulate.three_points import three_points as three_points
 from modalgap.method import collect as _collect
 
 SIMULATIONS: dict[str, Simulation[_Any]] = _collect(globals(), Simulation)

@@ -5,6 +5,10 @@ To add one, write its file in the folder of its paper and import it here.
 
 from modalgap.study.base import Study
 from modalgap.study.demo.demo import demo as demo
+from modalgap.study.liang2022.sphere_pairs import sphere_pairs as sphere_pairs
+from modalgap.study.liang2022.nine_points import nine_points as nine_points
+from modalgap.study.liang2022.loss_landscape import loss_landscape as loss_landscape
+from modalgap.study.chowers2026.three_points import three_points as three_points
 from modalgap.study.schrodi2025.imbalance import imbalance as imbalance
 from modalgap.study.cicchetti2025.modalities import modalities as modalities
 from modalgap.study.mistretta2025.inversion import inversion as inversion

@@ -90,17 +90,18 @@ def draw_lines(
 
 
 def reference(found: Axes, each: Reference, palette: Palette) -> None:
-    """Draw a reference line with its label."""
+    """Draw a reference line, whose position is a number, with its label."""
+    at = float(each.at)
     style: Any = {"color": palette.ink, "linewidth": 0.9, "linestyle": DASHES, "zorder": 0}
     label: Any = {"textcoords": "offset points", "fontsize": SMALL - 0.5, "color": palette.ink}
     if each.axis == "y":
-        found.axhline(each.at, **style)
+        found.axhline(at, **style)
         place: Any = {"xycoords": ("axes fraction", "data"), "xytext": (2, 3)}
-        found.annotate(each.label, (0, each.at), **place, **label)
+        found.annotate(each.label, (0, at), **place, **label)
     else:
-        found.axvline(each.at, **style)
+        found.axvline(at, **style)
         place = {"xycoords": ("data", "axes fraction"), "xytext": (3, -3), "va": "top"}
-        found.annotate(each.label, (each.at, 1), **place, **label)
+        found.annotate(each.label, (at, 1), **place, **label)
 
 
 def _line(found: Axes, line: Line, palette: Palette) -> None:

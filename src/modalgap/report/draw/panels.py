@@ -14,7 +14,7 @@ import numpy as np
 from modalgap.embeddings import Pair
 from modalgap.embeddings.store import load
 from modalgap.errors import FileError
-from modalgap.panels import Bars, Clouds, Curves, Histogram, Panel, Scatter
+from modalgap.panels import Bars, Clouds, Curves, Histogram, Panel, Reference, Scatter
 from modalgap.report.draw.bars import BarSeries, draw_bars
 from modalgap.report.draw.base import Drawing
 from modalgap.report.draw.clouds import scatter
@@ -24,7 +24,7 @@ from modalgap.report.draw.ridges import Ridge, draw_ridges
 from modalgap.report.palette import Palette
 from modalgap.result import Table, Value
 from modalgap.trace import points
-from modalgap.views import along_gap
+from modalgap.views import along_gap, components
 
 FEW = ("ink", "matched", "unmatched")
 MANY = ("ink", "matched", "ramp0", "ramp2", "ramp4", "unmatched")
@@ -133,7 +133,7 @@ def _curves(panel: Curves, source: Source) -> Draw | None:
         zero=panel.zero,
         limits=panel.limits,
         names=names,
-        references=panel.references,
+        references=_placed(panel, source),
     )
 
 
@@ -206,7 +206,7 @@ def _bars(panel: Bars, source: Source) -> Draw | None:
         for (name, label), colour in zip(columns.items(), _colours(list(columns)), strict=True)
     ]
     return partial(
-        draw_bars, rows=rows, series=series, xlabel=panel.xlabel, references=panel.references
+        draw_bars, rows=rows, series=series, xlabel=panel.xlabel, references=_placed(panel, source)
     )
 
 
@@ -241,7 +241,7 @@ def _scatter(panel: Scatter, source: Source) -> Draw | None:
         xlabel=panel.xlabel or heads.get(panel.x, panel.x),
         ylabel=panel.ylabel or heads.get(panel.y, panel.y),
         log=panel.log,
-        references=panel.references,
+        references=_placed(panel, source),
     )
 
 
@@ -262,7 +262,7 @@ def _swarms(panel: Scatter, source: Source) -> Draw | None:
         xlabel=panel.xlabel,
         ylabel=panel.ylabel,
         log=panel.log,
-        references=panel.references,
+        references=_placed(panel, source),
     )
 
 
@@ -290,7 +290,9 @@ def _histogram(panel: Histogram, source: Source) -> Draw | None:
 
 def _clouds(panel: Clouds, source: Source) -> Draw:
     pair = source.pair(panel.file)
-    plane = along_gap(pair, pair if panel.along in ("", panel.file) else source.pair(panel.along))
+    before = pair if panel.along in ("", panel.file) else source.pair(panel.along)
+    plane = components(pair) if panel.components else along_gap(pair, before)
+    axis = "first component" if panel.components else "gap"
 
     def draw(figure: Any, palette: Palette) -> str:
         found = scatter(figure, plane, [side.modality for side in pair.sides], palette)
@@ -299,9 +301,22 @@ def _clouds(panel: Clouds, source: Source) -> Draw:
             found.set_xlim(-panel.limits[0], panel.limits[0])
             found.set_ylim(-panel.limits[1], panel.limits[1])
         distance = plane.points[1][:, 0].mean() - plane.points[0][:, 0].mean()
-        return f"Along the gap, the means of the two modalities are {distance:.2f} apart."
+        return f"Along the {axis}, the means of the two modalities are {distance:.2f} apart."
 
     return draw
+
+
+def _placed(panel: Curves | Bars | Scatter, source: Source) -> list[Reference]:
+    """The reference lines at numbers; without those whose column no row of the panel has."""
+    found = []
+    for line in panel.references:
+        places = [line.at] if not isinstance(line.at, str) else [
+            values[line.at].value
+            for row, values in source.table.rows.items()
+            if panel.match in row and line.at in values
+        ]  # fmt: skip
+        found += [replace(line, at=place) for place in places[:1]]
+    return found
 
 
 def _number(text: str) -> bool:

@@ -1,0 +1,121 @@
+"""Nine points on two circles of a sphere: two labels exchanged, and the loss against the gap.
+
+Images lie at height z on the unit sphere, texts at height -z, at the same nine longitudes: eight
+every 45°, and one at 275.4°, close to another. The labels of two points are exchanged, or none are.
+Equation: ⟨x_i, y_j⟩ = (1 − z²) cos(φ_i − φ_j) − z². The last term is the same for all pairs, so the
+loss depends on β = (1 − z²) / τ alone, and is lowest at 1 − z² = β* τ.
+Source: Liang et al. 2022, appendix (the loss on a sphere, nine points).
+Expected: in order, the loss is lowest without a gap at every temperature. With two labels exchanged
+it is lowest at a gap once 1/τ is above β*. The distance between the two means is 2|z|.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from modalgap.arguments import checked
+from modalgap.card import Card
+from modalgap.checks import fits, several, whole
+from modalgap.errors import OptionError
+from modalgap.progress import progress
+from modalgap.result import Table, Value
+from modalgap.simulate.base import Simulation
+from modalgap.simulate.circle import best_sharpness, circle, losses, scales_of
+from modalgap.trace import traced
+
+POINTS = 9
+LAST = 275.4  # degrees, 1.53 π: near the point at 270
+CARD = Card(
+    name="nine_points",
+    title="Nine points on a sphere",
+    idea="Computes InfoNCE of nine pairs at heights z and -z, with two labels exchanged or not.",
+    equation=r"\langle x_i, y_j \rangle = (1 - z^2) \cos(\varphi_i - \varphi_j) - z^2",
+    source="Liang et al. 2022, appendix",
+    question="At which gap is the loss lowest if two labels are exchanged?",
+)
+HEADS = {
+    "lowest_swapped": "lowest loss, swapped",
+    "height_swapped": "at |z|",
+    "closed_swapped": "|z| by the closed form",
+    "lowest_in_order": "lowest loss, in order",
+    "height_in_order": "at |z|, in order",
+    "closed_in_order": "|z| by the closed form, in order",
+}
+
+
+@checked
+def _nine_points(
+    *,
+    scales: Sequence[float] = (1, 5, 10, 50, 100, 500, 1000),
+    swap: Sequence[int] = (3, 8),
+    heights: int = 100,
+) -> Table:
+    """InfoNCE against the height of the points, with and without an exchange of two labels.
+
+    Args:
+        scales: values of 1/τ.
+        swap: the two points whose labels are exchanged, numbered from 0: point k is at 45k degrees,
+            point 8 at 275.4 degrees.
+        heights: number of values of z, from -1 to 1.
+
+    Returns:
+        One row per value of 1/τ, with the lowest loss, its height, and the height by the closed
+        form. The curves over z are in ``lowest_swapped`` and ``lowest_in_order``.
+
+    Raises:
+        OptionError: an option outside its range.
+    """
+    scales = scales_of(scales)
+    two = several("swap", swap)
+    for each in two:
+        whole("swap", each, 0, POINTS - 1)
+    if len(two) != 2 or two[0] == two[1]:
+        raise OptionError(f"swap must be two different points; got {two}")
+    whole("heights", heights, 2)
+    fits("heights", 24.0 * heights * POINTS**2)
+    z = torch.linspace(-1, 1, heights, dtype=torch.float64)
+    longitude = torch.deg2rad(
+        torch.tensor([*(45.0 * k for k in range(8)), LAST], dtype=torch.float64)
+    )
+    latitude = torch.asin(z.clamp(-1, 1))
+    cosine = circle(longitude, latitude) @ circle(longitude, -latitude).mT
+    owners = {"swapped": torch.arange(POINTS), "in_order": torch.arange(POINTS)}
+    owners["swapped"][two] = torch.tensor(two[::-1])
+    best = {name: best_sharpness(longitude, own) for name, own in owners.items()}
+    rows: dict[str, dict[str, Value]] = {}
+    with progress("points on a sphere", len(scales)) as advance:
+        for scale in scales:
+            row = rows[f"1/τ = {scale:g}"] = {}
+            for name, own in owners.items():
+                row |= _summary(name, z, losses(cosine, own, scale), best[name] / scale)
+            advance(1)
+    return Table(
+        name=CARD.name,
+        source=CARD.source,
+        vary="temperature",
+        rows=rows,
+        heads=HEADS,
+        settings={"scales": scales, "swap": two, "heights": heights},
+        notes=[
+            f"swapped: the labels of points {two[0]} and {two[1]} are exchanged, numbered from 0",
+            f"the loss is lowest at (1 - z²) / τ = {best['swapped']:.4f} if they are, so at z = 0"
+            " where 1/τ is smaller than that",
+        ],
+    )
+
+
+nine_points = Simulation(CARD, _nine_points)
+
+
+def _summary(name: str, z: Tensor, curve: Tensor, flat: float) -> dict[str, Value]:
+    """The minimum of a curve, and its height by the closed form; ``flat`` is 1 − z² there."""
+    lowest = int(curve.argmin())
+    return {
+        f"lowest_{name}": traced(float(curve[lowest]), z.tolist(), curve.tolist()),
+        f"height_{name}": Value(abs(float(z[lowest]))),
+        f"closed_{name}": Value(math.sqrt(max(0.0, 1 - flat))),
+    }

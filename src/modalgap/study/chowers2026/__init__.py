@@ -1,0 +1,1 @@
+"""Figures and tables of Chowers et al. 2026."""

@@ -1,0 +1,132 @@
+"""Figure 3 of Chowers et al. 2026: a small loss at a distance, with three points.
+
+An image moves away from its text in four directions. See ``modalgap.simulate.three_points`` for the
+closed form of the loss.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from modalgap.arguments import checked
+from modalgap.card import Card
+from modalgap.checks import at_least, distinct, several
+from modalgap.panels import Curves, Part
+from modalgap.result import Table
+from modalgap.simulate.three_points import DIRECTIONS
+from modalgap.simulate.three_points import three_points as simulated
+from modalgap.study.base import Study
+from modalgap.study.plan import Plan, Work
+from modalgap.study.published import Number, Order, Published
+
+CARD = Card(
+    name="three_points",
+    title="Three points: small loss at a distance",
+    idea="Moves an image away from its text and computes the loss among three texts.",
+    source="Chowers et al. 2026, section 3, figure 3",
+    question="Does a small contrastive loss mean that an image is near its text?",
+)
+
+
+@checked
+def plan(*, temperatures: Sequence[float] = (0.2, 0.5, 1.0), farthest: float = 10.0) -> Plan:
+    """Plan the temperatures and distances.
+
+    Args:
+        temperatures: values of τ, in units of squared distance.
+        farthest: the largest distance; texts are 1 apart.
+
+    Raises:
+        OptionError: a value outside its range.
+    """
+    taus = [float(each) for each in several("temperatures", temperatures)]
+    at_least("number of temperatures", len(taus), 1, 10)
+    for tau in taus:
+        at_least("temperatures", tau, 1e-3, 1e6)
+    distinct("temperatures", [f"{tau:g}" for tau in taus])
+    at_least("farthest", farthest, 1e-3, 100)
+    return Plan(settings={"temperatures": taus, "farthest": farthest})
+
+
+def run(work: Work) -> Table:
+    """Simulate."""
+    return simulated(**work.settings)
+
+
+WORDS = {
+    "across": ("Across the plane of the texts", "The loss does not depend on the distance at all."),
+    "away": ("Away from the other texts", "The loss falls to 0 although the image is far away."),
+    "beside": ("Beside one other text", "The loss tends to a constant: two texts stay tied."),
+    "toward": ("Toward the other texts", "Only here the loss grows, in proportion to distance."),
+}
+PARTS = (
+    Part(
+        head="A small loss does not mean a short distance",
+        words=(
+            "Three texts are the corners of a triangle with sides of length 1. An image starts at"
+            " its own text and moves away in a straight line. The softmax compares the squared"
+            " distances to the three texts, and the square of the distance moved is common to all"
+            " three: it cancels.",
+            "So across the plane of the texts, the loss is constant and its gradient is 0. A gap at"
+            " a right angle to what distinguishes the texts costs nothing, and training with this"
+            " loss does not close it.",
+        ),
+        panels=tuple(
+            Curves(
+                title=WORDS[name][0],
+                caption=WORDS[name][1],
+                trace="end",
+                match=name,
+                xlabel="distance of the image from its text",
+                ylabel="loss",
+                limits=(0.0, None if name == "toward" else 0.6),
+            )
+            for name in DIRECTIONS
+        ),
+        columns=2,
+    ),
+)
+FIGURE = "Chowers et al. 2026, figure 3"
+NOTE = "second-hand: only the direction is compared"
+TAU = "τ = 0.5"
+PUBLISHED: list[Published] = []
+for _name in DIRECTIONS:
+    _row = f"{_name}, {TAU}"
+    PUBLISHED += [
+        Number(
+            claim=f"The loss far out ({_row}) follows from the closed form",
+            where="closed form of the loss",
+            cell=(_row, "end"),
+            value=(_row, "closed"),
+            tolerance=1e-9,
+        ),
+        Number(
+            claim=f"The slope of the loss far out ({_row}) is its limit",
+            where="closed form of the loss",
+            cell=(_row, "slope"),
+            value=(_row, "closed_slope"),
+            tolerance=1e-6,
+        ),
+    ]
+PUBLISHED += [
+    Number(
+        claim="The loss is flat far out, across the plane of the texts",
+        where=FIGURE,
+        published="flat",
+        note=NOTE,
+        cell=(f"across, {TAU}", "end"),
+        value=(f"across, {TAU}", "start"),
+        tolerance=1e-9,
+    ),
+    Order(
+        claim="The loss far away from the other texts is smaller than at the text itself",
+        where=FIGURE,
+        published="small at a distance",
+        note=NOTE,
+        larger=(f"away, {TAU}", "start"),
+        smaller=(f"away, {TAU}", "end"),
+    ),
+]
+three_points = Study(
+    card=CARD, plan=plan, run=run, parts=PARTS, published=tuple(PUBLISHED), minutes=0.1
+)

@@ -1,0 +1,1 @@
+"""Figures and tables of Liang et al. 2022."""

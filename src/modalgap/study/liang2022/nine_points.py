@@ -1,0 +1,169 @@
+"""Appendix of Liang et al. 2022: nine points on a sphere, and the loss against their height.
+
+Three assignments of texts to images: all in order; labels 3 and 8 exchanged, as in the paper; and
+the labels of the two nearest points exchanged. See ``modalgap.simulate.nine_points``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from modalgap.arguments import checked
+from modalgap.card import Card
+from modalgap.panels import Curves, Part, Reference
+from modalgap.result import Table
+from modalgap.simulate.circle import scales_of
+from modalgap.simulate.nine_points import nine_points as simulated
+from modalgap.study.base import Study
+from modalgap.study.plan import Plan, Work
+from modalgap.study.published import Number, Order, Published
+
+CARD = Card(
+    name="nine_points",
+    title="The loss of nine points on a sphere",
+    idea="Computes InfoNCE of nine pairs at every gap, with two labels exchanged or not.",
+    source="Liang et al. 2022, appendix",
+    question="Does the contrastive loss prefer a gap when two labels are exchanged?",
+)
+SCALES = (1, 5, 10, 50, 100, 500, 1000)
+PAPER, NEAREST = (3, 8), (6, 8)  # points whose labels are exchanged
+HEADS = {
+    "lowest_swapped": "lowest loss, 3 and 8 exchanged",
+    "height_swapped": "at |z|",
+    "closed_swapped": "closed form",
+    "lowest_near": "lowest loss, neighbours exchanged",
+    "height_near": "at |z|, neighbours",
+    "closed_near": "closed form, neighbours",
+    "lowest_in_order": "lowest loss, in order",
+    "height_in_order": "at |z|, in order",
+}
+
+
+@checked
+def plan(*, scales: Sequence[float] = SCALES) -> Plan:
+    """Plan the temperatures.
+
+    Args:
+        scales: values of 1/τ.
+
+    Raises:
+        OptionError: a value outside its range.
+    """
+    return Plan(settings={"scales": scales_of(scales)})
+
+
+def run(work: Work) -> Table:
+    """Simulate both exchanges."""
+    table = simulated(scales=work.settings["scales"], swap=PAPER)
+    nearest = simulated(scales=work.settings["scales"], swap=NEAREST)
+    rows = {}
+    for name, row in table.rows.items():
+        near = nearest.rows[name]
+        rows[name] = {
+            **row,
+            **{f"{each}_near": near[f"{each}_swapped"] for each in ("lowest", "height", "closed")},
+        }
+    return replace(
+        table,
+        rows=rows,
+        heads=HEADS,
+        notes=[
+            *table.notes,
+            "neighbours: the labels of points 6 (270°) and 8 (275.4°) are exchanged",
+            *nearest.notes[1:],
+            "z has 100 values from -1 to 1, as in the paper; 0 is not one of them",
+        ],
+    )
+
+
+XLABEL = "z, height of the images; texts at -z"
+GUESS = Reference(at=2.1972245773362196, label="chance, ln 9")
+PARTS = (
+    Part(
+        head="An exchange of labels and a low temperature open a gap",
+        words=(
+            "Nine images lie on a circle at height z of the unit sphere, their texts on the circle"
+            " at height -z. At z = 0 there is no gap; at z = ±1 all images are at one pole and all"
+            " texts at the other, and the loss is that of guessing, ln 9. The cosines shrink by the"
+            " factor 1 - z², so a gap acts like a higher temperature.",
+            "The paper exchanges labels 3 and 8. Numbered from 0, these points are 140° apart: a"
+            " gross mistake, which the loss hides by a large gap. Exchanging the labels of the two"
+            " points that are 5.4° apart is a small mistake; it needs a low temperature to matter.",
+        ),
+        panels=(
+            Curves(
+                title="Labels 3 and 8 exchanged",
+                caption="From 1/τ = 5 on, the minimum is at a gap.",
+                trace="lowest_swapped",
+                xlabel=XLABEL,
+                ylabel="InfoNCE",
+                limits=(0.0, 5.0),
+                references=(GUESS,),
+            ),
+            Curves(
+                title="Labels of two neighbours exchanged",
+                caption="From 1/τ = 50 on, the minimum is at a gap.",
+                trace="lowest_near",
+                xlabel=XLABEL,
+                ylabel="InfoNCE",
+                limits=(0.0, 2.5),
+                references=(GUESS,),
+            ),
+            Curves(
+                title="All labels in order",
+                caption="At every temperature, the minimum is without a gap.",
+                trace="lowest_in_order",
+                xlabel=XLABEL,
+                ylabel="InfoNCE",
+                limits=(0.0, 2.5),
+                references=(GUESS,),
+            ),
+        ),
+    ),
+)
+APPENDIX = "Liang et al. 2022, appendix"
+GRID = 2 / 99  # step of z
+PUBLISHED: list[Published] = []
+for _scale in SCALES:
+    _row = f"1/τ = {_scale}"
+    PUBLISHED += [
+        Number(
+            claim=f"In order, the loss at 1/τ = {_scale} is lowest without a gap",
+            where=APPENDIX,
+            published="|z| = 0",
+            cell=(_row, "height_in_order"),
+            value=0.0,
+            tolerance=GRID,
+        ),
+        Number(
+            claim=f"The height of the minimum at 1/τ = {_scale} follows from the closed form",
+            where="closed form 1 - z² = β* τ",
+            cell=(_row, "height_swapped"),
+            value=(_row, "closed_swapped"),
+            tolerance=GRID,
+        ),
+        Number(
+            claim=f"The same at 1/τ = {_scale} with neighbours exchanged",
+            where="closed form 1 - z² = β* τ",
+            cell=(_row, "height_near"),
+            value=(_row, "closed_near"),
+            tolerance=GRID,
+        ),
+    ]
+PUBLISHED += [
+    Order(
+        claim="With two labels exchanged and a low temperature, the loss is lowest at a gap",
+        where=APPENDIX,
+        larger=("1/τ = 100", column),
+        smaller=GRID,
+        note=note,
+    )
+    for column, note in (
+        ("height_swapped", "labels 3 and 8"),
+        ("height_near", "the two nearest points"),
+    )
+]
+nine_points = Study(
+    card=CARD, plan=plan, run=run, parts=PARTS, published=tuple(PUBLISHED), minutes=0.1
+)
