@@ -112,7 +112,8 @@ def similarities(points: Tensor, space: str) -> Tensor:
         cosines: Tensor = normalize(image, dim=-1) @ normalize(text, dim=-1).T
         return cosines
     squares = (image**2).sum(1)[:, None] + (text**2).sum(1)
-    return 2 * image @ text.T - squares
+    found: Tensor = 2 * image @ text.T - squares
+    return found
 
 
 def loss_of(scores: Tensor, scale: Tensor, bias: Tensor, loss: str) -> Tensor:

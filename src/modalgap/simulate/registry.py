@@ -10,6 +10,8 @@ from typing import Any as _Any
 from modalgap.simulate.base import Simulation
 from modalgap.simulate.free_points import free_points as free_points
 from modalgap.simulate.dynamics import dynamics as dynamics
+from modalgap.simulate.flip_robustness import flip_robustness as flip_robustness
+from modalgap.simulate.orthogonal_shift import orthogonal_shift as orthogonal_shift
 from modalgap.method import collect as _collect
 
 SIMULATIONS: dict[str, Simulation[_Any]] = _collect(globals(), Simulation)
