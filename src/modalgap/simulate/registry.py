@@ -13,6 +13,9 @@ from modalgap.simulate.free_points import free_points as free_points
 from modalgap.simulate.sphere_pairs import sphere_pairs as sphere_pairs
 from modalgap.simulate.nine_points import nine_points as nine_points
 from modalgap.simulate.three_points import three_points as three_points
+from modalgap.simulate.dynamics import dynamics as dynamics
+from modalgap.simulate.flip_robustness import flip_robustness as flip_robustness
+from modalgap.simulate.orthogonal_shift import orthogonal_shift as orthogonal_shift
 from modalgap.method import collect as _collect
 
 SIMULATIONS: dict[str, Simulation[_Any]] = _collect(globals(), Simulation)

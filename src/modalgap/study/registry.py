@@ -12,6 +12,7 @@ from modalgap.study.chowers2026.three_points import three_points as three_points
 from modalgap.study.schrodi2025.imbalance import imbalance as imbalance
 from modalgap.study.cicchetti2025.modalities import modalities as modalities
 from modalgap.study.mistretta2025.inversion import inversion as inversion
+from modalgap.study.chowers2026.frozen_gap import frozen_gap as frozen_gap
 from modalgap.study.caption_length.caption_length import caption_length as caption_length
 from modalgap.study.mixed_search.mixed_search import mixed_search as mixed_search
 from modalgap.method import collect as _collect

@@ -15,6 +15,7 @@ from modalgap.report.palette import Palette
 
 LETTER = 0.0165  # of the width of a drawing, per letter of a label
 LABELLED = 8  # values of x up to which each has its own label
+DECADES = 30  # values of x on a logarithmic axis beyond which powers of ten are labelled
 APART = 2.5  # ratio between labelled values on a logarithmic axis
 DASHES = (0, (3, 2))
 
@@ -72,7 +73,8 @@ def draw_lines(
         The values in words.
     """
     edge = max((max(line.x) for line in lines), default=0.0)
-    longest = max((len(line.label) for line in lines if line.x[-1] == edge), default=0)
+    near = 0.3 * edge if "x" in log else 0.9 * edge  # whose labels are right of the axes
+    longest = max((len(line.label) for line in lines if line.x[-1] >= near), default=0)
     right = 0.985 if not longest else max(0.55, 0.955 - LETTER * longest)
     found = axes(figure, palette, title=ylabel, xlabel=xlabel, left=0.125, right=right)
     for line in lines:
@@ -81,6 +83,7 @@ def draw_lines(
         reference(found, each, palette)
     if "y" in log:
         found.set_yscale("log")
+        found.yaxis.set_major_formatter(_power)
     elif zero:
         found.set_ylim(min(0, found.get_ylim()[0]), None)
     found.set_ylim(*limits)
@@ -129,6 +132,11 @@ def _ticks(found: Axes, places: list[float], names: Sequence[str], log: bool) ->
             found.set_xscale("log")
         else:
             found.set_xscale("symlog", linthresh=1)
+            found.set_xlim(0, None)
+        if len(places) > DECADES:  # a trace: powers of ten
+            found.xaxis.set_major_formatter(_power)
+            found.minorticks_off()
+            return
         shown: list[float] = []
         for place in reversed(places):  # from the largest down, those that are far enough apart
             if not shown or APART * place <= shown[-1] or len(places) <= LABELLED:
@@ -139,11 +147,19 @@ def _ticks(found: Axes, places: list[float], names: Sequence[str], log: bool) ->
         found.set_xticks(places, [f"{place:g}" for place in places])
 
 
+def _power(value: float, _place: object = None) -> str:
+    """A tick of a logarithmic axis; the default of matplotlib is mathtext, which is not parsed."""
+    if value == 0 or 1e-3 <= abs(value) < 1e4:
+        return f"{value:g}"
+    mantissa, _, power = f"{value:e}".partition("e")
+    return f"{float(mantissa):g}e{int(power)}"
+
+
 def _labels(found: Axes, lines: Sequence[Line], palette: Palette) -> None:
     """The label of each line: right of its end if that is the right edge, else above its end."""
     named = [line for line in lines if line.label and len(line.x)]
     last = max((max(line.x) for line in named), default=0.0)
-    edge = [line for line in named if line.x[-1] == last]
+    edge = [line for line in named if _across(found, line.x[-1]) > 0.96 or line.x[-1] == last]
     heights = [max(0.03, _height(found, line.y[-1])) for line in edge]
     for line, height in zip(edge, apart(heights, 0.065), strict=True):
         found.annotate(
@@ -152,11 +168,17 @@ def _labels(found: Axes, lines: Sequence[Line], palette: Palette) -> None:
             color=getattr(palette, line.colour), annotation_clip=False,
         )  # fmt: skip
     for line in named:
-        if line.x[-1] != last:
+        if line not in edge:
             found.annotate(
                 line.label, (line.x[-1], line.y[-1]), xytext=(4, 6), textcoords="offset points",
                 fontsize=SMALL, color=getattr(palette, line.colour),
             )  # fmt: skip
+
+
+def _across(found: Axes, x: float) -> float:
+    """Where a value of x is, as a fraction of the axes."""
+    place = found.transAxes.inverted().transform(found.transData.transform((x, 1.0)))
+    return float(place[0])
 
 
 def _height(found: Axes, y: float) -> float:

@@ -1,1 +1,0 @@
-"""Figures and tables of Chowers et al. 2026."""
