@@ -9,6 +9,9 @@ from typing import Any as _Any
 
 from modalgap.simulate.base import Simulation
 from modalgap.simulate.free_points import free_points as free_points
+from modalgap.simulate.information_imbalance import (
+    information_imbalance as information_imbalance,
+)
 from modalgap.method import collect as _collect
 
 SIMULATIONS: dict[str, Simulation[_Any]] = _collect(globals(), Simulation)

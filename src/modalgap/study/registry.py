@@ -6,6 +6,7 @@ To add one, write its file in the folder of its paper and import it here.
 from modalgap.study.base import Study
 from modalgap.study.demo.demo import demo as demo
 from modalgap.study.schrodi2025.imbalance import imbalance as imbalance
+from modalgap.study.schrodi2025.toy_imbalance import toy_imbalance as toy_imbalance
 from modalgap.study.cicchetti2025.modalities import modalities as modalities
 from modalgap.study.mistretta2025.inversion import inversion as inversion
 from modalgap.study.caption_length.caption_length import caption_length as caption_length
