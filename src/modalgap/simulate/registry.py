@@ -16,6 +16,9 @@ from modalgap.simulate.three_points import three_points as three_points
 from modalgap.simulate.dynamics import dynamics as dynamics
 from modalgap.simulate.flip_robustness import flip_robustness as flip_robustness
 from modalgap.simulate.orthogonal_shift import orthogonal_shift as orthogonal_shift
+from modalgap.simulate.information_imbalance import (
+    information_imbalance as information_imbalance,
+)
 from modalgap.method import collect as _collect
 
 SIMULATIONS: dict[str, Simulation[_Any]] = _collect(globals(), Simulation)

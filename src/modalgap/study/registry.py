@@ -10,6 +10,7 @@ from modalgap.study.liang2022.nine_points import nine_points as nine_points
 from modalgap.study.liang2022.loss_landscape import loss_landscape as loss_landscape
 from modalgap.study.chowers2026.three_points import three_points as three_points
 from modalgap.study.schrodi2025.imbalance import imbalance as imbalance
+from modalgap.study.schrodi2025.toy_imbalance import toy_imbalance as toy_imbalance
 from modalgap.study.cicchetti2025.modalities import modalities as modalities
 from modalgap.study.mistretta2025.inversion import inversion as inversion
 from modalgap.study.chowers2026.frozen_gap import frozen_gap as frozen_gap
