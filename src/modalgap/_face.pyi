@@ -356,7 +356,15 @@ class simulate:
     SIMULATIONS = _simulate.SIMULATIONS
     from modalgap.simulate import Simulation as Simulation
     simulate = staticmethod(_simulate.simulate)
+    cone_effect = _simulate.cone_effect
     free_points = _simulate.free_points
+    sphere_pairs = _simulate.sphere_pairs
+    nine_points = _simulate.nine_points
+    three_points = _simulate.three_points
+    dynamics = _simulate.dynamics
+    flip_robustness = _simulate.flip_robustness
+    orthogonal_shift = _simulate.orthogonal_shift
+    information_imbalance = _simulate.information_imbalance
 
 class study:
     """Study: figures and tables of papers, computed again on data that needs no download."""
@@ -382,9 +390,15 @@ class study:
     from modalgap.study import Work as Work
     study = staticmethod(_study.study)
     demo = _study.demo
+    sphere_pairs = _study.sphere_pairs
+    nine_points = _study.nine_points
+    loss_landscape = _study.loss_landscape
+    three_points = _study.three_points
     imbalance = _study.imbalance
+    toy_imbalance = _study.toy_imbalance
     modalities = _study.modalities
     inversion = _study.inversion
+    frozen_gap = _study.frozen_gap
     caption_length = _study.caption_length
     mixed_search = _study.mixed_search
 

@@ -1,0 +1,1 @@
+"""Figures and theorems of Chowers et al. 2026."""
