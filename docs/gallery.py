@@ -33,7 +33,7 @@ PAPERS = {
     "mistretta2025": "Mistretta et al. 2025, Cross the Gap",
     "chowers2026": "Chowers et al. 2026, Is the Modality Gap a Bug or a Feature?",
 }
-OTHERS = "Other papers, and studies of our own"
+OTHERS = "Other papers, closed forms, and studies of our own"
 # features of one data set: option of a study to file
 FEATURES = {"pair": "clip_coco500.npy", "untrained": "clip_random_coco500.npy"}
 FEATURES_TITLE = "CLIP ViT-B/16, 500 pairs of COCO"

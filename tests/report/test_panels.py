@@ -269,7 +269,7 @@ WHERE: dict[str, Any] = {"claim": "c", "where": "paper, table 1"}
         ),
         (
             Number(**WHERE, cell=("0", "rmg"), value=("1", "rmg"), tolerance=0.2),
-            "0.500 against 0.400",
+            "0.500",
             "agrees",
         ),
         (

@@ -48,16 +48,15 @@ class Published(ABC):
         return {
             "claim": self.claim,
             "where": self.where,
-            "published": self.published or self.default,
+            "published": self.published or self.expected(table),
             "ours": ours,
             "verdict": verdict,
             "note": self.note,
         }
 
-    @property
     @abstractmethod
-    def default(self) -> str:
-        """The published result as text, if the paper gives only words."""
+    def expected(self, table: Table) -> str:
+        """The expected result as text, if ``published`` does not give it."""
 
     @abstractmethod
     def judge(self, table: Table) -> tuple[str, str]:
@@ -78,12 +77,13 @@ class Number(Published):
     value: Cell | float
     tolerance: float
 
-    @property
-    def default(self) -> str:
+    def expected(self, table: Table) -> str:
         """The value with its tolerance."""
-        if isinstance(self.value, tuple):
-            return f"{' '.join(self.value)} ± {self.tolerance:g}"
-        return f"{self.value:g} ± {self.tolerance:g}"
+        value = _value(table, self.value)
+        if value is None:
+            return "–"
+        text = f"{value:.{_places(self.tolerance)}f}" if value != self.value else f"{value:g}"
+        return f"{text} ± {self.tolerance:g}"
 
     def judge(self, table: Table) -> tuple[str, str]:
         """Our value, and whether it is within the tolerance."""
@@ -92,8 +92,6 @@ class Number(Published):
             return "–", NOT_COMPUTED
         places = _places(self.tolerance)
         ours = f"{found:.{places}f}"
-        if isinstance(self.value, tuple):
-            ours += f" against {expected:.{places}f}"
         apart = abs(found - expected)
         if apart <= self.tolerance:
             return ours, AGREES
@@ -113,8 +111,7 @@ class Order(Published):
     smaller: Cell | float
     margin: float = 0.0
 
-    @property
-    def default(self) -> str:
+    def expected(self, table: Table) -> str:  # noqa: ARG002
         """The order in words."""
         return "larger" if self.margin == 0 else f"larger by at least {self.margin:g}"
 
@@ -143,8 +140,7 @@ class Trend(Published):
     direction: Literal["falls", "rises"]
     rows: Sequence[str]
 
-    @property
-    def default(self) -> str:
+    def expected(self, table: Table) -> str:  # noqa: ARG002
         """The direction."""
         return f"{self.direction} with each step"
 

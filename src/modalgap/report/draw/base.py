@@ -154,8 +154,11 @@ def dress(found: Axes, palette: Palette) -> None:
 
 
 def apart(values: Sequence[float], least: float) -> list[float]:
-    """Positions near ``values``, in the same order, at least ``least`` from one another."""
-    order = sorted(range(len(values)), key=lambda at: values[at])
+    """Positions near ``values``, in the same order, at least ``least`` from one another.
+
+    Of equal values the first is the highest, as in a legend.
+    """
+    order = sorted(range(len(values)), key=lambda at: (round(values[at], 3), -at))
     found = [float(value) for value in values]
     for _ in range(200):  # move neighbours apart until none overlap
         moved = False
