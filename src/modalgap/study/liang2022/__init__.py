@@ -1,0 +1,1 @@
+"""Studies of Liang et al. 2022: Mind the Gap."""
