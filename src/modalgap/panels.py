@@ -57,7 +57,8 @@ class Curves(Panel):
         trace: a column of traced numbers (``modalgap.trace``), instead of ``ys``: one line for
             each row.
         match: rows whose name contains this text; all by default.
-        dashed: lines whose row or column name contains this text are dashed; "" for none.
+        dashed: lines whose row or column name contains this text are dashed; "" for none. If each
+            has the name of another line and this text, it has the colour of that line and no label.
         across: column to x, instead of ``ys``: one line for each row.
         level: a row that is drawn as a dotted horizontal line in the colour of each line.
         xlabel, ylabel: axis titles.

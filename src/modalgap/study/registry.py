@@ -9,6 +9,7 @@ from modalgap.study.liang2022.sphere_pairs import sphere_pairs as sphere_pairs
 from modalgap.study.liang2022.nine_points import nine_points as nine_points
 from modalgap.study.liang2022.loss_landscape import loss_landscape as loss_landscape
 from modalgap.study.chowers2026.three_points import three_points as three_points
+from modalgap.study.liang2022.cone_effect import cone_effect as cone_effect
 from modalgap.study.schrodi2025.imbalance import imbalance as imbalance
 from modalgap.study.schrodi2025.toy_imbalance import toy_imbalance as toy_imbalance
 from modalgap.study.cicchetti2025.modalities import modalities as modalities

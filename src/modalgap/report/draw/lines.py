@@ -30,6 +30,7 @@ class Line:
         intervals: (low, high) or None for each value; empty for none at all.
         colour: a field of ``Palette``.
         dashed: whether the line is dashed.
+        named: whether the label is drawn.
         level: draws a dotted horizontal line in the same colour.
     """
 
@@ -39,6 +40,7 @@ class Line:
     intervals: Sequence[tuple[float, float] | None] = ()
     colour: str = "ink"
     dashed: bool = False
+    named: bool = True
     level: float | None = None
 
 
@@ -74,7 +76,9 @@ def draw_lines(
     """
     edge = max((max(line.x) for line in lines), default=0.0)
     near = 0.3 * edge if "x" in log else 0.9 * edge  # whose labels are right of the axes
-    longest = max((len(line.label) for line in lines if line.x[-1] >= near), default=0)
+    longest = max(
+        (len(line.label) for line in lines if line.named and line.x[-1] >= near), default=0
+    )
     right = 0.985 if not longest else max(0.55, 0.955 - LETTER * longest)
     found = axes(figure, palette, title=ylabel, xlabel=xlabel, left=0.125, right=right)
     for line in lines:
@@ -110,7 +114,7 @@ def reference(found: Axes, each: Reference, palette: Palette) -> None:
 def _line(found: Axes, line: Line, palette: Palette) -> None:
     colour = getattr(palette, line.colour)
     dash: Any = DASHES if line.dashed else "solid"
-    marks: Any = {"marker": "o", "markersize": 3.5} if len(line.x) <= 30 else {}
+    marks: Any = {"marker": "o", "markersize": 3.5} if len(line.x) <= 30 and line.named else {}
     found.plot(line.x, line.y, color=colour, linewidth=1.4, linestyle=dash, **marks)
     for x, interval in zip(line.x, line.intervals, strict=False):
         if interval is not None:
@@ -157,7 +161,7 @@ def _power(value: float, _place: object = None) -> str:
 
 def _labels(found: Axes, lines: Sequence[Line], palette: Palette) -> None:
     """The label of each line: right of its end if that is the right edge, else above its end."""
-    named = [line for line in lines if line.label and len(line.x)]
+    named = [line for line in lines if line.label and line.named and len(line.x)]
     last = max((max(line.x) for line in named), default=0.0)
     edge = [line for line in named if _across(found, line.x[-1]) > 0.96 or line.x[-1] == last]
     heights = [max(0.03, _height(found, line.y[-1])) for line in edge]

@@ -126,7 +126,7 @@ def _curves(panel: Curves, source: Source) -> Draw | None:
         ]
     return partial(
         draw_lines,
-        lines=_coloured(lines, keys),
+        lines=_coloured(lines, keys, panel.dashed),
         xlabel=panel.xlabel or table.vary,
         ylabel=panel.ylabel,
         log=panel.log,
@@ -171,7 +171,19 @@ def _traced(label: str, value: Value | None) -> Line:
     return Line(label=label, x=x, y=y)
 
 
-def _coloured(lines: Sequence[Line], columns: Sequence[str]) -> list[Line]:
+def _coloured(lines: Sequence[Line], columns: Sequence[str], dashed: str = "") -> list[Line]:
+    """Lines with colours; a dashed line has that of the line named without the text ``dashed``."""
+    if not columns and dashed:
+        twins = {line.label: line.label.replace(dashed, "") for line in lines if line.dashed}
+        single = [line for line in lines if line.label not in twins]
+        if set(twins.values()) <= {line.label for line in single}:
+            coloured = {line.label: line for line in _coloured(single, ())}
+            return [
+                replace(line, colour=coloured[twins[line.label]].colour, named=False)
+                if line.label in twins
+                else coloured[line.label]
+                for line in lines
+            ]
     colours = _colours(columns or [""] * len(lines))
     return [replace(line, colour=colour) for line, colour in zip(lines, colours, strict=True)]
 

@@ -1,1 +1,0 @@
-"""Figures and tables of Liang et al. 2022."""
