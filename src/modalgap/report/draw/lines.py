@@ -17,6 +17,7 @@ LETTER = 0.0165  # of the width of a drawing, per letter of a label
 LABELLED = 8  # values of x up to which each has its own label
 DECADES = 30  # values of x on a logarithmic axis beyond which powers of ten are labelled
 APART = 2.5  # ratio between labelled values on a logarithmic axis
+NEAR = 0.04  # of the x axis: lines that end this close to the right edge are labelled there
 DASHES = (0, (3, 2))
 
 
@@ -163,7 +164,7 @@ def _labels(found: Axes, lines: Sequence[Line], palette: Palette) -> None:
     """The label of each line: right of its end if that is the right edge, else above its end."""
     named = [line for line in lines if line.label and line.named and len(line.x)]
     last = max((max(line.x) for line in named), default=0.0)
-    edge = [line for line in named if _across(found, line.x[-1]) > 0.96 or line.x[-1] == last]
+    edge = [line for line in named if _across(found, line.x[-1]) > 1 - NEAR or line.x[-1] == last]
     heights = [max(0.03, _height(found, line.y[-1])) for line in edge]
     for line, height in zip(edge, apart(heights, 0.065), strict=True):
         found.annotate(
