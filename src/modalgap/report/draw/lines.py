@@ -133,6 +133,8 @@ def _ticks(found: Axes, places: list[float], names: Sequence[str], log: bool) ->
             found.set_xscale("symlog", linthresh=1)
             found.set_xlim(0, None)
         if len(places) > DECADES:  # a trace: powers of ten
+            locator: Any = found.xaxis.get_major_locator()
+            locator.set_params(numticks=6)
             found.xaxis.set_major_formatter(_power)
             found.minorticks_off()
             return
