@@ -111,7 +111,8 @@ def run(work: Work) -> Table:
         notes=[
             "gradient flow of symmetric InfoNCE of cosines, or Adam with learning rate 0.01; the"
             " clusters are about 1 apart at the start",
-            f"slow τ: learnt, but log(1/τ) moves at 1/{work.settings['n']} of the rate of the points",
+            "slow τ: learnt, but log(1/τ) moves at one n-th of the rate of the points, as if the"
+            " loss were a sum over them",
             "fits: least squares of log gap, over times t > max(e², T^0.3), T the last one, and"
             f" gaps above {CLOSED:g}",
         ],
