@@ -138,11 +138,15 @@ def _ticks(found: Axes, places: list[float], names: Sequence[str], log: bool) ->
         else:
             found.set_xscale("symlog", linthresh=1)
             found.set_xlim(0, None)
-        if len(places) > DECADES:  # a trace: powers of ten
-            found.xaxis.set_major_formatter(_power)
+        if len(places) > DECADES:  # a trace: powers of ten, at most six
+            shown = [0.0] if places[0] <= 0 else []
+            least = 0 if shown else math.ceil(math.log10(places[0]))
+            powers = range(least, math.floor(math.log10(places[-1])) + 1)
+            shown += [10.0**power for power in powers[:: math.ceil(len(powers) / 6) or 1]]
+            found.set_xticks(shown, [_power(place) for place in shown])
             found.minorticks_off()
             return
-        shown: list[float] = []
+        shown = []
         for place in reversed(places):  # from the largest down, those that are far enough apart
             if not shown or APART * place <= shown[-1] or len(places) <= LABELLED:
                 shown.append(place)
