@@ -97,6 +97,11 @@ def reference(found: Axes, each: Reference, palette: Palette) -> None:
         found.axhline(each.at, **style)
         place: Any = {"xycoords": ("axes fraction", "data"), "xytext": (2, 3)}
         found.annotate(each.label, (0, each.at), **place, **label)
+    elif each.axis == "xy":
+        found.axline((0, each.at), slope=1, **style)
+        high = min(found.get_xlim()[1], found.get_ylim()[1] - each.at)
+        place = {"xytext": (-6, 0), "ha": "right", "va": "top"}
+        found.annotate(each.label, (high, high + each.at), **place, **label)
     else:
         found.axvline(each.at, **style)
         place = {"xycoords": ("data", "axes fraction"), "xytext": (3, -3), "va": "top"}
