@@ -9,6 +9,7 @@ from typing import Any as _Any
 
 from modalgap.simulate.base import Simulation
 from modalgap.simulate.free_points import free_points as free_points
+from modalgap.simulate.first_page import first_page as first_page
 from modalgap.simulate.information_imbalance import (
     information_imbalance as information_imbalance,
 )
