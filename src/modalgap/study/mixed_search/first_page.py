@@ -281,8 +281,7 @@ first_page = Study(
     published=PUBLISHED,
     minutes=3,
     real=(
-        "modalgap encode coco -m open_clip:ViT-B-16/openai --split val --limit 500"
-        " -o coco500.safetensors",
+        "modalgap encode coco -m open_clip:ViT-B-16/openai --limit 500 -o coco500.safetensors",
         "modalgap study first_page -o first_page --set pair=coco500.safetensors",
     ),
 )
