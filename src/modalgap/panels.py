@@ -37,12 +37,12 @@ class Reference:
 
     Attributes:
         at: its position: a number, or the column that has it in the first row of the panel.
-        axis: "y" for a horizontal line, "x" for a vertical one.
+        axis: "y" for a horizontal line, "x" for a vertical one, "xy" for y = x + at.
         label: text next to it.
     """
 
     at: float | str
-    axis: Literal["x", "y"] = "y"
+    axis: Literal["x", "y", "xy"] = "y"
     label: str = ""
 
 

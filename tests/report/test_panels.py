@@ -121,6 +121,14 @@ def test_a_reference_line_at_the_value_of_a_column() -> None:
     assert texts(found) == ["x"]
 
 
+def test_a_reference_line_of_equal_coordinates() -> None:
+    panel = Scatter(title="s", x="x", y="y", references=(Reference(at=0, axis="xy", label="same"),))
+    found = axes(panel, GROUPED)
+    line = next(line for line in found.lines if line.get_linestyle() == "--")
+    assert (line.get_slope(), line.get_xy1()) == (1, (0, 0))
+    assert "same" in texts(found)
+
+
 def test_bars_have_the_values_of_their_rows() -> None:
     rows = {"k1 images": values(a=1, b=-2), "k1 texts": values(a=3), "none": {}}
     found = axes(Bars(title="b", ys={"a": "A", "b": "B"}, match="images"), table(**rows))

@@ -10,7 +10,7 @@ import tiny
 
 import modalgap as mg
 from modalgap import errors
-from modalgap.study import caption_length
+from modalgap.study import caption_length, embedded, judge
 from modalgap.study.caption_length.caption_length import cut
 
 CAPTIONS = [
@@ -54,10 +54,31 @@ def test_the_gap_of_cut_captions(pair: tuple[str, str], tmp_path: Path) -> None:
     assert (tmp_path / "out" / "report.html").exists()
 
 
+@pytest.mark.slow
+def test_the_embedded_data_with_its_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    few = ("steps=2", "batch=32", "data.limit=200", "watch.measure=0", "watch.tensorboard=false")
+    monkeypatch.setattr(embedded, "SETTINGS", few)
+    monkeypatch.setattr(judge, "IMAGES", 1)
+    table = caption_length(tmp_path / "out", lengths=[1, 4], models=tmp_path / "models")
+    assert list(table.rows) == ["first 1", "first 4", "whole"]
+    assert table.rows["whole"]["length"].value == 6  # the digit and five attributes
+    assert table.rows["first 1"]["cut"].value == 1
+    (run,) = (tmp_path / "models").iterdir()
+    pair = mg.load(run / "held_out.safetensors")
+    expected = mg.measure(pair, ["rmg"])["rmg"].value
+    assert table.rows["whole"]["rmg"].value == pytest.approx(expected, rel=1e-4)
+
+
+def test_without_a_file_a_model_is_trained() -> None:
+    plan = caption_length.planned({})
+    assert plan.models == embedded.models("full")
+    assert plan.settings["embedded"] == ["full"]
+
+
 def test_refusals(pair: tuple[str, str], tmp_path: Path) -> None:
     path, spec = pair
-    with pytest.raises(errors.OptionError, match="pair must be a file"):
-        caption_length(tmp_path / "out")
+    with pytest.raises(errors.OptionError, match="model names the model that made pair"):
+        caption_length(tmp_path / "out", model=spec)
     with pytest.raises(errors.OptionError, match="model must name the model that made"):
         caption_length(tmp_path / "out", pair=path)
     with pytest.raises(errors.OptionError, match="unit must be one of words, sentences"):

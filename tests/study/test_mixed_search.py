@@ -12,7 +12,7 @@ from reference.cases import two_cones
 import modalgap as mg
 from modalgap import errors
 from modalgap.result import Table
-from modalgap.study import mixed_search
+from modalgap.study import embedded, judge, mixed_search
 
 # scores: text NDCG@10, its fractions of images, texts, fused; the same of image queries
 TABLE = {
@@ -62,9 +62,25 @@ def test_a_small_pair_of_other_modalities(tmp_path: Path) -> None:
     assert again.to_dict() == table.to_dict()
 
 
+@pytest.mark.slow
+def test_the_embedded_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    few = ("steps=2", "batch=32", "data.limit=200", "watch.measure=0", "watch.tensorboard=false")
+    monkeypatch.setattr(embedded, "SETTINGS", few)
+    monkeypatch.setattr(judge, "IMAGES", 1)
+    table = mixed_search(tmp_path / "out", splits=1, few=[10], models=tmp_path / "models")
+    assert table.settings["embedded"] == ["full"]
+    assert table.notes[0].startswith("MAD, full captions: mean over 1 splits")
+    assert {"raw", "zscore", "zscore, 10 rows"} <= set(table.rows)
+    assert (tmp_path / "out" / "report.html").exists()
+
+
+def test_without_a_file_a_model_is_trained() -> None:
+    plan = mixed_search.planned({})
+    assert plan.models == embedded.models("full")
+    assert plan.settings["embedded"] == ["full"]
+
+
 def test_refusals(tmp_path: Path) -> None:
-    with pytest.raises(errors.OptionError, match="pair must be a file"):
-        mixed_search(tmp_path / "out")
     with pytest.raises(errors.FileError):
         mixed_search(tmp_path / "out", pair=str(tmp_path / "none.npz"))
     x, y = two_cones(30, 8)

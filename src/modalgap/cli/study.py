@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from json import dumps
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from modalgap.cli import data, options
-from modalgap.cli.build import STUDIES, methods
+from modalgap.cli.build import STUDIES, methods, with_options
 from modalgap.cli.settings import settings
 
 if TYPE_CHECKING:
@@ -96,3 +98,54 @@ app = methods(
     STUDIES,
     study,
 )
+Only = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--only", help="Studies, comma-separated; see: modalgap list studies.", show_default=False
+    ),
+]
+Embedded = Annotated[
+    bool,
+    typer.Option("--embedded", help="Use the embedded data only: refuse settings that name files."),
+]
+
+
+@app.command("all", cls=with_options(STUDIES))
+def every(
+    output: options.Folder,
+    embedded: Embedded = False,
+    only: Only = None,
+    sets: options.Settings = None,
+    seed: options.Seed = None,
+    jobs: Jobs = None,
+    force: options.StartOver = False,
+    json: options.Json = False,
+) -> None:
+    """Run all studies, one after another. The same command resumes after an interruption."""
+    from modalgap.study.every import outcomes
+
+    studies = STUDIES.load()
+    names = data.names(only)
+    chosen = [studies[name] for name in names or studies if name in studies]
+    own = settings(sets, chosen or studies.values(), seed=seed)
+    found = outcomes(output, only=names, jobs=jobs, embedded=embedded, overwrite=force, **own)
+    if json:
+        found_json = {"studies": [each.to_dict() for each in found]}
+        typer.echo(dumps(found_json, indent=2, ensure_ascii=False))
+    else:
+        _print_outcomes([each.to_dict() for each in found])
+        for name in ("verdicts.json", "verdicts.csv", "verdicts.md", "index.html"):
+            typer.echo(output / name)
+    if any(each.table is None for each in found):
+        raise typer.Exit(1)
+
+
+def _print_outcomes(found: Sequence[Mapping[str, Any]]) -> None:
+    """One line per study."""
+    width = max(len(each["study"]) for each in found)
+    for each in found:
+        counts = (
+            f"{each['agrees']} agree, {each['differs']} differ, {each['not_computed']} not computed"
+        )
+        state = "ok" if each["status"] == "ok" else f"failed: {each['reason']}"
+        typer.echo(f"{each['study']:<{width}}  {each['seconds']:7.1f} s  {counts:<38}  {state}")

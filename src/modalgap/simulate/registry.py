@@ -16,6 +16,7 @@ from modalgap.simulate.three_points import three_points as three_points
 from modalgap.simulate.dynamics import dynamics as dynamics
 from modalgap.simulate.flip_robustness import flip_robustness as flip_robustness
 from modalgap.simulate.orthogonal_shift import orthogonal_shift as orthogonal_shift
+from modalgap.simulate.first_page import first_page as first_page
 from modalgap.simulate.information_imbalance import (
     information_imbalance as information_imbalance,
 )

@@ -7,6 +7,7 @@ paper; ``STUDIES`` lists them.
 
 from modalgap._lazy import callable_package
 from modalgap.study.base import Study
+from modalgap.study.every import run_all
 from modalgap.study.plan import Plan, Work
 from modalgap.study.published import Number, Order, Published, Trend
 from modalgap.study.registry import *
@@ -21,6 +22,7 @@ __all__ = [
     "Study",
     "Trend",
     "Work",
+    "run_all",
     "study",
     *STUDIES,
 ]

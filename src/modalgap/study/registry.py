@@ -29,6 +29,7 @@ from modalgap.study.chowers2026.quantised_and_rephrased import (
 )
 from modalgap.study.caption_length.caption_length import caption_length as caption_length
 from modalgap.study.mixed_search.mixed_search import mixed_search as mixed_search
+from modalgap.study.mixed_search.first_page import first_page as first_page
 from modalgap.method import collect as _collect
 
 STUDIES: dict[str, Study] = _collect(globals(), Study)

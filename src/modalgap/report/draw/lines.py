@@ -106,6 +106,11 @@ def reference(found: Axes, each: Reference, palette: Palette) -> None:
         found.axhline(at, **style)
         place: Any = {"xycoords": ("axes fraction", "data"), "xytext": (2, 3)}
         found.annotate(each.label, (0, at), **place, **label)
+    elif each.axis == "xy":
+        found.axline((0, at), slope=1, **style)
+        high = min(found.get_xlim()[1], found.get_ylim()[1] - at)
+        place = {"xytext": (-6, 0), "ha": "right", "va": "top"}
+        found.annotate(each.label, (high, high + at), **place, **label)
     else:
         found.axvline(at, **style)
         place = {"xycoords": ("data", "axes fraction"), "xytext": (3, -3), "va": "top"}

@@ -19,8 +19,7 @@ from torch.nn import functional
 from modalgap import checks
 from modalgap.arguments import checked
 from modalgap.card import Card
-from modalgap.embeddings import Embeddings, Pair
-from modalgap.embeddings.store import load
+from modalgap.embeddings import Embeddings
 from modalgap.encode import Encoder, load_model
 from modalgap.errors import InputError, OptionError, quoted
 from modalgap.evaluate import evaluate
@@ -29,6 +28,7 @@ from modalgap.panels import Curves, Part
 from modalgap.progress import progress
 from modalgap.result import Table, Value
 from modalgap.study.base import Study
+from modalgap.study.embedded import paired, pairs, planned
 from modalgap.study.plan import Plan, Work
 
 CARD = Card(
@@ -51,6 +51,7 @@ HEADS = {
     "text_to_image_r1": "text → image R@1",
 }
 BATCH = 256
+EMBEDDED = "full"  # captions of the digit and all five attributes
 
 
 @checked
@@ -64,38 +65,43 @@ def plan(
     """Plan the lengths.
 
     Args:
-        pair: file of image features and their captions, with the captions as names of the texts.
+        pair: file of image features and their captions, with the captions as names of the texts;
+            by default the embedded data and their model.
         model: the model that made the file, LIBRARY:MODEL; by default the one in its provenance.
         lengths: numbers of words to keep.
         unit: "words" or "sentences".
 
     Raises:
-        OptionError: no file, no model, or a value outside its range.
+        OptionError: no model for the file, or a value outside its range.
         InputError: the captions are not in the file.
     """
-    if not pair:
-        raise OptionError("pair must be a file of image features and captions; got none")
     checks.one_of("unit", unit, tuple(SPLITS))
     for length in checks.several("lengths", lengths):
         checks.whole("lengths", length, 1)
-    found = load(pair)
-    if not isinstance(found, Pair) or found.labels is not None or found.text.names is None:
+    own = {"unit": unit, "lengths": sorted(checks.several("lengths", lengths))}
+    settings, models = planned(pair, EMBEDDED)
+    if not pair:
+        if model:
+            raise OptionError(f"model names the model that made pair; got {quoted(model)}, no pair")
+        return Plan(settings=settings | own, models=models)
+    found = paired(pair)
+    if found.labels is not None or found.text.names is None:
         raise InputError(f"{pair}: must hold images and captions, the captions as names of texts")
     spec = model or found.text.provenance.get("model", "")
     if not spec:
         raise OptionError(f"model must name the model that made {pair}; its provenance does not")
-    settings = {"pair": pair, "fingerprint": found.fingerprint, "model": spec, "unit": unit}
-    return Plan(settings=settings | {"lengths": sorted(checks.several("lengths", lengths))})
+    return Plan(settings=settings | own | {"model": spec})
 
 
 def run(work: Work) -> Table:
     """Encode and measure each length."""
     settings = work.settings
-    pair, encoder = load(settings["pair"]), load_model(settings["model"])
+    title, pair = next(iter(pairs(work).items()))
+    spec = settings["model"] if "model" in settings else work.runs[EMBEDDED].spec
+    encoder = load_model(spec)
     if encoder.dim != pair.dim:
         raise InputError(
-            f"model: {quoted(settings['model'])} makes features of {encoder.dim} columns;"
-            f" {settings['pair']} has {pair.dim}"
+            f"model: {quoted(spec)} makes features of {encoder.dim} columns; {title} has {pair.dim}"
         )
     captions, unit = list(pair.text.names or ()), settings["unit"]
     longest = max(len(_parts(each, unit)) for each in captions)
@@ -125,7 +131,7 @@ def run(work: Work) -> Table:
         heads=HEADS,
         settings=settings,
         notes=[
-            f"{len(captions):,} captions encoded by {settings['model']}; images as in the file",
+            f"{title}: {len(captions):,} captions encoded by the model that encoded the images",
             f"length: in {unit}; the longest caption has {longest}",
             "captions cut: fraction of the captions that are longer",
         ],
@@ -173,4 +179,14 @@ PARTS = (
     ),
 )  # fmt: skip
 
-caption_length = Study(card=CARD, plan=plan, run=run, parts=PARTS, minutes=1)
+caption_length = Study(
+    card=CARD,
+    plan=plan,
+    run=run,
+    parts=PARTS,
+    minutes=2,
+    real=(
+        "modalgap encode coco -m open_clip:ViT-B-16/openai -o coco.safetensors",
+        "modalgap study caption_length -o caption_length --set pair=coco.safetensors",
+    ),
+)

@@ -1,0 +1,185 @@
+"""Every study, one after another, with one page and one list of verdicts for all of them.
+
+Studies share trained models. A study that fails is recorded with the reason, and the next one
+runs. Finished studies are reused, so the same call resumes after an interruption.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from modalgap.atomic import replacing
+from modalgap.checks import several, whole
+from modalgap.errors import ModalgapError, OptionError, OutputError
+from modalgap.method import pick
+from modalgap.result import Table, versions
+from modalgap.study.base import Study
+from modalgap.study.outcome import Outcome
+from modalgap.study.published import NOT_COMPUTED
+from modalgap.study.registry import STUDIES
+
+FILES = ("pair", "untrained", "classes", "more", "digits", "direction")  # options that name files
+MODELS = "models"
+VERDICTS = "verdicts"
+COLUMNS = ("study", "claim", "where", "published", "ours", "verdict", "note")
+
+
+def run_all(
+    output: str | Path,
+    *,
+    only: Sequence[str] | None = None,
+    jobs: int | None = None,
+    embedded: bool = False,
+    overwrite: bool = False,
+    **options: Any,
+) -> dict[str, Table]:
+    """Run every study, or reuse its finished result, each in a folder of its own.
+
+    Besides the files of each study, it writes ``verdicts.json``, ``verdicts.csv`` and
+    ``verdicts.md``, with one row per published result, and ``index.html``, which links the pages.
+
+    Args:
+        output: the folder; each study is in ``output / name``, trained models in
+            ``output / "models"``.
+        only: names of studies; all by default.
+        jobs: models trained at the same time; by default one per two processors.
+        embedded: refuse options that name files, so that all studies run on the embedded data.
+        overwrite: discard results made with other settings and start over.
+        **options: options for the studies that have them.
+
+    Returns:
+        Name to table, of the studies that finished.
+
+    Raises:
+        OptionError: an unknown study, or an option that no study has.
+        OutputError: the folder cannot be made, or a file cannot be written.
+    """
+    found = outcomes(
+        output, only=only, jobs=jobs, embedded=embedded, overwrite=overwrite, **options
+    )
+    return {each.study.name: each.table for each in found if each.table is not None}
+
+
+def outcomes(
+    output: str | Path,
+    *,
+    only: Sequence[str] | None = None,
+    jobs: int | None = None,
+    embedded: bool = False,
+    overwrite: bool = False,
+    **options: Any,
+) -> list[Outcome]:
+    """Like ``run_all``; returns what became of each study, failed ones too."""
+    chosen = _chosen(only)
+    _check(chosen, options, embedded=embedded)
+    if jobs is not None:
+        whole("jobs", jobs, 1, 1024)
+    folder = Path(output)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{folder}: cannot be made ({error.strerror})") from error
+    found = []
+    for at, study in enumerate(chosen, 1):
+        _note(f"study {at} of {len(chosen)}: {study.name}, about {study.minutes:g} minutes")
+        own = {name: value for name, value in options.items() if name in study.options}
+        outcome = _outcome(study, folder, own, jobs, overwrite)
+        state = f"failed: {outcome.reason}" if outcome.reason else "ok"
+        _note(f"study {at} of {len(chosen)}: {study.name} {state}; {outcome.seconds:.0f} seconds")
+        found.append(outcome)
+    _write(found, folder)
+    return found
+
+
+def _chosen(only: Sequence[str] | None) -> list[Study]:
+    if only is None:
+        return list(STUDIES.values())
+    names = dict.fromkeys(several("only", only))
+    if not names:
+        raise OptionError("only must name at least one study; got none")
+    return [pick(name, STUDIES, Study, "only") for name in names]
+
+
+def _check(chosen: Sequence[Study], options: Mapping[str, Any], *, embedded: bool) -> None:
+    """Refuse options that no study has, and files where the data is embedded."""
+    known = {name for study in chosen for name in study.options}
+    for name in options:
+        if name not in known:
+            raise OptionError.unknown("option of these studies", name, known)
+        if embedded and name in FILES:
+            raise OptionError(f"{name}: must not be given with embedded, which uses no files")
+
+
+def _outcome(
+    study: Study, folder: Path, options: Mapping[str, Any], jobs: int | None, overwrite: bool
+) -> Outcome:
+    started = time.monotonic()
+    table, reason = None, ""
+    try:
+        table = study(
+            folder / study.name,
+            jobs=jobs,
+            models=folder / MODELS,
+            overwrite=overwrite,
+            **options,
+        )
+    except ModalgapError as error:
+        reason = str(error)
+    if table is not None:
+        verdicts = list(table.verdicts)
+    else:
+        verdicts = [
+            {
+                "claim": each.claim,
+                "where": each.where,
+                "published": each.published or each.default,
+                "ours": "–",
+                "verdict": f"{NOT_COMPUTED}: {reason}",
+                "note": each.note,
+            }
+            for each in study.published
+        ]
+    seconds = time.monotonic() - started
+    return Outcome(study=study, table=table, reason=reason, seconds=seconds, verdicts=verdicts)
+
+
+def _write(found: Sequence[Outcome], folder: Path) -> None:
+    """The lists of verdicts, and the page."""
+    from modalgap.study.every_page import write_index
+
+    rows = [{"study": outcome.study.name, **each} for outcome in found for each in outcome.verdicts]
+    whole_list = {
+        "studies": [outcome.to_dict() for outcome in found],
+        "verdicts": rows,
+        "versions": versions(),
+    }
+    text = io.StringIO()
+    lines = csv.writer(text, lineterminator="\n")
+    lines.writerows([COLUMNS, *([row[name] for name in COLUMNS] for row in rows)])
+    for suffix, content in (
+        ("json", json.dumps(whole_list, indent=2, ensure_ascii=False)),
+        ("csv", text.getvalue()),
+        ("md", _markdown(rows)),
+    ):
+        with replacing(folder / f"{VERDICTS}.{suffix}", overwrite=True) as file:
+            file.write(content.encode())
+    write_index(found, folder)
+
+
+def _markdown(rows: Sequence[Mapping[str, str]]) -> str:
+    lines = [COLUMNS, ["---"] * len(COLUMNS)]
+    lines += [[row[name].replace("|", "\\|") for name in COLUMNS] for row in rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def _note(message: str) -> None:
+    """A line on stderr."""
+    if sys.stderr is not None:
+        print(f"modalgap: {message}", file=sys.stderr, flush=True)

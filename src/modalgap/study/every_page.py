@@ -1,0 +1,126 @@
+"""The page of all studies: each with its figure, its verdicts, and a link to its own page."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from modalgap.report.page import render_page, write_page
+from modalgap.report.sections import (
+    Block,
+    Facts,
+    Pictures,
+    Reasons,
+    Section,
+    Shown,
+    Text,
+    Verdicts,
+)
+from modalgap.result import versions
+from modalgap.study.keeping import PAGE
+from modalgap.study.outcome import KINDS, Outcome
+from modalgap.study.published import AGREES, DIFFERS, NOT_COMPUTED
+
+if TYPE_CHECKING:
+    from markupsafe import Markup
+
+INDEX = "index.html"
+WIDTH = 1000  # pixels of a figure on the page
+FIGURE = '<a href="{}"><img style="max-width: 100%" alt="{}" src="data:image/png;base64,{}"></a>'
+LINK = '<a href="{}">{}</a>'
+
+
+def write_index(found: Sequence[Outcome], folder: Path) -> Path:
+    """Write ``index.html``.
+
+    Args:
+        found: what became of each study, in order.
+        folder: the folder of the studies.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    done = [each for each in found if each.table is not None]
+    totals = {kind: sum(each.count(kind) for each in found) for kind in KINDS}
+    summary: list[Block] = [
+        Text(
+            paragraphs=[
+                f"{len(done)} of {len(found)} studies finished. Of {sum(totals.values())} published"
+                f" results, {_counted(totals)}."
+            ]
+        ),
+        Facts(facts=[(each.study.name, _state(each)) for each in found]),
+    ]
+    failed = [(each.study.name, each.reason) for each in found if each.table is None]
+    if failed:
+        summary.append(Reasons(head="Studies that failed", reasons=failed))
+    sections = [Section(head="Summary", blocks=summary)]
+    differing = [
+        {**verdict, "where": f"{each.study.name}: {verdict['where']}"}
+        for each in done
+        for verdict in each.verdicts
+        if verdict["verdict"].startswith(DIFFERS)
+    ]
+    sections += [_section(each, folder) for each in done]
+    if differing:
+        sections.append(Section(head="Results that differ", blocks=[Verdicts(rows=differing)]))
+    page = render_page(
+        sections,
+        title="All studies",
+        subtitle="Figures and tables of papers, computed again.",
+        version=versions()["modalgap"],
+    )
+    return write_page(page, folder / INDEX, overwrite=True)
+
+
+def _counted(counts: dict[str, int]) -> str:
+    return (
+        f"{counts[AGREES]} agree, {counts[DIFFERS]} differ, {counts[NOT_COMPUTED]} are not computed"
+    )
+
+
+def _state(outcome: Outcome) -> str:
+    if outcome.table is None:
+        return f"failed after {outcome.seconds:.0f} seconds"
+    if not outcome.verdicts:
+        return f"no published result to compare; {outcome.seconds:.0f} seconds"
+    counts = _counted({kind: outcome.count(kind) for kind in KINDS})
+    return f"{counts}; {outcome.seconds:.0f} seconds"
+
+
+def _section(outcome: Outcome, folder: Path) -> Section:
+    study = outcome.study
+    card = study.card
+    words = [card.question or card.idea, f"Source: {card.source}. Results: {_state(outcome)}."]
+    shown = [Shown("", each, "") for each in _pictures(study.name, card.title, folder)]
+    blocks: list[Block] = [Text(paragraphs=words), Pictures(pictures=shown, columns=1)]
+    return Section(head=card.title, blocks=blocks, id=f"study-{study.name}")
+
+
+def _pictures(name: str, title: str, folder: Path) -> list[Markup]:
+    """The figure, if there is one, and the link; both lead to the page of the study."""
+    from markupsafe import Markup
+
+    page = f"{name}/{PAGE}"
+    made = [Markup(LINK).format(page, f"{name}: numbers, verdicts and data")]  # noqa: S704
+    image = folder / name / f"{name}.png"
+    if image.is_file():
+        data = base64.b64encode(_smaller(image)).decode()
+        made.insert(0, Markup(FIGURE).format(page, title, data))  # noqa: S704
+    return made
+
+
+def _smaller(path: Path) -> bytes:
+    """A PNG of ``WIDTH`` pixels at most, so that the page of many studies stays small."""
+    from PIL import Image
+
+    with Image.open(path) as image:
+        found = image.convert("RGB")
+    if found.width > WIDTH:
+        found = found.resize((WIDTH, round(found.height * WIDTH / found.width)))
+    buffer = io.BytesIO()
+    found.quantize(64).save(buffer, "PNG", optimize=True)
+    return buffer.getvalue()

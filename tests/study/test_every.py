@@ -1,0 +1,155 @@
+"""All studies: one fails and the others run; verdicts, the page and the exit code say so."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from commands import Run
+
+from modalgap.arguments import checked
+from modalgap.card import Card
+from modalgap.errors import InputError, OptionError
+from modalgap.panels import Curves, Part
+from modalgap.result import Table, Value
+from modalgap.study import STUDIES, Number, Order, Plan, Study, Work, run_all
+from modalgap.study.every import outcomes
+
+RUNS: list[str] = []
+
+
+def _study(name: str, *, fails: bool = False, extras: tuple[str, ...] = ()) -> Study:
+    card = Card(name=name, title=f"The {name}", idea="Adds.", source="nowhere")
+
+    @checked
+    def plan(*, size: int = 2, pair: str = "") -> Plan:
+        """Plan.
+
+        Args:
+            size: a size.
+            pair: a file.
+        """
+        return Plan(settings={"size": size, "pair": pair})
+
+    def run(work: Work) -> Table:
+        RUNS.append(name)
+        if fails:
+            raise InputError("the data is | missing")
+        rows = {str(x): {"y": Value(float(x * work.settings["size"]))} for x in range(3)}
+        return Table(name=name, source="nowhere", vary="x", rows=rows, heads={"y": "y"},
+                     settings=work.settings)  # fmt: skip
+
+    return Study(
+        card=card,
+        plan=plan,
+        run=run,
+        parts=(Part(head="A curve", panels=(Curves(title="y", ys={"y": "y"}),)),),
+        published=(
+            Number(claim="y is 4", where="page 1", cell=("2", "y"), value=4.0, tolerance=0.1),
+            Order(claim="y falls", where="page 2", larger=("0", "y"), smaller=("2", "y")),
+        ),
+        extras=extras,
+    )
+
+
+@pytest.fixture(autouse=True)
+def three(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    RUNS.clear()
+    for name in list(STUDIES):
+        monkeypatch.delitem(STUDIES, name)
+    for each in (
+        _study("bad", fails=True),
+        _study("good"),
+        _study("lacking", extras=("some", "no_such_module")),
+    ):
+        monkeypatch.setitem(STUDIES, each.name, each)
+    return
+
+
+def test_failures_are_recorded_and_the_others_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tables = run_all(tmp_path)
+    assert list(tables) == ["good"]
+    assert RUNS == ["bad", "good"]
+    said = capsys.readouterr().err
+    assert "study 1 of 3: bad failed: the data is | missing; 0 seconds" in said
+    assert "study 2 of 3: good ok" in said
+    found = json.loads((tmp_path / "verdicts.json").read_text())
+    states = {each["study"]: (each["status"], each["agrees"], each["differs"],
+                              each["not_computed"]) for each in found["studies"]}  # fmt: skip
+    assert states == {
+        "bad": ("failed", 0, 0, 2), "good": ("ok", 1, 1, 0), "lacking": ("failed", 0, 0, 2),
+    }  # fmt: skip
+    assert "no_such_module" in found["studies"][2]["reason"]
+    with (tmp_path / "verdicts.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["study"], row["verdict"].split(":")[0]) for row in rows] == [
+        ("bad", "not computed"), ("bad", "not computed"), ("good", "agrees"), ("good", "differs"),
+        ("lacking", "not computed"), ("lacking", "not computed"),
+    ]  # fmt: skip
+    assert rows == found["verdicts"]
+    lines = (tmp_path / "verdicts.md").read_text().splitlines()
+    assert len(lines) == 2 + len(rows)
+    assert "the data is \\| missing" in lines[2]
+
+
+def test_the_page_links_every_study(tmp_path: Path) -> None:
+    run_all(tmp_path)
+    page = (tmp_path / "index.html").read_text()
+    assert '<a href="good/report.html"><img' in page
+    assert (tmp_path / "good" / "report.html").is_file()
+    assert "bad/report.html" not in page
+    assert "the data is | missing" in page
+    assert "1 agree, 1 differ, 0 are not computed" in page
+    assert "good: page 2" in page, "a result that differs"
+    assert "http" not in page.partition("<body")[2], "no address of another machine"
+
+
+def test_finished_studies_are_reused_and_options_reach_those_that_have_them(
+    tmp_path: Path,
+) -> None:
+    run_all(tmp_path, only=["good"])
+    run_all(tmp_path, only=["good"])
+    assert RUNS == ["good"]
+    table = run_all(tmp_path, only=["good"], size=3)["good"]
+    assert table.settings["size"] == 3
+    assert RUNS == ["good", "good"]
+    (outcome,) = outcomes(tmp_path, only="good", size=-1.5)  # type: ignore[arg-type]
+    assert outcome.table is None
+    assert "size" in outcome.reason
+
+
+def test_refusals(tmp_path: Path) -> None:
+    with pytest.raises(OptionError, match="did you mean 'size'"):
+        run_all(tmp_path, sizes=3)
+    with pytest.raises(OptionError, match="pair: must not be given with embedded"):
+        run_all(tmp_path, embedded=True, pair="x.npz")
+    with pytest.raises(OptionError, match="did you mean 'good'"):
+        run_all(tmp_path, only=["goods"])
+    with pytest.raises(OptionError, match="only must name at least one study"):
+        run_all(tmp_path, only=[])
+    with pytest.raises(OptionError, match="jobs"):
+        run_all(tmp_path, jobs=0)
+    assert RUNS == []
+
+
+def test_from_the_shell(run: Run, tmp_path: Path) -> None:
+    code, out, _ = run("study", "all", "-o", tmp_path / "out", "--set", "size=2", "--embedded")
+    assert code == 1
+    lines = out.splitlines()
+    assert lines[0].endswith("failed: the data is | missing")
+    assert "1 agree, 1 differ, 0 not computed" in lines[1]
+    assert lines[1].endswith("ok")
+    assert lines[-1] == str(tmp_path / "out" / "index.html")
+    code, out, _ = run("study", "all", "-o", tmp_path / "out", "--only", "good", "--json")
+    assert code == 0
+    assert json.loads(out)["studies"][0]["status"] == "ok"
+    assert run("study", "all", "-o", tmp_path / "out", "--set", "sizes=2")[0] == 2
+    assert run("study", "all", "-o", tmp_path / "out", "--only", "goods")[0] == 2
+    code, _, err = run("study", "all", "-o", tmp_path / "o", "--embedded", "--set", "pair=x.npz")
+    assert code == 2
+    assert "pair: must not be given with embedded" in err
