@@ -8,8 +8,12 @@ from modalgap.study.demo.demo import demo as demo
 from modalgap.study.liang2022.sphere_pairs import sphere_pairs as sphere_pairs
 from modalgap.study.liang2022.nine_points import nine_points as nine_points
 from modalgap.study.liang2022.loss_landscape import loss_landscape as loss_landscape
+from modalgap.study.liang2022.temperature import temperature as temperature
+from modalgap.study.liang2022.amended_start import amended_start as amended_start
 from modalgap.study.chowers2026.three_points import three_points as three_points
 from modalgap.study.schrodi2025.imbalance import imbalance as imbalance
+from modalgap.study.schrodi2025.named_factor import named_factor as named_factor
+from modalgap.study.schrodi2025.entropy import entropy as entropy
 from modalgap.study.schrodi2025.toy_imbalance import toy_imbalance as toy_imbalance
 from modalgap.study.cicchetti2025.modalities import modalities as modalities
 from modalgap.study.mistretta2025.inversion import inversion as inversion
