@@ -128,11 +128,8 @@ class Study(Method):
             raise OutputError(f"{folder}: cannot be made ({error.strerror})") from error
         runs: Mapping[str, Run] = {}
         if plan.models:
-            from modalgap.study.training import train_all, train_shared
+            from modalgap.study.training import train_planned
 
-            if models is None:
-                runs = train_all(plan.models, folder / "runs", jobs=jobs, overwrite=overwrite)
-            else:
-                runs = train_shared(plan.models, Path(models), jobs=jobs)
+            runs = train_planned(plan, folder / "runs", models, jobs=jobs, overwrite=overwrite)
         table = self.run(Work(settings=plan.settings, folder=folder, runs=runs))
         return replace(table, settings=plan.all_settings)

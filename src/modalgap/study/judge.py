@@ -34,9 +34,9 @@ def mad_of(runs: Mapping[str, Run]) -> Mad:
     return build(digits(data.digits, held_out=data.held_out, limit=data.limit))
 
 
-def judged_run(run: Run, mad: Mad) -> dict[str, Value]:
-    """Apply ``judge`` to a trained model."""
-    captions = captions_of(run.config.data.captions)
+def judged_run(run: Run, mad: Mad, captions: Captions | None = None) -> dict[str, Value]:
+    """Apply ``judge`` to a trained model, on ``captions``; by default those of its training."""
+    captions = captions or captions_of(run.config.data.captions)
     encoder = load_model(run.spec)
     pair = embed(run, mad, captions)
     return judge(pair, classified(pair, encoder, captions), temperature_of(encoder))
@@ -67,15 +67,15 @@ def judge(pair: Pair, classes: Mapping[str, Pair], temperature: float) -> dict[s
     """
     result = dict(measure(pair, MEASURES, temperature=temperature).measures)
     result["temperature"] = Value(temperature)
-    digit = np.array([int(name.partition("/")[0]) for name in pair.image.names or ()])
+    digit = digits_of(pair)
     right = {
         name: (each.image.unit() @ each.text.unit().T).argmax(1).numpy() == each.labels
         for name, each in classes.items()
     }
-    result |= {f"accuracy_{name}": _share(each, digit) for name, each in right.items()}
+    result |= {f"accuracy_{name}": share(each, digit) for name, each in right.items()}
     attributes = [each for name, each in right.items() if name != "object"]
     if attributes:
-        result["accuracy_attributes"] = _share(np.mean(attributes, axis=0), digit)
+        result["accuracy_attributes"] = share(np.mean(attributes, axis=0), digit)
     return result
 
 
@@ -94,8 +94,19 @@ def classified(pair: Pair, encoder: Encoder, captions: Captions, seed: int = 0) 
     return result
 
 
-def _share(values: NDArray[Any], digit: NDArray[np.int64]) -> Value:
-    """A mean over images; images of one digit are not independent."""
+def digits_of(pair: Pair) -> NDArray[np.int64]:
+    """The digit of each image of a pair made by ``embed``."""
+    return np.array([int(name.partition("/")[0]) for name in pair.image.names or ()])
+
+
+def logged(run: Run, name: str) -> tuple[list[float], list[float]]:
+    """Steps, and a measurement on the held-out pairs at each of them, from the log of a run."""
+    lines = [line for line in run.log if name in line.get("held_out", {})]
+    return [float(line["step"]) for line in lines], [line["held_out"][name] for line in lines]
+
+
+def share(values: NDArray[Any], digit: NDArray[np.int64]) -> Value:
+    """A mean over images in 0 … 1, with its interval; images of one digit are not independent."""
     values = values.astype(np.float64)
     return Value(float(values.mean()), mean_interval(digit, values, 0.0, 1.0))
 

@@ -12,6 +12,19 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Tuned:
+    """A model that starts from another model of the same plan.
+
+    Attributes:
+        start: the name of that model in ``Plan.models``.
+        config: the configuration; its ``model.start`` is set when that model is trained.
+    """
+
+    start: str
+    config: Config
+
+
+@dataclass(frozen=True, kw_only=True)
 class Plan:
     """What a study will compute.
 
@@ -20,15 +33,21 @@ class Plan:
             settings is reused.
         models: name to the configuration of each model that is trained before the study runs.
             Their settings are added to ``settings``.
+        tuned: name to each model that is trained next, from one of ``models``.
     """
 
     settings: Mapping[str, Any]
     models: Mapping[str, Config] = field(default_factory=dict)
+    tuned: Mapping[str, Tuned] = field(default_factory=dict)
 
     @property
     def all_settings(self) -> dict[str, Any]:
         """The settings with those of the models."""
         models = {name: config.plan() for name, config in self.models.items()}
+        models |= {
+            name: {"starts_from": each.start, **each.config.plan()}
+            for name, each in self.tuned.items()
+        }
         return {**self.settings, **({"runs": models} if models else {})}
 
 

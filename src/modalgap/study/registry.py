@@ -13,9 +13,13 @@ from modalgap.study.liang2022.trained_and_untrained import (
 )
 from modalgap.study.liang2022.zero_shot_shift import zero_shot_shift as zero_shot_shift
 from modalgap.study.liang2022.fairness_shift import fairness_shift as fairness_shift
+from modalgap.study.liang2022.temperature import temperature as temperature
+from modalgap.study.liang2022.amended_start import amended_start as amended_start
 from modalgap.study.chowers2026.three_points import three_points as three_points
 from modalgap.study.liang2022.cone_effect import cone_effect as cone_effect
 from modalgap.study.schrodi2025.imbalance import imbalance as imbalance
+from modalgap.study.schrodi2025.named_factor import named_factor as named_factor
+from modalgap.study.schrodi2025.entropy import entropy as entropy
 from modalgap.study.schrodi2025.toy_imbalance import toy_imbalance as toy_imbalance
 from modalgap.study.cicchetti2025.modalities import modalities as modalities
 from modalgap.study.mistretta2025.inversion import inversion as inversion

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ import torch
 from modalgap.checks import whole
 from modalgap.errors import OptionError, OutputError
 from modalgap.progress import progress
+from modalgap.study.plan import Plan
 from modalgap.train import Config, Run, read_run, train
 from modalgap.train.log import read_log
 from modalgap.work import Pool, processors
@@ -24,12 +26,15 @@ from modalgap.work import Pool, processors
 WAIT = 0.5  # seconds between updates of the progress bar
 
 
-def training_settings(settings: Mapping[str, Any] | None, own: Sequence[str]) -> list[str]:
+def training_settings(
+    settings: Mapping[str, Any] | None, own: Sequence[str], name: str = "train"
+) -> list[str]:
     """The option ``train`` of a study as ``key=value`` for ``load_config``.
 
     Args:
         settings: key or "section.key" to value; sections may be mappings too.
         own: keys and sections that the study sets itself.
+        name: the name of the option.
 
     Raises:
         OptionError: one of ``own`` is set.
@@ -37,7 +42,7 @@ def training_settings(settings: Mapping[str, Any] | None, own: Sequence[str]) ->
     result = []
     for key, value in _flat(settings or {}):
         if key in own or key.partition(".")[0] in own:
-            raise OptionError(f"train.{key}: is set by the study itself")
+            raise OptionError(f"{name}.{key}: is set by the study itself")
         result.append(f"{key}={value if isinstance(value, str) else json.dumps(value)}")
     return result
 
@@ -49,6 +54,45 @@ def _flat(settings: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, 
             yield from _flat(value, f"{key}.")
         else:
             yield key, value
+
+
+def train_planned(
+    plan: Plan,
+    own: Path,
+    shared: str | Path | None,
+    *,
+    jobs: int | None = None,
+    overwrite: bool = False,
+) -> dict[str, Run]:
+    """Train the models of a plan, then those that start from them.
+
+    Args:
+        plan: the plan.
+        own: the folder of the study's own models.
+        shared: a folder of models that studies share, used instead; or None.
+        jobs: number of processes; by default one per two processors.
+        overwrite: discard runs made with other settings and start over; not of shared models.
+
+    Raises:
+        ModalgapError: a run failed; the others are kept and resume next time.
+    """
+    if shared is None:
+        runs = train_all(plan.models, own, jobs=jobs, overwrite=overwrite)
+    else:
+        runs = train_shared(plan.models, Path(shared), jobs=jobs)
+    if not plan.tuned:
+        return runs
+    folder = own if shared is None else Path(shared)
+    places, configs = {}, {}
+    for name, each in plan.tuned.items():
+        start = runs[each.start]
+        model = replace(each.config.model, start=f"open_clip:{start.model.resolve()}")
+        config = replace(each.config, model=model)
+        # the path of a start does not tell how it was trained, so its settings are hashed too
+        places[name] = _digest({"starts_from": start.config.plan(), **config.plan()})
+        configs[places[name]] = config
+    found = train_all(configs, folder, jobs=jobs)
+    return runs | {name: found[place] for name, place in places.items()}
 
 
 def train_all(

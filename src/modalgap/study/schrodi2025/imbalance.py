@@ -1,7 +1,9 @@
 """Information imbalance: the more attributes captions name, the smaller gap and object bias.
 
 Models are trained on MAD with captions that name the digit and k of five attributes, k = 0 … 5, and
-measured on held-out digits. Source: Schrodi et al. 2025, section 5 and figure 7.
+measured on held-out digits. Training starts with an open gap, that of random weights, or with a
+closed one, after the amended start (``amended_start``).
+Source: Schrodi et al. 2025, section 5 and figure 7.
 Expected: for k = 1 … 5, ``rmg`` and both ``moad`` fall as k grows. For k = 0 the captions are class
 labels, which is a different regime.
 """
@@ -14,7 +16,7 @@ from typing import Any
 
 from modalgap.arguments import checked
 from modalgap.card import Card
-from modalgap.checks import several, whole
+from modalgap.checks import distinct, one_of, several, whole
 from modalgap.data.mad.captions import MOST
 from modalgap.errors import OptionError
 from modalgap.extras import TRAIN
@@ -28,7 +30,13 @@ from modalgap.study.published import Trend
 from modalgap.study.training import training_settings
 from modalgap.train import load_config
 
-OWN = ("data.captions", "data.source", "data.digits", "seed")  # training settings of the study
+OWN = (
+    "data.captions",
+    "data.source",
+    "data.digits",
+    "model.amended",
+    "seed",
+)  # training settings of the study
 HEADS = {
     "rmg": "RMG",
     "l2m": "distance of means",
@@ -39,6 +47,8 @@ HEADS = {
     "temperature": "τ",
     "logit_entropy_image": "entropy, image to text",
 }
+STARTS = ("open", "closed")
+CLOSED = ("rmg", "l2m", "moad_image", "moad_text", "accuracy_object", "accuracy_attributes")
 CARD = Card(
     name="imbalance",
     title="Information imbalance, gap and object bias",
@@ -54,15 +64,18 @@ def plan(
     *,
     attributes: Sequence[int] = (0, 1, 2, 3, 4, 5),
     seeds: int = 1,
+    starts: Sequence[str] = ("open",),
     digits: str | Path | None = None,
     train: Mapping[str, Any] | None = None,
 ) -> Plan:
-    """Plan one model per number of attributes and seed.
+    """Plan one model per number of attributes, start and seed.
 
     Args:
         attributes: numbers of attributes in captions, each from 0 to 5.
         seeds: runs per number of attributes. Intervals are over held-out digits for one run, over
             runs for several.
+        starts: "open", the gap of random weights, and "closed", the amended start. Each doubles
+            the number of models.
         digits: folder of the files of MNIST; by default the digits of scikit-learn.
         train: training settings on top of the configuration "mad"; as train.KEY=VALUE, for example
             train.steps=600 or train.optimiser.lr=0.002.
@@ -76,23 +89,38 @@ def plan(
     if len(set(counts)) < len(counts) or not counts:
         raise OptionError(f"attributes: must be different numbers; got {list(counts)}")
     whole("seeds", seeds, 1, 1000)
+    kinds = several("starts", starts)
+    for kind in kinds:
+        one_of("starts", kind, STARTS)
+    distinct("starts", kinds)
+    if "open" not in kinds:
+        raise OptionError(f"starts must contain open; got {kinds}")
     settings = training_settings(train, OWN)
     if digits is not None:
         settings.insert(0, f"data.digits={digits}")
     models = {
-        f"k{count}_seed{seed}": load_config(
+        _name(count, seed, kind): load_config(
             "mad",
             [
                 f"data.captions={f'object_attribute_{count}' if count else 'object_only'}",
                 "watch.tensorboard=false",
                 *settings,
+                f"model.amended={'true' if kind == 'closed' else 'false'}",
                 f"seed={seed}",
             ],
         )
+        for kind in kinds
         for count in counts
         for seed in range(seeds)
     }
-    return Plan(settings={"attributes": counts, "seeds": seeds, "images": IMAGES}, models=models)
+    return Plan(
+        settings={"attributes": counts, "seeds": seeds, "starts": kinds, "images": IMAGES},
+        models=models,
+    )
+
+
+def _name(count: int, seed: int, start: str = "open") -> str:
+    return f"k{count}_seed{seed}" + ("_closed" if start == "closed" else "")
 
 
 def run(work: Work) -> Table:
@@ -104,24 +132,42 @@ def run(work: Work) -> Table:
         for name, trained in work.runs.items():
             judged[name] = judged_run(trained, mad)
             advance(1)
-    rows = {
-        str(count): over_seeds([judged[f"k{count}_seed{seed}"] for seed in range(seeds)])
-        for count in counts
-    }
+    rows = {}
+    closed = "closed" in work.settings["starts"]
+    for count in counts:
+        rows[str(count)] = over_seeds([judged[_name(count, seed)] for seed in range(seeds)])
+        if closed:
+            found = over_seeds([judged[_name(count, seed, "closed")] for seed in range(seeds)])
+            rows[str(count)] |= {f"closed_{key}": found[key] for key in CLOSED if key in found}
+    heads = {**HEADS, **{f"closed_{key}": f"{HEADS[key]}, closed start" for key in CLOSED}}
     return Table(
         name=CARD.name,
         source=CARD.source,
         vary="attributes",
         rows=rows,
         heads={
-            name: head for name, head in HEADS.items() if any(name in row for row in rows.values())
+            name: head for name, head in heads.items() if any(name in row for row in rows.values())
         },
         settings=work.settings,
         notes=[
             f"{len(mad.test)} held-out digits of {mad.name}, {IMAGES} images of each",
             "intervals: 95 %, " + ("over held-out digits" if seeds == 1 else f"over {seeds} runs"),
+            *([_starts(work)] if closed else []),
         ],
     )
+
+
+def _starts(work: Work) -> str:
+    """The gap before training of both starts."""
+    said = []
+    for kind in STARTS:
+        found = [
+            run.first["l2m"]
+            for name, run in work.runs.items()
+            if name.endswith("_closed") == (kind == "closed")
+        ]
+        said.append(f"{kind} {min(found):.3f} to {max(found):.3f}")
+    return f"distance of means before training: {', '.join(said)}"
 
 
 XLABEL = "attributes in the caption"
@@ -152,6 +198,27 @@ PARTS = (
                 title="Accuracy",
                 caption=BARS,
                 ys={"accuracy_object": "digit", "accuracy_attributes": "attributes"},
+                xlabel=XLABEL,
+            ),
+            Curves(
+                title="The gap, closed start",
+                caption=f"Training starts with rotated texts, almost without a gap. {BARS}",
+                ys={"closed_rmg": "RMG", "closed_l2m": "l2m"},
+                xlabel=XLABEL,
+            ),
+            Curves(
+                title="Object bias (MOAD), closed start",
+                caption=BARS,
+                ys={"closed_moad_image": "images", "closed_moad_text": "texts"},
+                xlabel=XLABEL,
+            ),
+            Curves(
+                title="Accuracy, closed start",
+                caption=BARS,
+                ys={
+                    "closed_accuracy_object": "digit",
+                    "closed_accuracy_attributes": "attributes",
+                },
                 xlabel=XLABEL,
             ),
         ),
@@ -192,6 +259,23 @@ PUBLISHED = (
         direction="falls",
         rows=STEPS,
         note=NOTE,
+    ),
+    *(
+        Trend(
+            claim=f"From a closed start, {what} falls with the number of attributes",
+            where=FIGURE,
+            column=f"closed_{column}",
+            direction="falls",
+            rows=STEPS,
+            note=NOTE,
+            needs="models with a closed start (--set starts=open,closed)",
+        )
+        for column, what in (
+            ("rmg", "RMG"),
+            ("l2m", "the distance between the means"),
+            ("moad_image", "the object bias of images"),
+            ("moad_text", "the object bias of texts"),
+        )
     ),
 )
 imbalance = Study(

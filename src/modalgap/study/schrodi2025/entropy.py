@@ -1,0 +1,215 @@
+"""Entropy: after fine-tuning on short captions, the temperature or the gap accounts for it.
+
+A model that was trained on full captions continues on captions that name less, so that one caption
+fits many images and a good model must be less certain. With a learnable temperature, τ rises. With
+a frozen one, only the embeddings can raise the entropy, and the gap grows.
+Equation: H = mean_i H(softmax_j(⟨x_i, y_j⟩ / τ)) over the rows of images, all held-out pairs.
+Source: Schrodi et al. 2025, section 6.2 and figure 8.
+Expected: both runs reach the same entropy; the gap of the frozen run grows more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from modalgap.arguments import checked
+from modalgap.card import Card
+from modalgap.checks import whole
+from modalgap.data.mad import Captions
+from modalgap.data.mad.captions import MOST
+from modalgap.extras import TRAIN
+from modalgap.panels import Curves, Part
+from modalgap.progress import progress
+from modalgap.result import Table, Value
+from modalgap.study import embedded
+from modalgap.study.base import Study
+from modalgap.study.judge import IMAGES, judged_run, logged, mad_of
+from modalgap.study.plan import Plan, Tuned, Work
+from modalgap.study.published import Number, Order
+from modalgap.study.training import training_settings
+from modalgap.trace import traced
+from modalgap.train import Run, load_config
+
+OWN = ("data.captions", "data.source", "data.digits", "model", "temperature", "seed")
+MODES = ("learnable", "frozen")
+STEPS, EVERY = 150, 15
+CURVES = ("logit_entropy_image", "temperature", "l2m", "rmg")
+HEADS = {
+    "logit_entropy_image": "entropy, image to text",
+    "logit_entropy_text": "entropy, text to image",
+    "temperature": "τ",
+    "l2m": "distance of means",
+    "rmg": "RMG",
+    "accuracy_object": "digit accuracy",
+    "accuracy_attributes": "attribute accuracy",
+}
+CARD = Card(
+    name="entropy",
+    title="Entropy, temperature and gap on shorter captions",
+    idea="Fine-tunes a full-caption model on short captions, with a learnable or frozen τ.",
+    source="Schrodi et al. 2025, section 6.2, figure 8",
+    question="Does the gap grow to make the model less certain?",
+    traits=("random",),
+)
+
+
+@checked
+def plan(
+    *,
+    attributes: int = 1,
+    digits: str | Path | None = None,
+    start: Mapping[str, Any] | None = None,
+    train: Mapping[str, Any] | None = None,
+) -> Plan:
+    """Plan a model of full captions, and two that continue on short ones.
+
+    Args:
+        attributes: number of attributes in the short captions; full captions have five.
+        digits: folder of the files of MNIST; by default the digits of scikit-learn.
+        start: settings of the model of full captions, which has 450 steps by default and is then
+            the embedded model of other studies; as start.KEY=VALUE, for example start.steps=600.
+        train: settings of the fine-tuning on top of the configuration "mad" with 150 steps; as
+            train.KEY=VALUE, for example train.steps=600.
+
+    Raises:
+        OptionError: a value outside its range, or a training setting that the study sets itself.
+    """
+    whole("attributes", attributes, 0, MOST - 1)
+    settings, first = training_settings(train, OWN), training_settings(start, OWN, "start")
+    own = [] if digits is None else [f"data.digits={digits}"]
+    captions = f"object_attribute_{attributes}" if attributes else "object_only"
+    tuned = {
+        mode: Tuned(
+            start="full",
+            config=load_config(
+                "mad",
+                [
+                    f"steps={STEPS}",
+                    f"watch.measure={EVERY}",
+                    "watch.tensorboard=false",
+                    f"data.captions={captions}",
+                    *own,
+                    *settings,
+                    f"temperature.mode={mode}",
+                ],
+            ),
+        )
+        for mode in MODES
+    }
+    return Plan(
+        settings={"attributes": attributes, "images": IMAGES},
+        models=embedded.models("full", settings=[*own, *first]),
+        tuned=tuned,
+    )
+
+
+def run(work: Work) -> Table:
+    """Measure the start and both runs on short captions of held-out digits."""
+    mad = mad_of(work.runs)
+    count = work.settings["attributes"]
+    captions = Captions(attributes=count)
+    rows = {}
+    with progress("measuring", 1 + len(MODES)) as advance:
+        for name in ("full", *MODES):
+            judged = judged_run(work.runs[name], mad, captions)
+            rows["start" if name == "full" else name] = judged
+            advance(1)
+    for mode in MODES:
+        rows[mode] |= with_curves(work.runs[mode], rows[mode])
+    return Table(
+        name=CARD.name,
+        source=CARD.source,
+        vary="temperature",
+        rows=rows,
+        heads={name: head for name, head in HEADS.items() if name in rows["start"]},
+        settings=work.settings,
+        notes=[
+            f"{len(mad.test)} held-out digits of {mad.name}, {IMAGES} images of each, with captions"
+            f" of the digit and {count} attributes; intervals: 95 %, over held-out digits",
+            f"start: the model of full captions, {work.runs['full'].steps} steps; learnable and"
+            f" frozen: {work.runs['frozen'].steps} more steps on short captions",
+            "entropy: nats, mean over images of the softmax over all held-out captions (image to"
+            " text), the reverse for text to image",
+            "curves: from the log of the run, on other images of the same digits than the table",
+        ],
+    )
+
+
+def with_curves(trained: Run, judged: Mapping[str, Value]) -> dict[str, Value]:
+    """Those of ``judged`` that the log of the run has too, with the curve over steps."""
+    return {
+        name: traced(value.value, *logged(trained, name), value.interval)
+        for name, value in judged.items()
+        if name in CURVES
+    }
+
+
+BARS = "From the model of full captions, on shorter captions."
+PARTS = (
+    Part(
+        head="Same entropy, by two routes",
+        words=(
+            "The start is a model of full captions. It continues on captions that name the digit"
+            " and fewer attributes. Then several captions fit an image, and the best prediction is"
+            " less certain: its entropy rises. A learnable temperature can do this alone. With a"
+            " frozen temperature, the embeddings must change.",
+        ),
+        panels=(
+            Curves(title="Entropy, image to text", caption=BARS, trace="logit_entropy_image",
+                   xlabel="step", ylabel="entropy (nats)", zero=False),
+            Curves(title="Temperature", caption=BARS, trace="temperature", xlabel="step",
+                   ylabel="τ"),
+            Curves(title="The gap: distance of means", caption=BARS, trace="l2m", xlabel="step",
+                   ylabel="l2m"),
+            Curves(title="The gap: RMG", caption=BARS, trace="rmg", xlabel="step", ylabel="RMG"),
+        ),
+        columns=2,
+    ),
+)  # fmt: skip
+FIGURE = "Schrodi et al. 2025, figure 8"
+NOTE = "other data and models: only the direction is compared"
+
+
+def _order(claim: str, larger: str, smaller: str, column: str) -> Order:
+    return Order(
+        claim=claim, where=FIGURE, larger=(larger, column), smaller=(smaller, column), note=NOTE
+    )
+
+
+PUBLISHED = (
+    _order("Learnable τ: the entropy rises", "learnable", "start", "logit_entropy_image"),
+    _order("Frozen τ: the entropy rises", "frozen", "start", "logit_entropy_image"),
+    Number(
+        claim="Both runs reach the same entropy",
+        where=FIGURE,
+        published="same curve",
+        cell=("frozen", "logit_entropy_image"),
+        value=("learnable", "logit_entropy_image"),
+        tolerance=0.1,
+        note="the tolerance is ours",
+    ),
+    _order("A learnable τ rises", "learnable", "start", "temperature"),
+    _order("Frozen τ: the distance of the means grows", "frozen", "start", "l2m"),
+    _order("The distance of the means grows more with a frozen τ", "frozen", "learnable", "l2m"),
+    _order("RMG grows more with a frozen τ", "frozen", "learnable", "rmg"),
+)
+START = "--set model.start=open_clip:runs/cc12m_rn50_full/model"
+entropy = Study(
+    card=CARD,
+    plan=plan,
+    run=run,
+    parts=PARTS,
+    published=PUBLISHED,
+    minutes=2,
+    extras=("train", *TRAIN),
+    real=(
+        "modalgap data check cc12m --root /data",
+        "modalgap train cc12m_rn50_full -o runs/cc12m_rn50_full --set data.root=/data",
+        *(
+            f"modalgap train cc12m_entropy_{mode} -o runs/{mode} --set data.root=/data {START}"
+            for mode in MODES
+        ),
+    ),
+)
