@@ -364,6 +364,7 @@ class simulate:
     dynamics = _simulate.dynamics
     flip_robustness = _simulate.flip_robustness
     orthogonal_shift = _simulate.orthogonal_shift
+    first_page = _simulate.first_page
     information_imbalance = _simulate.information_imbalance
 
 class study:
@@ -388,19 +389,34 @@ class study:
     from modalgap.study import Study as Study
     from modalgap.study import Trend as Trend
     from modalgap.study import Work as Work
+    run_all = staticmethod(_study.run_all)
     study = staticmethod(_study.study)
     demo = _study.demo
     sphere_pairs = _study.sphere_pairs
     nine_points = _study.nine_points
     loss_landscape = _study.loss_landscape
+    trained_and_untrained = _study.trained_and_untrained
+    zero_shot_shift = _study.zero_shot_shift
+    fairness_shift = _study.fairness_shift
+    temperature = _study.temperature
+    amended_start = _study.amended_start
     three_points = _study.three_points
+    cone_effect = _study.cone_effect
     imbalance = _study.imbalance
+    named_factor = _study.named_factor
+    entropy = _study.entropy
     toy_imbalance = _study.toy_imbalance
     modalities = _study.modalities
     inversion = _study.inversion
     frozen_gap = _study.frozen_gap
+    softmax_sums = _study.softmax_sums
+    temperature_law = _study.temperature_law
+    flips = _study.flips
+    robustness_shift = _study.robustness_shift
+    quantised_and_rephrased = _study.quantised_and_rephrased
     caption_length = _study.caption_length
     mixed_search = _study.mixed_search
+    first_page = _study.first_page
 
 class train:
     """Train: contrastive two-tower models, of any size, from a configuration."""

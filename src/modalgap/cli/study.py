@@ -45,6 +45,7 @@ Output = Annotated[
 ]  # fmt: skip
 
 
+@data.resumable
 def study(
     name: str,
     output: Output = None,
@@ -71,7 +72,8 @@ def study(
     print_table(table)
     _print_verdicts(table)
     for file in _files(chosen):
-        typer.echo(output / file)
+        if (output / file).is_file():
+            typer.echo(output / file)
 
 
 def _print_verdicts(table: Table) -> None:
@@ -83,13 +85,12 @@ def _print_verdicts(table: Table) -> None:
 
 
 def _files(study: Study) -> list[str]:
-    """The files of a study, the page last."""
+    """The files that a study may write, the page last."""
     from modalgap.panels import files
-    from modalgap.study.keeping import CSV, FILE, MARKDOWN, PAGE
+    from modalgap.study.keeping import CSV, CURVES, FILE, MARKDOWN, PAGE
 
-    drawn = any(panel.in_figure for part in study.parts for panel in part.panels)
-    figures = [f"{study.name}.png", f"{study.name}.svg"] if drawn else []
-    return [*files(study.parts), FILE, CSV, MARKDOWN, *figures, PAGE]
+    figures = [f"{study.name}.png", f"{study.name}.svg"]
+    return [*files(study.parts), FILE, CSV, CURVES, MARKDOWN, *figures, PAGE]
 
 
 app = methods(
@@ -111,6 +112,7 @@ Embedded = Annotated[
 
 
 @app.command("all", cls=with_options(STUDIES))
+@data.resumable
 def every(
     output: options.Folder,
     embedded: Embedded = False,

@@ -135,15 +135,11 @@ def _outcome(
     if table is not None:
         verdicts = list(table.verdicts)
     else:
+        nothing = Table(
+            name=study.name, source=study.card.source, vary="", rows={}, heads={}, settings={}
+        )
         verdicts = [
-            {
-                "claim": each.claim,
-                "where": each.where,
-                "published": each.published or each.default,
-                "ours": "–",
-                "verdict": f"{NOT_COMPUTED}: {reason}",
-                "note": each.note,
-            }
+            {**each.verdict(nothing), "verdict": f"{NOT_COMPUTED}: {reason}"}
             for each in study.published
         ]
     seconds = time.monotonic() - started

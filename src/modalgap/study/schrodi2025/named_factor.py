@@ -195,8 +195,8 @@ PARTS = (
             *(
                 Bars(
                     title=f"Bias of {words}",
-                    caption="MOAD of the factor that captions always name, and the largest MOAD of the"
-                    " five other factors. Black lines: 95 % intervals.",
+                    caption="MOAD of the factor that captions always name, and the largest MOAD of"
+                    " the five other factors. Black lines: 95 % intervals.",
                     ys={f"{side}_{key}": label for key, label in LABELS.items()},
                     xlabel=f"MOAD, {words}",
                 )
