@@ -1,0 +1,1 @@
+"""Figures, tables and theorems of Liang et al. 2022."""
