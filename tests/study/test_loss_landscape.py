@@ -69,6 +69,17 @@ def test_two_embedded_pairs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert len(loss_landscape.plan().models) == 2
 
 
+def test_a_row_of_the_temperature_of_the_model(tmp_path: Path) -> None:
+    x, y = two_cones(40, 8)
+    image = mg.Embeddings(x, "image", provenance={"logit_scale": "20"})
+    path = mg.save(mg.Pair(image, mg.Embeddings(y, "text")), tmp_path / "mine.safetensors")
+    rows = loss_landscape(tmp_path / "out", pair=str(path), batch=40).rows
+    own, same = rows["mine, own τ"], rows["mine, 1/τ = 20"]
+    assert own["scale"].value == pytest.approx(20)
+    assert own["lowest_distance"].value == abs(same["lowest_distance"].value)
+    assert own["present_loss"].value == pytest.approx(same["present_loss"].value, abs=1e-5)
+
+
 def test_refusals(tmp_path: Path) -> None:
     x, y = two_cones(30, 8)
     classes = mg.save(mg.Pair(x, y[:5], labels=np.arange(30) % 5), tmp_path / "c.safetensors")

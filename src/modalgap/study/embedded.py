@@ -70,6 +70,11 @@ def paired(file: str | Path) -> Pair:
     return found
 
 
+def stem(file: str | Path) -> str:
+    """The name of a file in tables: without its folder and extension."""
+    return Path(file).stem
+
+
 def pairs(work: Work) -> dict[str, Pair]:
     """The pairs of a plan made by ``planned``: title to pair.
 
@@ -78,7 +83,7 @@ def pairs(work: Work) -> dict[str, Pair]:
     """
     if "pair" in work.settings:
         file = work.settings["pair"]
-        return {Path(file).stem: paired(file)}
+        return {stem(file): paired(file)}
     mad = mad_of(work.runs)
     return {TITLES[name]: held_out(work, name, mad) for name in work.settings["embedded"]}
 

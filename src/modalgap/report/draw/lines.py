@@ -16,6 +16,7 @@ from modalgap.report.palette import Palette
 LETTER = 0.0165  # of the width of a drawing, per letter of a label
 LABELLED = 8  # values of x up to which each has its own label
 APART = 2.5  # ratio between labelled values on a logarithmic axis
+NEAR = 0.04  # of the x axis: lines that end this close to the right edge are labelled there
 DASHES = (0, (3, 2))
 
 
@@ -143,7 +144,9 @@ def _labels(found: Axes, lines: Sequence[Line], palette: Palette) -> None:
     """The label of each line: right of its end if that is the right edge, else above its end."""
     named = [line for line in lines if line.label and len(line.x)]
     last = max((max(line.x) for line in named), default=0.0)
-    edge = [line for line in named if line.x[-1] == last]
+    first = min((min(line.x) for line in named), default=0.0)
+    near = last - NEAR * (last - first)
+    edge = [line for line in named if line.x[-1] >= near]
     heights = [max(0.03, _height(found, line.y[-1])) for line in edge]
     for line, height in zip(edge, apart(heights, 0.065), strict=True):
         found.annotate(
@@ -152,7 +155,7 @@ def _labels(found: Axes, lines: Sequence[Line], palette: Palette) -> None:
             color=getattr(palette, line.colour), annotation_clip=False,
         )  # fmt: skip
     for line in named:
-        if line.x[-1] != last:
+        if line.x[-1] < near:
             found.annotate(
                 line.label, (line.x[-1], line.y[-1]), xytext=(4, 6), textcoords="offset points",
                 fontsize=SMALL, color=getattr(palette, line.colour),

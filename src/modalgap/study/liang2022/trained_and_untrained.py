@@ -1,0 +1,206 @@
+"""Figure 1 of Liang et al. 2022: the gap of trained models, and of the same models untrained.
+
+Both modalities are shown in the first two principal components of all rows together, and the gap is
+given as the distance of the means. The figure of the paper has t-SNE and UMAP too; these keep
+neighbours, not distances, so they do not show the size of a gap and are left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from modalgap.arguments import checked
+from modalgap.card import Card
+from modalgap.checks import distinct, several
+from modalgap.embeddings import Pair
+from modalgap.embeddings.store import save
+from modalgap.errors import InputError, OptionError
+from modalgap.extras import TRAIN
+from modalgap.measure import measure
+from modalgap.panels import Bars, Clouds, Part
+from modalgap.result import Table, Value
+from modalgap.study import embedded
+from modalgap.study.base import Study
+from modalgap.study.plan import Plan, Work
+from modalgap.study.published import Number, Order, Published
+from modalgap.views import components
+
+CARD = Card(
+    name="trained_and_untrained",
+    title="The gap before and after training",
+    idea="Measures and shows the gap of a trained model beside that of the untrained model.",
+    source="Liang et al. 2022, section 1, figure 1",
+    question="Is the gap there before training, and does training close it?",
+)
+MEASURES = ("l2m", "rmg", "matched_cosine", "cone")
+HEADS = {
+    "l2m": "distance of means",
+    "rmg": "RMG",
+    "matched_cosine": "cosine of a match",
+    "cone_image": "cone of images",
+    "cone_text": "cone of texts",
+    "first": "variance in the first component",
+}
+STATES = ("trained", "untrained")
+
+
+@checked
+def plan(*, pair: str = "", untrained: str = "", more: Sequence[str] = ()) -> Plan:
+    """Plan the pairs.
+
+    Args:
+        pair: file of the features of a trained model; by default a small model trained on MAD.
+        untrained: file of the features of the same model untrained; given together with ``pair``.
+        more: files of other models, which are measured too.
+
+    Raises:
+        OptionError: one of ``pair`` and ``untrained`` without the other, or files of the same name.
+        InputError: a file holds one modality, or rows of one column.
+    """
+    if bool(pair) != bool(untrained):
+        raise OptionError(
+            "pair and untrained must be given together;"
+            f" {'untrained' if pair else 'pair'} is missing"
+        )
+    files = [str(each) for each in several("more", more)]
+    names = [embedded.stem(each) for each in (pair, untrained, *files) if each]
+    distinct("names of files", names)
+    settings, models = embedded.planned(pair, "full", "untrained")
+    prints = {}
+    for file in (*([untrained] if untrained else []), *files):
+        prints[file] = embedded.paired(file).fingerprint
+    for file in (*([pair] if pair else []), *prints):
+        if embedded.paired(file).dim < 2:
+            raise InputError(f"{file}: must have rows of at least two columns")
+    added = {"untrained": untrained, "more": files, "fingerprints": prints}
+    return Plan(settings={**settings, **added}, models=models)
+
+
+def run(work: Work) -> Table:
+    """Measure every pair."""
+    settings = work.settings
+    if settings["untrained"]:
+        files = (settings["pair"], settings["untrained"])
+        found = {embedded.stem(file): embedded.paired(file) for file in files}
+    else:
+        found = dict(zip(STATES, embedded.pairs(work).values(), strict=True))
+    for state, pair in zip(STATES, found.values(), strict=True):
+        save(pair, work.folder / f"{state}.safetensors", overwrite=True)
+    found |= {embedded.stem(file): embedded.paired(file) for file in settings["more"]}
+    return Table(
+        name=CARD.name,
+        source=CARD.source,
+        vary="model",
+        rows={name: _row(pair) for name, pair in found.items()},
+        heads=HEADS,
+        settings=settings,
+        notes=[
+            "intervals: 95 %, where the measure has one",
+            "variance in the first component: of all rows of both modalities together",
+            *([] if settings["untrained"] else ["models: small ones on MAD, with full captions"]),
+        ],
+    )
+
+
+def _row(pair: Pair) -> dict[str, Value]:
+    shares = components(pair).shares or (0.0, 0.0)
+    return {**measure(pair, MEASURES).measures, "first": Value(shares[0])}
+
+
+def _clouds(state: str) -> Clouds:
+    return Clouds(
+        title=f"{state.capitalize()} model",
+        caption="First two principal components; thin lines connect an image and its text.",
+        file=f"{state}.safetensors",
+        components=True,
+    )
+
+
+PARTS = (
+    Part(
+        head="The gap is there from the start",
+        words=(
+            "Each modality fills a narrow cone of the space, and the two cones differ. That is so"
+            " before any training, because each network with random weights has its own cone."
+            " Training moves the cones and does not merge them.",
+        ),
+        panels=(
+            _clouds("trained"),
+            _clouds("untrained"),
+            Bars(
+                title="The gap",
+                caption="Distance of the means of the two modalities.",
+                ys={"l2m": "l2m"},
+                xlabel="distance of means",
+            ),
+        ),
+    ),
+)
+FIGURE = "Liang et al. 2022, figure 1"
+GAPS = {
+    "clip_coco500": (0.8514, "CLIP ViT-B/16, 500 COCO pairs"),
+    "clip_random_coco500": (1.1361, "CLIP ViT-B/16 untrained, 500 COCO pairs"),
+    "features_videoclip": (1.0669, "VideoCLIP, 100 videos"),
+    "features_videoclip_random": (0.9544, "VideoCLIP untrained, 100 videos"),
+    "features_convirt": (0.8231, "ConVIRT, 500 radiographs"),
+    "features_convirt_random": (1.4030, "ConVIRT untrained, 500 radiographs"),
+    "features_clasp": (1.0447, "CLASP, 99 proteins"),
+    "features_clasp_random": (1.2893, "CLASP untrained, 99 proteins"),
+}
+PUBLISHED: list[Published] = [
+    Number(
+        claim=f"The gap of {_title}",
+        where=FIGURE,
+        needs=f"features of {_title}, in the file {_name}.npy",
+        cell=(_name, "l2m"),
+        value=_gap,
+        tolerance=0.0001,
+    )
+    for _name, (_gap, _title) in GAPS.items()
+]
+PUBLISHED += [
+    Order(
+        claim="There is a gap before training",
+        where=FIGURE,
+        published="1.136 for CLIP",
+        note="other data and models: only the direction is compared",
+        larger=("untrained", "l2m"),
+        smaller=0.1,
+    ),
+    Order(
+        claim="There is a gap after training",
+        where=FIGURE,
+        published="0.851 for CLIP",
+        note="other data and models: only the direction is compared",
+        larger=("trained", "l2m"),
+        smaller=0.1,
+        why="captions that name everything in the image leave a small gap (Schrodi et al. 2025)",
+    ),
+    Order(
+        claim="The gap is larger before training than after it",
+        where=FIGURE,
+        published="so for CLIP, ConVIRT and CLASP; not for VideoCLIP",
+        note="other data and models: only the direction is compared",
+        larger=("untrained", "l2m"),
+        smaller=("trained", "l2m"),
+    ),
+]
+CODE = "https://github.com/Weixin-Liang/Modality-Gap"
+MORE = ",".join(f"Figure_1_Modality_Gap/{name}.npy" for name in GAPS if name.startswith("features"))
+REAL = (
+    f"git clone {CODE} && cd Modality-Gap",
+    "cp Figure_1_Modality_Gap/features_clip.npy clip_coco500.npy",
+    "cp Figure_1_Modality_Gap/features_clip_random.npy clip_random_coco500.npy",
+    "modalgap study trained_and_untrained -o trained_and_untrained --set pair=clip_coco500.npy"
+    f" --set untrained=clip_random_coco500.npy --set more={MORE}",
+)
+trained_and_untrained = Study(
+    card=CARD,
+    plan=plan,
+    run=run,
+    parts=PARTS,
+    published=tuple(PUBLISHED),
+    minutes=2,
+    extras=("train", *TRAIN),
+    real=REAL,
+)
