@@ -37,12 +37,15 @@ def test_the_stated_gaps_of_clip(tmp_path: Path) -> None:
 
 
 def test_embedded_pairs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pairs = {"MAD, full": mg.Pair(*two_cones(60, 8)), "MAD, untrained": mg.Pair(*two_cones(50, 8))}
+    pairs = {
+        title: mg.Pair(*two_cones(rows, 8))
+        for title, rows in (("MAD, full", 60), ("MAD, untrained", 50), ("MAD, short", 40))
+    }
     monkeypatch.setattr(embedded, "pairs", lambda _work: pairs)
     plan = trained_and_untrained.plan()
-    assert set(plan.models) == {"full", "untrained"}
+    assert set(plan.models) == {"full", "untrained", "short"}
     table = trained_and_untrained.run(Work(settings=plan.settings, folder=tmp_path))
-    assert list(table.rows) == ["trained", "untrained"]
+    assert list(table.rows) == ["trained", "untrained", "trained, short captions"]
     saved = mg.load(tmp_path / "untrained.safetensors")
     assert saved.fingerprint == pairs["MAD, untrained"].fingerprint
 

@@ -12,6 +12,7 @@ from modalgap.study.liang2022.trained_and_untrained import (
     trained_and_untrained as trained_and_untrained,
 )
 from modalgap.study.liang2022.zero_shot_shift import zero_shot_shift as zero_shot_shift
+from modalgap.study.liang2022.fairness_shift import fairness_shift as fairness_shift
 from modalgap.study.chowers2026.three_points import three_points as three_points
 from modalgap.study.schrodi2025.imbalance import imbalance as imbalance
 from modalgap.study.cicchetti2025.modalities import modalities as modalities
