@@ -17,7 +17,7 @@ from modalgap.views import Plane, Views
 
 def scatter(figure: Any, plane: Plane, names: Sequence[str], palette: Palette) -> Axes:
     """Points of both modalities on axes of equal scale, with lines between pairs, and names."""
-    found = axes(figure, palette, title=plane.labels[1], xlabel=plane.labels[0])
+    found = axes(figure, palette, title=plane.labels[1], xlabel=plane.labels[0], left=0.145)
     found.set_aspect("equal", adjustable="datalim")  # distances on paper are distances
     if len(plane.lines):
         # one path with breaks: small, and crossings do not darken
