@@ -2,8 +2,9 @@
 
 Both modalities are shifted along the gap, by half each, and normalised; the loss is computed for
 every shift and temperature (measure ``loss_landscape``). The loss is the symmetric InfoNCE. The
-code of the paper adds image-to-text cross-entropy twice instead, so its losses are a little
-different.
+code of the paper adds the cross-entropy from image to text twice instead. On CLIP ViT-B/16 and 500
+COCO pairs, its minima are at the same distances, and its lowest loss at 1/τ = 100 is .5232 instead
+of .5660.
 """
 
 from __future__ import annotations
@@ -142,6 +143,9 @@ PARTS = (
             " wider or narrower gap changes no content, so the curve shows which gap the loss"
             " prefers. In the paper, at the temperature of CLIP (1/τ = 100), the loss rises as soon"
             " as the gap is closed; at high temperatures the loss is lowest with a small gap.",
+            "The temperature at which to look is that of the model (rows own τ). Far below it, the"
+            " model is more confident than it was trained to be, and a large shift in either"
+            " direction lowers the loss only because it brings all cosines together.",
         ),
         panels=(
             _panel("file", "Your embeddings"),

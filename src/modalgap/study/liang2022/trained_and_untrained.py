@@ -123,7 +123,9 @@ PARTS = (
         words=(
             "Each modality fills a narrow cone of the space, and the two cones differ. That is so"
             " before any training, because each network with random weights has its own cone."
-            " Training moves the cones and does not merge them.",
+            " Training CLIP moves the cones and does not merge them. What it does depends on the"
+            " captions: small models on MAD end almost without a gap if captions name everything"
+            " that varies in the images, and with one if they leave most of it out.",
         ),
         panels=(
             _clouds("trained"),
@@ -175,7 +177,7 @@ PUBLISHED += [
         note="other data and models: only the direction is compared",
         larger=("trained", "l2m"),
         smaller=0.1,
-        why="captions that name everything in the image leave a small gap (Schrodi et al. 2025)",
+        why="full captions leave a small gap (Schrodi et al. 2025); see the row of short captions",
     ),
     Order(
         claim="There is a gap after training on short captions",
