@@ -112,6 +112,7 @@ def test_refusals(tmp_path: Path) -> None:
         ({"classes": plain}, "must hold class prompts and labels"),
         ({"classes": good, "group": "age"}, "group must be a factor .* known: one, race"),
         ({"classes": good, "group": "one"}, "two values or more"),
+        ({"group": "race"}, "group must be one of object, thickness"),
         ({"classes": good, "kind": "sort"}, "kind must be a factor .* known: kind"),
         ({"classes": harmless}, "prompts of a kind that no image is labelled with"),
         ({"classes": good, "direction": plain}, "has 5 columns"),

@@ -16,8 +16,9 @@ import torch
 
 from modalgap.arguments import checked
 from modalgap.card import Card
-from modalgap.checks import distinct, finite, several, whole
+from modalgap.checks import distinct, finite, one_of, several, whole
 from modalgap.close import fit
+from modalgap.data.mad import FACTORS
 from modalgap.embeddings import Embeddings, Pair
 from modalgap.errors import InputError, OptionError, quoted
 from modalgap.evaluate import fairness
@@ -42,7 +43,6 @@ CARD = Card(
 )
 SHIFTS = (0.0, -0.2, -0.5, -1.0, 0.75)
 STAND_INS = ("thickness", "scale")  # factors of MAD whose prompts stand for harmful ones
-GROUP = "colour"
 EVERY, DIFFERENCE, ACCURACY, DISTANCE = "all", "largest difference", "accuracy", "distance of means"
 
 
@@ -50,7 +50,7 @@ EVERY, DIFFERENCE, ACCURACY, DISTANCE = "all", "largest difference", "accuracy",
 def plan(
     *,
     classes: str = "",
-    group: str = "race",
+    group: str = "",
     kind: str = "kind",
     direction: str = "",
     shifts: Sequence[float] = SHIFTS,
@@ -61,7 +61,8 @@ def plan(
     Args:
         classes: file of images, class prompts and labels; by default digits of MAD, with prompts of
             other attributes in place of harmful ones.
-        group: the factor of the images whose values are the groups; "colour" by default for MAD.
+        group: the factor of the images whose values are the groups; by default "race", and "colour"
+            for MAD.
         kind: the factor of the prompts that names their kind. Kinds without labelled images are
             harmful.
         direction: file of image features and captions, whose gap gives the direction of the shift;
@@ -80,8 +81,11 @@ def plan(
     distinct("shifts", [f"{each:g}" for each in deltas])
     deltas = sorted({0.0, *deltas})
     settings, models = ({"classes": classes}, {}) if classes else embedded.planned("", "full")
+    group = group or ("race" if classes else "colour")
     prints = {}
-    if classes:
+    if not classes:
+        one_of("group", group, tuple("object" if each == "digit" else each for each in FACTORS))
+    else:
         pair = embedded.paired(classes)
         _harmful(pair, kind, classes)
         if group not in pair.image.factors or len(set(pair.image.factors[group])) < 2:
@@ -99,7 +103,7 @@ def plan(
     if direction:
         prints["direction"] = embedded.paired(direction).fingerprint
     own = {
-        "group": group if classes else GROUP,
+        "group": group,
         "kind": kind,
         "direction": direction,
         "shifts": deltas,
