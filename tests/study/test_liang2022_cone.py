@@ -36,6 +36,7 @@ def test_options_out_of_range(tmp_path: Path, name: str, value: int) -> None:
         cone_effect(tmp_path, **{name: value})
 
 
+@pytest.mark.slow
 def test_published_relu(tmp_path: Path) -> None:
     table = cone_effect(tmp_path, layers=2)
     found = [each for each in table.verdicts if each["verdict"] != "not computed"]

@@ -17,6 +17,8 @@ from modalgap.study.liang2022.temperature import temperature as temperature
 from modalgap.study.liang2022.amended_start import amended_start as amended_start
 from modalgap.study.chowers2026.three_points import three_points as three_points
 from modalgap.study.liang2022.cone_effect import cone_effect as cone_effect
+from modalgap.study.liang2022.cosine_rise import cosine_rise as cosine_rise
+from modalgap.study.liang2022.weight_variance import weight_variance as weight_variance
 from modalgap.study.schrodi2025.imbalance import imbalance as imbalance
 from modalgap.study.schrodi2025.named_factor import named_factor as named_factor
 from modalgap.study.schrodi2025.entropy import entropy as entropy
