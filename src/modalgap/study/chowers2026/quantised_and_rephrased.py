@@ -212,9 +212,11 @@ PARTS = (
         words=("Stored texts are rounded to few bins. Fewer bins change more answers.",),
         panels=(
             Curves(title="Rounded: answers that stay", xlabel="bins", ylabel="Rob", log="x",
-                   zero=False, across={f"bins_{count}_rob": float(count) for count in reversed(BINS)}),
+                   zero=False,
+                   across={f"bins_{count}_rob": float(count) for count in reversed(BINS)}),
             Curves(title="Rounded: right answers", xlabel="bins", ylabel="top-1", log="x",
-                   zero=False, across={f"bins_{count}_accuracy": float(count) for count in reversed(BINS)}),
+                   zero=False,
+                   across={f"bins_{count}_accuracy": float(count) for count in reversed(BINS)}),
         ),
         columns=2,
     ),
