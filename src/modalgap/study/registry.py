@@ -30,6 +30,7 @@ from modalgap.study.chowers2026.softmax_sums import softmax_sums as softmax_sums
 from modalgap.study.chowers2026.temperature_law import temperature_law as temperature_law
 from modalgap.study.chowers2026.flips import flips as flips
 from modalgap.study.chowers2026.robustness_shift import robustness_shift as robustness_shift
+from modalgap.study.chowers2026.accuracy_and_gap import accuracy_and_gap as accuracy_and_gap
 from modalgap.study.chowers2026.quantised_and_rephrased import (
     quantised_and_rephrased as quantised_and_rephrased,
 )

@@ -159,6 +159,7 @@ PUBLISHED = (
         larger=(WIDE, "variance_along_start"),
         smaller=(WIDE, "variance_along"),
         margin=0.05,
+        published="vanishes",
     ),
     *(
         Number(
@@ -177,6 +178,7 @@ PUBLISHED = (
         larger=(WIDE, "gap"),
         smaller=(ONE, "gap"),
         margin=1.0,
+        published="larger",
     ),
     Order(
         claim="Collapse is not sufficient: flat points around one centre open no gap",

@@ -212,7 +212,7 @@ def _panels(match: str, title: str) -> tuple[Curves, ...]:
     closed = (Reference(at=1.0, axis="x", label="closed"),)
     return tuple(
         Curves(title=f"{title}{words}", trace=trace, match=match, xlabel="α", ylabel=ylabel,
-               zero=False, references=closed)
+               zero=False, limits=(None, 1.05), references=closed)
         for words, trace, ylabel in (
             ("Rob", "rob", "share of answers that stay"),
             ("accuracy", "accuracy", "top-1"),
@@ -229,6 +229,7 @@ def _cosine(match: str, title: str) -> Curves:
         xlabel="α",
         ylabel="share of answers that stay",
         zero=False,
+        limits=(None, 1.05),
         references=(Reference(at=1.0, axis="x", label="closed"),),
         in_figure=False,
     )
@@ -263,6 +264,7 @@ PUBLISHED = (
             larger=(f"{name}, σ² = {variance:g}", "rob"),
             smaller=(f"{name}, σ² = {variance:g}", "rob_open"),
             margin=0.005,
+            published="larger",
             note=NOTE,
             needs=NEEDS,
             why="under strong noise the squared length of the noise decides, which no shift"

@@ -1,0 +1,258 @@
+"""Accuracy and the gap: why accuracy alone does not say whether a gap is good or bad.
+
+Each model is tested on several tasks as it is, and with images and texts moved along the gap
+(closer ``shift``): α = 0 is open, 1 closed, negative α widens the gap.
+Source: Chowers et al. 2026, figures 1 and 2.
+Expected: the accuracy is not monotone in the shift, its best place differs by task, and among
+models a smaller gap does not mean a higher accuracy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from modalgap import checks
+from modalgap.arguments import checked
+from modalgap.card import Card
+from modalgap.close import fit
+from modalgap.embeddings import Pair, joined
+from modalgap.errors import OptionError
+from modalgap.evaluate.perturb import exact
+from modalgap.extras import TRAIN
+from modalgap.measure import measure
+from modalgap.panels import Curves, Part, Reference, Scatter
+from modalgap.progress import progress
+from modalgap.result import Table, Value
+from modalgap.study.base import Study
+from modalgap.study.chowers2026.asked import QUERIES, Asked
+from modalgap.study.embedded import classes, paired, planned
+from modalgap.study.plan import Plan, Work
+from modalgap.study.published import Order
+from modalgap.trace import traced
+
+EMBEDDED = ("full", "short")
+TASKS = {"object": "digits", "colour": "colours", "scale": "sizes", "thickness": "thickness"}
+ALPHAS = (-1.0, -0.75, -0.5, -0.25, 0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 1.75, 2.0)
+ALL = "all tasks"
+HEADS = {
+    "gap": "distance of means",
+    "accuracy": "top-1, open",
+    "closed": "top-1, closed",
+    "widest": "top-1, smallest α",
+    "farthest": "top-1, largest α",
+    "best": "best top-1",
+    "best_alpha": "α of the best",
+    "spread": "largest − smallest α of the best",
+    "against": "share: smaller gap, lower top-1",
+}
+CARD = Card(
+    name="accuracy_and_gap",
+    title="Accuracy and the gap",
+    idea="Compares gap and accuracy over models and tasks, and moves along the gap.",
+    source="Chowers et al. 2026, figures 1 and 2",
+    question="Does accuracy say whether a gap is a bug?",
+)
+
+
+@checked
+def plan(*, pair: str | Sequence[str] = "", alphas: Sequence[float] = ALPHAS) -> Plan:
+    """Plan the shifts.
+
+    Args:
+        pair: one or several files of images with class prompts, or with captions, named MODEL_TASK;
+            by default class sets of embedded models with full and short captions.
+        alphas: shifts, 0 and 1 among them.
+
+    Raises:
+        OptionError: a value outside its range, or two files with one name.
+    """
+    alphas = [float(alpha) for alpha in _numbers(alphas)]
+    if not {0.0, 1.0} <= set(alphas) or len(set(alphas)) < len(alphas):
+        raise OptionError(f"alphas must be different, with 0 and 1 among them; got {alphas}")
+    own: dict[str, Any] = {"alphas": sorted(alphas)}
+    files = [str(file) for file in checks.several("pair", pair)] if pair else []
+    if not files:
+        settings, models = planned("", *EMBEDDED)
+        return Plan(settings=settings | own, models=models)
+    checks.distinct("pair", [Path(file).stem for file in files])
+    found = [paired(file).fingerprint for file in files]
+    return Plan(settings=own | {"pair": files, "fingerprint": found})
+
+
+def _numbers(alphas: Sequence[float]) -> list[float]:
+    """The shifts, each within its range."""
+    found = checks.several("alphas", alphas)
+    for alpha in found:
+        checks.at_least("alphas", alpha, -100.0, 100.0)
+    return found
+
+
+def run(work: Work) -> Table:
+    """Move every pair along its gap."""
+    settings = work.settings
+    if "pair" in settings:
+        sets = {Path(file).stem: paired(file) for file in settings["pair"]}
+        tasks = {name: name.partition("_")[2] for name in sets}
+    else:
+        sets, tasks = {}, {}
+        for model in EMBEDDED:
+            found = classes(work, model)
+            for factor, task in TASKS.items():
+                sets[f"{task}, {model}"] = found[factor]
+                tasks[f"{task}, {model}"] = task
+    rows = {}
+    with progress("moving along the gap", len(sets)) as advance:
+        for name, pair in sets.items():
+            rows[name] = shifted(pair, settings["alphas"])
+            advance(1)
+    rows[ALL] = compared(rows, tasks)
+    return Table(
+        name=CARD.name,
+        source=CARD.source,
+        vary="task and model",
+        rows=rows,
+        heads=HEADS,
+        settings=settings,
+        notes=[
+            f"top-1 by cosine of at most {QUERIES:,} images; interval: 95 %, over images",
+            "best: chosen on the same images, so its top-1 is optimistic",
+            "smaller gap, lower top-1: over pairs of models on one task",
+        ],
+    )
+
+
+def shifted(pair: Pair, alphas: Sequence[float]) -> dict[str, Value]:
+    """Gap, and accuracy over the shifts, of one pair."""
+    pair = joined(pair).pair
+    scores = []
+    for alpha in alphas:
+        moved = pair if alpha == 0 else fit(pair, "shift", alpha=float(alpha)).apply(pair)
+        asked = Asked(moved, 0)
+        scores.append(asked.right([exact(asked.queries, asked.stored)]))
+    values = [each.value for each in scores]
+    start, best = list(alphas).index(0.0), int(np.argmax(values))
+    return {
+        "gap": Value(measure(pair, ["l2m"])["l2m"].value),
+        "accuracy": traced(values[start], alphas, values, scores[start].interval(0)),
+        "closed": Value(values[list(alphas).index(1.0)]),
+        "widest": Value(values[0]),
+        "farthest": Value(values[-1]),
+        "best": Value(values[best]),
+        "best_alpha": Value(float(alphas[best])),
+    }
+
+
+def compared(rows: Mapping[str, Mapping[str, Value]], tasks: Mapping[str, str]) -> dict[str, Value]:
+    """Numbers over all tasks.
+
+    Args:
+        rows: name to the row of ``shifted``.
+        tasks: name to task; models are compared within a task.
+    """
+    places = [row["best_alpha"].value for row in rows.values()]
+    result = {"spread": Value(max(places) - min(places))}
+    against = [
+        (rows[a]["gap"].value < rows[b]["gap"].value)
+        == (rows[a]["accuracy"].value < rows[b]["accuracy"].value)
+        for a, b in combinations(rows, 2)
+        if tasks[a] == tasks[b]
+    ]
+    if against:
+        result["against"] = Value(float(np.mean(against)), details={"pairs": len(against)})
+    return result
+
+
+def _told(table: Table) -> str:
+    row = table.rows[ALL]
+    text = f"The best shift differs by up to {row['spread'].value:g} between tasks."
+    if "against" in row:
+        text += (
+            " Where two models are compared on one task, the one with the smaller gap is less"
+            f" accurate in {row['against'].value:.0%} of"
+            f" {row['against'].details['pairs']} cases."
+        )
+    return text
+
+
+def _curves(title: str, match: str) -> Curves:
+    marks = (Reference(at=0.0, axis="x", label="open"), Reference(at=1.0, axis="x", label="closed"))
+    return Curves(title=title, trace="accuracy", match=match, xlabel="α", ylabel="top-1",
+                  zero=False, limits=(None, 1.05), references=marks)  # fmt: skip
+
+
+PARTS = (
+    Part(
+        head="Models and tasks",
+        words=("Each point is a model on a task, as it is.", _told),
+        panels=(
+            Scatter(title="Gap and accuracy", x="gap", y="accuracy", named=True,
+                    xlabel="distance of means", ylabel="top-1"),
+            _curves("Moved along the gap: full captions", ", full"),
+            _curves("Moved along the gap: short captions", ", short"),
+            _curves("Moved along the gap", "_"),
+        ),
+        columns=2,
+    ),
+)  # fmt: skip
+NOTE = "other data and models: only the direction is compared"
+WHERE = "Chowers et al. 2026, figures 1 and 2"
+NAMES = tuple(f"{task}, short" for task in TASKS.values())
+PUBLISHED = (
+    Order(
+        claim="The best shift differs by task",
+        where=WHERE,
+        larger=(ALL, "spread"),
+        smaller=0.0,
+        note=NOTE,
+    ),
+    Order(
+        claim="A smaller gap does not always mean a higher accuracy: share of cases against",
+        where=WHERE,
+        larger=(ALL, "against"),
+        smaller=0.0,
+        note=NOTE,
+        needs="several models on one task",
+    ),
+    *(
+        Order(
+            claim=f"The accuracy is not monotone in the shift: higher inside than {words} ({name})",
+            where=WHERE,
+            larger=(name, "best"),
+            smaller=(name, end),
+            margin=0.005,
+            published="larger",
+            note=NOTE,
+            needs="the embedded class sets: leave out pair",
+            why="the accuracy of this task hardly changes along the gap",
+        )
+        for name in NAMES
+        for end, words in (("widest", "with the widest gap"), ("farthest", "far beyond closed"))
+    ),
+)
+MODELS = {
+    "ViT-B-16": "open_clip:ViT-B-16/openai",
+    "ViT-L-14": "open_clip:ViT-L-14/openai",
+    "SigLIP": "open_clip:ViT-B-16-SigLIP/webli",
+    "MetaCLIP": "open_clip:ViT-B-16-quickgelu/metaclip_fullcc",
+}
+FILES = {f"{name}_{data}.safetensors": (data, model)
+         for data in ("cifar10", "cifar100") for name, model in MODELS.items()}  # fmt: skip
+REAL = (
+    *(f"modalgap encode {data} --model {model} -o {file}" for file, (data, model) in FILES.items()),
+    f"modalgap study accuracy_and_gap -o accuracy_and_gap --set pair={','.join(FILES)}",
+)
+accuracy_and_gap = Study(
+    card=CARD,
+    plan=plan,
+    run=run,
+    parts=PARTS,
+    published=PUBLISHED,
+    minutes=2,
+    extras=("train", *TRAIN),
+    real=REAL,
+)

@@ -1,0 +1,86 @@
+"""The study accuracy_and_gap: shifts in plain numpy, comparisons by hand, files, and refusals."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import modalgap as mg
+from modalgap import errors
+from modalgap.result import Value
+from modalgap.study import accuracy_and_gap
+from modalgap.study.chowers2026.accuracy_and_gap import compared, shifted
+from modalgap.trace import points
+
+
+def made(seed: int = 0) -> mg.Pair:
+    """Images around six class prompts, in another cone."""
+    random = np.random.default_rng(seed)
+    prompts = random.standard_normal((6, 12))
+    labels = np.arange(90) % 6
+    images = prompts[labels] + 1.2 * random.standard_normal((90, 12)) + 2 * np.eye(12)[0]
+    return mg.Pair(images, prompts + 2 * np.eye(12)[1], labels=labels)
+
+
+def test_shifts_by_hand() -> None:
+    pair = made()
+    alphas = [-1.0, 0.0, 0.5, 1.0]
+    row = shifted(pair, alphas)
+    x, y = (side.unit().numpy().astype(float) for side in pair.sides)
+    gap = x.mean(0) - y.mean(0)
+    expected = []
+    for alpha in alphas:
+        image, text = x - alpha / 2 * gap, y + alpha / 2 * gap
+        image = image / np.linalg.norm(image, axis=1, keepdims=True)
+        text = text / np.linalg.norm(text, axis=1, keepdims=True)
+        expected.append(np.mean((image @ text.T).argmax(1) == pair.labels))
+    assert points(row["accuracy"]) == (alphas, pytest.approx(expected))
+    assert row["accuracy"].value == pytest.approx(expected[1])
+    assert row["closed"].value == pytest.approx(expected[3])
+    assert row["best"].value == max(expected)
+    assert row["best_alpha"].value == alphas[int(np.argmax(expected))]
+    assert row["gap"].value == pytest.approx(np.linalg.norm(gap), abs=1e-5)
+
+
+def test_compared_by_hand() -> None:
+    def row(gap: float, accuracy: float, place: float) -> dict[str, Value]:
+        return {
+            "gap": Value(gap),
+            "accuracy": Value(accuracy),
+            "best_alpha": Value(place),
+        }
+
+    rows = {
+        "a_1": row(0.1, 0.5, -1.0),
+        "b_1": row(0.2, 0.6, 2.0),  # smaller gap, lower accuracy: against
+        "a_2": row(0.1, 0.9, 0.0),
+        "b_2": row(0.3, 0.8, 0.0),  # smaller gap, higher accuracy
+    }
+    found = compared(rows, {name: name[-1] for name in rows})
+    assert found["spread"].value == 3
+    assert found["against"].value == 0.5
+    assert "against" not in compared({"a": rows["a_1"]}, {"a": "1"})
+
+
+def test_files(tmp_path: Path) -> None:
+    files = [str(mg.save(made(seed), tmp_path / f"m{seed}_t.safetensors")) for seed in (0, 1)]
+    table = accuracy_and_gap(tmp_path / "out", pair=files, alphas=[0, 1])
+    assert list(table.rows) == ["m0_t", "m1_t", "all tasks"]
+    assert table.rows["all tasks"]["against"].details["pairs"] == 1
+    assert (tmp_path / "out" / "accuracy_and_gap.png").exists()
+
+
+@pytest.mark.parametrize("alphas", [[0.5], [0, 1, 1], [0, 1, 1e9], ["x"]])
+def test_refusals(alphas: list[float], tmp_path: Path) -> None:
+    with pytest.raises(errors.OptionError, match="alphas must be"):
+        accuracy_and_gap(tmp_path, alphas=alphas)
+
+
+def test_two_files_of_one_name(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    one = str(mg.save(made(), tmp_path / "m_t.safetensors"))
+    two = str(mg.save(made(1), tmp_path / "a" / "m_t.safetensors"))
+    with pytest.raises(errors.OptionError, match="pair must be different"):
+        accuracy_and_gap(tmp_path / "out", pair=[one, two])
