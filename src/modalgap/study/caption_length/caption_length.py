@@ -30,6 +30,7 @@ from modalgap.result import Table, Value
 from modalgap.study.base import Study
 from modalgap.study.embedded import paired, pairs, planned
 from modalgap.study.plan import Plan, Work
+from modalgap.study.published import Trend
 
 CARD = Card(
     name="caption_length",
@@ -179,11 +180,23 @@ PARTS = (
     ),
 )  # fmt: skip
 
+PUBLISHED = (
+    Trend(
+        claim="The gap (RMG) falls with the length of captions",
+        where="Schrodi et al. 2025, section 5",
+        column="rmg",
+        direction="falls",
+        rows=(*(f"first {length}" for length in (1, 2, 4, 8, 16)), "whole"),
+        note="there models are trained on short captions, here one model encodes them: only the"
+        " direction is compared",
+    ),
+)
 caption_length = Study(
     card=CARD,
     plan=plan,
     run=run,
     parts=PARTS,
+    published=PUBLISHED,
     minutes=2,
     real=(
         "modalgap encode coco -m open_clip:ViT-B-16/openai -o coco.safetensors",
