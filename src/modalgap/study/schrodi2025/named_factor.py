@@ -195,8 +195,8 @@ PARTS = (
             *(
                 Bars(
                     title=f"Bias of {words}",
-                    caption="MOAD of the factor that captions always name, and the largest MOAD of the"
-                    " five other factors. Black lines: 95 % intervals.",
+                    caption="MOAD of the factor that captions always name, and the largest MOAD of"
+                    " the five other factors. Black lines: 95 % intervals.",
                     ys={f"{side}_{key}": label for key, label in LABELS.items()},
                     xlabel=f"MOAD, {words}",
                 )
@@ -214,6 +214,7 @@ PARTS = (
     ),
 )
 NOTE = "other digits and models: only the direction is compared"
+WHY = "these models hardly see the swelling: its accuracy is near 0.5, the chance level"
 LAION = "Schrodi et al. 2025, figure 6a"
 
 
@@ -225,6 +226,7 @@ def _published() -> list[Published]:
             larger=(name, f"{side}_named"),
             smaller=(name, f"{side}_next"),
             note=NOTE,
+            why=WHY if name == "swelling" else "",
         )
         for name in FIVE
         for side, words in SIDES.items()
