@@ -130,6 +130,7 @@ def run(work: Work) -> Table:
             f" of the digit and {count} attributes; intervals: 95 %, over held-out digits",
             f"start: the model of full captions, {work.runs['full'].steps} steps; learnable and"
             f" frozen: {work.runs['frozen'].steps} more steps on short captions",
+            "one run of each: other seeds can differ by more than the intervals",
             "entropy: nats, mean over images of the softmax over all held-out captions (image to"
             " text), the reverse for text to image",
             "curves: from the log of the run, on other images of the same digits than the table",
