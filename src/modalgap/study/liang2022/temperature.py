@@ -213,8 +213,9 @@ PARTS = (
             Curves(title="Accuracy", caption=BARS, xlabel=LABEL, ylabel="accuracy", log="x",
                    ys={"accuracy_object": "digit", "accuracy_attributes": "attributes"}),
             Curves(title="The gap during fine-tuning", trace="l2m", xlabel="step",
-                   ylabel="distance of means", caption="One line for each value of 1/τ. The order shows as the learning"
-                   " rate falls to 0."),
+                   ylabel="distance of means",
+                   caption="One line for each value of 1/τ. The order shows as the learning rate"
+                   " falls to 0."),
         ),
         columns=2,
     ),
