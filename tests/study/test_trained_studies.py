@@ -11,6 +11,7 @@ from typing import Any, cast
 import numpy as np
 import pytest
 import torch
+from commands import Run as Command
 
 import modalgap as mg
 from modalgap.data.mad import FACTORS
@@ -325,3 +326,18 @@ def test_commands_for_the_real_data(study: Study) -> None:
         assert [each.model.amended for each in made] == [False] * 3 + [True] * 3
         assert {each.model.architecture for each in made} == {"ViT-B-16"}
         assert all(each.model.start is None for each in made)
+
+
+@pytest.mark.parametrize("study", [entropy, temperature, amended_start], ids=lambda s: s.name)
+def test_real_commands_fail_for_the_data_only(
+    study: Study, run: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without the data set, each command is understood and names the folder of the data."""
+    monkeypatch.chdir(tmp_path)
+    for line in study.real:
+        assert "/data" in line
+        words = shlex.split(line.replace("/data", str(tmp_path / "nowhere")))
+        code, out, err = run(*words[1:])
+        assert code != 0
+        assert "nowhere" in out + err, line
+        assert not (tmp_path / "runs").exists()

@@ -40,7 +40,7 @@ def draw_bars(
     references: Sequence[Reference] = (),
 ) -> str:
     """Draw bars on an empty figure; returns the values in words."""
-    left = min(0.5, 0.03 + LETTER * max(map(len, rows), default=0))
+    left = min(0.5, 0.05 + LETTER * max(map(len, rows), default=0))
     named = len(series) > 1
     found = axes(figure, palette, title=" " if named else "", xlabel=xlabel, left=left, right=0.96)
     each = THICK / max(1, len(series))

@@ -31,7 +31,7 @@ from modalgap.train import Run, load_config
 
 OWN = ("data.source", "data.digits", "model.amended", "seed")
 STARTS = {"ordinary": False, "amended": True}
-STEPS, EVERY = 100, 10
+STEPS, EVERY = 60, 10
 HEADS = {
     "l2m_start": "distance of means, start",
     "l2m": "distance of means, end",
@@ -63,7 +63,7 @@ def plan(
     Args:
         seeds: runs per start. Intervals are over runs; over held-out digits for one run.
         digits: folder of the files of MNIST; by default the digits of scikit-learn.
-        train: training settings on top of the configuration "amended_start" with 100 steps; as
+        train: training settings on top of the configuration "amended_start" with 60 steps; as
             train.KEY=VALUE, for example train.steps=600 or train.model.architecture=mad_cnn.
 
     Raises:

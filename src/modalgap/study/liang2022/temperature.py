@@ -3,7 +3,7 @@
 One trained model continues on the same data at 1/τ = 1, 10, 20, 30, 50 and 100. A low temperature
 makes the loss depend on the hardest pairs only, and leaves the two modalities apart; a high one
 pulls them together.
-Source: Liang et al. 2022, section 4.3. There CLIP continues on 50,000 pairs of COCO. The scale of
+Source: Liang et al. 2022, section 4. There CLIP continues on 50,000 pairs of COCO. The scale of
 the authors' code is set, but it stays trainable; here it is frozen by default, as the paper says,
 and ``mode=learnable`` does as the code.
 Expected: the distance of the means grows with 1/τ.
@@ -65,7 +65,7 @@ CARD = Card(
     name="temperature",
     title="The gap after fine-tuning at fixed temperatures",
     idea="Fine-tunes one model at several temperatures; measures the gap, retrieval and accuracy.",
-    source="Liang et al. 2022, section 4.3",
+    source="Liang et al. 2022, section 4",
     question="Does a low temperature cause the gap?",
     traits=("random",),
 )
@@ -161,6 +161,7 @@ def run(work: Work) -> Table:
             f"start: the model of full captions, {start.steps} steps, 1/τ ="
             f" {1 / start.last['temperature']:.1f}, distance of means {start.last['l2m']:.3f};"
             f" each row: {work.runs[names[0]].steps} more steps",
+            "one run of each: other seeds can differ by more than the intervals",
             "τ is frozen; the authors' code sets it and continues to learn it (mode=learnable)"
             if frozen
             else "τ is set before the first step and then learnable, as in the authors' code",
@@ -212,12 +213,14 @@ PARTS = (
             Curves(title="Accuracy", caption=BARS, xlabel=LABEL, ylabel="accuracy", log="x",
                    ys={"accuracy_object": "digit", "accuracy_attributes": "attributes"}),
             Curves(title="The gap during fine-tuning", trace="l2m", xlabel="step",
-                   ylabel="distance of means", caption="One line for each value of 1/τ."),
+                   ylabel="distance of means",
+                   caption="One line for each value of 1/τ. The order shows as the learning rate"
+                   " falls to 0."),
         ),
         columns=2,
     ),
 )  # fmt: skip
-WHERE = "Liang et al. 2022, section 4.3"
+WHERE = "Liang et al. 2022, section 4"
 COCO = {"1": 0.2384, "10": 0.3028, "20": 0.5524, "30": 0.6352, "50": 0.7961, "100": 1.0006}
 NEEDS = "50,000 pairs of COCO train2017 and the weights of CLIP ViT-B/16"
 PUBLISHED = (

@@ -20,7 +20,7 @@ from modalgap.checks import whole
 from modalgap.data.mad import Captions
 from modalgap.data.mad.captions import MOST
 from modalgap.extras import TRAIN
-from modalgap.panels import Curves, Part
+from modalgap.panels import Bars, Curves, Part
 from modalgap.progress import progress
 from modalgap.result import Table, Value
 from modalgap.study import embedded
@@ -130,6 +130,7 @@ def run(work: Work) -> Table:
             f" of the digit and {count} attributes; intervals: 95 %, over held-out digits",
             f"start: the model of full captions, {work.runs['full'].steps} steps; learnable and"
             f" frozen: {work.runs['frozen'].steps} more steps on short captions",
+            "one run of each: other seeds can differ by more than the intervals",
             "entropy: nats, mean over images of the softmax over all held-out captions (image to"
             " text), the reverse for text to image",
             "curves: from the log of the run, on other images of the same digits than the table",
@@ -146,24 +147,30 @@ def with_curves(trained: Run, judged: Mapping[str, Value]) -> dict[str, Value]:
     }
 
 
-BARS = "From the model of full captions, on shorter captions."
+CAPTION = "Both runs start from the model of full captions."
 PARTS = (
     Part(
         head="Same entropy, by two routes",
         words=(
             "The start is a model of full captions. It continues on captions that name the digit"
             " and fewer attributes. Then several captions fit an image, and the best prediction is"
-            " less certain: its entropy rises. A learnable temperature can do this alone. With a"
-            " frozen temperature, the embeddings must change.",
+            " less certain: its entropy rises. A learnable temperature rises too. With a frozen"
+            " temperature only the embeddings can change, and the gap grows more.",
         ),
         panels=(
-            Curves(title="Entropy, image to text", caption=BARS, trace="logit_entropy_image",
-                   xlabel="step", ylabel="entropy (nats)", zero=False),
-            Curves(title="Temperature", caption=BARS, trace="temperature", xlabel="step",
-                   ylabel="τ"),
-            Curves(title="The gap: distance of means", caption=BARS, trace="l2m", xlabel="step",
-                   ylabel="l2m"),
-            Curves(title="The gap: RMG", caption=BARS, trace="rmg", xlabel="step", ylabel="RMG"),
+            Curves(title="Entropy, image to text", caption=CAPTION, trace="logit_entropy_image",
+                   xlabel="step", ylabel="entropy (nats)", zero=False, dashed="frozen"),
+            Curves(title="Temperature", caption=CAPTION, trace="temperature", xlabel="step",
+                   ylabel="τ", zero=False, dashed="frozen"),
+            Curves(title="The gap: distance of means", caption=CAPTION, trace="l2m", xlabel="step",
+                   ylabel="l2m", dashed="frozen"),
+            Curves(title="The gap: RMG", caption=CAPTION, trace="rmg", xlabel="step", ylabel="RMG",
+                   dashed="frozen"),
+            Bars(title="The gap at the end", ys={"l2m": "distance of means", "rmg": "RMG"},
+                 xlabel="distance, RMG", caption="Black lines: 95 % intervals."),
+            Bars(title="Accuracy at the end", xlabel="accuracy",
+                 ys={"accuracy_object": "digit", "accuracy_attributes": "attributes"},
+                 caption="Black lines: 95 % intervals."),
         ),
         columns=2,
     ),
