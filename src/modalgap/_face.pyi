@@ -357,6 +357,8 @@ class simulate:
     from modalgap.simulate import Simulation as Simulation
     simulate = staticmethod(_simulate.simulate)
     cone_effect = _simulate.cone_effect
+    cosine_rise = _simulate.cosine_rise
+    weight_variance = _simulate.weight_variance
     free_points = _simulate.free_points
     sphere_pairs = _simulate.sphere_pairs
     nine_points = _simulate.nine_points
@@ -402,6 +404,8 @@ class study:
     amended_start = _study.amended_start
     three_points = _study.three_points
     cone_effect = _study.cone_effect
+    cosine_rise = _study.cosine_rise
+    weight_variance = _study.weight_variance
     imbalance = _study.imbalance
     named_factor = _study.named_factor
     entropy = _study.entropy
@@ -413,6 +417,7 @@ class study:
     temperature_law = _study.temperature_law
     flips = _study.flips
     robustness_shift = _study.robustness_shift
+    accuracy_and_gap = _study.accuracy_and_gap
     quantised_and_rephrased = _study.quantised_and_rephrased
     caption_length = _study.caption_length
     mixed_search = _study.mixed_search
