@@ -62,7 +62,7 @@ def study(
     chosen: Study = STUDIES.load()[name]
     output = Path(name) if output is None else output
     own = settings(sets, [chosen], seed=seed)
-    chosen.check_installed()
+    chosen.check_installed(own)
     chosen.planned(own)  # refuses wrong options before anything is written
     data.note(f"writing to {output}; takes about {chosen.minutes:g} minutes on two cores")
     table = chosen(output, jobs=jobs, models=models, overwrite=force, **own)

@@ -22,6 +22,8 @@ from modalgap.study.published import Published
 if TYPE_CHECKING:
     from modalgap.train import Run
 
+INSTEAD = ("pair", "classes")  # options for files that take the place of embedded models
+
 
 @checked
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -85,7 +87,7 @@ class Study(Method):
         """
         if jobs is not None:
             whole("jobs", jobs, 1, 1024)
-        self.check_installed()
+        self.check_installed(options)
         folder = Path(output)
         plan = self.planned(options)
         table = finished_table(folder, plan.all_settings, files(self.parts))
@@ -105,13 +107,15 @@ class Study(Method):
         self.check_options(options)
         return self.plan(**options)
 
-    def check_installed(self) -> None:
+    def check_installed(self, options: Mapping[str, Any]) -> None:
         """Refuse to start without the libraries that the study needs.
+
+        Files of embeddings take the place of models that the study trains, so they need none.
 
         Raises:
             InputError: a library is missing; the error says what to install.
         """
-        if self.extras:
+        if self.extras and not any(options.get(name) for name in INSTEAD):
             require(self.extras[0], f"the study {self.name}", *self.extras[1:])
 
     def _computed(
