@@ -85,6 +85,7 @@ def draw_lines(
         reference(found, each, palette)
     if "y" in log:
         found.set_yscale("log")
+        found.yaxis.set_major_formatter(lambda value, _: f"{value:g}")  # no formulas in labels
     elif zero:
         found.set_ylim(min(0, found.get_ylim()[0]), None)
     found.set_ylim(*limits)
