@@ -11,6 +11,7 @@ from modalgap.simulate.base import Simulation
 from modalgap.simulate.cone_effect import cone_effect as cone_effect
 from modalgap.simulate.cosine_rise import cosine_rise as cosine_rise
 from modalgap.simulate.weight_variance import weight_variance as weight_variance
+from modalgap.simulate.random_encoders import random_encoders as random_encoders
 from modalgap.simulate.free_points import free_points as free_points
 from modalgap.simulate.sphere_pairs import sphere_pairs as sphere_pairs
 from modalgap.simulate.nine_points import nine_points as nine_points

@@ -18,6 +18,8 @@ from modalgap.study.liang2022.amended_start import amended_start as amended_star
 from modalgap.study.chowers2026.three_points import three_points as three_points
 from modalgap.study.liang2022.cone_effect import cone_effect as cone_effect
 from modalgap.study.liang2022.cosine_rise import cosine_rise as cosine_rise
+from modalgap.study.liang2022.random_encoders import random_encoders as random_encoders
+from modalgap.study.liang2022.random_cosines import random_cosines as random_cosines
 from modalgap.study.liang2022.weight_variance import weight_variance as weight_variance
 from modalgap.study.schrodi2025.imbalance import imbalance as imbalance
 from modalgap.study.schrodi2025.named_factor import named_factor as named_factor

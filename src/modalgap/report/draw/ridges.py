@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from modalgap.report.draw.base import SMALL, axes
 from modalgap.report.palette import Palette
 
+LONGEST = 14  # letters of a word that fits left of the axes
 RIDGE = 0.86  # height of the tallest bin; the ridges are 1 apart
 
 
@@ -61,7 +62,7 @@ def _label(found: Axes, place: int, ridge: Ridge, palette: Palette) -> None:
     """Name and mean of a ridge, to its left."""
     for text, up, tone, weight in (
         (f"mean {ridge.mean:.2f}".replace("-", "−"), 2, palette.muted, "normal"),
-        (ridge.label.replace(" ", "\n"), 13, getattr(palette, ridge.colour), "bold"),
+        (_broken(ridge.label), 13, getattr(palette, ridge.colour), "bold"),
     ):
         found.annotate(
             text,
@@ -76,3 +77,9 @@ def _label(found: Axes, place: int, ridge: Ridge, palette: Palette) -> None:
             fontsize=SMALL,
             annotation_clip=False,
         )
+
+
+def _broken(label: str) -> str:
+    """One word per line; a long one, such as the name of a file, is broken at its underscores."""
+    words = label.split()
+    return "\n".join(each if len(each) <= LONGEST else each.replace("_", "_\n") for each in words)

@@ -1,0 +1,264 @@
+"""Histograms of cosines inside one modality: trained encoders, untrained ones, and noise.
+
+The cosines of all ordered pairs of different items of one encoder. Embedded: a model trained on
+MAD, its start, and its start on noise images. With files: embeddings of a trained and of an
+untrained model; of each image, the first caption.
+Source: Liang et al. 2022, section 2.1 and figure 2a.
+Expected: all cosines are far above 0, for an untrained encoder more than for a trained one.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from modalgap.arguments import checked
+from modalgap.card import Card
+from modalgap.checks import sample, whole
+from modalgap.embeddings import Pair
+from modalgap.encode import load_model
+from modalgap.errors import OptionError
+from modalgap.extras import TRAIN
+from modalgap.linalg import to_unit
+from modalgap.panels import Histogram, Part
+from modalgap.progress import progress
+from modalgap.result import Table, Value
+from modalgap.study.base import Study
+from modalgap.study.embedded import paired, pairs, planned
+from modalgap.study.plan import Plan, Work
+from modalgap.study.published import Number, Order, Published
+
+TRAINED = {"MAD, full captions": "trained", "MAD, untrained": "untrained"}
+NOISE = "image noise"
+BINS, BATCH = 100, 256
+HEADS = {
+    "cosine": "mean cosine",
+    "sd": "standard deviation",
+    "low": "first quartile",
+    "middle": "median",
+    "high": "third quartile",
+    "items": "items",
+}
+CARD = Card(
+    name="random_cosines",
+    title="Cosines inside one modality, trained and untrained",
+    idea="Histograms of the cosines of all pairs of items of trained and untrained encoders.",
+    source="Liang et al. 2022, section 2.1, figure 2a",
+    question="Is the cone of embeddings there before training?",
+    traits=("random", "sampled"),
+)
+
+
+@checked
+def plan(*, pair: str = "", untrained: str = "", items: int = 5000, seed: int = 0) -> Plan:
+    """Plan the encoders.
+
+    Args:
+        pair: file of embeddings of images and texts; by default models trained on MAD.
+        untrained: file of the same items embedded by an untrained model; only with ``pair``.
+        items: most items of each modality; more are sampled.
+        seed: seed of the sample and of the noise.
+
+    Raises:
+        OptionError: a value outside its range, or ``untrained`` without ``pair``.
+    """
+    whole("items", items, 3, 6000)
+    whole("seed", seed, 0, 2**31)
+    if untrained and not pair:
+        raise OptionError("untrained must come with pair, the file of the trained model")
+    if untrained and Path(untrained).stem == Path(pair).stem:
+        raise OptionError(f"untrained must have another file name than pair; got {untrained}")
+    settings, models = planned(pair, "full", "untrained")
+    settings |= {"items": items, "seed": seed}
+    if untrained:
+        settings |= {"untrained": untrained, "untrained_fingerprint": paired(untrained).fingerprint}
+    return Plan(settings=settings, models=models)
+
+
+def run(work: Work) -> Table:
+    """Measure the cosines of every encoder."""
+    items, seed = work.settings["items"], work.settings["seed"]
+    found = {TRAINED.get(name, name): pair for name, pair in pairs(work).items()}
+    if "untrained" in work.settings:
+        file = work.settings["untrained"]
+        found[Path(file).stem] = paired(file)
+    sides: dict[str, Tensor] = {}
+    for name, pair in found.items():
+        for side, modality in zip(_first(pair), ("image", "text"), strict=True):
+            row = f"{modality} {name}" if name in TRAINED.values() else f"{name} {modality}"
+            sides[row] = side
+    if not work.settings.get("pair"):
+        sides[NOISE] = _noise(work, len(sides["image untrained"]), seed)
+    rows: dict[str, dict[str, Value]] = {}
+    with progress("cosines", len(sides)) as advance:
+        for name, each in sides.items():
+            rows[name] = cosines(each[sample(len(each), items, seed)])
+            advance(1)
+    return Table(
+        name=CARD.name,
+        source=CARD.source,
+        vary="encoder",
+        rows=rows,
+        heads=HEADS,
+        settings=work.settings,
+        notes=["cosines of all ordered pairs of different items"],
+    )
+
+
+def cosines(rows: Tensor) -> dict[str, Value]:
+    """Mean, sd, quartiles and histogram of the cosines of different unit rows (n, d)."""
+    n = len(rows)
+    upper = np.concatenate([(rows[at + 1 :] @ rows[at]).numpy() for at in range(n - 1)])
+    counts, edges = np.histogram(upper.clip(-1, 1), BINS, (-1, 1))
+    low, middle, high = (float(each) for each in np.quantile(upper, (0.25, 0.5, 0.75)))
+    wide = upper.astype(np.float64)
+    # drawn: from the first to the last bin with a cosine
+    first, last = np.flatnonzero(counts)[[0, -1]]
+    details = {
+        "edges": edges[first : last + 2].tolist(),
+        "counts": counts[first : last + 1].tolist(),
+    }
+    return {
+        "cosine": Value(float(wide.mean()), details=details),
+        "sd": Value(float(wide.std())),
+        "low": Value(low),
+        "middle": Value(middle),
+        "high": Value(high),
+        "items": Value(float(n)),
+    }
+
+
+def _first(pair: Pair) -> tuple[Tensor, Tensor]:
+    """Unit rows of the images, and of the first caption of each."""
+    image, text = pair.image.unit(), pair.text.unit()
+    if pair.matched_by == "text_to_image":
+        kept = np.unique(np.asarray(pair.text_to_image), return_index=True)[1]
+        text = text[torch.from_numpy(np.sort(kept))]
+    return image, text
+
+
+@torch.inference_mode()
+def _noise(work: Work, n: int, seed: int) -> Tensor:
+    """Unit rows (n, d) of images of N(0, I) noise by the untrained model."""
+    encoder = load_model(work.runs["untrained"].spec)
+    shape = encoder.prepare(Image.new("RGB", (28, 28))).shape
+    noise = torch.randn(n, *shape, generator=torch.Generator().manual_seed(seed))
+    features = [encoder.encode_media(noise[at : at + BATCH]).float() for at in range(0, n, BATCH)]
+    return to_unit(torch.cat(features))[0]
+
+
+PARTS = (
+    Part(
+        head="The cone is there before training",
+        words=(
+            "Each histogram has the cosines of all pairs of items of one encoder. Random directions"
+            " in this many dimensions would have cosines near 0. An untrained encoder has a"
+            " narrow cone already, even for images of noise.",
+        ),
+        panels=(
+            Histogram(title="Images", column="cosine", match="image", xlabel="cosine of two items"),
+            Histogram(title="Texts", column="cosine", match="text", xlabel="cosine of two items"),
+        ),
+        columns=2,
+    ),
+)
+FIGURE = "Liang et al. 2022, figure 2a"
+NOTE = "other data and models: only the direction is compared"
+COCO = "5,000 items of COCO and CLIP ViT-B/32 (see the commands)"
+MORE = "5,000 items of COCO, or of noise, and this model; no command makes them"
+FILE, START = "clip_b32_coco", "clip_b32_random_coco"  # names of files that the commands write
+# row, column, value, tolerance, what it needs
+NUMBERS = (
+    (f"{FILE} image", "cosine", 0.468, 0.002, COCO),
+    (f"{FILE} image", "sd", 0.0900, 0.001, COCO),
+    (f"{FILE} image", "low", 0.409, 0.002, COCO),
+    (f"{FILE} image", "middle", 0.466, 0.002, COCO),
+    (f"{FILE} image", "high", 0.522, 0.002, COCO),
+    (f"{FILE} text", "cosine", 0.508, 0.002, COCO),
+    (f"{FILE} text", "sd", 0.1028, 0.001, COCO),
+    (f"{FILE} text", "low", 0.440, 0.002, COCO),
+    (f"{FILE} text", "middle", 0.509, 0.002, COCO),
+    (f"{FILE} text", "high", 0.576, 0.002, COCO),
+    (f"{START} image", "cosine", 0.717, 0.05, COCO),
+    (f"{START} text", "cosine", 0.672, 0.05, COCO),
+    (f"{START}_noise image", "cosine", 0.937, 0.05, MORE),
+    (f"{START}_noise text", "cosine", 0.411, 0.05, MORE),
+    ("resnet18 image", "cosine", 0.556, 0.002, MORE),
+    ("resnet18 image", "sd", 0.0695, 0.001, MORE),
+    ("resnet18 image", "low", 0.508, 0.002, MORE),
+    ("resnet18 image", "middle", 0.552, 0.002, MORE),
+    ("resnet18 image", "high", 0.599, 0.002, MORE),
+    ("resnet18_random image", "cosine", 0.993, 0.005, MORE),
+    ("resnet18_random_noise image", "cosine", 0.999, 0.002, MORE),
+)
+# means of the files of the authors' repository, computed for this project
+FILES = (
+    ("clip_coco500 image", 0.531),
+    ("clip_coco500 text", 0.515),
+    ("clip_random_coco500 image", 0.681),
+    ("clip_random_coco500 text", 0.663),
+)
+NAMES = {"cosine": "mean cosine", "sd": "standard deviation", "low": "first quartile",
+         "middle": "median", "high": "third quartile"}  # fmt: skip
+PUBLISHED: tuple[Published, ...] = (
+    *(
+        Order(
+            claim=f"Two {kind}s have a higher cosine before training than after",
+            where=FIGURE,
+            larger=(f"{kind} untrained", "cosine"),
+            smaller=(f"{kind} trained", "cosine"),
+            note=NOTE,
+            needs="the embedded models",
+        )
+        for kind in ("image", "text")
+    ),
+    Order(
+        claim="Images of noise have a higher cosine than real images, untrained",
+        where=FIGURE,
+        larger=(NOISE, "cosine"),
+        smaller=("image untrained", "cosine"),
+        note=NOTE,
+        needs="the embedded models",
+    ),
+    *(
+        Number(
+            claim=f"{row}: {NAMES[column]}",
+            where=FIGURE,
+            cell=(row, column),
+            value=value,
+            tolerance=tolerance,
+            needs=needs,
+        )
+        for row, column, value, tolerance, needs in NUMBERS
+    ),
+    *(
+        Number(
+            claim=f"{row}: mean cosine",
+            where="CLIP ViT-B/16 on 500 pairs of COCO, files of the authors' repository",
+            cell=(row, "cosine"),
+            value=value,
+            tolerance=0.001,
+            needs=f"{row.split()[0]}.npy",
+        )
+        for row, value in FILES
+    ),
+)
+random_cosines = Study(
+    card=CARD,
+    plan=plan,
+    run=run,
+    parts=PARTS,
+    published=PUBLISHED,
+    minutes=2,
+    extras=("train", *TRAIN),
+    real=(
+        f"modalgap encode coco -m open_clip:ViT-B-32/openai -o {FILE}.safetensors",
+        f"modalgap encode coco -m open_clip:ViT-B-32/random -o {START}.safetensors",
+        f"modalgap study random_cosines -o random_cosines --set pair={FILE}.safetensors"
+        f" --set untrained={START}.safetensors",
+    ),
+)

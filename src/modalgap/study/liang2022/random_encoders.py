@@ -1,0 +1,174 @@
+"""Random encoders of different seeds embed the same inputs in different cones.
+
+Small untrained encoders of several architectures embed real inputs and noise; the clusters of the
+seeds are measured and drawn in the coordinates of a joint PCA (UMAP is not used).
+Source: Liang et al. 2022, section 2.3 and figure 2c.
+Expected: one cluster per seed for every encoder, on real inputs and on noise, and a step in the
+spectrum of the joint PCA after the component (seeds − 1).
+"""
+
+from __future__ import annotations
+
+from modalgap.arguments import checked
+from modalgap.card import Card
+from modalgap.checks import whole
+from modalgap.panels import Curves, Part, Scatter
+from modalgap.result import Table, Value
+from modalgap.simulate import random_encoders as simulation
+from modalgap.study.base import Study
+from modalgap.study.plan import Plan, Work
+from modalgap.study.published import Number, Order, Published
+
+ENCODERS = {
+    "mlp": "MLP",
+    "clip_image": "CLIP image",
+    "clip_text": "CLIP text",
+    "resnet": "ResNet",
+}
+INPUTS = ("real", "noise")
+HEADS = {
+    "silhouette": "silhouette",
+    "probe": "seed by linear probe",
+    "within": "mean cosine, one seed",
+    "between": "mean cosine, two seeds",
+    "variance": "variance between seeds",
+    "step_at": "largest step after component",
+    "step": "its ratio",
+}
+CARD = Card(
+    name="random_encoders",
+    title="Random encoders, each with a cone of its own",
+    idea="Embeds the same inputs by encoders of different seeds, and measures how they separate.",
+    source="Liang et al. 2022, section 2.3, figure 2c",
+    question="Do two encoders start with a gap only because their weights differ?",
+    traits=("random",),
+)
+
+
+@checked
+def plan(*, n: int = 150, seeds: int = 8, seed: int = 0) -> Plan:
+    """Plan the encoders.
+
+    Args:
+        n: number of inputs.
+        seeds: encoders of each architecture. The paper draws 25.
+        seed: seed of the inputs and of the first encoder.
+
+    Raises:
+        OptionError: a value outside its range.
+    """
+    whole("n", n, 4, 1797)
+    whole("seeds", seeds, 2, 1000)
+    whole("seed", seed, 0, 2**31)
+    return Plan(settings={"n": n, "seeds": seeds, "seed": seed})
+
+
+def run(work: Work) -> Table:
+    """Simulate every encoder on real inputs and on noise."""
+    summaries: dict[str, dict[str, Value]] = {}
+    places: dict[str, dict[str, Value]] = {}
+    for encoder, title in ENCODERS.items():
+        for inputs in INPUTS:
+            table = simulation(encoder=encoder, inputs=inputs, **work.settings)
+            for row, values in table.rows.items():
+                if row == "all seeds":
+                    clusters = Value(float(work.settings["seeds"] - 1))
+                    summaries[f"{title}, {inputs}"] = {**values, "clusters": clusters}
+                elif inputs == "real":
+                    places[f"{title}, {row}"] = dict(values)
+    return Table(
+        name=CARD.name,
+        source=CARD.source,
+        vary="encoder",
+        rows=summaries | places,
+        heads=HEADS,
+        settings=work.settings,
+        notes=[
+            f"{work.settings['n']:,} inputs, {work.settings['seeds']} seeds of each encoder",
+            "real: digits of scikit-learn, captions of MAD; noise: N(0, I), random tokens",
+            "probe: a linear classifier of the seed, on held-out inputs; chance is one in the"
+            " number of seeds",
+            f"{work.settings['seeds']} clusters span {work.settings['seeds'] - 1} directions",
+        ],
+    )
+
+
+PARTS = (
+    Part(
+        head="One cluster per seed",
+        words=(
+            "Untrained encoders of one architecture embed the same inputs. They differ in the seed"
+            " of their weights only. Each colour is one seed.",
+        ),
+        panels=tuple(
+            Scatter(
+                title=title,
+                caption="Real inputs, in the first two components of the joint PCA.",
+                trace="place",
+                match=f"{title}, seed",
+                xlabel="component 1",
+                ylabel="component 2",
+            )
+            for title in ENCODERS.values()
+        ),
+        columns=2,
+    ),
+    Part(
+        head="The spectrum",
+        words=(
+            "The centres of s clusters span s − 1 directions. If encoders differ more than inputs,"
+            " the share of variance drops after the component s − 1.",
+        ),
+        panels=(
+            Curves(title="Real inputs", trace="spectrum", match=", real", xlabel="component",
+                   ylabel="share of variance", log="y"),
+            Curves(title="Noise", trace="spectrum", match=", noise", xlabel="component",
+                   ylabel="share of variance", log="y"),
+        ),
+        columns=2,
+    ),
+)  # fmt: skip
+FIGURE = "Liang et al. 2022, figure 2c"
+NOTE = "other encoders and inputs: only the direction is compared"
+ROWS = tuple(f"{title}, {inputs}" for title in ENCODERS.values() for inputs in INPUTS)
+PUBLISHED: tuple[Published, ...] = (
+    *(
+        Order(
+            claim=f"{row}: seeds are separate clusters (probe for the seed, at least .95)",
+            where=FIGURE,
+            larger=(row, "probe"),
+            smaller=0.95,
+            note=NOTE,
+        )
+        for row in ROWS
+    ),
+    *(
+        Number(
+            claim=f"{row}: the spectrum has its largest step after the component (seeds − 1)",
+            where=FIGURE,
+            cell=(row, "step_at"),
+            value=(row, "clusters"),
+            tolerance=0.5,
+            note=NOTE,
+        )
+        for row in ROWS
+    ),
+    Number(
+        claim="CLIP image towers, 25 seeds: ratio of the 24th to the 25th singular value",
+        where=FIGURE,
+        cell=("CLIP B/32 image, 5,000 of COCO", "step"),
+        value=1.46,
+        tolerance=0.05,
+        published="49.8 → 34.1",
+        needs="25 untrained towers of CLIP B/32 and 5,000 images of COCO",
+    ),
+)
+random_encoders = Study(
+    card=CARD,
+    plan=plan,
+    run=run,
+    parts=PARTS,
+    published=PUBLISHED,
+    minutes=1.5,
+    extras=("models", "open_clip", "torchvision"),
+)
