@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import find_shared
 
 import modalgap as mg
 from modalgap import errors
@@ -61,7 +62,7 @@ def test_compared_by_hand() -> None:
     found = compared(rows, {name: name[-1] for name in rows})
     assert found["spread"].value == 3
     assert found["against"].value == 0.5
-    assert "against" not in compared({"a": rows["a_1"]}, {"a": "1"})
+    assert compared({"a": rows["a_1"]}, {"a": "1"}) == {}
 
 
 def test_files(tmp_path: Path) -> None:
@@ -70,6 +71,13 @@ def test_files(tmp_path: Path) -> None:
     assert list(table.rows) == ["m0_t", "m1_t", "all tasks"]
     assert table.rows["all tasks"]["against"].details["pairs"] == 1
     assert (tmp_path / "out" / "accuracy_and_gap.png").exists()
+
+
+def test_stated_numbers_of_clip() -> None:
+    x, y = np.load(find_shared("clip_coco500.npy"))
+    row = shifted(mg.Pair(x, y), [0.0, 1.0])
+    assert row["accuracy"].value == pytest.approx(0.552, abs=0.002)
+    assert row["closed"].value == pytest.approx(0.358, abs=0.002)
 
 
 @pytest.mark.parametrize("alphas", [[0.5], [0, 1, 1], [0, 1, 1e9], ["x"]])

@@ -1,4 +1,4 @@
-"""Quantised and rephrased: rounding stored texts, or writing them anew, before and after closing.
+"""Quantised and rephrased: rounding stored texts, or another wording, before and after closing.
 
 Stored texts are rounded to few bins, or replaced by the same texts in another wording; answers that
 stay, and right answers, are counted for the open pair, the pair closed by ``project``, and by
@@ -40,8 +40,8 @@ from modalgap.study.published import Order
 EMBEDDED = "short"  # captions: this model has a gap to close
 PROMPT = "{}-whole"
 REPHRASED = {"order": "whole-{}", "word": "{}-regular"}  # the other order; another usual attribute
-PAPER = (256, 128, 64, 32)  # numbers of bins
-BINS = (*PAPER, 16, 8, 4)
+BINS = (256, 128, 64, 32, 16, 8, 4)
+PAPER = BINS[:4]  # the numbers of bins of the paper
 HARDLY = 0.002  # smaller differences of Rob are noise of a few images
 OPEN, PROJECT, CENTER = "open", "project", "center"
 CARD = Card(
@@ -251,7 +251,7 @@ PUBLISHED = (
             published="larger",
             note=NOTE,
             needs=NEEDS,
-            why="so many bins change hardly any answer among ten prompts",
+            why="this number of bins changes hardly any answer among ten prompts",
         )
         for count in PAPER
     ),
