@@ -68,16 +68,16 @@ def test_the_embedded_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(embedded, "SETTINGS", few)
     monkeypatch.setattr(judge, "IMAGES", 1)
     table = mixed_search(tmp_path / "out", splits=1, few=[10], models=tmp_path / "models")
-    assert table.settings["embedded"] == ["full"]
-    assert table.notes[0].startswith("MAD, full captions: mean over 1 splits")
+    assert table.settings["embedded"] == ["short"]
+    assert table.notes[0].startswith("MAD, short captions: mean over 1 splits")
     assert {"raw", "zscore", "zscore, 10 rows"} <= set(table.rows)
     assert (tmp_path / "out" / "report.html").exists()
 
 
 def test_without_a_file_a_model_is_trained() -> None:
     plan = mixed_search.planned({})
-    assert plan.models == embedded.models("full")
-    assert plan.settings["embedded"] == ["full"]
+    assert plan.models == embedded.models("short")
+    assert plan.settings["embedded"] == ["short"]
 
 
 def test_refusals(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ loss is minimal where the softmax over images is uniform over those that fit, so
 
     H_j = log m_j,    m_j = number of images in the batch that fit caption j
 
-for each caption, and likewise with the captions that fit an image. If captions omit different
+for each caption; the same holds for the captions that fit an image. If captions omit different
 attributes, images and captions have different information, and a match cannot reach cosine 1.
 
 Source: Schrodi et al. 2025, section 5 (figures 6 and 7) and section 6 (figure 8).

@@ -157,7 +157,7 @@ PUBLISHED: tuple[Published, ...] = (
         rows=SIX[:-1],
         note=NOTE,
         why="in the toy model it rises from 0 to 1 omitted attributes and then stays at about 0.2;"
-        " RMG rises because the cosine of a match falls",
+        " RMG rises as the cosine of a match falls",
     ),
     *(
         Trend(
