@@ -359,6 +359,7 @@ class simulate:
     cone_effect = _simulate.cone_effect
     cosine_rise = _simulate.cosine_rise
     weight_variance = _simulate.weight_variance
+    random_encoders = _simulate.random_encoders
     free_points = _simulate.free_points
     sphere_pairs = _simulate.sphere_pairs
     nine_points = _simulate.nine_points
@@ -405,6 +406,8 @@ class study:
     three_points = _study.three_points
     cone_effect = _study.cone_effect
     cosine_rise = _study.cosine_rise
+    random_encoders = _study.random_encoders
+    random_cosines = _study.random_cosines
     weight_variance = _study.weight_variance
     imbalance = _study.imbalance
     named_factor = _study.named_factor
