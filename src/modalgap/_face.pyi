@@ -356,19 +356,19 @@ class simulate:
     SIMULATIONS = _simulate.SIMULATIONS
     from modalgap.simulate import Simulation as Simulation
     simulate = staticmethod(_simulate.simulate)
+    free_points = _simulate.free_points
     cone_effect = _simulate.cone_effect
     cosine_rise = _simulate.cosine_rise
     weight_variance = _simulate.weight_variance
     random_encoders = _simulate.random_encoders
-    free_points = _simulate.free_points
     sphere_pairs = _simulate.sphere_pairs
     nine_points = _simulate.nine_points
     three_points = _simulate.three_points
     dynamics = _simulate.dynamics
     flip_robustness = _simulate.flip_robustness
     orthogonal_shift = _simulate.orthogonal_shift
-    first_page = _simulate.first_page
     information_imbalance = _simulate.information_imbalance
+    first_page = _simulate.first_page
 
 class study:
     """Study: figures and tables of papers, computed again on data that needs no download."""
@@ -395,33 +395,33 @@ class study:
     run_all = staticmethod(_study.run_all)
     study = staticmethod(_study.study)
     demo = _study.demo
+    trained_and_untrained = _study.trained_and_untrained
+    random_cosines = _study.random_cosines
+    cone_effect = _study.cone_effect
+    random_encoders = _study.random_encoders
+    cosine_rise = _study.cosine_rise
+    weight_variance = _study.weight_variance
+    loss_landscape = _study.loss_landscape
     sphere_pairs = _study.sphere_pairs
     nine_points = _study.nine_points
-    loss_landscape = _study.loss_landscape
-    trained_and_untrained = _study.trained_and_untrained
-    zero_shot_shift = _study.zero_shot_shift
-    fairness_shift = _study.fairness_shift
     temperature = _study.temperature
     amended_start = _study.amended_start
-    three_points = _study.three_points
-    cone_effect = _study.cone_effect
-    cosine_rise = _study.cosine_rise
-    random_encoders = _study.random_encoders
-    random_cosines = _study.random_cosines
-    weight_variance = _study.weight_variance
+    zero_shot_shift = _study.zero_shot_shift
+    fairness_shift = _study.fairness_shift
     imbalance = _study.imbalance
     named_factor = _study.named_factor
     entropy = _study.entropy
     toy_imbalance = _study.toy_imbalance
-    modalities = _study.modalities
     inversion = _study.inversion
+    accuracy_and_gap = _study.accuracy_and_gap
+    three_points = _study.three_points
     frozen_gap = _study.frozen_gap
     softmax_sums = _study.softmax_sums
     temperature_law = _study.temperature_law
     flips = _study.flips
     robustness_shift = _study.robustness_shift
-    accuracy_and_gap = _study.accuracy_and_gap
     quantised_and_rephrased = _study.quantised_and_rephrased
+    modalities = _study.modalities
     caption_length = _study.caption_length
     mixed_search = _study.mixed_search
     first_page = _study.first_page

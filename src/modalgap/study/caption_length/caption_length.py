@@ -23,6 +23,7 @@ from modalgap.embeddings import Embeddings
 from modalgap.encode import Encoder, load_model
 from modalgap.errors import InputError, OptionError, quoted
 from modalgap.evaluate import evaluate
+from modalgap.extras import TRAIN
 from modalgap.measure import measure
 from modalgap.panels import Curves, Part
 from modalgap.progress import progress
@@ -202,4 +203,5 @@ caption_length = Study(
         "modalgap encode coco -m open_clip:ViT-B-16/openai -o coco.safetensors",
         "modalgap study caption_length -o caption_length --set pair=coco.safetensors",
     ),
+    extras=("train", *TRAIN),
 )

@@ -21,6 +21,7 @@ from modalgap.arguments import checked
 from modalgap.card import Card
 from modalgap.embeddings import Pair, joined
 from modalgap.errors import OptionError
+from modalgap.extras import TRAIN
 from modalgap.measure import measure
 from modalgap.panels import Curves, Part, Reference, Scatter
 from modalgap.progress import progress
@@ -278,4 +279,5 @@ first_page = Study(
         "modalgap encode coco -m open_clip:ViT-B-16/openai --limit 500 -o coco500.safetensors",
         "modalgap study first_page -o first_page --set pair=coco500.safetensors",
     ),
+    extras=("train", *TRAIN),
 )

@@ -24,6 +24,7 @@ from modalgap.embeddings.pick import pick_images
 from modalgap.errors import OptionError
 from modalgap.evaluate.mixed import search_mixed
 from modalgap.evaluate.mixed_index import FORMS
+from modalgap.extras import TRAIN
 from modalgap.panels import Bars, Part, Reference
 from modalgap.progress import progress
 from modalgap.result import Table, Value
@@ -217,4 +218,5 @@ mixed_search = Study(
         "modalgap encode coco -m open_clip:ViT-B-16/openai -o coco.safetensors",
         "modalgap study mixed_search -o mixed_search --set pair=coco.safetensors",
     ),
+    extras=("train", *TRAIN),
 )
