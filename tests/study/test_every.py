@@ -157,6 +157,6 @@ def test_from_the_shell(run: Run, tmp_path: Path) -> None:
 
 def test_a_file_takes_the_place_of_models_that_need_an_extra(tmp_path: Path) -> None:
     study = STUDIES["lacking"]
-    with pytest.raises(InputError, match="needs the extra|pip install"):
+    with pytest.raises(InputError, match=r"needs the extra|pip install"):
         study(tmp_path / "a")
     assert "0" in study(tmp_path / "b", pair="x.npy").rows
