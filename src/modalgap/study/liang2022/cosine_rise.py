@@ -65,13 +65,13 @@ def run(work: Work) -> Table:
 def _panel(r: int) -> Curves:
     return Curves(
         title=f"Norms {r} : 1" if r > 1 else "Equal norms",
-        caption="Dashed: the threshold.",
+        caption="Dashed: the threshold." if r > 1 else "The threshold is 1.",
         trace="share",
         match=f"r={r}",
         xlabel="cosine of the inputs / threshold",
         ylabel="share of layers that raise it",
         limits=(0, 1.03),
-        references=(Reference(at=1, axis="x"),),
+        references=(Reference(at=1, axis="x"),) if r > 1 else (),
     )
 
 
