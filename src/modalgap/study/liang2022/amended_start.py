@@ -31,7 +31,8 @@ from modalgap.train import Run, load_config
 
 OWN = ("data.source", "data.digits", "model.amended", "seed")
 STARTS = {"ordinary": False, "amended": True}
-STEPS, EVERY = 60, 10
+STEPS, EVERY = 60, 20
+WARMUP = 0.2  # of the steps: mad_vit at a rate of 0.003 after 3 steps of warm-up does not learn
 HEADS = {
     "l2m_start": "distance of means, start",
     "l2m": "distance of means, end",
@@ -63,8 +64,8 @@ def plan(
     Args:
         seeds: runs per start. Intervals are over runs; over held-out digits for one run.
         digits: folder of the files of MNIST; by default the digits of scikit-learn.
-        train: training settings on top of the configuration "amended_start" with 60 steps; as
-            train.KEY=VALUE, for example train.steps=600 or train.model.architecture=mad_cnn.
+        train: training settings on top of the configuration "amended_start" with 60 steps of the
+            architecture mad_cnn; as train.KEY=VALUE, for example train.steps=600.
 
     Raises:
         OptionError: a value outside its range, or a training setting that the study sets itself.
@@ -77,7 +78,9 @@ def plan(
         f"{start}_seed{seed}": load_config(
             "amended_start",
             [
+                "model.architecture=mad_cnn",
                 f"steps={STEPS}",
+                f"optimiser.warmup={WARMUP}",
                 f"watch.measure={EVERY}",
                 "watch.tensorboard=false",
                 *settings,
