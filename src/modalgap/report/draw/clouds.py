@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from modalgap.modality import plural
 from modalgap.report.draw.base import SMALL, Picture, axes
@@ -18,7 +19,6 @@ from modalgap.views import Plane, Views
 def scatter(figure: Any, plane: Plane, names: Sequence[str], palette: Palette) -> Axes:
     """Points of both modalities on axes of equal scale, with lines between pairs, and names."""
     found = axes(figure, palette, title=plane.labels[1], xlabel=plane.labels[0], left=0.145)
-    found.set_aspect("equal", adjustable="datalim")  # distances on paper are distances
     if len(plane.lines):
         # one path with breaks: small, and crossings do not darken
         broken = np.full((len(plane.lines), 3, 2), np.nan)
@@ -35,9 +35,24 @@ def scatter(figure: Any, plane: Plane, names: Sequence[str], palette: Palette) -
             color=palette.modality(which),
             alpha=0.6,
         )
-    found.margins(0.06, 0.12 if len(plane.points) < 3 else 0.22)
+    _equal_scale(found, np.concatenate(plane.points), 0.12 if len(plane.points) < 3 else 0.22)
     _name_clouds(found, plane, names, palette)
     return found
+
+
+def _equal_scale(found: Axes, points: NDArray[np.float64], room: float) -> None:
+    """Limits with equal scales, so that distances on paper are distances, and room for names.
+
+    matplotlib's equal aspect would use up the room.
+    """
+    low, high = points.min(0), points.max(0)
+    span = np.maximum((high - low) * (1 + 2 * np.array([0.06, room])), 1e-12)
+    box = found.get_window_extent()
+    ratio = box.height / box.width
+    span = np.maximum(span, [span[1] / ratio, span[0] * ratio])
+    middle = (low + high) / 2
+    found.set_xlim(middle[0] - span[0] / 2, middle[0] + span[0] / 2)
+    found.set_ylim(middle[1] - span[1] / 2, middle[1] + span[1] / 2)
 
 
 def _name_clouds(found: Axes, plane: Plane, names: Sequence[str], palette: Palette) -> None:

@@ -177,7 +177,7 @@ def _labels(found: Axes, lines: Sequence[Line], palette: Palette) -> None:
     heights = [max(0.03, _height(found, line.y[-1])) for line in edge]
     for line, height in zip(edge, apart(heights, 0.065), strict=True):
         found.annotate(
-            line.label, (last, height), xycoords=("data", "axes fraction"), xytext=(7, 0),
+            line.label, (1, height), xycoords="axes fraction", xytext=(3, 0),
             textcoords="offset points", va="center", fontsize=SMALL,
             color=getattr(palette, line.colour), annotation_clip=False,
         )  # fmt: skip

@@ -309,7 +309,6 @@ def _clouds(panel: Clouds, source: Source) -> Draw:
     def draw(figure: Any, palette: Palette) -> str:
         found = scatter(figure, plane, [side.modality for side in pair.sides], palette)
         if panel.limits is not None:
-            found.set_aspect("auto")
             found.set_xlim(-panel.limits[0], panel.limits[0])
             found.set_ylim(-panel.limits[1], panel.limits[1])
         distance = plane.points[1][:, 0].mean() - plane.points[0][:, 0].mean()
