@@ -391,6 +391,7 @@ class study:
     from modalgap.study import Published as Published
     from modalgap.study import Study as Study
     from modalgap.study import Trend as Trend
+    from modalgap.study import Tuned as Tuned
     from modalgap.study import Work as Work
     run_all = staticmethod(_study.run_all)
     study = staticmethod(_study.study)

@@ -8,7 +8,7 @@ paper; ``STUDIES`` lists them.
 from modalgap._lazy import callable_package
 from modalgap.study.base import Study
 from modalgap.study.every import run_all
-from modalgap.study.plan import Plan, Work
+from modalgap.study.plan import Plan, Tuned, Work
 from modalgap.study.published import Number, Order, Published, Trend
 from modalgap.study.registry import *
 from modalgap.study.verb import study
@@ -21,6 +21,7 @@ __all__ = [
     "Published",
     "Study",
     "Trend",
+    "Tuned",
     "Work",
     "run_all",
     "study",
