@@ -151,16 +151,43 @@ def _options(tree: ast.Module, name: str) -> tuple[Option, ...]:
     """The options in the signature of the rule of a method."""
     rules = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
     rule = next(rules[each.id] for each in _used(tree, name) if _is_name(each, rules))
-    assigned = _assigned(tree)
     said = meanings(ast.get_docstring(rule) or "")
     return tuple(
-        Option(
-            each.arg,
-            ast.literal_eval(assigned[value.id] if _is_name(value, assigned) else value),
-            said.get(each.arg, ""),
-        )
+        Option(each.arg, _evaluated(value, tree), said.get(each.arg, ""))
         for each, value in _defaults(rule.args)
     )
+
+
+def _evaluated(node: ast.expr, tree: ast.Module) -> Any:
+    """A literal, a constant of the module or of one that it imports from, or a tuple of these."""
+    if isinstance(node, ast.Tuple):
+        found: list[Any] = []
+        for each in node.elts:
+            if isinstance(each, ast.Starred):
+                found += _evaluated(each.value, tree)
+            else:
+                found.append(_evaluated(each, tree))
+        return tuple(found)
+    if isinstance(node, ast.Name):
+        assigned = _assigned(tree)
+        if node.id in assigned:
+            return _evaluated(assigned[node.id], tree)
+        return _evaluated(node, _tree(_origin(node.id, tree)))
+    return ast.literal_eval(node)
+
+
+def _origin(name: str, tree: ast.Module) -> str:
+    """The module from which a module imports a name.
+
+    Raises:
+        KeyError: it imports no such name.
+    """
+    return {
+        alias.name: str(node.module)
+        for node in tree.body
+        if isinstance(node, ast.ImportFrom) and str(node.module).startswith("modalgap.")
+        for alias in node.names
+    }[name]
 
 
 def _defaults(arguments: ast.arguments) -> list[tuple[ast.arg, ast.expr]]:

@@ -26,7 +26,6 @@ from torch.nn.functional import one_hot, pad
 from modalgap.arguments import checked
 from modalgap.card import Card
 from modalgap.checks import fits, one_of, whole
-from modalgap.data.mad import FACTORS, Captions, digits
 from modalgap.errors import Diverged
 from modalgap.extras import import_extra
 from modalgap.linalg import psd_eigh, solve, to_unit
@@ -149,6 +148,8 @@ def _inputs(
     n: int, encoder: str, inputs: str, random: torch.Generator, seed: int
 ) -> Tensor | list[str]:
     """Inputs of an encoder: rows (n, 784), images (n, 3, h, w), token ids (n, 77), or texts."""
+    from modalgap.data.mad import FACTORS, Captions, digits  # listing needs no images
+
     if encoder == "clip_text":
         if inputs == "real":
             rng = np.random.default_rng(seed)

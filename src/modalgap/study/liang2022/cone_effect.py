@@ -25,7 +25,8 @@ from modalgap.study.published import Number, Published
 ACTIVATIONS = ("relu", "leaky_relu", "tanh", "sigmoid", "gelu", "linear", "maxout")
 BLOCKS = ("residual", "attention", "transformer")
 CLOSED = ", closed form"
-N, DIM = 1024, 512
+N = 1024
+DIM = 512
 COLUMNS = {"bias": "with bias", "free": "without bias", "later": "later networks"}
 SHOWN = (1, 2, 3, 4, 5, 10, 15, 25)
 LISTED = (1, 5, 25)  # in the printed table
