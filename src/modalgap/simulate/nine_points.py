@@ -6,7 +6,7 @@ Equation: ⟨x_i, y_j⟩ = (1 − z²) cos(φ_i − φ_j) − z². The last term
 loss depends on β = (1 − z²) / τ alone, and is lowest at 1 − z² = β* τ.
 Source: Liang et al. 2022, appendix (the loss on a sphere, nine points).
 Expected: in order, the loss is lowest without a gap at every temperature. With two labels exchanged
-it is lowest at a gap once 1/τ is above β*. The distance between the two means is 2|z|.
+it is lowest at a gap once 1/τ is above β*. The distance of means is 2|z|.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ Free points in four starts: two tight clusters, two wide ones (as wide as in all
 nothing has collapsed), one centre, and one centre with points in few directions (collapsed).
 Source: Chowers et al. 2026, figures 4 and 5, theorem 3.1.
 Expected: from both starts with two centres, the variance along the gap vanishes before the loss is
-low, and the distance between the means stays; one centre stays one centre, collapsed or not.
+low, and the distance of means stays; one centre stays one centre, collapsed or not.
 """
 
 from __future__ import annotations

@@ -227,7 +227,7 @@ PARTS = (
         panels=(
             Bars(
                 title="The gap of each two modalities",
-                caption="RMG, and the distance of the means (l2m).",
+                caption="RMG, and the distance of means (l2m).",
                 ys={"rmg": "RMG", "l2m": "l2m"},
                 match=PAIRS,
             ),

@@ -153,7 +153,7 @@ def _closing(table: Table) -> str:
 
     return (
         "Centring subtracts the mean of each modality, here computed on the same images and"
-        f" captions. The distance between the means changes from {change('l2m')}, the relative gap"
+        f" captions. The distance of means changes from {change('l2m')}, the relative gap"
         f" from {change('rmg')}, and the cosine of matched pairs from {change('matched_cosine')}:"
         " the rest of the gap is not a shift. Digit accuracy changes from"
         f" {change('accuracy_object', '.1%')}, and from {change(noise, '.1%')} under noise of"

@@ -198,7 +198,7 @@ PUBLISHED = (
     ),
     *(
         Number(
-            claim=f"{start.capitalize()} start: distance of the means, {when}",
+            claim=f"{start.capitalize()} start: distance of means, {when}",
             where=WHERE,
             cell=(f"paper, {start}", column),
             value=value,

@@ -125,7 +125,7 @@ def _rows(pair: Pair, name: str, column: str, batch: int) -> dict[str, dict[str,
 def _panel(column: str, title: str, match: str = "") -> Curves:
     return Curves(
         title=title,
-        caption="One curve per temperature. The dashed line is the present distance of the means.",
+        caption="One curve per temperature. The dashed line is the present distance of means.",
         trace=column,
         match=match,
         xlabel="distance of means (< 0: exchanged)",
@@ -175,7 +175,7 @@ for _scale, (_loss, _distance) in zip(SCALES, LOWEST, strict=True):
             tolerance=0.0001,
         ),
         Number(
-            claim=f"The distance of the means at the lowest loss at 1/τ = {_scale}",
+            claim=f"The distance of means at the lowest loss at 1/τ = {_scale}",
             where=FIGURE,
             note="an independent computation on these features",
             needs=NEEDS,

@@ -6,7 +6,7 @@ pulls them together.
 Source: Liang et al. 2022, section 4. There CLIP continues on 50,000 pairs of COCO. The scale of
 the authors' code is set, but it stays trainable; here it is frozen by default, as the paper says,
 and ``mode=learnable`` does as the code.
-Expected: the distance of the means grows with 1/τ.
+Expected: the distance of means grows with 1/τ.
 """
 
 from __future__ import annotations
@@ -202,7 +202,7 @@ PARTS = (
         head="The gap grows with 1/τ",
         words=(
             "Each point is a model that continues from the same start at another fixed"
-            " temperature. In the paper, the distance between the means of images and texts grows"
+            " temperature. In the paper, the distance of means of images and texts grows"
             " with 1/τ, from 0.24 at 1/τ = 1 to 1.00 at 1/τ = 100.",
         ),
         panels=(
@@ -225,7 +225,7 @@ COCO = {"1": 0.2384, "10": 0.3028, "20": 0.5524, "30": 0.6352, "50": 0.7961, "10
 NEEDS = "50,000 pairs of COCO train2017 and the weights of CLIP ViT-B/16"
 PUBLISHED = (
     Trend(
-        claim="The distance of the means grows with 1/τ",
+        claim="The distance of means grows with 1/τ",
         where=WHERE,
         published=" → ".join(f"{value:.3f}" for value in COCO.values()),
         column="l2m",

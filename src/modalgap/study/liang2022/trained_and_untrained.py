@@ -1,7 +1,7 @@
 """Figure 1 of Liang et al. 2022: the gap of trained models, and of the same models untrained.
 
 Both modalities are shown in the first two principal components of all rows together, and the gap is
-given as the distance of the means. The figure of the paper has t-SNE and UMAP too; these keep
+given as the distance of means. The figure of the paper has t-SNE and UMAP too; these keep
 neighbours, not distances, so they do not show the size of a gap and are left out.
 """
 

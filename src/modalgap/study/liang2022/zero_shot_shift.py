@@ -159,7 +159,7 @@ class Curve:
     Attributes:
         values: (shifts, n, …) per image, for ``statistic``.
         statistic: accuracy, or ROC-AUC.
-        gaps: (shifts,) signed distance of the means.
+        gaps: (shifts,) signed distance of means.
     """
 
     values: NDArray[Any]

@@ -198,8 +198,8 @@ PUBLISHED = (
         note="the tolerance is ours",
     ),
     _order("A learnable τ rises", "learnable", "start", "temperature"),
-    _order("Frozen τ: the distance of the means grows", "frozen", "start", "l2m"),
-    _order("The distance of the means grows more with a frozen τ", "frozen", "learnable", "l2m"),
+    _order("Frozen τ: the distance of means grows", "frozen", "start", "l2m"),
+    _order("The distance of means grows more with a frozen τ", "frozen", "learnable", "l2m"),
     _order("RMG grows more with a frozen τ", "frozen", "learnable", "rmg"),
 )
 START = "--set model.start=open_clip:runs/cc12m_rn50_full/model"

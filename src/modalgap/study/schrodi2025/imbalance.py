@@ -237,7 +237,7 @@ PUBLISHED = (
         note=NOTE,
     ),
     Trend(
-        claim="The distance between the means falls with the number of attributes",
+        claim="The distance of means falls with the number of attributes",
         where=FIGURE,
         column="l2m",
         direction="falls",
@@ -272,7 +272,7 @@ PUBLISHED = (
         )
         for column, what in (
             ("rmg", "RMG"),
-            ("l2m", "the distance between the means"),
+            ("l2m", "the distance of means"),
             ("moad_image", "the object bias of images"),
             ("moad_text", "the object bias of texts"),
         )
