@@ -2,8 +2,8 @@ r"""Information imbalance: two small encoders, and captions that omit attributes
 
 An image shows an object and several attributes, each with a few values. Its caption names the
 object and all but k of the attributes. Both encoders start with random weights and
-are trained with the symmetric InfoNCE loss, on new items at each step. All models of one seed start with the same
-weights and see the same items, so they differ only in what captions omit.
+are trained with the symmetric InfoNCE loss, on new items at each step. All models of one seed start
+with the same weights and see the same items, so they differ only in what captions omit.
 
 Several images then fit one caption equally well, and no encoder can tell which one is meant. The
 loss is minimal where the softmax over images is uniform over those that fit, so its entropy is
