@@ -58,9 +58,9 @@ class Curves(Panel):
         trace: a column of traced numbers (``modalgap.trace``), instead of ``ys``: one line for
             each row.
         match: rows whose name contains this text; all by default.
-        dashed: lines whose row or column name contains this text are dashed; "" for none. A dashed
-            line whose name is that of another line and this text has the colour of that line, and
-            no label if this holds for all dashed lines.
+        dashed: lines whose row or column name contains this text are dashed; "" for none. If the
+            name of each dashed line is that of another line and this text, it has the colour of
+            that line and no label.
         across: column to x, instead of ``ys``: one line for each row.
         level: a row that is drawn as dotted horizontal lines, in the colours of the lines.
         xlabel, ylabel: axis titles.
