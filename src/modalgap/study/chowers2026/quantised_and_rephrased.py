@@ -286,7 +286,8 @@ PUBLISHED = (
     ),
     *(
         Order(
-            claim=f"Closing the gap makes this loss of top-1 smaller (other {kind})",
+            claim="Rephrasing lowers top-1 less with the closed gap than with the open gap"
+            f" ({kind})",
             where=WHERE,
             larger=(OPEN, f"{kind}_drop"),
             smaller=(PROJECT, f"{kind}_drop"),

@@ -47,7 +47,7 @@ CARD = Card(
     title="The temperature and how fast the gap closes",
     idea="Traces the gap of free points with learnable and frozen temperatures; fits its decay.",
     source="Yaras et al. 2024 (arXiv 2412.07909); Chowers et al. 2026",
-    question="Does a learnable temperature slow the gap down, and does it close like 1/log² t?",
+    question="Does a learnable temperature keep the gap open? Does the gap close like 1/log² t?",
     traits=("random",),
 )
 

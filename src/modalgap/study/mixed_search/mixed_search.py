@@ -38,8 +38,8 @@ CARD = Card(
     title="Mixed search: raw, centred and standardised scores",
     idea="Compares scores for one index of images, texts and fused documents over many splits.",
     source="MixBench, arXiv 2507.19054; standardised scores: arXiv 2511.22141",
-    question="Which scores rank the correct item first in every modality, and how many images are"
-    " enough to fit them?",
+    question="Which scores rank the correct item first, whatever its modality, and how many images"
+    " are enough to fit them?",
     traits=("random",),
 )
 ASKS = ("text", "image")

@@ -199,7 +199,7 @@ PUBLISHED = (
         tolerance=0.1,
         note="the tolerance is ours",
     ),
-    _order("With a learnable τ, τ rises", "learnable", "start", "temperature"),
+    _order("A learnable τ rises", "learnable", "start", "temperature"),
     _order("With a frozen τ, the distance of means grows", "frozen", "start", "l2m"),
     _order("The distance of means grows more with a frozen τ", "frozen", "learnable", "l2m"),
     _order("RMG grows more with a frozen τ", "frozen", "learnable", "rmg"),
