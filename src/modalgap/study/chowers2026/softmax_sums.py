@@ -203,7 +203,7 @@ PARTS = (
                  xlabel="mean |sum − 1|", caption="0: the matrices are doubly stochastic."),
             Bars(title="Gradient along the gap", ys={"share_along": "fraction"},
                  xlabel="fraction of the squared gradient",
-                 caption="0: the gap does not change; 1: only the gap changes."),
+                 caption="Near 0, the gradient hardly moves points along the gap."),
         ),
     ),
 )  # fmt: skip
