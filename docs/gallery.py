@@ -1,4 +1,4 @@
-"""The gallery and the list of verdicts, made from the results of ``modalgap study all``.
+"""Writes the gallery and the list of verdicts from the results of ``modalgap study all``.
 
     python docs/gallery.py RESULTS [FEATURES]
 
@@ -26,14 +26,14 @@ from modalgap.study import STUDIES, Study
 
 HERE = Path(__file__).parent
 DPI = 110
-COLOURS = 96  # of a picture; a drawing of few colours loses nothing
+COLOURS = 96  # of an image; figures have few colours
 PAPERS = {
     "liang2022": "Liang et al. 2022, Mind the Gap",
     "schrodi2025": "Schrodi et al. 2025, Two Effects, One Trigger",
     "mistretta2025": "Mistretta et al. 2025, Cross the Gap",
     "chowers2026": "Chowers et al. 2026, Is the Modality Gap a Bug or a Feature?",
 }
-OTHERS = "Other papers, closed forms, and studies of our own"
+OTHERS = "Other papers, closed forms, and our own studies"
 # features of one data set: option of a study to file
 FEATURES = {"pair": "clip_coco500.npy", "untrained": "clip_random_coco500.npy"}
 FEATURES_TITLE = "CLIP ViT-B/16, 500 pairs of COCO"
@@ -49,7 +49,9 @@ MISSING = {
         "Tables 1 to 4 need 15 data sets and five pretrained models;"
         " [invert](invert.md) has the commands.",
     ),
-    "chowers2026": ("The figures of the appendix per model and data set are not public.",),
+    "chowers2026": (
+        "The numbers of the appendix figures, per model and data set, are not public.",
+    ),
 }
 
 
@@ -92,7 +94,7 @@ def results(folder: Path, features: Path | None) -> Iterator[Made]:
 
 
 def judged(study: Study, file: Path) -> Table:
-    """The table in a file, with the verdicts of today."""
+    """The table in a file, with verdicts computed again."""
     table = Table.from_json(file.read_text(encoding="utf-8"))
     verdicts = [each.verdict(table) for each in study.published]
     return Table.from_dict({**table.to_dict(), "verdicts": verdicts})
@@ -136,10 +138,10 @@ def gallery(found: list[Made], folder: Path) -> str:
     lines = [
         "# Gallery",
         "",
-        "The figures of all [studies](study.md), made by `make gallery`. Each is computed from"
-        " nothing or from small models that the study trains itself; those on"
-        f" {FEATURES_TITLE} use public features. [What of four papers is reproduced](reproduced.md)"
-        " lists every published result beside ours.",
+        "The figures of all [studies](study.md), made by `make gallery`. Each is computed by a"
+        " simulation or with small models that the study trains; figures on"
+        f" {FEATURES_TITLE} use public features. [Which results are reproduced](reproduced.md)"
+        " lists every published result of four papers beside ours.",
         "",
     ]
     for paper, title in (*PAPERS.items(), ("", OTHERS)):
@@ -183,11 +185,12 @@ def reproduced(found: list[Made]) -> str:
     """The page of verdicts."""
     rows = _rows(found)
     lines = [
-        "# What of four papers is reproduced",
+        "# Which results are reproduced",
         "",
-        "Every published result that a [study](study.md) compares with, made by `make gallery`. The"
-        " verdict is *agrees*, *differs* with the size of the difference and its reason, or *not"
-        " computed* with the data that it needs; the study's page has the commands for that data.",
+        "Every published result that a [study](study.md) compares with ours; `make gallery` writes"
+        " this page. The verdict is *agrees*, *differs* with the size of the difference and its"
+        " reason, or *not computed* with the data that it needs; the study's page has the commands"
+        " for that data.",
         "",
         f"{len(rows)} results: {_counted(each for _, each in rows)}.",
         "",
@@ -215,7 +218,7 @@ def _of(verdict: Mapping[str, str]) -> str:
 
 
 def _rows(found: list[Made]) -> list[tuple[Made, Mapping[str, str]]]:
-    """Each verdict once per data set; one that no data set allows, once."""
+    """Each verdict once per data set; one that is computed on no data set, once."""
     rows: list[tuple[Made, Mapping[str, str]]] = []
     for study in STUDIES.values():
         own = [(m, each) for m in found if m.study is study for each in m.table.verdicts]

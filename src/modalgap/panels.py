@@ -1,7 +1,7 @@
 """Panels: data that describe how a page or figure shows a table; ``modalgap.report`` draws them.
 
-A panel names columns of a ``modalgap.result.Table``; files that it names are in the folder of the
-study.
+A panel names columns of a ``modalgap.result.Table``. The files that a panel names are in the folder
+of the study.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ class Panel:
     """The attributes of all kinds of panels.
 
     Attributes:
-        title: the title above it.
-        caption: what it shows and what to look for.
-        in_figure: whether the figure for a paper contains it; a page contains every panel.
+        title: the title above the panel.
+        caption: what the panel shows, and what to look for.
+        in_figure: whether the exported figure contains it; a page contains every panel.
     """
 
     title: str
@@ -36,7 +36,7 @@ class Reference:
     """A dashed reference line.
 
     Attributes:
-        at: its position: a number, or the column that has it in the first row of the panel.
+        at: its position: a number, or a column, whose value in the first row of the panel is used.
         axis: "y" for a horizontal line, "x" for a vertical one, "xy" for y = x + at.
         label: text next to it.
     """
@@ -52,19 +52,21 @@ class Curves(Panel):
 
     Attributes:
         ys: column to label, one line each.
-        x: the column of x; "" for the names of the rows, in order if they are not numbers.
-        group: a column: one line for each of its values, of the first column of ``ys``.
+        x: the column of x; "" for the names of the rows, at equal distances if they are not
+            numbers.
+        group: a column; the first column of ``ys`` is drawn as one line for each of its values.
         trace: a column of traced numbers (``modalgap.trace``), instead of ``ys``: one line for
             each row.
         match: rows whose name contains this text; all by default.
-        dashed: lines whose row or column name contains this text are dashed; "" for none. If each
-            has the name of another line and this text, it has the colour of that line and no label.
+        dashed: lines whose row or column name contains this text are dashed; "" for none. If the
+            name of each dashed line is that of another line and this text, it has the colour of
+            that line and no label.
         across: column to x, instead of ``ys``: one line for each row.
-        level: a row that is drawn as a dotted horizontal line in the colour of each line.
+        level: a row that is drawn as dotted horizontal lines, in the colours of the lines.
         xlabel, ylabel: axis titles.
         log: axes with a logarithmic scale. An x axis that starts at 0 is linear up to 1.
         zero: whether the y axis includes 0.
-        limits: of the y axis; None is automatic.
+        limits: limits of the y axis; None is automatic.
         references: reference lines.
     """
 
@@ -110,7 +112,7 @@ class Scatter(Panel):
         trace: a column of traced numbers (``modalgap.trace``), instead of ``x`` and ``y``: one
             colour for each row.
         match: rows whose name contains this text; all by default.
-        group: a column: one colour for each of its values.
+        group: a column; one colour for each of its values.
         named: whether the names of the rows are shown next to the points.
         xlabel, ylabel: axis titles; by default the titles of the columns.
         log: axes with a logarithmic scale.
@@ -184,7 +186,7 @@ class Part:
         head: the heading.
         words: paragraphs; a function gets the table.
         panels: the panels, in order.
-        columns: panels in a row, at most, on a wide screen.
+        columns: largest number of panels side by side on a wide screen.
     """
 
     head: str

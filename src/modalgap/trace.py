@@ -1,4 +1,4 @@
-"""Traces: numbers that sum up a curve or a set of points, with the points in their details.
+"""Traces: numbers that summarise a curve or a set of points, with the points in their details.
 
 A table with one row per curve stays short, and a panel still draws every point.
 """
@@ -17,12 +17,12 @@ def traced(
     y: Iterable[float],
     interval: tuple[float, float] | None = None,
 ) -> Value:
-    """A number with the curve, or the points, that it sums up.
+    """A number with the curve, or the points, that it summarises.
 
     Args:
         value: for instance the minimum of the curve, or its last value.
         x: first coordinates; stored in the details as a list.
-        y: second coordinates, as many.
+        y: second coordinates, as many as ``x``.
         interval: the 95 % interval of the number.
 
     Raises:
@@ -35,6 +35,6 @@ def traced(
 
 
 def points(value: Value | None) -> tuple[list[float], list[float]]:
-    """X and y of a traced number; two empty lists for any other."""
+    """The x and y of a traced number; two empty lists for other numbers."""
     details = {} if value is None else value.details
     return list(details.get("x", ())), list(details.get("y", ()))

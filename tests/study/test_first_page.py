@@ -28,7 +28,7 @@ def test_rows_of_the_simulation_and_of_a_pair(tmp_path: Path) -> None:
         assert table.rows[f"simulated: {name}"] == values
     each = [compared(*halves(mg.load(path), 0.5, seed), 5, seed) for seed in (1, 2)]  # type: ignore[arg-type]
     for asks in ("text", "image"):
-        row = table.rows[f"cones, {asks} asks: centred"]
+        row = table.rows[f"cones, {asks} queries: centred"]
         for name in ("image_counted", "text_by_query", "error_predicted"):
             expected = np.mean([found["centred"][asks][name] for found in each])
             assert row[name].value == pytest.approx(expected)

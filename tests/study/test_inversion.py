@@ -123,7 +123,7 @@ def test_from_the_shell(
     assert float(rows[1][1]) == table.rows["k2 images, native"]["cosine"].value
     page = (folder / "report.html").read_text()
     assert page.count("<svg") == 4
-    assert "OTI improves image retrieval" in page
+    assert "OTI raises the mAP of image queries" in page
 
 
 @pytest.mark.slow

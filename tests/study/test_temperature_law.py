@@ -36,10 +36,10 @@ def test_no_fit_of_few_points_or_of_a_closed_gap() -> None:
 def test_a_small_run(tmp_path: Path) -> None:
     table = temperature_law(tmp_path, n=12, dim=4, steps=250)
     rows = table.rows
-    assert rows["flow, learnt τ"]["gap"].value > rows["flow, fixed τ"]["gap"].value
-    assert rows["flow, fixed τ"]["temperature"].value == pytest.approx(0.07)
-    assert rows["Adam, learnt τ"]["temperature"].value < 0.07
-    assert rows["Adam, learnt τ"]["time"].value == 250
+    assert rows["flow, learnable τ"]["gap"].value > rows["flow, frozen τ"]["gap"].value
+    assert rows["flow, frozen τ"]["temperature"].value == pytest.approx(0.07)
+    assert rows["Adam, learnable τ"]["temperature"].value < 0.07
+    assert rows["Adam, learnable τ"]["time"].value == 250
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from modalgap import errors
 from modalgap.simulate import information_imbalance
 from modalgap.study import toy_imbalance
 
-ROWS = ["0", "1", "2", "3", "4", "5", "fine-tuned, τ learned", "fine-tuned, τ frozen"]
+ROWS = ["0", "1", "2", "3", "4", "5", "fine-tuned, learnable τ", "fine-tuned, frozen τ"]
 
 
 def test_rows_are_those_of_the_simulation(tmp_path: Path) -> None:
@@ -33,7 +33,7 @@ def test_rows_are_those_of_the_simulation(tmp_path: Path) -> None:
 def test_findings_of_the_default(tmp_path: Path) -> None:
     verdicts = {each["claim"]: each["verdict"] for each in toy_imbalance(tmp_path).verdicts}
     differs = [claim for claim, verdict in verdicts.items() if verdict != "agrees"]
-    assert all("distance of the means" in each or "larger gap" in each for each in differs)
+    assert all("distance of means" in each or "larger gap" in each for each in differs)
 
 
 def test_refusals(tmp_path: Path) -> None:

@@ -102,15 +102,10 @@ def test_bias_by_factor(sorted_by_colour: mg.Pair) -> None:
 def test_verdicts_of_named_factor() -> None:
     row = {"image_named": 0.4, "image_next": 0.1, "text_named": 0.1, "text_next": 0.2}
     found = verdicts(named_factor, {"colour": row})
-    assert found["Captions that always name the colour: its MOAD is the largest, images"] == (
-        "agrees"
-    )
-    assert (
-        "differs" in found["Captions that always name the colour: its MOAD is the largest, texts"]
-    )
-    assert found["Captions that always name the scale: its MOAD is the largest, texts"] == (
-        "not computed"
-    )
+    claim = "If captions always name the {}, its MOAD is the largest of all factors ({})"
+    assert found[claim.format("colour", "images")] == "agrees"
+    assert "differs" in found[claim.format("colour", "texts")]
+    assert found[claim.format("scale", "texts")] == ("not computed")
     assert "not computed: needs the captions of LAION-2B" in found.values()
 
 
@@ -181,7 +176,9 @@ def test_verdicts_of_entropy() -> None:
         "frozen": {"logit_entropy_image": 4.8, "temperature": 0.03, "l2m": 0.4, "rmg": 0.2},
     }
     found = verdicts(entropy, rows)
-    assert found.pop("Both runs reach the same entropy").startswith("differs: by 0.2")
+    assert found.pop(
+        "The entropy ends at the same value with a learnable and a frozen τ"
+    ).startswith("differs: by 0.2")
     assert found.pop("RMG grows more with a frozen τ").startswith("differs")
     assert set(found.values()) == {"agrees"}
 

@@ -1,7 +1,7 @@
 """Simulate: run the theory of the modality gap, without a model or data.
 
-``modalgap.simulate.free_points(seed=1)`` gives a ``Pair``; other simulations give a ``Table``. One
-simulation per file; ``SIMULATIONS`` lists them.
+``modalgap.simulate.free_points(seed=1)`` returns a ``Pair``; other simulations return a ``Table``.
+One simulation per file; ``SIMULATIONS`` lists them.
 """
 
 from modalgap._lazy import callable_package

@@ -22,7 +22,7 @@ class Simulation(Method, Generic[Made, Options]):
 
     Attributes:
         card: the description.
-        rule: (options) to a ``Pair``, or to a ``Table`` of numbers. It draws no figure.
+        rule: the function from options to a ``Pair``, or to a ``Table`` of numbers; no figure.
     """
 
     kind: ClassVar[str] = "simulation"

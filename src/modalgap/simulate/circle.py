@@ -13,7 +13,7 @@ from torch import Tensor
 
 from modalgap.checks import at_least, distinct, several
 
-ENDLESS = 1e-12  # slope of the loss, below which it falls for ever
+ENDLESS = 1e-12  # a loss whose slope stays below minus this has no minimum
 
 
 def scales_of(scales: Sequence[float]) -> list[float]:
@@ -52,7 +52,7 @@ def losses(cosine: Tensor, own: Tensor, scale: float) -> Tensor:
 
 
 def best_sharpness(longitude: Tensor, own: Tensor) -> float:
-    """The β at which InfoNCE of logits β cos(φ_i − φ_j) is lowest; infinite if it falls for ever.
+    """The β at which InfoNCE of logits β cos(φ_i − φ_j) is lowest; infinite if it has no minimum.
 
     The loss is convex in β, so its slope has at most one root, found by bisection.
 

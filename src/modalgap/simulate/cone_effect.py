@@ -1,15 +1,16 @@
 """The cone effect: random layers alone move all embeddings into a narrow cone.
 
 Random inputs pass through random layers; after each layer the mean cosine of all pairs is measured.
-A dashed curve has the cosine in the limit of infinite width. h ← φ(W h + b), W, b ~ N(0, 1/d).
-Blocks of later architectures, each a layer here: ``residual`` h + W₂ relu(W₁ LN(h)), ``attention``
-h + Wₒ softmax(Q Kᵀ/√d) V with Q, K, V linear in LN(h), one head over the tokens of an input, and
-``transformer``, the second block followed by the first. LN is layer normalisation.
+The closed form is the cosine in the limit of infinite width. h ← φ(W h + b), W, b ~ N(0, 1/d).
+Blocks of newer architectures, each counted as one layer: ``residual`` h + W₂ relu(W₁ LN(h)),
+``attention`` h + Wₒ softmax(Q Kᵀ/√d) V with Q, K, V linear in LN(h), one head over the tokens of an
+input, and ``transformer``, ``attention`` followed by ``residual``. LN is layer normalisation.
 Source: Liang et al. 2022, section 2.2 and figure 2b.
-Expected: ReLU is at 1/π after one layer, at .95 after ten with a bias and at .87 without; sigmoid
-is at .99 after two; a linear network stays wide. Layer normalisation before the activation keeps
-the bias small, so that the curve is that without bias; after the activation it removes the mean
-over units, which is the whole cone of a layer. Residual connections slow the cone down.
+Expected: the mean cosine of ReLU is 1/π after one layer, and after ten layers .95 with a bias and
+.87 without; that of sigmoid is .99 after two layers; that of a linear network stays low. Layer
+normalisation before the activation makes the bias small relative to the inputs, so the curve is
+that without bias; after the activation it removes the mean over units, which causes the cone. With
+residual connections the cosine rises more slowly.
 """
 
 from __future__ import annotations
@@ -76,8 +77,8 @@ def _cone_effect(
         seed: seed of the inputs and of the weights of the first network.
 
     Returns:
-        For each architecture a row with the mean cosine of all n² pairs after each layer, the
-        pairs of an input with itself included, and a row with its closed form, if it has one:
+        For each architecture a row with the mean cosine of all n² pairs after each layer, including
+        the pairs of an input with itself, and a row with its closed form, if it has one:
         ``layer_1``, …; ``cosine`` after the last layer, with the curve; ``within``: the mean cosine
         of the tokens of one input, for attention.
 
@@ -139,7 +140,7 @@ def _cone_effect(
         settings={"n": n, "dim": dim, "layers": layers, "architectures": names, "bias": bias,
                   "norm": norm, "tokens": tokens, "repeats": repeats, "seed": seed},
         notes=[
-            f"mean cosine of all {n:,}² pairs, the pairs of an input with itself included",
+            f"mean cosine of all {n:,}² pairs, including the pairs of an input with itself",
             "closed form: infinite width",
         ],
     )  # fmt: skip

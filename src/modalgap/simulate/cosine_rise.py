@@ -1,12 +1,14 @@
-"""One random ReLU layer raises the cosine of two inputs, with a probability that grows with width.
+"""One random ReLU layer raises the cosine of two inputs; the wider it is, the more often.
 
-Two inputs u and v with ‖u‖ = r‖v‖ pass through h ↦ relu(W h + b). The share of draws of W and b in
-which their cosine rises is counted, for cosines around (½(r + 1/r))⁻¹, below which the theorem
-holds. The entries of (W u + b, W v + b) are independent Gaussian pairs, so these are drawn instead
-of W: the distribution is the same, whatever the dimension of the inputs.
+Two inputs u and v with ‖u‖ = r‖v‖ pass through h ↦ relu(W h + b). The simulation counts the share
+of draws of W and b in which their cosine rises, for cosines below and above the threshold
+(½(r + 1/r))⁻¹, below which the theorem holds. The entries of (W u + b, W v + b) are independent
+Gaussian pairs, so these are drawn instead of W: the distribution is the same, whatever the
+dimension of the inputs.
 Source: Liang et al. 2022, theorem 1.
-Expected: below the threshold the share of failures shrinks with the width. The threshold is
-sufficient, not necessary: for r > 1 a wide layer raises larger cosines too, up to ``limit``.
+Expected: below the threshold the share of layers that do not raise the cosine falls with the width.
+The threshold is sufficient, not necessary: for r > 1 a wide layer raises larger cosines too, up to
+``limit``.
 """
 
 from __future__ import annotations
@@ -36,7 +38,7 @@ CARD = Card(
     equation=r"\Pr\big[\cos(\mathrm{relu}(Wu+b), \mathrm{relu}(Wv+b)) > \cos(u, v)\big],"
     r"\quad \cos(u, v) < \big(\tfrac12(r + \tfrac1r)\big)^{-1},\ \lVert u\rVert=r\lVert v\rVert",
     source="Liang et al. 2022, theorem 1",
-    question="How surely does one random layer move two inputs closer together?",
+    question="How often does one random layer raise the cosine of two inputs?",
     traits=("random",),
 )
 
@@ -99,13 +101,13 @@ def _cosine_rise(
         rows=rows,
         heads={
             "threshold": "threshold",
-            **{_name(each): f"at {each:g} of it" for each in SHOWN},
-            "limit": "rises up to, if wide",
+            **{_name(each): f"share at {each:g} of the threshold" for each in SHOWN},
+            "limit": "limit / threshold, infinite width",
         },
         settings={"dims": widths, "ratios": rs, "norm": norm, "bias": bias, "draws": draws,
                   "seed": seed},
         notes=[
-            f"share of {draws:,} layers that raise the cosine; ‖v‖ = {norm:g}",
+            f"share: of {draws:,} layers, those that raise the cosine; ‖v‖ = {norm:g}",
             "threshold: (½(r + 1/r))⁻¹; intervals: 95 %, Wilson",
         ],
     )  # fmt: skip

@@ -1,14 +1,14 @@
-"""Dynamics of the gap: what a contrastive loss does to free points, traced over the steps.
+"""Dynamics of the gap: free points under a contrastive loss, traced over the steps.
 
 Matched points start in two tight clusters or in all directions, and move down the gradient of
-InfoNCE or of the sigmoid loss. From two clusters, the variance along the gap g vanishes first; then
-nothing pulls along g any more and the gap stays.
+InfoNCE or of the sigmoid loss. From two clusters, the variance along the gap g vanishes first;
+then the gradient along g is 0 and the gap stays.
 Equations, with the symmetric mean L = −(1/2n) Σ_i [log Q_x(i, i) + log Q_y(i, i)] and Q the softmax
 of −‖x − y‖²/τ: for two tight, far clusters ∂L/∂y_i ≈ (2/(nτ²)) [g·(y_i − μ_y)] g, so that descent
 removes the variance along g; if both modalities are constant along a direction and both softmax
 matrices are doubly stochastic, the gradient along it is 0.
 Source: Chowers et al. 2026, theorems 3.1 and 3.2; constellation margin: arXiv 2509.18552.
-Expected: "variance along g" falls long before "distance of means" changes.
+Expected: the variance along the gap falls long before the distance of means changes.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ QUANTITIES = {
     "sums_image": "largest |column sum − 1|, softmax of images",
     "sums_text": "largest |row sum − 1|, softmax of texts",
     "gradient_along": "gradient along the gap",
-    "theorem": "gradient of texts against the early form",
+    "theorem": "relative error of the gradient of theorem 3.1, texts",
     "temperature": "τ",
     "margin": "constellation margin",
     "threshold": "threshold of the sigmoid loss",
@@ -59,7 +59,7 @@ QUANTITIES = {
 CARD = Card(
     name="dynamics",
     title="Dynamics of the gap",
-    idea="Moves free points down a contrastive loss, and traces gap, variance and gradient.",
+    idea="Minimises a contrastive loss over free points; traces gap, variance and gradient.",
     equation=r"\partial L/\partial y_i \approx \tfrac{2}{n\tau^2} [g \cdot (y_i - \mu_y)]\, g",
     source="Chowers et al. 2026, theorems 3.1 and 3.2",
     question="When does a loss stop closing the gap, and why?",
@@ -89,32 +89,33 @@ def _dynamics(
     directions: int = 0,
     seed: int = 0,
 ) -> Table:
-    """Move free points and trace what happens.
+    """Minimise a contrastive loss over free points, and trace it.
 
     Args:
         n: number of matched pairs.
         dim: number of dimensions.
-        start: "clusters", two clusters; or "isotropic", points at about 1 from one centre.
+        start: "clusters", two clusters; or "isotropic", points at a distance of about 1 from one
+            centre.
         space: "free", where pairs are scored by −‖x − y‖²; or "sphere", by the cosine.
         loss: "infonce" or "sigmoid".
         temperature: τ at the start; scores are divided by it.
-        learn_temperature: whether log(1/τ), and the bias of the sigmoid loss, move too.
+        learn_temperature: whether τ, and the bias of the sigmoid loss, are learnable; else frozen.
         temperature_rate: rate at which log(1/τ) and the bias move, relative to the points.
         bias: of the sigmoid loss, at the start; added to scores/τ.
-        optimiser: "flow", gradient flow with a step size that follows the error; "descent",
+        optimiser: "flow", gradient flow with a step size that adapts to the error; "descent",
             gradient descent with a fixed step; or "adam".
-        steps: number of steps. A step of the flow covers more time as the gradient becomes small.
+        steps: number of steps. A step of the flow covers more time if the gradient is small.
         learning_rate: of descent and Adam.
         tolerance: of the flow: largest error of a number per step.
-        until: time at which the flow stops, if ``steps`` do not end before.
+        until: time at which the flow stops, if it has not stopped after ``steps``.
         distance: between the centres of the clusters; by default 5, and 1 on the sphere.
-        spread: root mean square distance of points to the centre of their cluster.
-        directions: number of directions in which points vary at the start, other ones for each
+        spread: root mean square distance of points from the centre of their cluster.
+        directions: number of directions in which points vary at the start, drawn for each
             modality; 0 for all.
         seed: seed of the start.
 
     Returns:
-        One row per quantity, with its first, smallest and last value; the last has the trace over
+        One row per quantity, with its first, smallest and last value; the last has the curve over
         time for the flow, over steps otherwise.
 
     Raises:
@@ -150,7 +151,7 @@ def _dynamics(
         settings=settings,
         notes=[
             *(f"{name}: {title}" for name, title in QUANTITIES.items() if name in found[0]),
-            "traces: over " + ("time" if flows else "steps"),
+            "curves: over " + ("time" if flows else "steps"),
         ],
     )  # fmt: skip
 

@@ -1,18 +1,18 @@
 r"""The first page of a mixed index: which modality fills it, predicted and counted, by gap.
 
 Images, texts and fused documents (the normalised sum of both) share one index. Points are Gaussian
-around the mean of their modality, with content that matched items share and content of their own,
-then normalised. Means are ½(1, ±δ) from a common centre, so δ is the gap.
-The prediction needs the mean and the covariance of each form alone:
+around the mean of their modality. Part of their content is shared by matched items, the rest is
+private to a modality. Rows are normalised. Means are (c, ±δ/2, 0, …), where c is the option
+``cone``, so δ is the gap. The prediction needs only the mean and the covariance of each form:
 
     \sum_m n_m P(N(\mu_m, \sigma_m^2) > t) = k, share of form m: n_m P(N(\mu_m, \sigma_m^2) > t) / k
 
 with the closed-form mean and spread of unrelated scores (``modalgap.embeddings.cosine_moments``).
-The second prediction, "by query", lets the mean of the scores differ from query to query.
+In the second prediction, "by query", the mean of the scores differs from query to query.
 Source: MixBench, arXiv 2507.19054 (the bias of mixed search); the prediction is modalgap's own.
 Expected: with raw scores the query's own modality fills the page once the gap is above about half
 the spread. Centring removes the dependence on the gap but not the bias, because scores within a
-modality spread more. Standardised scores are nearly fair.
+modality vary more. Standardised scores are nearly fair.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ CARD = Card(
     ),
     equation=r"\sum_m n_m P(N(\mu_m, \sigma_m^2) > t) = k",
     source="MixBench, arXiv 2507.19054; the prediction is modalgap's own",
-    question="Which modality fills the first page, and does the gap alone decide it?",
+    question="Which modality fills the first page, and does only the gap decide it?",
     traits=("random",),
 )
 
@@ -79,8 +79,8 @@ def _first_page(
 
     Args:
         gaps: distances between the means of images and texts, before rows are normalised.
-        n: number of items, each stored as an image, a text or both in equal parts. As many other
-            items give the means and covariances.
+        n: number of items; one third each is stored as an image, as a text and as a fused
+            document. The means and covariances come from n other items.
         dim: number of dimensions.
         cone: length of the common mean of both modalities.
         private: fraction of the variance that matched items do not share, above 0 and up to 1.
@@ -90,7 +90,7 @@ def _first_page(
 
     Returns:
         One row per kind of scores and gap, with the share of each form among the first k of text
-        queries, the right item left out: counted, predicted, and predicted by query; and the
+        queries, without the correct item: counted, predicted, and predicted by query; and the
         largest error of each prediction over the forms. Image queries are the same with images
         and texts exchanged.
 
@@ -136,7 +136,7 @@ def _first_page(
             "decay": decay, "k": k, "seed": seed,
         },
         notes=[
-            f"text queries; shares of the first {k} of {n:,} documents, the right item left out;"
+            f"text queries; shares of the first {k} of {n:,} documents, without the correct item;"
             " fair: 0.333",
             "both: centred, then standardised; error: the largest over images, texts and fused",
         ],

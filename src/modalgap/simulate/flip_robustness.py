@@ -1,12 +1,13 @@
-"""Flips and the gap: noise on two stored texts changes the answer of a near image less often.
+"""Flips and the gap: noise on two stored texts changes the answer less often if the gap is small.
 
-One image x, two texts y₁ and y₂; the gap is orthogonal to y₂ − y₁ and the image is nearer to y₁. It
-moves along the gap, and fresh noise N(0, σ² I) on both texts decides which one answers.
+One image x, two texts y₁ and y₂; the gap is orthogonal to y₂ − y₁ and the image is nearer to y₁.
+The image moves along the gap. The answer is the text that is nearer under noise N(0, σ² I) on both
+texts; a flip is a change of the answer.
 Equations: by distance, ‖x − y₂ − ε₂‖² − ‖x − y₁ − ε₁‖² has the mean ‖x − y₂‖² − ‖x − y₁‖², which
 does not depend on the gap, and the variance 4σ²(‖x − y₁‖² + ‖x − y₂‖²) + 4σ⁴d, which grows with it;
-the share of flips is Φ(−mean/sd), nearly, because the difference is nearly normal. By inner product
-it is Φ(−(x·y₁ − x·y₂)/(σ‖x‖√2)), exactly (``modalgap.evaluate.flip``); the origin is between the
-texts.
+the share of flips is about Φ(−mean/sd), because the difference is nearly normal. By inner product
+it is Φ(−(x·y₁ − x·y₂)/(σ‖x‖√2)), exactly (``modalgap.evaluate.flip``); the origin is the middle of
+the texts.
 Source: Chowers et al. 2026, theorem 3.4 and equation 10 (Rob is one minus the share of flips).
 Expected: the share of flips rises with the gap; closing it makes answers robust.
 """
@@ -41,9 +42,9 @@ CARD = Card(
 )
 HEADS = {
     "distance": "flips, by distance",
-    "distance_form": "normal form",
+    "distance_form": "normal form, by distance",
     "product": "flips, by inner product",
-    "product_form": "closed form",
+    "product_form": "closed form, by inner product",
     "largest_difference": "largest |counted − form|",
     "half_width": "half of the widest interval",
 }
@@ -68,13 +69,13 @@ def _flip_robustness(
         gaps: distances of the image from the texts along the gap.
         variances: σ² of the noise in each dimension.
         separation: distance between the two texts.
-        nearer: how far the image lies from the middle toward the first text.
+        nearer: distance of the image from the middle of the texts, toward the first text.
         draws: draws of the noise.
         seed: seed of the noise; every gap and variance uses the same draws.
 
     Returns:
-        One row per variance: shares of flips at the largest gap with intervals, their closed forms,
-        and traces over the gaps.
+        One row per variance: shares of flips at the largest gap with intervals, and by formula,
+        each with the curve over the gaps.
 
     Raises:
         OptionError: an option outside its range.
@@ -99,8 +100,8 @@ def _flip_robustness(
         heads=HEADS,
         settings=settings,
         notes=[
-            f"flips at the largest gap, {gaps[-1]:g}; traces over all gaps",
-            "intervals: 95 %, over draws; the normal form is not exact, the closed form is",
+            f"flips: at the largest gap, {gaps[-1]:g}; curves over all gaps",
+            "intervals: 95 %, over draws; the closed form is exact, the normal form approximate",
         ],
     )
 

@@ -3,7 +3,7 @@
 Matched points start in two narrow cones, like the embeddings of an untrained model. Gradient
 descent on the symmetric InfoNCE loss moves the points. The loss first matches the pairs; after that
 its gradient is too small to close the gap. A higher temperature closes it.
-Source: Liang et al. 2022, sections 2 and 4 (cones at the start; the loss preserves them).
+Source: Liang et al. 2022, sections 2 and 4 (two cones at the start; the loss keeps them apart).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ CONE = 0.5  # mean cosine inside each cone at the start, about CLIP's
 CARD = Card(
     name="free_points",
     title="Free points on the sphere",
-    idea="Optimises InfoNCE over matched points that start in two narrow cones; gives the pair.",
+    idea="Optimises InfoNCE over matched points that start in two narrow cones; returns a pair.",
     source="Liang et al. 2022, sections 2 and 4",
     question="Does the loss close a gap that exists at the start?",
     traits=("random",),
@@ -48,7 +48,7 @@ def _free_points(
     Args:
         n: number of matched pairs.
         dim: number of dimensions.
-        temperature: temperature of the loss; fixed.
+        temperature: temperature of the loss; frozen.
         steps: steps of Adam, each on one random batch.
         learning_rate: learning rate of Adam.
         batch: pairs per batch.
@@ -120,7 +120,7 @@ def _loss(points: Tensor, temperature: float) -> Tensor:
 
 
 def _state(points: Tensor, temperature: float) -> tuple[float, float]:
-    """Loss over all pairs, and the distance between means."""
+    """Loss over all pairs, and the distance of means."""
     with torch.no_grad():
         image, text = normalize(points, dim=-1)
         gap = (image.mean(0) - text.mean(0)).norm()

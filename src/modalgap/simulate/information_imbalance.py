@@ -1,9 +1,9 @@
-r"""Information imbalance: two small encoders, and captions that omit factors of their image.
+r"""Information imbalance: two small encoders, and captions that omit attributes of their image.
 
 An image shows an object and several attributes, each with a few values. Its caption names the
-object and all but k of the attributes. Both encoders start at random and are trained with the
-symmetric InfoNCE loss, on new items at each step. All models of one seed start with the same
-weights and see the same items, so they differ only in what captions omit.
+object and all but k of the attributes. Both encoders start with random weights and
+are trained with the symmetric InfoNCE loss, on new items at each step. All models of one seed start
+with the same weights and see the same items, so they differ only in what captions omit.
 
 Several images then fit one caption equally well, and no encoder can tell which one is meant. The
 loss is minimal where the softmax over images is uniform over those that fit, so its entropy is
@@ -15,7 +15,7 @@ attributes, images and captions have different information, and a match cannot r
 
 Source: Schrodi et al. 2025, section 5 (figures 6 and 7) and section 6 (figure 8).
 Expected: object bias, entropy and RMG rise with k; the entropy is slightly above its prediction.
-Where captions omit every attribute they are class labels, and RMG is lower again. If all captions
+Captions that omit every attribute are class labels, and RMG is lower again. If all captions
 omit the same attributes (``private="fixed"``), images lose these attributes too, and the gap stays
 small until almost everything is omitted.
 """
@@ -125,14 +125,14 @@ def _information_imbalance(
         attributes: number of attributes.
         values: number of values of each attribute.
         omitted: numbers of attributes that captions omit; by default 0 to all.
-        private: "varied": each caption omits attributes of its own choice; "fixed": all captions
+        private: "varied": each caption omits attributes drawn for it; "fixed": all captions
             omit the same attributes.
         dim: width of the embeddings.
         hidden: units of the hidden layer (ReLU) of both encoders; 0 for linear encoders.
         temperature: temperature of the loss at the start.
-        frozen: whether the temperature stays as it is; by default it is learned.
-        full_first: steps of training on full captions before, with a learned temperature; then
-            the rest is a fine-tuning.
+        frozen: whether the temperature is frozen; by default it is learnable.
+        full_first: steps of training on full captions, with a learnable temperature, before the
+            ``steps``, which are then a fine-tuning.
         steps: steps of Adam on captions that omit attributes.
         batch: items per step.
         learning_rate: learning rate of Adam.
@@ -142,8 +142,7 @@ def _information_imbalance(
     Returns:
         One row per number of omitted attributes: measures on 1,024 new items; the loss and
         the entropy of the softmax, in nats, over batches of them, beside the prediction; and the
-        temperature. The distance of the means at each step is in the details of
-        ``l2m``.
+        temperature. The distance of means over the steps is in the details of ``l2m``.
 
     Raises:
         OptionError: an option outside its range, or sizes that do not fit in memory.
@@ -226,7 +225,7 @@ def _information_imbalance(
         notes=[
             f"{seeds} runs per row; measures on {JUDGED:,} new items each, entropies in nats over"
             f" their batches of {batch}",
-            "predicted: mean logarithm of the number of candidates that fit",
+            "predicted: mean logarithm of the number of items in the batch that fit",
         ],
     )
 
@@ -293,7 +292,7 @@ def _loss(image: Tensor, text: Tensor, scale: Tensor) -> Tensor:
 
 
 def _gap(image: Tensor, text: Tensor) -> Tensor:
-    """(k, s) distance of the means."""
+    """(k, s) distance of means."""
     found: Tensor = (image - text).detach().mean(-2).norm(dim=-1)
     return found
 

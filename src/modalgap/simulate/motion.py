@@ -30,7 +30,7 @@ class Rules:
         loss: "infonce" or "sigmoid".
         space: "free" scores pairs by −‖x − y‖², "sphere" by the cosine of unit rows.
         optimiser: "flow", "descent" or "adam".
-        rate: of log(1/τ) and the bias, relative to the points; 0 if they are fixed.
+        rate: of log(1/τ) and the bias, relative to the points; 0 if they are frozen.
         learning_rate: of descent and Adam.
         tolerance: largest error of a number per step of the flow.
         until: time at which the flow stops.

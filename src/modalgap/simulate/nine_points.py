@@ -1,12 +1,12 @@
-"""Nine points on two circles of a sphere: two labels exchanged, and the loss against the gap.
+"""Nine points on two circles of a sphere: the loss against the gap, if two labels are exchanged.
 
-Images lie at height z on the unit sphere, texts at height -z, at the same nine longitudes: eight
-every 45°, and one at 275.4°, close to another. The labels of two points are exchanged, or none are.
+Images are at height z on the unit sphere, texts at height -z, at the same nine longitudes: eight
+multiples of 45°, and 275.4°, close to 270°. The labels of two points are exchanged, or none are.
 Equation: ⟨x_i, y_j⟩ = (1 − z²) cos(φ_i − φ_j) − z². The last term is the same for all pairs, so the
 loss depends on β = (1 − z²) / τ alone, and is lowest at 1 − z² = β* τ.
 Source: Liang et al. 2022, appendix (the loss on a sphere, nine points).
-Expected: in order, the loss is lowest without a gap at every temperature. With two labels exchanged
-it is lowest at a gap once 1/τ is above β*. The distance between the two means is 2|z|.
+Expected: with all labels in order, the loss is lowest at the closed gap at every temperature. With
+two labels exchanged it is lowest at a gap once 1/τ is above β*. The distance of means is 2|z|.
 """
 
 from __future__ import annotations
@@ -32,18 +32,18 @@ LAST = 275.4  # degrees, 1.53 π: near the point at 270
 CARD = Card(
     name="nine_points",
     title="Nine points on a sphere",
-    idea="Computes InfoNCE of nine pairs at heights z and -z, with two labels exchanged or not.",
+    idea="Computes InfoNCE of nine pairs at heights z and -z, with and without exchanged labels.",
     equation=r"\langle x_i, y_j \rangle = (1 - z^2) \cos(\varphi_i - \varphi_j) - z^2",
     source="Liang et al. 2022, appendix",
     question="At which gap is the loss lowest if two labels are exchanged?",
 )
 HEADS = {
-    "lowest_swapped": "lowest loss, swapped",
+    "lowest_swapped": "lowest loss, exchanged",
     "height_swapped": "at |z|",
-    "closed_swapped": "|z| by the closed form",
+    "closed_swapped": "closed form of |z|",
     "lowest_in_order": "lowest loss, in order",
     "height_in_order": "at |z|, in order",
-    "closed_in_order": "|z| by the closed form, in order",
+    "closed_in_order": "closed form of |z|, in order",
 }
 
 
@@ -54,7 +54,7 @@ def _nine_points(
     swap: Sequence[int] = (3, 8),
     heights: int = 100,
 ) -> Table:
-    """InfoNCE against the height of the points, with and without an exchange of two labels.
+    """InfoNCE against the height of the points, with and without two exchanged labels.
 
     Args:
         scales: values of 1/τ.
@@ -101,9 +101,9 @@ def _nine_points(
         heads=HEADS,
         settings={"scales": scales, "swap": two, "heights": heights},
         notes=[
-            f"swapped: the labels of points {two[0]} and {two[1]} are exchanged, numbered from 0",
-            f"the loss is lowest at (1 - z²) / τ = {best['swapped']:.4f} if they are, so at z = 0"
-            " where 1/τ is smaller than that",
+            f"exchanged: the labels of points {two[0]} and {two[1]}, numbered from 0",
+            f"exchanged: the loss is lowest at (1 - z²) / τ = {best['swapped']:.4f}; at z = 0 if"
+            " 1/τ is smaller",
         ],
     )
 

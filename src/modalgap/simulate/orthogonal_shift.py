@@ -1,14 +1,14 @@
-"""Orthogonal shift: which shifts of stored items keep every ranking.
+"""Orthogonal shift: which shifts of stored items preserve every ranking.
 
 Unit-norm items are stored, queries of another modality rank them, and all items move by α g', the
 gap without its part in the first k principal directions of the items.
 Equation: with g' orthogonal to the affine span of the items, ‖y − x_i − αg'‖² − ‖y − x_j − αg'‖² =
-‖y − x_i‖² − ‖y − x_j‖² for every query y; all items also keep one norm, so that inner products and
-cosines after normalising keep their order too. With fewer directions a part of g' still lies in the
-span, and rankings change. Inner products never change their order: a shift of all items adds the
+‖y − x_i‖² − ‖y − x_j‖² for every query y; all items also have the same norm after the shift, so the
+order by cosine does not change either. With fewer directions, a part of g' lies in the span, and
+rankings change. Inner products never change their order: a shift of all items adds the
 same number to all scores of a query.
 Source: Chowers et al. 2026, theorem 3.5 and equation 45 (distances); the normalised form is ours.
-Expected: no ranking changes once V spans all items; the fewer directions, the more change.
+Expected: no ranking changes if V spans all items; the fewer directions V has, the more change.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ CONTENT = 0.7  # decay of the spectrum: item directions have variances k^(-2 · 
 CARD = Card(
     name="orthogonal_shift",
     title="Orthogonal shift",
-    idea="Moves stored items along the gap without their principal directions; counts rankings.",
+    idea="Moves stored items along the gap outside V, and counts the rankings that change.",
     equation=r"g' = g - V V^\top g,\quad x_i \mapsto x_i + \alpha g'",
     source="Chowers et al. 2026, theorem 3.5",
-    question="When does closing a gap leave every ranking as it is?",
+    question="When does closing a gap preserve every ranking?",
     traits=("random",),
 )
 HEADS = {
@@ -42,9 +42,9 @@ HEADS = {
     "leakage": "part of g in V",
     "left": "part of g' in the span of items",
     "moved": "‖g'‖/‖g‖",
-    "distance_top1": "top 1 changed, by distance",
-    "product_top1": "top 1 changed, by inner product",
-    "cosine_top1": "top 1 changed, by cosine",
+    "distance_top1": "first item changed, by distance",
+    "product_top1": "first item changed, by inner product",
+    "cosine_top1": "first item changed, by cosine",
     "distance_ranking": "rankings changed, by distance",
     "product_ranking": "rankings changed, by inner product",
     "cosine_ranking": "rankings changed, by cosine",
@@ -65,8 +65,8 @@ def _orthogonal_shift(
 
     Args:
         items: number of stored items.
-        dim: number of dimensions; as many as items or more, else nothing is left to move at the
-            end.
+        dim: number of dimensions; if it is below ``items``, V can contain the whole gap, and then
+            nothing moves.
         queries: number of queries.
         alpha: 1 moves the items by all of g', toward the mean of the queries.
         directions: numbers of principal directions in V; items − 1 spans all items.

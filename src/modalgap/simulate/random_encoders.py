@@ -1,15 +1,15 @@
-"""Random encoders of different seeds embed the same inputs in different cones.
+"""Random encoders with different seeds embed the same inputs in different cones.
 
-Untrained encoders, which differ in the seed of their weights only, embed the same inputs. If each
-has a cone of its own, the rows are clusters by seed. The separation is measured by the silhouette,
+Untrained encoders, which differ only in the seed of their weights, embed the same inputs. If each
+has its own cone, the rows of each seed are a cluster. The separation is measured by the silhouette,
 by a linear probe for the seed on held-out inputs, and by the spectrum of a joint PCA: the centres
-of s clusters span s − 1 directions. Coordinates are those of the joint PCA; UMAP is not used.
+of s clusters span s − 1 directions. Coordinates are those of the joint PCA, not of UMAP.
 Encoders: ``mlp``, 5 ReLU layers with bias, W, b ~ N(0, 1/d); ``clip_image`` and ``clip_text``,
 small towers of open_clip's CLIP with its initialisation; ``resnet``, a small image tower of CLIP's
 ResNet. Real inputs are digits of scikit-learn and captions of MAD; noise is N(0, I), and random
 tokens for texts.
 Source: Liang et al. 2022, section 2.3 and figure 2c.
-Expected: one cluster per seed, on real inputs and on noise; a step in the spectrum after the
+Expected: one cluster per seed, on real inputs and on noise; a step in the spectrum after
 component s − 1.
 """
 
@@ -50,17 +50,17 @@ IMAGES: dict[str, dict[str, Any]] = {
 }
 HEADS = {
     "silhouette": "silhouette",
-    "probe": "seed by linear probe",
+    "probe": "accuracy of the seed by a linear probe",
     "within": "mean cosine, one seed",
     "between": "mean cosine, two seeds",
-    "variance": "variance between seeds",
+    "variance": "share of variance between seeds",
     "step_at": "largest step after component",
-    "step": "its ratio",
+    "step": "ratio of that step",
 }
 CARD = Card(
     name="random_encoders",
-    title="Random encoders, each with a cone of its own",
-    idea="Embeds the same inputs by encoders of different seeds, and measures how they separate.",
+    title="Random encoders have different cones",
+    idea="Embeds the same inputs by encoders with different seeds; measures how these separate.",
     source="Liang et al. 2022, section 2.3 and figure 2c",
     question="Do two encoders start with a gap only because their weights differ?",
     traits=("random",),
@@ -135,7 +135,8 @@ def _random_encoders(
         settings={"n": n, "encoder": encoder, "inputs": inputs, "seeds": seeds, "seed": seed},
         notes=[
             f"{encoder}, {n:,} {inputs} inputs, {seeds} encoders, {stacked.shape[2]} dimensions",
-            "probe: fitted on one half of the inputs; chance is one in the number of seeds",
+            "probe: fitted on one half of the inputs, tested on the other; the chance level is 1 /"
+            " number of seeds",
             f"{seeds} clusters span {seeds - 1} directions",
         ],
     )

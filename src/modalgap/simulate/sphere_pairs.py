@@ -1,12 +1,12 @@
 """Six pairs on a sphere: where the contrastive loss is lowest if two pairs are mismatched.
 
-Images lie on the equator, texts above or below them at latitude Δθ; the texts of the first two
+Images are on the equator, texts above or below them at latitude Δθ; the texts of the first two
 images are swapped, or none are. The loss is computed for every Δθ.
 Equation: ⟨x_i, y_j⟩ = cos Δθ · cos(φ_i − φ_j), so the loss depends on β = cos Δθ / τ alone. It is
 convex in β: with a swap it is lowest at one β*, that is, at cos Δθ = β* τ.
 Source: Liang et al. 2022, section 4.3, figure 3b.
-Expected: without a swap the minimum is at 0°. With it, at a temperature below 1/β* the minimum is
-at Δθ > 0: a gap that the loss itself prefers, because a gap softens confident mistakes.
+Expected: without a swap the minimum is at 0°. With a swap and a temperature below 1/β*, the minimum
+is at a gap, Δθ > 0, because a gap makes wrong predictions less confident.
 """
 
 from __future__ import annotations
@@ -64,8 +64,8 @@ def _sphere_pairs(
         step: step of Δθ in degrees, from -90 to 90.
 
     Returns:
-        One row per value of 1/τ, with the lowest loss, the angle of it in degrees, and the angle by
-        the closed form. The curves over Δθ are in ``lowest_swapped`` and ``lowest_in_order``.
+        One row per value of 1/τ, with the lowest loss, its angle in degrees, and the angle by the
+        closed form. The curves over Δθ are in ``lowest_swapped`` and ``lowest_in_order``.
 
     Raises:
         OptionError: an option outside its range, or images that coincide.
@@ -75,7 +75,7 @@ def _sphere_pairs(
     at_least("apart", apart, 1e-3, 180)
     if pairs * apart > 360:
         raise OptionError(
-            f"pairs and apart: must go round the sphere at most once; got {pairs} × {apart:g}"
+            f"pairs and apart: pairs × apart must be at most 360 degrees; got {pairs} × {apart:g}"
             f" = {pairs * apart:g} degrees"
         )
     at_least("step", step, 1e-3, 90)
@@ -107,8 +107,8 @@ def _sphere_pairs(
         settings={"scales": scales, "pairs": pairs, "apart": apart, "step": step},
         notes=[
             f"swapped: the texts of the first two of {pairs} images are exchanged",
-            f"the loss is lowest at cos Δθ / τ = {best['swapped']:.4f} if the texts are swapped,"
-            " so at Δθ = 0 where 1/τ is smaller than that",
+            f"swapped: the loss is lowest at cos Δθ / τ = {best['swapped']:.4f}; at Δθ = 0 if 1/τ"
+            " is smaller",
         ],
     )
 

@@ -3,12 +3,13 @@
 Three texts are the corners of an equilateral triangle. An image starts at its own text and moves
 away by d in a straight line. The loss is the cross-entropy of a softmax of −‖x − y‖²/τ.
 Equation: L(d) = log Σ_j exp((b_j − d a_j)/τ), a_j = 2⟨u, y_1 − y_j⟩, b_j = −‖y_1 − y_j‖², u the
-unit direction: d² is common to all texts and cancels. So L is convex in d, and far out it is flat,
-with slope −min a_j/τ or, where min a_j = 0, a limit: log Σ exp(b_j/τ) over the j with a_j = 0.
+unit direction: d² is common to all texts and cancels. So L is convex in d. For large d
+its slope is −min a_j/τ; if min a_j = 0, L has a limit: log Σ exp(b_j/τ) over the j with a_j = 0.
 Source: Chowers et al. 2026, section 3, figure 3.
-Expected: across the plane of the texts the loss is constant, so a gap of any length has no effect
-and no gradient. Away from the other texts it falls to 0. Beside one of them it tends to a constant.
-Only toward another text it rises, in proportion to d.
+Expected: across, that is, orthogonal to the plane of the texts, the loss is constant, so a gap of
+any length has no effect and no gradient. Away from the other texts it falls to 0. Beside, at a
+right angle to one side of the triangle, it tends to a constant. Only toward the other texts it
+rises, in proportion to d.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from modalgap.trace import traced
 
 CARD = Card(
     name="three_points",
-    title="Three points: small loss at a distance",
+    title="A small loss at a large distance",
     idea="Moves an image away from its text and computes the loss among three texts.",
     equation=r"L(d) = \log \sum_j \exp\big((b_j - d\, a_j) / \tau\big)",
     source="Chowers et al. 2026, section 3, figure 3",
@@ -45,9 +46,9 @@ DIRECTIONS: Mapping[str, tuple[float, float, float]] = {
 }
 HEADS = {
     "start": "loss at its text",
-    "end": "loss far out",
+    "end": "loss at the largest distance",
     "closed": "closed form there",
-    "slope": "slope far out",
+    "slope": "slope there",
     "closed_slope": "limit of the slope",
     "limit": "limit of the loss",
 }
@@ -104,7 +105,7 @@ def _three_points(
         heads=HEADS,
         settings={"temperatures": taus, "farthest": farthest, "points": points, "side": side},
         notes=[
-            f"far out: at distance {farthest:g}, where the texts are {side:g} apart",
+            f"largest distance: {farthest:g}; the texts are {side:g} apart",
             "across: at a right angle to the plane of the texts; away: from the other two texts;"
             " beside: at a right angle to a side of the triangle; toward: the other two texts",
         ],

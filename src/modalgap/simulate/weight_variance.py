@@ -1,14 +1,15 @@
 """Most variance of a random network's outputs comes from its weights, not from its inputs.
 
 The same inputs of norm 1 pass through many random networks. The variance of a pre-activation over
-networks and inputs is the sum of two parts (law of total variance): over networks, of the mean over
-inputs, and over inputs, inside a network. The part of the networks is at least the mean cosine of
-the layer before. Variances are summed over the units of a layer. W, b ~ N(0, 1/d).
+networks and inputs is the sum of two variances (law of total variance): that between networks, of
+their means over inputs, and that between inputs of one network. The share between networks is at
+least the mean cosine of the layer before. Variances are summed over the units of a layer. W, b ~
+N(0, 1/d).
 Source: Liang et al. 2022, theorem 2.
-Expected: with a bias the part of the networks is larger than the cosine, by the variance of the
-bias. Without a bias it equals the cosine if all inputs have the same norm; in a narrow network
-norms differ, and it is a little smaller. So two random networks embed the same inputs in two
-different cones.
+Expected: with a bias the share between networks is larger than the cosine, because of the variance
+of the bias. Without a bias it equals the cosine if all rows of the layer before have the same norm;
+in a narrow network norms differ, and it is a little smaller. So two random networks embed the same
+inputs in two different cones.
 """
 
 from __future__ import annotations
@@ -27,18 +28,18 @@ from modalgap.simulate.base import Simulation
 
 PHI = {"relu": torch.relu, "tanh": torch.tanh, "sigmoid": torch.sigmoid}
 HEADS = {
-    "share": "part of the networks",
-    "cosine": "mean cosine before",
-    "limit": "expected part",
-    "network": "variance over networks",
-    "data": "variance over inputs",
+    "share": "share between networks",
+    "cosine": "mean cosine of the layer before",
+    "limit": "expected share",
+    "network": "variance between networks",
+    "data": "variance between inputs",
     "total": "total variance",
-    "after": "part of the networks, after the activation",
+    "after": "share between networks, after the activation",
 }
 CARD = Card(
     name="weight_variance",
     title="Variance from weights and from inputs",
-    idea="Splits the variance of each layer of random networks into that of weights and of inputs.",
+    idea="Splits the variance of each random layer into a share of weights and a share of inputs.",
     equation=r"\frac{\mathrm{Var}_\Theta\,E[h \mid \Theta]}{\mathrm{Var}[h]} \ge \beta,"
     r"\quad \mathrm{Var}[h] = \mathrm{Var}_\Theta\,E[h \mid \Theta]"
     r" + E_\Theta \mathrm{Var}[h \mid \Theta]",
@@ -71,11 +72,11 @@ def _weight_variance(
         seed: seed of the inputs and the weights.
 
     Returns:
-        A row for each layer: ``share``, the part of the networks in the variance of the
+        A row for each layer: ``share``, the share between networks of the variance of the
         pre-activations; ``cosine``, the mean cosine of the layer before, over networks and all n²
-        pairs, the pairs of an input with itself included; ``limit``, the expected ``share``:
+        pairs, including the pairs of an input with itself; ``limit``, the expected ``share``:
         (E‖x̄‖² + b)/(E‖x‖² + b) for rows x of the layer before and their mean x̄, with b = 1 with a
-        bias and 0 without; the variances; ``after``, the part of the networks after the
+        bias and 0 without; the variances; ``after``, the share between networks after the
         activation, for which the theorem does not hold.
 
     Raises:
@@ -129,7 +130,7 @@ def _weight_variance(
         notes=[
             f"{networks:,} networks, {n:,} inputs of norm 1, width {dim}; variances are summed over"
             " the units",
-            "mean cosine: all n² pairs, the pairs of an input with itself included",
+            "mean cosine: of all n² pairs, including the pairs of an input with itself",
         ],
     )  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""Random networks, and what they do to a cosine in the limit of infinite width.
+"""Random networks, and their effect on a cosine in the limit of infinite width.
 
 A layer is h ← φ(W h + b) with W, b ~ N(0, 1/d). In the limit, the d entries of W h + b are
 independent Gaussians, so a layer maps the squared norm s² and the cosine ρ of two inputs to
@@ -106,9 +106,9 @@ def closed_form(
 
     Args:
         name: of ``ACTIVATIONS`` or ``BLOCKS``.
-        layers: how many.
-        dim: d, which decides the size of the bias relative to the inputs.
-        bias: whether there is one.
+        layers: number of layers.
+        dim: d; the larger it is, the smaller the bias relative to the inputs.
+        bias: whether layers have a bias.
         norm: as for ``Layers``.
 
     Returns:

@@ -1,8 +1,8 @@
 """Study: figures and tables of papers, computed again on data that needs no download.
 
-``modalgap.study.imbalance("folder")`` computes, writes the table, figure and page, and returns the
-``Table``; a finished study in the folder is reused. One study per file, in the folder of its
-paper; ``STUDIES`` lists them.
+``modalgap.study.imbalance("folder")`` computes the numbers, writes the table, figure and page, and
+returns the ``Table``; a finished study in the folder is reused. One study per file, in the folder
+of its paper; ``STUDIES`` lists them.
 """
 
 from modalgap._lazy import callable_package

@@ -22,7 +22,7 @@ from modalgap.study.published import Published
 if TYPE_CHECKING:
     from modalgap.train import Run
 
-INSTEAD = ("pair", "classes")  # options for files that take the place of embedded models
+INSTEAD = ("pair", "classes")  # options for files that replace the embedded models
 
 
 @checked
@@ -32,14 +32,14 @@ class Study(Method):
 
     Attributes:
         card: the description; its source is the paper with the figure or table.
-        plan: the options, by name, to a ``Plan``. It checks them and does no work.
-        run: a ``Work`` to the table.
+        plan: the function from options to a ``Plan``. It checks the options and computes nothing.
+        run: the function from a ``Work`` to the table.
         parts: the parts of the page, with the panels that show the table.
         published: published results to compare with.
         minutes: duration on two cores with the default options.
-        extras: the pip extra that it needs, and modules of that extra; empty for none.
-        real: commands that compute it from the data of the paper, in order; "" for a study that
-            needs none.
+        extras: the pip extra that the study needs, then modules of that extra; empty for none.
+        real: commands that compute it from the data of the paper, in order; empty for a study
+            that needs no such data.
     """
 
     kind: ClassVar[str] = "study"
@@ -75,7 +75,7 @@ class Study(Method):
             jobs: models trained at the same time; by default one per two processors.
             models: folder of trained models that several studies share, so that each model is
                 trained once; by default the folder ``runs`` of this study.
-            overwrite: discard results made with other settings and start over.
+            overwrite: discard models that were trained with other settings and start over.
             **options: options of this study.
 
         Returns:
@@ -83,7 +83,7 @@ class Study(Method):
 
         Raises:
             OptionError: an unknown option, or a value outside its range.
-            ModalgapError: the study could not finish; what is finished is kept.
+            ModalgapError: the study could not finish; finished models are reused by the next call.
         """
         if jobs is not None:
             whole("jobs", jobs, 1, 1024)
@@ -99,7 +99,7 @@ class Study(Method):
         return table
 
     def planned(self, options: Mapping[str, Any]) -> Plan:
-        """The plan for these options; checks them, and does no work.
+        """Check the options and return the plan; nothing is computed.
 
         Raises:
             OptionError: an unknown option, or a value outside its range.
@@ -110,7 +110,7 @@ class Study(Method):
     def check_installed(self, options: Mapping[str, Any]) -> None:
         """Refuse to start without the libraries that the study needs.
 
-        Files of embeddings take the place of models that the study trains, so they need none.
+        With files of embeddings the study trains no models, so it needs no libraries.
 
         Raises:
             InputError: a library is missing; the error says what to install.

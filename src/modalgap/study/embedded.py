@@ -1,8 +1,8 @@
-"""The embedded data of studies: pairs of two small models that are trained on MAD.
+"""The embedded data of studies: pairs of small models that are trained on MAD.
 
-A study whose paper uses a large pretrained model runs on these by default: no download, a minute of
-training, and every study that asks for the same model shares it. A file of real features takes
-their place: ``planned`` and ``pairs`` accept both.
+A study whose paper uses a large pretrained model runs on these by default: they need no download
+and a minute of training, and studies share them. A file of real features replaces them: ``planned``
+and ``pairs`` accept both.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ def models(*names: str, settings: Sequence[str] = ()) -> dict[str, Config]:
     """Configurations of embedded models.
 
     Args:
-        names: "short" (captions of the digit and one attribute), "full" (the digit and all five
-            attributes), "untrained" (the start of both).
-        settings: training settings of the caller on top.
+        names: "short" (captions of the digit and one attribute), "full" (captions of the digit and
+            all five attributes), "untrained" (before training).
+        settings: training settings of the caller, which take precedence.
     """
     result = {}
     for name in names:
@@ -47,11 +47,11 @@ def models(*names: str, settings: Sequence[str] = ()) -> dict[str, Config]:
 
 
 def planned(file: str | Path, *names: str) -> tuple[dict[str, Any], dict[str, Config]]:
-    """Settings and models of a plan: those of the file, or of embedded models for "".
+    """Settings and models of a plan: for a file, or for embedded models if the file is "".
 
     Args:
         file: embeddings of images and texts, or "".
-        names: the embedded models that take the place of a file, see ``models``.
+        names: the embedded models that are used without a file, see ``models``.
     """
     if not file:
         return {"embedded": list(names)}, models(*names)
@@ -78,8 +78,8 @@ def stem(file: str | Path) -> str:
 def pairs(work: Work) -> dict[str, Pair]:
     """The pairs of a plan made by ``planned``: title to pair.
 
-    Embedded pairs are images of held-out digits with their captions; factors: object and the five
-    attributes.
+    Embedded pairs are images of held-out digits with their captions; their factors are the object
+    and the five attributes.
     """
     if "pair" in work.settings:
         file = work.settings["pair"]

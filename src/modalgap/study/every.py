@@ -1,6 +1,6 @@
-"""Every study, one after another, with one page and one list of verdicts for all of them.
+"""All studies, one after another, with one page and one list of verdicts.
 
-Studies share trained models. A study that fails is recorded with the reason, and the next one
+Studies share trained models. If a study fails, the reason is recorded and the next study
 runs. Finished studies are reused, so the same call resumes after an interruption.
 """
 
@@ -50,12 +50,12 @@ def run_all(
             ``output / "models"``.
         only: names of studies; all by default.
         jobs: models trained at the same time; by default one per two processors.
-        embedded: refuse options that name files, so that all studies run on the embedded data.
-        overwrite: discard results made with other settings and start over.
+        embedded: refuse options that name files, so that all studies run on embedded data.
+        overwrite: discard models that were trained with other settings and start over.
         **options: options for the studies that have them.
 
     Returns:
-        Name to table, of the studies that finished.
+        Name to table, for the studies that finished.
 
     Raises:
         OptionError: an unknown study, or an option that no study has.
@@ -76,7 +76,7 @@ def outcomes(
     overwrite: bool = False,
     **options: Any,
 ) -> list[Outcome]:
-    """Like ``run_all``; returns what became of each study, failed ones too."""
+    """Like ``run_all``; returns the outcome of every study, including those that failed."""
     chosen = _chosen(only)
     _check(chosen, options, embedded=embedded)
     if jobs is not None:

@@ -37,7 +37,7 @@ def write_index(found: Sequence[Outcome], folder: Path) -> Path:
     """Write ``index.html``.
 
     Args:
-        found: what became of each study, in order.
+        found: the outcome of each study, in order.
         folder: the folder of the studies.
 
     Raises:
@@ -101,7 +101,7 @@ def _section(outcome: Outcome, folder: Path) -> Section:
 
 
 def _pictures(name: str, title: str, folder: Path) -> list[Markup]:
-    """The figure, if there is one, and the link; both lead to the page of the study."""
+    """The figure, if there is one, and the link; both open the page of the study."""
     from markupsafe import Markup
 
     page = f"{name}/{PAGE}"

@@ -25,17 +25,17 @@ from modalgap.train.prompts import all_prompts
 
 MEASURES = ("l2m", "l2i", "rmg", "matched_cosine", "cone", "moad", "logit_entropy_image",
             "logit_entropy_text")  # fmt: skip
-IMAGES = 6  # of each held-out digit
+IMAGES = 6  # variants of each held-out digit
 
 
 def mad_of(runs: Mapping[str, Run]) -> Mad:
-    """The digits that these models were trained on, with the held-out ones."""
+    """The training digits of these models, and the held-out digits."""
     data = next(iter(runs.values())).config.data
     return build(digits(data.digits, held_out=data.held_out, limit=data.limit))
 
 
 def judged_run(run: Run, mad: Mad, captions: Captions | None = None) -> dict[str, Value]:
-    """Apply ``judge`` to a trained model, on ``captions``; by default those of its training."""
+    """Apply ``judge`` to a trained model, on ``captions``; by default its training captions."""
     captions = captions or captions_of(run.config.data.captions)
     encoder = load_model(run.spec)
     pair = embed(run, mad, captions)
@@ -58,10 +58,10 @@ def embed(run: Run, mad: Mad, captions: Captions, seed: int = 0) -> Pair:
 
 
 def judge(pair: Pair, classes: Mapping[str, Pair], temperature: float) -> dict[str, Value]:
-    """Measures, temperature, and the accuracy of each factor by its prompts, by name.
+    """Measures, temperature, and the accuracy of each factor by its prompts: name to value.
 
     Args:
-        pair: the result of ``embed``, closed or not.
+        pair: the result of ``embed``, before or after closing the gap.
         classes: the result of ``classified``, closed by the same map.
         temperature: temperature of the model.
     """
@@ -80,7 +80,7 @@ def judge(pair: Pair, classes: Mapping[str, Pair], temperature: float) -> dict[s
 
 
 def classified(pair: Pair, encoder: Encoder, captions: Captions, seed: int = 0) -> dict[str, Pair]:
-    """For each factor that captions name: the images, a row per value, and the labels.
+    """For each factor that captions name: the images, one text row per value, and the labels.
 
     The row of a value is the mean of the unit features of its prompts.
     """
@@ -106,7 +106,7 @@ def logged(run: Run, name: str) -> tuple[list[float], list[float]]:
 
 
 def share(values: NDArray[Any], digit: NDArray[np.int64]) -> Value:
-    """A mean over images in 0 … 1, with its interval; images of one digit are not independent."""
+    """Mean over images, between 0 and 1, with its interval; images of one digit are dependent."""
     values = values.astype(np.float64)
     return Value(float(values.mean()), mean_interval(digit, values, 0.0, 1.0))
 

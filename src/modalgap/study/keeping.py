@@ -25,7 +25,7 @@ FORMATS = ("png", "svg")  # of the figure
 def finished_table(
     folder: Path, settings: Mapping[str, Any], needed: Sequence[str]
 ) -> Table | None:
-    """The finished table of these settings; None if there is none.
+    """The finished table with these settings; None if there is none.
 
     Args:
         folder: folder of the study.
@@ -59,7 +59,7 @@ def write_files(
 ) -> None:
     """Write all files of a table.
 
-    They are written each time, also of a reused table, so that none is out of date.
+    They are written each time, also for a reused table, so that no file is out of date.
 
     Raises:
         OutputError: a file cannot be written.

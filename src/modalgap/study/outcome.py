@@ -1,4 +1,4 @@
-"""Outcome: what became of one study when all are run."""
+"""Outcome: the result of one study, if several are run."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ KINDS = (AGREES, DIFFERS, NOT_COMPUTED)
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What became of one study.
+    """The result of one study, or the reason of its failure.
 
     Attributes:
         study: the study.
         table: its table; None if it failed.
-        reason: why it failed; "" if it did not.
-        seconds: how long it took; little for one that was finished before.
-        verdicts: the verdict on each published result; of a failed study "not computed".
+        reason: the reason of a failure; "" if it did not fail.
+        seconds: the duration; short if a finished result is reused.
+        verdicts: the verdict on each published result; "not computed" for a failed study.
     """
 
     study: Study

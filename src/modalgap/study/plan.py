@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Tuned:
-    """A model that starts from another model of the same plan.
+    """A model that is fine-tuned from another model of the same plan.
 
     Attributes:
         start: the name of that model in ``Plan.models``.
@@ -33,7 +33,7 @@ class Plan:
             settings is reused.
         models: name to the configuration of each model that is trained before the study runs.
             Their settings are added to ``settings``.
-        tuned: name to each model that is trained next, from one of ``models``.
+        tuned: name to each model that is fine-tuned next, from one of ``models``.
     """
 
     settings: Mapping[str, Any]
@@ -56,8 +56,8 @@ class Work:
     """The input of ``run``.
 
     Attributes:
-        settings: those of the plan.
-        folder: folder of the study, for the files that panels name.
+        settings: the settings of the plan.
+        folder: folder of the study, for the files that panels read.
         runs: name to trained model.
     """
 

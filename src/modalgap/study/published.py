@@ -1,6 +1,7 @@
 """Published results: a value with a tolerance, an order of two numbers, or a trend.
 
-Each gives a verdict on a table: "agrees", "differs: …" with the reason, or "not computed".
+Each compares itself with a table; the verdict is "agrees", "differs: …" with the reason, or "not
+computed".
 """
 
 from __future__ import annotations
@@ -23,12 +24,12 @@ class Published(ABC):
     """The base of all published results.
 
     Attributes:
-        claim: the result in words.
+        claim: the result, as one sentence that is true or false.
         where: paper, and figure, table or section.
         published: the published numbers as text, or "" if only the direction is published.
-        note: why the values themselves are not comparable, if so.
-        needs: the data or models without which it is not computed, in words.
-        why: the known reason of a difference.
+        note: a remark, for instance why only the direction is compared.
+        needs: the data or models without which it is not computed.
+        why: the known reason for a difference.
     """
 
     claim: str
@@ -39,7 +40,7 @@ class Published(ABC):
     why: str = ""
 
     def verdict(self, table: Table) -> dict[str, str]:
-        """Claim, where, published, ours, verdict and note, as text."""
+        """The fields claim, where, published, ours, verdict and note, as text."""
         ours, verdict = self.judge(table)
         if verdict == NOT_COMPUTED and self.needs:
             verdict = f"{NOT_COMPUTED}: needs {self.needs}"
@@ -68,9 +69,9 @@ class Number(Published):
     """A value.
 
     Attributes:
-        cell: row and column of ours.
-        value: the published one, or row and column of a second computation, such as a closed form.
-        tolerance: the largest difference that agrees.
+        cell: row and column of our value.
+        value: the published value, or row and column of another value, such as a closed form.
+        tolerance: the largest difference for the verdict "agrees".
     """
 
     cell: Cell
@@ -104,7 +105,7 @@ class Order(Published):
 
     Attributes:
         larger, smaller: row and column, or a constant.
-        margin: the smallest difference that agrees.
+        margin: the smallest difference for the verdict "agrees".
     """
 
     larger: Cell | float
@@ -133,7 +134,7 @@ class Trend(Published):
     Attributes:
         column: the column of the table.
         direction: "falls" or "rises".
-        rows: the rows, in order; those that the table does not have are left out.
+        rows: the rows, in order; rows that the table does not have are skipped.
     """
 
     column: str
@@ -145,7 +146,7 @@ class Trend(Published):
         return f"{self.direction} with each step"
 
     def judge(self, table: Table) -> tuple[str, str]:
-        """Our numbers in order, and the first step against the trend."""
+        """Our numbers in order, and whether each step follows the trend."""
         there = [(row, _value(table, (row, self.column))) for row in self.rows]
         found = [(row, value) for row, value in there if value is not None]
         ours = " → ".join(f"{value:.3f}" for _, value in found) or "–"

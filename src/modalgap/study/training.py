@@ -68,13 +68,13 @@ def train_planned(
 
     Args:
         plan: the plan.
-        own: the folder of the study's own models.
-        shared: a folder of models that studies share, used instead; or None.
+        own: the folder for the models of this study.
+        shared: a folder of models that several studies share, used instead of ``own``; or None.
         jobs: number of processes; by default one per two processors.
-        overwrite: discard runs made with other settings and start over; not of shared models.
+        overwrite: discard runs with other settings and start over; shared models are not discarded.
 
     Raises:
-        ModalgapError: a run failed; the others are kept and resume next time.
+        ModalgapError: a run failed; the next call resumes the others.
     """
     if shared is None:
         runs = train_all(plan.models, own, jobs=jobs, overwrite=overwrite)
@@ -109,10 +109,10 @@ def train_all(
             are read.
         folder: the folder; it is created.
         jobs: number of processes; by default one per two processors.
-        overwrite: discard runs made with other settings and start over.
+        overwrite: discard runs with other settings and start over.
 
     Raises:
-        ModalgapError: a run failed; the others are kept and resume next time.
+        ModalgapError: a run failed; the next call resumes the others.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -149,12 +149,12 @@ def train_shared(
     """Train models in a folder that several studies share; equal configurations are one model.
 
     Args:
-        configs: name to configuration; the subfolder of each has the hash of its settings as name.
+        configs: name to configuration; the name of each subfolder is the hash of the settings.
         folder: the folder; it is created.
         jobs: number of processes; by default one per two processors.
 
     Raises:
-        ModalgapError: a run failed; the others are kept and resume next time.
+        ModalgapError: a run failed; the next call resumes the others.
     """
     places = {name: _digest(config.plan()) for name, config in configs.items()}
     runs = train_all({places[name]: config for name, config in configs.items()}, folder, jobs=jobs)

@@ -1,8 +1,8 @@
-"""The gap against caption length: captions cut to their first 1, 2, 4, … words, encoded again.
+"""The gap against caption length: captions are cut to their first 1, 2, 4, … words.
 
 Images stay as they are in the file. Each caption is cut to its first k words (or sentences) and
-encoded by the same model, so that texts say less and less about their image. Words are separated
-by spaces, underscores or hyphens.
+encoded again by the same model, so it tells less about its image. Words are separated by spaces,
+underscores or hyphens.
 Source: Schrodi et al. 2025, section 5 (information imbalance drives the gap; there by models that
 are trained on such captions).
 """
@@ -38,7 +38,7 @@ CARD = Card(
     title="The gap against caption length",
     idea="Cuts captions to their first words, encodes them again, and measures the gap to images.",
     source="Schrodi et al. 2025, section 5",
-    question="Do shorter captions widen the gap of a model that is already trained?",
+    question="Do shorter captions widen the gap of a trained model?",
 )
 SPLITS = {"words": r"(?<=\S)(?=[\s_\-])", "sentences": r"(?<=[.!?])(?=\s)"}
 MEASURES = ("rmg", "l2m", "matched_cosine", "cone_text")
@@ -70,7 +70,7 @@ def plan(
         pair: file of image features and their captions, with the captions as names of the texts;
             by default the embedded data and their model.
         model: the model that made the file, LIBRARY:MODEL; by default the one in its provenance.
-        lengths: numbers of words to keep.
+        lengths: numbers of words, or sentences, to keep.
         unit: "words" or "sentences".
 
     Raises:
@@ -135,7 +135,7 @@ def run(work: Work) -> Table:
         notes=[
             f"{title}: {len(captions):,} captions encoded by the model that encoded the images",
             f"length: in {unit}; the longest caption has {longest}",
-            "captions cut: fraction of the captions that are longer",
+            "captions cut: fraction of the captions that are longer than this",
         ],
     )
 
@@ -167,16 +167,18 @@ PARTS = (
         head="The gap",
         words=(
             "Short captions describe many images equally well. A match then has a lower cosine, and"
-            " the texts lie closer together.",
+            " texts have higher cosines with each other.",
         ),
         panels=(
             Curves(title="Relative modality gap", ys={"rmg": "RMG"}, x="length",
+                   caption="Against the length of captions; 0 is a closed gap.",
                    xlabel="length of captions", ylabel="RMG", log="x"),
             Curves(title="Cosines", ys={"matched_cosine": "matched pairs", "cone_text": "texts"},
-                   x="length", xlabel="length of captions", ylabel="cosine", log="x"),
+                   x="length", xlabel="length of captions", ylabel="cosine", log="x",
+                   caption="Of a match (higher is better) and of two texts (cone)."),
             Curves(title="Retrieval", x="length", xlabel="length of captions", ylabel="R@1",
                    ys={"image_to_text_r1": "image → text", "text_to_image_r1": "text → image"},
-                   log="x"),
+                   log="x", caption="Recall at 1; higher is better."),
         ),
     ),
 )  # fmt: skip
@@ -188,8 +190,8 @@ PUBLISHED = (
         column="rmg",
         direction="falls",
         rows=(*(f"first {length}" for length in (1, 2, 4, 8, 16)), "whole"),
-        note="there models are trained on short captions, here one model encodes them: only the"
-        " direction is compared",
+        note="in the paper, models are trained on short captions; here one trained model encodes"
+        " them: only the direction is compared",
     ),
 )
 caption_length = Study(

@@ -1,10 +1,10 @@
-"""Accuracy and the gap: why accuracy alone does not say whether a gap is good or bad.
+"""Accuracy and the gap: accuracy alone does not tell whether a gap is good or bad.
 
-Each model is tested on several tasks as it is, and with images and texts moved along the gap
-(closer ``shift``): α = 0 is open, 1 closed, negative α widens the gap.
+Each model is evaluated on several tasks without a shift, and with images and texts shifted along
+the gap (closer ``shift``): α = 0 is the open gap, 1 the closed gap, a negative α widens the gap.
 Source: Chowers et al. 2026, figures 1 and 2.
-Expected: the accuracy is not monotone in the shift, its best place differs by task, and among
-models a smaller gap does not mean a higher accuracy.
+Expected: the accuracy is not monotone in the shift, its best shift differs by task, and a model
+with a smaller gap does not always have a higher accuracy.
 """
 
 from __future__ import annotations
@@ -46,16 +46,16 @@ HEADS = {
     "widest": "top-1, smallest α",
     "farthest": "top-1, largest α",
     "best": "best top-1",
-    "best_alpha": "α of the best",
-    "spread": "largest − smallest α of the best",
+    "best_alpha": "α of the best top-1",
+    "spread": "range of these α",
     "against": "share: smaller gap, lower top-1",
 }
 CARD = Card(
     name="accuracy_and_gap",
     title="Accuracy and the gap",
-    idea="Compares gap and accuracy over models and tasks, and moves along the gap.",
+    idea="Compares gap and accuracy over models and tasks, and shifts modalities along the gap.",
     source="Chowers et al. 2026, figures 1 and 2",
-    question="Does accuracy say whether a gap is a bug?",
+    question="Does the accuracy tell whether a gap is good or bad?",
 )
 
 
@@ -64,12 +64,13 @@ def plan(*, pair: str | Sequence[str] = "", alphas: Sequence[float] = ALPHAS) ->
     """Plan the shifts.
 
     Args:
-        pair: one or several files of images with class prompts, or with captions, named MODEL_TASK;
-            by default class sets of embedded models with full and short captions.
-        alphas: shifts, 0 and 1 among them.
+        pair: one or several files of images with class prompts, or with captions, with names of the
+            form MODEL_TASK; by default class sets of the embedded models of full and of short
+            captions.
+        alphas: shifts; 0 is the open gap, 1 the closed gap. Both must be among them.
 
     Raises:
-        OptionError: a value outside its range, or two files with one name.
+        OptionError: a value outside its range, or two files of the same name.
     """
     alphas = [float(alpha) for alpha in _numbers(alphas)]
     if not {0.0, 1.0} <= set(alphas) or len(set(alphas)) < len(alphas):
@@ -93,7 +94,7 @@ def _numbers(alphas: Sequence[float]) -> list[float]:
 
 
 def run(work: Work) -> Table:
-    """Move every pair along its gap."""
+    """Shift every pair along its gap."""
     settings = work.settings
     if "pair" in settings:
         sets = {Path(file).stem: paired(file) for file in settings["pair"]}
@@ -120,8 +121,9 @@ def run(work: Work) -> Table:
         settings=settings,
         notes=[
             f"top-1 by cosine of at most {QUERIES:,} images; interval: 95 %, over images",
-            "best: chosen on the same images, so its top-1 is optimistic",
-            "smaller gap, lower top-1: over pairs of models on one task",
+            "best: the shift is chosen on the same images, so its top-1 is optimistic",
+            "share: of the pairs of models on one task, those in which the model with the smaller"
+            " gap has the lower top-1",
         ],
     )
 
@@ -175,7 +177,7 @@ def _told(table: Table) -> str:
         text = f"The best shift differs by up to {row['spread'].value:g} between tasks."
     if "against" in row:
         text += (
-            " Where two models are compared on one task, the one with the smaller gap is less"
+            " If two models are compared on one task, the one with the smaller gap is less"
             f" accurate in {row['against'].value:.0%} of"
             f" {row['against'].details['pairs']} cases."
         )
@@ -185,19 +187,21 @@ def _told(table: Table) -> str:
 def _curves(title: str, match: str) -> Curves:
     marks = (Reference(at=0.0, axis="x", label="open"), Reference(at=1.0, axis="x", label="closed"))
     return Curves(title=title, trace="accuracy", match=match, xlabel="α", ylabel="top-1",
+                  caption="One curve per task and model; higher is better.",
                   zero=False, limits=(None, 1.05), references=marks)  # fmt: skip
 
 
 PARTS = (
     Part(
         head="Models and tasks",
-        words=("Each point is a model on a task, as it is.", _told),
+        words=("Each point is a model on a task, without a shift.", _told),
         panels=(
             Scatter(title="Gap and accuracy", x="gap", y="accuracy", named=True,
+                    caption="Compare points of one task: a smaller gap can have a lower top-1.",
                     xlabel="distance of means", ylabel="top-1"),
-            _curves("Moved along the gap: full captions", ", full"),
-            _curves("Moved along the gap: short captions", ", short"),
-            _curves("Moved along the gap", "_"),
+            _curves("Shifted along the gap: full captions", ", full"),
+            _curves("Shifted along the gap: short captions", ", short"),
+            _curves("Shifted along the gap", "_"),
         ),
         columns=2,
     ),
@@ -216,7 +220,7 @@ PUBLISHED = (
         needs="several tasks",
     ),
     Order(
-        claim="A smaller gap does not always mean a higher accuracy: share of cases against",
+        claim="In some pairs of models, the one with the smaller gap has the lower accuracy",
         where=WHERE,
         larger=(ALL, "against"),
         smaller=0.0,
@@ -225,8 +229,8 @@ PUBLISHED = (
     ),
     *(
         Number(
-            claim=f"CLIP ViT-B/16 on 500 pairs of COCO, {words}: R@1",
-            where="computed before from the same features",
+            claim=f"CLIP ViT-B/16 on 500 pairs of COCO, {words} gap: R@1 is {value:g}",
+            where="our own computation on the same features",
             cell=(COCO, column),
             value=value,
             tolerance=0.002,
@@ -234,12 +238,12 @@ PUBLISHED = (
         )
         for column, words, value in (
             ("accuracy", "open", 0.552),
-            ("closed", "moved to zero gap", 0.358),
+            ("closed", "closed", 0.358),
         )
     ),
     *(
         Order(
-            claim=f"The accuracy is not monotone in the shift: higher inside than {words} ({name})",
+            claim=f"The accuracy at the best shift is higher than {words} ({name})",
             where=WHERE,
             larger=(name, "best"),
             smaller=(name, end),
@@ -247,10 +251,13 @@ PUBLISHED = (
             published="larger",
             note=NOTE,
             needs="the embedded class sets: leave out pair",
-            why="the accuracy of this task hardly changes along the gap",
+            why="the accuracy of this task hardly changes with the shift",
         )
         for name in NAMES
-        for end, words in (("widest", "with the widest gap"), ("farthest", "far beyond closed"))
+        for end, words in (
+            ("widest", "at the widest gap"),
+            ("farthest", "far beyond the closed gap"),
+        )
     ),
 )
 MODELS = {

@@ -1,4 +1,4 @@
-"""Images that ask for their nearest stored text by Euclidean distance, clean and under noise."""
+"""Query images and their nearest stored text by Euclidean distance, with and without noise."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from modalgap.embeddings import Pair
 from modalgap.evaluate.base import Scores
 from modalgap.evaluate.perturb import REPEATS, Answers, exact
 
-QUERIES = 2000  # images that ask, at most
+QUERIES = 2000  # largest number of query images
 
 
 def nearest(queries: Tensor, stored: Tensor) -> Answers:
@@ -23,7 +23,7 @@ def nearest(queries: Tensor, stored: Tensor) -> Answers:
 
 
 class Asked:
-    """Images that ask, the stored texts, and which texts are right."""
+    """Query images, the stored texts, and which texts are correct."""
 
     def __init__(self, pair: Pair, seed: int) -> None:
         images, texts = pair.matches
@@ -35,12 +35,12 @@ class Asked:
         self.clusters = pair.clusters[0][chosen.numpy()]
 
     def noise(self, seed: int) -> list[Tensor]:
-        """Draws of standard noise on the stored texts, the same for every shift."""
+        """Draws of standard noise for the stored texts, the same for every shift."""
         random = torch.Generator().manual_seed(seed)
         return [torch.randn(self.stored.shape, generator=random) for _ in range(REPEATS)]
 
     def right(self, answers: list[Answers]) -> Scores:
-        """Share of right answers."""
+        """Share of correct answers."""
         hits = [
             [(image, text) in self.matches for image, text in zip(self.who, each, strict=True)]
             for each in (answer.tolist() for answer in answers)
@@ -48,6 +48,6 @@ class Asked:
         return Scores(np.mean(np.array(hits, dtype=np.float64), axis=0), self.clusters)
 
     def same(self, base: Answers, answers: list[Answers]) -> Scores:
-        """Share of answers that are those of ``base``."""
+        """Share of answers that are equal to those of ``base``."""
         stays = np.stack([each == base for each in answers])
         return Scores(stays.mean(0, dtype=np.float64), self.clusters)

@@ -1,8 +1,8 @@
-"""Flips and the gap: answers are less robust to noise on the stored texts as the gap widens.
+"""Flips and the gap: the wider the gap, the less robust are answers to noise on stored texts.
 
-Draws the simulation ``flip_robustness``: one image, two texts, noise on the texts.
+Shows the simulation ``flip_robustness``: one image, two texts, noise on the texts.
 Source: Chowers et al. 2026, figure 7, theorem 3.4.
-Expected: Rob, the share of answers that stay, rises as the gap closes, for every noise.
+Expected: Rob, the share of answers that stay, rises as the gap closes, for every variance of noise.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ NOISES = tuple(f"σ² = {variance:g}" for variance in VARIANCES)
 HEADS = {
     f"{kind}_{name}": f"{title}, {words}"
     for kind, words in KINDS.items()
-    for name, title in (("rob", "Rob"), ("form", "by formula"), ("closed", "without gap"))
+    for name, title in (("rob", "Rob"), ("form", "Rob by formula"), ("closed", "Rob, closed gap"))
 }
 HEADS |= {"difference": "largest |counted − formula|", "half_width": "half of the widest interval"}
 CARD = Card(
     name="flips",
     title="Flips and the gap",
-    idea="Counts answers that noise on two texts leaves unchanged, by the distance of the image.",
+    idea="Counts answers that stay under noise on two texts, for several distances of the image.",
     source="Chowers et al. 2026, figure 7, theorem 3.4",
     question="Why does a wide gap make answers less robust?",
     traits=("random",),
@@ -96,15 +96,15 @@ def _falls(table: Table) -> str:
     row = table.rows[NOISES[0]]
     return (
         f"With σ² = {VARIANCES[0]:g}, {row['distance_closed'].value:.0%} of the answers stay"
-        f" without a gap and {row['distance_rob'].value:.0%} at the largest one. The difference of"
-        " the two distances does not depend on the gap, but the noise on it does: it grows with"
-        " the distance to the texts."
+        f" with a closed gap and {row['distance_rob'].value:.0%} at the largest gap. The difference"
+        " of the two squared distances does not depend on the gap, but the effect of noise on this"
+        " difference grows with the gap."
     )
 
 
 PARTS = (
     Part(
-        head="Far queries are fragile",
+        head="A wide gap makes answers less robust",
         words=(_falls,),
         panels=tuple(
             Curves(
@@ -112,6 +112,7 @@ PARTS = (
                 trace=f"{kind}_rob",
                 xlabel="gap between the image and the texts",
                 ylabel="Rob",
+                caption="One curve per variance of the noise. Higher is better.",
                 limits=(0.5, 1.0),
                 zero=False,
             )
@@ -122,7 +123,7 @@ PARTS = (
 PUBLISHED = (
     *(
         Order(
-            claim=f"Closing the gap raises Rob ({words}, {noise})",
+            claim=f"Closing the gap raises Rob, {words} ({noise})",
             where="Chowers et al. 2026, figure 7, theorem 3.4",
             larger=(noise, f"{kind}_closed"),
             smaller=(noise, f"{kind}_rob"),
@@ -132,8 +133,8 @@ PUBLISHED = (
     ),
     *(
         Number(
-            claim=f"Rob counted, and by the {formula} ({noise})",
-            where="order statistics of normal noise",
+            claim=f"Rob is that of the {formula}, {KINDS[kind]} ({noise})",
+            where="formulas for normal noise",
             cell=(noise, f"{kind}_rob"),
             value=(noise, f"{kind}_form"),
             tolerance=0.01,

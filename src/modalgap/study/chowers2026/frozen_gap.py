@@ -1,10 +1,11 @@
-"""The frozen gap: a contrastive loss removes the variance along the gap, and then keeps the gap.
+"""The frozen gap: a contrastive loss removes the variance along the gap, then the gap stays.
 
-Free points in four starts: two tight clusters, two wide ones (as wide as in all directions, so
-nothing has collapsed), one centre, and one centre with points in few directions (collapsed).
+Free points from four starts: two tight clusters; two wide clusters, in which points vary in all
+directions, so no dimension has collapsed; one centre; and one centre with points that vary in few
+directions, so most dimensions have collapsed.
 Source: Chowers et al. 2026, figures 4 and 5, theorem 3.1.
 Expected: from both starts with two centres, the variance along the gap vanishes before the loss is
-low, and the distance between the means stays; one centre stays one centre, collapsed or not.
+low, and the distance of means stays. From one centre no gap forms, collapsed or not.
 """
 
 from __future__ import annotations
@@ -27,26 +28,26 @@ STARTS: dict[str, dict[str, Any]] = {
     "one centre": {"start": "isotropic"},
     "one centre, flat": {"start": "isotropic", "directions": 2},
 }
-FAR = "far clusters, first step"  # where the form of theorem 3.1 must hold
+FAR = "far clusters, first step"  # where the closed form of theorem 3.1 must hold
 TIGHT, WIDE, ONE, FLAT = STARTS
 HEADS = {
-    "gap_start": "gap at the start",
-    "gap": "gap at the end",
-    "kept": "gap, end/start",
+    "gap_start": "distance of means, start",
+    "gap": "distance of means, end",
+    "kept": "distance of means, end/start",
     "variance_along_start": "variance along the gap, start",
     "variance_along": "variance along the gap, end",
-    "variance_off": "variance across, end",
-    "time_along": "time to 1 % of the variance along",
-    "time_loss": "time to half of the loss",
+    "variance_off": "variance across the gap, end",
+    "time_along": "time until 1 % of the variance along the gap",
+    "time_loss": "time until half of the loss",
     "matched_off": "distance of a match across the gap, end",
-    "theorem_start": "error of theorem 3.1 at the start",
+    "theorem_start": "relative error of theorem 3.1, start",
 }
 CARD = Card(
     name="frozen_gap",
     title="The frozen gap",
     idea="Moves free points from four starts, and traces the gap and the variance along it.",
     source="Chowers et al. 2026, figures 4 and 5, theorem 3.1",
-    question="Why does a contrastive loss keep a gap, and does it need collapsed dimensions?",
+    question="Why does a contrastive loss keep a gap? Are collapsed dimensions the cause?",
     traits=("random",),
 )
 
@@ -89,11 +90,11 @@ def run(work: Work) -> Table:
         heads=HEADS,
         settings=work.settings,
         notes=[
-            "gradient flow of the mean symmetric InfoNCE of −‖x − y‖²/τ, τ = 1, points free in"
-            " space; clusters are 5 apart",
-            "time to 1 %, or to half: of the value at the start; the last time if never",
-            "theorem 3.1: ∂L/∂y_i ≈ (2/(nτ²)) [g·(y_i − μ_y)] g for this loss; the error is the"
-            " norm of the difference over the norm of the form",
+            "gradient flow of the mean symmetric InfoNCE of −‖x − y‖²/τ, τ = 1, of free points;"
+            " the centres of clusters are 5 apart",
+            "time until 1 %, or half, of the value at the start; the last time if never",
+            "theorem 3.1: ∂L/∂y_i ≈ (2/(nτ²)) [g·(y_i − μ_y)] g for this loss; relative error: the"
+            " norm of the difference divided by the norm of the right side",
         ],
     )
 
@@ -101,12 +102,12 @@ def run(work: Work) -> Table:
 def _kept(table: Table) -> str:
     tight, wide, one = (table.rows[name] for name in (TIGHT, WIDE, ONE))
     return (
-        f"From two tight clusters, the gap is {tight['gap_start'].value:.2f} at the start and"
-        f" {tight['gap'].value:.2f} at the end; from two wide ones {wide['gap_start'].value:.2f}"
-        f" and {wide['gap'].value:.2f}; from one centre {one['gap_start'].value:.2f} and"
-        f" {one['gap'].value:.2f}. Collapsed dimensions are neither necessary (wide clusters keep"
-        " the gap) nor sufficient (flat points around one centre open none): what matters is"
-        " whether the start has two centres."
+        f"From two tight clusters, the distance of means is {tight['gap_start'].value:.2f} at the"
+        f" start and {tight['gap'].value:.2f} at the end; from two wide ones"
+        f" {wide['gap_start'].value:.2f} and {wide['gap'].value:.2f}; from one centre"
+        f" {one['gap_start'].value:.2f} and {one['gap'].value:.2f}. Collapsed dimensions are"
+        " neither necessary (wide clusters keep the gap) nor sufficient (flat points around one"
+        " centre do not open a gap): the condition is a start with two centres."
     )
 
 
@@ -115,23 +116,23 @@ PARTS = (
     Part(
         head="The gap stays",
         words=(
-            "Matched points move down the gradient of InfoNCE. Two far clusters first lose their"
-            " variance along the gap, because points ahead of the others are pushed back. Then all"
-            " matches and non-matches are equally far along the gap, nothing pulls on it any more,"
-            " and the pairs match across it.",
+            "Matched points move down the gradient of InfoNCE. Two clusters that are far apart"
+            " first lose their variance along the gap. Then all pairs, matched or not, have the"
+            " same distance along the gap, so the gradient along it is 0, and pairs match in all"
+            " other directions.",
             _kept,
         ),
         panels=(
             Curves(title="Variance along the gap", trace="variance_along", xlabel=XLABEL,
                    ylabel="variance along the gap", log="xy", zero=False,
-                   caption="Falls first from two clusters; grows from one centre."),
-            Curves(title="The gap", trace="gap", xlabel=XLABEL, ylabel="‖g‖", log="x",
-                   caption="Distance between the means: frozen."),
+                   caption="From two clusters it falls first; from one centre it grows."),
+            Curves(title="The gap", trace="gap", xlabel=XLABEL, ylabel="distance of means",
+                   log="x", caption="From two clusters it does not change."),
             Curves(title="Distance of a match across the gap", trace="matched_off", xlabel=XLABEL,
                    ylabel="mean distance", log="xy", zero=False,
-                   caption="Pairs match in all other directions."),
+                   caption="It falls: pairs match in all other directions."),
             Curves(title="Loss", trace="loss", xlabel=XLABEL, ylabel="InfoNCE", log="x",
-                   caption="From two clusters it falls only after the variance along the gap."),
+                   caption="From two clusters it falls later than the variance along the gap."),
         ),
         columns=2,
     ),
@@ -139,13 +140,13 @@ PARTS = (
 WHERE, THEOREM = "Chowers et al. 2026, figures 4 and 5", "Chowers et al. 2026, theorem 3.1"
 PUBLISHED = (
     Number(
-        claim="Early gradient of far clusters: 2/(nτ²) [g·(y − μ)] g; relative error",
+        claim="Far clusters: the first gradient is 2/(nτ²) [g·(y − μ)] g (relative error)",
         where=THEOREM,
         cell=(FAR, "theorem_start"),
         value=0.0,
         tolerance=0.03,
-        note="the source has the factor −2/τ for the motion of a point; for the mean InfoNCE that"
-        " is used here, the same derivation gives 2/(nτ²) for the gradient",
+        note="the paper has the factor −2/τ for the motion of a point; for the mean InfoNCE that is"
+        " used here, the same derivation gives 2/(nτ²) for the gradient",
     ),
     Order(
         claim="Tight clusters: the variance along the gap vanishes before the loss is low",
@@ -154,7 +155,7 @@ PUBLISHED = (
         smaller=(TIGHT, "time_along"),
     ),
     Order(
-        claim="Wide, isotropic clusters: the variance along the gap vanishes too",
+        claim="Wide clusters: the variance along the gap falls too",
         where=WHERE,
         larger=(WIDE, "variance_along_start"),
         smaller=(WIDE, "variance_along"),
@@ -163,7 +164,7 @@ PUBLISHED = (
     ),
     *(
         Number(
-            claim=f"The gap is frozen: end/start ({name})",
+            claim=f"The gap does not change, end/start is 1 ({name})",
             where=WHERE,
             published="frozen",
             cell=(name, "kept"),
@@ -173,7 +174,7 @@ PUBLISHED = (
         for name in (TIGHT, WIDE)
     ),
     Order(
-        claim="Collapse is not necessary: wide clusters keep more of a gap than one centre",
+        claim="Collapse is not necessary: wide clusters end with a larger gap than one centre",
         where=WHERE,
         larger=(WIDE, "gap"),
         smaller=(ONE, "gap"),
@@ -181,7 +182,7 @@ PUBLISHED = (
         published="larger",
     ),
     Order(
-        claim="Collapse is not sufficient: flat points around one centre open no gap",
+        claim="Collapse is not sufficient: flat points around one centre do not open a gap",
         where=WHERE,
         larger=(FLAT, "gap_start"),
         smaller=(FLAT, "gap"),
@@ -191,10 +192,10 @@ PUBLISHED = (
         where=WHERE,
         larger=(ONE, "gap"),
         smaller=(ONE, "gap_start"),
-        note="the wording of the source is second-hand; it may mean isotropic clouds around two"
+        note="taken from a summary of the paper; the paper may mean isotropic clouds around two"
         " centres, which keep their gap (wide clusters)",
-        why="two isotropic clouds around one centre have no gap to keep, and the loss opens none;"
-        " the gap forms from two isotropic clouds around two centres",
+        why="two isotropic clouds around one centre have no gap, and the loss opens none; two"
+        " isotropic clouds around two centres keep their gap",
     ),
 )
 frozen_gap = Study(card=CARD, plan=plan, run=run, parts=PARTS, published=PUBLISHED, minutes=0.2)

@@ -1,9 +1,9 @@
-"""Quantised and rephrased: rounding stored texts, or another wording, before and after closing.
+"""Quantised and rephrased: rounded or reworded texts, before and after closing the gap.
 
-Stored texts are rounded to few bins, or replaced by the same texts in another wording; answers that
-stay, and right answers, are counted for the open pair, the pair closed by ``project``, and by
-``center`` for comparison. Embedded: digits with the prompt "three-whole"; rephrased "whole-three"
-(order) and "three-regular" (word).
+The features of stored texts are rounded to few bins, or replaced by those of the same texts in
+another wording. The study counts answers that stay (Rob) and correct answers (top-1) with the open
+gap, with the gap closed by ``project``, and, for comparison, by ``center``. By default: digits with
+prompts such as "three-whole"; rephrased "whole-three" (order) and "three-regular" (word).
 Source: Chowers et al. 2026, figures 9 and 10 (there: 256 to 32 bins, "a photo of" to "photograph
 of").
 Expected: rounding and rewording change fewer answers once the gap is closed.
@@ -67,12 +67,13 @@ def plan(
         pair: file of images with class prompts, or with captions; by default digits and prompts of
             the embedded model with short captions.
         other: with ``pair``: file of the same images with the same texts in another wording.
-        bins: numbers of bins of the stored numbers.
-        explained_variance: of ``project``: fraction of the variance of the texts that V explains.
+        bins: numbers of bins to which the stored numbers are rounded.
+        explained_variance: option of ``project``: fraction of the variance of the texts that V, the
+            directions that do not move, explains.
 
     Raises:
         OptionError: a value outside its range, or ``other`` without ``pair``.
-        InputError: the texts of ``other`` are not as many as those of ``pair``.
+        InputError: ``other`` and ``pair`` differ in the number of texts or columns.
     """
     counts = checks.several("bins", bins)
     for count in counts:
@@ -96,7 +97,7 @@ def plan(
 
 
 def run(work: Work) -> Table:
-    """Count answers of the open and of the closed pairs."""
+    """Count answers with the open and the closed gap."""
     settings = work.settings
     if "pair" in settings:
         prefix = f"{Path(settings['pair']).stem}, "
@@ -125,8 +126,8 @@ def run(work: Work) -> Table:
         heads=_heads(settings["bins"], list(others)),
         settings=settings,
         notes=[
-            "answers by cosine; Rob: share of images whose answer stays; intervals: 95 %, over"
-            " images",
+            "answer: the nearest text by cosine; Rob: share of images whose answer stays;"
+            " intervals: 95 %, over images",
             "bins: of equal width over the range of all stored numbers",
             *([] if prefix else [f"prompts: {PROMPT!r}; other order: {REPHRASED['order']!r};"
                                  f" other word: {REPHRASED['word']!r}"]),
@@ -197,25 +198,26 @@ def _features(encoder: Encoder, form: str, words: Sequence[str]) -> Tensor:
 def _lost(table: Table) -> str:
     before, after = table.rows.get(OPEN, {}), table.rows.get(PROJECT, {})
     if "order_drop" not in before:
-        return "Only the open and the closed pairs of the file are compared."
+        return "Without a file of reworded texts (option other), only rounding is compared."
     return (
-        f"The other order costs {before['order_drop'].value:.1%} of top-1 before and"
-        f" {after['order_drop'].value:.1%} after the projected shift; the other word"
+        f"The other order costs {before['order_drop'].value:.1%} of top-1 with the open gap and"
+        f" {after['order_drop'].value:.1%} after closing by project; the other word"
         f" {before['word_drop'].value:.1%} and {after['word_drop'].value:.1%}. A negative number is"
         " a gain."
     )
 
 
+CAPTION = "One curve per kind of closing; higher is better."
 PARTS = (
     Part(
         head="Rounded",
-        words=("Stored texts are rounded to few bins. Fewer bins change more answers.",),
+        words=("Features of stored texts are rounded to bins. Fewer bins change more answers.",),
         panels=(
             Curves(title="Rounded: answers that stay", xlabel="bins", ylabel="Rob", log="x",
-                   zero=False,
+                   zero=False, caption=CAPTION,
                    across={f"bins_{count}_rob": float(count) for count in reversed(BINS)}),
-            Curves(title="Rounded: right answers", xlabel="bins", ylabel="top-1", log="x",
-                   zero=False,
+            Curves(title="Rounded: correct answers", xlabel="bins", ylabel="top-1", log="x",
+                   zero=False, caption=CAPTION,
                    across={f"bins_{count}_accuracy": float(count) for count in reversed(BINS)}),
         ),
         columns=2,
@@ -224,26 +226,27 @@ PARTS = (
         head="Rephrased",
         words=("Stored texts are replaced by the same texts in another wording.", _lost),
         panels=(
-            Bars(title="Reworded: answers that stay", xlabel="Rob",
+            Bars(title="Rephrased: answers that stay", xlabel="Rob", caption="Higher is better.",
                  ys={f"{kind}_rob": f"other {kind}" for kind in REPHRASED}),
-            Bars(title="Reworded: right answers", xlabel="top-1",
-                 ys={"accuracy": "as written"}
+            Bars(title="Rephrased: correct answers", xlabel="top-1", caption="Higher is better.",
+                 ys={"accuracy": "same wording"}
                  | {f"{kind}_accuracy": f"other {kind}" for kind in REPHRASED}),
         ),
         columns=2,
     ),
 )  # fmt: skip
-NOTE = "other data and models: only the direction is compared; the order of figures 9 and 10 is not"
-NOTE += " known"
+NOTE = "other data and models: only the direction is compared; it is not known which of figures 9"
+NOTE += " and 10 shows it"
 TRAINED = (
-    "the model read captions in every order and with every attribute, so rewording costs little"
+    "the model was trained on captions in every order and with every attribute, so rephrasing costs"
+    " little"
 )
 NEEDS = "the embedded digits: leave out pair"
 WHERE = "Chowers et al. 2026, figures 9 and 10"
 PUBLISHED = (
     *(
         Order(
-            claim=f"Closing raises Rob under rounding ({count} bins)",
+            claim=f"Closing the gap raises Rob under rounding ({count} bins)",
             where=WHERE,
             larger=(PROJECT, f"bins_{count}_rob"),
             smaller=(OPEN, f"bins_{count}_rob"),
@@ -251,13 +254,13 @@ PUBLISHED = (
             published="larger",
             note=NOTE,
             needs=NEEDS,
-            why="this number of bins changes hardly any answer among ten prompts",
+            why="among ten prompts, this number of bins changes hardly any answer",
         )
         for count in PAPER
     ),
     *(
         Order(
-            claim=f"Closing raises Rob under rewording (other {kind})",
+            claim=f"Closing the gap raises Rob under rephrasing (other {kind})",
             where=WHERE,
             larger=(PROJECT, f"{kind}_rob"),
             smaller=(OPEN, f"{kind}_rob"),
@@ -271,7 +274,7 @@ PUBLISHED = (
     ),
     *(
         Order(
-            claim=f"Another wording costs more than 6 % of top-1 before closing (other {kind})",
+            claim=f"With the open gap, rephrasing lowers top-1 by more than 0.06 (other {kind})",
             where=WHERE,
             larger=(OPEN, f"{kind}_drop"),
             smaller=0.06,
@@ -283,7 +286,8 @@ PUBLISHED = (
     ),
     *(
         Order(
-            claim=f"It costs less after closing (other {kind})",
+            claim="Rephrasing lowers top-1 less with the closed gap than with the open gap"
+            f" ({kind})",
             where=WHERE,
             larger=(OPEN, f"{kind}_drop"),
             smaller=(PROJECT, f"{kind}_drop"),

@@ -1,12 +1,13 @@
-"""Robustness against the shift: noise on stored texts, as they move toward the images.
+"""Robustness against the shift: noise on stored texts that move toward the images.
 
-Texts move by α g', the gap without its part in the principal directions of the texts (closer
-``project``); noise N(0, σ² I) is added to them; every image asks for its nearest text. Answers by
-Euclidean distance are those of the paper; by cosine, the texts are normalised after the move
+Texts move by α g', where g' is the gap without its part in V, the principal directions of the texts
+(closer ``project``). Noise N(0, σ² I) is added to the texts, and every image retrieves its nearest
+text, its answer. The paper uses Euclidean distance; by cosine, texts are normalised after the shift
 (task ``robustness``).
-Source: Chowers et al. 2026, figure 8, theorem 3.5, algorithm 1. Their α = −1 is our 1: closed.
-Expected: Rob rises up to α = 1 and falls beyond; the clean accuracy is flat, exactly so where V
-spans all texts.
+Source: Chowers et al. 2026, figure 8, theorem 3.5, algorithm 1. The paper's α = −1 is α = 1
+here: the closed gap.
+Expected: Rob, the share of answers that stay, rises up to α = 1 and falls beyond. The accuracy
+without noise does not change; exactly so if V spans all texts.
 """
 
 from __future__ import annotations
@@ -55,12 +56,12 @@ HEADS = {
     "cosine_accuracy_open": "top-1 by cosine, open",
     "cosine_accuracy": "top-1 by cosine, closed",
     "leakage": "leakage",
-    "changed": "clean answers changed, largest share",
+    "changed": "largest share of answers that change without noise",
 }
 CARD = Card(
     name="robustness_shift",
-    title="Robustness against the shift",
-    idea="Moves stored texts toward the images step by step, and counts answers under noise.",
+    title="Robustness to noise at each shift",
+    idea="Moves stored texts toward the images in steps, and counts answers that stay under noise.",
     source="Chowers et al. 2026, figure 8, theorem 3.5, algorithm 1",
     question="Does closing the gap make answers robust to noise, and does it cost accuracy?",
     traits=("random",),
@@ -81,10 +82,10 @@ def plan(
     Args:
         pair: file of images with class prompts, or with captions; by default the digits and
             colours of the embedded model with short captions.
-        alphas: shifts; 0 is open, 1 closed. Both must be among them.
+        alphas: shifts; 0 is the open gap, 1 the closed gap. Both must be among them.
         variances: σ² of the noise in each dimension of the stored texts.
-        explained_variance: fraction of the variance of the texts that V explains; 1 leaves every
-            ranking as it is, but needs fewer texts than dimensions.
+        explained_variance: fraction of the variance of the texts that V explains; 1 preserves
+            every ranking, but needs fewer texts than dimensions.
         seed: seed of the noise.
 
     Raises:
@@ -125,11 +126,11 @@ def run(work: Work) -> Table:
         heads=HEADS,
         settings=settings,
         notes=[
-            f"open: α = 0; closed: α = 1; beyond: α = {settings['alphas'][-1]:g}; traces over α",
-            "Rob: share of images whose nearest text stays under noise; an answer that stays wrong"
-            f" counts too. {REPEATS} draws of the noise; at most {QUERIES:,} images",
+            f"open: α = 0; closed: α = 1; beyond: α = {settings['alphas'][-1]:g}; curves over α",
+            "Rob: share of images whose nearest text stays the same under noise, correct or not;"
+            f" {REPEATS} draws of the noise; at most {QUERIES:,} images",
             "intervals: 95 %, over images",
-            "leakage: part of the gap in V, which does not move",
+            "leakage: fraction of the gap that lies in V; this part is not closed",
         ],
     )
 
@@ -199,12 +200,15 @@ def _found(table: Table) -> str:
     row = next(row for name, row in table.rows.items() if CLEAN not in name)
     clean = next(row for name, row in table.rows.items() if CLEAN in name)
     return (
-        f"With the weakest noise, Rob goes from {row['rob_open'].value:.3f} (open) to"
+        f"With the weakest noise, Rob changes from {row['rob_open'].value:.3f} (open) to"
         f" {row['rob'].value:.3f} (closed) and {row['rob_beyond'].value:.3f} (beyond) in the first"
-        f" set, while the clean accuracy goes from {clean['accuracy_open'].value:.3f} to"
-        f" {clean['accuracy'].value:.3f}. The leakage, the part of the gap that lies in V and"
-        f" stays, is {clean['leakage'].value:.2f}."
+        f" set, while the accuracy without noise changes from {clean['accuracy_open'].value:.3f} to"
+        f" {clean['accuracy'].value:.3f}. The leakage, the fraction of the gap that lies in V"
+        f" and is not closed, is {clean['leakage'].value:.2f}."
     )
+
+
+CAPTION = "One curve per noise. α = 0: open gap, dashed: closed gap. Higher is better."
 
 
 def _panels(match: str, title: str) -> tuple[Curves, ...]:
@@ -212,6 +216,7 @@ def _panels(match: str, title: str) -> tuple[Curves, ...]:
     closed = (Reference(at=1.0, axis="x", label="closed"),)
     return tuple(
         Curves(title=f"{title}{words}", trace=trace, match=match, xlabel="α", ylabel=ylabel,
+               caption=CAPTION,
                zero=False, limits=(None, 1.05), references=closed)
         for words, trace, ylabel in (
             ("Rob", "rob", "share of answers that stay"),
@@ -223,7 +228,7 @@ def _panels(match: str, title: str) -> tuple[Curves, ...]:
 def _cosine(match: str, title: str) -> Curves:
     return Curves(
         title=f"{title}Rob by cosine",
-        caption="Texts are normalised after the move: not in the paper.",
+        caption="Texts are normalised after the shift; not in the paper. Higher is better.",
         trace="cosine_rob",
         match=match,
         xlabel="α",
@@ -239,9 +244,9 @@ PARTS = (
     Part(
         head="Rob and accuracy along the shift",
         words=(
-            "Texts are stored; noise is added to them. As they move toward the images (α from 0 to"
-            " 1), the same noise changes fewer answers, because the distances that it blurs become"
-            " smaller. Moved beyond the images, they are far again.",
+            "Noise is added to the stored texts. As texts move toward the images (α from 0 to 1),"
+            " the same noise changes fewer answers, because the effect of noise on a distance grows"
+            " with this distance. Beyond α = 1, the distances grow again.",
             _found,
         ),
         panels=tuple(
@@ -259,7 +264,7 @@ DIGITS, COLOURS = SETS.values()
 PUBLISHED = (
     *(
         Order(
-            claim=f"Closing raises Rob ({name}, σ² = {variance:g})",
+            claim=f"Closing the gap raises Rob ({name}, σ² = {variance:g})",
             where=WHERE,
             larger=(f"{name}, σ² = {variance:g}", "rob"),
             smaller=(f"{name}, σ² = {variance:g}", "rob_open"),
@@ -267,15 +272,15 @@ PUBLISHED = (
             published="larger",
             note=NOTE,
             needs=NEEDS,
-            why="under strong noise the squared length of the noise decides, which no shift"
-            " changes; by cosine, where it does not count, Rob rises",
+            why="under strong noise the squared length of the noise decides the answers, and no"
+            " shift changes it; by cosine, where it does not count, Rob rises",
         )
         for name in SETS.values()
         for variance in VARIANCES
     ),
     *(
         Number(
-            claim=f"The clean accuracy is as before when closed ({name})",
+            claim=f"Closing the gap does not change the accuracy without noise ({name})",
             where="Chowers et al. 2026, theorem 3.5",
             published="unchanged",
             cell=(f"{name}, {CLEAN}", "accuracy"),
@@ -287,7 +292,7 @@ PUBLISHED = (
     ),
     *(
         Order(
-            claim=f"Rob falls beyond closed (digits, σ² = {variance:g})",
+            claim=f"Beyond the closed gap, Rob falls (digits, σ² = {variance:g})",
             where=WHERE,
             larger=(f"{DIGITS}, σ² = {variance:g}", "rob"),
             smaller=(f"{DIGITS}, σ² = {variance:g}", "rob_beyond"),
@@ -297,24 +302,24 @@ PUBLISHED = (
         for variance in VARIANCES
     ),
     Order(
-        claim="The clean accuracy falls beyond closed (digits)",
+        claim="Beyond the closed gap, the accuracy without noise falls (digits)",
         where=WHERE,
         larger=(f"{DIGITS}, {CLEAN}", "accuracy"),
         smaller=(f"{DIGITS}, {CLEAN}", "accuracy_beyond"),
         note=NOTE,
         needs=NEEDS,
-        why="V spans all texts here, so that theorem 3.5 keeps every ranking for every α",
+        why="V spans all texts here, so every α preserves every ranking (theorem 3.5)",
     ),
     *(
         Order(
-            claim=f"Closing raises Rob by cosine ({name}, σ² = {VARIANCES[0]:g})",
+            claim=f"Closing the gap raises Rob by cosine ({name}, σ² = {VARIANCES[0]:g})",
             where=WHERE,
             larger=(f"{name}, σ² = {VARIANCES[0]:g}", "cosine_rob"),
             smaller=(f"{name}, σ² = {VARIANCES[0]:g}", "cosine_rob_open"),
-            note="the paper judges by distance",
+            note="the paper uses distances",
             needs=NEEDS,
-            why="most of the gap of these prompts lies in V and stays (see leakage), and the rest"
-            " makes the texts a little longer (1.02), so that normalising scales them down",
+            why="most of the gap of these prompts lies in V and is not closed (see leakage), and"
+            " the shift makes the texts a little longer (1.02), so normalising scales them down",
         )
         for name in SETS.values()
     ),

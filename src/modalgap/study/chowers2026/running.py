@@ -14,7 +14,7 @@ from modalgap.trace import points
 def dynamics_rows(
     runs: Mapping[str, Mapping[str, Any]], **shared: Any
 ) -> dict[str, dict[str, Value]]:
-    """One row per run: each quantity at the end with its trace, and as NAME_start at the start.
+    """One row per run: each quantity at the end, with its trace, and at the start (NAME_start).
 
     Args:
         runs: name of the row to options of ``dynamics``.

@@ -1,10 +1,11 @@
-"""Sums of the softmax matrices: once they are doubly stochastic, nothing pulls along the gap.
+"""Sums of the softmax matrices: once all are 1, the gradient along the gap is 0.
 
-Row i of Q_x is the softmax of image i over all texts, so its rows sum to 1; only its column sums
-S_j can differ from 1 (for Q_y the other way round). Where both modalities are constant along a
-direction, the gradient of point j along it is a multiple of S_j − 1.
+Row i of Q_x is the softmax of image i over all texts, so rows of Q_x sum to 1, and only its column
+sums S_j can differ from 1. In Q_y, the softmax of texts over images, only row sums can. If both
+modalities are constant along a direction, the gradient of point j along it is a multiple of
+S_j − 1. A matrix whose row and column sums are all 1 is doubly stochastic.
 Source: Chowers et al. 2026, figure 6, theorem 3.2.
-Expected: the sums are 1 late in training, not early; the gradient along the gap is then 0.
+Expected: late in training the sums are 1 and the gradient along the gap is 0; early they are not.
 """
 
 from __future__ import annotations
@@ -40,16 +41,16 @@ HEADS = {
     "sums_image": "largest |column sum − 1|, images",
     "sums_text": "largest |row sum − 1|, texts",
     "gradient_along": "gradient along the gap",
-    "share_along": "fraction of the gradient along the gap",
+    "share_along": "fraction of the squared gradient along the gap",
     "sums_image_start": "largest |column sum − 1|, images, at the start",
     "gradient_along_start": "gradient along the gap, at the start",
 }
 CARD = Card(
     name="softmax_sums",
     title="Sums of the softmax matrices",
-    idea="Sums rows and columns of softmax matrices, and the gradient of InfoNCE along the gap.",
+    idea="Computes sums of softmax matrices, and the gradient of InfoNCE along the gap.",
     source="Chowers et al. 2026, figure 6, theorem 3.2",
-    question="Are the softmax matrices doubly stochastic, so that nothing pulls along the gap?",
+    question="Are the softmax matrices doubly stochastic, so that the gap has no gradient?",
     traits=("random",),
 )
 
@@ -66,12 +67,12 @@ def plan(
     """Plan the simulation and the embeddings.
 
     Args:
-        pair: file of image and text embeddings; by default embedded models: full captions, short
-            captions, untrained.
+        pair: file of image and text embeddings; by default the embedded models of full captions, of
+            short captions, and untrained.
         temperature: τ of the model of the file; embedded models have their own.
         rows: largest number of pairs in a softmax matrix.
         steps: largest number of steps of the simulated gradient flow.
-        seed: seed of the simulation and of the drawn pairs.
+        seed: seed of the simulation and of the sample of pairs.
 
     Raises:
         OptionError: a value outside its range.
@@ -106,9 +107,10 @@ def run(work: Work) -> Table:
         settings=settings,
         notes=[
             "simulated: 100 free points from two tight clusters, τ = 1; see the study frozen_gap",
-            f"others: at most {settings['rows']} drawn pairs, one text per image, no text twice",
-            "gradient: of the mean symmetric InfoNCE by the rows, as if they were free; norm of"
-            " its component along the gap over all rows",
+            f"others: a random sample of at most {settings['rows']} pairs, one text per image, no"
+            " text twice",
+            "gradient: of the mean symmetric InfoNCE with respect to the rows, as if they were"
+            " free points; norm of its component along the gap over all rows",
         ],
     )
 
@@ -169,8 +171,8 @@ def _real(table: Table) -> str:
     others = [row for row in table.rows if row != SIMULATED]
     found = "; ".join(f"{row}: {table.rows[row]['sums'].value:.3f}" for row in others)
     return (
-        f"In the embeddings, the sums differ from 1 by this much on average: {found}. A sum of"
-        " more than 1 belongs to an item that many queries find, a hub."
+        f"Mean difference of the sums from 1, in the embeddings: {found}. An item with a sum above"
+        " 1 has a high probability for many queries: a hub."
     )
 
 
@@ -179,15 +181,18 @@ PARTS = (
     Part(
         head="Free points",
         words=(
-            "The softmax of each image over all texts sums to 1, but the columns do not: early, a"
-            " text that is ahead along the gap collects more than its share, and is pushed back."
-            " Late, every text collects 1, and the gradient along the gap is 0.",
+            "The softmax of each image over all texts sums to 1, but the sum over images for one"
+            " text need not be 1. Early, a text that is nearer to the images has a sum above 1,"
+            " and its gradient moves it away from them. Late, every sum is 1, and the gradient"
+            " along the gap is 0.",
         ),
         panels=(
             Curves(title="Column sums", trace="sums_image", xlabel=XLABEL,
-                   ylabel="largest |column sum − 1|", log="xy", zero=False, match=SIMULATED),
+                   ylabel="largest |column sum − 1|", log="xy", zero=False, match=SIMULATED,
+                   caption="At 0, the softmax of images is doubly stochastic."),
             Curves(title="Gradient along the gap", trace="gradient_along", xlabel=XLABEL,
-                   ylabel="norm", log="xy", zero=False, match=SIMULATED),
+                   ylabel="norm", log="xy", zero=False, match=SIMULATED,
+                   caption="At 0, the gap does not change."),
         ),
     ),
     Part(
@@ -195,9 +200,10 @@ PARTS = (
         words=(_real,),
         panels=(
             Bars(title="Sums of the softmax matrices", ys={"sums": "mean |sum − 1|"},
-                 xlabel="mean |sum − 1|"),
+                 xlabel="mean |sum − 1|", caption="0: the matrices are doubly stochastic."),
             Bars(title="Gradient along the gap", ys={"share_along": "fraction"},
-                 xlabel="fraction of the squared gradient"),
+                 xlabel="fraction of the squared gradient",
+                 caption="Near 0, the gradient hardly moves points along the gap."),
         ),
     ),
 )  # fmt: skip
@@ -205,13 +211,13 @@ FIGURE, THEOREM = "Chowers et al. 2026, figure 6", "Chowers et al. 2026, theorem
 NOTE = "other data and models: only the direction is compared"
 PUBLISHED = (
     Order(
-        claim="Simulated: the matrices are farther from doubly stochastic early than late",
+        claim="Simulated: the column sums are farther from 1 early than late",
         where=FIGURE,
         larger=(SIMULATED, "sums_image_start"),
         smaller=(SIMULATED, "sums_image"),
     ),
     Number(
-        claim="Simulated: the matrices are doubly stochastic late; largest |sum − 1|",
+        claim="Simulated: the largest |column sum − 1| is 0 late",
         where=FIGURE,
         cell=(SIMULATED, "sums_image"),
         value=0.0,
@@ -226,7 +232,7 @@ PUBLISHED = (
     ),
     *(
         Order(
-            claim=f"The sums are nearer to 1 after training ({name} captions)",
+            claim=f"The sums are nearer to 1 after training than before ({name} captions)",
             where=FIGURE,
             larger=(TITLES["untrained"], "sums"),
             smaller=(TITLES[name], "sums"),

@@ -1,11 +1,11 @@
-"""The temperature law: how fast the gap closes with a learnt and with a fixed temperature.
+"""The temperature law: how fast the gap closes with a learnable and with a frozen temperature.
 
-Free points on the sphere start in two clusters. A learnt temperature falls as the points separate,
-so that the loss is small and its gradient vanishes before the gap is closed.
-Source: Yaras et al. 2024 (arXiv 2412.07909): with a learnt temperature, the gap is at least of the
-order 1/log² t; Chowers et al. 2026 for the frozen gap.
-Expected: fixed temperature, the gap closes; learnt, it stays above C/log² t. The exponent p of
-C/logᵖ t, fitted to the late part of a trace, is then at most 2.
+Free points on the sphere start in two clusters. A learnable temperature falls as the points match,
+so the loss becomes small and its gradient vanishes before the gap is closed.
+Source: Yaras et al. 2024 (arXiv 2412.07909): with a learnable temperature, the gap is at least of
+the order 1/log² t; Chowers et al. 2026 for the gap that stays.
+Expected: with a frozen temperature the gap closes; with a learnable one it stays above C/log² t,
+so the exponent p of C/logᵖ t, fitted to the late part of a trace, is at most 2.
 """
 
 from __future__ import annotations
@@ -28,26 +28,26 @@ from modalgap.study.published import Number, Order
 from modalgap.trace import points, traced
 
 LATE = 0.3  # the fit uses times above T to this power, T the last one
-CLOSED = 1e-4  # a gap below this is closed up to the error of the flow; not fitted
-LEARNT, SLOW, FIXED = "flow, learnt τ", "flow, slow τ", "flow, fixed τ"
-ADAM_LEARNT, ADAM_FIXED = "Adam, learnt τ", "Adam, fixed τ"
+CLOSED = 1e-4  # a gap below this is zero up to the error of the flow; not fitted
+LEARNABLE, SLOW, FROZEN = "flow, learnable τ", "flow, slow τ", "flow, frozen τ"
+ADAM_LEARNABLE, ADAM_FROZEN = "Adam, learnable τ", "Adam, frozen τ"
 HEADS = {
     "gap_start": "gap at the start",
     "gap": "gap at the end",
     "temperature": "τ at the end",
     "loss": "loss at the end",
     "time": "last time or step",
-    "exponent": "p of C/logᵖ t",
+    "exponent": "exponent p of C/logᵖ t",
     "fit": "R² of C/logᵖ t",
-    "power": "q of C/t^q",
+    "power": "exponent q of C/t^q",
     "power_fit": "R² of C/t^q",
 }
 CARD = Card(
     name="temperature_law",
     title="The temperature and how fast the gap closes",
-    idea="Traces the gap of free points with learnt and fixed temperatures, and fits its decay.",
+    idea="Traces the gap of free points with learnable and frozen temperatures; fits its decay.",
     source="Yaras et al. 2024 (arXiv 2412.07909); Chowers et al. 2026",
-    question="Does a learnt temperature keep the gap open, and does it close like 1/log² t?",
+    question="Does a learnable temperature keep the gap open? Does the gap close like 1/log² t?",
     traits=("random",),
 )
 
@@ -86,14 +86,14 @@ def plan(
 
 
 def run(work: Work) -> Table:
-    """Run each kind of temperature, and fit the decay of the gap."""
-    learnt: dict[str, Any] = {"learn_temperature": True}
+    """Run with each kind of temperature, and fit the decay of the gap."""
+    learnable: dict[str, Any] = {"learn_temperature": True}
     runs: Mapping[str, Mapping[str, Any]] = {
-        LEARNT: learnt,
-        SLOW: learnt | {"temperature_rate": 1 / work.settings["n"]},
-        FIXED: {},
-        ADAM_LEARNT: learnt | {"optimiser": "adam"},
-        ADAM_FIXED: {"optimiser": "adam"},
+        LEARNABLE: learnable,
+        SLOW: learnable | {"temperature_rate": 1 / work.settings["n"]},
+        FROZEN: {},
+        ADAM_LEARNABLE: learnable | {"optimiser": "adam"},
+        ADAM_FROZEN: {"optimiser": "adam"},
     }
     shared = {**work.settings, "space": "sphere", "distance": 1.0, "spread": 0.3}
     rows = dynamics_rows(runs, **shared)
@@ -111,16 +111,16 @@ def run(work: Work) -> Table:
         notes=[
             "gradient flow of symmetric InfoNCE of cosines, or Adam with learning rate 0.01; the"
             " clusters are about 1 apart at the start",
-            "slow τ: learnt, but log(1/τ) moves at one n-th of the rate of the points, as if the"
-            " loss were a sum over them",
-            "fits: least squares of log gap, over times t > max(e², T^0.3), T the last one, and"
-            f" gaps above {CLOSED:g}",
+            "slow τ: learnable, but log(1/τ) moves at 1/n of the rate of the points, as if the"
+            " loss were a sum over the points",
+            "fits: least squares of the logarithm of the gap, over times t > max(e², T^0.3), where"
+            f" T is the last time, and gaps above {CLOSED:g}",
         ],
     )
 
 
 def fitted(times: list[float], gaps: list[float]) -> dict[str, Value]:
-    """Exponents of C/logᵖ t and of C/t^q with R², and the fitted curves; empty if too few points.
+    """Exponents of C/logᵖ t and C/t^q with R² and the fitted curves; empty for too few points.
 
     Args:
         times: ascending.
@@ -144,23 +144,24 @@ def fitted(times: list[float], gaps: list[float]) -> dict[str, Value]:
 
 def _law(table: Table) -> str:
     parts = []
-    for name in (LEARNT, SLOW, ADAM_LEARNT):
+    for name in (LEARNABLE, SLOW, ADAM_LEARNABLE):
         row = table.rows[name]
         if "exponent" in row:
             parts.append(f"{name}: p = {row['exponent'].value:.2f} (R² {row['fit'].value:.2f})")
     return (
         "The late part of each trace is fitted by C/logᵖ t: " + "; ".join(parts) + ". The law is a"
-        " lower bound on the gap, so any p up to 2 obeys it: the smaller p, the more frozen."
+        " lower bound on the gap, so any p up to 2 agrees with it. A smaller p means that the gap"
+        " closes more slowly."
     )
 
 
 def _kept(table: Table) -> str:
-    learnt, fixed = table.rows[LEARNT], table.rows[FIXED]
+    learnable, frozen = table.rows[LEARNABLE], table.rows[FROZEN]
     return (
-        f"With a learnt temperature the gap ends at {learnt['gap'].value:.2f} and τ at"
-        f" {learnt['temperature'].value:.4f}; with a fixed one it ends at"
-        f" {fixed['gap'].value:.4f}. A colder softmax makes the loss small although the points"
-        " have hardly moved, and its gradient vanishes."
+        f"With a learnable temperature the gap ends at {learnable['gap'].value:.2f} and τ at"
+        f" {learnable['temperature'].value:.4f}; with a frozen one the gap ends at"
+        f" {frozen['gap'].value:.4f}. A lower temperature makes the loss small although the points"
+        " have hardly moved, and then the gradient is too small to close the gap."
     )
 
 
@@ -170,16 +171,21 @@ PARTS = (
         head="What the temperature does",
         words=(_kept, _law),
         panels=(
-            Curves(title="The gap, gradient flow", trace="gap", xlabel=TIME, ylabel="‖g‖", log="x",
-                   match="flow"),
-            Curves(title="The gap, Adam", trace="gap", xlabel=STEPS, ylabel="‖g‖", log="x",
-                   match="Adam"),
+            Curves(title="The gap, gradient flow", trace="gap", xlabel=TIME,
+                   ylabel="distance of means", log="x", match="flow",
+                   caption="One curve per kind of temperature; 0 is a closed gap."),
+            Curves(title="The gap, Adam", trace="gap", xlabel=STEPS,
+                   ylabel="distance of means", log="x",
+                   match="Adam", caption="As above, with Adam instead of the gradient flow."),
             Curves(title="Temperature, gradient flow", trace="temperature", xlabel=TIME, ylabel="τ",
-                   log="xy", zero=False, match="flow"),
+                   log="xy", zero=False, match="flow",
+                   caption="A learnable τ falls as the pairs match; a frozen one is a constant."),
             Curves(title="Loss, gradient flow", trace="loss", xlabel=TIME, ylabel="InfoNCE",
-                   log="xy", zero=False, match="flow"),
-            Curves(title="The fit C/logᵖ t", trace="exponent", xlabel=TIME, ylabel="fitted ‖g‖",
-                   log="x", match="flow", in_figure=False),
+                   log="xy", zero=False, match="flow",
+                   caption="A small loss has a small gradient, so the points stop moving."),
+            Curves(title="The fit C/logᵖ t", trace="exponent", xlabel=TIME, log="x", match="flow",
+                   ylabel="fitted distance of means", in_figure=False,
+                   caption="Fitted curves of the gap over the late part of each trace."),
         ),
         columns=2,
     ),
@@ -187,16 +193,16 @@ PARTS = (
 WHERE = "Yaras et al. 2024, arXiv 2412.07909"
 PUBLISHED = (
     Order(
-        claim="Gradient flow: a learnt temperature keeps more of the gap than a fixed one",
+        claim="Gradient flow: a learnable temperature leaves a larger gap than a frozen one",
         where=WHERE,
-        larger=(LEARNT, "gap"),
-        smaller=(FIXED, "gap"),
+        larger=(LEARNABLE, "gap"),
+        smaller=(FROZEN, "gap"),
     ),
     Order(
-        claim="Adam: a learnt temperature keeps more of the gap than a fixed one",
+        claim="Adam: a learnable temperature leaves a larger gap than a frozen one",
         where=WHERE,
-        larger=(ADAM_LEARNT, "gap"),
-        smaller=(ADAM_FIXED, "gap"),
+        larger=(ADAM_LEARNABLE, "gap"),
+        smaller=(ADAM_FROZEN, "gap"),
     ),
     *(
         Order(
@@ -205,7 +211,7 @@ PUBLISHED = (
             larger=2.0,
             smaller=(name, "exponent"),
         )
-        for name in (LEARNT, SLOW, ADAM_LEARNT)
+        for name in (LEARNABLE, SLOW, ADAM_LEARNABLE)
     ),
     *(
         Number(
@@ -216,7 +222,7 @@ PUBLISHED = (
             tolerance=0.25,
             why="the law is a lower bound: the gap of these free points closes more slowly",
         )
-        for name in (LEARNT, SLOW, ADAM_LEARNT)
+        for name in (LEARNABLE, SLOW, ADAM_LEARNABLE)
     ),
 )
 temperature_law = Study(

@@ -1,7 +1,8 @@
-"""Figure 3 of Chowers et al. 2026: a small loss at a distance, with three points.
+"""The loss can be small although an image is far from its text, shown with three texts.
 
 An image moves away from its text in four directions. See ``modalgap.simulate.three_points`` for the
 closed form of the loss.
+Source: Chowers et al. 2026, section 3 and figure 3.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from modalgap.study.published import Number, Order, Published
 
 CARD = Card(
     name="three_points",
-    title="Three points: small loss at a distance",
+    title="A small loss at a large distance",
     idea="Moves an image away from its text and computes the loss among three texts.",
     source="Chowers et al. 2026, section 3, figure 3",
     question="Does a small contrastive loss mean that an image is near its text?",
@@ -54,10 +55,19 @@ def run(work: Work) -> Table:
 
 
 WORDS = {
-    "across": ("Across the plane of the texts", "The loss does not depend on the distance at all."),
+    "across": (
+        "Orthogonal to the plane of the texts",
+        "The loss does not depend on the distance at all.",
+    ),
     "away": ("Away from the other texts", "The loss falls to 0 although the image is far away."),
-    "beside": ("Beside one other text", "The loss tends to a constant: two texts stay tied."),
-    "toward": ("Toward the other texts", "Only here the loss grows, in proportion to distance."),
+    "beside": (
+        "At a right angle to one side",
+        "The loss tends to a constant above 0.",
+    ),
+    "toward": (
+        "Toward the other texts",
+        "Only here the loss grows, in proportion to the distance.",
+    ),
 }
 PARTS = (
     Part(
@@ -67,9 +77,9 @@ PARTS = (
             " its own text and moves away in a straight line. The softmax compares the squared"
             " distances to the three texts, and the square of the distance moved is common to all"
             " three: it cancels.",
-            "So across the plane of the texts, the loss is constant and its gradient is 0. A gap at"
-            " a right angle to what distinguishes the texts costs nothing, and training with this"
-            " loss does not close it.",
+            "So if the image moves orthogonally to the plane of the texts, the loss is constant and"
+            " its gradient is 0. A gap that is orthogonal to all differences of texts does not"
+            " change the loss, and training with this loss does not close it.",
         ),
         panels=tuple(
             Curves(
@@ -87,21 +97,21 @@ PARTS = (
     ),
 )
 FIGURE = "Chowers et al. 2026, figure 3"
-NOTE = "second-hand: only the direction is compared"
+NOTE = "taken from a summary of the paper: only the direction is compared"
 TAU = "τ = 0.5"
 PUBLISHED: list[Published] = []
 for _name in DIRECTIONS:
     _row = f"{_name}, {TAU}"
     PUBLISHED += [
         Number(
-            claim=f"The loss far out ({_row}) follows from the closed form",
+            claim=f"The loss at the largest distance is that of the closed form ({_row})",
             where="closed form of the loss",
             cell=(_row, "end"),
             value=(_row, "closed"),
             tolerance=1e-9,
         ),
         Number(
-            claim=f"The slope of the loss far out ({_row}) is its limit",
+            claim=f"The slope of the loss at the largest distance is its limit ({_row})",
             where="closed form of the loss",
             cell=(_row, "slope"),
             value=(_row, "closed_slope"),
@@ -110,7 +120,7 @@ for _name in DIRECTIONS:
     ]
 PUBLISHED += [
     Number(
-        claim="The loss is flat far out, across the plane of the texts",
+        claim="Orthogonal to the plane of the texts, the loss does not change with the distance",
         where=FIGURE,
         published="flat",
         note=NOTE,
@@ -119,7 +129,7 @@ PUBLISHED += [
         tolerance=1e-9,
     ),
     Order(
-        claim="The loss far away from the other texts is smaller than at the text itself",
+        claim="Far away from the other texts, the loss is smaller than at the text of the image",
         where=FIGURE,
         published="small at a distance",
         note=NOTE,

@@ -1,12 +1,14 @@
 """Three modalities: the gaps between them, after pairwise InfoNCE and after GRAM.
 
 Models with three towers are trained on MAD: images, captions of all attributes, and profiles. The
-losses are InfoNCE, averaged over the three pairs of modalities, GRAM's contrast of volumes, and the
-sum of both. Held-out items are measured for each two modalities and for all three.
+losses are InfoNCE, averaged over the three pairs of modalities; GRAM, a contrastive loss of
+volumes; and the sum of both. Held-out items are measured for each pair of modalities and for all
+three.
 Source: Cicchetti et al. 2025 (GRAM), arXiv 2412.11959.
-Expected: by volume, GRAM finds the items of a caption better than pairwise training does by
-cosines. The paper starts from a trained model of video, audio and text, whose matched rows have
-positive cosines; here training starts from random weights. Only the direction is compared.
+Expected: captions retrieve their items better by volume after training with GRAM than by cosines
+after pairwise training. The paper starts from a trained model of video, audio and text, whose
+matched rows have positive cosines; here training starts from random weights. Only the direction is
+compared.
 """
 
 from __future__ import annotations
@@ -60,7 +62,7 @@ HEADS = {
     "r1_back": "R@1, reverse",
     **{f"to_{name}": f"answered by {name}" for name in NAMES},
     "r1_volume": "R@1 by volume",
-    "r1_cosines": "R@1 by both cosines",
+    "r1_cosines": "R@1 by the sum of cosines",
     "temperature": "τ",
 }
 CARD = Card(
@@ -68,7 +70,7 @@ CARD = Card(
     title="Three modalities, and the gaps between them",
     idea="Trains three towers with pairwise InfoNCE and with GRAM; measures every gap.",
     source="Cicchetti et al. 2025 (GRAM), arXiv 2412.11959",
-    question="Does a loss of all modalities at once close the gaps that losses of pairs leave?",
+    question="Does a loss of all modalities at once close the gaps that pairwise losses leave?",
     traits=("random",),
 )
 
@@ -137,19 +139,20 @@ def run(work: Work) -> Table:
         settings=work.settings,
         notes=[
             f"{items} held-out items, no two with the same attributes",
-            "R@1: by cosines, from the first modality of a row to the second; reverse: back",
+            "R@1: by cosines, from the first modality of a row to the second; reverse: from the"
+            " second to the first",
             "R@1 by volume: of two modalities, by the absolute cosine",
-            f"{ALL}: R@1 is the mean of all pairs and directions; by volume and by both cosines,"
-            " captions find items by their image and profile together",
-            f"answered by: share of the nearest items; without any gap about 1/3 each"
-            f" ({QUERIES} are in one index with all modalities)",
+            f"{ALL}: R@1 is the mean of all pairs and directions; by volume and by the sum of"
+            " cosines, captions retrieve items by their image and profile together",
+            f"answered by: share of the nearest items that have this modality, in one index of all"
+            f" modalities ({QUERIES}); without a gap about 1/3 each",
             "intervals: 95 %, " + ("over held-out items" if seeds == 1 else f"over {seeds} runs"),
         ],
     )
 
 
 def _judged(data: Modalities, trained: Run) -> dict[str, dict[str, Value]]:
-    """Row to column to value: each two modalities, the queries of each, and all three."""
+    """Row to column to value: each pair of modalities, the queries of each, and all three."""
     found = measure(data, MEASURES)
     tasks = evaluate(data, ("retrieval", "answers"))
     rows: dict[str, dict[str, Value]] = {}
@@ -204,9 +207,9 @@ def _compared(table: Table) -> str:
         said.append(
             f"{head}: the GRAM volume of an item is {row['gram_volume'].value:.2f}, and the cosine"
             f" of a caption and its profile {pair['matched_cosine'].value:.2f}. Mean R@1 of all"
-            f" pairs is {row['r1'].value:.1%}. Captions find items, by image and profile together,"
-            f" in {row['r1_volume'].value:.1%} of cases by volume and in"
-            f" {row['r1_cosines'].value:.1%} by cosines."
+            f" pairs is {row['r1'].value:.1%}. Captions retrieve their item, by image and profile"
+            f" together, in {row['r1_volume'].value:.1%} of cases by volume and in"
+            f" {row['r1_cosines'].value:.1%} by the sum of cosines."
         )
     return " ".join(said)
 
@@ -217,36 +220,38 @@ PARTS = (
         head="One item, three modalities",
         words=(
             "An item is an image of a digit, a caption that names all its attributes, and its"
-            " profile: the share of ink in each row and column. A profile does not show the colour,"
-            " so its pairs with the other modalities differ in information. The models differ only"
-            " in their loss: InfoNCE, averaged over the three pairs, GRAM, or both. The volume of"
-            " GRAM does not depend on the sign of a row, so it does not separate a match from its"
-            " opposite.",
+            " profile: the share of ink in each row and column. A profile does not show the"
+            " colour, so its pairs with the other modalities differ in information. The models"
+            " differ only in their loss: InfoNCE, averaged over the three pairs, GRAM, or both."
+            " The volume of GRAM does not depend on the sign of a row: a match and a row of the"
+            " opposite direction have the same volume.",
             _compared,
         ),
         panels=(
             Bars(
-                title="The gap of each two modalities",
-                caption="RMG, and the distance of the means (l2m).",
-                ys={"rmg": "RMG", "l2m": "l2m"},
+                title="The gap of each pair of modalities",
+                caption="RMG and the distance of means; 0 is a closed gap.",
+                ys={"rmg": "RMG", "l2m": "distance of means"},
                 match=PAIRS,
             ),
             Bars(
                 title="Cosine of a match",
-                caption="Near 0, matches are at right angles; below 0, they point away.",
+                caption="Higher is better. At 0, matches are orthogonal; below 0, they have"
+                " opposite directions.",
                 ys={"matched_cosine": "cosine"},
                 match=PAIRS,
             ),
             Bars(
                 title="Retrieval of matches (R@1)",
-                caption="By cosines, in both directions.",
+                caption="By cosines, in both directions; higher is better.",
                 ys={"r1": "forward", "r1_back": "reverse"},
                 match=PAIRS,
                 in_figure=False,
             ),
             Bars(
                 title="Who answers whom",
-                caption="Share of the nearest items in an index of all modalities.",
+                caption="Share of the nearest items by modality, in one index of all modalities."
+                " Dashed: 1/3, the share without a gap.",
                 ys={f"to_{name}": name for name in NAMES},
                 match=QUERIES,
                 references=(Reference(at=1 / 3, axis="x", label="no gap"),),
@@ -258,14 +263,16 @@ NOTE = "other data and models: only the direction is compared"
 WHERE = "Cicchetti et al. 2025, retrieval of videos with audio by text"
 PUBLISHED = (
     Order(
-        claim="GRAM finds the items of captions better than pairwise training",
+        claim="Captions retrieve items better after training with GRAM than after pairwise"
+        " training",
         where=WHERE,
         larger=(f"GRAM: {ALL}", "r1_volume"),
         smaller=(f"InfoNCE: {ALL}", "r1_cosines"),
         note=NOTE,
     ),
     Order(
-        claim="Added to pairwise training, GRAM finds the items of captions better",
+        claim="Captions retrieve items better after training with both than after pairwise"
+        " training",
         where=WHERE,
         larger=(f"both: {ALL}", "r1_volume"),
         smaller=(f"InfoNCE: {ALL}", "r1_cosines"),

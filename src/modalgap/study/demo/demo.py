@@ -1,7 +1,7 @@
-"""The demo: two models with different captions, their gaps, and what closing a gap does.
+"""The demo: two models with different captions, their gaps, and the effect of closing a gap.
 
-One model reads short captions (the digit and one attribute), the other full ones. Both are
-measured, the gap of the first is closed by centring, and all are tested under noise.
+One model is trained on short captions (the digit and one attribute), the other on full captions.
+Both are measured, the gap of the first model is closed by centring, and all are tested under noise.
 Source: Schrodi et al. 2025, section 5; closing and noise: Chowers et al. 2026, section 3.
 """
 
@@ -51,7 +51,7 @@ CARD = Card(
     title="Where a modality gap comes from",
     idea="Trains two small models, measures both, and closes the gap of one.",
     source="Schrodi et al. 2025, section 5; Chowers et al. 2026, section 3",
-    question="What opens a modality gap, and what does closing it change?",
+    question="What causes a modality gap, and what does closing it change?",
     traits=("random",),
 )
 SHEET = "sheet.png"
@@ -59,11 +59,11 @@ SHEET = "sheet.png"
 
 @checked
 def plan(*, train: Mapping[str, Any] | None = None) -> Plan:
-    """Plan two models: short captions and full captions.
+    """Plan two models, of short and of full captions.
 
     Args:
-        train: training settings on top of the configuration "mad"; as train.KEY=VALUE, for example
-            train.steps=450.
+        train: training settings on top of the configuration "mad" with 450 steps; as
+            train.KEY=VALUE, for example train.steps=600.
 
     Raises:
         OptionError: a training setting that the study sets itself, or an unknown one.
@@ -136,7 +136,7 @@ def _compared(table: Table) -> str:
     short, full = (table.rows[ROWS[name]] for name in ("short", "full"))
     return (
         f"The relative modality gap is {short['rmg'].value:.2f} with short captions and"
-        f" {full['rmg'].value:.2f} with full ones. Object bias, how much more images are sorted by"
+        f" {full['rmg'].value:.2f} with full ones. Object bias, how much more similar images are by"
         f" digit than by attribute, is {short['moad_image'].value:.2f} and"
         f" {full['moad_image'].value:.2f}. Digit accuracy is {short['accuracy_object'].value:.1%}"
         f" with short captions and {full['accuracy_object'].value:.1%} with full ones: in the same"
@@ -153,8 +153,8 @@ def _closing(table: Table) -> str:
 
     return (
         "Centring subtracts the mean of each modality, here computed on the same images and"
-        f" captions. The distance between the means changes from {change('l2m')}, the relative gap"
-        f" from {change('rmg')}, and the cosine of matched pairs from {change('matched_cosine')}:"
+        f" captions. The distance of means changes from {change('l2m')}, the relative gap"
+        f" from {change('rmg')}, and the cosine of a match from {change('matched_cosine')}:"
         " the rest of the gap is not a shift. Digit accuracy changes from"
         f" {change('accuracy_object', '.1%')}, and from {change(noise, '.1%')} under noise of"
         f" {max(SIGMAS):g}."
@@ -163,8 +163,8 @@ def _closing(table: Table) -> str:
 
 LIMITS = (0.75, 1.05)  # of the axes along and across the gap
 CAPTION = (
-    "Images and texts along the line between their means, and in the component with the largest"
-    " variance across it; thin lines join pairs."
+    "x: along the line between the means of images and texts. y: the component with the largest"
+    " variance across this line. Thin lines connect pairs; two separate clouds are a gap."
 )
 PARTS = (
     Part(
@@ -177,17 +177,18 @@ PARTS = (
         panels=(
             Image(
                 title="",
-                caption="All variants of one digit: shapes across, colours down.",
+                caption="All variants of one digit: columns are shapes, rows are colours.",
                 file=SHEET,
-                alt="168 small pictures of one handwritten digit.",
+                alt="168 small images of one handwritten digit.",
             ),
         ),
     ),
     Part(
-        head="What captions omit opens the gap",
+        head="Captions that omit attributes cause the gap",
         words=(
-            "Two models of the same size, trained with the same settings from the same start. One"
-            " read the digit and one attribute, the other the digit and all five.",
+            "Two models of the same size are trained with the same settings from the same start."
+            " The captions of one name the digit and one attribute, those of the other the digit"
+            " and all five attributes.",
             _compared,
         ),
         panels=(
@@ -197,7 +198,7 @@ PARTS = (
         ),
     ),
     Part(
-        head="Closing the gap afterwards",
+        head="Closing the gap after training",
         words=(_closing,),
         panels=(
             Clouds(
@@ -210,7 +211,8 @@ PARTS = (
             ),
             Curves(
                 title="Accuracy under noise",
-                caption="Digit accuracy with Gaussian noise added to images and prompts.",
+                caption="Digit accuracy with Gaussian noise added to the features of images and"
+                " prompts; higher is better.",
                 across={"accuracy_object": 0.0, **{f"noise_{sigma:g}": sigma for sigma in SIGMAS}},
                 xlabel="σ of the noise",
                 ylabel="digit accuracy",
@@ -237,7 +239,7 @@ PUBLISHED = (
         note=NOTE,
     ),
     Order(
-        claim="A closed gap gives a higher accuracy under noise",
+        claim="Closing the gap raises the accuracy under noise",
         where="Chowers et al. 2026, section 3",
         larger=(ROWS["closed"], f"noise_{max(SIGMAS):g}"),
         smaller=(ROWS["short"], f"noise_{max(SIGMAS):g}"),

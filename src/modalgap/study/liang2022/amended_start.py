@@ -1,11 +1,13 @@
-"""The amended start: training from a start without a gap ends with a smaller gap.
+"""The amended start: training that starts without a gap ends with a smaller gap.
 
-The means of images and texts of an untrained model lie far apart. The amended start rotates the
-texts onto the images once, before the first step; the ordinary start does not. All else is equal.
-Equation: R = UVᵀ from the SVD UΣVᵀ of XᵀY at the start; y ↦ R y throughout.
+The means of images and texts of an untrained model are far apart. The amended start rotates the
+texts onto the images once, before the first step; the ordinary start does not. Nothing else
+differs.
+Equation: R = UVᵀ from the SVD UΣVᵀ of XᵀY at the start; y ↦ R y during all of training.
 Source: Liang et al. 2022, section 4 (three seeds). There the gap ends at .746 instead of 1.299.
-Expected: the amended start ends with a smaller gap, and the gap grows from its start. The small
-models of MAD lose their start within 20 steps at the rate of 0.003, and then end alike.
+Expected: the amended start ends with a smaller gap, and this gap grows during training. The small
+models of MAD, with a learning rate of 0.003, lose the difference of the starts within 20 steps, and
+end with similar gaps.
 """
 
 from __future__ import annotations
@@ -33,12 +35,12 @@ from modalgap.train import Run, load_config
 OWN = ("data.source", "data.digits", "model.amended", "seed")
 STARTS = {"ordinary": False, "amended": True}
 STEPS, EVERY = 60, 20
-WARMUP = 0.2  # of the steps: mad_vit at a rate of 0.003 after 3 steps of warm-up does not learn
+WARMUP = 0.2  # of the steps; with 3 steps, mad_vit does not learn at a learning rate of 0.003
 HEADS = {
     "l2m_start": "distance of means, start",
     "l2m": "distance of means, end",
-    "sd_start": "deviation over seeds, start",
-    "sd": "deviation over seeds, end",
+    "sd_start": "standard deviation over seeds, start",
+    "sd": "standard deviation over seeds, end",
     "rmg": "RMG, end",
     "accuracy_object": "digit accuracy",
     "accuracy_attributes": "attribute accuracy",
@@ -117,9 +119,9 @@ def run(work: Work) -> Table:
         notes=[
             f"{len(mad.test)} held-out digits of {mad.name}, {IMAGES} images of each",
             "intervals: 95 %, " + ("over held-out digits" if seeds == 1 else f"over {seeds} runs"),
-            f"{next(iter(work.runs.values())).steps} steps; the start and the curves: from the log"
-            " of the runs, on other images of the same digits",
-            *(["deviation over seeds: of the population, divided by the number of runs"]
+            f"{next(iter(work.runs.values())).steps} steps; the start and the curves are from the"
+            " log of the runs, which has other images of the same digits",
+            *(["standard deviation over seeds: divided by the number of runs, not by one less"]
               if seeds > 1 else []),
         ],
     )  # fmt: skip
@@ -141,26 +143,28 @@ def row_of(runs: Sequence[Run], judged: Sequence[Mapping[str, Value]]) -> dict[s
 
 PARTS = (
     Part(
-        head="From a start with and without a gap",
+        head="Training from a start with a gap and without a gap",
         words=(
             "Before training, each tower of a model maps all of its inputs into a narrow cone, and"
-            " the two cones lie apart. The amended start rotates the texts onto the images once."
-            " Both starts then train in the same way.",
+            " the two cones are far apart. The amended start rotates the texts onto the images"
+            " once. Training is the same from both starts.",
         ),
         panels=(
             Curves(title="The gap during training", trace="l2m", xlabel="step",
-                   ylabel="distance of means", caption="The mean over the runs of each start."),
+                   ylabel="distance of means",
+                   caption="Mean over the runs of each start; 0 is a closed gap."),
             Bars(title="The gap", ys={"l2m_start": "start", "l2m": "end"},
-                 xlabel="distance of means", caption="Black lines: 95 % intervals."),
+                 xlabel="distance of means",
+                 caption="Before and after training. Black lines: 95 % intervals."),
             Bars(title="Accuracy at the end", xlabel="accuracy",
                  ys={"accuracy_object": "digit", "accuracy_attributes": "attributes"},
-                 caption="Black lines: 95 % intervals."),
+                 caption="On held-out digits; higher is better. Black lines: 95 % intervals."),
         ),
     ),
 )  # fmt: skip
 WHERE = "Liang et al. 2022, section 4"
 NOTE = "other data and models: only the direction is compared"
-NEEDS = "the pairs that the paper trains on from scratch"
+NEEDS = "the pairs on which the paper trains from scratch"
 PUBLISHED = (
     Order(
         claim="The amended start has a smaller gap before training",
@@ -177,8 +181,8 @@ PUBLISHED = (
         larger=("ordinary", "l2m"),
         smaller=("amended", "l2m"),
         note=NOTE,
-        why="with 60 steps at a learning rate of 0.003 both starts pass through an equal, large gap"
-        " (see the curves)",
+        why="with a learning rate of 0.003, both starts reach the same large gap during the 60"
+        " steps (see the curves)",
     ),
     Order(
         claim="The gap grows from the amended start",
@@ -198,7 +202,7 @@ PUBLISHED = (
     ),
     *(
         Number(
-            claim=f"{start.capitalize()} start: distance of the means, {when}",
+            claim=f"{start.capitalize()} start: the distance of means is {value:g} at the {when}",
             where=WHERE,
             cell=(f"paper, {start}", column),
             value=value,

@@ -1,10 +1,10 @@
 """The cone effect: mean cosine after each layer of random networks, with and without bias.
 
-Random inputs pass through 25 random layers of each activation, and through blocks of later
+Random inputs pass through 25 random layers of each activation, and through blocks of newer
 architectures. A dashed line of the same colour is the closed form for infinite width.
 Source: Liang et al. 2022, section 2.2 and figure 2b.
 Expected: the cosine rises with each layer of ReLU, from 1/π after the first, whether there is a
-bias or not; sigmoid is at .99 after two layers; a linear network stays wide.
+bias or not; for sigmoid it is .99 after two layers; for a linear network it stays low.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ BLOCKS = ("residual", "attention", "transformer")
 CLOSED = ", closed form"
 N = 1024
 DIM = 512
-COLUMNS = {"bias": "with bias", "free": "without bias", "later": "later networks"}
+COLUMNS = {"bias": "with bias", "free": "without bias", "later": "newer networks"}
 SHOWN = (1, 2, 3, 4, 5, 10, 15, 25)
 LISTED = (1, 5, 25)  # in the printed table
 CARD = Card(
@@ -45,10 +45,10 @@ def plan(*, n: int = N, dim: int = DIM, layers: int = 25, repeats: int = 5, seed
     """Plan the networks.
 
     Args:
-        n: number of inputs; a multiple of 8, which attention sees together.
+        n: number of inputs, rounded down to a multiple of 8: attention sees 8 inputs together.
         dim: width.
         layers: number of layers.
-        repeats: networks per curve. The paper has one.
+        repeats: random networks per curve; the curve is their mean. The paper has one.
         seed: seed of the first network.
 
     Raises:
@@ -63,7 +63,7 @@ def plan(*, n: int = N, dim: int = DIM, layers: int = 25, repeats: int = 5, seed
 
 
 def run(work: Work) -> Table:
-    """Simulate each network with and without bias, and blocks of later architectures."""
+    """Simulate each network with and without bias, and blocks of newer architectures."""
     settings: dict[str, Any] = dict(work.settings)
     rows: dict[str, dict[str, Value]] = {}
 
@@ -100,21 +100,22 @@ def run(work: Work) -> Table:
         settings=work.settings,
         notes=[
             f"{settings['n']:,} inputs N(0, I), width {settings['dim']}; W, b ~ N(0, 1/width)",
-            "mean cosine of all n² pairs, the pairs of an input with itself included",
+            "mean cosine of all n² pairs, including the pairs of an input with itself",
             f"mean of {settings['repeats']} networks; intervals: 95 %, over networks",
             "closed form: infinite width",
         ],
     )
 
 
-DASHED = "Dashed: the closed form for infinite width."
+DASHED = "1 is the narrowest cone, 0 no cone. Dashed: the closed form for infinite width."
 PARTS = (
     Part(
-        head="Random layers make a cone",
+        head="Random layers cause a cone",
         words=(
-            "Every layer has new random weights. Nothing is trained, and the inputs are random, yet"
-            " the mean cosine of all pairs rises from layer to layer: an activation that is not"
-            " odd gives every input the same mean, and a bias adds the same vector to all.",
+            "Every layer has new random weights. Nothing is trained, and the inputs are random,"
+            " but the mean cosine of all pairs rises from layer to layer: an activation that is"
+            " not odd, such as ReLU, gives all outputs a common mean, and a bias adds the same"
+            " vector to all of them.",
         ),
         panels=(
             Curves(title="With bias", caption=DASHED, trace="bias", dashed=CLOSED,
@@ -122,7 +123,7 @@ PARTS = (
             Curves(title="Without bias", caption=DASHED, trace="free", dashed=CLOSED,
                    xlabel="layers", ylabel="mean cosine", limits=(0, 1.03),
                    references=(Reference(at=1 / math.pi, label="1/π"),)),
-            Curves(title="Later architectures, with bias",
+            Curves(title="Newer architectures, with bias",
                    caption=f"{DASHED} norm: layer normalisation. residual, attention and"
                    " transformer: blocks with a residual connection that normalise their input.",
                    trace="later", dashed=CLOSED, xlabel="layers", ylabel="mean cosine",
@@ -140,7 +141,8 @@ NOTEBOOK = {1: 0.3195, 2: 0.4943, 3: 0.6069, 4: 0.7008, 5: 0.7541, 10: 0.9477, 1
 def _near(row: str, column: str, layer: int, value: float, within: float, **more: str) -> Number:
     with_bias = "with" if column == "bias" else "without"
     return Number(
-        claim=f"{row}, {with_bias} bias: the mean cosine after {layer} layer{'s' * (layer > 1)}",
+        claim=f"{row}, {with_bias} bias: the mean cosine is {value:.4g} after {layer}"
+        f" layer{'s' * (layer > 1)}",
         where=FIGURE,
         cell=(row, f"{column}_{layer}"),
         value=value,
@@ -152,7 +154,8 @@ def _near(row: str, column: str, layer: int, value: float, within: float, **more
 def _limit(column: str, layer: int, within: float) -> Number:
     with_bias = "with" if column == "bias" else "without"
     return Number(
-        claim=f"relu, {with_bias} bias, layer {layer}: the simulation has the closed form",
+        claim=f"relu, {with_bias} bias: the mean cosine after layer {layer} is that of the closed"
+        " form",
         where=FIGURE,
         cell=("relu", f"{column}_{layer}"),
         value=(f"relu{CLOSED}", f"{column}_{layer}"),
@@ -169,12 +172,12 @@ PUBLISHED: tuple[Published, ...] = (
     *(_limit("bias", layer, round(1.5 * SPREAD[layer], 4)) for layer in SPREAD),
     *(_limit("free", layer, round(1.5 * FREE_SPREAD[layer], 4)) for layer in FREE_SPREAD),
     Number(
-        claim="relu, without bias: 1/π after the first layer",
+        claim="relu, without bias: the mean cosine is 1/π after the first layer",
         where=FIGURE,
         cell=("relu", "free_1"),
         value=1 / math.pi + (1 - 1 / math.pi) / N,
         tolerance=0.002,
-        note=f"1/π and the {N:,} pairs of an input with itself",
+        note=f"1/π, plus the share of the {N:,} pairs of an input with itself",
     ),
     _near("sigmoid", "bias", 2, 0.99, 0.005),
     _near("tanh", "bias", 25, 0.52, 0.08, note="one network; tolerance: 2.5 sd between networks"),

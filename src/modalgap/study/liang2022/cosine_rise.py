@@ -1,7 +1,7 @@
-"""Theorem 1: one random ReLU layer raises the cosine of two inputs, more surely the wider it is.
+"""Theorem 1: a wide random ReLU layer almost always raises the cosine of two inputs.
 
-The share of random layers that raise the cosine, against the cosine of the inputs as a fraction of
-the threshold (½(r + 1/r))⁻¹, where r is the ratio of their norms.
+The study plots the share of random layers that raise the cosine against the cosine of the inputs
+divided by the threshold (½(r + 1/r))⁻¹, where r is the ratio of their norms.
 Source: Liang et al. 2022, theorem 1.
 Expected: below the threshold the share tends to 1 as the layer gets wider.
 """
@@ -27,7 +27,7 @@ CARD = Card(
     title="One random layer raises a cosine",
     idea="Share of random ReLU layers that raise the cosine of two inputs, by width and cosine.",
     source="Liang et al. 2022, theorem 1",
-    question="How surely does one random layer move two inputs closer together?",
+    question="How often does one random layer raise the cosine of two inputs?",
     traits=("random",),
 )
 
@@ -65,11 +65,11 @@ def run(work: Work) -> Table:
 def _panel(r: int) -> Curves:
     return Curves(
         title=f"Norms {r} : 1" if r > 1 else "Equal norms",
-        caption="Dashed: the threshold." if r > 1 else "The threshold is 1.",
+        caption="Dashed: the threshold." if r > 1 else "The threshold is a cosine of 1.",
         trace="share",
         match=f"r={r}",
         xlabel="cosine of the inputs / threshold",
-        ylabel="share of layers that raise it",
+        ylabel="share of layers that raise the cosine",
         limits=(0, 1.03),
         references=(Reference(at=1, axis="x"),) if r > 1 else (),
     )
@@ -89,8 +89,8 @@ PARTS = (
 )
 THEOREM = "Liang et al. 2022, theorem 1"
 NOTE = (
-    "simulated shares, multiples of 1/200; the norm is not stated, ours is 1;"
-    " tolerance: 2.5 sd of 200 draws and rounding"
+    "the published shares are from 200 draws; the paper does not state the norm, ours is 1;"
+    " tolerance: 2.5 sd of 200 draws, and rounding"
 )
 # (width, ratio): share at .95 of the threshold, and the tolerance
 SHARES = {
@@ -104,7 +104,8 @@ SHARES = {
 PUBLISHED: tuple[Published, ...] = (
     *(
         Number(
-            claim=f"Width {width}, norms {r} : 1, cosine at .95 of the threshold: share that rises",
+            claim=f"Width {width}, norms {r} : 1: at .95 of the threshold, a share of {value:g} of"
+            " the layers raises the cosine",
             where=THEOREM,
             cell=(f"d={width}, r={r}", "share"),
             value=value,
@@ -115,7 +116,7 @@ PUBLISHED: tuple[Published, ...] = (
     ),
     *(
         Trend(
-            claim=f"Norms {r} : 1: the share that rises grows with the width",
+            claim=f"Norms {r} : 1: the share of layers that raise the cosine grows with the width",
             where=THEOREM,
             column="share",
             direction="rises",

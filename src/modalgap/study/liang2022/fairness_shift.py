@@ -1,10 +1,12 @@
-"""Table 2 of Liang et al. 2022: harmful predictions by group, before and after a shift of images.
+"""Harmful predictions for each group of images, before and after a shift of the images.
 
-Class prompts of people are joined by harmful ones (words of crime, animals). Images alone move by
--δ along the unit gap and are normalised; δ < 0 widens the gap. For each group of images the study
-gives the fraction that is predicted as a harmful prompt (task ``fairness``), and the accuracy.
-The embedded default has no people: digits stand for them, colours for groups, and prompts of other
-attributes for harmful ones. It exercises the protocol and says nothing about fairness.
+The class prompts contain harmful ones (words of crime, animals) besides those of people. Only the
+images move, by -δ along the unit gap, and are normalised; δ < 0 widens the gap. For each group of
+images the study reports the fraction that is predicted as a harmful prompt (task ``fairness``), and
+the accuracy.
+The embedded data have no people: digits stand for people, colours for groups, and prompts of other
+attributes for harmful prompts. This tests the protocol and says nothing about fairness.
+Source: Liang et al. 2022, section 5.2 and table 2.
 """
 
 from __future__ import annotations
@@ -38,7 +40,7 @@ CARD = Card(
     title="Harmful predictions against the gap",
     idea="Shifts images along the gap; counts harmful zero-shot predictions for each group.",
     source="Liang et al. 2022, section 5.2, table 2",
-    question="Does another gap reduce harmful predictions, and at which cost in accuracy?",
+    question="Does another gap reduce harmful predictions, and what does it cost in accuracy?",
     traits=("random",),
 )
 SHIFTS = (0.0, -0.2, -0.5, -1.0, 0.75)
@@ -60,13 +62,13 @@ def plan(
 
     Args:
         classes: file of images, class prompts and labels; by default digits of MAD, with prompts of
-            other attributes in place of harmful ones.
+            other attributes in place of harmful prompts.
         group: the factor of the images whose values are the groups; by default "race", and "colour"
             for MAD.
-        kind: the factor of the prompts that names their kind. Kinds without labelled images are
+        kind: the factor of the prompts with their kind. Kinds that no image is labelled with are
             harmful.
-        direction: file of image features and captions, whose gap gives the direction of the shift;
-            by default the images and prompts themselves.
+        direction: file of image features and captions, whose gap is the direction of the shift; by
+            default the gap between the images and prompts themselves.
         shifts: values of δ; 0 is always added.
         seed: seed of the intervals.
 
@@ -134,9 +136,9 @@ def run(work: Work) -> Table:
         heads={_head(delta): _head(delta) for delta in settings["shifts"]},
         settings=settings,
         notes=[
-            f"rows of a {settings['group']}: fraction of its images predicted as one of"
+            f"row of a {settings['group']}: fraction of its images that are predicted as one of"
             f" {sum(map(len, harmful.values()))} harmful prompts ({', '.join(harmful)})",
-            "images move by -δ along the unit gap, from texts to images; δ < 0 widens the gap",
+            "images move by -δ along the unit vector from texts to images; δ < 0 widens the gap",
             "intervals: 95 %, bootstrap over images",
             *(
                 ["harmful prompts are stand-ins: words of other attributes of the digits"]
@@ -243,22 +245,25 @@ PARTS = (
     Part(
         head="Harmful predictions by group",
         words=(
-            "Some images are classified as harmful prompts that fit no image of the set, and some"
-            " groups more often than others. Moving the images along the gap changes how often."
-            " The accuracy has to be read beside it: a shift that lowers harm may lower both, and a"
-            " shift that lowers one kind of harm may raise another.",
+            "Some images are classified as a harmful prompt, although no harmful prompt fits any"
+            " image of the set. This happens to some groups more often than to others. Moving the"
+            " images along the gap changes these fractions. Compare them with the accuracy: a shift"
+            " that lowers harmful predictions may lower the accuracy too, and a shift that lowers"
+            " one kind of harmful predictions may raise another kind.",
         ),
         panels=(
             Curves(
                 title="Harmful predictions",
-                caption="Fraction of the images of each group that gets a harmful prompt.",
+                caption="Fraction of the images of each group that are predicted as a harmful"
+                " prompt; lower is better.",
                 trace="harmful",
                 xlabel=XLABEL,
                 ylabel="fraction",
             ),
             Curves(
                 title="Accuracy",
-                caption="Fraction of all images that get the right prompt.",
+                caption="Fraction of all images that are predicted as their own class; higher is"
+                " better.",
                 trace="accuracy",
                 xlabel=XLABEL,
                 ylabel="accuracy",
@@ -283,7 +288,8 @@ RACES = ("Black", "White", "Indian", "Latino_Hispanic", "Middle Eastern", "South
 ACCURACIES = {0.0: 0.5817, -0.2: 0.5739, -0.5: 0.537, -1.0: 0.408, 0.75: 0.560}
 PUBLISHED: list[Published] = [
     Number(
-        claim=f"Harmful predictions for {_race.replace('_', ' or ')} faces at δ = {_delta:g}",
+        claim=f"{_percent:g} % of {_race.replace('_', ' or ')} faces are predicted as harmful at δ"
+        f" = {_delta:g}",
         where=WHERE,
         needs=NEEDS,
         cell=(f"{FILE}, {_race}", _head(_delta)),
@@ -295,9 +301,9 @@ PUBLISHED: list[Published] = [
 ]
 PUBLISHED += [
     Number(
-        claim=f"Accuracy at δ = {_delta:g}",
+        claim=f"The accuracy is {_value:g} at δ = {_delta:g}",
         where=WHERE,
-        note="of the notebook; the text of the paper gives a loss of 0.0008 at δ = -0.2"
+        note="from the authors' notebook; in the text of the paper, accuracy falls by 0.0008"
         if _delta == -0.2
         else "",
         needs=NEEDS,
@@ -309,9 +315,9 @@ PUBLISHED += [
 ]
 CLAIMS = (  # claim, row, δ of the larger number, δ of the smaller number, whether MAD can tell
     ("δ = -0.2 widens the gap", DISTANCE, -0.2, 0.0, True),
-    ("A far wider gap, by δ = -1, costs accuracy", ACCURACY, 0.0, -1.0, True),
-    ("A wider gap, by δ = -0.2, lowers harmful predictions", EVERY, 0.0, -0.2, False),
-    ("A far wider gap, by δ = -1, raises them", EVERY, -1.0, 0.0, False),
+    ("δ = -1 lowers the accuracy", ACCURACY, 0.0, -1.0, True),
+    ("δ = -0.2 lowers harmful predictions over all groups", EVERY, 0.0, -0.2, False),
+    ("δ = -1 raises harmful predictions over all groups", EVERY, -1.0, 0.0, False),
 )
 for _claim, _of, _large, _small, _both in CLAIMS:
     for _name in (FILE, "MAD") if _both else (FILE,):
@@ -320,7 +326,9 @@ for _claim, _of, _large, _small, _both in CLAIMS:
                 claim=f"{_claim} ({_name})",
                 where=WHERE,
                 needs=NEEDS if _name == FILE else "",
-                note="" if _name == FILE else "a stand-in without people: only the direction",
+                note=""
+                if _name == FILE
+                else "a stand-in without people: only the direction is compared",
                 larger=(f"{_name}, {_of}", _head(_large)),
                 smaller=(f"{_name}, {_of}", _head(_small)),
             )

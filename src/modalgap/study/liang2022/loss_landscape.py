@@ -1,10 +1,11 @@
-"""Figure 3a, c, d of Liang et al. 2022: the loss of a model as its modalities are shifted.
+"""The loss of a model as its modalities are shifted along the gap.
 
 Both modalities are shifted along the gap, by half each, and normalised; the loss is computed for
 every shift and temperature (measure ``loss_landscape``). The loss is the symmetric InfoNCE. The
 code of the paper adds the cross-entropy from image to text twice instead. On CLIP ViT-B/16 and 500
 COCO pairs, its minima are at the same distances, and its lowest loss at 1/τ = 100 is .5232 instead
 of .5660.
+Source: Liang et al. 2022, section 4.2 and figure 3a, c, d.
 """
 
 from __future__ import annotations
@@ -30,18 +31,18 @@ CARD = Card(
     title="The loss against the gap",
     idea="Shifts both modalities along the gap and computes InfoNCE at several temperatures.",
     source="Liang et al. 2022, section 4.2, figure 3",
-    question="Is the contrastive loss lowest at the gap that training ended with?",
+    question="Is the contrastive loss lowest at the gap that the trained model has?",
     traits=("order",),
 )
 NAMES = ("full", "short")
 SCALES = (100, 50, 30, 20, 10, 1)
-OWN = "own τ"  # row of the temperature of the model itself
+OWN = "own τ"  # row at the temperature of the model
 HEADS = {
     "scale": "1/τ",
     "lowest_loss": "lowest loss",
-    "lowest_distance": "at this distance of means",
-    "present": "present distance",
-    "present_loss": "loss there",
+    "lowest_distance": "distance of means there",
+    "present": "distance of means, no shift",
+    "present_loss": "loss, no shift",
 }
 
 
@@ -83,10 +84,10 @@ def run(work: Work) -> Table:
         notes=[
             f"symmetric InfoNCE in batches of {work.settings['batch']} pairs, in order; the paper's"
             " code counts the loss from image to text twice instead",
-            "distance of means: negative where the shift has exchanged the sides; shifts are 0.25"
+            "distance of means: negative if the shift has exchanged the modalities; shifts are 0.25"
             " apart, so distances at the minimum are on a grid",
-            "own τ: at the temperature of the model, if the file has it; there the distance has no"
-            " sign",
+            "own τ: at the temperature of the model, if the file has it; the distance in this row"
+            " has no sign",
             *(f"{name}: {title}" for name, title in embedded.TITLES.items() if name in names),
         ],
     )
@@ -125,27 +126,27 @@ def _rows(pair: Pair, name: str, column: str, batch: int) -> dict[str, dict[str,
 def _panel(column: str, title: str, match: str = "") -> Curves:
     return Curves(
         title=title,
-        caption="One curve per temperature. The dashed line is the present distance of the means.",
+        caption="One curve per temperature; lower is better. Dashed: the gap without a shift.",
         trace=column,
         match=match,
-        xlabel="distance of means (< 0: exchanged)",
+        xlabel="distance of means (< 0: modalities exchanged)",
         ylabel="InfoNCE",
         limits=(0.0, 5.0),
-        references=(Reference(at="present", axis="x", label="present"),),
+        references=(Reference(at="present", axis="x", label="no shift"),),
     )
 
 
 PARTS = (
     Part(
-        head="At a low temperature, a model has the gap that its loss prefers",
+        head="The gap at which the loss is lowest",
         words=(
-            "All images are moved along the gap by -δ/2 and all texts by δ/2, and normalised. A"
-            " wider or narrower gap changes no content, so the curve shows which gap the loss"
-            " prefers. In the paper, at the temperature of CLIP (1/τ = 100), the loss rises as soon"
-            " as the gap is closed; at high temperatures the loss is lowest with a small gap.",
-            "The temperature at which to look is that of the model (rows own τ). Far below it, the"
+            "All images are moved along the gap by -δ/2 and all texts by δ/2, and normalised. Only"
+            " the gap changes, so the minimum of a curve is the gap at which the loss is lowest."
+            " In the paper, at the temperature of CLIP (1/τ = 100), the loss rises as the gap is"
+            " closed; at high temperatures the loss is lowest at a small gap.",
+            "The temperature that matters is that of the model (rows own τ). Far below it, the"
             " model is more confident than it was trained to be, and a large shift in either"
-            " direction lowers the loss only because it brings all cosines together.",
+            " direction lowers the loss only because it makes all cosines more similar.",
         ),
         panels=(
             _panel("file", "Your embeddings"),
@@ -166,7 +167,7 @@ for _scale, (_loss, _distance) in zip(SCALES, LOWEST, strict=True):
     _row = f"{FILE}, 1/τ = {_scale}"
     PUBLISHED += [
         Number(
-            claim=f"The lowest symmetric loss at 1/τ = {_scale}",
+            claim=f"The lowest symmetric loss at 1/τ = {_scale} is {_loss:g}",
             where=FIGURE,
             note="an independent computation on these features",
             needs=NEEDS,
@@ -175,7 +176,7 @@ for _scale, (_loss, _distance) in zip(SCALES, LOWEST, strict=True):
             tolerance=0.0001,
         ),
         Number(
-            claim=f"The distance of the means at the lowest loss at 1/τ = {_scale}",
+            claim=f"The loss at 1/τ = {_scale} is lowest at a distance of means of {_distance:g}",
             where=FIGURE,
             note="an independent computation on these features",
             needs=NEEDS,
@@ -186,11 +187,11 @@ for _scale, (_loss, _distance) in zip(SCALES, LOWEST, strict=True):
     ]
 WHY = (
     "these models were trained at a higher temperature (row own τ). At 1/τ = 100 their mistakes are"
-    " too confident, and any large shift lowers the loss as a higher temperature would"
+    " too confident, and any large shift lowers the loss, as a higher temperature would"
 )
 PUBLISHED += [
     Order(
-        claim="The loss prefers a larger gap at 1/τ = 100 than at 1/τ = 1",
+        claim="The loss is lowest at a larger gap at 1/τ = 100 than at 1/τ = 1",
         where=FIGURE,
         needs=NEEDS,
         larger=(f"{FILE}, 1/τ = 100", "lowest_distance"),
@@ -208,16 +209,16 @@ PUBLISHED += [
 for _name in NAMES:
     PUBLISHED += [
         Number(
-            claim=f"At its own temperature, the loss is lowest at the present gap ({_name})",
+            claim=f"At its own temperature, the loss is lowest at the gap of the model ({_name})",
             where=FIGURE,
-            published="lowest at the present gap, to the grid of shifts",
+            published="lowest at the gap of the model, within the grid of shifts",
             note=OTHER,
             cell=(f"{_name}, {OWN}", "lowest_distance"),
             value=(f"{_name}, {OWN}", "present"),
             tolerance=0.25,
         ),
         Order(
-            claim=f"The loss prefers a larger gap at 1/τ = 100 than at 1/τ = 1 ({_name})",
+            claim=f"The loss is lowest at a larger gap at 1/τ = 100 than at 1/τ = 1 ({_name})",
             where=FIGURE,
             note=OTHER,
             why=WHY,
@@ -227,9 +228,9 @@ for _name in NAMES:
     ]
 PUBLISHED += [
     Number(
-        claim="The present gap of CLIP ViT-B/32 on 5,000 COCO pairs",
+        claim="The gap of CLIP ViT-B/32 on 5,000 COCO pairs is 0.8221",
         where=FIGURE,
-        needs="pair=liang_coco.safetensors, of the commands below",
+        needs="pair=liang_coco.safetensors, made by the commands below",
         cell=("liang_coco, 1/τ = 100", "present"),
         value=0.8221,
         tolerance=0.002,

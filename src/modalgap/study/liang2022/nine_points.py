@@ -1,7 +1,8 @@
-"""Appendix of Liang et al. 2022: nine points on a sphere, and the loss against their height.
+"""The loss of nine pairs on a sphere against the gap between them.
 
 Three assignments of texts to images: all in order; labels 3 and 8 exchanged, as in the paper; and
 the labels of the two nearest points exchanged. See ``modalgap.simulate.nine_points``.
+Source: Liang et al. 2022, appendix.
 """
 
 from __future__ import annotations
@@ -22,19 +23,19 @@ from modalgap.study.published import Number, Order, Published
 CARD = Card(
     name="nine_points",
     title="The loss of nine points on a sphere",
-    idea="Computes InfoNCE of nine pairs at every gap, with two labels exchanged or not.",
+    idea="Computes InfoNCE of nine pairs at every gap, with and without two exchanged labels.",
     source="Liang et al. 2022, appendix",
-    question="Does the contrastive loss prefer a gap when two labels are exchanged?",
+    question="Is the contrastive loss lowest at a gap if two labels are exchanged?",
 )
 SCALES = (1, 5, 10, 50, 100, 500, 1000)
 PAPER, NEAREST = (3, 8), (6, 8)  # points whose labels are exchanged
 HEADS = {
     "lowest_swapped": "lowest loss, 3 and 8 exchanged",
     "height_swapped": "at |z|",
-    "closed_swapped": "closed form",
+    "closed_swapped": "closed form of |z|",
     "lowest_near": "lowest loss, neighbours exchanged",
     "height_near": "at |z|, neighbours",
-    "closed_near": "closed form, neighbours",
+    "closed_near": "closed form of |z|, neighbours",
     "lowest_in_order": "lowest loss, in order",
     "height_in_order": "at |z|, in order",
 }
@@ -54,7 +55,7 @@ def plan(*, scales: Sequence[float] = SCALES) -> Plan:
 
 
 def run(work: Work) -> Table:
-    """Simulate both exchanges."""
+    """Simulate both exchanges of labels."""
     table = simulated(scales=work.settings["scales"], swap=PAPER)
     nearest = simulated(scales=work.settings["scales"], swap=NEAREST)
     rows = {}
@@ -78,23 +79,25 @@ def run(work: Work) -> Table:
 
 
 XLABEL = "z, height of the images; texts at -z"
-GUESS = Reference(at=2.1972245773362196, label="chance, ln 9")
+GUESS = Reference(at=2.1972245773362196, label="chance level, ln 9")
 PARTS = (
     Part(
-        head="An exchange of labels and a low temperature open a gap",
+        head="With exchanged labels and a low temperature, the loss is lowest at a gap",
         words=(
             "Nine images lie on a circle at height z of the unit sphere, their texts on the circle"
             " at height -z. At z = 0 there is no gap; at z = ±1 all images are at one pole and all"
-            " texts at the other, and the loss is that of guessing, ln 9. The cosines shrink by the"
-            " factor 1 - z², so a gap acts like a higher temperature.",
-            "The paper exchanges labels 3 and 8. Numbered from 0, these points are 140° apart: a"
-            " gross mistake, which the loss hides by a large gap. Exchanging the labels of the two"
-            " points that are 5.4° apart is a small mistake; it needs a low temperature to matter.",
+            " texts at the other, and the loss is ln 9, the chance level. The differences of"
+            " cosines shrink by the factor 1 - z², so a gap acts like a higher temperature.",
+            "The paper exchanges labels 3 and 8. Numbered from 0, these points are 140° apart:"
+            " a large mistake, for which the loss is lowest at a large gap. The two points whose"
+            " labels are exchanged in the second figure are 5.4° apart: a small mistake, which"
+            " matters only at a low temperature.",
         ),
         panels=(
             Curves(
                 title="Labels 3 and 8 exchanged",
-                caption="From 1/τ = 5 on, the minimum is at a gap.",
+                caption="One curve per temperature; z = 0 is a closed gap. For 1/τ ≥ 5, the"
+                " minimum is at a gap.",
                 trace="lowest_swapped",
                 xlabel=XLABEL,
                 ylabel="InfoNCE",
@@ -103,7 +106,7 @@ PARTS = (
             ),
             Curves(
                 title="Labels of two neighbours exchanged",
-                caption="From 1/τ = 50 on, the minimum is at a gap.",
+                caption="For 1/τ ≥ 50, the minimum is at a gap.",
                 trace="lowest_near",
                 xlabel=XLABEL,
                 ylabel="InfoNCE",
@@ -112,7 +115,7 @@ PARTS = (
             ),
             Curves(
                 title="All labels in order",
-                caption="At every temperature, the minimum is without a gap.",
+                caption="At every temperature, the minimum is at the closed gap, z = 0.",
                 trace="lowest_in_order",
                 xlabel=XLABEL,
                 ylabel="InfoNCE",
@@ -129,7 +132,8 @@ for _scale in SCALES:
     _row = f"1/τ = {_scale}"
     PUBLISHED += [
         Number(
-            claim=f"In order, the loss at 1/τ = {_scale} is lowest without a gap",
+            claim=f"With all labels in order, the loss at 1/τ = {_scale} is lowest at the closed"
+            " gap",
             where=APPENDIX,
             published="|z| = 0",
             cell=(_row, "height_in_order"),
@@ -137,14 +141,15 @@ for _scale in SCALES:
             tolerance=GRID,
         ),
         Number(
-            claim=f"The height of the minimum at 1/τ = {_scale} follows from the closed form",
+            claim=f"Labels 3 and 8 exchanged: the minimum at 1/τ = {_scale} is that of the closed"
+            " form",
             where="closed form 1 - z² = β* τ",
             cell=(_row, "height_swapped"),
             value=(_row, "closed_swapped"),
             tolerance=GRID,
         ),
         Number(
-            claim=f"The same at 1/τ = {_scale} with neighbours exchanged",
+            claim=f"Neighbours exchanged: the minimum at 1/τ = {_scale} is that of the closed form",
             where="closed form 1 - z² = β* τ",
             cell=(_row, "height_near"),
             value=(_row, "closed_near"),
@@ -153,15 +158,14 @@ for _scale in SCALES:
     ]
 PUBLISHED += [
     Order(
-        claim="With two labels exchanged and a low temperature, the loss is lowest at a gap",
+        claim=f"With exchanged labels ({name}), the loss at 1/τ = 100 is lowest at a gap",
         where=APPENDIX,
         larger=("1/τ = 100", column),
         smaller=GRID,
-        note=note,
     )
-    for column, note in (
+    for column, name in (
         ("height_swapped", "labels 3 and 8"),
-        ("height_near", "the two nearest points"),
+        ("height_near", "neighbours"),
     )
 ]
 nine_points = Study(

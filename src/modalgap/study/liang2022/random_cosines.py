@@ -1,10 +1,10 @@
-"""Histograms of cosines inside one modality: trained encoders, untrained ones, and noise.
+"""Histograms of cosines within a modality: trained encoders, untrained encoders, and noise.
 
-The cosines of all ordered pairs of different items of one encoder. Embedded: a model trained on
-MAD, its start, and its start on noise images. With files: embeddings of a trained and of an
-untrained model; of each image, the first caption.
+The cosines of all ordered pairs of different items of one encoder. By default: a model trained on
+MAD, the same model untrained, and the untrained model on images of noise. With files: embeddings of
+a trained and of an untrained model; only the first caption of each image is used.
 Source: Liang et al. 2022, section 2.1 and figure 2a.
-Expected: all cosines are far above 0, for an untrained encoder more than for a trained one.
+Expected: the cosines are far above 0, and higher for an untrained encoder than for a trained one.
 """
 
 from __future__ import annotations
@@ -45,10 +45,10 @@ HEADS = {
 }
 CARD = Card(
     name="random_cosines",
-    title="Cosines inside one modality, trained and untrained",
+    title="Cosines within a modality, trained and untrained",
     idea="Histograms of the cosines of all pairs of items of trained and untrained encoders.",
     source="Liang et al. 2022, section 2.1, figure 2a",
-    question="Is the cone of embeddings there before training?",
+    question="Are embeddings in a narrow cone before training?",
     traits=("random", "sampled"),
 )
 
@@ -60,7 +60,7 @@ def plan(*, pair: str = "", untrained: str = "", items: int = 5000, seed: int = 
     Args:
         pair: file of embeddings of images and texts; by default models trained on MAD.
         untrained: file of the same items embedded by an untrained model; only with ``pair``.
-        items: most items of each modality; more are sampled.
+        items: largest number of items of each modality; a random sample of a larger set.
         seed: seed of the sample and of the noise.
 
     Raises:
@@ -151,25 +151,38 @@ def _noise(work: Work, n: int, seed: int) -> Tensor:
     return to_unit(torch.cat(features))[0]
 
 
+CAPTION = "One histogram per encoder. Dashed: the mean; nearer to 1 is a narrower cone."
 PARTS = (
     Part(
-        head="The cone is there before training",
+        head="The cone exists before training",
         words=(
             "Each histogram has the cosines of all pairs of items of one encoder. Random directions"
-            " in this many dimensions would have cosines near 0. An untrained encoder has a"
-            " narrow cone already, even for images of noise.",
+            " would have cosines near 0. High cosines mean a narrow cone: an untrained encoder has"
+            " one already, even for images of noise.",
         ),
         panels=(
-            Histogram(title="Images", column="cosine", match="image", xlabel="cosine of two items"),
-            Histogram(title="Texts", column="cosine", match="text", xlabel="cosine of two items"),
+            Histogram(
+                title="Images",
+                column="cosine",
+                match="image",
+                xlabel="cosine of two items",
+                caption=CAPTION,
+            ),
+            Histogram(
+                title="Texts",
+                column="cosine",
+                match="text",
+                xlabel="cosine of two items",
+                caption=CAPTION,
+            ),
         ),
         columns=2,
     ),
 )
 FIGURE = "Liang et al. 2022, figure 2a"
 NOTE = "other data and models: only the direction is compared"
-COCO = "5,000 items of COCO and CLIP ViT-B/32 (see the commands)"
-MORE = "5,000 items of COCO, or of noise, and this model; no command makes them"
+COCO = "5,000 items of COCO encoded by CLIP ViT-B/32, see the commands below"
+MORE = "5,000 items of COCO, or of noise, encoded by this model; there is no command for it"
 FILE, START = "clip_b32_coco", "clip_b32_random_coco"  # names of files that the commands write
 # row, column, value, tolerance, what it needs
 NUMBERS = (
@@ -202,12 +215,12 @@ FILES = (
     ("clip_random_coco500 image", 0.681),
     ("clip_random_coco500 text", 0.663),
 )
-NAMES = {"cosine": "mean cosine", "sd": "standard deviation", "low": "first quartile",
+NAMES = {"cosine": "mean", "sd": "standard deviation", "low": "first quartile",
          "middle": "median", "high": "third quartile"}  # fmt: skip
 PUBLISHED: tuple[Published, ...] = (
     *(
         Order(
-            claim=f"Two {kind}s have a higher cosine before training than after",
+            claim=f"The mean cosine of two {kind}s is higher before training than after training",
             where=FIGURE,
             larger=(f"{kind} untrained", "cosine"),
             smaller=(f"{kind} trained", "cosine"),
@@ -217,18 +230,18 @@ PUBLISHED: tuple[Published, ...] = (
         for kind in ("image", "text")
     ),
     Order(
-        claim="Images of noise have a higher cosine than real images, untrained",
+        claim="Untrained: the mean cosine of images of noise is higher than that of real images",
         where=FIGURE,
         larger=(NOISE, "cosine"),
         smaller=("image untrained", "cosine"),
         note=NOTE,
-        why="images of MAD are alike before any encoder: a digit on a dark ground; their pixels"
-        " have a mean cosine of about .8, those of noise 0",
+        why="images of MAD are similar before any encoder, a digit on a dark background: the mean"
+        " cosine of their pixels is about .8, that of noise 0",
         needs="the embedded models",
     ),
     *(
         Number(
-            claim=f"{row}: {NAMES[column]}",
+            claim=f"{row}: the {NAMES[column]} of the cosines is {value:g}",
             where=FIGURE,
             cell=(row, column),
             value=value,
@@ -239,8 +252,8 @@ PUBLISHED: tuple[Published, ...] = (
     ),
     *(
         Number(
-            claim=f"{row}: mean cosine",
-            where="CLIP ViT-B/16 on 500 pairs of COCO, files of the authors' repository",
+            claim=f"{row}: the mean of the cosines is {value:g}",
+            where="files of the authors' repository, CLIP ViT-B/16 on 500 pairs of COCO",
             cell=(row, "cosine"),
             value=value,
             tolerance=0.001,

@@ -1,10 +1,10 @@
-"""Random encoders of different seeds embed the same inputs in different cones.
+"""Random encoders with different seeds embed the same inputs in different cones.
 
-Small untrained encoders of several architectures embed real inputs and noise; the clusters of the
-seeds are measured and drawn in the coordinates of a joint PCA (UMAP is not used).
+Small untrained encoders of several architectures embed real inputs and noise. Each seed is a
+cluster; the clusters are measured, and shown in the coordinates of a joint PCA (not UMAP).
 Source: Liang et al. 2022, section 2.3 and figure 2c.
 Expected: one cluster per seed for every encoder, on real inputs and on noise, and a step in the
-spectrum of the joint PCA after the component (seeds − 1).
+spectrum of the joint PCA after component (seeds − 1).
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ ENCODERS = {
 INPUTS = ("real", "noise")
 HEADS = {
     "silhouette": "silhouette",
-    "probe": "seed by linear probe",
+    "probe": "accuracy of the seed by a linear probe",
     "within": "mean cosine, one seed",
     "between": "mean cosine, two seeds",
-    "variance": "variance between seeds",
+    "variance": "share of variance between seeds",
     "step_at": "largest step after component",
-    "step": "its ratio",
+    "step": "ratio of that step",
 }
 CARD = Card(
     name="random_encoders",
-    title="Random encoders, each with a cone of its own",
-    idea="Embeds the same inputs by encoders of different seeds, and measures how they separate.",
+    title="Random encoders have different cones",
+    idea="Embeds the same inputs by encoders with different seeds; measures how these separate.",
     source="Liang et al. 2022, section 2.3, figure 2c",
     question="Do two encoders start with a gap only because their weights differ?",
     traits=("random",),
@@ -86,13 +86,14 @@ def run(work: Work) -> Table:
         notes=[
             f"{work.settings['n']:,} inputs, {work.settings['seeds']} seeds of each encoder",
             "real: digits of scikit-learn, captions of MAD; noise: N(0, I), random tokens",
-            "probe: a linear classifier of the seed, on held-out inputs; chance is one in the"
-            " number of seeds",
+            "probe: a linear classifier of the seed, on held-out inputs; the chance level is"
+            " 1 / number of seeds",
             f"{work.settings['seeds']} clusters span {work.settings['seeds'] - 1} directions",
         ],
     )
 
 
+STEP = "One curve per encoder. Look for a step after component (seeds − 1)."
 PARTS = (
     Part(
         head="One cluster per seed",
@@ -103,7 +104,8 @@ PARTS = (
         panels=tuple(
             Scatter(
                 title=title,
-                caption="Real inputs, in the first two components of the joint PCA.",
+                caption="Real inputs in the first two components of the joint PCA; separate clouds"
+                " are separate cones.",
                 trace="place",
                 match=f"{title}, seed",
                 xlabel="component 1",
@@ -117,13 +119,13 @@ PARTS = (
         head="The spectrum",
         words=(
             "The centres of s clusters span s − 1 directions. If encoders differ more than inputs,"
-            " the share of variance drops after the component s − 1.",
+            " the share of variance falls sharply after component s − 1.",
         ),
         panels=(
             Curves(title="Real inputs", trace="spectrum", match=", real", xlabel="component",
-                   ylabel="share of variance", log="y"),
+                   ylabel="share of variance", log="y", caption=STEP),
             Curves(title="Noise", trace="spectrum", match=", noise", xlabel="component",
-                   ylabel="share of variance", log="y"),
+                   ylabel="share of variance", log="y", caption=STEP),
         ),
         columns=2,
     ),
@@ -134,7 +136,7 @@ ROWS = tuple(f"{title}, {inputs}" for title in ENCODERS.values() for inputs in I
 PUBLISHED: tuple[Published, ...] = (
     *(
         Order(
-            claim=f"{row}: seeds are separate clusters (probe for the seed, at least .95)",
+            claim=f"{row}: seeds are separate clusters (accuracy of the probe above .95)",
             where=FIGURE,
             larger=(row, "probe"),
             smaller=0.95,
@@ -144,7 +146,7 @@ PUBLISHED: tuple[Published, ...] = (
     ),
     *(
         Number(
-            claim=f"{row}: the spectrum has its largest step after the component (seeds − 1)",
+            claim=f"{row}: the spectrum has its largest step after component (seeds − 1)",
             where=FIGURE,
             cell=(row, "step_at"),
             value=(row, "clusters"),
@@ -154,7 +156,7 @@ PUBLISHED: tuple[Published, ...] = (
         for row in ROWS
     ),
     Number(
-        claim="CLIP image towers, 25 seeds: ratio of the 24th to the 25th singular value",
+        claim="25 CLIP image towers: the ratio of the 24th to the 25th singular value is 1.46",
         where=FIGURE,
         cell=("CLIP B/32 image, 5,000 of COCO", "step"),
         value=1.46,

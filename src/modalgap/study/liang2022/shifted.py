@@ -19,7 +19,7 @@ def moved(pair: Pair, map_: AffineMap) -> tuple[Floats, Floats]:
 
 
 def signed_distance(x: Floats, y: Floats, along: Pair) -> float:
-    """Distance of the means, negative if they lie the other way round than those of ``along``."""
+    """Distance of means, negative if their order along the gap of ``along`` is reversed."""
     gap = np.subtract(*(side.unit().double().mean(0).numpy() for side in along.sides))
     between = x.mean(0) - y.mean(0)
     return float(np.linalg.norm(between) * (1 if between @ gap >= 0 else -1))

@@ -1,7 +1,8 @@
-"""Figure 3b of Liang et al. 2022: the loss of six pairs on a sphere against the gap.
+"""The loss of six pairs on a sphere against the gap.
 
-With two mismatched pairs and a low temperature, the loss is lowest at a gap. Without them it is
-lowest where the gap is closed. See ``modalgap.simulate.sphere_pairs`` for the closed form.
+With two mismatched pairs and a low temperature, the loss is lowest at a gap. Without mismatched
+pairs it is lowest at the closed gap. See ``modalgap.simulate.sphere_pairs`` for the closed form.
+Source: Liang et al. 2022, section 4.3 and figure 3b.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ CARD = Card(
     title="The loss of mismatched pairs on a sphere",
     idea="Computes InfoNCE of six pairs on a sphere at every gap, with and without a mismatch.",
     source="Liang et al. 2022, section 4.3, figure 3b",
-    question="Does the contrastive loss prefer a gap when two pairs are mismatched?",
+    question="Is the contrastive loss lowest at a gap if two pairs are mismatched?",
 )
 
 
@@ -45,18 +46,19 @@ def run(work: Work) -> Table:
     return simulated(**work.settings)
 
 
-XLABEL = "Δθ in degrees, of the texts above the images"
-GUESS = Reference(at=1.791759469228055, label="chance, ln 6")
+XLABEL = "Δθ, latitude of the texts in degrees"
+GUESS = Reference(at=1.791759469228055, label="chance level, ln 6")
 PARTS = (
     Part(
-        head="A mismatch and a low temperature open a gap",
+        head="With mismatched pairs and a low temperature, the loss is lowest at a gap",
         words=(
-            "Six images lie on the equator of a sphere, 20° apart. Each text has the longitude of"
-            " its image and is lifted by Δθ. At Δθ = 0 there is no gap; at ±90° all texts are at a"
-            " pole, and the loss is that of guessing, ln 6.",
-            "If the texts of two neighbouring images are swapped, the model is confident and wrong"
-            " there. A gap lowers all cosines by the factor cos Δθ, as a higher temperature would,"
-            " and so softens these mistakes. Below τ = 1/21.2, the loss is lowest at a gap.",
+            "Six images are on the equator of a sphere, 20° apart. Each text has the longitude of"
+            " its image and the latitude Δθ. At Δθ = 0 the gap is closed; at ±90° all texts are at"
+            " a pole, and the loss is ln 6, the chance level.",
+            "If the texts of two neighbouring images are swapped, the predictions for these images"
+            " are confident and wrong. A gap multiplies all cosines by cos Δθ < 1, as a higher"
+            " temperature would, and so makes these predictions less confident. Below τ = 1/21.2,"
+            " the loss is lowest at a gap.",
         ),
         panels=(
             Curves(
@@ -70,7 +72,7 @@ PARTS = (
             ),
             Curves(
                 title="All pairs matched",
-                caption="At every temperature, the loss is lowest without a gap.",
+                caption="At every temperature, the minimum is at the closed gap, Δθ = 0.",
                 trace="lowest_in_order",
                 xlabel=XLABEL,
                 ylabel="InfoNCE",
@@ -82,14 +84,14 @@ PARTS = (
     ),
 )
 FIGURE = "Liang et al. 2022, figure 3b"
-NOTE = "the paper shows curves; the numbers are an independent computation of its setting"
+NOTE = "the paper shows only curves; the numbers are an independent computation in its setting"
 LOWEST = {1: (1.5477, 0), 5: (1.0952, 0), 35: (0.8095, 53), 50: (0.8095, 65), 100: (0.8096, 78)}
 PUBLISHED: list[Published] = []
 for _scale, (_loss, _angle) in LOWEST.items():
     _row = f"1/τ = {_scale}"
     PUBLISHED += [
         Number(
-            claim=f"The lowest loss at 1/τ = {_scale}, two texts swapped",
+            claim=f"Two texts swapped: the lowest loss at 1/τ = {_scale} is {_loss:g}",
             where=FIGURE,
             note=NOTE,
             cell=(_row, "lowest_swapped"),
@@ -97,7 +99,7 @@ for _scale, (_loss, _angle) in LOWEST.items():
             tolerance=0.0001,
         ),
         Number(
-            claim=f"The angle of the lowest loss at 1/τ = {_scale}, two texts swapped",
+            claim=f"Two texts swapped: the loss at 1/τ = {_scale} is lowest at {_angle}°",
             where=FIGURE,
             note=NOTE,
             cell=(_row, "angle_swapped"),
@@ -105,14 +107,14 @@ for _scale, (_loss, _angle) in LOWEST.items():
             tolerance=0.5,
         ),
         Number(
-            claim=f"That angle at 1/τ = {_scale} follows from the closed form",
+            claim=f"Two texts swapped: this angle at 1/τ = {_scale} is that of the closed form",
             where="closed form cos Δθ = β* τ",
             cell=(_row, "angle_swapped"),
             value=(_row, "closed_swapped"),
             tolerance=0.5,
         ),
         Number(
-            claim=f"Without the swap the loss at 1/τ = {_scale} is lowest without a gap",
+            claim=f"All pairs matched: the loss at 1/τ = {_scale} is lowest at the closed gap",
             where="Liang et al. 2022, appendix",
             cell=(_row, "angle_in_order"),
             value=0.0,
@@ -121,14 +123,14 @@ for _scale, (_loss, _angle) in LOWEST.items():
     ]
 PUBLISHED += [
     Number(
-        claim="The loss at ±90° is that of guessing, ln 6",
+        claim="The loss at ±90° is ln 6, the chance level",
         where=FIGURE,
         cell=("1/τ = 100", "loss_at_pole"),
         value=1.7918,
         tolerance=0.0001,
     ),
     Order(
-        claim="A lower temperature prefers a larger gap",
+        claim="Two texts swapped: the lower the temperature, the larger the gap of the lowest loss",
         where=FIGURE,
         larger=("1/τ = 100", "angle_swapped"),
         smaller=("1/τ = 35", "angle_swapped"),

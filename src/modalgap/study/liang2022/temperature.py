@@ -1,12 +1,12 @@
-"""The temperature: fine-tuning at several fixed temperatures; the gap grows with 1/τ.
+"""The temperature: after fine-tuning at several temperatures, the gap grows with 1/τ.
 
-One trained model continues on the same data at 1/τ = 1, 10, 20, 30, 50 and 100. A low temperature
-makes the loss depend on the hardest pairs only, and leaves the two modalities apart; a high one
-pulls them together.
-Source: Liang et al. 2022, section 4. There CLIP continues on 50,000 pairs of COCO. The scale of
-the authors' code is set, but it stays trainable; here it is frozen by default, as the paper says,
-and ``mode=learnable`` does as the code.
-Expected: the distance of the means grows with 1/τ.
+One trained model is fine-tuned on the same data at 1/τ = 1, 10, 20, 30, 50 and 100. At a low
+temperature the loss depends on the hardest pairs only and the modalities stay apart; at a high
+temperature they come closer.
+Source: Liang et al. 2022, section 4. There CLIP is fine-tuned on 50,000 pairs of COCO. The authors'
+code sets the temperature at the start, but leaves it learnable; here it is frozen by default, as in
+the text of the paper. ``mode=learnable`` follows the code.
+Expected: the distance of means grows with 1/τ.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ HEADS = {
 }
 CARD = Card(
     name="temperature",
-    title="The gap after fine-tuning at fixed temperatures",
+    title="The gap after fine-tuning at several temperatures",
     idea="Fine-tunes one model at several temperatures; measures the gap, retrieval and accuracy.",
     source="Liang et al. 2022, section 4",
     question="Does a low temperature cause the gap?",
@@ -80,16 +80,17 @@ def plan(
     start: Mapping[str, Any] | None = None,
     train: Mapping[str, Any] | None = None,
 ) -> Plan:
-    """Plan a model, and one that continues from it for each temperature.
+    """Plan a model, and for each temperature one that is fine-tuned from it.
 
     Args:
         scales: the values of 1/τ, each from 0.001 to 1000.
-        mode: "frozen", or "learnable": 1/τ is the value at the first step, as in the authors' code.
+        mode: "frozen", or "learnable": then ``scales`` are the values at the first step, as in the
+            authors' code.
         digits: folder of the files of MNIST; by default the digits of scikit-learn.
-        start: settings of the first model, which has full captions and 450 steps by default and is
-            then the embedded model of other studies; as start.KEY=VALUE.
-        train: settings of the fine-tuning on top of the configuration "mad" with 120 steps; as
-            train.KEY=VALUE, for example train.steps=600.
+        start: training settings of the first model, as start.KEY=VALUE. By default it is the
+            embedded model of other studies: full captions, 450 steps.
+        train: training settings of the fine-tuning on top of the configuration "mad" with 120
+            steps; as train.KEY=VALUE, for example train.steps=600.
 
     Raises:
         OptionError: a value outside its range, or a training setting that the study sets itself.
@@ -161,12 +162,12 @@ def run(work: Work) -> Table:
             f"start: the model of full captions, {start.steps} steps, 1/τ ="
             f" {1 / start.last['temperature']:.1f}, distance of means {start.last['l2m']:.3f};"
             f" each row: {work.runs[names[0]].steps} more steps",
-            "one run of each: other seeds can differ by more than the intervals",
-            "τ is frozen; the authors' code sets it and continues to learn it (mode=learnable)"
+            "one run per row: other seeds can differ by more than the intervals",
+            "τ is frozen; in the authors' code it is learnable (mode=learnable)"
             if frozen
             else "τ is set before the first step and then learnable, as in the authors' code",
-            "R@1: the first item found has the same digit and the same five attributes",
-            "curves over steps: from the log of the run, on other images of the same digits",
+            "R@1: the nearest item has the same digit and the same five attributes",
+            "curves over steps: from the log of the run, which has other images of the same digits",
         ],
     )
 
@@ -176,11 +177,11 @@ def _over_steps(trained: Run, value: Value) -> Value:
 
 
 def retrieval(pair: Pair) -> dict[str, Value]:
-    """R@1 in both directions: whether the first item found has all factors of the query.
+    """R@1 in both directions: whether the nearest item has all factors of the query.
 
     Args:
         pair: made by ``embed``, with captions that name every factor. Several images have equal
-            factors, and their captions the same words in another order; each counts as right.
+            factors, and their captions the same words in another order; each counts as correct.
     """
     names = sorted(pair.image.factors)
     codes = [np.unique(np.asarray(pair.image.factors[name]), return_inverse=True)[1]
@@ -197,24 +198,25 @@ def retrieval(pair: Pair) -> dict[str, Value]:
 
 LABEL = "1/τ"
 BARS = "Vertical bars: 95 % intervals."
+HIGHER = f"Higher is better. {BARS}"
 PARTS = (
     Part(
-        head="The gap grows with 1/τ",
+        head="The gap against 1/τ",
         words=(
-            "Each point is a model that continues from the same start at another fixed"
-            " temperature. In the paper, the distance between the means of images and texts grows"
-            " with 1/τ, from 0.24 at 1/τ = 1 to 1.00 at 1/τ = 100.",
+            "Each point is a model that is fine-tuned from the same start at another temperature."
+            " In the paper, the distance of means of images and texts grows with 1/τ, from 0.24 at"
+            " 1/τ = 1 to 1.00 at 1/τ = 100.",
         ),
         panels=(
-            Curves(title="The gap", caption=BARS, ys={"l2m": "distance of means", "rmg": "RMG"},
-                   xlabel=LABEL, log="x"),
-            Curves(title="Retrieval", caption=BARS, xlabel=LABEL, ylabel="R@1", log="x",
+            Curves(title="The gap", caption=f"0 is a closed gap. {BARS}", xlabel=LABEL, log="x",
+                   ys={"l2m": "distance of means", "rmg": "RMG"}),
+            Curves(title="Retrieval", caption=HIGHER, xlabel=LABEL, ylabel="R@1", log="x",
                    ys={"image_to_text_r1": "image → text", "text_to_image_r1": "text → image"}),
-            Curves(title="Accuracy", caption=BARS, xlabel=LABEL, ylabel="accuracy", log="x",
+            Curves(title="Accuracy", caption=HIGHER, xlabel=LABEL, ylabel="accuracy", log="x",
                    ys={"accuracy_object": "digit", "accuracy_attributes": "attributes"}),
             Curves(title="The gap during fine-tuning", trace="l2m", xlabel="step",
                    ylabel="distance of means",
-                   caption="One line for each value of 1/τ. The order shows as the learning rate"
+                   caption="One line per value of 1/τ. The lines separate as the learning rate"
                    " falls to 0."),
         ),
         columns=2,
@@ -225,7 +227,7 @@ COCO = {"1": 0.2384, "10": 0.3028, "20": 0.5524, "30": 0.6352, "50": 0.7961, "10
 NEEDS = "50,000 pairs of COCO train2017 and the weights of CLIP ViT-B/16"
 PUBLISHED = (
     Trend(
-        claim="The distance of the means grows with 1/τ",
+        claim="The distance of means grows with 1/τ",
         where=WHERE,
         published=" → ".join(f"{value:.3f}" for value in COCO.values()),
         column="l2m",
@@ -235,7 +237,7 @@ PUBLISHED = (
     ),
     *(
         Number(
-            claim=f"Distance of the means at 1/τ = {scale}, CLIP on COCO",
+            claim=f"CLIP on COCO at 1/τ = {scale}: the distance of means is {value:g}",
             where=WHERE,
             cell=(f"COCO, {scale}", "l2m"),
             value=value,

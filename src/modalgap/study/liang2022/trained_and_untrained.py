@@ -1,8 +1,9 @@
-"""Figure 1 of Liang et al. 2022: the gap of trained models, and of the same models untrained.
+"""The gap of trained models, and of the same models before training.
 
 Both modalities are shown in the first two principal components of all rows together, and the gap is
-given as the distance of the means. The figure of the paper has t-SNE and UMAP too; these keep
-neighbours, not distances, so they do not show the size of a gap and are left out.
+measured by the distance of means. The figure of the paper has t-SNE and UMAP too; these preserve
+neighbours, not distances, so they do not show the size of a gap and are not used here.
+Source: Liang et al. 2022, figure 1.
 """
 
 from __future__ import annotations
@@ -28,9 +29,9 @@ from modalgap.views import components
 CARD = Card(
     name="trained_and_untrained",
     title="The gap before and after training",
-    idea="Measures and shows the gap of a trained model beside that of the untrained model.",
+    idea="Measures and shows the gap of a trained model and of the same model untrained.",
     source="Liang et al. 2022, section 1, figure 1",
-    question="Is the gap there before training, and does training close it?",
+    question="Does the gap exist before training, and does training close it?",
 )
 MEASURES = ("l2m", "rmg", "matched_cosine", "cone")
 HEADS = {
@@ -51,8 +52,8 @@ def plan(*, pair: str = "", untrained: str = "", more: Sequence[str] = ()) -> Pl
 
     Args:
         pair: file of the features of a trained model; by default a small model trained on MAD.
-        untrained: file of the features of the same model untrained; given together with ``pair``.
-        more: files of other models, which are measured too.
+        untrained: file of the features of the same model untrained; only with ``pair``.
+        more: files of other models to measure.
 
     Raises:
         OptionError: one of ``pair`` and ``untrained`` without the other, or files of the same name.
@@ -98,7 +99,11 @@ def run(work: Work) -> Table:
         notes=[
             "intervals: 95 %, where the measure has one",
             "variance in the first component: of all rows of both modalities together",
-            *([] if settings["untrained"] else ["small models of MAD; trained: full captions"]),
+            *(
+                []
+                if settings["untrained"]
+                else ["small models trained on MAD; trained: with full captions"]
+            ),
         ],
     )
 
@@ -111,7 +116,8 @@ def _row(pair: Pair) -> dict[str, Value]:
 def _clouds(state: str) -> Clouds:
     return Clouds(
         title=f"{state.capitalize()} model",
-        caption="First two principal components; thin lines connect an image and its text.",
+        caption="The first two principal components. Thin lines connect an image and its text. Two"
+        " separate clouds are a gap.",
         file=f"{state}.safetensors",
         components=True,
     )
@@ -119,20 +125,21 @@ def _clouds(state: str) -> Clouds:
 
 PARTS = (
     Part(
-        head="The gap is there from the start",
+        head="The gap exists before training",
         words=(
-            "Each modality fills a narrow cone of the space, and the two cones differ. That is so"
-            " before any training, because each network with random weights has its own cone."
-            " Training CLIP moves the cones and does not merge them. What it does depends on the"
-            " captions: small models on MAD end almost without a gap if captions name everything"
-            " that varies in the images, and with one if they leave most of it out.",
+            "The embeddings of each modality are in a narrow cone, and the two cones differ. This"
+            " is already so before training, because each network with random weights has its own"
+            " cone. Training CLIP moves the cones but does not merge them. The effect of training"
+            " depends on the captions: small models on MAD end almost without a gap if captions"
+            " name everything that varies in the images, and with a gap if captions omit most of"
+            " it.",
         ),
         panels=(
             _clouds("trained"),
             _clouds("untrained"),
             Bars(
                 title="The gap",
-                caption="Distance of the means of the two modalities.",
+                caption="Distance between the means of the two modalities; 0 is a closed gap.",
                 ys={"l2m": "l2m"},
                 xlabel="distance of means",
             ),
@@ -152,7 +159,7 @@ GAPS = {
 }
 PUBLISHED: list[Published] = [
     Number(
-        claim=f"The gap of {_title}",
+        claim=f"The gap of {_title}, is {_gap:g}",
         where=FIGURE,
         needs=f"features of {_title}, in the file {_name}.npy",
         cell=(_name, "l2m"),
@@ -177,7 +184,8 @@ PUBLISHED += [
         note="other data and models: only the direction is compared",
         larger=("trained", "l2m"),
         smaller=0.1,
-        why="full captions leave a small gap (Schrodi et al. 2025); see the row of short captions",
+        why="training on full captions leaves a small gap (Schrodi et al. 2025); see the row of"
+        " short captions",
     ),
     Order(
         claim="There is a gap after training on short captions",
@@ -188,9 +196,9 @@ PUBLISHED += [
         smaller=0.1,
     ),
     Order(
-        claim="The gap is larger before training than after it",
+        claim="The gap is larger before training than after training",
         where=FIGURE,
-        published="so for CLIP, ConVIRT and CLASP; not for VideoCLIP",
+        published="true for CLIP, ConVIRT and CLASP, not for VideoCLIP",
         note="other data and models: only the direction is compared",
         larger=("untrained", "l2m"),
         smaller=("trained", "l2m"),

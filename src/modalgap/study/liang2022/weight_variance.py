@@ -1,10 +1,10 @@
 """Theorem 2: most variance of a random network's outputs comes from its weights.
 
-The same inputs pass through many random networks. The variance of each layer is split into the part
-of the networks and the part of the inputs; the former is compared with the mean cosine of the layer
-before.
+The same inputs pass through many random networks. The variance of each layer is split into the
+share between networks and the share between inputs. The share between networks is compared with the
+mean cosine of the layer before.
 Source: Liang et al. 2022, theorem 2.
-Expected: the part of the networks is at least that cosine, and tends to 1 with the layers.
+Expected: the share between networks is at least that cosine, and tends to 1 with depth.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ from modalgap.study.published import Number, Order, Published
 BIASES = {"bias": True, "free": False}
 TITLES = {"bias": "with bias", "free": "without bias"}
 HEADS = {
-    "share": "part of the networks",
-    "cosine": "mean cosine before",
-    "limit": "expected part",
-    "after": "part after ReLU",
+    "share": "share between networks",
+    "cosine": "mean cosine of the layer before",
+    "limit": "expected share",
+    "after": "share after ReLU",
 }
 CARD = Card(
     name="weight_variance",
     title="Variance from weights and from inputs",
-    idea="Splits the variance of each layer of random networks into that of weights and of inputs.",
+    idea="Splits the variance of each random layer into a share of weights and a share of inputs.",
     source="Liang et al. 2022, theorem 2",
     question="Why do two untrained encoders embed the same inputs in different places?",
     traits=("random",),
@@ -80,10 +80,10 @@ def run(work: Work) -> Table:
         notes=[
             f"{work.settings['networks']:,} networks, {work.settings['n']:,} inputs of norm 1,"
             f" width {work.settings['dim']}; variances are summed over the units",
-            "mean cosine before: of the layer before, all n² pairs, those of an input with itself"
-            " included",
-            "without bias both are equal if all inputs have the same norm; in narrow networks norms"
-            " differ, and the part of the networks is a little smaller",
+            "share between networks: of the variance of a layer before its ReLU",
+            "mean cosine: of all n² pairs, including the pairs of an input with itself",
+            "without bias, the share equals the cosine if all rows of the layer before have the"
+            " same norm; in narrow networks norms differ, and the share is a little smaller",
         ],
     )  # fmt: skip
 
@@ -91,22 +91,25 @@ def run(work: Work) -> Table:
 def _panel(name: str) -> Curves:
     return Curves(
         title=TITLES[name].capitalize(),
+        caption="Line: share of the variance between networks. Dashed: mean cosine of the layer"
+        " before.",
         ys={f"{name}_share": "networks", f"{name}_cosine": "cosine"},
         dashed="_cosine",
         xlabel="layer",
-        ylabel="part of the variance, cosine",
+        ylabel="share of the variance, cosine",
         limits=(0, 1.03),
     )
 
 
 PARTS = (
     Part(
-        head="The part of the networks",
+        head="The variance between networks",
         words=(
-            "The same inputs pass through many random networks. Line: the part of the variance of a"
-            " layer, before its ReLU, that lies between networks. Dashed: the mean cosine of two"
-            " inputs in the layer before, which bounds it from below if all rows of that layer"
-            " have the same norm. The rest of the variance lies between inputs.",
+            "The same inputs pass through many random networks. The variance of a layer, before its"
+            " ReLU, has a share between networks and a share between inputs; the two add up to 1."
+            " If all rows of the layer before have the same norm, the share between networks is at"
+            " least their mean cosine. A share near 1 means that the seed of the weights decides"
+            " where an input is embedded.",
         ),
         panels=tuple(_panel(name) for name in BIASES),
         columns=2,
@@ -117,8 +120,8 @@ LAYERS = (1, 2, 3, 5, 10)
 PUBLISHED: tuple[Published, ...] = (
     *(
         Order(
-            claim=f"Layer {layer}, {TITLES[name]}: the part of the networks is at least the cosine"
-            " of the layer before",
+            claim=f"Layer {layer}, {TITLES[name]}: the share between networks is at least the mean"
+            " cosine of the layer before",
             where=THEOREM,
             larger=(str(layer), f"{name}_share"),
             smaller=(str(layer), f"{name}_cosine"),
@@ -128,7 +131,8 @@ PUBLISHED: tuple[Published, ...] = (
     ),
     *(
         Number(
-            claim=f"Layer {layer}, {TITLES[name]}: the part of the networks has its expected value",
+            claim=f"Layer {layer}, {TITLES[name]}: the share between networks has its expected"
+            " value",
             where=THEOREM,
             cell=(str(layer), f"{name}_share"),
             value=(str(layer), f"{name}_limit"),
@@ -139,7 +143,8 @@ PUBLISHED: tuple[Published, ...] = (
     ),
     *(
         Number(
-            claim=f"Law of total variance, layer 10, {TITLES[name]}: both parts over the total",
+            claim=f"Layer 10, {TITLES[name]}: the variances between networks and between inputs"
+            " add up to the total",
             where=THEOREM,
             cell=("10", f"{name}_parts"),
             value=1.0,

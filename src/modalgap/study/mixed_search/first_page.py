@@ -1,9 +1,9 @@
 """The first page of mixed search: predicted from moments, and counted on points and on embeddings.
 
-Draws ``modalgap.simulate.first_page`` for several gaps, and applies the same prediction to
+Shows ``modalgap.simulate.first_page`` for several gaps, and applies the same prediction to
 embeddings: means and covariances come from one half of the images, the other half is searched.
-"predicted" takes one Gaussian per form of document for all queries; "by query" lets the mean score
-of each form differ from query to query.
+"predicted" uses one Gaussian per form of document for all queries; in "by query" the mean score of
+each form differs from query to query.
 Source: MixBench, arXiv 2507.19054 (the bias of mixed search); the prediction is modalgap's own.
 """
 
@@ -39,9 +39,9 @@ FORMS = {"image": "images", "text": "texts", "fused": "fused documents"}
 CARD = Card(
     name="first_page",
     title="The first page of mixed search, predicted",
-    idea="Predicts which modality fills the first results from means and covariances; counts it.",
+    idea="Predicts shares of the first results from means and covariances, and counts them.",
     source="MixBench, arXiv 2507.19054; the prediction is modalgap's own",
-    question="Do means and covariances alone say which modality fills the first page?",
+    question="Do means and covariances alone predict which modality fills the first page?",
     traits=("random",),
 )
 
@@ -144,7 +144,7 @@ def _rows(title: str, pair: Pair, splits: int, k: int, seed: int) -> dict[str, d
 
 def row_name(title: str, asks: str, score: str) -> str:
     """The row of a pair, a modality of the query and a kind of scores."""
-    return f"{title}, {asks} asks: {score}"
+    return f"{title}, {asks} queries: {score}"
 
 
 TEXTS = {f"text_{kind}": kind.replace("_", " ") for kind in KINDS}
@@ -153,15 +153,16 @@ PARTS = (
         head="Gaussian points",
         words=(
             "A text query searches one index of images, texts and fused documents, in equal parts."
-            " The prediction knows the mean and the covariance of each form, and nothing else.",
+            " The prediction uses only the mean and the covariance of each form.",
             "With raw scores, texts fill the first page as the gap grows. Centring removes the"
-            " dependence on the gap, but scores among texts still spread more than those of texts"
-            " and images. Standardised scores are nearly fair while the gap is small.",
+            " dependence on the gap, but scores of texts with texts still vary more than scores of"
+            " texts with images. Standardised scores are nearly fair if the gap is small.",
         ),
         panels=tuple(
             Curves(
                 title=f"Texts on the first page: {title}",
-                caption="Dashed black line: the fair share of one third.",
+                caption="Share of texts, counted and predicted (dashed). Dashed black line: the"
+                " fair share, one third.",
                 ys=TEXTS,
                 x="gap",
                 match=f"simulated: {score},",
@@ -183,13 +184,14 @@ PARTS = (
     Part(
         head="Points and embeddings",
         words=(
-            "The same prediction for embeddings. Its means and covariances are of one half of the"
-            " images; the other half is searched. Each dot is the share of one form of document,"
+            "The same prediction for embeddings. Means and covariances are those of one half of the"
+            " images; the other half is searched. Each point is the share of one form of document,"
             " for one kind of scores and one modality of the query.",
         ),
         panels=tuple(
             Scatter(
                 title=title,
+                caption="The nearer to the dashed line, the better the prediction.",
                 trace=f"error_{kind}",
                 xlabel="predicted share",
                 ylabel="counted share",
@@ -204,7 +206,7 @@ PARTS = (
     ),
 )
 FILE = "clip_coco500"
-# on the file: the shares of images, texts and fused documents
+# on this file: the shares of images, texts and fused documents
 COUNTED = {
     ("text", "raw"): (0.0, 0.93, 0.07),
     ("image", "raw"): (0.94, 0.0, 0.06),
@@ -215,14 +217,15 @@ COUNTED = {
     ("text", "both"): (0.35, 0.33, 0.32),
     ("image", "both"): (0.33, 0.36, 0.31),
 }
-CLOSE = 0.05  # of a Gaussian prediction and the counted share
+CLOSE = 0.05  # largest difference of a Gaussian prediction from the counted share
+SAID = {each: each for each in SCORES} | {"both": "centred and standardised"}
 
 
 def _counted() -> list[Published]:
     return [
         Number(
-            claim=f"{asks} queries, {score} scores: share of {FORMS[form]}",
-            where="CLIP ViT-B/16 on 500 pairs of COCO, ten splits",
+            claim=f"{asks} queries, {SAID[score]} scores: the share of {FORMS[form]} is {value:g}",
+            where="our own computation, CLIP ViT-B/16 on 500 pairs of COCO, ten splits",
             cell=(row_name(FILE, asks, score), f"{form}_counted"),
             value=value,
             tolerance=0.025,
@@ -235,8 +238,8 @@ def _counted() -> list[Published]:
 
 def _follows(row: str, what: str, needs: str = "", why: str = "") -> Number:
     return Number(
-        claim=f"Shares follow from means and covariances: {what}",
-        where="Gaussian tails by query",
+        claim=f"Means and covariances predict the shares: {what}",
+        where="our own prediction, Gaussian tails by query",
         published=f"largest error 0 ± {CLOSE:g}",
         cell=(row, "error_by_query"),
         value=0.0,
@@ -249,15 +252,21 @@ def _follows(row: str, what: str, needs: str = "", why: str = "") -> Number:
 THIN = "scores are not Gaussian: in the simulation their skewness is -0.4 to -0.9 within a modality"
 THICK = "scores are not Gaussian: their skewness is 0.6 between texts and images, 0.1 between texts"
 FEW = "captions repeat (314 different ones for 2,154 images), so equal scores come in clusters"
-MADE = "the embedded data, without pair="
+MADE = "the embedded data: leave out pair"
 FOLLOWS = [
     *(
-        _follows(f"simulated: {score}, gap {gap}", f"Gaussian points, {score}, gap {gap}", why=THIN)
+        _follows(
+            f"simulated: {score}, gap {gap}",
+            f"Gaussian points, {SAID[score]} scores, gap {gap}",
+            why=THIN,
+        )
         for score in SCORES
         for gap in ("0.6", "1.2")
     ),
     *(
-        _follows(row_name(title, asks, score), f"{title}, {asks} asks, {score}", *known)
+        _follows(
+            row_name(title, asks, score), f"{title}, {asks} queries, {SAID[score]} scores", *known
+        )
         for title, *known in (
             (TITLES["short"], MADE, FEW),
             (TITLES["full"], MADE),

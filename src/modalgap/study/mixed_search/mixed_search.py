@@ -2,8 +2,8 @@
 
 Each split fits maps and scales on one half of the images and searches the other half: one index of
 images, texts and fused documents, 1:1:1 (see ``modalgap.evaluate.mixed``). Every row has NDCG@10 of
-both kinds of query and the fraction of each form among the first ten results, the right item left
-out; the fair fraction is one third. The last rows fit on fewer images.
+both kinds of query and the fraction of each form among the first ten results, without the correct
+item; the fair fraction is one third. The last rows are fitted on fewer images.
 Source: MixBench, arXiv 2507.19054; standardised scores: arXiv 2511.22141.
 """
 
@@ -38,8 +38,8 @@ CARD = Card(
     title="Mixed search: raw, centred and standardised scores",
     idea="Compares scores for one index of images, texts and fused documents over many splits.",
     source="MixBench, arXiv 2507.19054; standardised scores: arXiv 2511.22141",
-    question="Which scores rank the right item first whatever its modality, and how many rows fit"
-    " them?",
+    question="Which scores rank the correct item first, whatever its modality, and how many images"
+    " are enough to fit them?",
     traits=("random",),
 )
 ASKS = ("text", "image")
@@ -66,7 +66,7 @@ def plan(
     Args:
         pair: file of the embeddings of images and their captions; by default the embedded data.
         splits: number of splits into halves.
-        few: numbers of images to fit on, in the last rows.
+        few: numbers of images that the last rows are fitted on.
         seed: seed of the first split.
 
     Raises:
@@ -113,7 +113,7 @@ def run(work: Work) -> Table:
         notes=[
             f"{title}: mean over {settings['splits']} splits; fitted on one half of"
             f" {pair.image.n:,} images, searched in the other",
-            "fractions: of the first ten results, the right item left out; fair: 0.333",
+            "fractions: of the first ten results, without the correct item; fair: 0.333",
         ],
     )
 
@@ -177,17 +177,20 @@ PARTS = (
         head="Relevance and fairness",
         words=(
             "Higher NDCG@10 is better only if the fractions stay near one third: with one caption"
-            " per image the right document is always of the other modality, so that a method that"
+            " per image the correct document always has the other modality, so a method that"
             " prefers the other modality also has a high NDCG.",
         ),
         panels=(
             Bars(
                 title="NDCG@10 by modality of the query",
+                caption="One bar per modality of the query; higher is better.",
                 ys={f"{asks}_ndcg10": asks for asks in ASKS},
                 xlabel="NDCG@10",
             ),
             Bars(
                 title="Own modality among the first ten",
+                caption="Fraction of results with the modality of the query. Dashed: the fair"
+                " fraction, one third.",
                 ys={f"{asks}_share10_{asks}": asks for asks in ASKS},
                 xlabel="fraction",
                 references=(Reference(at=1 / len(FORMS), axis="x", label="fair"),),
@@ -198,7 +201,8 @@ PARTS = (
 )
 PUBLISHED = tuple(
     Order(
-        claim=f"Standardised scores rank better than centred ones ({asks} queries)",
+        claim=f"NDCG@10 is higher with standardised scores than with centred scores ({asks}"
+        " queries)",
         where="arXiv 2511.22141 (z-scores of pseudo-positives)",
         larger=("zscore", f"{asks}_ndcg10"),
         smaller=("center", f"{asks}_ndcg10"),

@@ -1,8 +1,8 @@
-"""Entropy: after fine-tuning on short captions, the temperature or the gap accounts for it.
+"""Entropy: fine-tuning on short captions raises it, by the temperature or by the gap.
 
-A model that was trained on full captions continues on captions that name less, so that one caption
-fits many images and a good model must be less certain. With a learnable temperature, τ rises. With
-a frozen one, only the embeddings can raise the entropy, and the gap grows.
+A model that was trained on full captions is fine-tuned on captions that name fewer attributes. Then
+one caption fits many images, and a good model must be less certain. With a learnable temperature, τ
+rises. With a frozen temperature, only the embeddings can raise the entropy, and the gap grows.
 Equation: H = mean_i H(softmax_j(⟨x_i, y_j⟩ / τ)) over the rows of images, all held-out pairs.
 Source: Schrodi et al. 2025, section 6.2 and figure 8.
 Expected: both runs reach the same entropy; the gap of the frozen run grows more.
@@ -48,7 +48,7 @@ HEADS = {
 CARD = Card(
     name="entropy",
     title="Entropy, temperature and gap on shorter captions",
-    idea="Fine-tunes a full-caption model on short captions, with a learnable or frozen τ.",
+    idea="Fine-tunes a model of full captions on short ones, with learnable and with frozen τ.",
     source="Schrodi et al. 2025, section 6.2, figure 8",
     question="Does the gap grow to make the model less certain?",
     traits=("random",),
@@ -63,15 +63,15 @@ def plan(
     start: Mapping[str, Any] | None = None,
     train: Mapping[str, Any] | None = None,
 ) -> Plan:
-    """Plan a model of full captions, and two that continue on short ones.
+    """Plan a model of full captions, and two that are fine-tuned from it on short captions.
 
     Args:
         attributes: number of attributes in the short captions; full captions have five.
         digits: folder of the files of MNIST; by default the digits of scikit-learn.
-        start: settings of the model of full captions, which has 450 steps by default and is then
-            the embedded model of other studies; as start.KEY=VALUE, for example start.steps=600.
-        train: settings of the fine-tuning on top of the configuration "mad" with 150 steps; as
-            train.KEY=VALUE, for example train.steps=600.
+        start: training settings of the model of full captions, as start.KEY=VALUE, for example
+            start.steps=600. By default it is the embedded model of other studies: 450 steps.
+        train: training settings of the fine-tuning on top of the configuration "mad" with 150
+            steps; as train.KEY=VALUE, for example train.steps=600.
 
     Raises:
         OptionError: a value outside its range, or a training setting that the study sets itself.
@@ -130,10 +130,10 @@ def run(work: Work) -> Table:
             f" of the digit and {count} attributes; intervals: 95 %, over held-out digits",
             f"start: the model of full captions, {work.runs['full'].steps} steps; learnable and"
             f" frozen: {work.runs['frozen'].steps} more steps on short captions",
-            "one run of each: other seeds can differ by more than the intervals",
-            "entropy: nats, mean over images of the softmax over all held-out captions (image to"
-            " text), the reverse for text to image",
-            "curves: from the log of the run, on other images of the same digits than the table",
+            "one run per row: other seeds can differ by more than the intervals",
+            "entropy, in nats: of the softmax over all held-out captions, mean over images (image"
+            " to text), and the reverse (text to image)",
+            "curves: from the log of the run, which has other images of the same digits",
         ],
     )
 
@@ -147,15 +147,16 @@ def with_curves(trained: Run, judged: Mapping[str, Value]) -> dict[str, Value]:
     }
 
 
-CAPTION = "Both runs start from the model of full captions."
+CAPTION = "Both runs start from the model of full captions. Dashed: frozen temperature."
 PARTS = (
     Part(
-        head="Same entropy, by two routes",
+        head="Two ways to raise the entropy",
         words=(
-            "The start is a model of full captions. It continues on captions that name the digit"
-            " and fewer attributes. Then several captions fit an image, and the best prediction is"
-            " less certain: its entropy rises. A learnable temperature rises too. With a frozen"
-            " temperature only the embeddings can change, and the gap grows more.",
+            "The start is a model of full captions. It is fine-tuned on captions that name the"
+            " digit and fewer attributes. Then several captions fit an image, and the best"
+            " prediction is less certain: its entropy is higher. In the paper, a learnable"
+            " temperature rises; with a frozen temperature only the embeddings can change, and the"
+            " gap grows more.",
         ),
         panels=(
             Curves(title="Entropy, image to text", caption=CAPTION, trace="logit_entropy_image",
@@ -163,14 +164,15 @@ PARTS = (
             Curves(title="Temperature", caption=CAPTION, trace="temperature", xlabel="step",
                    ylabel="τ", zero=False, dashed="frozen"),
             Curves(title="The gap: distance of means", caption=CAPTION, trace="l2m", xlabel="step",
-                   ylabel="l2m", dashed="frozen"),
+                   ylabel="distance of means", dashed="frozen"),
             Curves(title="The gap: RMG", caption=CAPTION, trace="rmg", xlabel="step", ylabel="RMG",
                    dashed="frozen"),
             Bars(title="The gap at the end", ys={"l2m": "distance of means", "rmg": "RMG"},
-                 xlabel="distance, RMG", caption="Black lines: 95 % intervals."),
+                 xlabel="distance of means, RMG",
+                 caption="0 is a closed gap. Black lines: 95 % intervals."),
             Bars(title="Accuracy at the end", xlabel="accuracy",
                  ys={"accuracy_object": "digit", "accuracy_attributes": "attributes"},
-                 caption="Black lines: 95 % intervals."),
+                 caption="On held-out digits; higher is better. Black lines: 95 % intervals."),
         ),
         columns=2,
     ),
@@ -186,10 +188,10 @@ def _order(claim: str, larger: str, smaller: str, column: str) -> Order:
 
 
 PUBLISHED = (
-    _order("Learnable τ: the entropy rises", "learnable", "start", "logit_entropy_image"),
-    _order("Frozen τ: the entropy rises", "frozen", "start", "logit_entropy_image"),
+    _order("With a learnable τ, the entropy rises", "learnable", "start", "logit_entropy_image"),
+    _order("With a frozen τ, the entropy rises", "frozen", "start", "logit_entropy_image"),
     Number(
-        claim="Both runs reach the same entropy",
+        claim="The entropy ends at the same value with a learnable and a frozen τ",
         where=FIGURE,
         published="same curve",
         cell=("frozen", "logit_entropy_image"),
@@ -198,8 +200,8 @@ PUBLISHED = (
         note="the tolerance is ours",
     ),
     _order("A learnable τ rises", "learnable", "start", "temperature"),
-    _order("Frozen τ: the distance of the means grows", "frozen", "start", "l2m"),
-    _order("The distance of the means grows more with a frozen τ", "frozen", "learnable", "l2m"),
+    _order("With a frozen τ, the distance of means grows", "frozen", "start", "l2m"),
+    _order("The distance of means grows more with a frozen τ", "frozen", "learnable", "l2m"),
     _order("RMG grows more with a frozen τ", "frozen", "learnable", "rmg"),
 )
 START = "--set model.start=open_clip:runs/cc12m_rn50_full/model"

@@ -1,8 +1,8 @@
-"""Information imbalance: the more attributes captions name, the smaller gap and object bias.
+"""Information imbalance: the more attributes captions name, the smaller the gap and object bias.
 
 Models are trained on MAD with captions that name the digit and k of five attributes, k = 0 … 5, and
 measured on held-out digits. Training starts with an open gap, that of random weights, or with a
-closed one, after the amended start (``amended_start``).
+closed gap, that of the amended start (study ``amended_start``).
 Source: Schrodi et al. 2025, section 5 and figure 7.
 Expected: for k = 1 … 5, ``rmg`` and both ``moad`` fall as k grows. For k = 0 the captions are class
 labels, which is a different regime.
@@ -74,8 +74,8 @@ def plan(
         attributes: numbers of attributes in captions, each from 0 to 5.
         seeds: runs per number of attributes. Intervals are over held-out digits for one run, over
             runs for several.
-        starts: "open", the gap of random weights, and "closed", the amended start. Each doubles
-            the number of models.
+        starts: "open", random weights, whose gap is open; and optionally "closed", the amended
+            start, which doubles the number of models.
         digits: folder of the files of MNIST; by default the digits of scikit-learn.
         train: training settings on top of the configuration "mad"; as train.KEY=VALUE, for example
             train.steps=600 or train.optimiser.lr=0.002.
@@ -176,45 +176,45 @@ PARTS = (
     Part(
         head="What captions omit",
         words=(
-            "The models differ in one thing: their captions name the digit and 0 to 5 of its five"
+            "The models differ only in their captions, which name the digit and 0 to 5 of its five"
             " attributes. In the paper, captions that omit more of the image lead to a larger gap"
-            " and to embeddings that are sorted by object rather than by attribute. Without"
-            " attributes the captions are class labels, which is a different regime.",
+            " and to embeddings that are more similar by object than by attribute. Captions"
+            " without attributes are class labels, which is a different regime.",
         ),
         panels=(
             Curves(
                 title="The gap",
-                caption=BARS,
-                ys={"rmg": "RMG", "l2m": "l2m"},
+                caption=f"0 is a closed gap. {BARS}",
+                ys={"rmg": "RMG", "l2m": "distance of means"},
                 xlabel=XLABEL,
             ),
             Curves(
                 title="Object bias (MOAD)",
-                caption=BARS,
+                caption=f"Above 0, embeddings are more similar by digit than by attribute. {BARS}",
                 ys={"moad_image": "images", "moad_text": "texts"},
                 xlabel=XLABEL,
             ),
             Curves(
                 title="Accuracy",
-                caption=BARS,
+                caption=f"Higher is better. {BARS}",
                 ys={"accuracy_object": "digit", "accuracy_attributes": "attributes"},
                 xlabel=XLABEL,
             ),
             Curves(
                 title="The gap, closed start",
-                caption=f"Training starts with rotated texts, almost without a gap. {BARS}",
-                ys={"closed_rmg": "RMG", "closed_l2m": "l2m"},
+                caption=f"Training starts with rotated texts, with almost no gap. {BARS}",
+                ys={"closed_rmg": "RMG", "closed_l2m": "distance of means"},
                 xlabel=XLABEL,
             ),
             Curves(
                 title="Object bias (MOAD), closed start",
-                caption=BARS,
+                caption=f"Above 0, embeddings are more similar by digit than by attribute. {BARS}",
                 ys={"closed_moad_image": "images", "closed_moad_text": "texts"},
                 xlabel=XLABEL,
             ),
             Curves(
                 title="Accuracy, closed start",
-                caption=BARS,
+                caption=f"Higher is better. {BARS}",
                 ys={
                     "closed_accuracy_object": "digit",
                     "closed_accuracy_attributes": "attributes",
@@ -237,7 +237,7 @@ PUBLISHED = (
         note=NOTE,
     ),
     Trend(
-        claim="The distance between the means falls with the number of attributes",
+        claim="The distance of means falls with the number of attributes",
         where=FIGURE,
         column="l2m",
         direction="falls",
@@ -262,7 +262,7 @@ PUBLISHED = (
     ),
     *(
         Trend(
-            claim=f"From a closed start, {what} falls with the number of attributes",
+            claim=f"Closed start: {what} falls with the number of attributes",
             where=FIGURE,
             column=f"closed_{column}",
             direction="falls",
@@ -272,7 +272,7 @@ PUBLISHED = (
         )
         for column, what in (
             ("rmg", "RMG"),
-            ("l2m", "the distance between the means"),
+            ("l2m", "the distance of means"),
             ("moad_image", "the object bias of images"),
             ("moad_text", "the object bias of texts"),
         )

@@ -1,8 +1,8 @@
-"""The named factor: embeddings are sorted by the factor that captions always name.
+"""The named factor: embeddings are most similar by the factor that captions always name.
 
 Captions usually name the object and often omit attributes. Here models are trained on MAD with
-captions that always name another factor, its colour for instance, and one of the five remaining
-factors at random. For each model, MOAD is computed with each factor in the role of the object.
+captions that always name one factor, for instance the colour, and one of the five other factors at
+random. For each model, MOAD is computed with each factor in the role of the object.
 Source: Schrodi et al. 2025, section 5 and figure 6.
 Expected: the object bias is not about objects. In each model the factor that is always named has
 the largest MOAD, if the model can see it at all.
@@ -42,7 +42,7 @@ STEPS = 200
 CARD = Card(
     name="named_factor",
     title="Bias towards the factor that captions always name",
-    idea="Trains models whose captions always name another factor; measures the bias by factor.",
+    idea="Trains one model per factor that captions always name; measures the bias by factor.",
     source="Schrodi et al. 2025, section 5, figure 6",
     question="Is the object bias a bias towards objects, or towards what captions name?",
     traits=("random",),
@@ -57,7 +57,7 @@ def plan(
     digits: str | Path | None = None,
     train: Mapping[str, Any] | None = None,
 ) -> Plan:
-    """Plan one model per factor that its captions always name.
+    """Plan one model for each factor that captions always name.
 
     Args:
         factors: the factors, one model each: digit, colour, thickness, swelling, fracture, scale.
@@ -125,7 +125,7 @@ def run(work: Work) -> Table:
             f"{len(mad.test)} held-out digits of {mad.name}, {IMAGES} images of each; intervals:"
             " 95 %, over held-out digits",
             f"{', '.join(map(str, sorted(steps)))} steps of training for each model",
-            "MOAD by F: F in the role of the object, the five other factors as attributes",
+            "MOAD by F: MOAD with F as the object and the five other factors as attributes",
         ],
     )
 
@@ -184,11 +184,11 @@ def _first(values: Mapping[str, Value], side: str) -> str:
 LABELS = {"named": "always named", "next": "largest other"}
 PARTS = (
     Part(
-        head="The bias follows the caption",
+        head="The bias follows the captions",
         words=(
             "Each row is a model; its captions always name the factor of the row, and one other"
-            " factor at random. MOAD above 0 means that embeddings with the same value of a factor"
-            " are more similar than embeddings with the same value of other factors.",
+            " factor at random by default. MOAD above 0 means that embeddings with the same value"
+            " of a factor are more similar than embeddings with the same value of other factors.",
             _most,
         ),
         panels=(
@@ -196,7 +196,7 @@ PARTS = (
                 Bars(
                     title=f"Bias of {words}",
                     caption="MOAD of the factor that captions always name, and the largest MOAD of"
-                    " the five other factors. Black lines: 95 % intervals.",
+                    " the five other factors; higher is more bias. Black lines: 95 % intervals.",
                     ys={f"{side}_{key}": label for key, label in LABELS.items()},
                     xlabel=f"MOAD, {words}",
                 )
@@ -205,8 +205,9 @@ PARTS = (
             Bars(
                 title="Accuracy",
                 caption="Fraction of held-out images whose nearest prompt has the true value: of"
-                " the named factor, and the mean over the others. The chance level is 1 / number of"
-                " values: 0.10 for digits, 0.14 for colours, 0.33 for thickness, 0.50 for others.",
+                " the named factor, and the mean over the other factors. The chance level is 1 /"
+                " number of values: 0.10 for digits, 0.14 for colours, 0.33 for thickness, 0.50"
+                " for others.",
                 ys={"accuracy_named": "always named", "accuracy_others": "others"},
                 xlabel="accuracy",
             ),
@@ -214,14 +215,15 @@ PARTS = (
     ),
 )
 NOTE = "other digits and models: only the direction is compared"
-WHY = "these models hardly see the swelling: its accuracy is near 0.5, the chance level"
+WHY = "these models hardly recognise the swelling: its accuracy is near 0.5, the chance level"
 LAION = "Schrodi et al. 2025, figure 6a"
 
 
 def _published() -> list[Published]:
     result: list[Published] = [
         Order(
-            claim=f"Captions that always name the {name}: its MOAD is the largest, {words}",
+            claim=f"If captions always name the {name}, its MOAD is the largest of all factors"
+            f" ({words})",
             where="Schrodi et al. 2025, figure 6b",
             larger=(name, f"{side}_named"),
             smaller=(name, f"{side}_next"),
@@ -233,7 +235,7 @@ def _published() -> list[Published]:
     ]
     result.append(
         Order(
-            claim="Captions of LAION-2B contain words of objects more often than of attributes",
+            claim="Captions of LAION-2B name objects more often than attributes",
             where=LAION,
             larger=("LAION-2B", "object_words"),
             smaller=("LAION-2B", "attribute_words"),

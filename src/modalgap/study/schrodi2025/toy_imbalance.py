@@ -1,9 +1,9 @@
-"""Information imbalance in a toy model: gap, object bias and entropy against what captions omit.
+"""Information imbalance in a toy model: gap, object bias and entropy if captions omit attributes.
 
-Draws ``modalgap.simulate.information_imbalance``: small encoders, trained from random starts on
+Shows ``modalgap.simulate.information_imbalance``: small encoders, trained from random weights on
 items with an object and five attributes, with captions that omit k of the attributes. The last two
 rows are models that were trained on full captions and then fine-tuned on captions that omit most
-attributes, with a learned and with a frozen temperature (as in figure 8).
+attributes, with a learnable and with a frozen temperature (as in figure 8).
 Source: Schrodi et al. 2025, section 5 (figure 7) and section 6 (figure 8).
 """
 
@@ -23,13 +23,13 @@ from modalgap.study.plan import Plan, Work
 from modalgap.study.published import Number, Order, Published, Trend
 
 ATTRIBUTES = 5
-TUNED = {"fine-tuned, τ learned": False, "fine-tuned, τ frozen": True}
+TUNED = {"fine-tuned, learnable τ": False, "fine-tuned, frozen τ": True}
 CARD = Card(
     name="toy_imbalance",
     title="Information imbalance in a toy model",
-    idea="Trains small encoders on captions that omit 0 to 5 attributes, without images or text.",
+    idea="Trains small encoders on toy items whose captions omit 0 to 5 attributes.",
     source="Schrodi et al. 2025, sections 5 and 6, figures 7 and 8",
-    question="Does omitted information alone cause the gap, the object bias and the entropy?",
+    question="Do omitted attributes alone cause the gap, the object bias and the entropy?",
     traits=("random",),
 )
 
@@ -46,10 +46,10 @@ def plan(
     """Plan the simulations.
 
     Args:
-        private: "varied": each caption omits attributes of its own choice; "fixed": all captions
+        private: "varied": each caption omits attributes drawn for it; "fixed": all captions
             omit the same attributes.
         hidden: units of the hidden layer of both encoders; 0 for linear encoders.
-        steps: steps of training; fine-tuning starts after as many steps on full captions.
+        steps: steps of training; a fine-tuned model has as many before, on full captions.
         seeds: runs per row. For several, intervals are over runs.
         seed: seed of the first run.
 
@@ -81,7 +81,7 @@ def run(work: Work) -> Table:
         rows[name] = dict(tuned.rows[str(ATTRIBUTES - 1)])
     notes = [
         *found.notes,
-        f"fine-tuned: first {settings['steps']} steps on full captions, then as many on captions"
+        f"fine-tuned: {settings['steps']} steps on full captions, then as many on captions"
         f" that omit {ATTRIBUTES - 1} attributes",
         *(["intervals: 95 %, over runs"] if settings["seeds"] > 1 else []),
     ]
@@ -94,29 +94,30 @@ PARTS = (
         head="What captions omit",
         words=(
             "Each item has an object and five attributes. The first encoder sees all of them, the"
-            " second one only those that the caption names. Nothing else differs between the"
-            " models: seeds, items and starts are the same.",
-            "Where captions omit all five attributes they are class labels, which is a different"
-            " regime.",
+            " second one only those that the caption names. The models differ in nothing else:"
+            " seeds, items and initial weights are the same.",
+            "Captions that omit all five attributes are class labels, which is a different regime.",
         ),
         panels=(
             Curves(
                 title="The gap",
-                caption="After training from a random start. Bars: 95 % intervals over runs.",
+                caption="After training from random weights; lower is a smaller gap. Vertical bars:"
+                " 95 % intervals over runs.",
                 ys={"rmg": "RMG", "l2m": "distance of means"},
                 x="omitted",
                 xlabel=XLABEL,
             ),
             Curves(
                 title="Object bias (MOAD)",
-                caption="Above 0, items are sorted by object rather than by attribute.",
+                caption="Above 0, embeddings are more similar by object than by attribute.",
                 ys={"moad_image": "images", "moad_text": "texts"},
                 x="omitted",
                 xlabel=XLABEL,
             ),
             Curves(
                 title="Entropy of the softmax over images",
-                caption="Predicted: log of the number of images in the batch that fit a caption.",
+                caption="Dashed: the prediction, the logarithm of the number of images in the batch"
+                " that fit a caption.",
                 ys={"entropy_text": "trained", "predicted_text": "predicted"},
                 dashed="predicted",
                 x="omitted",
@@ -139,7 +140,7 @@ PARTS = (
 SIX = tuple(str(count) for count in range(ATTRIBUTES + 1))
 SEVEN, EIGHT = "Schrodi et al. 2025, figure 7", "Schrodi et al. 2025, figure 8"
 NOTE = "a toy model: only the direction is compared"
-LEARNED, FROZEN = TUNED
+LEARNABLE, FROZEN = TUNED
 PUBLISHED: tuple[Published, ...] = (
     Trend(
         claim="RMG rises with the number of omitted attributes",
@@ -150,14 +151,14 @@ PUBLISHED: tuple[Published, ...] = (
         note=NOTE,
     ),
     Trend(
-        claim="The distance of the means rises with the number of omitted attributes",
+        claim="The distance of means rises with the number of omitted attributes",
         where=SEVEN,
         column="l2m",
         direction="rises",
         rows=SIX[:-1],
         note=NOTE,
         why="in the toy model it rises from 0 to 1 omitted attributes and then stays at about 0.2;"
-        " RMG rises as the cosine of a match falls",
+        " RMG rises because the cosine of a match falls",
     ),
     *(
         Trend(
@@ -180,7 +181,7 @@ PUBLISHED: tuple[Published, ...] = (
     ),
     *(
         Number(
-            claim=f"The entropy is log of the number of images that fit, {count} omitted",
+            claim=f"The entropy is the logarithm of the number of images that fit, {count} omitted",
             where="closed form, the optimum of the loss",
             cell=(count, "entropy_text"),
             value=(count, "predicted_text"),
@@ -189,18 +190,18 @@ PUBLISHED: tuple[Published, ...] = (
         for count in SIX
     ),
     Number(
-        claim="Fine-tuning ends at the same entropy with a learned and a frozen temperature",
+        claim="Fine-tuning ends at the same entropy with a learnable and a frozen temperature",
         where=EIGHT,
         cell=(FROZEN, "entropy_text"),
-        value=(LEARNED, "entropy_text"),
+        value=(LEARNABLE, "entropy_text"),
         tolerance=0.05,
         note=NOTE,
     ),
     Order(
-        claim="Fine-tuning with a frozen temperature leaves a larger gap",
+        claim="Fine-tuning with a frozen temperature ends with a larger gap",
         where=EIGHT,
         larger=(FROZEN, "l2m"),
-        smaller=(LEARNED, "l2m"),
+        smaller=(LEARNABLE, "l2m"),
         margin=0.05,
         note=NOTE,
         why="over 12 runs the gaps are 0.441 ± 0.064 and 0.418 ± 0.055, and with two omitted"
