@@ -6,12 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from matplotlib.ticker import MaxNLocator
+
 from modalgap.panels import Reference
 from modalgap.report.draw.base import SMALL, axes
 from modalgap.report.draw.lines import LETTER, reference
 from modalgap.report.palette import Palette
 from modalgap.result import Value
 
+TICKS = 6  # of the x axis, at most
 THICK = 0.8  # of all bars of a row, in rows
 
 
@@ -59,6 +62,7 @@ def draw_bars(
     for line in references:
         reference(found, line, palette)
     found.set_yticks(range(len(rows)), rows, color=palette.ink)
+    found.xaxis.set_major_locator(MaxNLocator(TICKS))
     found.invert_yaxis()
     if named:
         _names(found, series, palette)

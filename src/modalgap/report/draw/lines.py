@@ -17,7 +17,7 @@ LETTER = 0.0165  # of the width of a drawing, per letter of a label
 LABELLED = 8  # values of x up to which each has its own label
 DECADES = 30  # values of x on a logarithmic axis beyond which powers of ten are labelled
 APART = 2.5  # ratio between labelled values on a logarithmic axis
-NEAR = 0.04  # of the x axis: lines that end this close to the right edge are labelled there
+NEAR = 0.08  # of the x axis: lines that end this close to the right edge are labelled there
 DASHES = (0, (3, 2))
 
 
