@@ -21,7 +21,7 @@ from bench.encoding import encode_captions, encode_images
 from bench.inverting import inverting
 from bench.mad import mad_shapes
 from bench.searching import mixed
-from bench.simulating import cone
+from bench.simulating import cone, rise
 from bench.training import training
 
 N, M, D = 5_000, 25_000, 512
@@ -245,6 +245,7 @@ CASES: dict[str, Callable[[], Iterable[Row]]] = {
     "training": training,
     "inverting": inverting,
     "cone": cone,
+    "rise": rise,
     "startup": startup,
     "busy": busy_machine,
 }

@@ -57,6 +57,7 @@ COMMANDS: list[tuple[str | None, str, str]] = [
     ("train", ONLY, "encode texts.txt -m open_clip:run/model -o texts.npz"),
     ("train", NEVER, "study demo -o demo"),
     ("train", NEVER, "study imbalance -o imbalance"),
+    (None, ALWAYS, "study all -o studies --only sphere_pairs"),
     ("train", NEVER, "study inversion -o inversion"),
 ]  # fmt: skip
 FIRST = ("close fit", "evaluate")  # what commands of extras read, and what runs without them
