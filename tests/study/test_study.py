@@ -143,11 +143,11 @@ def test_studies_share_models(tmp_path: Path) -> None:
     folder = tmp_path / "models"
     first = imbalance(tmp_path / "a", attributes=(1,), train=SMALL, models=folder)
     (model,) = folder.iterdir()
-    weights = model / "model" / "open_clip_model.safetensors"
-    made = weights.stat().st_mtime_ns
+    (checkpoint,) = (model / "checkpoints").glob("step-*")
+    made = checkpoint.stat().st_mtime_ns
     second = imbalance(tmp_path / "b", attributes=(1,), train=SMALL, models=folder)
     assert [each.name for each in folder.iterdir()] == [model.name]
-    assert weights.stat().st_mtime_ns == made
+    assert checkpoint.stat().st_mtime_ns == made
     assert second.rows == first.rows
     assert not (tmp_path / "b" / "runs").exists()
 
