@@ -5,9 +5,9 @@ texts onto the images once, before the first step; the ordinary start does not. 
 differs.
 Equation: R = UVᵀ from the SVD UΣVᵀ of XᵀY at the start; y ↦ R y during all of training.
 Source: Liang et al. 2022, section 4 (three seeds). There the gap ends at .746 instead of 1.299.
-Expected: the amended start ends with a smaller gap, and this gap grows during training. The small
-models of MAD, with a learning rate of 0.003, lose the difference of the starts within 20 steps, and
-end with similar gaps.
+Expected: the amended start ends with a smaller gap, and this gap grows during training. It depends
+on the training: the convolutional network mad_cnn with a learning rate of 0.003 loses the
+difference of the starts within 20 steps, and ends with similar gaps.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ from modalgap.train import Run, load_config
 
 OWN = ("data.source", "data.digits", "model.amended", "seed")
 STARTS = {"ordinary": False, "amended": True}
-STEPS, EVERY = 60, 20
-WARMUP = 0.2  # of the steps; with 3 steps, mad_vit does not learn at a learning rate of 0.003
+STEPS, EVERY = 150, 25
+RATE, WARMUP = 0.002, 20  # with 0.003 and 3 steps of warm-up, the network does not learn
 HEADS = {
     "l2m_start": "distance of means, start",
     "l2m": "distance of means, end",
@@ -67,8 +67,8 @@ def plan(
     Args:
         seeds: runs per start. Intervals are over runs; over held-out digits for one run.
         digits: folder of the files of MNIST; by default the digits of scikit-learn.
-        train: training settings on top of the configuration "amended_start" with 60 steps of the
-            architecture mad_cnn; as train.KEY=VALUE, for example train.steps=600.
+        train: training settings on top of the configuration "amended_start" with 150 steps; as
+            train.KEY=VALUE, for example train.steps=600.
 
     Raises:
         OptionError: a value outside its range, or a training setting that the study sets itself.
@@ -81,8 +81,8 @@ def plan(
         f"{start}_seed{seed}": load_config(
             "amended_start",
             [
-                "model.architecture=mad_cnn",
                 f"steps={STEPS}",
+                f"optimiser.lr={RATE}",
                 f"optimiser.warmup={WARMUP}",
                 f"watch.measure={EVERY}",
                 "watch.tensorboard=false",
@@ -181,8 +181,6 @@ PUBLISHED = (
         larger=("ordinary", "l2m"),
         smaller=("amended", "l2m"),
         note=NOTE,
-        why="with a learning rate of 0.003, both starts reach the same large gap during the 60"
-        " steps (see the curves)",
     ),
     Order(
         claim="The gap grows from the amended start",
@@ -199,6 +197,8 @@ PUBLISHED = (
         larger=("ordinary", "l2m"),
         smaller=("ordinary", "l2m_start"),
         note=NOTE,
+        why="in the small model, 150 steps close part of the gap of the ordinary start (see the"
+        " curves)",
     ),
     *(
         Number(
@@ -224,7 +224,7 @@ amended_start = Study(
     run=run,
     parts=PARTS,
     published=PUBLISHED,
-    minutes=2,
+    minutes=3,
     extras=("train", *TRAIN),
     real=(
         "modalgap data check coco --root /data",
