@@ -23,6 +23,7 @@ from modalgap.report.palette import DARK, LIGHT, Palette, style
 from modalgap.report.tables import table_figure
 from modalgap.result import Table
 from modalgap.study import STUDIES, Study
+from modalgap.text import markdown_cell
 
 HERE = Path(__file__).parent
 DPI = 110
@@ -203,7 +204,9 @@ def reproduced(found: list[Made]) -> str:
         if own:
             lines += ["| Result | Where | Study, data | Published | Ours | Verdict |"]
             lines += ["|---|---|---|---|---|---|"]
-            lines += [f"| {' | '.join(map(_cell, _row(made, each)))} |" for made, each in own]
+            lines += [
+                f"| {' | '.join(map(markdown_cell, _row(made, each)))} |" for made, each in own
+            ]
             lines.append("")
         if paper in MISSING:
             lines += ["Not computed by any study yet:", ""]
@@ -241,10 +244,6 @@ def _row(made: Made, verdict: Mapping[str, str]) -> tuple[str, ...]:
 
 def _kind(verdict: Mapping[str, str]) -> str:
     return verdict["verdict"].partition(":")[0]
-
-
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", " ")
 
 
 def main(results_folder: str, features: str | None = None) -> None:

@@ -68,8 +68,19 @@ def one_of(name: str, value: object, known: tuple[str, ...]) -> None:
         raise OptionError(f"{name} must be one of {', '.join(known)}; got {quoted(value)}")
 
 
-def several(name: str, values: object) -> list[Any]:
-    """The values of an option that accepts several; a single value becomes a list of one."""
+def several(name: str, values: object, *, least: int = 0) -> list[Any]:
+    """The values of an option that accepts several; a single value becomes a list of one.
+
+    Raises:
+        OptionError: not a list, or fewer than ``least`` values.
+    """
+    found = _several(name, values)
+    if len(found) < least:
+        raise OptionError(f"{name} must have at least {least} value; got an empty list")
+    return found
+
+
+def _several(name: str, values: object) -> list[Any]:
     if isinstance(values, str | int | float):
         return [values]
     if isinstance(values, np.ndarray | np.generic):
@@ -82,6 +93,7 @@ def several(name: str, values: object) -> list[Any]:
 
 def distinct(name: str, labels: Sequence[str]) -> None:
     """Refuse values whose labels in the result would be the same."""
+    labels = ["0" if each == "-0" else each for each in labels]
     twice = next((each for each in labels if labels.count(each) > 1), None)
     if twice is not None:
         raise OptionError(f"{name} must be different values; got {twice} more than once")

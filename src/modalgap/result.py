@@ -17,6 +17,7 @@ from typing import Any, Self, TypeVar, overload
 from modalgap._version import __version__
 from modalgap.arguments import checked
 from modalgap.errors import FileError, ModalgapError, NotApplicable, OptionError, quoted
+from modalgap.text import markdown_cell
 
 Other = TypeVar("Other")
 
@@ -329,18 +330,18 @@ class Table(Answer):
 
     def to_markdown(self) -> str:
         """The table in Markdown."""
-        lines = [f"| {self.vary} | {' | '.join(self.heads.values())} |"]
+        lines = [f"| {' | '.join(map(markdown_cell, [self.vary, *self.heads.values()]))} |"]
         lines.append("|---" * (1 + len(self.heads)) + "|")
         for row, values in self.rows.items():
             cells = [_cell(values.get(name)) for name in self.heads]
-            lines.append(f"| {row} | {' | '.join(cells)} |")
+            lines.append(f"| {markdown_cell(row)} | {' | '.join(cells)} |")
         if self.verdicts:
             lines += ["", "| Published result | Published | Ours | Verdict |", "|---|---|---|---|"]
             for each in self.verdicts:
                 claim = f"{each['claim']} ({each['where']})"
                 note = f" ({each['note']})" if each["note"] else ""
                 cells = [claim, each["published"], each["ours"], f"{each['verdict']}{note}"]
-                lines.append(f"| {' | '.join(cells)} |")
+                lines.append(f"| {' | '.join(map(markdown_cell, cells))} |")
         return "\n".join(lines) + "\n"
 
 

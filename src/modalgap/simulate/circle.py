@@ -22,8 +22,7 @@ def scales_of(scales: Sequence[float]) -> list[float]:
     Raises:
         OptionError: none, a value outside its range, or the same value twice.
     """
-    found = several("scales", scales)
-    at_least("number of scales", len(found), 1)
+    found = several("scales", scales, least=1)
     for each in found:
         at_least("scales", each, 1e-3, 1e6)
     distinct("scales", [f"{each:g}" for each in found])

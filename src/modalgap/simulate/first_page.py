@@ -29,7 +29,7 @@ from modalgap.checks import at_least, distinct, fits, several, share, whole
 from modalgap.close import fit
 from modalgap.embeddings import Embeddings, Pair
 from modalgap.embeddings.cosine_moments import cosine_moments, mean_and_covariance
-from modalgap.errors import OptionError
+from modalgap.errors import InputError, OptionError
 from modalgap.evaluate.first_page import shares_by_query, shares_of_scales
 from modalgap.evaluate.mixed import search_mixed
 from modalgap.evaluate.mixed_index import Forms
@@ -104,7 +104,7 @@ def _first_page(
     at_least("cone", cone, 0.0, 0.99)
     at_least("decay", decay, 0.0, 10.0)
     share("private", private)
-    distances = several("gaps", gaps)
+    distances = several("gaps", gaps, least=1)
     for gap in distances:
         at_least("gaps", gap, 0.0, 2.0)
         if cone**2 + gap**2 / 4 >= 1:
@@ -172,6 +172,8 @@ def _searched(
     }
     outcome = search_mixed(judged, ratios=(), k=k, seed=seed, scales=scales)
     there = {"image": judged.image.modality, "text": judged.text.modality, "fused": "fused"}
+    if f"{there[ASKS[0]]}_share{k}_{there['image']}_zscore" not in outcome.scores:
+        raise InputError("the scores of a query must vary; here all rows of a modality are equal")
     counts = [float(outcome.details["stored"][there[form]]) for form in NAMES]
     plain: dict[str, Shares] = {}
     standardised: dict[str, Shares] = {}

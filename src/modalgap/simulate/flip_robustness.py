@@ -80,7 +80,7 @@ def _flip_robustness(
     Raises:
         OptionError: an option outside its range.
     """
-    gaps, variances = several("gaps", gaps), several("variances", variances)
+    gaps, variances = several("gaps", gaps, least=1), several("variances", variances, least=1)
     _check(dim, gaps, variances, separation, nearer, draws, seed)
     settings = {"dim": dim, "gaps": gaps, "variances": variances, "separation": separation,
                 "nearer": nearer, "draws": draws, "seed": seed}  # fmt: skip

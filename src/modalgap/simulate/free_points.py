@@ -16,7 +16,7 @@ from torch.nn.functional import cross_entropy, normalize
 
 from modalgap.arguments import checked
 from modalgap.card import Card
-from modalgap.checks import at_least, whole
+from modalgap.checks import at_least, fits, whole
 from modalgap.embeddings import Embeddings, Pair
 from modalgap.progress import progress
 from modalgap.simulate.base import Simulation
@@ -68,7 +68,8 @@ def _free_points(
         ("batch", batch, 2),
         ("seed", seed, 0),
     ):
-        whole(name, value, least)
+        whole(name, value, least, 2**62)
+    fits("n, dim", 4.0 * (5 * n * n + 24 * n * dim))
     for name, number in (("temperature", temperature), ("learning_rate", learning_rate)):
         at_least(name, number, 1e-6, 1e6)
     random = torch.Generator().manual_seed(seed)

@@ -164,7 +164,9 @@ def _information_imbalance(
     at_least("temperature", temperature, 1e-3, 1e3)
     at_least("learning_rate", learning_rate, 1e-6, 1.0)
     one_of("private", private, PRIVATE)
-    counts = list(range(attributes + 1)) if omitted is None else several("omitted", omitted)
+    counts = list(range(attributes + 1))
+    if omitted is not None:
+        counts = several("omitted", omitted, least=1)
     for count in counts:
         whole("omitted", count, 0, attributes)
     distinct("omitted", [str(each) for each in counts])

@@ -21,7 +21,7 @@ from torch.nn.functional import normalize
 
 from modalgap.arguments import checked
 from modalgap.card import Card
-from modalgap.checks import finite, fits, several, whole
+from modalgap.checks import at_least, fits, several, whole
 from modalgap.errors import OptionError
 from modalgap.linalg import svd
 from modalgap.result import Table, Value
@@ -84,7 +84,7 @@ def _orthogonal_shift(
     whole("dim", dim, 2)
     whole("queries", queries, 1)
     whole("seed", seed, 0)
-    finite("alpha", alpha)
+    at_least("alpha", alpha, -1e4, 1e4)
     for count in counts:
         whole("directions", count, 0, min(items - 1, dim))
     if not counts or len(set(counts)) < len(counts):
@@ -101,7 +101,7 @@ def _orthogonal_shift(
         inside = basis[:count].T @ (basis[:count] @ gap)
         by = gap - inside
         left = float((basis @ by).norm() / by.norm().clamp_min(1e-12))
-        after = _scores(asking, stored + alpha * by)
+        after = _scores(asking, stored + float(alpha) * by)
         row = {
             "directions": count,
             "leakage": float(inside.norm() / gap.norm()),

@@ -78,7 +78,7 @@ def _three_points(
     Raises:
         OptionError: an option outside its range.
     """
-    taus = [float(each) for each in several("temperatures", temperatures)]
+    taus = [float(each) for each in several("temperatures", temperatures, least=1)]
     at_least("number of temperatures", len(taus), 1, 10)
     for tau in taus:
         at_least("temperatures", tau, 1e-3, 1e6)

@@ -90,7 +90,7 @@ class Study(Method):
         self.check_installed(options)
         folder = Path(output)
         plan = self.planned(options)
-        table = finished_table(folder, plan.all_settings, files(self.parts))
+        table = finished_table(self.name, folder, plan.all_settings, files(self.parts))
         if table is None:
             table = self._computed(plan, folder, jobs, models, overwrite)
         verdicts = [each.verdict(table) for each in self.published]
@@ -128,8 +128,9 @@ class Study(Method):
     ) -> Table:
         try:
             folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise OutputError(f"{folder}: cannot be made ({error.strerror})") from error
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise OutputError(f"{folder}: cannot be made ({reason})") from error
         runs: Mapping[str, Run] = {}
         if plan.models:
             from modalgap.study.training import train_planned

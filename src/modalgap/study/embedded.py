@@ -15,7 +15,7 @@ from modalgap.data.mad import Mad
 from modalgap.embeddings import Pair
 from modalgap.embeddings.store import load
 from modalgap.encode import load_model
-from modalgap.errors import InputError
+from modalgap.errors import InputError, quoted
 from modalgap.study.judge import classified, embed, mad_of
 from modalgap.study.plan import Work
 from modalgap.train import Config, load_config
@@ -70,9 +70,18 @@ def paired(file: str | Path) -> Pair:
     return found
 
 
-def stem(file: str | Path) -> str:
-    """The name of a file in tables: without its folder and extension."""
-    return Path(file).stem
+def stem(file: str | Path, *taken: str) -> str:
+    """The name of a file in tables: without its folder and extension.
+
+    Raises:
+        InputError: it is one of ``taken``, the names of other rows.
+    """
+    found = Path(file).stem
+    if found in taken:
+        raise InputError(
+            f"{file}: must not have the name of another row, {quoted(found)}; rename the file"
+        )
+    return found
 
 
 def pairs(work: Work) -> dict[str, Pair]:

@@ -24,8 +24,18 @@ from modalgap.study.base import Study
 from modalgap.study.outcome import Outcome
 from modalgap.study.published import NOT_COMPUTED
 from modalgap.study.registry import STUDIES
+from modalgap.text import markdown_cell
 
-FILES = ("pair", "untrained", "classes", "more", "digits", "direction")  # options that name files
+# options that name files
+FILES = (
+    "pair",
+    "untrained",
+    "classes",
+    "more",
+    "other",
+    "digits",
+    "direction",
+)
 MODELS = "models"
 VERDICTS = "verdicts"
 COLUMNS = ("study", "claim", "where", "published", "ours", "verdict", "note")
@@ -171,7 +181,7 @@ def _write(found: Sequence[Outcome], folder: Path) -> None:
 
 def _markdown(rows: Sequence[Mapping[str, str]]) -> str:
     lines = [COLUMNS, ["---"] * len(COLUMNS)]
-    lines += [[row[name].replace("|", "\\|") for name in COLUMNS] for row in rows]
+    lines += [[markdown_cell(row[name]) for name in COLUMNS] for row in rows]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from modalgap.atomic import replacing
 from modalgap.card import Card
 from modalgap.embeddings.store import load
-from modalgap.errors import FileError, NotApplicable
+from modalgap.errors import FileError, NotApplicable, OutputError, quoted
 from modalgap.panels import Part
 from modalgap.result import Table
 from modalgap.trace import points
@@ -23,23 +23,26 @@ FORMATS = ("png", "svg")  # of the figure
 
 
 def finished_table(
-    folder: Path, settings: Mapping[str, Any], needed: Sequence[str]
+    name: str, folder: Path, settings: Mapping[str, Any], needed: Sequence[str]
 ) -> Table | None:
     """The finished table with these settings; None if there is none.
 
     Args:
+        name: of the study.
         folder: folder of the study.
         settings: all settings of the plan.
         needed: files that panels read. If one is missing or damaged, nothing is reused.
 
     Raises:
         FileError: ``study.json`` is damaged.
+        OutputError: the folder has the result of another study.
     """
     path = folder / FILE
     if not path.is_file():
         return None
     try:
         found = Table.from_dict(json.loads(path.read_text(encoding="utf-8")))
+        _curves(found)  # its points are whole
     except (
         OSError,
         ValueError,
@@ -50,6 +53,10 @@ def finished_table(
         NotApplicable,
     ) as error:
         raise FileError(f"{path}: is damaged; remove it to compute the study again") from error
+    if found.name != name:
+        raise OutputError(
+            f"{folder}: has the result of the study {quoted(found.name)}; choose another folder"
+        )
     same = found.settings == json.loads(json.dumps(settings))
     return found if same and all(_whole(folder / name) for name in needed) else None
 

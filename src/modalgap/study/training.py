@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 from modalgap.checks import whole
-from modalgap.errors import OptionError, OutputError
+from modalgap.errors import OptionError, OutputError, quoted
 from modalgap.progress import progress
 from modalgap.study.plan import Plan
 from modalgap.train import Config, Run, read_run, train
@@ -43,7 +43,11 @@ def training_settings(
     for key, value in _flat(settings or {}):
         if key in own or key.partition(".")[0] in own:
             raise OptionError(f"{name}.{key}: is set by the study itself")
-        result.append(f"{key}={value if isinstance(value, str) else json.dumps(value)}")
+        try:
+            text = value if isinstance(value, str) else json.dumps(value)
+        except TypeError as error:
+            raise OptionError(f"{name}.{key} must be a JSON type; got {quoted(value)}") from error
+        result.append(f"{key}={text}")
     return result
 
 

@@ -78,9 +78,9 @@ def plan(
         InputError: the captions are not in the file.
     """
     checks.one_of("unit", unit, tuple(SPLITS))
-    for length in checks.several("lengths", lengths):
+    for length in checks.several("lengths", lengths, least=1):
         checks.whole("lengths", length, 1)
-    own = {"unit": unit, "lengths": sorted(checks.several("lengths", lengths))}
+    own = {"unit": unit, "lengths": sorted(checks.several("lengths", lengths, least=1))}
     settings, models = planned(pair, EMBEDDED)
     if not pair:
         if model:

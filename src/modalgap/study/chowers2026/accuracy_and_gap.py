@@ -30,7 +30,7 @@ from modalgap.progress import progress
 from modalgap.result import Table, Value
 from modalgap.study.base import Study
 from modalgap.study.chowers2026.asked import QUERIES, Asked
-from modalgap.study.embedded import classes, paired, planned
+from modalgap.study.embedded import classes, paired, planned, stem
 from modalgap.study.plan import Plan, Work
 from modalgap.study.published import Number, Order
 from modalgap.trace import traced
@@ -76,11 +76,11 @@ def plan(*, pair: str | Sequence[str] = "", alphas: Sequence[float] = ALPHAS) ->
     if not {0.0, 1.0} <= set(alphas) or len(set(alphas)) < len(alphas):
         raise OptionError(f"alphas must be different, with 0 and 1 among them; got {alphas}")
     own: dict[str, Any] = {"alphas": sorted(alphas)}
-    files = [str(file) for file in checks.several("pair", pair)] if pair else []
+    files = [str(file) for file in checks.several("pair", pair, least=1)] if pair != "" else []
     if not files:
         settings, models = planned("", *EMBEDDED)
         return Plan(settings=settings | own, models=models)
-    checks.distinct("pair", [Path(file).stem for file in files])
+    checks.distinct("pair", [stem(file, ALL) for file in files])
     found = [paired(file).fingerprint for file in files]
     return Plan(settings=own | {"pair": files, "fingerprint": found})
 
@@ -159,15 +159,19 @@ def compared(rows: Mapping[str, Mapping[str, Value]], tasks: Mapping[str, str]) 
     places = [row["best_alpha"].value for row in rows.values()]
     several = len(set(tasks.values())) > 1
     result = {"spread": Value(max(places) - min(places))} if several else {}
-    against = [
-        (rows[a]["gap"].value < rows[b]["gap"].value)
-        == (rows[a]["accuracy"].value < rows[b]["accuracy"].value)
+    signs = [
+        _sign(rows[a]["gap"], rows[b]["gap"]) * _sign(rows[a]["accuracy"], rows[b]["accuracy"])
         for a, b in combinations(rows, 2)
         if tasks[a] == tasks[b]
     ]
+    against = [sign > 0 for sign in signs if sign]  # ties say nothing
     if against:
         result["against"] = Value(float(np.mean(against)), details={"pairs": len(against)})
     return result
+
+
+def _sign(a: Value, b: Value) -> float:
+    return float(np.sign(a.value - b.value))
 
 
 def _told(table: Table) -> str:

@@ -75,7 +75,7 @@ def plan(
         OptionError: a value outside its range, or ``other`` without ``pair``.
         InputError: ``other`` and ``pair`` differ in the number of texts or columns.
     """
-    counts = checks.several("bins", bins)
+    counts = checks.several("bins", bins, least=1)
     for count in counts:
         checks.whole("bins", count, 2, 2**31)
     if not counts or len(set(counts)) < len(counts):

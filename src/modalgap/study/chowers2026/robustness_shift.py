@@ -91,7 +91,8 @@ def plan(
     Raises:
         OptionError: a value outside its range.
     """
-    alphas, variances = checks.several("alphas", alphas), checks.several("variances", variances)
+    alphas = checks.several("alphas", alphas)
+    variances = checks.several("variances", variances, least=1)
     for alpha in alphas:
         checks.at_least("alphas", alpha, -100.0, 100.0)
     if not {0, 1} <= set(alphas) or len(set(alphas)) < len(alphas):

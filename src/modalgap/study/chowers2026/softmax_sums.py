@@ -28,7 +28,7 @@ from modalgap.progress import progress
 from modalgap.result import Table, Value
 from modalgap.study.base import Study
 from modalgap.study.chowers2026.running import dynamics_rows
-from modalgap.study.embedded import TITLES, pairs, planned
+from modalgap.study.embedded import TITLES, pairs, planned, stem
 from modalgap.study.judge import temperature_of
 from modalgap.study.plan import Plan, Work
 from modalgap.study.published import Number, Order
@@ -82,6 +82,8 @@ def plan(
     checks.whole("steps", steps, 1)
     checks.whole("seed", seed, 0)
     checks.fits("rows", 8.0 * 8 * rows * rows)
+    if pair:
+        stem(pair, SIMULATED)
     settings, models = planned(pair, "full", "short", "untrained")
     own: dict[str, Any] = {"rows": rows, "steps": steps, "seed": seed}
     if pair:

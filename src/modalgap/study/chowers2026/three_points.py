@@ -40,7 +40,7 @@ def plan(*, temperatures: Sequence[float] = (0.2, 0.5, 1.0), farthest: float = 1
     Raises:
         OptionError: a value outside its range.
     """
-    taus = [float(each) for each in several("temperatures", temperatures)]
+    taus = [float(each) for each in several("temperatures", temperatures, least=1)]
     at_least("number of temperatures", len(taus), 1, 10)
     for tau in taus:
         at_least("temperatures", tau, 1e-3, 1e6)

@@ -18,7 +18,7 @@ import torch
 
 from modalgap.arguments import checked
 from modalgap.card import Card
-from modalgap.checks import distinct, finite, one_of, several, whole
+from modalgap.checks import at_least, distinct, one_of, several, whole
 from modalgap.close import fit
 from modalgap.data.mad import FACTORS
 from modalgap.embeddings import Embeddings, Pair
@@ -79,7 +79,7 @@ def plan(
     whole("seed", seed, 0)
     deltas = [float(each) for each in several("shifts", shifts)]
     for each in deltas:
-        finite("shifts", each)
+        at_least("shifts", each, -1e3, 1e3)
     distinct("shifts", [f"{each:g}" for each in deltas])
     deltas = sorted({0.0, *deltas})
     settings, models = ({"classes": classes}, {}) if classes else embedded.planned("", "full")
@@ -227,7 +227,9 @@ def _head(delta: float) -> str:
 
 def _row_name(score: str) -> str:
     known = {"harmful": EVERY, "largest_difference": DIFFERENCE, "accuracy": ACCURACY}
-    return known.get(score, score.removeprefix("harmful_"))
+    group = score.removeprefix("harmful_")
+    taken = group in (*known.values(), DISTANCE)
+    return known.get(score, f"group {group}" if taken else group)
 
 
 def _row(row: str, found: Mapping[float, Mapping[str, Value]]) -> dict[str, Value]:

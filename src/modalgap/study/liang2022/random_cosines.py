@@ -72,6 +72,8 @@ def plan(*, pair: str = "", untrained: str = "", items: int = 5000, seed: int = 
         raise OptionError("untrained must come with pair, the file of the trained model")
     if untrained and Path(untrained).stem == Path(pair).stem:
         raise OptionError(f"untrained must have another file name than pair; got {untrained}")
+    if untrained and paired(untrained).image.n != paired(pair).image.n:
+        raise OptionError("untrained must have the items of pair; their numbers differ")
     settings, models = planned(pair, "full", "untrained")
     settings |= {"items": items, "seed": seed}
     if untrained:

@@ -95,7 +95,7 @@ def plan(
     Raises:
         OptionError: a value outside its range, or a training setting that the study sets itself.
     """
-    found = several("scales", scales)
+    found = several("scales", scales, least=1)
     for scale in found:
         at_least("scales", scale, 1e-3, 1e3)
     if not found:

@@ -65,7 +65,8 @@ def plan(*, pair: str = "", untrained: str = "", more: Sequence[str] = ()) -> Pl
             f" {'untrained' if pair else 'pair'} is missing"
         )
     files = [str(each) for each in several("more", more)]
-    names = [embedded.stem(each) for each in (pair, untrained, *files) if each]
+    taken = () if pair else (*STATES, SHORT)
+    names = [embedded.stem(each, *taken) for each in (pair, untrained, *files) if each]
     distinct("names of files", names)
     settings, models = embedded.planned(pair, "full", "untrained", "short")
     prints = {}

@@ -29,7 +29,7 @@ from modalgap.result import Table, Value
 from modalgap.simulate import first_page as simulation
 from modalgap.simulate.first_page import ASKS, KINDS, SCORES, compared
 from modalgap.study.base import Study
-from modalgap.study.embedded import TITLES, paired, pairs, planned
+from modalgap.study.embedded import TITLES, paired, pairs, planned, stem
 from modalgap.study.plan import Plan, Work
 from modalgap.study.published import Number, Published
 from modalgap.trace import traced
@@ -69,7 +69,7 @@ def plan(
     Raises:
         OptionError: a value outside its range, or a file without captions.
     """
-    distances = checks.several("gaps", gaps)
+    distances = checks.several("gaps", gaps, least=1)
     for gap in distances:
         checks.at_least("gaps", gap, 0.0, 1.6)
     checks.distinct("gaps", [f"{gap:g}" for gap in distances])
@@ -77,6 +77,8 @@ def plan(
     checks.whole("splits", splits, 1, 1000)
     checks.whole("k", k, 1, n)
     checks.whole("seed", seed, 0, 2**62)
+    if pair:
+        stem(pair, "simulated")
     settings, models = planned(pair, *EMBEDDED)
     if pair and paired(pair).labels is not None:
         raise OptionError(f"pair must hold images and captions; {pair} does not")
