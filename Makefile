@@ -46,7 +46,7 @@ bench: .venv/ready  ## time and memory against the targets, as ratios
 docs: .venv/ready  ## the documentation, in docs/_build/html
 	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html
 
-gallery: .venv/ready  ## every study, and the pages docs/gallery.md and docs/reproduced.md (25 minutes)
+gallery: .venv/ready  ## every study, and the pages docs/gallery.md and docs/reproduced.md (40 minutes)
 	$(BIN)/modalgap study all --embedded -o gallery
 	$(BIN)/python docs/gallery.py gallery $(wildcard ../shared/data)
 

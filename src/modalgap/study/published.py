@@ -52,7 +52,7 @@ class Published(ABC):
             "published": self.published or self.expected(table),
             "ours": ours,
             "verdict": verdict,
-            "note": self.note,
+            "note": "" if verdict.startswith(NOT_COMPUTED) else self.note,
         }
 
     @abstractmethod

@@ -125,14 +125,16 @@ PARTS = (
         panels=(
             Curves(title="Variance along the gap", trace="variance_along", xlabel=XLABEL,
                    ylabel="variance along the gap", log="xy", zero=False,
-                   caption="From two clusters it falls first; from one centre it grows."),
+                   caption="From two clusters it falls; from tight ones it rises again for a short"
+                   " time, as the loss falls. From one centre it grows."),
             Curves(title="The gap", trace="gap", xlabel=XLABEL, ylabel="distance of means",
                    log="x", caption="From two clusters it does not change."),
             Curves(title="Distance of a match across the gap", trace="matched_off", xlabel=XLABEL,
                    ylabel="mean distance", log="xy", zero=False,
                    caption="It falls: pairs match in all other directions."),
             Curves(title="Loss", trace="loss", xlabel=XLABEL, ylabel="InfoNCE", log="x",
-                   caption="From two clusters it falls later than the variance along the gap."),
+                   caption="From tight clusters it falls later than the variance along the gap;"
+                   " from wide clusters it falls first."),
         ),
         columns=2,
     ),

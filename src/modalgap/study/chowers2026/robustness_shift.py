@@ -247,7 +247,7 @@ PARTS = (
         words=(
             "Noise is added to the stored texts. As texts move toward the images (α from 0 to 1),"
             " the same noise changes fewer answers, because the effect of noise on a distance grows"
-            " with this distance. Beyond α = 1, the distances grow again.",
+            " with this distance. Beyond α = 1, the distances along the shift grow again.",
             _found,
         ),
         panels=tuple(

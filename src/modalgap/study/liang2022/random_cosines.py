@@ -160,7 +160,7 @@ PARTS = (
         words=(
             "Each histogram has the cosines of all pairs of items of one encoder. Random directions"
             " would have cosines near 0. High cosines mean a narrow cone: an untrained encoder has"
-            " one already, even for images of noise.",
+            " one already.",
         ),
         panels=(
             Histogram(
