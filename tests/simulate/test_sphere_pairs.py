@@ -73,11 +73,11 @@ def test_the_best_sharpness_without_and_with_nothing_but_mistakes() -> None:
     ("options", "said"),
     [
         ({"scales": (0,)}, "scales must be a number of at least 0.001"),
-        ({"scales": ()}, "number of scales must be"),
+        ({"scales": ()}, "scales must have at least 1 value"),
         ({"scales": (1, 1.0)}, "scales must be different values"),
         ({"scales": (math.nan,)}, "scales must be a finite number"),
         ({"pairs": 1}, "pairs must be"),
-        ({"pairs": 30}, "at most once; got 30 × 20 = 600"),
+        ({"pairs": 30}, "at most 360 degrees; got 30 × 20 = 600"),
         ({"apart": 0}, "apart must be"),
         ({"step": 0}, "step must be"),
         ({"step": -1.0}, "step must be"),

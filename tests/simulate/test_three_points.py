@@ -57,7 +57,7 @@ def test_limits_far_out() -> None:
     ("options", "said"),
     [
         ({"temperatures": (0.0,)}, "temperatures must be"),
-        ({"temperatures": ()}, "number of temperatures must be"),
+        ({"temperatures": ()}, "temperatures must have at least 1 value"),
         ({"temperatures": (1, 1)}, "different values"),
         ({"farthest": 0.0}, "farthest must be"),
         ({"side": -1.0}, "side must be"),
