@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from commands import Run
 from patience import LIMIT
 
@@ -231,8 +232,18 @@ def test_too_little_memory_is_one_line(run: Run, tmp_path: Path, n: int) -> None
     output = tmp_path / "p.safetensors"
     code, out, err = run("simulate", "free_points", "-o", output, "--set", f"n={n}")
     assert (code, out, err.count("\n")) == (2, "", 1)
-    assert "not enough memory" in err
+    assert "n, dim: must fit in the available memory" in err
     assert not output.exists()
+
+
+@pytest.mark.parametrize("n", [10**12, 10**18])
+def test_memory_that_runs_out_is_one_line(
+    run: Run, npz: Path, monkeypatch: pytest.MonkeyPatch, n: int
+) -> None:
+    monkeypatch.setattr("modalgap.embeddings.store.load_all", lambda *_, **__: torch.empty(n))
+    code, out, err = run("measure", npz)
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert "not enough memory" in err
 
 
 def test_other_runtime_errors_are_not_hidden(

@@ -279,7 +279,7 @@ def test_the_embedded_model_is_the_start() -> None:
         (temperature, {"scales": (0,)}, "scales must be a number of at least 0.001"),
         (temperature, {"scales": (-1,)}, "scales must be"),
         (temperature, {"scales": (10, 10)}, "more than once"),
-        (temperature, {"scales": ()}, "got none"),
+        (temperature, {"scales": ()}, "at least 1 value"),
         (temperature, {"mode": "fixed"}, "mode must be one of frozen, learnable"),
         (temperature, {"train": {"model.start": "x"}}, "set by the study itself"),
         (amended_start, {"seeds": 0}, "seeds must be"),

@@ -23,7 +23,6 @@ from modalgap.card import Card
 from modalgap.checks import at_least, distinct, one_of, several
 from modalgap.embeddings import Pair
 from modalgap.encode import load_model
-from modalgap.errors import OptionError
 from modalgap.extras import TRAIN
 from modalgap.panels import Curves, Part
 from modalgap.progress import progress
@@ -98,8 +97,6 @@ def plan(
     found = several("scales", scales, least=1)
     for scale in found:
         at_least("scales", scale, 1e-3, 1e3)
-    if not found:
-        raise OptionError("scales must be numbers; got none")
     names = [f"{scale:g}" for scale in found]
     distinct("scales", names)
     one_of("mode", mode, MODES)
