@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from evaluate.rank_cases import Asked
+from evaluate.rank_cases import Queries
 
 
 @pytest.fixture(scope="module")
-def asked() -> Asked:
-    return Asked()
+def asked() -> Queries:
+    return Queries()

@@ -43,7 +43,7 @@ def products(queries: Tensor, gallery: Tensor) -> Floats:
     return np.asarray(queries.double().numpy() @ gallery.double().numpy().T)
 
 
-class Asked:
+class Queries:
     """Queries, the scores of all items, and which are relevant; no two scores are equal."""
 
     def __init__(self, n: int = 40, m: int = 120, most: int = 15) -> None:

@@ -7,7 +7,7 @@ import warnings
 import numpy as np
 import pytest
 import torch
-from evaluate.rank_cases import Asked, Floats, relevant_of, some_of, whole
+from evaluate.rank_cases import Floats, Queries, relevant_of, some_of, whole
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, ndcg_score
@@ -16,7 +16,7 @@ from torchmetrics.functional import retrieval as torchmetrics
 from modalgap.evaluate.ranks import Ranks, ranks
 
 
-def test_average_precision_against_sklearn(asked: Asked) -> None:
+def test_average_precision_against_sklearn(asked: Queries) -> None:
     expected = [
         average_precision_score(t, s) for t, s in zip(asked.truth, asked.scores, strict=True)
     ]
@@ -24,7 +24,7 @@ def test_average_precision_against_sklearn(asked: Asked) -> None:
 
 
 @pytest.mark.parametrize("k", [1, 3, 10, 50, 120, 500])
-def test_ndcg_against_sklearn(asked: Asked, k: int) -> None:
+def test_ndcg_against_sklearn(asked: Queries, k: int) -> None:
     # the ideal is over all relevant items, not over those among the first k
     expected = [
         ndcg_score(t[None], s[None], k=k) for t, s in zip(asked.truth, asked.scores, strict=True)
@@ -51,7 +51,7 @@ def test_ndcg_counts_what_was_not_retrieved() -> None:
         ("retrieval_reciprocal_rank", None),
     ],
 )
-def test_metrics_against_torchmetrics(asked: Asked, name: str, k: int | None) -> None:
+def test_metrics_against_torchmetrics(asked: Queries, name: str, k: int | None) -> None:
     theirs = getattr(torchmetrics, name)
     top = {} if k is None else {"top_k": k}
     expected = [
@@ -71,7 +71,7 @@ def test_metrics_against_torchmetrics(asked: Asked, name: str, k: int | None) ->
 
 
 @pytest.fixture(scope="module")
-def by_ranx(asked: Asked) -> dict[str, Floats]:
+def by_ranx(asked: Queries) -> dict[str, Floats]:
     """What ranx gives for each query; it compiles for some seconds, once a machine."""
     order = np.argsort(-asked.scores, axis=1)
     best = np.argsort(-asked.truth, axis=1, kind="stable")  # it takes them in this order
@@ -88,13 +88,13 @@ def by_ranx(asked: Asked) -> dict[str, Floats]:
         }
 
 
-def test_metrics_against_ranx(asked: Asked, by_ranx: dict[str, Floats]) -> None:
+def test_metrics_against_ranx(asked: Queries, by_ranx: dict[str, Floats]) -> None:
     assert asked.found.average_precision() == pytest.approx(by_ranx["map"], abs=1e-12)
     assert asked.found.ndcg(10) == pytest.approx(by_ranx["ndcg@10"], abs=1e-12)
     assert asked.found.ndcg(100) == pytest.approx(by_ranx["ndcg@100"], abs=1e-12)
 
 
-def test_map_at_r_by_its_definition(asked: Asked) -> None:
+def test_map_at_r_by_its_definition(asked: Queries) -> None:
     # Musgrave et al. 2020: 1/R Σ_{i ≤ R} P(i), where P(i) is precision at i if i is relevant, or 0
     expected = []
     for row in asked.sorted:
@@ -103,7 +103,7 @@ def test_map_at_r_by_its_definition(asked: Asked) -> None:
     assert asked.found.average_precision_at_r() == pytest.approx(expected, abs=1e-12)
 
 
-def test_recall_by_its_definition(asked: Asked) -> None:
+def test_recall_by_its_definition(asked: Queries) -> None:
     for k in (1, 2, 5, 10, 119, 120, 1000):
         assert asked.found.within(k).tolist() == asked.sorted[:, :k].any(1).tolist()
 

@@ -12,7 +12,7 @@ from reference.cases import two_cones
 import modalgap as mg
 from modalgap import errors
 from modalgap.study import robustness_shift
-from modalgap.study.chowers2026.asked import Asked, nearest
+from modalgap.study.chowers2026.queries import Queries, nearest
 from modalgap.study.chowers2026.robustness_shift import shifted
 from modalgap.trace import points
 
@@ -55,10 +55,10 @@ def test_rankings_stay_and_rob_rises() -> None:
 
 def test_rob_by_hand() -> None:
     pair = class_pair()
-    asked = Asked(pair, 0)
+    queries = Queries(pair, 0)
     x, y = pair.image.unit().numpy(), pair.text.unit().numpy()
     stays = []
-    for noise in asked.noise(0):
+    for noise in queries.noise(0):
         for image in x:
             old = [np.sum((image - text) ** 2) for text in y]
             new = [np.sum((image - text) ** 2) for text in y + 0.1 * noise.numpy()]

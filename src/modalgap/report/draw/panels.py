@@ -119,7 +119,6 @@ def _curves(panel: Curves, source: Source) -> Draw | None:
         return None
     keys = list(panel.ys) if len(panel.ys) == len(lines) else []
     if panel.dashed:
-        names = [] if panel.trace else names
         lines = [
             replace(line, dashed=panel.dashed in (key or line.label))
             for line, key in zip(lines, keys or [""] * len(lines), strict=True)

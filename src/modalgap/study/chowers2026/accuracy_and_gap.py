@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import combinations
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -29,7 +28,7 @@ from modalgap.panels import Curves, Part, Reference, Scatter
 from modalgap.progress import progress
 from modalgap.result import Table, Value
 from modalgap.study.base import Study
-from modalgap.study.chowers2026.asked import QUERIES, Asked
+from modalgap.study.chowers2026.queries import QUERIES, Queries
 from modalgap.study.embedded import classes, paired, planned, stem
 from modalgap.study.plan import Plan, Work
 from modalgap.study.published import Number, Order
@@ -97,7 +96,7 @@ def run(work: Work) -> Table:
     """Shift every pair along its gap."""
     settings = work.settings
     if "pair" in settings:
-        sets = {Path(file).stem: paired(file) for file in settings["pair"]}
+        sets = {stem(file): paired(file) for file in settings["pair"]}
         tasks = {name: name.rpartition("_")[2] for name in sets}
     else:
         sets, tasks = {}, {}
@@ -134,8 +133,8 @@ def shifted(pair: Pair, alphas: Sequence[float]) -> dict[str, Value]:
     scores = []
     for alpha in alphas:
         moved = pair if alpha == 0 else fit(pair, "shift", alpha=float(alpha)).apply(pair)
-        asked = Asked(moved, 0)
-        scores.append(asked.right([exact(asked.queries, asked.stored)]))
+        queries = Queries(moved, 0)
+        scores.append(queries.right([exact(queries.images, queries.stored)]))
     values = [each.value for each in scores]
     start, best = list(alphas).index(0.0), int(np.argmax(values))
     return {

@@ -12,7 +12,6 @@ Expected: rounding and rewording change fewer answers once the gap is closed.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -33,7 +32,7 @@ from modalgap.panels import Bars, Curves, Part
 from modalgap.progress import progress
 from modalgap.result import Table, Value
 from modalgap.study.base import Study
-from modalgap.study.embedded import classes, paired, planned
+from modalgap.study.embedded import classes, paired, planned, stem
 from modalgap.study.plan import Plan, Work
 from modalgap.study.published import Order
 
@@ -100,7 +99,7 @@ def run(work: Work) -> Table:
     """Count answers with the open and the closed gap."""
     settings = work.settings
     if "pair" in settings:
-        prefix = f"{Path(settings['pair']).stem}, "
+        prefix = f"{stem(settings['pair'])}, "
         pair, others = paired(settings["pair"]), {}
         if "other" in settings:
             others = {"order": paired(settings["other"]).text.unit()}

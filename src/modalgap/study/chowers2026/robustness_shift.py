@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -34,8 +33,8 @@ from modalgap.panels import Curves, Part, Reference
 from modalgap.progress import progress
 from modalgap.result import Table, Value
 from modalgap.study.base import Study
-from modalgap.study.chowers2026.asked import QUERIES, Asked, nearest
-from modalgap.study.embedded import classes, paired, planned
+from modalgap.study.chowers2026.queries import QUERIES, Queries, nearest
+from modalgap.study.embedded import classes, paired, planned, stem
 from modalgap.study.plan import Plan, Work
 from modalgap.study.published import Number, Order
 from modalgap.trace import traced
@@ -112,7 +111,7 @@ def run(work: Work) -> Table:
     """Shift the texts of every set."""
     settings = work.settings
     if "pair" in settings:
-        sets = {f"{Path(settings['pair']).stem}: ": paired(settings["pair"])}
+        sets = {f"{stem(settings['pair'])}: ": paired(settings["pair"])}
     else:
         found = classes(work, EMBEDDED)
         sets = {f"{title}, ": found[name] for name, title in SETS.items()}
@@ -144,7 +143,7 @@ def shifted(pair: Pair, settings: Mapping[str, Any]) -> dict[str, dict[str, Valu
                explained_variance=settings["explained_variance"])  # fmt: skip
     offset = map_.roles[text][0].offset  # α g' without the normalisation that follows
     by = torch.as_tensor(offset).float()
-    asked = Asked(pair, settings["seed"])
+    queries = Queries(pair, settings["seed"])
     sigmas = {f"σ² = {variance:g}": math.sqrt(variance) for variance in settings["variances"]}
     scores: dict[str, dict[str, list[Scores]]] = {name: {} for name in (CLEAN, *sigmas)}
     cosines: dict[str, dict[str, list[Value]]] = {name: {} for name in (CLEAN, *sigmas)}
@@ -152,11 +151,11 @@ def shifted(pair: Pair, settings: Mapping[str, Any]) -> dict[str, dict[str, Valu
     first: Answers | None = None
     with progress("shifting texts", len(settings["alphas"])) as advance:
         for alpha in settings["alphas"]:
-            stored = asked.stored + alpha * by
-            base = nearest(asked.queries, stored)
+            stored = queries.stored + alpha * by
+            base = nearest(queries.images, stored)
             first = base if first is None or alpha == 0 else first
             changed = max(changed, float(np.mean(base != first)))
-            scores[CLEAN].setdefault("accuracy", []).append(asked.right([base]))
+            scores[CLEAN].setdefault("accuracy", []).append(queries.right([base]))
             moved = pair.over(pair.image, Embeddings(stored, text, names=pair.text.names))
             own = evaluate(moved, "robustness", retrieved=text, sigmas=list(sigmas.values()),
                            noise_on="index", bins=(), indexes=(), max_rows=QUERIES,
@@ -164,11 +163,11 @@ def shifted(pair: Pair, settings: Mapping[str, Any]) -> dict[str, dict[str, Valu
             cosines[CLEAN].setdefault("accuracy", []).append(own["robustness.flat_accuracy"])
             for name, sigma in sigmas.items():
                 noisy = [
-                    nearest(asked.queries, stored + sigma * noise)
-                    for noise in asked.noise(settings["seed"])
+                    nearest(queries.images, stored + sigma * noise)
+                    for noise in queries.noise(settings["seed"])
                 ]
-                scores[name].setdefault("rob", []).append(asked.same(base, noisy))
-                scores[name].setdefault("accuracy", []).append(asked.right(noisy))
+                scores[name].setdefault("rob", []).append(queries.same(base, noisy))
+                scores[name].setdefault("accuracy", []).append(queries.right(noisy))
                 for number in ("rob", "accuracy"):
                     value = own[f"robustness.gaussian_{sigma:g}_{number}"]
                     cosines[name].setdefault(number, []).append(value)

@@ -9,8 +9,6 @@ Expected: the cosines are far above 0, and higher for an untrained encoder than 
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import torch
 from PIL import Image
@@ -28,7 +26,7 @@ from modalgap.panels import Histogram, Part
 from modalgap.progress import progress
 from modalgap.result import Table, Value
 from modalgap.study.base import Study
-from modalgap.study.embedded import paired, pairs, planned
+from modalgap.study.embedded import paired, pairs, planned, stem
 from modalgap.study.plan import Plan, Work
 from modalgap.study.published import Number, Order, Published
 
@@ -70,7 +68,7 @@ def plan(*, pair: str = "", untrained: str = "", items: int = 5000, seed: int = 
     whole("seed", seed, 0, 2**31)
     if untrained and not pair:
         raise OptionError("untrained must come with pair, the file of the trained model")
-    if untrained and Path(untrained).stem == Path(pair).stem:
+    if untrained and stem(untrained) == stem(pair):
         raise OptionError(f"untrained must have another file name than pair; got {untrained}")
     if untrained and paired(untrained).image.n != paired(pair).image.n:
         raise OptionError("untrained must have the items of pair; their numbers differ")
@@ -87,7 +85,7 @@ def run(work: Work) -> Table:
     found = {TRAINED.get(name, name): pair for name, pair in pairs(work).items()}
     if "untrained" in work.settings:
         file = work.settings["untrained"]
-        found[Path(file).stem] = paired(file)
+        found[stem(file)] = paired(file)
     sides: dict[str, Tensor] = {}
     for name, pair in found.items():
         for side, modality in zip(_first(pair), ("image", "text"), strict=True):

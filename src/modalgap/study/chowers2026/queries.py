@@ -22,14 +22,14 @@ def nearest(queries: Tensor, stored: Tensor) -> Answers:
     return exact(torch.cat([queries, ones], 1), torch.cat([stored, halves], 1))
 
 
-class Asked:
+class Queries:
     """Query images, the stored texts, and which texts are correct."""
 
     def __init__(self, pair: Pair, seed: int) -> None:
         images, texts = pair.matches
         known = torch.unique(images)
         chosen = known[checks.sample(len(known), QUERIES, seed)]
-        self.queries, self.stored = pair.image.take(chosen), pair.text.unit()
+        self.images, self.stored = pair.image.take(chosen), pair.text.unit()
         self.who = chosen.tolist()
         self.matches = set(zip(images.tolist(), texts.tolist(), strict=True))
         self.clusters = pair.clusters[0][chosen.numpy()]
