@@ -1,4 +1,4 @@
-"""A progress bar on stderr for work longer than a second, if stderr is a terminal."""
+"""Progress on stderr: lines, and a bar for work longer than a second if it is a terminal."""
 
 from __future__ import annotations
 
@@ -8,6 +8,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 PATIENCE = 1.0  # seconds before a bar appears
+
+
+def note(message: str) -> None:
+    """Write a message to stderr, in one line even if a name has control characters."""
+    printable = "".join(c if c.isprintable() else "�" for c in message)
+    if sys.stderr is not None:  # None would print on stdout
+        print(f"modalgap: {printable}", file=sys.stderr, flush=True)
 
 
 def _ignore(_steps: int) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Mapping
 from functools import wraps
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec
 
 from modalgap.errors import InputError, OptionError, OutputError, quoted
 from modalgap.modality import listed
+from modalgap.progress import note as note
 
 if TYPE_CHECKING:
     from modalgap.embeddings import Embeddings, Modalities, Pair
@@ -127,9 +127,3 @@ def resumable(command: Callable[Given, None]) -> Callable[Given, None]:
             raise
 
     return run
-
-
-def note(message: str) -> None:
-    """Write a message to stderr, in one line even if a name has control characters."""
-    printable = "".join(c if c.isprintable() else "�" for c in message)
-    print(f"modalgap: {printable}", file=sys.stderr)

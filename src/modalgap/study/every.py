@@ -9,7 +9,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -19,6 +18,7 @@ from modalgap.atomic import replacing
 from modalgap.checks import several, whole
 from modalgap.errors import ModalgapError, OptionError, OutputError
 from modalgap.method import pick
+from modalgap.progress import note
 from modalgap.result import Table, versions
 from modalgap.study.base import Study
 from modalgap.study.outcome import Outcome
@@ -98,11 +98,11 @@ def outcomes(
         raise OutputError(f"{folder}: cannot be made ({error.strerror})") from error
     found = []
     for at, study in enumerate(chosen, 1):
-        _note(f"study {at} of {len(chosen)}: {study.name}, about {study.minutes:g} minutes")
+        note(f"study {at} of {len(chosen)}: {study.name}, about {study.minutes:g} minutes")
         own = {name: value for name, value in options.items() if name in study.options}
         outcome = _outcome(study, folder, own, jobs, overwrite)
         state = f"failed: {outcome.reason}" if outcome.reason else "ok"
-        _note(f"study {at} of {len(chosen)}: {study.name} {state}; {outcome.seconds:.0f} seconds")
+        note(f"study {at} of {len(chosen)}: {study.name} {state}; {outcome.seconds:.0f} seconds")
         found.append(outcome)
     _write(found, folder)
     return found
@@ -183,9 +183,3 @@ def _markdown(rows: Sequence[Mapping[str, str]]) -> str:
     lines = [COLUMNS, ["---"] * len(COLUMNS)]
     lines += [[markdown_cell(row[name]) for name in COLUMNS] for row in rows]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
-
-
-def _note(message: str) -> None:
-    """A line on stderr."""
-    if sys.stderr is not None:
-        print(f"modalgap: {message}", file=sys.stderr, flush=True)
