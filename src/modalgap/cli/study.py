@@ -63,9 +63,9 @@ def study(
     output = Path(name) if output is None else output
     own = settings(sets, [chosen], seed=seed)
     chosen.check_installed(own)
-    chosen.planned(own)  # refuses wrong options before anything is written
+    plan = chosen.planned(own)  # refuses wrong options before anything is written
     data.note(f"writing to {output}; takes about {chosen.minutes:g} minutes on two cores")
-    table = chosen(output, jobs=jobs, models=models, overwrite=force, **own)
+    table = chosen.computed(plan, output, jobs=jobs, models=models, overwrite=force)
     if json:
         typer.echo(table.to_json())
         return

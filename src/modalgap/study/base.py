@@ -85,11 +85,23 @@ class Study(Method):
             OptionError: an unknown option, or a value outside its range.
             ModalgapError: the study could not finish; finished models are reused by the next call.
         """
+        self.check_installed(options)
+        plan = self.planned(options)
+        return self.computed(plan, output, jobs=jobs, models=models, overwrite=overwrite)
+
+    def computed(
+        self,
+        plan: Plan,
+        output: str | Path,
+        *,
+        jobs: int | None = None,
+        models: str | Path | None = None,
+        overwrite: bool = False,
+    ) -> Table:
+        """The table of a plan made by ``planned``; the arguments are those of a call."""
         if jobs is not None:
             whole("jobs", jobs, 1, 1024)
-        self.check_installed(options)
         folder = Path(output)
-        plan = self.planned(options)
         table = finished_table(self.name, folder, plan.all_settings, files(self.parts))
         if table is None:
             table = self._computed(plan, folder, jobs, models, overwrite)
