@@ -25,7 +25,24 @@ from modalgap.train.prompts import all_prompts
 
 MEASURES = ("l2m", "l2i", "rmg", "matched_cosine", "cone", "moad", "logit_entropy_image",
             "logit_entropy_text")  # fmt: skip
+HEADS = {
+    "rmg": "RMG",
+    "l2m": "distance of means",
+    "matched_cosine": "cosine of a match",
+    "moad_image": "MOAD, images",
+    "moad_text": "MOAD, texts",
+    "accuracy_object": "digit accuracy",
+    "accuracy_attributes": "attribute accuracy",
+    "temperature": "τ",
+    "logit_entropy_image": "entropy, image to text",
+    "logit_entropy_text": "entropy, text to image",
+}  # of the numbers of ``judge`` in tables
 IMAGES = 6  # variants of each held-out digit
+
+
+def heads(*names: str) -> dict[str, str]:
+    """The heads of some numbers of ``judge``, in this order."""
+    return {name: HEADS[name] for name in names}
 
 
 def mad_of(runs: Mapping[str, Run]) -> Mad:

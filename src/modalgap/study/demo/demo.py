@@ -24,7 +24,7 @@ from modalgap.panels import Clouds, Curves, Image, Part
 from modalgap.result import Table, Value
 from modalgap.study import embedded
 from modalgap.study.base import Study
-from modalgap.study.judge import classified, embed, judge, mad_of, temperature_of
+from modalgap.study.judge import classified, embed, heads, judge, mad_of, temperature_of
 from modalgap.study.plan import Plan, Work
 from modalgap.study.published import Order
 from modalgap.study.training import training_settings
@@ -36,12 +36,9 @@ METHOD = "center"
 DIGIT = 3  # whose variants are shown
 OWN = ("data.captions", "data.source")  # training settings of the study
 HEADS = {
-    "rmg": "RMG",
-    "l2m": "distance of means",
-    "matched_cosine": "cosine of a match",
+    **heads("rmg", "l2m", "matched_cosine"),
     "moad_image": "object bias, images",
-    "accuracy_object": "digit accuracy",
-    "accuracy_attributes": "attribute accuracy",
+    **heads("accuracy_object", "accuracy_attributes"),
     **{f"noise_{sigma:g}": f"digit accuracy, noise {sigma:g}" for sigma in SIGMAS},
 }
 

@@ -25,7 +25,7 @@ from modalgap.panels import Bars, Curves, Part
 from modalgap.progress import progress
 from modalgap.result import Table, Value
 from modalgap.study.base import Study
-from modalgap.study.judge import IMAGES, judged_run, logged, mad_of, over_seeds
+from modalgap.study.judge import IMAGES, heads, judged_run, logged, mad_of, over_seeds
 from modalgap.study.plan import Plan, Work
 from modalgap.study.published import Number, Order
 from modalgap.study.training import training_settings
@@ -42,8 +42,7 @@ HEADS = {
     "sd_start": "standard deviation over seeds, start",
     "sd": "standard deviation over seeds, end",
     "rmg": "RMG, end",
-    "accuracy_object": "digit accuracy",
-    "accuracy_attributes": "attribute accuracy",
+    **heads("accuracy_object", "accuracy_attributes"),
 }
 CARD = Card(
     name="amended_start",

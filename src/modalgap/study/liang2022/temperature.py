@@ -34,6 +34,7 @@ from modalgap.study.judge import (
     classified,
     digits_of,
     embed,
+    heads,
     judge,
     logged,
     mad_of,
@@ -52,12 +53,10 @@ MODES = ("frozen", "learnable")
 SCALES = (1, 10, 20, 30, 50, 100)
 STEPS, EVERY = 120, 30
 HEADS = {
-    "l2m": "distance of means",
-    "rmg": "RMG",
+    **heads("l2m", "rmg"),
     "image_to_text_r1": "image → text R@1",
     "text_to_image_r1": "text → image R@1",
-    "accuracy_object": "digit accuracy",
-    "accuracy_attributes": "attribute accuracy",
+    **heads("accuracy_object", "accuracy_attributes"),
     "scale": "1/τ at the end",
 }
 CARD = Card(

@@ -25,7 +25,7 @@ from modalgap.progress import progress
 from modalgap.result import Table, Value
 from modalgap.study import embedded
 from modalgap.study.base import Study
-from modalgap.study.judge import IMAGES, judged_run, logged, mad_of
+from modalgap.study.judge import IMAGES, heads, judged_run, logged, mad_of
 from modalgap.study.plan import Plan, Tuned, Work
 from modalgap.study.published import Number, Order
 from modalgap.study.training import training_settings
@@ -36,15 +36,10 @@ OWN = ("data.captions", "data.source", "data.digits", "model", "temperature", "s
 MODES = ("learnable", "frozen")
 STEPS, EVERY = 150, 15
 CURVES = ("logit_entropy_image", "temperature", "l2m", "rmg")
-HEADS = {
-    "logit_entropy_image": "entropy, image to text",
-    "logit_entropy_text": "entropy, text to image",
-    "temperature": "τ",
-    "l2m": "distance of means",
-    "rmg": "RMG",
-    "accuracy_object": "digit accuracy",
-    "accuracy_attributes": "attribute accuracy",
-}
+HEADS = heads(
+    "logit_entropy_image", "logit_entropy_text", "temperature", "l2m", "rmg",
+    "accuracy_object", "accuracy_attributes",
+)  # fmt: skip
 CARD = Card(
     name="entropy",
     title="Entropy, temperature and gap on shorter captions",

@@ -24,7 +24,7 @@ from modalgap.panels import Curves, Part
 from modalgap.progress import progress
 from modalgap.result import Table, Value
 from modalgap.study.base import Study
-from modalgap.study.judge import IMAGES, judged_run, mad_of, over_seeds
+from modalgap.study.judge import IMAGES, heads, judged_run, mad_of, over_seeds
 from modalgap.study.plan import Plan, Work
 from modalgap.study.published import Trend
 from modalgap.study.training import training_settings
@@ -37,16 +37,10 @@ OWN = (
     "model.amended",
     "seed",
 )  # training settings of the study
-HEADS = {
-    "rmg": "RMG",
-    "l2m": "distance of means",
-    "moad_image": "MOAD, images",
-    "moad_text": "MOAD, texts",
-    "accuracy_object": "digit accuracy",
-    "accuracy_attributes": "attribute accuracy",
-    "temperature": "τ",
-    "logit_entropy_image": "entropy, image to text",
-}
+HEADS = heads(
+    "rmg", "l2m", "moad_image", "moad_text", "accuracy_object", "accuracy_attributes",
+    "temperature", "logit_entropy_image",
+)  # fmt: skip
 STARTS = ("open", "closed")
 CLOSED = ("rmg", "l2m", "moad_image", "moad_text", "accuracy_object", "accuracy_attributes")
 CARD = Card(
