@@ -72,7 +72,7 @@ def lowest(loss: Callable[[Tensor], Tensor], grid: Tensor) -> tuple[float, Value
         at = int((values <= EQUAL * values.min()).nonzero()[0])  # the smallest gap of equal ones
         low, high = float(near[max(at - 1, 0)]), float(near[min(at + 1, PARTS)])
         gaps += [near, -near]
-    every = torch.cat(gaps).unique()
+    every = torch.tensor(sorted(set(torch.cat(gaps).tolist())), dtype=grid.dtype)
     curve = loss(every)
     least = every[curve <= EQUAL * curve.min()].abs().min()
     return float(least), traced(float(curve.min()), every.tolist(), curve.tolist())

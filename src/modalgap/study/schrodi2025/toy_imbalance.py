@@ -129,7 +129,7 @@ PARTS = (
                 caption="Full captions in the first half, captions that omit four attributes in"
                 " the second.",
                 trace="l2m",
-                match="τ",
+                match="fine-tuned, ",
                 xlabel="step",
                 ylabel="distance of means",
             ),
