@@ -20,7 +20,7 @@ from modalgap.extras import TRAIN
 from modalgap.measure import measure
 from modalgap.panels import Bars, Clouds, Part
 from modalgap.result import Table, Value
-from modalgap.study import embedded
+from modalgap.study import embedded, features
 from modalgap.study.base import Study
 from modalgap.study.plan import Plan, Work
 from modalgap.study.published import Number, Order, Published
@@ -149,8 +149,8 @@ PARTS = (
 )
 FIGURE = "Liang et al. 2022, figure 1"
 GAPS = {
-    "clip_coco500": (0.8514, "CLIP ViT-B/16, 500 COCO pairs"),
-    "clip_random_coco500": (1.1361, "CLIP ViT-B/16 untrained, 500 COCO pairs"),
+    features.COCO: (0.8514, "CLIP ViT-B/16, 500 COCO pairs"),
+    features.UNTRAINED: (1.1361, "CLIP ViT-B/16 untrained, 500 COCO pairs"),
     "features_videoclip": (1.0669, "VideoCLIP, 100 videos"),
     "features_videoclip_random": (0.9544, "VideoCLIP untrained, 100 videos"),
     "features_convirt": (0.8231, "ConVIRT, 500 radiographs"),
@@ -205,14 +205,11 @@ PUBLISHED += [
         smaller=("trained", "l2m"),
     ),
 ]
-CODE = "https://github.com/Weixin-Liang/Modality-Gap"
-MORE = ",".join(f"Figure_1_Modality_Gap/{name}.npy" for name in GAPS if name.startswith("features"))
+MORE = ",".join(f"{features.FOLDER}/{name}.npy" for name in GAPS if name.startswith("features"))
 REAL = (
-    f"git clone {CODE} && cd Modality-Gap",
-    "cp Figure_1_Modality_Gap/features_clip.npy clip_coco500.npy",
-    "cp Figure_1_Modality_Gap/features_clip_random.npy clip_random_coco500.npy",
-    "modalgap study trained_and_untrained -o trained_and_untrained --set pair=clip_coco500.npy"
-    f" --set untrained=clip_random_coco500.npy --set more={MORE}",
+    *features.FETCH,
+    f"modalgap study trained_and_untrained -o trained_and_untrained --set pair={features.COCO}.npy"
+    f" --set untrained={features.UNTRAINED}.npy --set more={MORE}",
 )
 trained_and_untrained = Study(
     card=CARD,

@@ -28,6 +28,7 @@ from modalgap.progress import progress
 from modalgap.result import Table, Value
 from modalgap.simulate import first_page as simulation
 from modalgap.simulate.first_page import ASKS, KINDS, SCORES, compared
+from modalgap.study import features
 from modalgap.study.base import Study
 from modalgap.study.embedded import TITLES, paired, pairs, planned, stem
 from modalgap.study.plan import Plan, Work
@@ -207,7 +208,7 @@ PARTS = (
         columns=2,
     ),
 )
-FILE = "clip_coco500"
+FILE = features.COCO
 # on this file: the shares of images, texts and fused documents
 COUNTED = {
     ("text", "raw"): (0.0, 0.93, 0.07),
@@ -231,7 +232,7 @@ def _counted() -> list[Published]:
             cell=(row_name(FILE, asks, score), f"{form}_counted"),
             value=value,
             tolerance=0.025,
-            needs=f"{FILE}.npy",
+            needs=features.NEEDS,
         )
         for (asks, score), values in COUNTED.items()
         for form, value in zip(FORMS, values, strict=True)
@@ -272,7 +273,7 @@ FOLLOWS = [
         for title, *known in (
             (TITLES["short"], MADE, FEW),
             (TITLES["full"], MADE),
-            (FILE, f"{FILE}.npy", THICK),
+            (FILE, features.NEEDS, THICK),
         )
         for asks in ASKS
         for score in SCORES
@@ -287,8 +288,8 @@ first_page = Study(
     published=PUBLISHED,
     minutes=3,
     real=(
-        "modalgap encode coco -m open_clip:ViT-B-16/openai --limit 500 -o coco500.safetensors",
-        "modalgap study first_page -o first_page --set pair=coco500.safetensors",
+        *features.FETCH,
+        f"modalgap study first_page -o first_page --set pair={FILE}.npy",
     ),
     extras=("train", *TRAIN),
 )
