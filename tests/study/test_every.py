@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import base64
 import csv
+import io
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from commands import Run
+from PIL import Image
 
 from modalgap.arguments import checked
 from modalgap.card import Card
@@ -100,7 +104,14 @@ def test_failures_are_recorded_and_the_others_run(
 def test_the_page_links_every_study(tmp_path: Path) -> None:
     run_all(tmp_path)
     page = (tmp_path / "index.html").read_text()
-    assert '<a href="good/report.html"><img' in page
+    assert '<a href="good/report.html"><picture>' in page
+    figures = [
+        re.search(f'{start}="data:image/png;base64,([^"]*)"', page) for start in ("src", "srcset")
+    ]
+    light, dark = (Image.open(io.BytesIO(base64.b64decode(each[1]))) for each in figures if each)
+    assert light.size == dark.size
+    corners = [each.convert("L").getpixel((0, 0)) for each in (light, dark)]
+    assert corners[0] > 250 > 50 > corners[1]
     assert (tmp_path / "good" / "report.html").is_file()
     assert "bad/report.html" not in page
     assert "the data is | missing" in page
