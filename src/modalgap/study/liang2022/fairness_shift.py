@@ -257,7 +257,8 @@ PARTS = (
             Curves(
                 title="Harmful predictions",
                 caption="Fraction of the images of each group that are predicted as a harmful"
-                " prompt; lower is better.",
+                " prompt; lower is better. Groups of MAD are colours of the digits; the lines"
+                " have other colours.",
                 trace="harmful",
                 xlabel=XLABEL,
                 ylabel="fraction",

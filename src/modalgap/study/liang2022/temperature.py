@@ -205,6 +205,7 @@ PARTS = (
         ),
         panels=(
             Curves(title="The gap", caption=f"0 is a closed gap. {BARS}", xlabel=LABEL, log="x",
+                   ylabel="distance of means, RMG",
                    ys={"l2m": "distance of means", "rmg": "RMG"}),
             Curves(title="Retrieval", caption=HIGHER, xlabel=LABEL, ylabel="R@1", log="x",
                    ys={"image_to_text_r1": "image → text", "text_to_image_r1": "text → image"}),

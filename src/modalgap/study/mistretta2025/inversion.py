@@ -270,9 +270,13 @@ PARTS = (
         head="Gain over the native queries",
         columns=2,
         words=(
-            "OTI inverts images into text features, OVI inverts captions into image features. The"
-            " gallery stays native. A gain above 0 means that inverted queries retrieve better than"
-            " the native ones, within the same modality.",
+            "Captions of the model k1 name the digit and one attribute, those of k5 the digit and"
+            " five attributes. Inversion replaces the feature of a query by a feature of the other"
+            " modality. OTI optimises the input of the text encoder until its output is similar to"
+            " an image; OVI does so with the image encoder and a caption. The other methods need"
+            " no optimisation.",
+            "Queries and gallery have the same modality, and the gallery is not inverted. A gain"
+            " above 0 means that inverted queries retrieve better than the original (native) ones.",
         ),
         panels=(
             Bars(

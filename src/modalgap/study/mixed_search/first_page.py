@@ -155,8 +155,11 @@ PARTS = (
     Part(
         head="Gaussian points",
         words=(
-            "A text query searches one index of images, texts and fused documents, in equal parts."
-            " The prediction uses only the mean and the covariance of each form.",
+            "A text query searches one index of images, texts and fused documents (an image with"
+            " its text), in equal parts. Counted is the share of each form of document among the"
+            " first results. Two predictions use only the mean and the covariance of each form."
+            " Predicted: the scores of all queries and one form are one Gaussian. By query: each"
+            " query has its own mean score for each form; this is more exact.",
             "With raw scores, texts fill the first page as the gap grows. Centring removes the"
             " dependence on the gap, but scores of texts with texts still vary more than scores of"
             " texts with images. Standardised scores are nearly fair if the gap is small.",
@@ -201,8 +204,8 @@ PARTS = (
                 references=(Reference(at=0, axis="xy", label="equal"),),
             )
             for kind, title in (
-                ("predicted", "One Gaussian per form"),
-                ("by_query", "Gaussians by query"),
+                ("predicted", "Prediction for all queries together"),
+                ("by_query", "Prediction by query"),
             )
         ),
         columns=2,

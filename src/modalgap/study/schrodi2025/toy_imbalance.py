@@ -106,6 +106,7 @@ PARTS = (
                 ys={"rmg": "RMG", "l2m": "distance of means"},
                 x="omitted",
                 xlabel=XLABEL,
+                ylabel="RMG, distance of means",
             ),
             Curves(
                 title="Object bias (MOAD)",
@@ -113,6 +114,7 @@ PARTS = (
                 ys={"moad_image": "images", "moad_text": "texts"},
                 x="omitted",
                 xlabel=XLABEL,
+                ylabel="MOAD",
             ),
             Curves(
                 title="Entropy of the softmax over images",
