@@ -36,7 +36,7 @@ class Study(Method):
         run: the function from a ``Work`` to the table.
         parts: the parts of the page, with the panels that show the table.
         published: published results to compare with.
-        minutes: duration on two cores with the default options.
+        minutes: duration in minutes on two cores with the default options.
         extras: the pip extra that the study needs, then modules of that extra; empty for none.
         real: commands that compute it from the data of the paper, in order; empty for a study
             that needs no such data.
@@ -58,6 +58,13 @@ class Study(Method):
         """The function whose signature has the options."""
         return self.plan
 
+    @property
+    def duration(self) -> str:
+        """Its duration in words."""
+        unit = "minute" if self.minutes == 1 else "minutes"
+        time = "less than a minute" if self.minutes < 1 else f"about {self.minutes:g} {unit}"
+        return f"{time} on two cores with the default options"
+
     def __call__(
         self,
         output: str | Path,
@@ -75,7 +82,7 @@ class Study(Method):
             jobs: models trained at the same time; by default one per two processors.
             models: folder of trained models that several studies share, so that each model is
                 trained once; by default the folder ``runs`` of this study.
-            overwrite: discard models that were trained with other settings and start over.
+            overwrite: discard results and models with other settings and start over.
             **options: options of this study.
 
         Returns:
@@ -83,6 +90,7 @@ class Study(Method):
 
         Raises:
             OptionError: an unknown option, or a value outside its range.
+            InputError: the folder has a result with other settings, and ``overwrite`` is false.
             ModalgapError: the study could not finish; finished models are reused by the next call.
         """
         self.check_installed(options)
@@ -102,13 +110,24 @@ class Study(Method):
         if jobs is not None:
             whole("jobs", jobs, 1, 1024)
         folder = Path(output)
-        table = finished_table(self.name, folder, plan.all_settings, files(self.parts))
+        table = self.finished(plan, folder, overwrite=overwrite)
         if table is None:
             table = self._computed(plan, folder, jobs, models, overwrite)
         verdicts = [each.verdict(table) for each in self.published]
         table = replace(table, verdicts=verdicts)
         write_files(table, self.card, self.parts, folder, self.real)
         return table
+
+    def finished(self, plan: Plan, output: str | Path, *, overwrite: bool = False) -> Table | None:
+        """The finished result of a plan in a folder; None if there is none.
+
+        Raises:
+            InputError: the folder has a result with other settings, and ``overwrite`` is false.
+        """
+        needed = files(self.parts)
+        return finished_table(
+            self.name, Path(output), plan.all_settings, needed, overwrite=overwrite
+        )
 
     def planned(self, options: Mapping[str, Any]) -> Plan:
         """Check the options and return the plan; nothing is computed.

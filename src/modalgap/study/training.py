@@ -21,7 +21,7 @@ from modalgap.progress import progress
 from modalgap.study.plan import Plan
 from modalgap.train import Config, Run, read_run, train
 from modalgap.train.log import read_log
-from modalgap.work import Pool, processors
+from modalgap.work import Pool, processors, turn
 
 WAIT = 0.5  # seconds between updates of the progress bar
 
@@ -81,12 +81,21 @@ def train_planned(
         ModalgapError: a run failed; the next call resumes the others.
     """
     if shared is None:
-        runs = train_all(plan.models, own, jobs=jobs, overwrite=overwrite)
+        return _train_planned(plan, own, jobs, shared=False, overwrite=overwrite)
+    folder = Path(shared)
+    with turn(folder):  # studies that run at the same time may train the same models
+        return _train_planned(plan, folder, jobs, shared=True, overwrite=False)
+
+
+def _train_planned(
+    plan: Plan, folder: Path, jobs: int | None, *, shared: bool, overwrite: bool
+) -> dict[str, Run]:
+    if shared:
+        runs = train_shared(plan.models, folder, jobs=jobs)
     else:
-        runs = train_shared(plan.models, Path(shared), jobs=jobs)
+        runs = train_all(plan.models, folder, jobs=jobs, overwrite=overwrite)
     if not plan.tuned:
         return runs
-    folder = own if shared is None else Path(shared)
     places, configs = {}, {}
     for name, each in plan.tuned.items():
         start = runs[each.start]

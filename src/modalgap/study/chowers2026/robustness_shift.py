@@ -328,6 +328,7 @@ PUBLISHED = (
         Order(
             claim=f"Closing the gap raises Rob by cosine ({name}, σ² = {VARIANCES[0]:g})",
             where="the form by cosine, which is not in the paper",
+            against="reference",
             larger=(f"{name}, σ² = {VARIANCES[0]:g}", "cosine_rob"),
             smaller=(f"{name}, σ² = {VARIANCES[0]:g}", "cosine_rob_open"),
             note="the paper uses distances",

@@ -106,6 +106,7 @@ for _name in DIRECTIONS:
         Number(
             claim=f"The loss at the largest distance is that of the closed form ({_row})",
             where="closed form of the loss",
+            against="closed form",
             cell=(_row, "end"),
             value=(_row, "closed"),
             tolerance=1e-9,
@@ -113,6 +114,7 @@ for _name in DIRECTIONS:
         Number(
             claim=f"The slope of the loss at the largest distance is its limit ({_row})",
             where="closed form of the loss",
+            against="closed form",
             cell=(_row, "slope"),
             value=(_row, "closed_slope"),
             tolerance=1e-6,

@@ -144,6 +144,7 @@ for _scale in SCALES:
             claim=f"Labels 3 and 8 exchanged: the minimum at 1/τ = {_scale} is that of the closed"
             " form",
             where="closed form 1 - z² = β* τ",
+            against="closed form",
             cell=(_row, "height_swapped"),
             value=(_row, "closed_swapped"),
             tolerance=EXACT,
@@ -151,6 +152,7 @@ for _scale in SCALES:
         Number(
             claim=f"Neighbours exchanged: the minimum at 1/τ = {_scale} is that of the closed form",
             where="closed form 1 - z² = β* τ",
+            against="closed form",
             cell=(_row, "height_near"),
             value=(_row, "closed_near"),
             tolerance=EXACT,

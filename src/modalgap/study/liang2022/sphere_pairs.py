@@ -93,6 +93,7 @@ for _scale, (_loss, _angle) in LOWEST.items():
         Number(
             claim=f"Two texts swapped: the lowest loss at 1/τ = {_scale} is {_loss:g}",
             where=FIGURE,
+            against="reference",
             note=NOTE,
             cell=(_row, "lowest_swapped"),
             value=_loss,
@@ -101,6 +102,7 @@ for _scale, (_loss, _angle) in LOWEST.items():
         Number(
             claim=f"Two texts swapped: the loss at 1/τ = {_scale} is lowest at {_angle}°",
             where=FIGURE,
+            against="reference",
             note=NOTE,
             cell=(_row, "angle_swapped"),
             value=_angle,
@@ -109,6 +111,7 @@ for _scale, (_loss, _angle) in LOWEST.items():
         Number(
             claim=f"Two texts swapped: this angle at 1/τ = {_scale} is that of the closed form",
             where="closed form cos Δθ = β* τ",
+            against="closed form",
             cell=(_row, "angle_swapped"),
             value=(_row, "closed_swapped"),
             tolerance=0.5,
@@ -125,6 +128,7 @@ PUBLISHED += [
     Number(
         claim="The loss at ±90° is ln 6, the chance level",
         where=FIGURE,
+        against="closed form",
         cell=("1/τ = 100", "loss_at_pole"),
         value=1.7918,
         tolerance=0.0001,
