@@ -6,17 +6,16 @@ Shared by simulations: images and texts have the same longitudes, and differ in 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
-from modalgap.checks import at_least, distinct, several
+from modalgap.checks import Several, at_least, distinct, several
 
 ENDLESS = 1e-12  # a loss whose slope stays below minus this has no minimum
 
 
-def scales_of(scales: Sequence[float]) -> list[float]:
+def scales_of(scales: Several[float]) -> list[float]:
     """Values of 1/τ.
 
     Raises:
