@@ -60,6 +60,8 @@ def made_folder(folder: Path) -> Iterator[None]:
     try:
         new = [each for each in (folder, *folder.parents) if not os.path.lexists(each)]
         folder.mkdir(parents=True, exist_ok=True)
+    except FileExistsError as error:
+        raise OutputError(f"{folder}: must be a folder; found a file") from error
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise OutputError(f"{folder}: cannot be made ({reason})") from error

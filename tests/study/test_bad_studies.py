@@ -152,7 +152,10 @@ def test_a_folder_stays_if_it_was_there_or_has_files(tmp_path: Path) -> None:
     with made_folder(tmp_path / "c"):
         pass
     assert (tmp_path / "c").is_dir()
-    with pytest.raises(OutputError, match="cannot be made"), made_folder(tmp_path / "a" / "file"):
+    file = tmp_path / "a" / "file"
+    with pytest.raises(OutputError, match="must be a folder; found a file"), made_folder(file):
+        pass
+    with pytest.raises(OutputError, match="cannot be made"), made_folder(file / "b"):
         pass
 
 
