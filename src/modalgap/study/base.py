@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from modalgap.arguments import checked
+from modalgap.atomic import made_folder
 from modalgap.card import Card
 from modalgap.checks import whole
-from modalgap.errors import OutputError
+from modalgap.errors import InputError, NotApplicable
 from modalgap.extras import require
 from modalgap.method import Method
 from modalgap.panels import Part, files
@@ -136,7 +137,8 @@ class Study(Method):
             OptionError: an unknown option, or a value outside its range.
         """
         self.check_options(options)
-        return self.plan(**options)
+        texts = {name: str(v) if isinstance(v, Path) else v for name, v in options.items()}
+        return self.plan(**texts)
 
     def check_installed(self, options: Mapping[str, Any]) -> None:
         """Refuse to start without the libraries that the study needs.
@@ -157,15 +159,17 @@ class Study(Method):
         models: str | Path | None,
         overwrite: bool,
     ) -> Table:
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except (OSError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or error
-            raise OutputError(f"{folder}: cannot be made ({reason})") from error
         runs: Mapping[str, Run] = {}
-        if plan.models:
-            from modalgap.study.training import train_planned
+        with made_folder(folder):
+            if plan.models:
+                from modalgap.study.training import train_planned
 
-            runs = train_planned(plan, folder / "runs", models, jobs=jobs, overwrite=overwrite)
-        table = self.run(Work(settings=plan.settings, folder=folder, runs=runs))
+                runs = train_planned(plan, folder / "runs", models, jobs=jobs, overwrite=overwrite)
+            try:
+                table = self.run(Work(settings=plan.settings, folder=folder, runs=runs))
+            except (InputError, NotApplicable) as error:
+                file = plan.settings.get("pair")  # the only data, unless several files are given
+                if not isinstance(file, str) or file in str(error):
+                    raise
+                raise type(error)(f"{file}: {error}") from error
         return replace(table, settings=plan.all_settings)

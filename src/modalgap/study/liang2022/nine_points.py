@@ -7,11 +7,11 @@ Source: Liang et al. 2022, appendix.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 from modalgap.arguments import checked
 from modalgap.card import Card
+from modalgap.checks import Several
 from modalgap.panels import Curves, Part, Reference
 from modalgap.result import Table
 from modalgap.simulate.circle import scales_of
@@ -42,7 +42,7 @@ HEADS = {
 
 
 @checked
-def plan(*, scales: Sequence[float] = SCALES) -> Plan:
+def plan(*, scales: Several[float] = SCALES) -> Plan:
     """Plan the temperatures.
 
     Args:

@@ -7,10 +7,9 @@ Source: Liang et al. 2022, section 4.3 and figure 3b.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from modalgap.arguments import checked
 from modalgap.card import Card
+from modalgap.checks import Several
 from modalgap.panels import Curves, Part, Reference
 from modalgap.result import Table
 from modalgap.simulate.circle import scales_of
@@ -29,7 +28,7 @@ CARD = Card(
 
 
 @checked
-def plan(*, scales: Sequence[float] = (1, 5, 35, 50, 100)) -> Plan:
+def plan(*, scales: Several[float] = (1, 5, 35, 50, 100)) -> Plan:
     """Plan the temperatures.
 
     Args:

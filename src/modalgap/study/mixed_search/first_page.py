@@ -10,7 +10,7 @@ Source: MixBench, arXiv 2507.19054 (the bias of mixed search); the prediction is
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -51,7 +51,7 @@ CARD = Card(
 def plan(
     *,
     pair: str = "",
-    gaps: Sequence[float] = (0.0, 0.3, 0.6, 0.9, 1.2),
+    gaps: checks.Several[float] = (0.0, 0.3, 0.6, 0.9, 1.2),
     n: int = 600,
     splits: int = 10,
     k: int = 10,
