@@ -36,7 +36,8 @@ def test_a_damaged_curve_is_noticed(tmp_path: Path) -> None:
 
 def test_ties_say_nothing_about_gap_and_accuracy() -> None:
     def row(gap: float, accuracy: float) -> dict[str, Value]:
-        return {"gap": Value(gap), "accuracy": Value(accuracy), "best_alpha": Value(0.0)}
+        numbers = {"gap": gap, "accuracy": accuracy, "best_low": 0.0, "best_high": 0.0}
+        return {name: Value(value) for name, value in numbers.items()}
 
     rows = {"a": row(0.9, 0.8), "b": row(0.7, 0.8), "c": row(0.5, 0.6), "d": row(0.9, 0.7)}
     same = dict.fromkeys("abcd", "one")
