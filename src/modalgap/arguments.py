@@ -203,7 +203,10 @@ def _either(rules: list[Rule | None]) -> Rule | None:
     words = f"{', '.join(most)} or {last}" if most else last
     path = "a path" in names  # an empty string would be the current folder
     return (
-        lambda value: any(test(value) for test, _ in found) and not (path and value == "")
+        lambda value: (
+            any(test(value) for test, _ in found)
+            and not (path and isinstance(value, str) and not value)
+        )
     ), words
 
 

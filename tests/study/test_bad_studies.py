@@ -181,7 +181,9 @@ def test_one_file_is_a_list_of_one(tmp_path: Path) -> None:
         STUDIES["zero_shot_shift"].planned({"classes": file})
     assert STUDIES["softmax_sums"].planned({"pair": file}).settings["pair"] == str(file)
     for wrong in ([""], np.array([1, 2])):
-        with pytest.raises(OptionError, match="pair must be (the path of a file|a path or a list of paths)"):
+        with pytest.raises(
+            OptionError, match=r"pair must be (the path of a file|a path or a list)"
+        ):
             STUDIES["accuracy_and_gap"].planned({"pair": wrong})
 
 
