@@ -333,3 +333,18 @@ def test_explain_prints_no_latex(run: Run) -> None:
         assert code == 0
         assert "\\" not in out
     assert "\\" in json.loads(run("explain", "rmg", "--json")[1])["card"]["equation"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [(("-o", ""), "-o"), (("--output=",), "--output"), (("", "-o", "x"), "an argument")],
+)
+def test_empty_arguments_are_refused(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str], named: str
+) -> None:
+    """An empty path would be the current folder."""
+    monkeypatch.chdir(tmp_path)
+    code, out, err = run("study", "three_points", *arguments)
+    assert (code, out) == (2, "")
+    assert f"{named} must not be empty" in err
+    assert not list(tmp_path.iterdir())
