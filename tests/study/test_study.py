@@ -142,11 +142,11 @@ def test_studies_share_models(tmp_path: Path) -> None:
     """A model of the same settings is trained once."""
     folder = tmp_path / "models"
     first = imbalance(tmp_path / "a", attributes=(1,), train=SMALL, models=folder)
-    (model,) = folder.iterdir()
+    (model,) = folder.glob("[!.]*")
     (checkpoint,) = (model / "checkpoints").glob("step-*")
     made = checkpoint.stat().st_mtime_ns
     second = imbalance(tmp_path / "b", attributes=(1,), train=SMALL, models=folder)
-    assert [each.name for each in folder.iterdir()] == [model.name]
+    assert [each.name for each in folder.glob("[!.]*")] == [model.name]
     assert checkpoint.stat().st_mtime_ns == made
     assert second.rows == first.rows
     assert not (tmp_path / "b" / "runs").exists()

@@ -6,12 +6,12 @@ Shared by simulations: images and texts have the same longitudes, and differ in 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
-from modalgap.checks import at_least, distinct, several
+from modalgap.checks import Several, at_least, distinct, several
 from modalgap.result import Value
 from modalgap.trace import traced
 
@@ -20,7 +20,7 @@ EQUAL = 1 + 1e-14  # ratio of two losses that differ by rounding only
 ROUNDS, PARTS = 12, 12  # of the search for a minimum; a round divides the interval by 6
 
 
-def scales_of(scales: Sequence[float]) -> list[float]:
+def scales_of(scales: Several[float]) -> list[float]:
     """Values of 1/τ.
 
     Raises:

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from modalgap.arguments import checked
 from modalgap.card import Card
-from modalgap.checks import fits, several, whole
+from modalgap.checks import Several, fits, several, whole
 from modalgap.errors import OptionError
 from modalgap.progress import progress
 from modalgap.result import Table, Value
@@ -50,7 +50,7 @@ HEADS = {
 @checked
 def _nine_points(
     *,
-    scales: Sequence[float] = (1, 5, 10, 50, 100, 500, 1000),
+    scales: Several[float] = (1, 5, 10, 50, 100, 500, 1000),
     swap: Sequence[int] = (3, 8),
     heights: int = 101,
 ) -> Table:

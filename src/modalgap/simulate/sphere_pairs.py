@@ -12,7 +12,6 @@ is at a gap, Δθ > 0, because a gap makes wrong predictions less confident.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from functools import partial
 
 import torch
@@ -20,7 +19,7 @@ from torch import Tensor
 
 from modalgap.arguments import checked
 from modalgap.card import Card
-from modalgap.checks import at_least, fits, whole
+from modalgap.checks import Several, at_least, fits, whole
 from modalgap.errors import OptionError
 from modalgap.progress import progress
 from modalgap.result import Table, Value
@@ -50,7 +49,7 @@ HEADS = {
 @checked
 def _sphere_pairs(
     *,
-    scales: Sequence[float] = (1, 5, 35, 50, 100),
+    scales: Several[float] = (1, 5, 35, 50, 100),
     pairs: int = 6,
     apart: float = 20.0,
     step: float = 1.0,

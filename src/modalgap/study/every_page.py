@@ -18,13 +18,13 @@ from modalgap.report.sections import (
     Section,
     Shown,
     Text,
-    Verdicts,
+    verdict_blocks,
 )
 from modalgap.report.tables import table_figure
 from modalgap.result import versions
 from modalgap.study.keeping import PAGE
-from modalgap.study.outcome import KINDS, Outcome
-from modalgap.study.published import AGREES, DIFFERS, NOT_COMPUTED
+from modalgap.study.outcome import Outcome
+from modalgap.verdicts import ABOUT, DIFFERS, state, summary
 
 if TYPE_CHECKING:
     from markupsafe import Markup
@@ -51,29 +51,30 @@ def write_index(found: Sequence[Outcome], folder: Path) -> Path:
         OutputError: it cannot be written.
     """
     done = [each for each in found if each.table is not None]
-    totals = {kind: sum(each.count(kind) for each in found) for kind in KINDS}
-    summary: list[Block] = [
+    verdicts = [verdict for each in found for verdict in each.verdicts]
+    blocks: list[Block] = [
         Text(
             paragraphs=[
-                f"{len(done)} of {len(found)} studies finished. Of {sum(totals.values())} published"
-                f" results, {_counted(totals)}."
+                f"{len(done)} of {len(found)} studies finished.",
+                *(f"{line}." for line in summary(verdicts)),
+                ABOUT,
             ]
         ),
         Facts(facts=[(each.study.name, _state(each)) for each in found]),
     ]
     failed = [(each.study.name, each.reason) for each in found if each.table is None]
     if failed:
-        summary.append(Reasons(head="Studies that failed", reasons=failed))
-    sections = [Section(head="Summary", blocks=summary)]
+        blocks.append(Reasons(head="Studies that failed", reasons=failed))
+    sections = [Section(head="Summary", blocks=blocks)]
+    sections += [_section(each, folder) for each in done]
     differing = [
         {**verdict, "where": f"{each.study.name}: {verdict['where']}"}
         for each in done
         for verdict in each.verdicts
-        if verdict["verdict"].startswith(DIFFERS)
+        if state(verdict) == DIFFERS
     ]
-    sections += [_section(each, folder) for each in done]
     if differing:
-        sections.append(Section(head="Results that differ", blocks=[Verdicts(rows=differing)]))
+        sections.append(Section(head="Results that differ", blocks=verdict_blocks(differing)))
     page = render_page(
         sections,
         title="All studies",
@@ -83,19 +84,12 @@ def write_index(found: Sequence[Outcome], folder: Path) -> Path:
     return write_page(page, folder / INDEX, overwrite=True)
 
 
-def _counted(counts: dict[str, int]) -> str:
-    return (
-        f"{counts[AGREES]} agree, {counts[DIFFERS]} differ, {counts[NOT_COMPUTED]} are not computed"
-    )
-
-
 def _state(outcome: Outcome) -> str:
     if outcome.table is None:
         return f"failed after {outcome.seconds:.0f} seconds"
     if not outcome.verdicts:
-        return f"no published result to compare; {outcome.seconds:.0f} seconds"
-    counts = _counted({kind: outcome.count(kind) for kind in KINDS})
-    return f"{counts}; {outcome.seconds:.0f} seconds"
+        return f"nothing to compare with; {outcome.seconds:.0f} seconds"
+    return "; ".join([*summary(outcome.verdicts), f"{outcome.seconds:.0f} seconds"])
 
 
 def _section(outcome: Outcome, folder: Path) -> Section:

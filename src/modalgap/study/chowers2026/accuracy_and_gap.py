@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import combinations
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -30,7 +31,7 @@ from modalgap.result import Table, Value
 from modalgap.study import features
 from modalgap.study.base import Study
 from modalgap.study.chowers2026.queries import QUERIES, Queries
-from modalgap.study.embedded import classes, paired, planned, stem
+from modalgap.study.embedded import classes, files, paired, planned, stem
 from modalgap.study.plan import Plan, Work
 from modalgap.study.published import Number, Order
 from modalgap.trace import traced
@@ -62,7 +63,7 @@ CARD = Card(
 
 
 @checked
-def plan(*, pair: str | Sequence[str] = "", alphas: Sequence[float] = ALPHAS) -> Plan:
+def plan(*, pair: checks.Several[str | Path] = "", alphas: checks.Several[float] = ALPHAS) -> Plan:
     """Plan the shifts.
 
     Args:
@@ -78,16 +79,16 @@ def plan(*, pair: str | Sequence[str] = "", alphas: Sequence[float] = ALPHAS) ->
     if not {0.0, 1.0} <= set(alphas) or len(set(alphas)) < len(alphas):
         raise OptionError(f"alphas must be different, with 0 and 1 among them; got {alphas}")
     own: dict[str, Any] = {"alphas": sorted(alphas)}
-    files = [str(file) for file in checks.several("pair", pair, least=1)] if pair != "" else []
-    if not files:
+    chosen = files("pair", pair, empty=False)
+    if not chosen:
         settings, models = planned("", *EMBEDDED)
         return Plan(settings=settings | own, models=models)
-    checks.distinct("pair", [stem(file, ALL) for file in files])
-    found = [paired(file).fingerprint for file in files]
-    return Plan(settings=own | {"pair": files, "fingerprint": found})
+    checks.distinct("pair", [stem(file, ALL) for file in chosen])
+    found = [paired(file).fingerprint for file in chosen]
+    return Plan(settings=own | {"pair": chosen, "fingerprint": found})
 
 
-def _numbers(alphas: Sequence[float]) -> list[float]:
+def _numbers(alphas: checks.Several[float]) -> list[float]:
     """The shifts, each within its range."""
     found = checks.several("alphas", alphas)
     for alpha in found:
@@ -274,6 +275,7 @@ PUBLISHED = (
         Number(
             claim=f"CLIP ViT-B/16 on 500 pairs of COCO, {words} gap: R@1 is {value:g}",
             where="our own computation on the same features",
+            against="reference",
             cell=(features.COCO, column),
             value=value,
             tolerance=0.002,

@@ -141,6 +141,7 @@ PUBLISHED = (
         Number(
             claim=f"Rob is that of the {formula}, {KINDS[kind]} ({noise})",
             where="formulas for normal noise",
+            against="closed form",
             cell=(noise, f"{kind}_rob"),
             value=(noise, f"{kind}_form"),
             tolerance=0.01,

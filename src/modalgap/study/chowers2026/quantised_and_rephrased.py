@@ -57,7 +57,7 @@ def plan(
     *,
     pair: str = "",
     other: str = "",
-    bins: Sequence[int] = BINS,
+    bins: checks.Several[int] = BINS,
     explained_variance: float = 1.0,
 ) -> Plan:
     """Plan the changes.

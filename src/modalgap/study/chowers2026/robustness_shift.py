@@ -13,7 +13,7 @@ without noise does not change; exactly so if V spans all texts.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -71,8 +71,8 @@ CARD = Card(
 def plan(
     *,
     pair: str = "",
-    alphas: Sequence[float] = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 1.75, 2.0),
-    variances: Sequence[float] = VARIANCES,
+    alphas: checks.Several[float] = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 1.75, 2.0),
+    variances: checks.Several[float] = VARIANCES,
     explained_variance: float = 1.0,
     seed: int = 0,
 ) -> Plan:
@@ -328,6 +328,7 @@ PUBLISHED = (
         Order(
             claim=f"Closing the gap raises Rob by cosine ({name}, σ² = {VARIANCES[0]:g})",
             where="the form by cosine, which is not in the paper",
+            against="reference",
             larger=(f"{name}, σ² = {VARIANCES[0]:g}", "cosine_rob"),
             smaller=(f"{name}, σ² = {VARIANCES[0]:g}", "cosine_rob_open"),
             note="the paper uses distances",

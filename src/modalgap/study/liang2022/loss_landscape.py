@@ -169,6 +169,7 @@ for _scale, (_loss, _distance) in zip(SCALES, LOWEST, strict=True):
         Number(
             claim=f"The lowest symmetric loss at 1/τ = {_scale} is {_loss:g}",
             where=FIGURE,
+            against="reference",
             note="an independent computation on these features",
             needs=NEEDS,
             cell=(_row, "lowest_loss"),
@@ -178,6 +179,7 @@ for _scale, (_loss, _distance) in zip(SCALES, LOWEST, strict=True):
         Number(
             claim=f"The loss at 1/τ = {_scale} is lowest at a distance of means of {_distance:g}",
             where=FIGURE,
+            against="reference",
             note="an independent computation on these features",
             needs=NEEDS,
             cell=(_row, "lowest_distance"),

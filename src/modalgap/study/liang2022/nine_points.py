@@ -7,11 +7,11 @@ Source: Liang et al. 2022, appendix.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 from modalgap.arguments import checked
 from modalgap.card import Card
+from modalgap.checks import Several
 from modalgap.panels import Curves, Part, Reference
 from modalgap.result import Table
 from modalgap.simulate.circle import scales_of
@@ -42,7 +42,7 @@ HEADS = {
 
 
 @checked
-def plan(*, scales: Sequence[float] = SCALES) -> Plan:
+def plan(*, scales: Several[float] = SCALES) -> Plan:
     """Plan the temperatures.
 
     Args:
@@ -144,6 +144,7 @@ for _scale in SCALES:
             claim=f"Labels 3 and 8 exchanged: the minimum at 1/τ = {_scale} is that of the closed"
             " form",
             where="closed form 1 - z² = β* τ",
+            against="closed form",
             cell=(_row, "height_swapped"),
             value=(_row, "closed_swapped"),
             tolerance=EXACT,
@@ -151,6 +152,7 @@ for _scale in SCALES:
         Number(
             claim=f"Neighbours exchanged: the minimum at 1/τ = {_scale} is that of the closed form",
             where="closed form 1 - z² = β* τ",
+            against="closed form",
             cell=(_row, "height_near"),
             value=(_row, "closed_near"),
             tolerance=EXACT,

@@ -8,11 +8,11 @@ Source: Liang et al. 2022, figure 1.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from pathlib import Path
 
 from modalgap.arguments import checked
 from modalgap.card import Card
-from modalgap.checks import distinct, several
+from modalgap.checks import Several, distinct
 from modalgap.embeddings import Pair
 from modalgap.embeddings.store import save
 from modalgap.errors import InputError, OptionError
@@ -47,7 +47,7 @@ SHORT = "trained, short captions"  # the third embedded model
 
 
 @checked
-def plan(*, pair: str = "", untrained: str = "", more: Sequence[str] = ()) -> Plan:
+def plan(*, pair: str = "", untrained: str = "", more: Several[str | Path] = ()) -> Plan:
     """Plan the pairs.
 
     Args:
@@ -64,7 +64,7 @@ def plan(*, pair: str = "", untrained: str = "", more: Sequence[str] = ()) -> Pl
             "pair and untrained must be given together;"
             f" {'untrained' if pair else 'pair'} is missing"
         )
-    files = [str(each) for each in several("more", more)]
+    files = embedded.files("more", more)
     taken = () if pair else (*STATES, SHORT)
     names = [embedded.stem(each, *taken) for each in (pair, untrained, *files) if each]
     distinct("names of files", names)

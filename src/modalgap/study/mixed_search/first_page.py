@@ -10,7 +10,7 @@ Source: MixBench, arXiv 2507.19054 (the bias of mixed search); the prediction is
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -51,7 +51,7 @@ CARD = Card(
 def plan(
     *,
     pair: str = "",
-    gaps: Sequence[float] = (0.0, 0.3, 0.6, 0.9, 1.2),
+    gaps: checks.Several[float] = (0.0, 0.3, 0.6, 0.9, 1.2),
     n: int = 600,
     splits: int = 10,
     k: int = 10,
@@ -232,6 +232,7 @@ def _counted() -> list[Published]:
         Number(
             claim=f"{asks} queries, {SAID[score]} scores: the share of {FORMS[form]} is {value:g}",
             where="our own computation, CLIP ViT-B/16 on 500 pairs of COCO, ten splits",
+            against="reference",
             cell=(row_name(FILE, asks, score), f"{form}_counted"),
             value=value,
             tolerance=0.025,
@@ -246,6 +247,7 @@ def _follows(row: str, what: str, needs: str = "", why: str = "") -> Number:
     return Number(
         claim=f"Means and covariances predict the shares: {what}",
         where="our own prediction, Gaussian tails by query",
+        against="reference",
         published=f"largest error 0 ± {CLOSE:g}",
         cell=(row, "error_by_query"),
         value=0.0,

@@ -10,13 +10,13 @@ labels, which is a different regime.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from modalgap.arguments import checked
 from modalgap.card import Card
-from modalgap.checks import distinct, one_of, several, whole
+from modalgap.checks import Several, distinct, one_of, several, whole
 from modalgap.data.mad.captions import MOST
 from modalgap.errors import OptionError
 from modalgap.extras import TRAIN
@@ -56,9 +56,9 @@ CARD = Card(
 @checked
 def plan(
     *,
-    attributes: Sequence[int] = (0, 1, 2, 3, 4, 5),
+    attributes: Several[int] = (0, 1, 2, 3, 4, 5),
     seeds: int = 1,
-    starts: Sequence[str] = ("open",),
+    starts: Several[str] = ("open",),
     digits: str | Path | None = None,
     train: Mapping[str, Any] | None = None,
 ) -> Plan:
@@ -89,9 +89,7 @@ def plan(
     distinct("starts", kinds)
     if "open" not in kinds:
         raise OptionError(f"starts must contain open; got {kinds}")
-    settings = training_settings(train, OWN)
-    if digits is not None:
-        settings.insert(0, f"data.digits={digits}")
+    settings = training_settings(train, OWN, digits=digits)
     models = {
         _name(count, seed, kind): load_config(
             "mad",

@@ -185,6 +185,7 @@ PUBLISHED: tuple[Published, ...] = (
         Number(
             claim=f"The entropy is the logarithm of the number of images that fit, {count} omitted",
             where="closed form, the optimum of the loss",
+            against="closed form",
             cell=(count, "entropy_text"),
             value=(count, "predicted_text"),
             tolerance=0.15,
