@@ -66,7 +66,14 @@ def test_categories_have_colours_that_differ() -> None:
     ],
 )
 def test_a_label_omits_what_the_rows_of_a_panel_share(row: str, match: str, label: str) -> None:
-    assert short(row, match) == label
+    assert short([row], match) == {row: label}
+
+
+def test_labels_omit_the_parts_that_all_names_share() -> None:
+    assert list(short(["f, 1/τ = 1", "f, 1/τ = 10"], "").values()) == ["1/τ = 1", "1/τ = 10"]
+    assert list(short(["f: a, b", "f: a, c"], "").values()) == ["b", "c"]
+    assert list(short(["relu", "relu, closed form"], "").values()) == ["relu", "relu, closed form"]
+    assert list(short(["σ² = 0.1", "σ² = 0.2"], "").values()) == ["σ² = 0.1", "σ² = 0.2"]
 
 
 def test_labels_stay_within_their_limits() -> None:

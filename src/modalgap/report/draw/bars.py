@@ -16,6 +16,7 @@ from modalgap.result import Value
 
 TICKS = 8  # of an x axis as wide as the drawing, at most
 THICK = 0.8  # of all bars of a row, in rows
+BOLD = 1.25 * LETTER  # of the width of a drawing, per letter of a bold name
 SOLID = 0.6  # opacity: an interval is visible on its bar
 
 
@@ -79,4 +80,4 @@ def _names(found: Any, series: Sequence[BarSeries], palette: Palette) -> None:
             textcoords="offset points", fontsize=SMALL, fontweight="bold",
             color=getattr(palette, one.colour), annotation_clip=False,
         )  # fmt: skip
-        at += LETTER * (len(one.label) + 2) / found.get_position().width
+        at += BOLD * (len(one.label) + 2) / found.get_position().width

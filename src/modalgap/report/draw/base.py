@@ -19,7 +19,7 @@ from modalgap.views import Views
 
 WIDTH, HEIGHT = 4.1, 3.4  # inches: a column of a paper, and legible on a phone
 SMALL = 8.5  # points
-EDGE = 0.965  # right end of axes without labels: half of the last tick label has room
+EDGE = 0.955  # right end of axes without labels: half of the last tick label has room
 COLUMNS = 3  # drawings in a row of a figure
 HEAD = 0.36  # inches above each drawing of a figure for its title
 

@@ -7,9 +7,10 @@ of a ramp, in their order.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from itertools import cycle
+from os.path import commonprefix
 
 from modalgap.report.draw.lines import Line
 from modalgap.report.palette import ramp_names
@@ -41,8 +42,20 @@ def coloured(lines: Sequence[Line], columns: Sequence[str], dashed: str = "") ->
     return [replace(line, colour=colour) for line, colour in zip(lines, found, strict=True)]
 
 
-def short(row: str, match: str) -> str:
-    """The name of a row without the text that all rows of the panel have at its start or end."""
+def short(rows: Iterable[str], match: str) -> dict[str, str]:
+    """Row to label: without the text that the names of all rows of a panel share.
+
+    Args:
+        rows: names of rows, all with ``match``.
+        match: text of the panel; omitted at the start or end of a name, if it is whole words there.
+    """
+    labels = {row: _without(row, match) for row in rows}
+    first = commonprefix(list(labels.values())) if len(labels) > 1 else ""  # noqa: RUF071 - no paths
+    shared = max(first.rfind(join) + len(join) if join in first else 0 for join in (", ", ": "))
+    return {row: label[shared:] for row, label in labels.items()}
+
+
+def _without(row: str, match: str) -> str:
     for rest, first, last in (
         (row.removeprefix(match), match[-1:], 0),
         (row.removesuffix(match), match[:1], -1),

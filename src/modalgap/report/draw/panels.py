@@ -88,15 +88,13 @@ def _curves(panel: Curves, source: Source) -> Draw | None:
         if row != panel.level and panel.match in row
     }
     names: list[str] = []
+    labels = short(rows, panel.match)
     if panel.trace:
-        lines = [
-            _traced(short(row, panel.match), values.get(panel.trace))
-            for row, values in rows.items()
-        ]
+        lines = [_traced(labels[row], values.get(panel.trace)) for row, values in rows.items()]
     elif panel.across:
         lines = [
             _line(
-                short(row, panel.match),
+                labels[row],
                 [(x, values.get(name)) for name, x in panel.across.items()],
             )
             for row, values in rows.items()
@@ -194,7 +192,7 @@ def _bars(panel: Bars, source: Source) -> Draw | None:
             columns.items(), colours([""] * len(columns), list(columns)), strict=True
         )
     ]
-    named = [short(row, panel.match) for row in rows]
+    named = list(short(rows, panel.match).values())
     return partial(
         draw_bars, rows=named, series=series, xlabel=panel.xlabel, references=_placed(panel, source)
     )
@@ -244,9 +242,10 @@ def _swarms(panel: Scatter, source: Source) -> Draw | None:
     found = {row: each for row, each in found.items() if each[0]}
     if not found:
         return None
+    labels = short(found, panel.match)
     drawn = [
         Points(
-            label=short(row, panel.match) if len(found) <= len(MOST) else "",
+            label=labels[row] if len(found) <= len(MOST) else "",
             x=x,
             y=y,
             colour=colour,
@@ -271,9 +270,10 @@ def _histogram(panel: Histogram, source: Source) -> Draw | None:
     }
     if not found:
         return None
+    labels = short(found, panel.match)
     ridges = [
         Ridge(
-            label=short(row, panel.match),
+            label=labels[row],
             edges=np.array(value.details["edges"], dtype=np.float64),
             counts=np.array(value.details["counts"], dtype=np.float64),
             mean=value.value,

@@ -219,8 +219,8 @@ def _panels(match: str, title: str) -> tuple[Curves, ...]:
     """Rob and accuracy of one set."""
     closed = (Reference(at=1.0, axis="x", label="closed"),)
     return tuple(
-        Curves(title=f"{title}{words}", trace=trace, match=match, xlabel=XLABEL, ylabel=ylabel,
-               caption=CAPTION,
+        Curves(title=f"{title}{words}" if title else words.capitalize(), trace=trace,
+               match=match, xlabel=XLABEL, ylabel=ylabel, caption=CAPTION,
                zero=False, limits=(None, 1.02), references=closed)
         for words, trace, ylabel in (
             ("Rob", "rob", "share of answers that stay"),
