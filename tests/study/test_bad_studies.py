@@ -143,6 +143,14 @@ def test_the_file_is_named_and_no_folder_stays(
     assert list(tmp_path.iterdir()) == [tmp_path / "bad.npy"]
 
 
+def test_all_files_are_named_if_one_of_them_is_bad(tmp_path: Path) -> None:
+    good = _saved(tmp_path / "good.npy", _rows())
+    same = _saved(tmp_path / "same.npy", np.broadcast_to(np.eye(2, 8)[:, None], (2, 30, 8)))
+    with pytest.raises(mg.ModalgapError, match="too similar") as found:
+        mg.study.trained_and_untrained(tmp_path / "out", pair=good, untrained=same)
+    assert str(found.value).startswith(f"{good}, {same}: rmg: ")
+
+
 def test_a_folder_stays_if_it_was_there_or_has_files(tmp_path: Path) -> None:
     with pytest.raises(KeyError), made_folder(tmp_path):
         raise KeyError

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from modalgap.train import Run
 
 INSTEAD = ("pair", "classes")  # options for files that replace the embedded models
+FILES = (*INSTEAD, "untrained", "other", "more", "direction")  # all options for such files
 
 
 @checked
@@ -168,8 +169,14 @@ class Study(Method):
             try:
                 table = self.run(Work(settings=plan.settings, folder=folder, runs=runs))
             except (InputError, NotApplicable) as error:
-                file = plan.settings.get("pair")  # the only data, unless several files are given
-                if not isinstance(file, str) or file in str(error):
+                given = _files(plan.settings)
+                if not given or any(each in str(error) for each in given):
                     raise
-                raise type(error)(f"{file}: {error}") from error
+                raise type(error)(f"{', '.join(given)}: {error}") from error
         return replace(table, settings=plan.all_settings)
+
+
+def _files(settings: Mapping[str, Any]) -> list[str]:
+    """The files of embeddings that a plan names, in the order of its settings."""
+    found = [settings[name] for name in FILES if settings.get(name)]
+    return [file for each in found for file in ([each] if isinstance(each, str) else each)]
