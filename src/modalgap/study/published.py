@@ -21,7 +21,7 @@ Cell = tuple[str, str]  # row, column
 
 @dataclass(frozen=True, kw_only=True)
 class Published(ABC):
-    """The base of all results to compare with, most of which are published in papers.
+    """The base of all results to compare with; papers publish most of them.
 
     Attributes:
         claim: the result, as one sentence that is true or false.
