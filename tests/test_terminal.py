@@ -62,7 +62,10 @@ def test_a_column_wider_than_the_terminal_is_not_cut() -> None:
     assert "1234567890" * 3 in file.getvalue()
 
 
-def test_a_pipe_has_no_width(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_pipe_has_no_width(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)
     print_columns(console(), ["name", *map(str, range(40))], [("a", *["0.123456"] * 40)])
     assert len(capsys.readouterr().out.splitlines()) == 5  # with blank lines
 

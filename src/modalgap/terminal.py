@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 
@@ -26,9 +27,10 @@ Row = Sequence[str]  # cells, with markup
 
 
 def console() -> Console:
-    """A console on stdout. Lines of a file or a pipe are as long as they need to be."""
+    """A console on stdout. Lines of a file or a pipe have any length, unless COLUMNS is set."""
     made = Console(highlight=False)
-    made.width = max(made.width, NARROWEST) if made.is_terminal else UNLIMITED
+    limited = made.is_terminal or "COLUMNS" in os.environ
+    made.width = max(made.width, NARROWEST) if limited else UNLIMITED
     return made
 
 
