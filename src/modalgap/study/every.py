@@ -15,28 +15,19 @@ from pathlib import Path
 from typing import Any
 
 from modalgap.arguments import checked
-from modalgap.atomic import replacing
+from modalgap.atomic import made_folder, replacing
 from modalgap.checks import several, whole
-from modalgap.errors import ModalgapError, OptionError, OutputError
+from modalgap.errors import ModalgapError, OptionError
 from modalgap.method import pick
 from modalgap.progress import note
 from modalgap.result import Table, versions
-from modalgap.study.base import Study
+from modalgap.study.base import FILES, Study
 from modalgap.study.outcome import Outcome, counts_by_kind
 from modalgap.study.registry import STUDIES
 from modalgap.text import markdown_cell
 from modalgap.verdicts import ABOUT, NOT_COMPUTED, Verdict, summary
 
-# options that name files
-FILES = (
-    "pair",
-    "untrained",
-    "classes",
-    "more",
-    "other",
-    "digits",
-    "direction",
-)
+DIGITS = "digits"  # an option for a folder of digits, which replaces part of the embedded data
 MODELS = "models"
 VERDICTS = "verdicts"
 COLUMNS = ("study", "claim", "where", "against", "published", "ours", "verdict", "note")
@@ -97,19 +88,17 @@ def outcomes(
     if jobs is not None:
         whole("jobs", jobs, 1, 1024)
     folder = Path(output)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"{folder}: cannot be made ({error.strerror})") from error
     found = []
-    for at, study in enumerate(chosen, 1):
-        note(f"study {at} of {len(chosen)}: {study.name}, {study.duration}")
-        own = {name: value for name, value in options.items() if name in study.options}
-        outcome = _outcome(study, folder, own, jobs, overwrite)
-        state = f"failed: {outcome.reason}" if outcome.reason else "ok"
-        note(f"study {at} of {len(chosen)}: {study.name} {state}; {outcome.seconds:.0f} seconds")
-        found.append(outcome)
-    _write(found, folder)
+    with made_folder(folder):
+        for at, study in enumerate(chosen, 1):
+            note(f"study {at} of {len(chosen)}: {study.name}, {study.duration}")
+            own = {name: value for name, value in options.items() if name in study.options}
+            outcome = _outcome(study, folder, own, jobs, overwrite)
+            state = f"failed: {outcome.reason}" if outcome.reason else "ok"
+            took = f"{outcome.seconds:.0f} seconds"
+            note(f"study {at} of {len(chosen)}: {study.name} {state}; {took}")
+            found.append(outcome)
+        _write(found, folder)
     return found
 
 
@@ -128,7 +117,7 @@ def _check(chosen: Sequence[Study], options: Mapping[str, Any], *, embedded: boo
     for name in options:
         if name not in known:
             raise OptionError.unknown("option of these studies", name, known)
-        if embedded and name in FILES:
+        if embedded and name in (*FILES, DIGITS):
             raise OptionError(f"{name}: must not be given with embedded, which uses no files")
 
 
