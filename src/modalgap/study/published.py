@@ -118,7 +118,7 @@ class Order(Published):
 
     def expected(self, table: Table) -> str:  # noqa: ARG002
         """The order in words."""
-        return "larger" if self.margin == 0 else f"larger by at least {self.margin:g}"
+        return "the first is larger" + (f" by at least {self.margin:g}" if self.margin else "")
 
     def judge(self, table: Table) -> tuple[str, str]:
         """Both numbers, and whether the order holds."""

@@ -296,7 +296,7 @@ PARTS = (
             Bars(
                 title="Zero-shot classification",
                 caption="Gain of accuracy if inverted images are compared with class prompts. Below"
-                " 0, inversion hurts. Black lines: 95 % intervals over digits.",
+                " 0, inversion lowers it. Black lines: 95 % intervals over digits.",
                 ys={"gain_zero_shot": "accuracy"},
                 match="images",
                 xlabel="gain of accuracy",
