@@ -77,7 +77,7 @@ def test_without_a_file_a_model_is_trained() -> None:
 
 def test_refusals(pair: tuple[str, str], tmp_path: Path) -> None:
     path, spec = pair
-    with pytest.raises(errors.OptionError, match="model names the model that made pair"):
+    with pytest.raises(errors.OptionError, match="model must come with pair"):
         caption_length(tmp_path / "out", model=spec)
     with pytest.raises(errors.OptionError, match="model must name the model that made"):
         caption_length(tmp_path / "out", pair=path)

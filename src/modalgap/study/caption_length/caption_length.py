@@ -84,7 +84,9 @@ def plan(
     settings, models = planned(pair, EMBEDDED)
     if not pair:
         if model:
-            raise OptionError(f"model names the model that made pair; got {quoted(model)}, no pair")
+            raise OptionError(
+                f"model must come with pair, the file that it made; got only {quoted(model)}"
+            )
         return Plan(settings=settings | own, models=models)
     found = paired(pair)
     if found.labels is not None or found.text.names is None:

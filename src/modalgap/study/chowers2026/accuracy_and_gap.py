@@ -293,9 +293,9 @@ PUBLISHED = (
             larger=(name, "best"),
             smaller=(name, end),
             margin=0.005,
-            published="larger",
+            published="the first is larger",
             note=NOTE,
-            needs="the embedded class sets: leave out pair",
+            needs="the embedded class sets; run the study without the option pair",
             why="the accuracy of this task hardly changes with the shift",
         )
         for name in NAMES

@@ -182,7 +182,7 @@ PUBLISHED = (
         larger=(WIDE, "gap"),
         smaller=(ONE, "gap"),
         margin=1.0,
-        published="larger",
+        published="the first is larger",
     ),
     Order(
         claim="Collapse is not sufficient: flat points around one centre do not open a gap",

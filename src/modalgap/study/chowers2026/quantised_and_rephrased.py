@@ -81,7 +81,9 @@ def plan(
         raise OptionError(f"bins must be different numbers; got {counts}")
     checks.share("explained_variance", explained_variance)
     if other and not pair:
-        raise OptionError(f"other: needs pair, the file that it rewords; got only {other}")
+        raise OptionError(
+            f"other must come with pair, the file whose texts it rewords; got only {other}"
+        )
     settings, models = planned(pair, EMBEDDED)
     own: dict[str, Any] = {"bins": counts, "explained_variance": explained_variance}
     if other:
@@ -250,7 +252,7 @@ TRAINED = (
     "the model was trained on captions in every order and with every attribute, so rephrasing costs"
     " little"
 )
-NEEDS = "the embedded digits: leave out pair"
+NEEDS = "the embedded digits; run the study without the option pair"
 WHERE = "Chowers et al. 2026, figures 9 and 10"
 PUBLISHED = (
     *(
@@ -260,7 +262,7 @@ PUBLISHED = (
             larger=(PROJECT, f"bins_{count}_rob"),
             smaller=(OPEN, f"bins_{count}_rob"),
             margin=HARDLY,
-            published="larger",
+            published="the first is larger",
             note=NOTE,
             needs=NEEDS,
             why="among ten prompts, this number of bins changes hardly any answer",
@@ -274,7 +276,7 @@ PUBLISHED = (
             larger=(PROJECT, f"{kind}_rob"),
             smaller=(OPEN, f"{kind}_rob"),
             margin=HARDLY,
-            published="larger",
+            published="the first is larger",
             note=NOTE,
             needs=NEEDS,
             why=TRAINED,
@@ -301,7 +303,7 @@ PUBLISHED = (
             larger=(OPEN, f"{kind}_drop"),
             smaller=(PROJECT, f"{kind}_drop"),
             margin=HARDLY,
-            published="larger",
+            published="the first is larger",
             note=NOTE,
             needs=NEEDS,
             why=TRAINED,

@@ -244,7 +244,7 @@ PUBLISHED: tuple[Published, ...] = (
             larger=(f"{kind} untrained", "cosine"),
             smaller=(f"{kind} trained", "cosine"),
             note=NOTE,
-            needs="the embedded models",
+            needs="the embedded models; run the study without the option pair",
         )
         for kind in ("image", "text")
     ),
@@ -256,7 +256,7 @@ PUBLISHED: tuple[Published, ...] = (
         note=NOTE,
         why="images of MAD (a digit on a dark background) are similar without any encoder: the"
         " mean cosine of their pixels is about .8, that of images of noise is 0",
-        needs="the embedded models",
+        needs="the embedded models; run the study without the option pair",
     ),
     *(
         Number(

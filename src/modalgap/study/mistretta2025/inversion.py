@@ -106,7 +106,7 @@ def plan(
     for count in counts:
         whole("attributes", count, 1, MOST)
     if len(set(counts)) < len(counts) or not counts:
-        raise OptionError(f"attributes: must be different numbers; got {list(counts)}")
+        raise OptionError(f"attributes must be different numbers; got {list(counts)}")
     settings = training_settings(train, OWN, digits=digits)
     models = {
         f"k{count}": load_config(

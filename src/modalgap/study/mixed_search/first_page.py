@@ -260,7 +260,7 @@ def _follows(row: str, what: str, needs: str = "", why: str = "") -> Number:
 THIN = "scores are not Gaussian: in the simulation their skewness is -0.4 to -0.9 within a modality"
 THICK = "scores are not Gaussian: their skewness is 0.6 between texts and images, 0.1 between texts"
 FEW = "captions repeat (314 different ones for 2,154 images), so equal scores come in clusters"
-MADE = "the embedded data: leave out pair"
+MADE = "the embedded data; run the study without the option pair"
 FOLLOWS = [
     *(
         _follows(
