@@ -4,8 +4,9 @@ Free points from four starts: two tight clusters; two wide clusters, in which po
 directions, so no dimension has collapsed; one centre; and one centre with points that vary in few
 directions, so most dimensions have collapsed.
 Source: Chowers et al. 2026, figures 4 and 5, theorem 3.1.
-Expected: from both starts with two centres, the variance along the gap vanishes before the loss is
-low, and the distance of means stays. From one centre no gap forms, collapsed or not.
+Expected: from both starts with two centres, the variance along the gap vanishes and the distance of
+means stays. From tight clusters, the variance vanishes before the loss falls; from wide clusters,
+after it. From one centre no gap forms, collapsed or not.
 """
 
 from __future__ import annotations

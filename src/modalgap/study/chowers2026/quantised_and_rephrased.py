@@ -201,10 +201,10 @@ def _lost(table: Table) -> str:
     if "order_drop" not in before:
         return "Without a file of reworded texts (option other), only rounding is compared."
     return (
-        f"The other order costs {before['order_drop'].value:.1%} of top-1 with the open gap and"
-        f" {after['order_drop'].value:.1%} after closing by project; the other word"
-        f" {before['word_drop'].value:.1%} and {after['word_drop'].value:.1%}. A negative number is"
-        " a gain."
+        f"The other order lowers top-1 by {100 * before['order_drop'].value:.1f} percentage points"
+        f" with the open gap and by {100 * after['order_drop'].value:.1f} after closing by project;"
+        f" the other word by {100 * before['word_drop'].value:.1f} and by"
+        f" {100 * after['word_drop'].value:.1f}. A negative number is a gain."
     )
 
 
