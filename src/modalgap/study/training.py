@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 from modalgap.atomic import made_folder
-from modalgap.checks import value_of, whole
+from modalgap.checks import available_memory, value_of, whole
 from modalgap.errors import ModalgapError, OptionError, quoted
 from modalgap.progress import progress
 from modalgap.study.plan import Plan
