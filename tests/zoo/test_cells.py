@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import open_clip
 import pytest
 
 from modalgap.errors import FileError, InputError, OptionError
@@ -91,3 +92,13 @@ def test_checks(tmp_path: Path) -> None:
         check(cells("a:1", str(tmp_path / "none")))
     with pytest.raises(OptionError, match="models must have at least 1"):
         cells([], "x")
+
+
+def test_patterns() -> None:
+    found = cells("open_clip:ViT-B-32/laion*", "x")
+    assert {c.model for c in found} >= {"open_clip:ViT-B-32/laion2b_e16"}
+    assert {c.model.partition("/")[0] for c in found} == {"open_clip:ViT-B-32"}
+    assert len(cells("open_clip:*", "x")) == len(open_clip.list_pretrained())
+    assert [c.model for c in cells("hf:a/*", "x")] == ["hf:a/*"]
+    with pytest.raises(OptionError, match="a pattern must match a model"):
+        cells("open_clip:none-*", "x")

@@ -15,7 +15,8 @@ Many = Annotated[
     typer.Option(
         "-m",
         "--model",
-        help="LIBRARY:MODEL, such as open_clip:ViT-B-32/openai; may be repeated.",
+        help="LIBRARY:MODEL, such as open_clip:ViT-B-32/openai; or a pattern such as"
+        " 'open_clip:ViT-B-*/*', for models of open_clip's registry. May be repeated.",
         show_default=False,
     ),
 ]

@@ -14,6 +14,7 @@ from typing import Any
 from modalgap import checks
 from modalgap.arguments import checked
 from modalgap.data.find import check_exists, named
+from modalgap.encode.registry import expand_model
 from modalgap.errors import FileError, InputError, OptionError, quoted
 
 NEEDED = ("model", "data")
@@ -75,16 +76,19 @@ def cells(
     """Every model on every data set, model by model.
 
     Args:
-        models: one or several models.
+        models: one or several models; ``open_clip:ViT-B-*/laion*`` is every model of open_clip's
+            registry that matches.
         data: one or several data sets.
         **options: ``split``, ``root``, ``limit`` and ``template``, for all cells.
 
     Raises:
         OptionError: no model or no data set.
     """
-    chosen = _several("models", models)
+    chosen = [name for each in _several("models", models) for name in expand_model(str(each))]
     sets = [str(each) for each in _several("data", data)]
-    return [Cell(model=str(model), data=each, **options) for model in chosen for each in sets]
+    return [
+        Cell(model=model, data=each, **options) for model in dict.fromkeys(chosen) for each in sets
+    ]
 
 
 def _several(name: str, given: Any) -> list[Any]:

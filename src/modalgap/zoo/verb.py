@@ -44,7 +44,8 @@ def zoo(
     """Encode, measure and evaluate every model on every data set.
 
     Args:
-        models: one or several models, LIBRARY:MODEL, as for ``encode``.
+        models: one or several models, LIBRARY:MODEL, as for ``encode``. A pattern, such as
+            ``open_clip:ViT-B-*/*``, is every model of open_clip's registry that matches.
         data: one or several data sets or paths, as for ``encode``.
         output: the folder. It holds the features, one record per cell, and the results; see
             ``Zoo.write``. The same call resumes an interrupted run; cells that failed run again.
