@@ -24,6 +24,9 @@ from modalgap.study.schrodi2025.imbalance import imbalance as imbalance
 from modalgap.study.schrodi2025.named_factor import named_factor as named_factor
 from modalgap.study.schrodi2025.entropy import entropy as entropy
 from modalgap.study.schrodi2025.toy_imbalance import toy_imbalance as toy_imbalance
+from modalgap.study.schrodi2025.gap_and_performance import (
+    gap_and_performance as gap_and_performance,
+)
 from modalgap.study.mistretta2025.inversion import inversion as inversion
 from modalgap.study.chowers2026.accuracy_and_gap import accuracy_and_gap as accuracy_and_gap
 from modalgap.study.chowers2026.three_points import three_points as three_points
