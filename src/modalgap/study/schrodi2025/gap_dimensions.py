@@ -156,9 +156,7 @@ def _axes(pair: Pair, axes: str) -> tuple[int, int, str]:
     if axes == "argmax":
         a, b = int(x.argmax()), int(y.argmax())
         names = (pair.image.modality, pair.text.modality)
-        words = (
-            f"dimension {a}, the largest of the mean {names[0]}, and {b}, of the mean {names[1]}"
-        )
+        words = f"dimension {a} is the largest of the mean {names[0]}, {b} of the mean {names[1]}"
     if axes == "largest" or a == b:
         a, b = (int(each) for each in np.argsort(-np.abs(x - y), kind="stable")[:2])
         words = f"dimensions {a} and {b}, of the largest differences of the means"
