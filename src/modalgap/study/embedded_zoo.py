@@ -58,7 +58,7 @@ ZOO: dict[str, tuple[str, ...]] = {
     "2 attributes": ("data.captions=object_attribute_2",),
     "3 attributes": ("data.captions=object_attribute_3",),
     "5 attributes": (FULL,),
-    "200 digits": (FULL, "data.limit=200"),
+    "200 digits": (FULL, "data.limit=200", "batch=128"),
     "600 digits": (FULL, "data.limit=600"),
     "150 steps": (FULL, "steps=150", "watch.measure=50"),
     "ViT": (FULL, "model.architecture=mad_vit"),
