@@ -11,8 +11,7 @@ from __future__ import annotations
 
 import io
 import sys
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +23,17 @@ from modalgap.report.tables import table_figure
 from modalgap.result import Table
 from modalgap.study import STUDIES, Study
 from modalgap.text import markdown_cell
+from modalgap.verdicts import (
+    ABOUT,
+    NAMES,
+    NOT_COMPUTED,
+    PAPER,
+    Verdict,
+    against,
+    by_kind,
+    state,
+    summary,
+)
 
 HERE = Path(__file__).parent
 DPI = 110
@@ -39,7 +49,6 @@ OTHERS = "Other papers, closed forms, and our own studies"
 FEATURES = {"pair": "clip_coco500.npy", "untrained": "clip_random_coco500.npy"}
 FEATURES_TITLE = "CLIP ViT-B/16, 500 pairs of COCO"
 EMBEDDED_TITLE = "embedded"
-KINDS = {"agrees": "agree", "differs": "differ", "not computed": "not computed"}
 # figures and tables that no study computes yet
 MISSING = {
     "schrodi2025": (
@@ -142,7 +151,7 @@ def gallery(found: list[Made], folder: Path) -> str:
         "The figures of all [studies](study.md), made by `make gallery`. Each is computed by a"
         " simulation or with small models that the study trains; figures on"
         f" {FEATURES_TITLE} use public features. [Which results are reproduced](reproduced.md)"
-        " lists every published result of four papers beside ours.",
+        " lists every published result beside ours, and the checks of our implementation.",
         "",
     ]
     for paper, title in (*PAPERS.items(), ("", OTHERS)):
@@ -151,12 +160,6 @@ def gallery(found: list[Made], folder: Path) -> str:
         for made in own:
             lines += _shown(made, folder)
     return "\n".join(lines)
-
-
-def _counted(verdicts: Iterable[Mapping[str, str]]) -> str:
-    """How many agree, differ, and are not computed."""
-    counts = Counter(map(_kind, verdicts))
-    return ", ".join(f"{counts[kind]} {word}" for kind, word in KINDS.items() if counts[kind])
 
 
 def _shown(made: Made, folder: Path) -> list[str]:
@@ -176,8 +179,8 @@ def _shown(made: Made, folder: Path) -> list[str]:
                 "```",
             ]
         lines.append("")
-    said = _counted(made.table.verdicts)
-    lines += [f"Published results: {said or 'none to compare with'}.", ""]
+    said = summary(made.table.verdicts) or ["no published results to compare with"]
+    lines += [f"Verdicts: {'; '.join(said)}.", ""]
     lines += [] if again else ["```sh", f"modalgap study {made.study.name}", "```", ""]
     return lines
 
@@ -188,62 +191,67 @@ def reproduced(found: list[Made]) -> str:
     lines = [
         "# Which results are reproduced",
         "",
-        "Every published result that a [study](study.md) compares with ours; `make gallery` writes"
-        " this page. The verdict is *agrees*, *differs* with the size of the difference and its"
-        " reason, or *not computed* with the data that it needs; the study's page has the commands"
-        " for that data.",
+        "Every result that a [study](study.md) compares with ours; `make gallery` writes this page."
+        " The verdict is *agrees*, *differs* with the size of the difference and its reason, or"
+        " *not computed* with the data that it needs; the study's page has the commands for that"
+        f" data. {ABOUT}",
         "",
-        f"{len(rows)} results: {_counted(each for _, each in rows)}.",
+        *(f"- {line}" for line in summary(each for _, each in rows)),
         "",
     ]
-    for paper, title in (*PAPERS.items(), ("", OTHERS)):
-        own = [(made, each) for made, each in rows if _of(each) == paper]
+    published = [(made, each) for made, each in rows if against(each) == PAPER]
+    for paper, title in (*PAPERS.items(), ("", "Other papers")):
+        own = [(made, each) for made, each in published if _of(each) == paper]
         if not own and paper not in MISSING:
             continue
-        lines += [f"## {title}", ""]
-        if own:
-            lines += ["| Result | Where | Study, data | Published | Ours | Verdict |"]
-            lines += ["|---|---|---|---|---|---|"]
-            lines += [
-                f"| {' | '.join(map(markdown_cell, _row(made, each)))} |" for made, each in own
-            ]
-            lines.append("")
+        lines += [f"## {title}", "", *_rows_of(own)]
         if paper in MISSING:
             lines += ["Not computed by any study yet:", ""]
             lines += [*(f"- {each}" for each in MISSING[paper]), ""]
+    for kind in NAMES:
+        own = [(made, each) for made, each in rows if against(each) == kind != PAPER]
+        if own:
+            lines += [f"## Checks of our implementation: {NAMES[kind][0]}", "", *_rows_of(own)]
     return "\n".join(lines)
 
 
-def _of(verdict: Mapping[str, str]) -> str:
+def _rows_of(own: list[tuple[Made, Verdict]]) -> list[str]:
+    """The counts and the table of verdicts of one kind; nothing if there are none."""
+    lines = []
+    for kind, verdicts in by_kind(each for _, each in own).items():
+        head = ("Result", "Where", "Study, data", NAMES[kind][2], "Ours", "Verdict")
+        lines += [f"{line}.\n" for line in summary(verdicts)]
+        lines += [f"| {' | '.join(head)} |", "|---|---|---|---|---|---|"]
+    lines += [f"| {' | '.join(map(markdown_cell, _row(made, each)))} |" for made, each in own]
+    return [*lines, ""] if lines else []
+
+
+def _of(verdict: Verdict) -> str:
     """The folder of the paper that a result was published in; "" for other papers."""
     names = {title.partition(",")[0]: paper for paper, title in PAPERS.items()}
     return next((names[name] for name in names if verdict["where"].startswith(name)), "")
 
 
-def _rows(found: list[Made]) -> list[tuple[Made, Mapping[str, str]]]:
+def _rows(found: list[Made]) -> list[tuple[Made, Verdict]]:
     """Each verdict once per data set; one that is computed on no data set, once."""
-    rows: list[tuple[Made, Mapping[str, str]]] = []
+    rows: list[tuple[Made, Verdict]] = []
     for study in STUDIES.values():
         own = [(m, each) for m in found if m.study is study for each in m.table.verdicts]
         claims = dict.fromkeys((each["claim"], each["where"]) for _, each in own)
         for claim in claims:
             same = [(m, each) for m, each in own if (each["claim"], each["where"]) == claim]
-            rows += [(m, each) for m, each in same if _kind(each) != "not computed"] or same[:1]
+            rows += [(m, each) for m, each in same if state(each) != NOT_COMPUTED] or same[:1]
     return rows
 
 
-def _row(made: Made, verdict: Mapping[str, str]) -> tuple[str, ...]:
+def _row(made: Made, verdict: Verdict) -> tuple[str, ...]:
     note = f" ({verdict['note']})" if verdict["note"] else ""
-    missing = _kind(verdict) == "not computed"
+    missing = state(verdict) == NOT_COMPUTED
     where = f"`{made.study.name}`" + ("" if missing else f", {made.data}")
     return (
         verdict["claim"], verdict["where"], where, verdict["published"], verdict["ours"],
         verdict["verdict"] + note,
     )  # fmt: skip
-
-
-def _kind(verdict: Mapping[str, str]) -> str:
-    return verdict["verdict"].partition(":")[0]
 
 
 def main(results_folder: str, features: str | None = None) -> None:

@@ -248,3 +248,17 @@ def test_arrays_in_a_search_get_a_hint() -> None:
         mg.search(X, Y)
     with pytest.raises(errors.InputError, match=r"gallery must be .*modalgap\.Embeddings"):
         mg.search(SIDE, Y)
+
+
+def test_an_empty_path_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would be the current folder."""
+    monkeypatch.chdir(tmp_path)
+    for call in (
+        lambda: mg.study.three_points(""),
+        lambda: mg.study.run_all("", only=["three_points"]),
+        lambda: mg.train("mad", ""),
+        lambda: mg.load(""),
+    ):
+        with pytest.raises(mg.errors.InputError, match="path"):
+            call()
+    assert not list(tmp_path.iterdir())

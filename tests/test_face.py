@@ -180,7 +180,7 @@ def test_names_to_explain_that_are_unknown_or_of_several(run: Run) -> None:
     code, _, err = run("explain", "uniformity")
     assert code == 2
     assert "a measure and a loss" in err
-    assert "--kind measure or --kind loss" in err
+    assert "'modalgap explain uniformity --kind measure'" in err
     assert run("explain", "center", "--kind", "loss")[0] == 2
 
 

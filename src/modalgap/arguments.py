@@ -34,7 +34,7 @@ _PLAIN: dict[Any, Rule] = {
     float: (lambda value: isinstance(value, float) or _whole(value), "a number"),
     str: (lambda value: isinstance(value, str), "a string"),
     bytes: (lambda value: isinstance(value, bytes), "bytes"),
-    Path: (lambda value: isinstance(value, Path), "a path"),
+    Path: (lambda value: isinstance(value, Path), "a path"),  # see _either for strings
 }
 _PLAIN[type(None)] = _PLAIN[None]
 
@@ -201,7 +201,13 @@ def _either(rules: list[Rule | None]) -> Rule | None:
         names.pop("a string", None)
     *most, last = names
     words = f"{', '.join(most)} or {last}" if most else last
-    return (lambda value: any(test(value) for test, _ in found)), words
+    path = "a path" in names  # an empty string would be the current folder
+    return (
+        lambda value: (
+            any(test(value) for test, _ in found)
+            and not (path and isinstance(value, str) and not value)
+        )
+    ), words
 
 
 def _plural(words: str) -> str:

@@ -48,6 +48,32 @@ def replacing(path: Path, *, overwrite: bool = False) -> Iterator[IO[bytes]]:
     _sync_folder(target.parent)
 
 
+@contextmanager
+def made_folder(folder: Path) -> Iterator[None]:
+    """Make a folder, with its parents; if the block fails, remove those that it leaves empty.
+
+    Folders that were there before stay.
+
+    Raises:
+        OutputError: the folder cannot be made.
+    """
+    try:
+        new = [each for each in (folder, *folder.parents) if not os.path.lexists(each)]
+        folder.mkdir(parents=True, exist_ok=True)
+    except FileExistsError as error:
+        raise OutputError(f"{folder}: must be a folder; found a file") from error
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise OutputError(f"{folder}: cannot be made ({reason})") from error
+    try:
+        yield
+    except BaseException:
+        with suppress(OSError):
+            for each in new:  # the innermost first; the first that is not empty ends this
+                each.rmdir()
+        raise
+
+
 def check_target(path: Path, *, overwrite: bool) -> None:
     """Refuse a path that cannot become a file; to be called before the work starts.
 

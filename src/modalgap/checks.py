@@ -6,7 +6,7 @@ import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 import torch
@@ -14,6 +14,8 @@ from torch import Tensor
 
 from modalgap.errors import NotApplicable, OptionError, quoted
 
+Each = TypeVar("Each")
+Several: TypeAlias = Each | Sequence[Each]  # an option that accepts one value, or a list
 LARGEST = 1e300  # larger numbers can overflow in later arithmetic
 
 
@@ -81,7 +83,7 @@ def several(name: str, values: object, *, least: int = 0) -> list[Any]:
 
 
 def _several(name: str, values: object) -> list[Any]:
-    if isinstance(values, str | int | float):
+    if isinstance(values, str | Path | int | float):
         return [values]
     if isinstance(values, np.ndarray | np.generic):
         values = values.tolist()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import math
 import platform
@@ -17,7 +15,8 @@ from typing import Any, Self, TypeVar, overload
 from modalgap._version import __version__
 from modalgap.arguments import checked
 from modalgap.errors import FileError, ModalgapError, NotApplicable, OptionError, quoted
-from modalgap.text import markdown_cell
+from modalgap.tabular import as_csv, as_html, as_markdown
+from modalgap.verdicts import summary
 
 Other = TypeVar("Other")
 
@@ -243,8 +242,8 @@ class Table(Answer):
         heads: the numbers that tables show, name to title.
         settings: everything that the numbers depend on.
         notes: remarks for readers.
-        verdicts: published results beside these: claim, where, published, ours,
-            verdict, note.
+        verdicts: published results and other expected numbers beside these: claim, where, against,
+            published, ours, verdict, note.
         versions: versions of modalgap and of the libraries that compute.
     """
 
@@ -304,18 +303,7 @@ class Table(Answer):
 
     def to_csv(self) -> str:
         """One line per row: each number with the ends of its interval."""
-        names = list(self.heads)
-        text = io.StringIO()
-        lines = csv.writer(text, lineterminator="\n")
-        lines.writerow([self.vary, *(f"{n}{end}" for n in names for end in ("", "_low", "_high"))])
-        for row, values in self.rows.items():
-            cells = [row]
-            for name in names:
-                value = values.get(name)
-                ends = ("", "") if value is None or value.interval is None else value.interval
-                cells += ["" if value is None else repr(value.value), *map(str, ends)]
-            lines.writerow(cells)
-        return text.getvalue()
+        return as_csv(self)
 
     def as_text(self, suffix: str) -> str:
         """The table as the text of a file: ".json", ".csv" or ".md".
@@ -330,19 +318,17 @@ class Table(Answer):
 
     def to_markdown(self) -> str:
         """The table in Markdown."""
-        lines = [f"| {' | '.join(map(markdown_cell, [self.vary, *self.heads.values()]))} |"]
-        lines.append("|---" * (1 + len(self.heads)) + "|")
-        for row, values in self.rows.items():
-            cells = [_cell(values.get(name)) for name in self.heads]
-            lines.append(f"| {markdown_cell(row)} | {' | '.join(cells)} |")
-        if self.verdicts:
-            lines += ["", "| Published result | Published | Ours | Verdict |", "|---|---|---|---|"]
-            for each in self.verdicts:
-                claim = f"{each['claim']} ({each['where']})"
-                note = f" ({each['note']})" if each["note"] else ""
-                cells = [claim, each["published"], each["ours"], f"{each['verdict']}{note}"]
-                lines.append(f"| {' | '.join(map(markdown_cell, cells))} |")
-        return "\n".join(lines) + "\n"
+        return as_markdown(self)
+
+    def __str__(self) -> str:
+        """The numbers with half the width of their intervals, the notes, and counts of verdicts."""
+        from modalgap.terminal import print_numbers, text
+
+        numbers = text(lambda on: print_numbers(on, self))
+        return "\n".join([f"{self.name} ({self.source})", numbers, *summary(self.verdicts)])
+
+    def _repr_html_(self) -> str:
+        return as_html(self)
 
 
 def parsed(text: str, what: str) -> Mapping[str, Any]:
@@ -371,14 +357,6 @@ def reading(what: str) -> Iterator[None]:
         raise FileError(f"{what}: must be as to_dict writes it; {error} is missing") from None
     except (TypeError, ValueError, AttributeError, IndexError) as error:
         raise FileError(f"{what}: must be as to_dict writes it; {error}") from None
-
-
-def _cell(value: Value | None) -> str:
-    if value is None:
-        return "–"
-    if value.interval is None:
-        return f"{value.value:.3f}"
-    return f"{value.value:.3f} [{value.interval[0]:.3f}, {value.interval[1]:.3f}]"
 
 
 def describe(value: Value) -> str:

@@ -319,9 +319,32 @@ def test_the_table_says_where_measures_are_described(run: Run, npz: Path) -> Non
     assert "modalgap explain NAME" not in run("measure", npz, "--only", "l2m", "--json")[1]
 
 
+def test_explain_says_what_to_type_if_kinds_share_a_name(run: Run) -> None:
+    code, _, err = run("explain", "cone_effect")
+    assert code == 2
+    for kind in ("simulation", "study"):
+        assert f"'modalgap explain cone_effect --kind {kind}'" in err
+        assert run("explain", "cone_effect", "--kind", kind)[0] == 0
+
+
 def test_explain_prints_no_latex(run: Run) -> None:
     for name in MEASURES:
         code, out, _ = run("explain", name, "--kind", "measure")
         assert code == 0
         assert "\\" not in out
     assert "\\" in json.loads(run("explain", "rmg", "--json")[1])["card"]["equation"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [(("-o", ""), "-o"), (("--output=",), "--output"), (("", "-o", "x"), "an argument")],
+)
+def test_empty_arguments_are_refused(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str], named: str
+) -> None:
+    """An empty path would be the current folder."""
+    monkeypatch.chdir(tmp_path)
+    code, out, err = run("study", "three_points", *arguments)
+    assert (code, out) == (2, "")
+    assert f"{named} must not be empty" in err
+    assert not list(tmp_path.iterdir())

@@ -15,7 +15,7 @@ import modalgap as mg
 from modalgap import errors
 from modalgap.losses import infonce, siglip
 from modalgap.result import Table
-from modalgap.simulate.dynamics import dynamics, recorded
+from modalgap.simulate.dynamics import QUANTITIES, dynamics, recorded
 from modalgap.simulate.motion import (
     LOSSES,
     SPACES,
@@ -77,7 +77,7 @@ def test_theorem_31_early_gradient_of_tight_far_clusters() -> None:
     errors_of = []
     for spread, distance in ((0.1, 5.0), (0.001, 5.0), (0.001, 30.0)):
         table = dynamics(60, 8, spread=spread, distance=distance, steps=1, until=1e-6, seed=1)
-        errors_of.append(table.rows["theorem"]["start"].value)
+        errors_of.append(table.rows[QUANTITIES["theorem"]]["start"].value)
     assert errors_of[0] > errors_of[1] > errors_of[2]
     assert errors_of[2] < 0.02
 
@@ -137,12 +137,18 @@ def test_adam_is_the_adam_of_torch() -> None:
 
 def test_variance_along_the_gap_vanishes_first_and_the_gap_is_frozen() -> None:
     rows = dynamics(40, 6, steps=600).rows
-    _, along = points(rows["variance_along"]["end"])
-    _, loss = points(rows["loss"]["end"])
+    _, along = points(rows[QUANTITIES["variance_along"]]["end"])
+    _, loss = points(rows[QUANTITIES["loss"]]["end"])
     early = next(i for i, value in enumerate(along) if value < 0.01 * along[0])
     assert loss[early] > 0.95 * loss[0]  # before the loss falls
-    assert rows["gap"]["end"].value == pytest.approx(rows["gap"]["start"].value, rel=0.02)
-    assert rows["sums_image"]["end"].value < 1e-3 < rows["sums_image"]["start"].value
+    assert rows[QUANTITIES["gap"]]["end"].value == pytest.approx(
+        rows[QUANTITIES["gap"]]["start"].value, rel=0.02
+    )
+    assert (
+        rows[QUANTITIES["sums_image"]]["end"].value
+        < 1e-3
+        < rows[QUANTITIES["sums_image"]]["start"].value
+    )
 
 
 @pytest.mark.parametrize("space", SPACES)
@@ -151,12 +157,14 @@ def test_variance_along_the_gap_vanishes_first_and_the_gap_is_frozen() -> None:
 def test_every_kind_lowers_the_loss(space: str, loss: str, optimiser: str) -> None:
     table = dynamics(**SMALL, space=space, loss=loss, optimiser=optimiser, temperature=0.5,
                      distance=1.0, learn_temperature=True)  # fmt: skip
-    assert table.rows["loss"]["end"].value < table.rows["loss"]["start"].value
-    assert ("threshold" in table.rows) == (loss == "sigmoid")
+    assert (
+        table.rows[QUANTITIES["loss"]]["end"].value < table.rows[QUANTITIES["loss"]]["start"].value
+    )
+    assert (QUANTITIES["threshold"] in table.rows) == (loss == "sigmoid")
 
 
 def test_the_margin_is_half_the_least_match_minus_the_best_other() -> None:
-    found = dynamics(20, 4, steps=1, space="sphere").rows["margin"]["start"].value
+    found = dynamics(20, 4, steps=1, space="sphere").rows[QUANTITIES["margin"]]["start"].value
     random = torch.Generator().manual_seed(0)
     rows = started("clusters", "sphere", (20, 4), 1.0, 0.03, 4, random)
     scores = similarities(rows, "sphere").numpy()
@@ -166,7 +174,7 @@ def test_the_margin_is_half_the_least_match_minus_the_best_other() -> None:
 
 def test_a_fixed_temperature_stays() -> None:
     table = dynamics(**SMALL, temperature=0.5)
-    assert table.rows["temperature"]["end"].value == pytest.approx(0.5)
+    assert table.rows[QUANTITIES["temperature"]]["end"].value == pytest.approx(0.5)
     assert dynamics(**SMALL).to_dict() == dynamics(**SMALL).to_dict()
     assert dynamics(**SMALL, seed=1).rows != dynamics(**SMALL).rows
 
@@ -174,7 +182,8 @@ def test_a_fixed_temperature_stays() -> None:
 def test_a_start_in_few_directions() -> None:
     table = dynamics(50, 8, directions=1, distance=0.0, spread=1.0, steps=1)
     ratio = (
-        7 * table.rows["variance_off"]["start"].value + table.rows["variance_along"]["start"].value
+        7 * table.rows[QUANTITIES["variance_off"]]["start"].value
+        + table.rows[QUANTITIES["variance_along"]]["start"].value
     )
     assert ratio == pytest.approx(1.0, abs=0.3)
 

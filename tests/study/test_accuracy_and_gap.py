@@ -12,7 +12,7 @@ import modalgap as mg
 from modalgap import errors
 from modalgap.result import Value
 from modalgap.study import accuracy_and_gap
-from modalgap.study.chowers2026.accuracy_and_gap import compared, shifted
+from modalgap.study.chowers2026.accuracy_and_gap import _as_good, compared, shifted
 from modalgap.trace import points
 
 
@@ -45,22 +45,31 @@ def test_shifts_by_hand() -> None:
     assert row["gap"].value == pytest.approx(np.linalg.norm(gap), abs=1e-5)
 
 
+def test_shifts_that_are_as_good_as_the_best() -> None:
+    alphas, values = [-1.0, 0.0, 1.0, 2.0, 3.0], [0.9, 0.7, 0.86, 0.91, 0.88]
+    row = _as_good(alphas, values, 3, (0.85, 0.95))  # -1 is apart from the others
+    assert (row["best_low"].value, row["best_high"].value) == (1.0, 3.0)
+    row = _as_good(alphas, [0.5] * 5, 0, (0.45, 0.55))  # flat: every shift
+    assert (row["best_low"].value, row["best_high"].value) == (-1.0, 3.0)
+
+
 def test_compared_by_hand() -> None:
-    def row(gap: float, accuracy: float, place: float) -> dict[str, Value]:
+    def row(gap: float, accuracy: float, low: float, high: float) -> dict[str, Value]:
         return {
             "gap": Value(gap),
             "accuracy": Value(accuracy),
-            "best_alpha": Value(place),
+            "best_low": Value(low),
+            "best_high": Value(high),
         }
 
     rows = {
-        "a_1": row(0.1, 0.5, -1.0),
-        "b_1": row(0.2, 0.6, 2.0),  # smaller gap, lower accuracy: against
-        "a_2": row(0.1, 0.9, 0.0),
-        "b_2": row(0.3, 0.8, 0.0),  # smaller gap, higher accuracy
+        "a_1": row(0.1, 0.5, -1.0, 0.5),
+        "b_1": row(0.2, 0.6, 0.75, 2.0),  # smaller gap, lower accuracy: against
+        "a_2": row(0.1, 0.9, 0.0, 2.0),
+        "b_2": row(0.3, 0.8, -1.0, 1.0),  # smaller gap, higher accuracy
     }
     found = compared(rows, {name: name[-1] for name in rows})
-    assert found["spread"].value == 3
+    assert found["spread"].value == 0.25  # from the end of a_1 to the start of b_1
     assert found["against"].value == 0.5
     assert compared({"a": rows["a_1"]}, {"a": "1"}) == {}
 

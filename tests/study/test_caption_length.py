@@ -63,7 +63,7 @@ def test_the_embedded_data_with_its_model(tmp_path: Path, monkeypatch: pytest.Mo
     assert list(table.rows) == ["first 1", "first 4", "whole"]
     assert table.rows["whole"]["length"].value == 6  # the digit and five attributes
     assert table.rows["first 1"]["cut"].value == 1
-    (run,) = (tmp_path / "models").iterdir()
+    (run,) = (tmp_path / "models").glob("[!.]*")
     pair = mg.load(run / "held_out.safetensors")
     expected = mg.measure(pair, ["rmg"])["rmg"].value
     assert table.rows["whole"]["rmg"].value == pytest.approx(expected, rel=1e-4)

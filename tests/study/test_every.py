@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import base64
 import csv
+import io
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from commands import Run
+from PIL import Image
 
 from modalgap.arguments import checked
 from modalgap.card import Card
@@ -50,9 +54,13 @@ def _study(name: str, *, fails: bool = False, extras: tuple[str, ...] = ()) -> S
         published=(
             Number(claim="y is 4", where="page 1", cell=("2", "y"), value=4.0, tolerance=0.1),
             Order(claim="y falls", where="page 2", larger=("0", "y"), smaller=("2", "y")),
+            Number(
+                claim="y is 2 x", where="algebra", against="closed form", cell=("1", "y"),
+                value=2.0, tolerance=0.1,
+            ),
         ),
         extras=extras,
-    )
+    )  # fmt: skip
 
 
 @pytest.fixture(autouse=True)
@@ -79,32 +87,50 @@ def test_failures_are_recorded_and_the_others_run(
     assert "study 1 of 3: bad failed: the data is | missing; 0 seconds" in said
     assert "study 2 of 3: good ok" in said
     found = json.loads((tmp_path / "verdicts.json").read_text())
-    states = {each["study"]: (each["status"], each["agrees"], each["differs"],
-                              each["not_computed"]) for each in found["studies"]}  # fmt: skip
-    assert states == {
-        "bad": ("failed", 0, 0, 2), "good": ("ok", 1, 1, 0), "lacking": ("failed", 0, 0, 2),
-    }  # fmt: skip
+    lacks = {"paper": _counts(0, 0, 2), "closed form": _counts(0, 0, 1)}
+    assert {each["study"]: (each["status"], each["counts"]) for each in found["studies"]} == {
+        "bad": ("failed", lacks),
+        "good": ("ok", {"paper": _counts(1, 1, 0), "closed form": _counts(1, 0, 0)}),
+        "lacking": ("failed", lacks),
+    }
+    assert found["counts"] == {"paper": _counts(1, 1, 4), "closed form": _counts(1, 0, 2)}
     assert "no_such_module" in found["studies"][2]["reason"]
     with (tmp_path / "verdicts.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [(row["study"], row["verdict"].split(":")[0]) for row in rows] == [
-        ("bad", "not computed"), ("bad", "not computed"), ("good", "agrees"), ("good", "differs"),
-        ("lacking", "not computed"), ("lacking", "not computed"),
+        *[("bad", "not computed")] * 3, ("good", "agrees"), ("good", "differs"),
+        ("good", "agrees"), *[("lacking", "not computed")] * 3,
     ]  # fmt: skip
+    assert [row["against"] for row in rows] == ["paper", "paper", "closed form"] * 3
     assert rows == found["verdicts"]
     lines = (tmp_path / "verdicts.md").read_text().splitlines()
-    assert len(lines) == 2 + len(rows)
-    assert "the data is \\| missing" in lines[2]
+    assert "- 6 published results: 1 agrees, 1 differs, 4 not computed" in lines
+    assert "- 3 closed forms: 1 agrees, 0 differ, 2 not computed" in lines
+    table = [line for line in lines if line.startswith("|")]
+    assert len(table) == 2 + len(rows)
+    assert "the data is \\| missing" in table[2]
+
+
+def _counts(agrees: int, differs: int, missing: int) -> dict[str, int]:
+    return {"agrees": agrees, "differs": differs, "not computed": missing}
 
 
 def test_the_page_links_every_study(tmp_path: Path) -> None:
     run_all(tmp_path)
     page = (tmp_path / "index.html").read_text()
-    assert '<a href="good/report.html"><img' in page
+    assert '<a href="good/report.html"><picture>' in page
+    figures = [
+        re.search(f'{start}="data:image/png;base64,([^"]*)"', page) for start in ("src", "srcset")
+    ]
+    light, dark = (Image.open(io.BytesIO(base64.b64decode(each[1]))) for each in figures if each)
+    assert light.size == dark.size
+    corners = [each.convert("L").getpixel((0, 0)) for each in (light, dark)]
+    assert corners[0] > 250 > 50 > corners[1]
     assert (tmp_path / "good" / "report.html").is_file()
     assert "bad/report.html" not in page
     assert "the data is | missing" in page
-    assert "1 agree, 1 differ, 0 are not computed" in page
+    assert "6 published results: 1 agrees, 1 differs, 4 not computed." in page
+    assert "3 closed forms: 1 agrees, 0 differ, 2 not computed." in page
     assert "good: page 2" in page, "a result that differs"
     assert "http" not in page.partition("<body")[2], "no address of another machine"
 
@@ -115,7 +141,10 @@ def test_finished_studies_are_reused_and_options_reach_those_that_have_them(
     run_all(tmp_path, only=["good"])
     run_all(tmp_path, only=["good"])
     assert RUNS == ["good"]
-    table = run_all(tmp_path, only=["good"], size=3)["good"]
+    (outcome,) = outcomes(tmp_path, only=["good"], size=3)
+    assert outcome.table is None
+    assert "has a finished result with other settings (size: 2, now 3)" in outcome.reason
+    table = run_all(tmp_path, only=["good"], size=3, overwrite=True)["good"]
     assert table.settings["size"] == 3
     assert RUNS == ["good", "good"]
     (outcome,) = outcomes(tmp_path, only="good", size=-1.5)  # type: ignore[arg-type]
@@ -140,10 +169,12 @@ def test_refusals(tmp_path: Path) -> None:
 def test_from_the_shell(run: Run, tmp_path: Path) -> None:
     code, out, _ = run("study", "all", "-o", tmp_path / "out", "--set", "size=2", "--embedded")
     assert code == 1
-    lines = out.splitlines()
-    assert lines[0].endswith("failed: the data is | missing")
-    assert "1 agree, 1 differ, 0 not computed" in lines[1]
-    assert lines[1].endswith("ok")
+    lines = [line.rstrip() for line in out.splitlines()]
+    assert "bad failed: the data is | missing" in lines
+    states = [line.split()[:2] for line in lines[3:6]]
+    assert states == [["bad", "failed"], ["good", "ok"], ["lacking", "failed"]]
+    assert "6 published results: 1 agrees, 1 differs, 4 not computed" in lines
+    assert "3 closed forms: 1 agrees, 0 differ, 2 not computed" in lines
     assert lines[-1] == str(tmp_path / "out" / "index.html")
     code, out, _ = run("study", "all", "-o", tmp_path / "out", "--only", "good", "--json")
     assert code == 0

@@ -37,8 +37,8 @@ def test_rows_are_those_of_the_simulation() -> None:
     options = {"n": 8, "dim": 3, "steps": 20}
     (row,) = dynamics_rows({"a": {"spread": 0.5}}, **options).values()
     own = dynamics(**options, spread=0.5).rows
-    assert row["gap"] == own["gap"]["end"]
-    assert row["gap_start"] == own["gap"]["start"]
+    assert row["gap"] == own["distance of means"]["end"]
+    assert row["gap_start"] == own["distance of means"]["start"]
     assert points(row["loss"])[0] == points(own["loss"]["end"])[0]
 
 

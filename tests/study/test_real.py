@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import shlex
+from pathlib import Path
 from typing import Any
 
 import open_clip
@@ -18,6 +20,7 @@ from modalgap.study import STUDIES
 
 UsageError: Any = typer.BadParameter.__base__
 ROOT = typer.main.get_command(app)
+FILE = re.compile(r"[\w-]+\.(?:npy|safetensors)")
 LINES = [(name, line) for name, study in STUDIES.items() for line in study.real]
 
 
@@ -103,6 +106,14 @@ def test_the_study_runs_on_files_that_earlier_commands_write(name: str) -> None:
         if values.get("output") is not None:
             written.add(str(values["output"]))
     assert ran or trained, "no command runs the study, or trains the models of the paper"
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_the_commands_make_the_files_that_verdicts_need(name: str) -> None:
+    study = STUDIES[name]
+    needed = {file for each in study.published for file in FILE.findall(each.needs)}
+    words = {Path(each).name for line in study.real for each in re.split(r"[\s=,]", line)}
+    assert needed <= words, f"no command makes or uses {needed - words}"
 
 
 @pytest.mark.parametrize(

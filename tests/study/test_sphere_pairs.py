@@ -16,7 +16,7 @@ def test_every_stated_number_agrees(tmp_path: Path) -> None:
     assert {each["verdict"] for each in table.verdicts} == {"agrees"}
     assert table.rows == simulate.sphere_pairs().rows
     lines = (tmp_path / "curves.csv").read_text().splitlines()
-    assert len(lines) == 1 + 5 * 2 * 181
+    assert len(lines) > 1 + 5 * 2 * 181  # the search adds points
     assert (tmp_path / "report.html").read_text().count("<svg") == 2
 
 

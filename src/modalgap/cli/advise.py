@@ -166,49 +166,43 @@ def _thresholds(path: Path) -> dict[str, dict[str, float | None]]:
 
 
 def _say(advice: Advice) -> None:
-    from rich.console import Console
     from rich.markup import escape
 
     from modalgap.advise.advice import headline
+    from modalgap.terminal import console
 
-    console = Console(highlight=False)
+    on = console()
     for sentence in advice.diagnosis:
-        console.print(escape(sentence))
+        on.print(escape(sentence))
     for verdict in advice.verdicts.values():
-        console.print(f"\n[bold]{verdict.task}: {headline(verdict)}[/bold]")
+        on.print(f"\n[bold]{verdict.task}: {headline(verdict)}[/bold]")
         for sentence in verdict.why:
-            console.print(f"  {escape(sentence)}")
+            on.print(f"  {escape(sentence)}")
     for name, reason in advice.skipped.items():
-        console.print(f"\n{name}: not tried: {escape(reason)}", style="dim")
-    console.print(f"\n[bold]checks: {advice.status}[/bold]")
+        on.print(f"\n{name}: not tried: {escape(reason)}", style="dim")
+    on.print(f"\n[bold]checks: {advice.status}[/bold]")
     for check in advice.checks:
-        console.print(escape(str(check)), style="dim" if check.status == "ok" else None)
+        on.print(escape(str(check)), style="dim" if check.status == "ok" else None)
 
 
 def _tables(result: Comparison) -> None:
     """Print one table per task; arrows show significant differences to no closing."""
-    from rich import box
-    from rich.console import Console
     from rich.markup import escape
-    from rich.table import Table
 
     from modalgap.advise.comparison import label, mark
     from modalgap.evaluate.registry import TASKS
+    from modalgap.terminal import console, print_columns
 
-    console = Console(highlight=False)
+    on = console()
     fitted, judged, others = result.sizes
-    console.print(
+    on.print(
         f"fitted on {fitted}, evaluated on {judged} and {others}; ↑ significantly better, ↓"
         " significantly worse than none"
     )
     tasks = dict.fromkeys(column.partition(".")[0] for column in result.columns)
     for task in tasks:
         columns = [name for name in result.columns if name.partition(".")[0] == task]
-        table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title_justify="left")
-        table.title = TASKS[task].card.title
-        table.add_column("closer", no_wrap=True)
-        for column in columns:
-            table.add_column(label(column), justify="right")
+        rows = []
         for name, entry in result.entries.items():
             cells = []
             for column in columns:
@@ -216,12 +210,13 @@ def _tables(result: Comparison) -> None:
                 sign = mark(entry.verdict(column))
                 cells.append("– " if value is None else f"{value.value:.3f}{sign}")
             if any(not cell.startswith("–") for cell in cells):
-                table.add_row(escape(name) + (" *" if entry.transductive else ""), *cells)
-        console.print(table)
+                rows.append((escape(name) + (" *" if entry.transductive else ""), *cells))
+        heads = ["closer", *map(label, columns)]
+        print_columns(on, heads, rows, title=TASKS[task].card.title)
     if any(entry.transductive for entry in result.entries.values()):
-        console.print(
+        on.print(
             "* uses the evaluated rows, has no map: its numbers are not comparable",
             style="dim",
         )
     for name, reason in result.failed.items():
-        console.print(f"not tried: {escape(name)}: {escape(reason)}", style="dim")
+        on.print(f"not tried: {escape(name)}: {escape(reason)}", style="dim")

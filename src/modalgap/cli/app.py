@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated
 
@@ -26,7 +28,7 @@ from modalgap.cli.report import report
 from modalgap.cli.search import search
 from modalgap.cli.train import train
 from modalgap.cli.zoo import zoo
-from modalgap.errors import ModalgapError
+from modalgap.errors import ModalgapError, OptionError
 from modalgap.waiting import wait_passively
 
 NO_MEMORY = (
@@ -96,6 +98,7 @@ def main() -> None:
         if reconfigure is not None:  # a terminal without our letters shows "?" in their place
             reconfigure(errors="replace")
     try:
+        _check_empty(sys.argv[1:])
         app()
     except ModalgapError as error:
         _leave(str(error), 2)
@@ -107,6 +110,17 @@ def main() -> None:
         _leave(NO_MEMORY, 2)
     except OSError as error:
         _leave(f"{error.filename or 'input or output'}: {error.strerror or error}", 2)
+
+
+def _check_empty(arguments: Sequence[str]) -> None:
+    """Refuse empty arguments: an empty path would be the current folder."""
+    for before, each in pairwise(["", *arguments]):
+        if not each or (each.startswith("-") and each.endswith("=")):
+            where = each or (before if before.startswith("-") else "")
+            raise OptionError(
+                f"{where.rstrip('=') or 'an argument'} must not be empty; is a variable of the"
+                " shell not set?"
+            )
 
 
 def _leave(message: str, code: int) -> None:

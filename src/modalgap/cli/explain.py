@@ -66,8 +66,8 @@ def _found(name: str, kind: Kind | None) -> Method:
     fitting = [each for each in kinds if name in known[each]]
     if len(fitting) > 1:
         said = " and a ".join(fitting)
-        choices = " or ".join(f"--kind {each}" for each in fitting)
-        raise OptionError(f"{name} is a {said}; choose with {choices}")
+        commands = " or ".join(f"'modalgap explain {name} --kind {each}'" for each in fitting)
+        raise OptionError(f"{name} is a {said}; type {commands}")
     if fitting:
         return known[fitting[0]][name]
     behind = measure_of(name) if "measure" in kinds else None

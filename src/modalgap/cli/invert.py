@@ -144,7 +144,7 @@ def curve(
 ) -> None:
     """Compute the cosine and retrieval metrics for each optimisation step."""
     from modalgap.arguments import parsed
-    from modalgap.atomic import check_target, replacing
+    from modalgap.atomic import check_target, made_folder, replacing
     from modalgap.cli.table import print_table
     from modalgap.embeddings.store import load_any
     from modalgap.invert import METHODS
@@ -155,25 +155,29 @@ def curve(
     own = settings(sets, [METHODS[method]])
     steps = None if at is None else parsed("at", at, list[int])
     queries, searched = load_any(query), load_any(gallery)
-    try:
-        output.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"{output}: cannot be made ({error.strerror})") from error
-    for name in ("table.csv", "table.md", "table.json", "curve.png", "curve.svg", "report.html"):
-        check_target(output / name, overwrite=force)
-    table = run(
-        queries, searched, method, model, at=steps, protocol=protocol, factor=factor,
-        device=device, precision=precision, **data.given(seed=seed), **own,
-    )  # fmt: skip
-    for name, text in (
-        ("table.csv", table.to_csv()),
-        ("table.md", table.to_markdown()),
-        ("table.json", table.to_json()),
-    ):
-        with replacing(output / name, overwrite=force) as file:
-            file.write(text.encode())
-    save_figures({"curve": curve_figure(table)}, output, ("png", "svg"), overwrite=force)
-    page = curve_page(table, output / "report.html", overwrite=force)
+    with made_folder(output):
+        for name in (
+            "table.csv",
+            "table.md",
+            "table.json",
+            "curve.png",
+            "curve.svg",
+            "report.html",
+        ):
+            check_target(output / name, overwrite=force)
+        table = run(
+            queries, searched, method, model, at=steps, protocol=protocol, factor=factor,
+            device=device, precision=precision, **data.given(seed=seed), **own,
+        )  # fmt: skip
+        for name, text in (
+            ("table.csv", table.to_csv()),
+            ("table.md", table.to_markdown()),
+            ("table.json", table.to_json()),
+        ):
+            with replacing(output / name, overwrite=force) as file:
+                file.write(text.encode())
+        save_figures({"curve": curve_figure(table)}, output, ("png", "svg"), overwrite=force)
+        page = curve_page(table, output / "report.html", overwrite=force)
     print_table(table)
     data.note(f"figure {output / 'curve.png'}, page {page}")
 

@@ -29,16 +29,17 @@ def listing(
         typer.echo(jsonlib.dumps({what.value: cards}, indent=2, ensure_ascii=False))
         return
     from rich import box
-    from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
+
+    from modalgap.terminal import console
 
     shown = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for column in head:
         shown.add_column(column, no_wrap=column == head[0])
     for row in rows:
         shown.add_row(*map(escape, row))
-    Console(highlight=False).print(shown)
+    console().print(shown)
 
 
 Listing = tuple[Row, Iterable[Row], dict[str, Any]]

@@ -4,50 +4,40 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from rich import box
 from rich.markup import escape
-from rich.table import Table
 
-from modalgap.cli.table import begun, cell, left_out
+from modalgap.cli.table import begun, left_out
 from modalgap.measure.names import measure_of, modalities, modalities_of
 from modalgap.modality import legible
 from modalgap.result import Result, Value
+from modalgap.terminal import Row, measured, print_columns
 
 Cells = dict[str, dict[str, Value]]  # modality of the row to modality of the column to value
 
 
 def print_matrices(result: Result) -> None:
     """Print a matrix of modalities for each measure, and numbers of all modalities below."""
-    console = begun(result)
+    on = begun(result)
     names = modalities(result)
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("measure", no_wrap=True)
-    table.add_column("")
-    for name in names:
-        table.add_column(escape(legible(name)), justify="right", no_wrap=True)
-    together: dict[str, Value] = {}
+    rows: list[Row] = []
+    together: list[Row] = []
     for measure, values in _by_measure(result).items():
         single, cells = _split(values, names)
         if names in values:
-            together[measure] = values[names]
+            together.append((escape(measure), measured(values[names])))
         if not single and not cells:
             continue
-        table.add_section()
+        rows.append(())
         if single:
-            table.add_row(escape(measure), "", *(cell(single.get(name)) for name in names))
+            rows.append((escape(measure), "", *(measured(single.get(name)) for name in names)))
         for i, (row, found) in enumerate(cells.items()):
             head = escape(measure) if i == 0 else ""
-            shown = (cell(found[name]) if name in found else "" for name in names)
-            table.add_row(head, escape(legible(row)), *shown)
-    console.print(table)
+            shown = (measured(found[name]) if name in found else "" for name in names)
+            rows.append((head, escape(legible(row)), *shown))
+    print_columns(on, ["measure", "", *(escape(legible(name)) for name in names)], rows, fixed=2)
     if together:
-        below = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-        below.add_column("items of all modalities", no_wrap=True)
-        below.add_column("value", justify="right", no_wrap=True)
-        for measure, value in together.items():
-            below.add_row(escape(measure), cell(value))
-        console.print(below)
-    left_out(console, result)
+        print_columns(on, ["items of all modalities", "value"], together)
+    left_out(on, result)
 
 
 def _by_measure(result: Result) -> dict[str, dict[tuple[str, ...], Value]]:

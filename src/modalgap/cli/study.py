@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from json import dumps
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -16,6 +16,7 @@ from modalgap.cli.settings import settings
 if TYPE_CHECKING:
     from modalgap.result import Table
     from modalgap.study import Study
+    from modalgap.study.outcome import Outcome
 
 Jobs = Annotated[
     int | None,
@@ -56,7 +57,7 @@ def study(
     force: options.StartOver = False,
     json: options.Json = False,
 ) -> None:
-    """Run a study and print its table, its verdicts and its files."""
+    """Run a study and print its table, what differs from published results, and its files."""
     from modalgap.cli.table import print_table
 
     chosen: Study = STUDIES.load()[name]
@@ -64,24 +65,46 @@ def study(
     own = settings(sets, [chosen], seed=seed)
     chosen.check_installed(own)
     plan = chosen.planned(own)  # refuses wrong options before anything is written
-    data.note(f"writing to {output}; takes about {chosen.minutes:g} minutes on two cores")
+    if chosen.finished(plan, output, overwrite=force) is None:
+        data.note(f"writing to {output}; takes {chosen.duration}")
+    else:
+        data.note(f"reusing the finished result in {output}")
     table = chosen.computed(plan, output, jobs=jobs, models=models, overwrite=force)
     if json:
         typer.echo(table.to_json())
         return
     print_table(table)
-    _print_verdicts(table)
+    _print_verdicts(table, output / _files(chosen)[-1])
     for file in _files(chosen):
         if (output / file).is_file():
             typer.echo(output / file)
 
 
-def _print_verdicts(table: Table) -> None:
+def _print_verdicts(table: Table, page: Path) -> None:
+    """Print the counts, what differs, and what is missing; the page has every verdict."""
+    from rich.padding import Padding
+    from rich.text import Text
+
+    from modalgap.terminal import console
+    from modalgap.verdicts import DIFFERS, missing, reason, state, summary
+
+    on = console()
+
+    def say(line: str, indent: int = 0) -> None:
+        on.print(Padding.indent(Text(line), indent))
+
+    for line in summary(table.verdicts):
+        say(line)
     for each in table.verdicts:
-        typer.echo(f"{each['claim']} ({each['where']})")
-        published = f"published: {each['published']}; " if each["published"] else ""
-        note = f" ({each['note']})" if each["note"] else ""
-        typer.echo(f"  {published}ours: {each['ours']}; {each['verdict']}{note}")
+        if state(each) == DIFFERS:
+            note = f" ({each['note']})" if each["note"] else ""
+            say(f"differs: {each['claim']} ({each['where']})")
+            say(f"expected: {each['published']}; ours: {each['ours']}", 2)
+            say(f"{reason(each)}{note}", 2)
+    for why, count in missing(table.verdicts):
+        say(f"not computed, {count}: {why}" if why else f"not computed: {count}")
+    if table.verdicts:
+        say(f"all {len(table.verdicts)} verdicts: see {page}")
 
 
 def _files(study: Study) -> list[str]:
@@ -135,19 +158,35 @@ def every(
         found_json = {"studies": [each.to_dict() for each in found]}
         typer.echo(dumps(found_json, indent=2, ensure_ascii=False))
     else:
-        _print_outcomes([each.to_dict() for each in found])
+        _print_outcomes(found)
         for name in ("verdicts.json", "verdicts.csv", "verdicts.md", "index.html"):
             typer.echo(output / name)
     if any(each.table is None for each in found):
         raise typer.Exit(1)
 
 
-def _print_outcomes(found: Sequence[Mapping[str, Any]]) -> None:
-    """One line per study."""
-    width = max(len(each["study"]) for each in found)
+def _print_outcomes(found: Sequence[Outcome]) -> None:
+    """One row per study, the reasons of failures, and the counts of all studies."""
+    from rich.markup import escape
+
+    from modalgap.terminal import console, print_columns
+    from modalgap.verdicts import CLOSED_FORM, PAPER, REFERENCE, STATES, by_kind, counts, summary
+
+    rows = []
     for each in found:
-        counts = (
-            f"{each['agrees']} agree, {each['differs']} differ, {each['not_computed']} not computed"
-        )
-        state = "ok" if each["status"] == "ok" else f"failed: {each['reason']}"
-        typer.echo(f"{each['study']:<{width}}  {each['seconds']:7.1f} s  {counts:<38}  {state}")
+        kinds = by_kind(each.verdicts)
+        checks = [*kinds.get(CLOSED_FORM, ()), *kinds.get(REFERENCE, ())]
+        cells = [
+            str(number or "")
+            for own in (kinds.get(PAPER, ()), checks)
+            for number in counts(own).values()
+        ]
+        status = "ok" if each.table is not None else "failed"
+        rows.append((each.study.name, status, f"{each.seconds:.1f}", *cells))
+    heads = [f"{kind} {state}" for kind in ("papers:", "checks:") for state in STATES]
+    print_columns(console(), ["study", "status", "seconds", *heads], rows)
+    for each in found:
+        if each.reason:
+            console().print(f"{each.study.name} failed: {escape(each.reason)}")
+    for line in summary(verdict for each in found for verdict in each.verdicts):
+        typer.echo(line)

@@ -17,6 +17,7 @@ from modalgap.panels import Reference
 from modalgap.report.draw.base import Drawing
 from modalgap.report.draw.lines import Line, draw_lines
 from modalgap.report.page import check_page, render_page, write_page
+from modalgap.report.palette import ramp_names
 from modalgap.report.sections import (
     Block,
     Heat,
@@ -258,7 +259,7 @@ def _best_of(result: Comparison, columns: Sequence[str]) -> list[tuple[Entry, st
         if not entry.transductive and middle in entry.values and entry.name != BASE
     ]  # fmt: skip
     maps.sort(key=lambda entry: -entry.values[middle].value)
-    colours = ("ink", *(f"ramp{step}" for step in range(MOST)))
+    colours = ("ink", *ramp_names(MOST - 1))
     return list(zip([result[BASE], *maps[: MOST - 1]], colours, strict=False))
 
 

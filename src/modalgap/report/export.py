@@ -10,7 +10,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from modalgap.arguments import checked, described
-from modalgap.atomic import check_target, replacing
+from modalgap.atomic import check_target, made_folder, replacing
 from modalgap.embeddings import Embeddings, Pair
 from modalgap.embeddings.arrays import takes_pair
 from modalgap.errors import InputError, OptionError, OutputError, quoted
@@ -79,13 +79,10 @@ def save_figures(
         if not isinstance(figure, Figure):
             raise InputError(f"figures: {quoted(name)} must be a figure; got {described(figure)}")
     targets = plan(figures, folder, formats, overwrite)
-    try:
-        Path(folder).mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"{folder}: cannot be made ({error.strerror or error})") from error
-    for (name, suffix), target in targets.items():
-        with replacing(target, overwrite=overwrite) as file:
-            file.write(_render(figures[name], name, suffix))
+    with made_folder(Path(folder)):
+        for (name, suffix), target in targets.items():
+            with replacing(target, overwrite=overwrite) as file:
+                file.write(_render(figures[name], name, suffix))
     return list(targets.values())
 
 

@@ -1,7 +1,8 @@
 """Colours, once: the page's style sheet, its pictures and the exported figures all take them here.
 
 Image is blue and text is orange (Okabe and Ito's pair, told apart by every kind of colour vision);
-everything else is told by lightness and by labels.
+everything else is told by lightness, by markers and by labels. The ramp is for ordered numbers: its
+lightness is monotone, so its order is visible in grey print too.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-STEPS = 6  # colours of the ramp, one a temperature
+STEPS = 8  # colours of the ramp
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,8 @@ class Palette:
     ramp3: str
     ramp4: str
     ramp5: str
+    ramp6: str
+    ramp7: str
 
     @property
     def ramp(self) -> tuple[str, ...]:
@@ -49,13 +52,19 @@ class Palette:
         return asdict(self)
 
 
-def _between(first: str, last: str) -> dict[str, str]:
-    """Six colours from ``first`` to ``last``."""
-    ends = [[int(each[at : at + 2], 16) for at in (1, 3, 5)] for each in (first, last)]
+def ramp_names(count: int) -> list[str]:
+    """Fields of ``Palette`` for ``count`` ordered values, from strong to faint."""
+    return [f"ramp{round(at * (STEPS - 1) / max(1, count - 1))}" for at in range(count)]
+
+
+def _between(first: str, middle: str, last: str) -> dict[str, str]:
+    """The ramp from ``first`` over ``middle`` to ``last``."""
+    ends = [[int(each[at : at + 2], 16) for at in (1, 3, 5)] for each in (first, middle, last)]
     found = {}
     for step in range(STEPS):
-        share = step / (STEPS - 1)
-        mixed = [round(a + (b - a) * share) for a, b in zip(*ends, strict=True)]
+        half, share = divmod(2 * step / (STEPS - 1), 1)
+        low, high = ends[int(half)], ends[min(2, int(half) + 1)]
+        mixed = [round(a + (b - a) * share) for a, b in zip(low, high, strict=True)]
         found[f"ramp{step}"] = "#{:02x}{:02x}{:02x}".format(*mixed)
     return found
 
@@ -70,7 +79,7 @@ LIGHT = Palette(
     text="#b44f00",
     matched="#067a5b",
     unmatched="#6b7380",
-    **_between("#4c1d83", "#b58fcb"),
+    **_between("#350c5e", "#8f1f8f", "#cc5a98"),
 )
 DARK = Palette(
     paper="#12151b",
@@ -82,11 +91,11 @@ DARK = Palette(
     text="#f49a4b",
     matched="#4cc9a0",
     unmatched="#929baa",
-    **_between("#d3a8ff", "#74549c"),
+    **_between("#ffd9f2", "#e86ad0", "#9a62c2"),
 )
 # Colours that nothing else uses: drawn once, they become CSS variables in the page.
 STAND_IN = Palette(
-    **{each.name: f"#0{at:x}f00f" for at, each in enumerate(fields(Palette), start=1)}
+    **{each.name: f"#{at:02x}f00f" for at, each in enumerate(fields(Palette), start=1)}
 )
 
 

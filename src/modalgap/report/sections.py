@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from modalgap.report.draw.base import Drawing
 from modalgap.report.table import Row
 from modalgap.result import Table
+from modalgap.verdicts import NAMES, Verdict, by_kind, summary
 from modalgap.views import Match
 
 if TYPE_CHECKING:
@@ -126,10 +127,28 @@ class Numbers(Block):
 
 @dataclass(frozen=True, kw_only=True)
 class Verdicts(Block):
-    """Published numbers beside ours: claim, where, published, ours, verdict."""
+    """Expected numbers beside ours: claim, where, published, ours, verdict.
+
+    Attributes:
+        head: of the first column.
+        column: head of the column of expected numbers.
+        rows: the verdicts.
+    """
 
     kind: ClassVar[str] = "verdicts"
-    rows: Sequence[Mapping[str, str]]
+    head: str
+    column: str
+    rows: Sequence[Verdict]
+
+
+def verdict_blocks(verdicts: Sequence[Verdict]) -> list[Block]:
+    """For each kind of verdicts, its counts and its table."""
+    blocks: list[Block] = []
+    for kind, own in by_kind(verdicts).items():
+        _, one, column = NAMES[kind]
+        counts = [f"{line}." for line in summary(own)]
+        blocks += [Text(paragraphs=counts), Verdicts(head=one, column=column, rows=own)]
+    return blocks
 
 
 @dataclass(frozen=True, kw_only=True)

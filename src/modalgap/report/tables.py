@@ -21,11 +21,13 @@ from modalgap.report.sections import (
     Section,
     Shown,
     Text,
-    Verdicts,
     shown,
     shown_file,
+    verdict_blocks,
 )
 from modalgap.result import Table
+
+VERDICTS = "Published results, and checks of our implementation"
 
 
 def table_page(
@@ -58,9 +60,7 @@ def table_page(
     source = Source(table, None if folder is None else Path(folder))
     sections = [_section(part, source, f"p{at}") for at, part in enumerate(parts)]
     if table.verdicts:
-        sections.append(
-            Section(head="Published results and ours", blocks=[Verdicts(rows=table.verdicts)])
-        )
+        sections.append(Section(head=VERDICTS, blocks=verdict_blocks(table.verdicts)))
     sections.append(Section(head="The numbers", blocks=[Numbers(table=table)]))
     if real:
         sections.append(Section(head="With the data of the paper", blocks=[Commands(lines=real)]))

@@ -6,17 +6,21 @@ Shared by simulations: images and texts have the same longitudes, and differ in 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
-from modalgap.checks import at_least, distinct, several
+from modalgap.checks import Several, at_least, distinct, several
+from modalgap.result import Value
+from modalgap.trace import traced
 
 ENDLESS = 1e-12  # a loss whose slope stays below minus this has no minimum
+EQUAL = 1 + 1e-14  # ratio of two losses that differ by rounding only
+ROUNDS, PARTS = 12, 12  # of the search for a minimum; a round divides the interval by 6
 
 
-def scales_of(scales: Sequence[float]) -> list[float]:
+def scales_of(scales: Several[float]) -> list[float]:
     """Values of 1/τ.
 
     Raises:
@@ -47,7 +51,31 @@ def losses(cosine: Tensor, own: Tensor, scale: float) -> Tensor:
     """
     logits = scale * cosine[..., own]  # matches are on the diagonal
     match = logits.diagonal(dim1=-2, dim2=-1)
-    return (logits.logsumexp(-1) + logits.logsumexp(-2)).mean(-1) / 2 - match.mean(-1)
+    # subtracted before the exponentials: a loss near 0 keeps its digits
+    rows, columns = logits - match[..., :, None], logits - match[..., None, :]
+    return (rows.logsumexp(-1) + columns.logsumexp(-2)).mean(-1) / 2
+
+
+def lowest(loss: Callable[[Tensor], Tensor], grid: Tensor) -> tuple[float, Value]:
+    """The gap at which a loss is lowest, and the lowest loss with the curve.
+
+    Args:
+        loss: from gaps (k,) to losses (k,); the same for g and -g, and with one minimum over |g|.
+        grid: (k,) gaps of the curve. The points of the search are part of the curve too, so that a
+            narrow minimum between two points of the grid is found and drawn.
+    """
+    low, high = 0.0, float(grid.abs().max())
+    gaps = [grid]
+    for _ in range(ROUNDS):
+        near = torch.linspace(low, high, PARTS + 1, dtype=grid.dtype)
+        values = loss(near)
+        at = int((values <= EQUAL * values.min()).nonzero()[0])  # the smallest gap of equal ones
+        low, high = float(near[max(at - 1, 0)]), float(near[min(at + 1, PARTS)])
+        gaps += [near, -near]
+    every = torch.tensor(sorted(set(torch.cat(gaps).tolist())), dtype=grid.dtype)
+    curve = loss(every)
+    least = every[curve <= EQUAL * curve.min()].abs().min()
+    return float(least), traced(float(curve.min()), every.tolist(), curve.tolist())
 
 
 def best_sharpness(longitude: Tensor, own: Tensor) -> float:

@@ -15,7 +15,6 @@ residual connections the cosine rises more slowly.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -24,14 +23,21 @@ from torch import Tensor
 
 from modalgap.arguments import checked
 from modalgap.card import Card
-from modalgap.checks import distinct, fits, one_of, several, whole
-from modalgap.errors import Diverged, OptionError
+from modalgap.checks import Several, distinct, fits, one_of, several, whole
+from modalgap.errors import OptionError
 from modalgap.linalg import to_unit
 from modalgap.measure.intervals import student_t
 from modalgap.progress import progress
 from modalgap.result import Table, Value
 from modalgap.simulate.base import Simulation
-from modalgap.simulate.wide_networks import ACTIVATIONS, BLOCKS, NORMS, Layers, closed_form
+from modalgap.simulate.wide_networks import (
+    ACTIVATIONS,
+    BLOCKS,
+    NORMS,
+    Layers,
+    closed_form,
+    directed,
+)
 from modalgap.trace import traced
 
 CLOSED = ", closed form"
@@ -54,7 +60,7 @@ def _cone_effect(
     dim: int = 512,
     *,
     layers: int = 25,
-    architectures: Sequence[str] = (*ACTIVATIONS, *BLOCKS),
+    architectures: Several[str] = (*ACTIVATIONS, *BLOCKS),
     bias: bool = True,
     norm: str = "none",
     tokens: int = 8,
@@ -156,8 +162,7 @@ def mean_cosine(rows: Tensor, layer: int) -> float:
         Diverged: a row is 0 or infinite.
     """
     unit, lengths = to_unit(rows)
-    if not (lengths.min() > 0 and lengths.max() < math.inf):
-        raise Diverged(f"layer {layer}: the features are 0 or infinite, and have no direction")
+    directed(float(lengths.min()), float(lengths.max()), layer, rows.shape[1])
     total: Tensor = unit.sum(0, dtype=torch.float64)
     return float(total @ total) / len(rows) ** 2
 

@@ -14,13 +14,12 @@ The threshold is sufficient, not necessary: for r > 1 a wide layer raises larger
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 import torch
 
 from modalgap.arguments import checked
 from modalgap.card import Card
-from modalgap.checks import at_least, distinct, fits, several, whole
+from modalgap.checks import Several, at_least, distinct, fits, several, whole
 from modalgap.errors import OptionError
 from modalgap.measure.intervals import wilson
 from modalgap.progress import progress
@@ -45,9 +44,9 @@ CARD = Card(
 
 @checked
 def _cosine_rise(
-    dims: Sequence[int] = (16, 64, 256, 1024),
+    dims: Several[int] = (16, 64, 256, 1024),
     *,
-    ratios: Sequence[float] = (1.0, 2.0, 4.0),
+    ratios: Several[float] = (1.0, 2.0, 4.0),
     norm: float = 1.0,
     bias: bool = True,
     draws: int = 2000,

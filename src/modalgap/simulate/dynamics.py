@@ -42,7 +42,7 @@ from modalgap.simulate.motion import similarities as scores_of
 from modalgap.trace import traced
 
 RECORDS = 200  # recorded steps, about evenly spaced on a logarithmic scale
-QUANTITIES = {
+QUANTITIES = {  # name in this file to title in the table
     "loss": "loss",
     "gap": "distance of means",
     "variance_along": "variance along the gap",
@@ -145,14 +145,11 @@ def _dynamics(
         name=CARD.name,
         source=CARD.source,
         vary="quantity",
-        rows={name: _row(times, [each[name] for each in found])
-              for name in QUANTITIES if name in found[0]},
+        rows={title: _row(times, [each[name] for each in found])
+              for name, title in QUANTITIES.items() if name in found[0]},
         heads={"start": "at the start", "least": "smallest", "end": "at the end"},
         settings=settings,
-        notes=[
-            *(f"{name}: {title}" for name, title in QUANTITIES.items() if name in found[0]),
-            "curves: over " + ("time" if flows else "steps"),
-        ],
+        notes=["curves: over " + ("time" if flows else "steps")],
     )  # fmt: skip
 
 

@@ -25,7 +25,7 @@ from torch import Tensor
 
 from modalgap.arguments import checked
 from modalgap.card import Card
-from modalgap.checks import at_least, distinct, fits, several, share, whole
+from modalgap.checks import Several, at_least, distinct, fits, several, share, whole
 from modalgap.close import fit
 from modalgap.embeddings import Embeddings, Pair
 from modalgap.embeddings.cosine_moments import cosine_moments, mean_and_covariance
@@ -66,7 +66,7 @@ CARD = Card(
 @checked
 def _first_page(
     *,
-    gaps: Sequence[float] = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0, 1.2),
+    gaps: Several[float] = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0, 1.2),
     n: int = 600,
     dim: int = 128,
     cone: float = 0.58,

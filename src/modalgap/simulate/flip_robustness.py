@@ -15,7 +15,6 @@ Expected: the share of flips rises with the gap; closing it makes answers robust
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -23,7 +22,7 @@ from numpy.typing import NDArray
 
 from modalgap.arguments import checked
 from modalgap.card import Card
-from modalgap.checks import at_least, distinct, fits, several, whole
+from modalgap.checks import Several, at_least, distinct, fits, several, whole
 from modalgap.errors import OptionError
 from modalgap.evaluate.flip import flip_probability
 from modalgap.measure.intervals import wilson
@@ -55,8 +54,8 @@ Floats = NDArray[np.float64]
 def _flip_robustness(
     dim: int = 64,
     *,
-    gaps: Sequence[float] = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0, 1.2, 1.4),
-    variances: Sequence[float] = (0.005, 0.022, 0.04),
+    gaps: Several[float] = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0, 1.2, 1.4),
+    variances: Several[float] = (0.005, 0.022, 0.04),
     separation: float = 0.5,
     nearer: float = 0.2,
     draws: int = 50_000,

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 
 import torch
 from torch import Tensor
-from torch.nn.functional import cross_entropy, normalize
+from torch.nn.functional import normalize
 
 from modalgap.arguments import checked
 from modalgap.card import Card
@@ -20,6 +20,7 @@ from modalgap.checks import at_least, fits, whole
 from modalgap.embeddings import Embeddings, Pair
 from modalgap.progress import progress
 from modalgap.simulate.base import Simulation
+from modalgap.simulate.motion import loss_of, similarities
 
 CONE = 0.5  # mean cosine inside each cone at the start, about CLIP's
 CARD = Card(
@@ -114,10 +115,8 @@ def _cone(n: int, dim: int, random: torch.Generator) -> Tensor:
 
 def _loss(points: Tensor, temperature: float) -> Tensor:
     """Symmetric InfoNCE of points (2, b, d)."""
-    image, text = normalize(points, dim=-1)
-    logits = image @ text.T / temperature
-    own = torch.arange(len(logits))
-    return (cross_entropy(logits, own) + cross_entropy(logits.T, own)) / 2
+    scale = torch.tensor(1 / temperature)
+    return loss_of(similarities(points, "sphere"), scale, torch.tensor(0.0), "infonce")
 
 
 def _state(points: Tensor, temperature: float) -> tuple[float, float]:

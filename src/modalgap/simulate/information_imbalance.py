@@ -34,7 +34,7 @@ from torch.nn.functional import normalize, one_hot
 
 from modalgap.arguments import checked
 from modalgap.card import Card
-from modalgap.checks import at_least, distinct, fits, one_of, several, whole
+from modalgap.checks import Several, at_least, distinct, fits, one_of, several, whole
 from modalgap.embeddings import Embeddings, Pair
 from modalgap.errors import Diverged
 from modalgap.measure import measure
@@ -105,7 +105,7 @@ def _information_imbalance(
     objects: int = 10,
     attributes: int = 5,
     values: int = 3,
-    omitted: Sequence[int] | None = None,
+    omitted: Several[int] | None = None,
     private: str = "varied",
     dim: int = 32,
     hidden: int = 64,

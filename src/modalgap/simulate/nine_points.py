@@ -13,19 +13,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from modalgap.arguments import checked
 from modalgap.card import Card
-from modalgap.checks import fits, several, whole
+from modalgap.checks import Several, fits, several, whole
 from modalgap.errors import OptionError
 from modalgap.progress import progress
 from modalgap.result import Table, Value
 from modalgap.simulate.base import Simulation
-from modalgap.simulate.circle import best_sharpness, circle, losses, scales_of
-from modalgap.trace import traced
+from modalgap.simulate.circle import best_sharpness, circle, losses, lowest, scales_of
 
 POINTS = 9
 LAST = 275.4  # degrees, 1.53 π: near the point at 270
@@ -50,9 +50,9 @@ HEADS = {
 @checked
 def _nine_points(
     *,
-    scales: Sequence[float] = (1, 5, 10, 50, 100, 500, 1000),
+    scales: Several[float] = (1, 5, 10, 50, 100, 500, 1000),
     swap: Sequence[int] = (3, 8),
-    heights: int = 100,
+    heights: int = 101,
 ) -> Table:
     """InfoNCE against the height of the points, with and without two exchanged labels.
 
@@ -60,7 +60,8 @@ def _nine_points(
         scales: values of 1/τ.
         swap: the two points whose labels are exchanged, numbered from 0: point k is at 45k degrees,
             point 8 at 275.4 degrees.
-        heights: number of values of z, from -1 to 1.
+        heights: number of values of z of the curves, from -1 to 1. A search adds values near the
+            minimum.
 
     Returns:
         One row per value of 1/τ, with the lowest loss, its height, and the height by the closed
@@ -81,8 +82,6 @@ def _nine_points(
     longitude = torch.deg2rad(
         torch.tensor([*(45.0 * k for k in range(8)), LAST], dtype=torch.float64)
     )
-    latitude = torch.asin(z.clamp(-1, 1))
-    cosine = circle(longitude, latitude) @ circle(longitude, -latitude).mT
     owners = {"swapped": torch.arange(POINTS), "in_order": torch.arange(POINTS)}
     owners["swapped"][two] = torch.tensor(two[::-1])
     best = {name: best_sharpness(longitude, own) for name, own in owners.items()}
@@ -91,7 +90,10 @@ def _nine_points(
         for scale in scales:
             row = rows[f"1/τ = {scale:g}"] = {}
             for name, own in owners.items():
-                row |= _summary(name, z, losses(cosine, own, scale), best[name] / scale)
+                at, curve = lowest(partial(_losses, longitude=longitude, own=own, scale=scale), z)
+                row[f"lowest_{name}"] = curve
+                row[f"height_{name}"] = Value(at)
+                row[f"closed_{name}"] = Value(math.sqrt(max(0.0, 1 - best[name] / scale)))
             advance(1)
     return Table(
         name=CARD.name,
@@ -101,9 +103,8 @@ def _nine_points(
         heads=HEADS,
         settings={"scales": scales, "swap": two, "heights": heights},
         notes=[
-            f"exchanged: the labels of points {two[0]} and {two[1]}, numbered from 0",
-            f"exchanged: the loss is lowest at (1 - z²) / τ = {best['swapped']:.4f}; at z = 0 if"
-            " 1/τ is smaller",
+            f"exchanged: the labels of points {two[0]} and {two[1]}, numbered from 0; the loss is"
+            f" lowest at (1 - z²) / τ = {best['swapped']:.4f}, and at z = 0 if 1/τ is smaller",
         ],
     )
 
@@ -111,11 +112,7 @@ def _nine_points(
 nine_points = Simulation(CARD, _nine_points)
 
 
-def _summary(name: str, z: Tensor, curve: Tensor, flat: float) -> dict[str, Value]:
-    """The minimum of a curve, and its height by the closed form; ``flat`` is 1 − z² there."""
-    lowest = int(curve.argmin())
-    return {
-        f"lowest_{name}": traced(float(curve[lowest]), z.tolist(), curve.tolist()),
-        f"height_{name}": Value(abs(float(z[lowest]))),
-        f"closed_{name}": Value(math.sqrt(max(0.0, 1 - flat))),
-    }
+def _losses(z: Tensor, longitude: Tensor, own: Tensor, scale: float) -> Tensor:
+    """The loss (k,) at heights z (k,)."""
+    latitude = torch.asin(z.clamp(-1, 1))
+    return losses(circle(longitude, latitude) @ circle(longitude, -latitude).mT, own, scale)

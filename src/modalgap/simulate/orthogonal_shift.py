@@ -13,15 +13,13 @@ Expected: no ranking changes if V spans all items; the fewer directions V has, t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
 from modalgap.arguments import checked
 from modalgap.card import Card
-from modalgap.checks import at_least, fits, several, whole
+from modalgap.checks import Several, at_least, fits, several, whole
 from modalgap.errors import OptionError
 from modalgap.linalg import svd
 from modalgap.result import Table, Value
@@ -58,7 +56,7 @@ def _orthogonal_shift(
     *,
     queries: int = 500,
     alpha: float = 1.0,
-    directions: Sequence[int] = (0, 1, 2, 5, 10, 20, 30, 40, 49),
+    directions: Several[int] = (0, 1, 2, 5, 10, 20, 30, 40, 49),
     seed: int = 0,
 ) -> Table:
     """Shift items for each number of directions and count the rankings that change.

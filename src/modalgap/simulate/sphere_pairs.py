@@ -12,20 +12,19 @@ is at a gap, Δθ > 0, because a gap makes wrong predictions less confident.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from modalgap.arguments import checked
 from modalgap.card import Card
-from modalgap.checks import at_least, fits, whole
+from modalgap.checks import Several, at_least, fits, whole
 from modalgap.errors import OptionError
 from modalgap.progress import progress
 from modalgap.result import Table, Value
 from modalgap.simulate.base import Simulation
-from modalgap.simulate.circle import best_sharpness, circle, losses, scales_of
-from modalgap.trace import traced
+from modalgap.simulate.circle import best_sharpness, circle, losses, lowest, scales_of
 
 START = -20.0  # degrees, longitude of the first image
 CARD = Card(
@@ -50,7 +49,7 @@ HEADS = {
 @checked
 def _sphere_pairs(
     *,
-    scales: Sequence[float] = (1, 5, 35, 50, 100),
+    scales: Several[float] = (1, 5, 35, 50, 100),
     pairs: int = 6,
     apart: float = 20.0,
     step: float = 1.0,
@@ -61,7 +60,8 @@ def _sphere_pairs(
         scales: values of 1/τ.
         pairs: number of pairs.
         apart: degrees of longitude between neighbouring images; the first is at -20.
-        step: step of Δθ in degrees, from -90 to 90.
+        step: step of Δθ of the curves in degrees, from -90 to 90. A search adds values near the
+            minimum.
 
     Returns:
         One row per value of 1/τ, with the lowest loss, its angle in degrees, and the angle by the
@@ -83,8 +83,6 @@ def _sphere_pairs(
     angles = step * torch.arange(-each_side, each_side + 1, dtype=torch.float64)
     fits("pairs, step", 24.0 * len(angles) * pairs**2)
     longitude = torch.deg2rad(START + apart * torch.arange(pairs, dtype=torch.float64))
-    images = circle(longitude, torch.zeros(1, dtype=torch.float64))
-    cosine = images @ circle(longitude, torch.deg2rad(angles)).mT  # (angles, pairs, pairs)
     owners = {"swapped": torch.tensor([1, 0, *range(2, pairs)]), "in_order": torch.arange(pairs)}
     best = {name: best_sharpness(longitude, own) for name, own in owners.items()}
     rows = {}
@@ -92,10 +90,14 @@ def _sphere_pairs(
         for scale in scales:
             row: dict[str, Value] = {}
             for name, own in owners.items():
-                curve = losses(cosine, own, scale)
-                row |= _summary(name, angles, curve, best[name], scale)
-            pole = circle(longitude, torch.full((1,), math.pi / 2, dtype=torch.float64))
-            row["loss_at_pole"] = Value(float(losses(images @ pole.mT, owners["in_order"], scale)))
+                loss = partial(_losses, longitude=longitude, own=own, scale=scale)
+                at, curve = lowest(loss, angles)
+                row[f"lowest_{name}"] = curve
+                row[f"angle_{name}"] = Value(at)
+                closed = math.degrees(math.acos(min(1.0, best[name] / scale)))
+                row[f"closed_{name}"] = Value(closed)
+            pole = torch.tensor([90.0], dtype=torch.float64)
+            row["loss_at_pole"] = Value(float(_losses(pole, longitude, owners["in_order"], scale)))
             rows[f"1/τ = {scale:g}"] = row
             advance(1)
     return Table(
@@ -106,9 +108,8 @@ def _sphere_pairs(
         heads=HEADS,
         settings={"scales": scales, "pairs": pairs, "apart": apart, "step": step},
         notes=[
-            f"swapped: the texts of the first two of {pairs} images are exchanged",
-            f"swapped: the loss is lowest at cos Δθ / τ = {best['swapped']:.4f}; at Δθ = 0 if 1/τ"
-            " is smaller",
+            f"swapped: the texts of the first two of {pairs} images are exchanged; the loss is"
+            f" lowest at cos Δθ / τ = {best['swapped']:.4f}, and at Δθ = 0 if 1/τ is smaller",
         ],
     )
 
@@ -116,14 +117,7 @@ def _sphere_pairs(
 sphere_pairs = Simulation(CARD, _sphere_pairs)
 
 
-def _summary(
-    name: str, angles: Tensor, curve: Tensor, best: float, scale: float
-) -> dict[str, Value]:
-    """The minimum of a curve, and its angle by the closed form."""
-    lowest = int(curve.argmin())
-    closed = math.degrees(math.acos(min(1.0, best / scale)))
-    return {
-        f"lowest_{name}": traced(float(curve[lowest]), angles.tolist(), curve.tolist()),
-        f"angle_{name}": Value(abs(float(angles[lowest]))),
-        f"closed_{name}": Value(closed),
-    }
+def _losses(angles: Tensor, longitude: Tensor, own: Tensor, scale: float) -> Tensor:
+    """The loss (k,) at latitudes (k,) of the texts in degrees."""
+    images = circle(longitude, torch.zeros(1, dtype=torch.float64))
+    return losses(images @ circle(longitude, torch.deg2rad(angles)).mT, own, scale)

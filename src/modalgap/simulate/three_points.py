@@ -15,14 +15,14 @@ rises, in proportion to d.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor
 
 from modalgap.arguments import checked
 from modalgap.card import Card
-from modalgap.checks import at_least, distinct, fits, several, whole
+from modalgap.checks import Several, at_least, distinct, fits, several, whole
 from modalgap.progress import progress
 from modalgap.result import Table, Value
 from modalgap.simulate.base import Simulation
@@ -57,7 +57,7 @@ HEADS = {
 @checked
 def _three_points(
     *,
-    temperatures: Sequence[float] = (0.2, 0.5, 1.0),
+    temperatures: Several[float] = (0.2, 0.5, 1.0),
     farthest: float = 10.0,
     points: int = 101,
     side: float = 1.0,

@@ -21,10 +21,10 @@ from torch.nn.functional import normalize
 from modalgap.arguments import checked
 from modalgap.card import Card
 from modalgap.checks import fits, one_of, whole
-from modalgap.errors import Diverged
 from modalgap.progress import progress
 from modalgap.result import Table, Value
 from modalgap.simulate.base import Simulation
+from modalgap.simulate.wide_networks import directed
 
 PHI = {"relu": torch.relu, "tanh": torch.tanh, "sigmoid": torch.sigmoid}
 HEADS = {
@@ -145,8 +145,7 @@ def _mean_cosine(rows: Tensor, layer: int) -> float:
         Diverged: a row is 0 or infinite.
     """
     lengths = rows.norm(dim=-1, keepdim=True)
-    if not bool((lengths > 0).all() and lengths.isfinite().all()):
-        raise Diverged(f"layer {layer}: the features are 0 or infinite, and have no direction")
+    directed(float(lengths.min()), float(lengths.max()), layer, rows.shape[-1])
     return float((rows / lengths).mean(1).square().sum(-1).mean())
 
 

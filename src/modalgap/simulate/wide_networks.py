@@ -19,6 +19,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from modalgap.errors import Diverged
+
 ACTIVATIONS = ("relu", "leaky_relu", "tanh", "sigmoid", "gelu", "linear", "maxout")
 BLOCKS = ("residual", "attention", "transformer")
 NORMS = ("none", "before", "after")
@@ -97,6 +99,27 @@ class Layers:
 
     def _normed(self, rows: Tensor) -> Tensor:
         return functional.layer_norm(rows, (self.dim,))
+
+
+def directed(shortest: float, longest: float, layer: int, dim: int) -> None:
+    """Refuse features without a direction.
+
+    Args:
+        shortest: norm of the shortest row after the layer.
+        longest: norm of the longest row.
+        layer: the number of the layer; 0 for the inputs.
+        dim: width, for the message.
+
+    Raises:
+        Diverged: a row is 0 or infinite.
+    """
+    where = f"after layer {layer} of {dim} units an input"
+    if not longest < math.inf:
+        raise Diverged(f"layers must be smaller; {where} has infinite or NaN features")
+    if not shortest > 0:
+        raise Diverged(
+            f"dim must be larger, or layers smaller; {where} has features of 0, and no direction"
+        )
 
 
 def closed_form(

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from modalgap.arguments import checked
+from modalgap.atomic import made_folder
 from modalgap.card import Card
 from modalgap.checks import whole
-from modalgap.errors import OutputError
+from modalgap.errors import InputError, NotApplicable
 from modalgap.extras import require
 from modalgap.method import Method
 from modalgap.panels import Part, files
@@ -22,7 +23,8 @@ from modalgap.study.published import Published
 if TYPE_CHECKING:
     from modalgap.train import Run
 
-INSTEAD = ("pair", "classes")  # options for files that replace the embedded models
+INSTEAD = ("pair", "classes", "zoo")  # options for files that replace the embedded models
+FILES = (*INSTEAD, "untrained", "other", "more", "direction")  # all options for such files
 
 
 @checked
@@ -36,7 +38,7 @@ class Study(Method):
         run: the function from a ``Work`` to the table.
         parts: the parts of the page, with the panels that show the table.
         published: published results to compare with.
-        minutes: duration on two cores with the default options.
+        minutes: duration in minutes on two cores with the default options.
         extras: the pip extra that the study needs, then modules of that extra; empty for none.
         real: commands that compute it from the data of the paper, in order; empty for a study
             that needs no such data.
@@ -58,6 +60,13 @@ class Study(Method):
         """The function whose signature has the options."""
         return self.plan
 
+    @property
+    def duration(self) -> str:
+        """Its duration in words."""
+        unit = "minute" if self.minutes == 1 else "minutes"
+        time = "less than a minute" if self.minutes < 1 else f"about {self.minutes:g} {unit}"
+        return f"{time} on two cores with the default options"
+
     def __call__(
         self,
         output: str | Path,
@@ -75,7 +84,7 @@ class Study(Method):
             jobs: models trained at the same time; by default one per two processors.
             models: folder of trained models that several studies share, so that each model is
                 trained once; by default the folder ``runs`` of this study.
-            overwrite: discard models that were trained with other settings and start over.
+            overwrite: discard results and models with other settings and start over.
             **options: options of this study.
 
         Returns:
@@ -83,6 +92,7 @@ class Study(Method):
 
         Raises:
             OptionError: an unknown option, or a value outside its range.
+            InputError: the folder has a result with other settings, and ``overwrite`` is false.
             ModalgapError: the study could not finish; finished models are reused by the next call.
         """
         self.check_installed(options)
@@ -102,13 +112,24 @@ class Study(Method):
         if jobs is not None:
             whole("jobs", jobs, 1, 1024)
         folder = Path(output)
-        table = finished_table(self.name, folder, plan.all_settings, files(self.parts))
+        table = self.finished(plan, folder, overwrite=overwrite)
         if table is None:
             table = self._computed(plan, folder, jobs, models, overwrite)
         verdicts = [each.verdict(table) for each in self.published]
         table = replace(table, verdicts=verdicts)
         write_files(table, self.card, self.parts, folder, self.real)
         return table
+
+    def finished(self, plan: Plan, output: str | Path, *, overwrite: bool = False) -> Table | None:
+        """The finished result of a plan in a folder; None if there is none.
+
+        Raises:
+            InputError: the folder has a result with other settings, and ``overwrite`` is false.
+        """
+        needed = files(self.parts)
+        return finished_table(
+            self.name, Path(output), plan.all_settings, needed, overwrite=overwrite
+        )
 
     def planned(self, options: Mapping[str, Any]) -> Plan:
         """Check the options and return the plan; nothing is computed.
@@ -117,7 +138,8 @@ class Study(Method):
             OptionError: an unknown option, or a value outside its range.
         """
         self.check_options(options)
-        return self.plan(**options)
+        texts = {name: str(v) if isinstance(v, Path) else v for name, v in options.items()}
+        return self.plan(**texts)
 
     def check_installed(self, options: Mapping[str, Any]) -> None:
         """Refuse to start without the libraries that the study needs.
@@ -138,15 +160,23 @@ class Study(Method):
         models: str | Path | None,
         overwrite: bool,
     ) -> Table:
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except (OSError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or error
-            raise OutputError(f"{folder}: cannot be made ({reason})") from error
         runs: Mapping[str, Run] = {}
-        if plan.models:
-            from modalgap.study.training import train_planned
+        with made_folder(folder):
+            if plan.models:
+                from modalgap.study.training import train_planned
 
-            runs = train_planned(plan, folder / "runs", models, jobs=jobs, overwrite=overwrite)
-        table = self.run(Work(settings=plan.settings, folder=folder, runs=runs))
+                runs = train_planned(plan, folder / "runs", models, jobs=jobs, overwrite=overwrite)
+            try:
+                table = self.run(Work(settings=plan.settings, folder=folder, runs=runs))
+            except (InputError, NotApplicable) as error:
+                given = _files(plan.settings)
+                if not given or any(each in str(error) for each in given):
+                    raise
+                raise type(error)(f"{', '.join(given)}: {error}") from error
         return replace(table, settings=plan.all_settings)
+
+
+def _files(settings: Mapping[str, Any]) -> list[str]:
+    """The files of embeddings that a plan names, in the order of its settings."""
+    found = [settings[name] for name in FILES if settings.get(name)]
+    return [file for each in found for file in ([each] if isinstance(each, str) else each)]

@@ -11,11 +11,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from modalgap.checks import Several, several
 from modalgap.data.mad import Mad
 from modalgap.embeddings import Pair
 from modalgap.embeddings.store import load
 from modalgap.encode import load_model
-from modalgap.errors import InputError, quoted
+from modalgap.errors import InputError, OptionError, quoted
 from modalgap.study.judge import classified, embed, mad_of
 from modalgap.study.plan import Work
 from modalgap.train import Config, load_config
@@ -68,6 +69,26 @@ def paired(file: str | Path) -> Pair:
     if not isinstance(found, Pair):
         raise InputError(f"{file}: must hold two modalities")
     return found
+
+
+def files(name: str, paths: Several[str | Path], *, empty: bool = True) -> list[str]:
+    """The files of an option that accepts several.
+
+    Args:
+        name: the name of the option.
+        paths: one file or a list of files; "" for none.
+        empty: whether an empty list means none.
+
+    Raises:
+        OptionError: not paths, an empty string in a list, or an empty list.
+    """
+    if isinstance(paths, str) and not paths:
+        return []
+    found = several(name, paths, least=0 if empty else 1)
+    for each in found:
+        if not isinstance(each, str | Path) or not str(each):
+            raise OptionError(f"{name} must be the path of a file, or several; got {quoted(each)}")
+    return [str(each) for each in found]
 
 
 def stem(file: str | Path, *taken: str) -> str:

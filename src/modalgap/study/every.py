@@ -14,37 +14,30 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from modalgap.atomic import replacing
+from modalgap.arguments import checked
+from modalgap.atomic import made_folder, replacing
 from modalgap.checks import several, whole
-from modalgap.errors import ModalgapError, OptionError, OutputError
+from modalgap.errors import ModalgapError, OptionError
 from modalgap.method import pick
 from modalgap.progress import note
 from modalgap.result import Table, versions
-from modalgap.study.base import Study
-from modalgap.study.outcome import Outcome
-from modalgap.study.published import NOT_COMPUTED
+from modalgap.study.base import FILES, Study
+from modalgap.study.outcome import Outcome, counts_by_kind
 from modalgap.study.registry import STUDIES
 from modalgap.text import markdown_cell
+from modalgap.verdicts import ABOUT, NOT_COMPUTED, Verdict, summary
 
-# options that name files
-FILES = (
-    "pair",
-    "untrained",
-    "classes",
-    "more",
-    "other",
-    "digits",
-    "direction",
-)
+DIGITS = "digits"  # an option for a folder of digits, which replaces part of the embedded data
 MODELS = "models"
 VERDICTS = "verdicts"
-COLUMNS = ("study", "claim", "where", "published", "ours", "verdict", "note")
+COLUMNS = ("study", "claim", "where", "against", "published", "ours", "verdict", "note")
 
 
+@checked
 def run_all(
     output: str | Path,
     *,
-    only: Sequence[str] | None = None,
+    only: str | Sequence[str] | None = None,
     jobs: int | None = None,
     embedded: bool = False,
     overwrite: bool = False,
@@ -53,7 +46,8 @@ def run_all(
     """Run every study, or reuse its finished result, each in a folder of its own.
 
     Besides the files of each study, it writes ``verdicts.json``, ``verdicts.csv`` and
-    ``verdicts.md``, with one row per published result, and ``index.html``, which links the pages.
+    ``verdicts.md``, with one row per published result or check, and ``index.html``, which links the
+    pages.
 
     Args:
         output: the folder; each study is in ``output / name``, trained models in
@@ -61,7 +55,8 @@ def run_all(
         only: names of studies; all by default.
         jobs: models trained at the same time; by default one per two processors.
         embedded: refuse options that name files, so that all studies run on embedded data.
-        overwrite: discard models that were trained with other settings and start over.
+        overwrite: discard results and models with other settings and start over; without it, a
+            study whose folder has a result with other settings fails.
         **options: options for the studies that have them.
 
     Returns:
@@ -77,10 +72,11 @@ def run_all(
     return {each.study.name: each.table for each in found if each.table is not None}
 
 
+@checked
 def outcomes(
     output: str | Path,
     *,
-    only: Sequence[str] | None = None,
+    only: str | Sequence[str] | None = None,
     jobs: int | None = None,
     embedded: bool = False,
     overwrite: bool = False,
@@ -92,23 +88,21 @@ def outcomes(
     if jobs is not None:
         whole("jobs", jobs, 1, 1024)
     folder = Path(output)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"{folder}: cannot be made ({error.strerror})") from error
     found = []
-    for at, study in enumerate(chosen, 1):
-        note(f"study {at} of {len(chosen)}: {study.name}, about {study.minutes:g} minutes")
-        own = {name: value for name, value in options.items() if name in study.options}
-        outcome = _outcome(study, folder, own, jobs, overwrite)
-        state = f"failed: {outcome.reason}" if outcome.reason else "ok"
-        note(f"study {at} of {len(chosen)}: {study.name} {state}; {outcome.seconds:.0f} seconds")
-        found.append(outcome)
-    _write(found, folder)
+    with made_folder(folder):
+        for at, study in enumerate(chosen, 1):
+            note(f"study {at} of {len(chosen)}: {study.name}, {study.duration}")
+            own = {name: value for name, value in options.items() if name in study.options}
+            outcome = _outcome(study, folder, own, jobs, overwrite)
+            state = f"failed: {outcome.reason}" if outcome.reason else "ok"
+            took = f"{outcome.seconds:.0f} seconds"
+            note(f"study {at} of {len(chosen)}: {study.name} {state}; {took}")
+            found.append(outcome)
+        _write(found, folder)
     return found
 
 
-def _chosen(only: Sequence[str] | None) -> list[Study]:
+def _chosen(only: str | Sequence[str] | None) -> list[Study]:
     if only is None:
         return list(STUDIES.values())
     names = dict.fromkeys(several("only", only))
@@ -123,7 +117,7 @@ def _check(chosen: Sequence[Study], options: Mapping[str, Any], *, embedded: boo
     for name in options:
         if name not in known:
             raise OptionError.unknown("option of these studies", name, known)
-        if embedded and name in FILES:
+        if embedded and name in (*FILES, DIGITS):
             raise OptionError(f"{name}: must not be given with embedded, which uses no files")
 
 
@@ -162,6 +156,7 @@ def _write(found: Sequence[Outcome], folder: Path) -> None:
 
     rows = [{"study": outcome.study.name, **each} for outcome in found for each in outcome.verdicts]
     whole_list = {
+        "counts": counts_by_kind(rows),
         "studies": [outcome.to_dict() for outcome in found],
         "verdicts": rows,
         "versions": versions(),
@@ -179,7 +174,9 @@ def _write(found: Sequence[Outcome], folder: Path) -> None:
     write_index(found, folder)
 
 
-def _markdown(rows: Sequence[Mapping[str, str]]) -> str:
+def _markdown(rows: Sequence[Verdict]) -> str:
+    head = "".join(f"- {line}\n" for line in summary(rows))
     lines = [COLUMNS, ["---"] * len(COLUMNS)]
     lines += [[markdown_cell(row[name]) for name in COLUMNS] for row in rows]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+    body = "".join(f"| {' | '.join(line)} |\n" for line in lines)
+    return f"{ABOUT}\n\n{head}\n{body}"

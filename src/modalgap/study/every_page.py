@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modalgap.report.page import render_page, write_page
+from modalgap.report.palette import DARK, LIGHT, Palette, style
 from modalgap.report.sections import (
     Block,
     Facts,
@@ -17,19 +18,25 @@ from modalgap.report.sections import (
     Section,
     Shown,
     Text,
-    Verdicts,
+    verdict_blocks,
 )
+from modalgap.report.tables import table_figure
 from modalgap.result import versions
 from modalgap.study.keeping import PAGE
-from modalgap.study.outcome import KINDS, Outcome
-from modalgap.study.published import AGREES, DIFFERS, NOT_COMPUTED
+from modalgap.study.outcome import Outcome
+from modalgap.verdicts import ABOUT, DIFFERS, state, summary
 
 if TYPE_CHECKING:
     from markupsafe import Markup
 
 INDEX = "index.html"
 WIDTH = 1000  # pixels of a figure on the page
-FIGURE = '<a href="{}"><img style="max-width: 100%" alt="{}" src="data:image/png;base64,{}"></a>'
+DPI = 110
+FIGURE = (
+    '<a href="{}"><picture>'
+    '<source media="screen and (prefers-color-scheme: dark)" srcset="data:image/png;base64,{}">'
+    '<img style="max-width: 100%" alt="{}" src="data:image/png;base64,{}"></picture></a>'
+)
 LINK = '<a href="{}">{}</a>'
 
 
@@ -44,29 +51,30 @@ def write_index(found: Sequence[Outcome], folder: Path) -> Path:
         OutputError: it cannot be written.
     """
     done = [each for each in found if each.table is not None]
-    totals = {kind: sum(each.count(kind) for each in found) for kind in KINDS}
-    summary: list[Block] = [
+    verdicts = [verdict for each in found for verdict in each.verdicts]
+    blocks: list[Block] = [
         Text(
             paragraphs=[
-                f"{len(done)} of {len(found)} studies finished. Of {sum(totals.values())} published"
-                f" results, {_counted(totals)}."
+                f"{len(done)} of {len(found)} studies finished.",
+                *(f"{line}." for line in summary(verdicts)),
+                ABOUT,
             ]
         ),
         Facts(facts=[(each.study.name, _state(each)) for each in found]),
     ]
     failed = [(each.study.name, each.reason) for each in found if each.table is None]
     if failed:
-        summary.append(Reasons(head="Studies that failed", reasons=failed))
-    sections = [Section(head="Summary", blocks=summary)]
+        blocks.append(Reasons(head="Studies that failed", reasons=failed))
+    sections = [Section(head="Summary", blocks=blocks)]
+    sections += [_section(each, folder) for each in done]
     differing = [
         {**verdict, "where": f"{each.study.name}: {verdict['where']}"}
         for each in done
         for verdict in each.verdicts
-        if verdict["verdict"].startswith(DIFFERS)
+        if state(verdict) == DIFFERS
     ]
-    sections += [_section(each, folder) for each in done]
     if differing:
-        sections.append(Section(head="Results that differ", blocks=[Verdicts(rows=differing)]))
+        sections.append(Section(head="Results that differ", blocks=verdict_blocks(differing)))
     page = render_page(
         sections,
         title="All studies",
@@ -76,51 +84,50 @@ def write_index(found: Sequence[Outcome], folder: Path) -> Path:
     return write_page(page, folder / INDEX, overwrite=True)
 
 
-def _counted(counts: dict[str, int]) -> str:
-    return (
-        f"{counts[AGREES]} agree, {counts[DIFFERS]} differ, {counts[NOT_COMPUTED]} are not computed"
-    )
-
-
 def _state(outcome: Outcome) -> str:
     if outcome.table is None:
         return f"failed after {outcome.seconds:.0f} seconds"
     if not outcome.verdicts:
-        return f"no published result to compare; {outcome.seconds:.0f} seconds"
-    counts = _counted({kind: outcome.count(kind) for kind in KINDS})
-    return f"{counts}; {outcome.seconds:.0f} seconds"
+        return f"nothing to compare with; {outcome.seconds:.0f} seconds"
+    return "; ".join([*summary(outcome.verdicts), f"{outcome.seconds:.0f} seconds"])
 
 
 def _section(outcome: Outcome, folder: Path) -> Section:
     study = outcome.study
     card = study.card
     words = [card.question or card.idea, f"Source: {card.source}. Results: {_state(outcome)}."]
-    shown = [Shown("", each, "") for each in _pictures(study.name, card.title, folder)]
+    shown = [Shown("", each, "") for each in _pictures(outcome, folder)]
     blocks: list[Block] = [Text(paragraphs=words), Pictures(pictures=shown, columns=1)]
     return Section(head=card.title, blocks=blocks, id=f"study-{study.name}")
 
 
-def _pictures(name: str, title: str, folder: Path) -> list[Markup]:
+def _pictures(outcome: Outcome, folder: Path) -> list[Markup]:
     """The figure, if there is one, and the link; both open the page of the study."""
     from markupsafe import Markup
 
-    page = f"{name}/{PAGE}"
-    made = [Markup(LINK).format(page, f"{name}: numbers, verdicts and data")]  # noqa: S704
-    image = folder / name / f"{name}.png"
-    if image.is_file():
-        data = base64.b64encode(_smaller(image)).decode()
-        made.insert(0, Markup(FIGURE).format(page, title, data))  # noqa: S704
+    study = outcome.study
+    page = f"{study.name}/{PAGE}"
+    made = [Markup(LINK).format(page, f"{study.name}: numbers, verdicts and data")]  # noqa: S704
+    light, dark = (_png(outcome, folder / study.name, palette) for palette in (LIGHT, DARK))
+    if light and dark:
+        figure = Markup(FIGURE).format(page, dark, study.card.title, light)  # noqa: S704
+        made.insert(0, figure)
     return made
 
 
-def _smaller(path: Path) -> bytes:
-    """A PNG of ``WIDTH`` pixels at most, so that the page of many studies stays small."""
+def _png(outcome: Outcome, folder: Path, palette: Palette) -> str:
+    """The figure in base64, of ``WIDTH`` pixels at most so that the page stays small; or ""."""
     from PIL import Image
 
-    with Image.open(path) as image:
-        found = image.convert("RGB")
-    if found.width > WIDTH:
-        found = found.resize((WIDTH, round(found.height * WIDTH / found.width)))
-    buffer = io.BytesIO()
-    found.quantize(64).save(buffer, "PNG", optimize=True)
-    return buffer.getvalue()
+    if outcome.table is None:
+        return ""
+    figure = table_figure(outcome.table, outcome.study.parts, folder, palette)
+    if figure is None:
+        return ""
+    with style(outcome.study.name), io.BytesIO() as buffer:
+        dpi = min(DPI, WIDTH / figure.get_figwidth())
+        figure.savefig(buffer, dpi=dpi, facecolor=palette.paper)
+        few = Image.open(buffer).convert("RGB").quantize(64, dither=Image.Dither.NONE)
+    with io.BytesIO() as buffer:
+        few.save(buffer, "PNG", optimize=True)
+        return base64.b64encode(buffer.getvalue()).decode()

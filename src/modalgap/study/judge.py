@@ -66,10 +66,10 @@ def temperature_of(encoder: Encoder) -> float:
 
 
 def embed(run: Run, mad: Mad, captions: Captions, seed: int = 0) -> Pair:
-    """Held-out images and their captions encoded by the model; stored in the run's folder."""
+    """Held-out images and their captions encoded by the model, in memory."""
     found = source(mad, captions, images=IMAGES, seed=seed)
-    options = Options(batch_size=256, workers=0, keep_repeats=True, overwrite=True)
-    made = encode(found, run.spec, run.folder / "held_out.safetensors", options)
+    options = Options(batch_size=256, workers=0, keep_repeats=True)
+    made = encode(found, run.spec, options=options)
     assert isinstance(made.data, Pair)  # noqa: S101 - the source has both sides
     return made.data
 

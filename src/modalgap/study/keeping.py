@@ -12,10 +12,11 @@ from typing import Any
 from modalgap.atomic import replacing
 from modalgap.card import Card
 from modalgap.embeddings.store import load
-from modalgap.errors import FileError, NotApplicable, OutputError, quoted
+from modalgap.errors import FileError, InputError, NotApplicable, OutputError, quoted
 from modalgap.panels import Part
 from modalgap.result import Table
 from modalgap.trace import points
+from modalgap.work import changes
 
 FILE, CSV, MARKDOWN, PAGE = "study.json", "table.csv", "table.md", "report.html"
 CURVES = "curves.csv"  # points of traced numbers, if there are any
@@ -23,7 +24,12 @@ FORMATS = ("png", "svg")  # of the figure
 
 
 def finished_table(
-    name: str, folder: Path, settings: Mapping[str, Any], needed: Sequence[str]
+    name: str,
+    folder: Path,
+    settings: Mapping[str, Any],
+    needed: Sequence[str],
+    *,
+    overwrite: bool,
 ) -> Table | None:
     """The finished table with these settings; None if there is none.
 
@@ -32,8 +38,10 @@ def finished_table(
         folder: folder of the study.
         settings: all settings of the plan.
         needed: files that panels read. If one is missing or damaged, nothing is reused.
+        overwrite: ignore a table with other settings instead of raising an error.
 
     Raises:
+        InputError: the folder has a result with other settings; the message names them.
         FileError: ``study.json`` is damaged.
         OutputError: the folder has the result of another study.
     """
@@ -57,8 +65,14 @@ def finished_table(
         raise OutputError(
             f"{folder}: has the result of the study {quoted(found.name)}; choose another folder"
         )
-    same = found.settings == json.loads(json.dumps(settings))
-    return found if same and all(_whole(folder / name) for name in needed) else None
+    other = changes(found.settings, json.loads(json.dumps(settings)))
+    if other and not overwrite:
+        raise InputError(
+            f"{folder}: has a finished result with other settings ({'; '.join(other)}); choose"
+            " another folder, or replace it with --force or overwrite=True"
+        )
+    whole = not other and all(_whole(folder / name) for name in needed)
+    return found if whole else None
 
 
 def write_files(

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from modalgap.result import Table
 from modalgap.study.base import Study
-from modalgap.study.published import AGREES, DIFFERS, NOT_COMPUTED
+from modalgap.verdicts import Verdict, by_kind, counts
 
 OK, FAILED = "ok", "failed"
-KINDS = (AGREES, DIFFERS, NOT_COMPUTED)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,18 +22,14 @@ class Outcome:
         table: its table; None if it failed.
         reason: the reason of a failure; "" if it did not fail.
         seconds: the duration; short if a finished result is reused.
-        verdicts: the verdict on each published result; "not computed" for a failed study.
+        verdicts: the verdict on each result to compare with; "not computed" for a failed study.
     """
 
     study: Study
     table: Table | None
     reason: str
     seconds: float
-    verdicts: Sequence[Mapping[str, str]] = field(default_factory=tuple)
-
-    def count(self, kind: str) -> int:
-        """Number of verdicts: "agrees", "differs" or "not computed"."""
-        return sum(each["verdict"].startswith(kind) for each in self.verdicts)
+    verdicts: Sequence[Verdict] = field(default_factory=tuple)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types, without the table."""
@@ -43,7 +38,10 @@ class Outcome:
             "status": FAILED if self.table is None else OK,
             "reason": self.reason,
             "seconds": round(self.seconds, 1),
-            **{
-                kind.replace(" ", "_"): self.count(kind) for kind in (AGREES, DIFFERS, NOT_COMPUTED)
-            },
+            "counts": counts_by_kind(self.verdicts),
         }
+
+
+def counts_by_kind(verdicts: Sequence[Verdict]) -> dict[str, dict[str, int]]:
+    """What verdicts compare with, to the number that agree, differ and are not computed."""
+    return {kind: counts(own) for kind, own in by_kind(verdicts).items()}

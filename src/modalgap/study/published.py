@@ -1,4 +1,4 @@
-"""Published results: a value with a tolerance, an order of two numbers, or a trend.
+"""Results to compare with: a value with a tolerance, an order of two numbers, or a trend.
 
 Each compares itself with a table; the verdict is "agrees", "differs: …" with the reason, or "not
 computed".
@@ -14,18 +14,20 @@ from itertools import pairwise
 from typing import Literal
 
 from modalgap.result import Table
+from modalgap.verdicts import AGREES, DIFFERS, NOT_COMPUTED, PAPER, Against
 
-AGREES, DIFFERS, NOT_COMPUTED = "agrees", "differs", "not computed"
 Cell = tuple[str, str]  # row, column
 
 
 @dataclass(frozen=True, kw_only=True)
 class Published(ABC):
-    """The base of all published results.
+    """The base of all results to compare with; papers publish most of them.
 
     Attributes:
         claim: the result, as one sentence that is true or false.
         where: paper, and figure, table or section.
+        against: "paper" for a number or statement of a paper; "closed form"; "reference" for an
+            independent computation or an expectation of our own, which no paper states.
         published: the published numbers as text, or "" if only the direction is published.
         note: a remark, for instance why only the direction is compared.
         needs: the data or models without which it is not computed.
@@ -34,13 +36,14 @@ class Published(ABC):
 
     claim: str
     where: str
+    against: Against = PAPER
     published: str = ""
     note: str = ""
     needs: str = ""
     why: str = ""
 
     def verdict(self, table: Table) -> dict[str, str]:
-        """The fields claim, where, published, ours, verdict and note, as text."""
+        """The fields claim, where, against, published, ours, verdict and note, as text."""
         ours, verdict = self.judge(table)
         if verdict == NOT_COMPUTED and self.needs:
             verdict = f"{NOT_COMPUTED}: needs {self.needs}"
@@ -49,6 +52,7 @@ class Published(ABC):
         return {
             "claim": self.claim,
             "where": self.where,
+            "against": self.against,
             "published": self.published or self.expected(table),
             "ours": ours,
             "verdict": verdict,

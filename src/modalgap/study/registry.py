@@ -25,6 +25,7 @@ from modalgap.study.schrodi2025.named_factor import named_factor as named_factor
 from modalgap.study.schrodi2025.entropy import entropy as entropy
 from modalgap.study.schrodi2025.toy_imbalance import toy_imbalance as toy_imbalance
 from modalgap.study.schrodi2025.gap_dimensions import gap_dimensions as gap_dimensions
+from modalgap.study.schrodi2025.neighbourhoods import neighbourhoods as neighbourhoods
 from modalgap.study.schrodi2025.gap_and_performance import (
     gap_and_performance as gap_and_performance,
 )

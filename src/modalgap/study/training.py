@@ -15,19 +15,25 @@ from typing import Any
 
 import torch
 
-from modalgap.checks import whole
-from modalgap.errors import OptionError, OutputError, quoted
+from modalgap.atomic import made_folder
+from modalgap.checks import value_of, whole
+from modalgap.errors import ModalgapError, OptionError, quoted
 from modalgap.progress import progress
 from modalgap.study.plan import Plan
-from modalgap.train import Config, Run, read_run, train
+from modalgap.train import Config, Run, load_config, read_run, train
 from modalgap.train.log import read_log
-from modalgap.work import Pool, processors
+from modalgap.work import Pool, processors, turn
 
 WAIT = 0.5  # seconds between updates of the progress bar
 
 
 def training_settings(
-    settings: Mapping[str, Any] | None, own: Sequence[str], name: str = "train"
+    settings: Mapping[str, Any] | None,
+    own: Sequence[str],
+    name: str = "train",
+    *,
+    base: str = "mad",
+    digits: str | Path | None = None,
 ) -> list[str]:
     """The option ``train`` of a study as ``key=value`` for ``load_config``.
 
@@ -35,12 +41,16 @@ def training_settings(
         settings: key or "section.key" to value; sections may be mappings too.
         own: keys and sections that the study sets itself.
         name: the name of the option.
+        base: the configuration that the settings change.
+        digits: the option ``digits``, a folder; it stands first.
 
     Raises:
-        OptionError: one of ``own`` is set.
+        OptionError: one of ``own`` is set, or an unknown key or an invalid value.
     """
     result = []
     for key, value in _flat(settings or {}):
+        if not key:
+            raise OptionError(f"{name} must have names of training settings as keys; got {key!r}")
         if key in own or key.partition(".")[0] in own:
             raise OptionError(f"{name}.{key}: is set by the study itself")
         try:
@@ -48,7 +58,15 @@ def training_settings(
         except TypeError as error:
             raise OptionError(f"{name}.{key} must be a JSON type; got {quoted(value)}") from error
         result.append(f"{key}={text}")
-    return result
+    try:
+        load_config(base, result)
+    except ModalgapError as error:
+        raise OptionError(f"{name}: {error}") from error
+    if digits is None:
+        return result
+    # a folder with a name such as 1 or none is still a path
+    folder = str(digits) if isinstance(value_of(str(digits)), str) else f"./{digits}"
+    return [f"data.digits={json.dumps(folder, ensure_ascii=False)}", *result]
 
 
 def _flat(settings: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
@@ -81,12 +99,21 @@ def train_planned(
         ModalgapError: a run failed; the next call resumes the others.
     """
     if shared is None:
-        runs = train_all(plan.models, own, jobs=jobs, overwrite=overwrite)
+        return _train_planned(plan, own, jobs, shared=False, overwrite=overwrite)
+    folder = Path(shared)
+    with turn(folder):  # studies that run at the same time may train the same models
+        return _train_planned(plan, folder, jobs, shared=True, overwrite=False)
+
+
+def _train_planned(
+    plan: Plan, folder: Path, jobs: int | None, *, shared: bool, overwrite: bool
+) -> dict[str, Run]:
+    if shared:
+        runs = train_shared(plan.models, folder, jobs=jobs)
     else:
-        runs = train_shared(plan.models, Path(shared), jobs=jobs)
+        runs = train_all(plan.models, folder, jobs=jobs, overwrite=overwrite)
     if not plan.tuned:
         return runs
-    folder = own if shared is None else Path(shared)
     places, configs = {}, {}
     for name, each in plan.tuned.items():
         start = runs[each.start]
@@ -118,24 +145,27 @@ def train_all(
     Raises:
         ModalgapError: a run failed; the next call resumes the others.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"{folder}: cannot be made ({error.strerror})") from error
     if jobs is not None:
         whole("jobs", jobs, 1, 1024)
     cores = processors()
     jobs = min(jobs or max(1, cores // 2), len(configs))
-    if jobs == 1:
-        return {
-            name: train(config, folder / name, overwrite=overwrite)
-            for name, config in configs.items()
-        }
+    with made_folder(folder):
+        if jobs == 1:
+            return {
+                name: train(config, folder / name, overwrite=overwrite)
+                for name, config in configs.items()
+            }
+        return _at_once(configs, folder, jobs, max(1, cores // jobs), overwrite)
+
+
+def _at_once(
+    configs: Mapping[str, Config], folder: Path, jobs: int, threads: int, overwrite: bool
+) -> dict[str, Run]:
+    """Train models in several processes, each with a number of threads."""
     died = (
         "a training process died, possibly because memory ran out; --jobs 1 trains one model at"
         f" a time, instead of {jobs}"
     )
-    threads = max(1, cores // jobs)
     with Pool(jobs, _begin, (threads,), died, fresh=True) as pool:
         waiting = {
             name: pool.submit(_train, config.plain(), str(folder / name), overwrite)
@@ -176,8 +206,6 @@ def _begin(threads: int) -> None:
 
 
 def _train(config: dict[str, Any], folder: str, overwrite: bool) -> None:
-    from modalgap.train import load_config
-
     train(load_config(config), folder, overwrite=overwrite)
 
 

@@ -29,7 +29,7 @@ def study(
         jobs: models trained at the same time; by default one per two processors.
         models: folder of trained models that several studies share, so that each model is trained
             once; by default the folder ``runs`` of this study.
-        overwrite: discard models that were trained with other settings and start over.
+        overwrite: discard results and models with other settings and start over.
         **options: options of the study.
 
     Returns:
@@ -37,6 +37,7 @@ def study(
 
     Raises:
         OptionError: an unknown study or option, or a value outside its range.
+        InputError: the folder has a result with other settings, and ``overwrite`` is false.
         ModalgapError: the study could not finish; finished models are reused by the next call.
     """
     chosen = pick(method, STUDIES, Study, "method")

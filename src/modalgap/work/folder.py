@@ -15,9 +15,11 @@ from typing import Any
 
 from modalgap.atomic import replacing
 from modalgap.errors import FileError, InputError, OutputError
+from modalgap.progress import note
 
 PLAN = "plan.json"
 SUFFIX = ".parts"
+TURN = ".lock"
 
 
 def path_of(target: Path) -> Path:
@@ -69,6 +71,33 @@ def work_folder(
         yield folder
 
 
+@contextmanager
+def turn(folder: Path) -> Iterator[None]:
+    """Wait until no other process is in this block for the same folder.
+
+    Args:
+        folder: it is created.
+
+    Raises:
+        OutputError: it cannot be created.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder / TURN).open("a")
+    except OSError as error:
+        raise OutputError(f"{folder}: cannot be made ({error.strerror})") from error
+    with lock:
+        with suppress(ImportError):  # if the system has no such locks
+            import fcntl
+
+            try:
+                fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                note(f"{folder}: another run is using it; waiting for its end")
+                fcntl.lockf(lock, fcntl.LOCK_EX)
+        yield
+
+
 def _not_foreign(folder: Path) -> None:
     """Raise an error if the folder holds other files, which would be removed with the parts."""
     try:
@@ -106,20 +135,33 @@ def _agree(
             return
         if old.get("kind") != new.get("kind"):
             raise _foreign(folder, f"a {PLAN} of something else")
-        keys = [key for key in {**old, **new} if old.get(key) != new.get(key)]
         if not overwrite:
-            other = "; ".join(
-                changed.get(k) or f"{k}: {_short(old.get(k))}, now {_short(new.get(k))}"
-                for k in keys
-            )
+            other = changes(old, new, changed)
             raise InputError(
-                f"{folder}: holds a run made with other settings ({other}); use the same"
+                f"{folder}: holds a run made with other settings ({'; '.join(other)}); use the same"
                 " settings, or start over with --force or overwrite=True"
             )
         for each in folder.glob("*.safetensors"):
             each.unlink()
     with replacing(path, overwrite=True) as file:
         file.write(json.dumps(new, indent=1).encode())
+
+
+def changes(
+    old: Mapping[str, Any], new: Mapping[str, Any], words: Mapping[str, str] | None = None
+) -> list[str]:
+    """The settings that differ, each with its old and its new value.
+
+    Args:
+        old: the settings before; JSON types.
+        new: the settings now.
+        words: a setting to a message, for settings whose values are hashes.
+    """
+    return [
+        (words or {}).get(key) or f"{key}: {_short(old.get(key))}, now {_short(new.get(key))}"
+        for key in {**old, **new}
+        if old.get(key) != new.get(key)
+    ]
 
 
 def _short(value: object) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -18,6 +19,7 @@ from modalgap.views import Views
 
 WIDTH, HEIGHT = 4.1, 3.4  # inches: a column of a paper, and legible on a phone
 SMALL = 8.5  # points
+EDGE = 0.955  # right end of axes without labels: half of the last tick label has room
 COLUMNS = 3  # drawings in a row of a figure
 HEAD = 0.36  # inches above each drawing of a figure for its title
 
@@ -127,14 +129,15 @@ def axes(
     title: str = "",
     xlabel: str = "",
     left: float = 0.125,
-    right: float = 0.985,
+    right: float = EDGE,
 ) -> Axes:
     """Axes without a box or ticks; the label of the y axis is above it.
 
     Their position is fixed, so that long names do not shrink the plot.
     """
-    top = 0.9 if title else 0.985
-    found: Axes = figure.add_axes((left, 0.14, right - left, top - 0.14))
+    inch = HEIGHT * figure.dpi / figure.bbox.height  # of the usual height, in heights of this one
+    bottom, top = 0.14 * inch, 1 - (0.1 if title else 0.015) * inch
+    found: Axes = figure.add_axes((left, bottom, right - left, top - bottom))
     dress(found, palette)
     if title:
         found.set_title(title, loc="left", fontsize=SMALL, color=palette.muted, pad=8)
@@ -153,8 +156,12 @@ def dress(found: Axes, palette: Palette) -> None:
     )
 
 
-def apart(values: Sequence[float], least: float) -> list[float]:
+def apart(
+    values: Sequence[float], least: float, lowest: float = -math.inf, highest: float = math.inf
+) -> list[float]:
     """Positions near ``values``, in the same order, at least ``least`` from one another.
+
+    All are between ``lowest`` and ``highest``; if there is no room, some are above ``highest``.
 
     Of equal values the first is the highest, as in a legend.
     """
@@ -170,4 +177,12 @@ def apart(values: Sequence[float], least: float) -> list[float]:
                 moved = True
         if not moved:
             break
+    top = highest
+    for at in reversed(order):
+        found[at] = min(found[at], top)
+        top = found[at] - least
+    bottom = lowest
+    for at in order:
+        found[at] = max(found[at], bottom)
+        bottom = found[at] + least
     return found

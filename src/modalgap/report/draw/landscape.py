@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from modalgap.report.draw.base import SMALL, Picture, apart, axes
-from modalgap.report.palette import Palette
+from modalgap.report.palette import Palette, ramp_names
 from modalgap.views import Views
 
 
@@ -43,7 +43,8 @@ def _draw(figure: Figure, views: Views, palette: Palette) -> None:
         color=palette.ink,
     )
     ends = []
-    for curve, colour in zip(losses, palette.ramp, strict=False):
+    for curve, name in zip(losses, ramp_names(len(losses)), strict=True):
+        colour = getattr(palette, name)
         found.plot(gaps, curve, color=colour, linewidth=1.3, zorder=2)
         best = int(curve.argmin())
         found.plot(

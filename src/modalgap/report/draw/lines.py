@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from matplotlib.axes import Axes
 
 from modalgap.panels import Logarithmic, Reference
-from modalgap.report.draw.base import SMALL, apart, axes
+from modalgap.report.draw.base import EDGE, SMALL, apart, axes
 from modalgap.report.palette import Palette
 
 LETTER = 0.0165  # of the width of a drawing, per letter of a label
@@ -19,6 +19,7 @@ DECADES = 30  # values of x on a logarithmic axis beyond which powers of ten are
 APART = 2.5  # ratio between labelled values on a logarithmic axis
 NEAR = 0.08  # of the x axis: lines that end this close to the right edge are labelled there
 DASHES = (0, (3, 2))
+MARKS = {"matched": "^", "text": "s", "unmatched": "D", "muted": "v"}  # of colours, for grey print
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,20 +81,23 @@ def draw_lines(
     longest = max(
         (len(line.label) for line in lines if line.named and line.x[-1] >= near), default=0
     )
-    right = 0.985 if not longest else max(0.55, 0.955 - LETTER * longest)
+    outside = [each for each in references if longest and each.axis == "y" and each.label]
+    longest = max([longest, *(len(each.label) for each in outside)])
+    right = EDGE if not longest else max(0.55, 0.955 - LETTER * longest)
     found = axes(figure, palette, title=ylabel, xlabel=xlabel, left=0.125, right=right)
     for line in lines:
         _line(found, line, palette)
     for each in references:
-        reference(found, each, palette)
+        reference(found, replace(each, label="") if each in outside else each, palette)
     if "y" in log:
         found.set_yscale("log")
+        found.tick_params(axis="y", which="minor", left=False)
         found.yaxis.set_major_formatter(_power)
     elif zero:
         found.set_ylim(min(0, found.get_ylim()[0]), None)
     found.set_ylim(*limits)
     _ticks(found, sorted({x for line in lines for x in line.x}), names, "x" in log)
-    _labels(found, lines, palette)
+    _labels(found, lines, outside, palette)
     return "; ".join(_said(line, names) for line in lines)
 
 
@@ -120,7 +124,8 @@ def reference(found: Axes, each: Reference, palette: Palette) -> None:
 def _line(found: Axes, line: Line, palette: Palette) -> None:
     colour = getattr(palette, line.colour)
     dash: Any = DASHES if line.dashed else "solid"
-    marks: Any = {"marker": "o", "markersize": 3.5} if len(line.x) <= 30 and line.named else {}
+    mark = MARKS.get(line.colour, "o")
+    marks: Any = {"marker": mark, "markersize": 3.5} if len(line.x) <= 30 and line.named else {}
     found.plot(line.x, line.y, color=colour, linewidth=1.4, linestyle=dash, **marks)
     for x, interval in zip(line.x, line.intervals, strict=False):
         if interval is not None:
@@ -169,17 +174,24 @@ def _power(value: float, _place: object = None) -> str:
     return f"{float(mantissa):g}e{int(power)}"
 
 
-def _labels(found: Axes, lines: Sequence[Line], palette: Palette) -> None:
-    """The label of each line: right of its end if that is the right edge, else above its end."""
+def _labels(
+    found: Axes, lines: Sequence[Line], outside: Sequence[Reference], palette: Palette
+) -> None:
+    """The label of each line: right of its end if that is the right edge, else above its end.
+
+    The labels of horizontal reference lines are among those at the right edge.
+    """
     named = [line for line in lines if line.label and line.named and len(line.x)]
     last = max((max(line.x) for line in named), default=0.0)
     edge = [line for line in named if _across(found, line.x[-1]) > 1 - NEAR or line.x[-1] == last]
-    heights = [max(0.03, _height(found, line.y[-1])) for line in edge]
-    for line, height in zip(edge, apart(heights, 0.065), strict=True):
+    ends = [(line.label, line.y[-1], line.colour) for line in edge]
+    ends += [(each.label, float(each.at), "ink") for each in outside]
+    heights = [_height(found, y) for _, y, _ in ends]
+    for (label, _, colour), height in zip(ends, apart(heights, 0.065, 0.02, 1.0), strict=True):
         found.annotate(
-            line.label, (1, height), xycoords="axes fraction", xytext=(3, 0),
+            label, (1, height), xycoords="axes fraction", xytext=(3, 0),
             textcoords="offset points", va="center", fontsize=SMALL,
-            color=getattr(palette, line.colour), annotation_clip=False,
+            color=getattr(palette, colour), annotation_clip=False,
         )  # fmt: skip
     for line in named:
         if line not in edge:

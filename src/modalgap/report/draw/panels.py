@@ -18,6 +18,7 @@ from modalgap.panels import Bars, Clouds, Curves, Histogram, Panel, Reference, S
 from modalgap.report.draw.bars import BarSeries, draw_bars
 from modalgap.report.draw.base import Drawing
 from modalgap.report.draw.clouds import scatter
+from modalgap.report.draw.colours import MOST, coloured, colours, short
 from modalgap.report.draw.lines import Line, draw_lines
 from modalgap.report.draw.points import Points, draw_points
 from modalgap.report.draw.ridges import Ridge, draw_ridges
@@ -26,11 +27,7 @@ from modalgap.result import Table, Value
 from modalgap.trace import points
 from modalgap.views import along_gap, components
 
-FEW = ("ink", "matched", "unmatched")
-MANY = ("ink", "matched", "ramp0", "ramp2", "ramp4", "unmatched")
-MOST = ("ink", "image", "text", "matched", "ramp0", "unmatched", "ramp3", "muted", "ramp5")
 BARS = 18  # in a drawing of the usual height
-SIDES = {"_image": "image", "_text": "text"}  # columns of one modality have its colour
 
 
 @dataclass(frozen=True)
@@ -91,11 +88,15 @@ def _curves(panel: Curves, source: Source) -> Draw | None:
         if row != panel.level and panel.match in row
     }
     names: list[str] = []
+    labels = short(rows, panel.match)
     if panel.trace:
-        lines = [_traced(row, values.get(panel.trace)) for row, values in rows.items()]
+        lines = [_traced(labels[row], values.get(panel.trace)) for row, values in rows.items()]
     elif panel.across:
         lines = [
-            _line(row, [(x, values.get(name)) for name, x in panel.across.items()])
+            _line(
+                labels[row],
+                [(x, values.get(name)) for name, x in panel.across.items()],
+            )
             for row, values in rows.items()
         ]
     elif panel.group:
@@ -125,7 +126,7 @@ def _curves(panel: Curves, source: Source) -> Draw | None:
         ]
     return partial(
         draw_lines,
-        lines=_coloured(lines, keys, panel.dashed),
+        lines=coloured(lines, keys, panel.dashed),
         xlabel=panel.xlabel or table.vary,
         ylabel=panel.ylabel,
         log=panel.log,
@@ -170,33 +171,6 @@ def _traced(label: str, value: Value | None) -> Line:
     return Line(label=label, x=x, y=y)
 
 
-def _coloured(lines: Sequence[Line], columns: Sequence[str], dashed: str = "") -> list[Line]:
-    """Lines with colours; a dashed line has that of the line named without the text ``dashed``."""
-    if not columns and dashed:
-        twins = {line.label: line.label.replace(dashed, "") for line in lines if line.dashed}
-        single = [line for line in lines if line.label not in twins]
-        if set(twins.values()) <= {line.label for line in single}:
-            coloured = {line.label: line for line in _coloured(single, ())}
-            return [
-                replace(line, colour=coloured[twins[line.label]].colour, named=False)
-                if line.label in twins
-                else coloured[line.label]
-                for line in lines
-            ]
-    colours = _colours(columns or [""] * len(lines))
-    return [replace(line, colour=colour) for line, colour in zip(lines, colours, strict=True)]
-
-
-def _colours(columns: Sequence[str]) -> list[str]:
-    """A colour for each column; those of one modality have its colour."""
-    sides = [
-        next((own for end, own in SIDES.items() if name.endswith(end)), "") for name in columns
-    ]
-    others = next((each for each in (FEW, MANY) if sides.count("") <= len(each)), MOST)
-    free = iter(range(len(columns)))
-    return [side or others[next(free) % len(others)] for side in sides]
-
-
 def _bars(panel: Bars, source: Source) -> Draw | None:
     rows = [
         row
@@ -214,10 +188,13 @@ def _bars(panel: Bars, source: Source) -> Draw | None:
         BarSeries(
             label=label, values=[source.table.rows[row].get(name) for row in rows], colour=colour
         )
-        for (name, label), colour in zip(columns.items(), _colours(list(columns)), strict=True)
+        for (name, label), colour in zip(
+            columns.items(), colours([""] * len(columns), list(columns)), strict=True
+        )
     ]
+    named = list(short(rows, panel.match).values())
     return partial(
-        draw_bars, rows=rows, series=series, xlabel=panel.xlabel, references=_placed(panel, source)
+        draw_bars, rows=named, series=series, xlabel=panel.xlabel, references=_placed(panel, source)
     )
 
 
@@ -238,13 +215,15 @@ def _scatter(panel: Scatter, source: Source) -> Draw | None:
     title = heads.get(panel.group, panel.group)
     drawn = [
         Points(
-            label="" if group is None else f"{title} {group:g}",
+            label="" if group is None else f"{title} = {group:g}",
             x=[x for _, x, _ in found],
             y=[y for _, _, y in found],
             names=[name for name, _, _ in found] if panel.named else (),
             colour=colour,
         )
-        for (group, found), colour in zip(groups.items(), _colours([""] * len(groups)), strict=True)
+        for (group, found), colour in zip(
+            groups.items(), colours([f"= {group}" for group in groups]), strict=True
+        )
     ]
     return partial(
         draw_points,
@@ -263,9 +242,15 @@ def _swarms(panel: Scatter, source: Source) -> Draw | None:
     found = {row: each for row, each in found.items() if each[0]}
     if not found:
         return None
+    labels = short(found, panel.match)
     drawn = [
-        Points(label=row if len(found) <= len(MOST) else "", x=x, y=y, colour=colour)
-        for (row, (x, y)), colour in zip(found.items(), _colours([""] * len(found)), strict=True)
+        Points(
+            label=labels[row] if len(found) <= len(MOST) else "",
+            x=x,
+            y=y,
+            colour=colour,
+        )
+        for (row, (x, y)), colour in zip(found.items(), colours(list(found)), strict=True)
     ]
     return partial(
         draw_points,
@@ -285,15 +270,16 @@ def _histogram(panel: Histogram, source: Source) -> Draw | None:
     }
     if not found:
         return None
+    labels = short(found, panel.match)
     ridges = [
         Ridge(
-            label=row,
+            label=labels[row],
             edges=np.array(value.details["edges"], dtype=np.float64),
             counts=np.array(value.details["counts"], dtype=np.float64),
             mean=value.value,
             colour=colour,
         )
-        for (row, value), colour in zip(found.items(), _colours([""] * len(found)), strict=True)
+        for (row, value), colour in zip(found.items(), colours(list(found)), strict=True)
     ]
     title = panel.xlabel or source.table.heads.get(panel.column, panel.column)
     return partial(draw_ridges, ridges=ridges, xlabel=title)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from modalgap.panels import Logarithmic, Reference
-from modalgap.report.draw.base import SMALL, axes
-from modalgap.report.draw.lines import LETTER, reference
+from modalgap.report.draw.base import EDGE, SMALL, axes
+from modalgap.report.draw.lines import LETTER, MARKS, reference
 from modalgap.report.palette import Palette
 
 
@@ -42,13 +42,13 @@ def draw_points(
 ) -> str:
     """Draw groups of points on an empty figure; returns what they show in words."""
     longest = max((len(each.label) for each in groups), default=0)
-    right = 0.985 if not longest else max(0.55, 0.955 - LETTER * longest)
+    right = EDGE if not longest else max(0.55, 0.955 - LETTER * longest)
     found = axes(figure, palette, title=ylabel, xlabel=xlabel, right=right)
     for each in groups:
         colour = getattr(palette, each.colour)
         found.plot(
-            each.x, each.y, linestyle="none", marker="o", markersize=4.5, markeredgewidth=0,
-            color=colour, alpha=0.8,
+            each.x, each.y, linestyle="none", marker=MARKS.get(each.colour, "o"), markersize=4.5,
+            markeredgewidth=0, color=colour, alpha=0.8,
         )  # fmt: skip
         for x, y, name in zip(each.x, each.y, each.names, strict=False):
             found.annotate(name, (x, y), xytext=(4, 3), textcoords="offset points",

@@ -61,7 +61,7 @@ def plan(
     *,
     pair: str = "",
     model: str = "",
-    lengths: Sequence[int] = (1, 2, 4, 8, 16),
+    lengths: checks.Several[int] = (1, 2, 4, 8, 16),
     unit: str = "words",
 ) -> Plan:
     """Plan the lengths.

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import combinations
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,9 +28,10 @@ from modalgap.measure import measure
 from modalgap.panels import Curves, Part, Reference, Scatter
 from modalgap.progress import progress
 from modalgap.result import Table, Value
+from modalgap.study import features
 from modalgap.study.base import Study
 from modalgap.study.chowers2026.queries import QUERIES, Queries
-from modalgap.study.embedded import classes, paired, planned, stem
+from modalgap.study.embedded import classes, files, paired, planned, stem
 from modalgap.study.plan import Plan, Work
 from modalgap.study.published import Number, Order
 from modalgap.trace import traced
@@ -46,7 +48,9 @@ HEADS = {
     "farthest": "top-1, largest α",
     "best": "best top-1",
     "best_alpha": "α of the best top-1",
-    "spread": "range of these α",
+    "best_low": "smallest α as good",
+    "best_high": "largest α as good",
+    "spread": "α between two such ranges",
     "against": "share: smaller gap, lower top-1",
 }
 CARD = Card(
@@ -59,7 +63,7 @@ CARD = Card(
 
 
 @checked
-def plan(*, pair: str | Sequence[str] = "", alphas: Sequence[float] = ALPHAS) -> Plan:
+def plan(*, pair: checks.Several[str | Path] = "", alphas: checks.Several[float] = ALPHAS) -> Plan:
     """Plan the shifts.
 
     Args:
@@ -75,16 +79,16 @@ def plan(*, pair: str | Sequence[str] = "", alphas: Sequence[float] = ALPHAS) ->
     if not {0.0, 1.0} <= set(alphas) or len(set(alphas)) < len(alphas):
         raise OptionError(f"alphas must be different, with 0 and 1 among them; got {alphas}")
     own: dict[str, Any] = {"alphas": sorted(alphas)}
-    files = [str(file) for file in checks.several("pair", pair, least=1)] if pair != "" else []
-    if not files:
+    chosen = files("pair", pair, empty=False)
+    if not chosen:
         settings, models = planned("", *EMBEDDED)
         return Plan(settings=settings | own, models=models)
-    checks.distinct("pair", [stem(file, ALL) for file in files])
-    found = [paired(file).fingerprint for file in files]
-    return Plan(settings=own | {"pair": files, "fingerprint": found})
+    checks.distinct("pair", [stem(file, ALL) for file in chosen])
+    found = [paired(file).fingerprint for file in chosen]
+    return Plan(settings=own | {"pair": chosen, "fingerprint": found})
 
 
-def _numbers(alphas: Sequence[float]) -> list[float]:
+def _numbers(alphas: checks.Several[float]) -> list[float]:
     """The shifts, each within its range."""
     found = checks.several("alphas", alphas)
     for alpha in found:
@@ -121,6 +125,10 @@ def run(work: Work) -> Table:
         notes=[
             f"top-1 by cosine of at most {QUERIES:,} images; interval: 95 %, over images",
             "best: the shift is chosen on the same images, so its top-1 is optimistic",
+            "as good: around the best α, all shifts whose top-1 is within the 95 % interval of the"
+            " best top-1; on a flat curve, the best α itself is noise",
+            "between two such ranges: the largest distance between the ranges of two tasks or"
+            " models; if it is negative, all ranges have a shift in common",
             "share: of the pairs of models on one task, those in which the model with the smaller"
             " gap has the lower top-1",
         ],
@@ -145,7 +153,24 @@ def shifted(pair: Pair, alphas: Sequence[float]) -> dict[str, Value]:
         "farthest": Value(values[-1]),
         "best": Value(values[best]),
         "best_alpha": Value(float(alphas[best])),
+        **_as_good(alphas, values, best, scores[best].interval(0)),
     }
+
+
+def _as_good(
+    alphas: Sequence[float],
+    values: Sequence[float],
+    best: int,
+    interval: tuple[float, float] | None,
+) -> dict[str, Value]:
+    """The range of shifts around the best one whose accuracy is within its interval."""
+    least = values[best] if interval is None else interval[0]
+    low = high = best
+    while low > 0 and values[low - 1] >= least:
+        low -= 1
+    while high < len(values) - 1 and values[high + 1] >= least:
+        high += 1
+    return {"best_low": Value(float(alphas[low])), "best_high": Value(float(alphas[high]))}
 
 
 def compared(rows: Mapping[str, Mapping[str, Value]], tasks: Mapping[str, str]) -> dict[str, Value]:
@@ -155,9 +180,9 @@ def compared(rows: Mapping[str, Mapping[str, Value]], tasks: Mapping[str, str]) 
         rows: name to the row of ``shifted``.
         tasks: name to task; models are compared within a task.
     """
-    places = [row["best_alpha"].value for row in rows.values()]
     several = len(set(tasks.values())) > 1
-    result = {"spread": Value(max(places) - min(places))} if several else {}
+    lows, highs = ([row[f"best_{end}"].value for row in rows.values()] for end in ("low", "high"))
+    result = {"spread": Value(max(lows) - min(highs))} if several else {}
     signs = [
         _sign(rows[a]["gap"], rows[b]["gap"]) * _sign(rows[a]["accuracy"], rows[b]["accuracy"])
         for a, b in combinations(rows, 2)
@@ -177,7 +202,16 @@ def _told(table: Table) -> str:
     row = table.rows[ALL]
     text = ""
     if "spread" in row:
-        text = f"The best shift differs by up to {row['spread'].value:g} between tasks."
+        apart = row["spread"].value
+        text = (
+            "On a flat curve, the best shift is noise. All shifts whose accuracy is within the 95 %"
+            " interval of the best one count as equally good. "
+        ) + (
+            f"The ranges of equally good shifts of two curves are up to {apart:g} apart: no shift"
+            " is best for all."
+            if apart > 0
+            else "These ranges have a shift in common: it is as good as the best one for all."
+        )
     if "against" in row:
         text += (
             " If two models are compared on one task, the one with the smaller gap is less"
@@ -189,15 +223,23 @@ def _told(table: Table) -> str:
 
 def _curves(title: str, match: str) -> Curves:
     marks = (Reference(at=0.0, axis="x", label="open"), Reference(at=1.0, axis="x", label="closed"))
-    return Curves(title=title, trace="accuracy", match=match, xlabel="α", ylabel="top-1",
-                  caption="One curve per task and model; higher is better.",
-                  zero=False, limits=(None, 1.05), references=marks)  # fmt: skip
+    return Curves(title=title, trace="accuracy", match=match, ylabel="top-1",
+                  xlabel="α (0: open gap, 1: closed gap)",
+                  caption="One curve per task; higher is better. A flat curve has no best shift.",
+                  zero=False, limits=(None, 1.02), references=marks)  # fmt: skip
 
 
 PARTS = (
     Part(
         head="Models and tasks",
-        words=("Each point is a model on a task, without a shift.", _told),
+        words=(
+            "A class is predicted by the nearest class prompt (by cosine); top-1 is the share of"
+            " correct predictions. The first figure has one point per model and task, without a"
+            " shift. In the other figures, images and texts move along the line between their"
+            " means, by α times the gap in total: a negative α widens the gap, α > 1 exchanges the"
+            " sides of the two modalities.",
+            _told,
+        ),
         panels=(
             Scatter(title="Gap and accuracy", x="gap", y="accuracy", named=True,
                     caption="Compare points of one task: a smaller gap can have a lower top-1.",
@@ -211,11 +253,10 @@ PARTS = (
 )  # fmt: skip
 NOTE = "other data and models: only the direction is compared"
 WHERE = "Chowers et al. 2026, figures 1 and 2"
-COCO = "clip_coco500"
 NAMES = tuple(f"{task}, short" for task in TASKS.values())
 PUBLISHED = (
     Order(
-        claim="The best shift differs by task",
+        claim="The best shift differs by task: the ranges of equally good shifts do not overlap",
         where=WHERE,
         larger=(ALL, "spread"),
         smaller=0.0,
@@ -234,10 +275,11 @@ PUBLISHED = (
         Number(
             claim=f"CLIP ViT-B/16 on 500 pairs of COCO, {words} gap: R@1 is {value:g}",
             where="our own computation on the same features",
-            cell=(COCO, column),
+            against="reference",
+            cell=(features.COCO, column),
             value=value,
             tolerance=0.002,
-            needs=f"the file {COCO}.npy",
+            needs=features.NEEDS,
         )
         for column, words, value in (
             ("accuracy", "open", 0.552),
@@ -274,6 +316,8 @@ FILES = {f"{name}_{data}.safetensors": (data, model)
 REAL = (
     *(f"modalgap encode {data} --model {model} -o {file}" for file, (data, model) in FILES.items()),
     f"modalgap study accuracy_and_gap -o accuracy_and_gap --set pair={','.join(FILES)}",
+    *features.FETCH,
+    f"modalgap study accuracy_and_gap -o accuracy_and_gap_500 --set pair={features.COCO}.npy",
 )
 accuracy_and_gap = Study(
     card=CARD,

@@ -105,13 +105,19 @@ def _falls(table: Table) -> str:
 PARTS = (
     Part(
         head="A wide gap makes answers less robust",
-        words=(_falls,),
+        words=(
+            "An image has two stored texts, and its answer is the nearer one. The image is at a"
+            " distance from the line through both texts: the gap. Noise of variance σ² in each"
+            " dimension is added to the texts. Rob, the robustness, is the share of draws of the"
+            " noise in which the answer stays the same.",
+            _falls,
+        ),
         panels=tuple(
             Curves(
                 title=f"Answers that stay, {words}",
                 trace=f"{kind}_rob",
                 xlabel="gap between the image and the texts",
-                ylabel="Rob",
+                ylabel="share of answers that stay (Rob)",
                 caption="One curve per variance of the noise. Higher is better.",
                 limits=(0.5, 1.0),
                 zero=False,
@@ -135,6 +141,7 @@ PUBLISHED = (
         Number(
             claim=f"Rob is that of the {formula}, {KINDS[kind]} ({noise})",
             where="formulas for normal noise",
+            against="closed form",
             cell=(noise, f"{kind}_rob"),
             value=(noise, f"{kind}_form"),
             tolerance=0.01,

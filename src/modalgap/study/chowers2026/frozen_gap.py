@@ -144,6 +144,7 @@ PUBLISHED = (
     Number(
         claim="Far clusters: the first gradient is 2/(nτ²) [g·(y − μ)] g (relative error)",
         where=THEOREM,
+        against="closed form",
         cell=(FAR, "theorem_start"),
         value=0.0,
         tolerance=0.03,

@@ -57,7 +57,7 @@ def plan(
     *,
     pair: str = "",
     other: str = "",
-    bins: Sequence[int] = BINS,
+    bins: checks.Several[int] = BINS,
     explained_variance: float = 1.0,
 ) -> Plan:
     """Plan the changes.
@@ -210,9 +210,18 @@ CAPTION = "One curve per kind of closing; higher is better."
 PARTS = (
     Part(
         head="Rounded",
-        words=("Features of stored texts are rounded to bins. Fewer bins change more answers.",),
+        words=(
+            "Each image retrieves its nearest stored text, its answer. Rob, the robustness, is the"
+            " share of images whose answer stays the same after a change of the texts. The gap is"
+            " open, or it is closed by one of two methods: center subtracts the mean of each"
+            " modality; project moves the texts by the gap without its part in their principal"
+            " directions, so that it changes as few answers as possible.",
+            "In this part, the numbers of the stored texts are rounded to bins of equal width."
+            " Fewer bins change more answers.",
+        ),
         panels=(
-            Curves(title="Rounded: answers that stay", xlabel="bins", ylabel="Rob", log="x",
+            Curves(title="Rounded: answers that stay", xlabel="bins", log="x",
+                   ylabel="share of answers that stay (Rob)",
                    zero=False, caption=CAPTION,
                    across={f"bins_{count}_rob": float(count) for count in reversed(BINS)}),
             Curves(title="Rounded: correct answers", xlabel="bins", ylabel="top-1", log="x",
@@ -225,7 +234,8 @@ PARTS = (
         head="Rephrased",
         words=("Stored texts are replaced by the same texts in another wording.", _lost),
         panels=(
-            Bars(title="Rephrased: answers that stay", xlabel="Rob", caption="Higher is better.",
+            Bars(title="Rephrased: answers that stay", caption="Higher is better.",
+                 xlabel="share of answers that stay (Rob)",
                  ys={f"{kind}_rob": f"other {kind}" for kind in REPHRASED}),
             Bars(title="Rephrased: correct answers", xlabel="top-1", caption="Higher is better.",
                  ys={"accuracy": "same wording"}

@@ -13,7 +13,7 @@ without noise does not change; exactly so if V spans all texts.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -44,7 +44,7 @@ SETS = {"object": "digits", "colour": "colours"}  # embedded class sets
 VARIANCES = (0.005, 0.022, 0.04)
 CLEAN = "no noise"
 HEADS = {
-    "rob_open": "Rob, open",
+    "rob_open": "Rob (answers that stay), open",
     "rob": "Rob, closed",
     "rob_beyond": "Rob, beyond",
     "accuracy_open": "top-1, open",
@@ -54,7 +54,7 @@ HEADS = {
     "cosine_rob": "Rob by cosine, closed",
     "cosine_accuracy_open": "top-1 by cosine, open",
     "cosine_accuracy": "top-1 by cosine, closed",
-    "leakage": "leakage",
+    "leakage": "leakage (part of the gap that is not closed)",
     "changed": "largest share of answers that change without noise",
 }
 CARD = Card(
@@ -71,8 +71,8 @@ CARD = Card(
 def plan(
     *,
     pair: str = "",
-    alphas: Sequence[float] = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 1.75, 2.0),
-    variances: Sequence[float] = VARIANCES,
+    alphas: checks.Several[float] = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 1.75, 2.0),
+    variances: checks.Several[float] = VARIANCES,
     explained_variance: float = 1.0,
     seed: int = 0,
 ) -> Plan:
@@ -126,11 +126,13 @@ def run(work: Work) -> Table:
         heads=HEADS,
         settings=settings,
         notes=[
-            f"open: α = 0; closed: α = 1; beyond: α = {settings['alphas'][-1]:g}; curves over α",
+            "α: size of the shift of the texts. Open: α = 0; closed: α = 1; beyond: α ="
+            f" {settings['alphas'][-1]:g}; curves over α",
             "Rob: share of images whose nearest text stays the same under noise, correct or not;"
             f" {REPEATS} draws of the noise; at most {QUERIES:,} images",
             "intervals: 95 %, over images",
-            "leakage: fraction of the gap that lies in V; this part is not closed",
+            "V: principal directions of the texts. The part of the gap in V is not closed, because"
+            " a shift in V could change the answers; the leakage is its fraction of the gap",
         ],
     )
 
@@ -200,24 +202,26 @@ def _found(table: Table) -> str:
     row = next(row for name, row in table.rows.items() if CLEAN not in name)
     clean = next(row for name, row in table.rows.items() if CLEAN in name)
     return (
-        f"With the weakest noise, Rob changes from {row['rob_open'].value:.3f} (open) to"
-        f" {row['rob'].value:.3f} (closed) and {row['rob_beyond'].value:.3f} (beyond) in the first"
-        f" set, while the accuracy without noise changes from {clean['accuracy_open'].value:.3f} to"
-        f" {clean['accuracy'].value:.3f}. The leakage, the fraction of the gap that lies in V"
-        f" and is not closed, is {clean['leakage'].value:.2f}."
+        f"In the first set, with the weakest noise, Rob is {row['rob_open'].value:.3f} with the"
+        f" open gap, {row['rob'].value:.3f} with the closed gap and"
+        f" {row['rob_beyond'].value:.3f} at the largest α. The accuracy without noise is"
+        f" {clean['accuracy_open'].value:.3f} with the open gap and"
+        f" {clean['accuracy'].value:.3f} with the closed gap. The leakage is"
+        f" {clean['leakage'].value:.2f}: this fraction of the gap stays."
     )
 
 
-CAPTION = "One curve per noise. α = 0: open gap, dashed: closed gap. Higher is better."
+XLABEL = "α (0: open gap, 1: closed gap)"
+CAPTION = "One curve per variance σ² of the noise. Higher is better."
 
 
 def _panels(match: str, title: str) -> tuple[Curves, ...]:
     """Rob and accuracy of one set."""
     closed = (Reference(at=1.0, axis="x", label="closed"),)
     return tuple(
-        Curves(title=f"{title}{words}", trace=trace, match=match, xlabel="α", ylabel=ylabel,
-               caption=CAPTION,
-               zero=False, limits=(None, 1.05), references=closed)
+        Curves(title=f"{title}{words}" if title else words.capitalize(), trace=trace,
+               match=match, xlabel=XLABEL, ylabel=ylabel, caption=CAPTION,
+               zero=False, limits=(None, 1.02), references=closed)
         for words, trace, ylabel in (
             ("Rob", "rob", "share of answers that stay"),
             ("accuracy", "accuracy", "top-1"),
@@ -231,10 +235,10 @@ def _cosine(match: str, title: str) -> Curves:
         caption="Texts are normalised after the shift; not in the paper. Higher is better.",
         trace="cosine_rob",
         match=match,
-        xlabel="α",
+        xlabel=XLABEL,
         ylabel="share of answers that stay",
         zero=False,
-        limits=(None, 1.05),
+        limits=(None, 1.02),
         references=(Reference(at=1.0, axis="x", label="closed"),),
         in_figure=False,
     )
@@ -242,11 +246,19 @@ def _cosine(match: str, title: str) -> Curves:
 
 PARTS = (
     Part(
-        head="Rob and accuracy along the shift",
+        head="Robustness (Rob) and accuracy along the shift",
         words=(
-            "Noise is added to the stored texts. As texts move toward the images (α from 0 to 1),"
-            " the same noise changes fewer answers, because the effect of noise on a distance grows"
-            " with this distance. Beyond α = 1, the distances along the shift grow again.",
+            "Each image retrieves its nearest text; this text is its answer. Noise is added to the"
+            " stored texts, and Rob, the robustness, is the share of images whose answer stays the"
+            " same, correct or not.",
+            "The texts move toward the images by α g'. Here g' is the gap, the difference of the"
+            " means, without its part in V; V is spanned by the principal directions of the texts."
+            " Directions in V tell the texts apart, so a shift in V could change the answers. If"
+            " V spans all texts, a shift by g' changes no answer without noise. The leakage is the"
+            " fraction of the gap that lies in V, and that this shift does not close.",
+            "As α rises from 0 (open gap) to 1 (closed gap), the same noise changes fewer answers,"
+            " because the effect of noise on a distance grows with this distance. Beyond α = 1, the"
+            " distances along the shift grow again.",
             _found,
         ),
         panels=tuple(
@@ -316,6 +328,7 @@ PUBLISHED = (
         Order(
             claim=f"Closing the gap raises Rob by cosine ({name}, σ² = {VARIANCES[0]:g})",
             where="the form by cosine, which is not in the paper",
+            against="reference",
             larger=(f"{name}, σ² = {VARIANCES[0]:g}", "cosine_rob"),
             smaller=(f"{name}, σ² = {VARIANCES[0]:g}", "cosine_rob_open"),
             note="the paper uses distances",

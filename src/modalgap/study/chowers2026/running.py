@@ -8,6 +8,7 @@ from typing import Any
 from modalgap.progress import progress
 from modalgap.result import Value
 from modalgap.simulate import dynamics
+from modalgap.simulate.dynamics import QUANTITIES
 from modalgap.trace import points
 
 
@@ -22,9 +23,10 @@ def dynamics_rows(
     """
     rows = {}
     with progress("simulating", len(runs)) as advance:
-        for name, options in runs.items():
-            found = dynamics(**{**shared, **options}).rows
-            rows[name] = {
+        for run, options in runs.items():
+            titled = dynamics(**{**shared, **options}).rows
+            found = {name: titled[title] for name, title in QUANTITIES.items() if title in titled}
+            rows[run] = {
                 **{quantity: values["end"] for quantity, values in found.items()},
                 **{f"{quantity}_start": values["start"] for quantity, values in found.items()},
             }

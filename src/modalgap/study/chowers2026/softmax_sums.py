@@ -22,13 +22,15 @@ from modalgap.arguments import checked
 from modalgap.card import Card
 from modalgap.embeddings import Pair, joined
 from modalgap.encode import load_model
+from modalgap.errors import InputError
+from modalgap.evaluate.base import Ints
 from modalgap.extras import TRAIN
 from modalgap.panels import Bars, Curves, Part
 from modalgap.progress import progress
 from modalgap.result import Table, Value
 from modalgap.study.base import Study
 from modalgap.study.chowers2026.running import dynamics_rows
-from modalgap.study.embedded import TITLES, pairs, planned, stem
+from modalgap.study.embedded import TITLES, paired, pairs, planned, stem
 from modalgap.study.judge import temperature_of
 from modalgap.study.plan import Plan, Work
 from modalgap.study.published import Number, Order
@@ -76,6 +78,7 @@ def plan(
 
     Raises:
         OptionError: a value outside its range.
+        InputError: the file has fewer than two pairs, or one column.
     """
     checks.at_least("temperature", temperature, 1e-6, 1e6)
     checks.whole("rows", rows, 2, 20_000)
@@ -84,6 +87,13 @@ def plan(
     checks.fits("rows", 8.0 * 8 * rows * rows)
     if pair:
         stem(pair, SIMULATED)
+        found = joined(paired(pair)).pair
+        count = len(_single(found)[0])
+        if count < 2 or found.dim < 2:
+            raise InputError(
+                f"{pair}: must have at least 2 pairs of different images and different texts, and"
+                f" 2 columns; has {count} and {found.dim}"
+            )
     settings, models = planned(pair, "full", "short", "untrained")
     own: dict[str, Any] = {"rows": rows, "steps": steps, "seed": seed}
     if pair:
@@ -125,6 +135,15 @@ def _temperature(work: Work, title: str) -> float:
     return temperature_of(load_model(work.runs[name].spec))
 
 
+def _single(pair: Pair) -> tuple[Ints, Ints]:
+    """Positions of images and of their texts: one text per image, no text twice."""
+    images, texts = (each.numpy() for each in pair.matches)
+    _, first = np.unique(images, return_index=True)
+    _, single = np.unique(texts[first], return_index=True)
+    chosen = np.sort(first[single])
+    return images[chosen], texts[chosen]
+
+
 def sums_of(pair: Pair, temperature: float, most: int, seed: int = 0) -> dict[str, Value]:
     """Deviations of the sums from 1, and the gradient along the gap, of one pair.
 
@@ -133,13 +152,13 @@ def sums_of(pair: Pair, temperature: float, most: int, seed: int = 0) -> dict[st
         temperature: τ.
         most: largest number of pairs; more are drawn from.
         seed: seed of the draw.
+
+    Returns:
+        The values; without ``share_along`` if the gradient is 0.
     """
     pair = joined(pair).pair
-    images, texts = (each.numpy() for each in pair.matches)
-    _, first = np.unique(images, return_index=True)
-    _, single = np.unique(texts[first], return_index=True)
-    chosen = np.sort(first[single])
-    chosen = chosen[checks.sample(len(chosen), most, seed).numpy()]
+    images, texts = _single(pair)
+    chosen = checks.sample(len(images), most, seed).numpy()
     x = pair.image.unit()[torch.from_numpy(images[chosen])].double()
     y = pair.text.unit()[torch.from_numpy(texts[chosen])].double()
     logits = x @ y.T / temperature
@@ -147,6 +166,7 @@ def sums_of(pair: Pair, temperature: float, most: int, seed: int = 0) -> dict[st
     by_text = (logits.softmax(0).sum(1) - 1).abs()
     gradient = _gradient(x, y, temperature)
     gap = y.mean(0) - x.mean(0)
+    length = gradient.norm()
     along = (gradient @ (gap / gap.norm().clamp_min(1e-300))).norm()
     return {
         "rows": Value(float(len(chosen))),
@@ -155,8 +175,7 @@ def sums_of(pair: Pair, temperature: float, most: int, seed: int = 0) -> dict[st
         "sums_image": Value(float(by_image.max())),
         "sums_text": Value(float(by_text.max())),
         "gradient_along": Value(float(along)),
-        "share_along": Value(float((along / gradient.norm()) ** 2)),
-    }
+    } | ({"share_along": Value(float((along / length) ** 2))} if length > 0 else {})
 
 
 def _gradient(x: Tensor, y: Tensor, temperature: float) -> Tensor:

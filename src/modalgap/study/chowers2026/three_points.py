@@ -7,11 +7,9 @@ Source: Chowers et al. 2026, section 3 and figure 3.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from modalgap.arguments import checked
 from modalgap.card import Card
-from modalgap.checks import at_least, distinct, several
+from modalgap.checks import Several, at_least, distinct, several
 from modalgap.panels import Curves, Part
 from modalgap.result import Table
 from modalgap.simulate.three_points import DIRECTIONS
@@ -30,7 +28,7 @@ CARD = Card(
 
 
 @checked
-def plan(*, temperatures: Sequence[float] = (0.2, 0.5, 1.0), farthest: float = 10.0) -> Plan:
+def plan(*, temperatures: Several[float] = (0.2, 0.5, 1.0), farthest: float = 10.0) -> Plan:
     """Plan the temperatures and distances.
 
     Args:
@@ -106,6 +104,7 @@ for _name in DIRECTIONS:
         Number(
             claim=f"The loss at the largest distance is that of the closed form ({_row})",
             where="closed form of the loss",
+            against="closed form",
             cell=(_row, "end"),
             value=(_row, "closed"),
             tolerance=1e-9,
@@ -113,6 +112,7 @@ for _name in DIRECTIONS:
         Number(
             claim=f"The slope of the loss at the largest distance is its limit ({_row})",
             where="closed form of the loss",
+            against="closed form",
             cell=(_row, "slope"),
             value=(_row, "closed_slope"),
             tolerance=1e-6,

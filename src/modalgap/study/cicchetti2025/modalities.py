@@ -94,9 +94,7 @@ def plan(
         OptionError: a value outside its range, or a training setting that the study sets itself.
     """
     whole("seeds", seeds, 1, 1000)
-    settings = training_settings(train, OWN)
-    if digits is not None:
-        settings.insert(0, f"data.digits={digits}")
+    settings = training_settings(train, OWN, base="mad_profiles", digits=digits)
     base = load_config("mad_profiles").plain()
     models = {
         _name(head, seed): load_config(

@@ -138,7 +138,9 @@ FREE_SPREAD = {1: 0.0009, 2: 0.0106, 3: 0.0199, 4: 0.0274, 5: 0.0260, 10: 0.0154
 NOTEBOOK = {1: 0.3195, 2: 0.4943, 3: 0.6069, 4: 0.7008, 5: 0.7541, 10: 0.9477, 15: 0.9980}
 
 
-def _near(row: str, column: str, layer: int, value: float, within: float, **more: str) -> Number:
+def _near(
+    row: str, column: str, layer: int, value: float, within: float, note: str = "", why: str = ""
+) -> Number:
     with_bias = "with" if column == "bias" else "without"
     return Number(
         claim=f"{row}, {with_bias} bias: the mean cosine is {value:.4g} after {layer}"
@@ -147,7 +149,8 @@ def _near(row: str, column: str, layer: int, value: float, within: float, **more
         cell=(row, f"{column}_{layer}"),
         value=value,
         tolerance=within,
-        **more,
+        note=note,
+        why=why,
     )
 
 
@@ -157,6 +160,7 @@ def _limit(column: str, layer: int, within: float) -> Number:
         claim=f"relu, {with_bias} bias: the mean cosine after layer {layer} is that of the closed"
         " form",
         where=FIGURE,
+        against="closed form",
         cell=("relu", f"{column}_{layer}"),
         value=(f"relu{CLOSED}", f"{column}_{layer}"),
         tolerance=within,
@@ -174,6 +178,7 @@ PUBLISHED: tuple[Published, ...] = (
     Number(
         claim="relu, without bias: the mean cosine is 1/π after the first layer",
         where=FIGURE,
+        against="closed form",
         cell=("relu", "free_1"),
         value=1 / math.pi + (1 - 1 / math.pi) / N,
         tolerance=0.002,

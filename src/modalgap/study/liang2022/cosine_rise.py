@@ -8,11 +8,9 @@ Expected: below the threshold the share tends to 1 as the layer gets wider.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from modalgap.arguments import checked
 from modalgap.card import Card
-from modalgap.checks import at_least, several, whole
+from modalgap.checks import Several, at_least, several, whole
 from modalgap.panels import Curves, Part, Reference
 from modalgap.result import Table
 from modalgap.simulate import cosine_rise as simulation
@@ -33,9 +31,7 @@ CARD = Card(
 
 
 @checked
-def plan(
-    *, dims: Sequence[int] = DIMS, norm: float = 1.0, draws: int = 2000, seed: int = 0
-) -> Plan:
+def plan(*, dims: Several[int] = DIMS, norm: float = 1.0, draws: int = 2000, seed: int = 0) -> Plan:
     """Plan the layers.
 
     Args:

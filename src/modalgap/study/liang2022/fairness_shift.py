@@ -11,14 +11,14 @@ Source: Liang et al. 2022, section 5.2 and table 2.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 import torch
 
 from modalgap.arguments import checked
 from modalgap.card import Card
-from modalgap.checks import at_least, distinct, one_of, several, whole
+from modalgap.checks import Several, at_least, distinct, one_of, several, whole
 from modalgap.close import fit
 from modalgap.data.mad import FACTORS
 from modalgap.embeddings import Embeddings, Pair
@@ -55,7 +55,7 @@ def plan(
     group: str = "",
     kind: str = "kind",
     direction: str = "",
-    shifts: Sequence[float] = SHIFTS,
+    shifts: Several[float] = SHIFTS,
     seed: int = 0,
 ) -> Plan:
     """Plan the shifts.
@@ -257,7 +257,8 @@ PARTS = (
             Curves(
                 title="Harmful predictions",
                 caption="Fraction of the images of each group that are predicted as a harmful"
-                " prompt; lower is better.",
+                " prompt; lower is better. Groups of MAD are colours of the digits; the lines"
+                " have other colours.",
                 trace="harmful",
                 xlabel=XLABEL,
                 ylabel="fraction",

@@ -19,7 +19,7 @@ from modalgap.extras import TRAIN
 from modalgap.measure import measure
 from modalgap.panels import Curves, Part, Reference
 from modalgap.result import Table, Value
-from modalgap.study import embedded
+from modalgap.study import embedded, features
 from modalgap.study.base import Study
 from modalgap.study.plan import Plan, Work
 from modalgap.study.published import Number, Order, Published, Trend
@@ -157,10 +157,10 @@ PARTS = (
     ),
 )
 FIGURE = "Liang et al. 2022, figure 3"
-FILE = "clip_coco500"
+FILE = features.COCO
 LOWEST = ((0.5660, 0.8514), (0.6646, 0.6315), (1.0138, 0.6315), (1.4940, 0.3831), (2.4227, 0.1149),
           (3.7374, 0.1149))  # fmt: skip
-NEEDS = f"pair={FILE}.npy: CLIP ViT-B/16 on 500 COCO pairs, from the code of the paper"
+NEEDS = features.NEEDS
 OTHER = "other data and models: only the direction is compared"
 PUBLISHED: list[Published] = []
 for _scale, (_loss, _distance) in zip(SCALES, LOWEST, strict=True):
@@ -169,6 +169,7 @@ for _scale, (_loss, _distance) in zip(SCALES, LOWEST, strict=True):
         Number(
             claim=f"The lowest symmetric loss at 1/τ = {_scale} is {_loss:g}",
             where=FIGURE,
+            against="reference",
             note="an independent computation on these features",
             needs=NEEDS,
             cell=(_row, "lowest_loss"),
@@ -178,6 +179,7 @@ for _scale, (_loss, _distance) in zip(SCALES, LOWEST, strict=True):
         Number(
             claim=f"The loss at 1/τ = {_scale} is lowest at a distance of means of {_distance:g}",
             where=FIGURE,
+            against="reference",
             note="an independent computation on these features",
             needs=NEEDS,
             cell=(_row, "lowest_distance"),
@@ -239,6 +241,8 @@ PUBLISHED += [
 REAL = (
     "modalgap encode coco -m open_clip:ViT-B-32/openai -o liang_coco.safetensors",
     "modalgap study loss_landscape -o loss_landscape --set pair=liang_coco.safetensors",
+    *features.FETCH,
+    f"modalgap study loss_landscape -o loss_landscape_500 --set pair={FILE}.npy",
 )
 loss_landscape = Study(
     card=CARD,

@@ -25,6 +25,7 @@ from modalgap.linalg import to_unit
 from modalgap.panels import Histogram, Part
 from modalgap.progress import progress
 from modalgap.result import Table, Value
+from modalgap.study import features
 from modalgap.study.base import Study
 from modalgap.study.embedded import paired, pairs, planned, stem
 from modalgap.study.plan import Plan, Work
@@ -181,23 +182,23 @@ PARTS = (
 )
 FIGURE = "Liang et al. 2022, figure 2a"
 NOTE = "other data and models: only the direction is compared"
-COCO = "5,000 items of COCO encoded by CLIP ViT-B/32, see the commands below"
+FIVE = "5,000 items of COCO encoded by CLIP ViT-B/32, see the commands below"
 MORE = "5,000 items of COCO, or of noise, encoded by this model; there is no command for it"
 FILE, START = "clip_b32_coco", "clip_b32_random_coco"  # names of files that the commands write
 # row, column, value, tolerance, what it needs
 NUMBERS = (
-    (f"{FILE} image", "cosine", 0.468, 0.002, COCO),
-    (f"{FILE} image", "sd", 0.0900, 0.001, COCO),
-    (f"{FILE} image", "low", 0.409, 0.002, COCO),
-    (f"{FILE} image", "middle", 0.466, 0.002, COCO),
-    (f"{FILE} image", "high", 0.522, 0.002, COCO),
-    (f"{FILE} text", "cosine", 0.508, 0.002, COCO),
-    (f"{FILE} text", "sd", 0.1028, 0.001, COCO),
-    (f"{FILE} text", "low", 0.440, 0.002, COCO),
-    (f"{FILE} text", "middle", 0.509, 0.002, COCO),
-    (f"{FILE} text", "high", 0.576, 0.002, COCO),
-    (f"{START} image", "cosine", 0.717, 0.05, COCO),
-    (f"{START} text", "cosine", 0.672, 0.05, COCO),
+    (f"{FILE} image", "cosine", 0.468, 0.002, FIVE),
+    (f"{FILE} image", "sd", 0.0900, 0.001, FIVE),
+    (f"{FILE} image", "low", 0.409, 0.002, FIVE),
+    (f"{FILE} image", "middle", 0.466, 0.002, FIVE),
+    (f"{FILE} image", "high", 0.522, 0.002, FIVE),
+    (f"{FILE} text", "cosine", 0.508, 0.002, FIVE),
+    (f"{FILE} text", "sd", 0.1028, 0.001, FIVE),
+    (f"{FILE} text", "low", 0.440, 0.002, FIVE),
+    (f"{FILE} text", "middle", 0.509, 0.002, FIVE),
+    (f"{FILE} text", "high", 0.576, 0.002, FIVE),
+    (f"{START} image", "cosine", 0.717, 0.05, FIVE),
+    (f"{START} text", "cosine", 0.672, 0.05, FIVE),
     (f"{START}_noise image", "cosine", 0.937, 0.05, MORE),
     (f"{START}_noise text", "cosine", 0.411, 0.05, MORE),
     ("resnet18 image", "cosine", 0.556, 0.002, MORE),
@@ -210,10 +211,10 @@ NUMBERS = (
 )
 # means of the files of the authors' repository, computed for this project
 FILES = (
-    ("clip_coco500 image", 0.531),
-    ("clip_coco500 text", 0.515),
-    ("clip_random_coco500 image", 0.681),
-    ("clip_random_coco500 text", 0.663),
+    (f"{features.COCO} image", 0.531),
+    (f"{features.COCO} text", 0.515),
+    (f"{features.UNTRAINED} image", 0.681),
+    (f"{features.UNTRAINED} text", 0.663),
 )
 NAMES = {"cosine": "mean", "sd": "standard deviation", "low": "first quartile",
          "middle": "median", "high": "third quartile"}  # fmt: skip
@@ -254,10 +255,11 @@ PUBLISHED: tuple[Published, ...] = (
         Number(
             claim=f"{row}: the mean of the cosines is {value:g}",
             where="files of the authors' repository, CLIP ViT-B/16 on 500 pairs of COCO",
+            against="reference",
             cell=(row, "cosine"),
             value=value,
             tolerance=0.001,
-            needs=f"{row.split()[0]}.npy",
+            needs=f"{row.split()[0]}.npy; see the commands below",
         )
         for row, value in FILES
     ),
@@ -275,5 +277,8 @@ random_cosines = Study(
         f"modalgap encode coco -m open_clip:ViT-B-32/random -o {START}.safetensors",
         f"modalgap study random_cosines -o random_cosines --set pair={FILE}.safetensors"
         f" --set untrained={START}.safetensors",
+        *features.FETCH,
+        f"modalgap study random_cosines -o random_cosines_500 --set pair={features.COCO}.npy"
+        f" --set untrained={features.UNTRAINED}.npy",
     ),
 )

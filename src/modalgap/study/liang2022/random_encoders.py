@@ -107,7 +107,7 @@ PARTS = (
                 caption="Real inputs in the first two components of the joint PCA; separate clouds"
                 " are separate cones.",
                 trace="place",
-                match=f"{title}, seed",
+                match=f"{title}, ",
                 xlabel="component 1",
                 ylabel="component 2",
             )

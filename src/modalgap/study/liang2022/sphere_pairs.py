@@ -7,10 +7,9 @@ Source: Liang et al. 2022, section 4.3 and figure 3b.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from modalgap.arguments import checked
 from modalgap.card import Card
+from modalgap.checks import Several
 from modalgap.panels import Curves, Part, Reference
 from modalgap.result import Table
 from modalgap.simulate.circle import scales_of
@@ -29,7 +28,7 @@ CARD = Card(
 
 
 @checked
-def plan(*, scales: Sequence[float] = (1, 5, 35, 50, 100)) -> Plan:
+def plan(*, scales: Several[float] = (1, 5, 35, 50, 100)) -> Plan:
     """Plan the temperatures.
 
     Args:
@@ -93,6 +92,7 @@ for _scale, (_loss, _angle) in LOWEST.items():
         Number(
             claim=f"Two texts swapped: the lowest loss at 1/τ = {_scale} is {_loss:g}",
             where=FIGURE,
+            against="reference",
             note=NOTE,
             cell=(_row, "lowest_swapped"),
             value=_loss,
@@ -101,6 +101,7 @@ for _scale, (_loss, _angle) in LOWEST.items():
         Number(
             claim=f"Two texts swapped: the loss at 1/τ = {_scale} is lowest at {_angle}°",
             where=FIGURE,
+            against="reference",
             note=NOTE,
             cell=(_row, "angle_swapped"),
             value=_angle,
@@ -109,6 +110,7 @@ for _scale, (_loss, _angle) in LOWEST.items():
         Number(
             claim=f"Two texts swapped: this angle at 1/τ = {_scale} is that of the closed form",
             where="closed form cos Δθ = β* τ",
+            against="closed form",
             cell=(_row, "angle_swapped"),
             value=(_row, "closed_swapped"),
             tolerance=0.5,
@@ -125,6 +127,7 @@ PUBLISHED += [
     Number(
         claim="The loss at ±90° is ln 6, the chance level",
         where=FIGURE,
+        against="closed form",
         cell=("1/τ = 100", "loss_at_pole"),
         value=1.7918,
         tolerance=0.0001,

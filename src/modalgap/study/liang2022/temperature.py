@@ -11,7 +11,7 @@ Expected: the distance of means grows with 1/τ.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from modalgap.arguments import checked
 from modalgap.card import Card
-from modalgap.checks import at_least, distinct, one_of, several
+from modalgap.checks import Several, at_least, distinct, one_of, several
 from modalgap.embeddings import Pair
 from modalgap.encode import load_model
 from modalgap.extras import TRAIN
@@ -72,7 +72,7 @@ CARD = Card(
 @checked
 def plan(
     *,
-    scales: Sequence[float] = SCALES,
+    scales: Several[float] = SCALES,
     mode: str = "frozen",
     digits: str | Path | None = None,
     start: Mapping[str, Any] | None = None,
@@ -99,8 +99,8 @@ def plan(
     names = [f"{scale:g}" for scale in found]
     distinct("scales", names)
     one_of("mode", mode, MODES)
-    settings, first = training_settings(train, OWN), training_settings(start, OWN, "start")
-    own = [] if digits is None else [f"data.digits={digits}"]
+    settings = training_settings(train, OWN, digits=digits)
+    first = training_settings(start, OWN, "start", digits=digits)
     tuned = {
         name: Tuned(
             start="full",
@@ -111,7 +111,6 @@ def plan(
                     f"watch.measure={EVERY}",
                     "watch.tensorboard=false",
                     f"data.captions={embedded.CAPTIONS['full']}",
-                    *own,
                     *settings,
                     f"temperature.mode={mode}",
                     f"temperature.initial={1 / scale:.9g}",
@@ -123,7 +122,7 @@ def plan(
     }
     return Plan(
         settings={"scales": names, "mode": mode, "images": IMAGES},
-        models=embedded.models("full", settings=[*own, *first]),
+        models=embedded.models("full", settings=first),
         tuned=tuned,
     )
 
@@ -205,6 +204,7 @@ PARTS = (
         ),
         panels=(
             Curves(title="The gap", caption=f"0 is a closed gap. {BARS}", xlabel=LABEL, log="x",
+                   ylabel="distance of means, RMG",
                    ys={"l2m": "distance of means", "rmg": "RMG"}),
             Curves(title="Retrieval", caption=HIGHER, xlabel=LABEL, ylabel="R@1", log="x",
                    ys={"image_to_text_r1": "image → text", "text_to_image_r1": "text → image"}),

@@ -8,11 +8,11 @@ Source: Liang et al. 2022, figure 1.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from pathlib import Path
 
 from modalgap.arguments import checked
 from modalgap.card import Card
-from modalgap.checks import distinct, several
+from modalgap.checks import Several, distinct
 from modalgap.embeddings import Pair
 from modalgap.embeddings.store import save
 from modalgap.errors import InputError, OptionError
@@ -20,7 +20,7 @@ from modalgap.extras import TRAIN
 from modalgap.measure import measure
 from modalgap.panels import Bars, Clouds, Part
 from modalgap.result import Table, Value
-from modalgap.study import embedded
+from modalgap.study import embedded, features
 from modalgap.study.base import Study
 from modalgap.study.plan import Plan, Work
 from modalgap.study.published import Number, Order, Published
@@ -47,7 +47,7 @@ SHORT = "trained, short captions"  # the third embedded model
 
 
 @checked
-def plan(*, pair: str = "", untrained: str = "", more: Sequence[str] = ()) -> Plan:
+def plan(*, pair: str = "", untrained: str = "", more: Several[str | Path] = ()) -> Plan:
     """Plan the pairs.
 
     Args:
@@ -64,7 +64,7 @@ def plan(*, pair: str = "", untrained: str = "", more: Sequence[str] = ()) -> Pl
             "pair and untrained must be given together;"
             f" {'untrained' if pair else 'pair'} is missing"
         )
-    files = [str(each) for each in several("more", more)]
+    files = embedded.files("more", more)
     taken = () if pair else (*STATES, SHORT)
     names = [embedded.stem(each, *taken) for each in (pair, untrained, *files) if each]
     distinct("names of files", names)
@@ -149,8 +149,8 @@ PARTS = (
 )
 FIGURE = "Liang et al. 2022, figure 1"
 GAPS = {
-    "clip_coco500": (0.8514, "CLIP ViT-B/16, 500 COCO pairs"),
-    "clip_random_coco500": (1.1361, "CLIP ViT-B/16 untrained, 500 COCO pairs"),
+    features.COCO: (0.8514, "CLIP ViT-B/16, 500 COCO pairs"),
+    features.UNTRAINED: (1.1361, "CLIP ViT-B/16 untrained, 500 COCO pairs"),
     "features_videoclip": (1.0669, "VideoCLIP, 100 videos"),
     "features_videoclip_random": (0.9544, "VideoCLIP untrained, 100 videos"),
     "features_convirt": (0.8231, "ConVIRT, 500 radiographs"),
@@ -205,14 +205,11 @@ PUBLISHED += [
         smaller=("trained", "l2m"),
     ),
 ]
-CODE = "https://github.com/Weixin-Liang/Modality-Gap"
-MORE = ",".join(f"Figure_1_Modality_Gap/{name}.npy" for name in GAPS if name.startswith("features"))
+MORE = ",".join(f"{features.FOLDER}/{name}.npy" for name in GAPS if name.startswith("features"))
 REAL = (
-    f"git clone {CODE} && cd Modality-Gap",
-    "cp Figure_1_Modality_Gap/features_clip.npy clip_coco500.npy",
-    "cp Figure_1_Modality_Gap/features_clip_random.npy clip_random_coco500.npy",
-    "modalgap study trained_and_untrained -o trained_and_untrained --set pair=clip_coco500.npy"
-    f" --set untrained=clip_random_coco500.npy --set more={MORE}",
+    *features.FETCH,
+    f"modalgap study trained_and_untrained -o trained_and_untrained --set pair={features.COCO}.npy"
+    f" --set untrained={features.UNTRAINED}.npy --set more={MORE}",
 )
 trained_and_untrained = Study(
     card=CARD,

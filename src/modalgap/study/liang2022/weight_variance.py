@@ -134,6 +134,7 @@ PUBLISHED: tuple[Published, ...] = (
             claim=f"Layer {layer}, {TITLES[name]}: the share between networks has its expected"
             " value",
             where=THEOREM,
+            against="closed form",
             cell=(str(layer), f"{name}_share"),
             value=(str(layer), f"{name}_limit"),
             tolerance=0.02,
@@ -146,6 +147,7 @@ PUBLISHED: tuple[Published, ...] = (
             claim=f"Layer 10, {TITLES[name]}: the variances between networks and between inputs"
             " add up to the total",
             where=THEOREM,
+            against="closed form",
             cell=("10", f"{name}_parts"),
             value=1.0,
             tolerance=1e-9,

@@ -9,8 +9,8 @@ Source: Liang et al. 2022, section 5.1 and table 1.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from modalgap.arguments import checked
 from modalgap.card import Card
-from modalgap.checks import distinct, several, whole
+from modalgap.checks import Several, distinct, several, whole
 from modalgap.close import fit
 from modalgap.embeddings import Pair
 from modalgap.errors import InputError, OptionError
@@ -60,8 +60,8 @@ FEWEST = 20  # images of a class set
 @checked
 def plan(
     *,
-    classes: Sequence[str] = (),
-    auc: Sequence[str] = (),
+    classes: Several[str | Path] = (),
+    auc: Several[str] = (),
     direction: str = "",
     seed: int = 0,
 ) -> Plan:
@@ -82,7 +82,7 @@ def plan(
         InputError: a file without labels, or with too few images.
     """
     whole("seed", seed, 0)
-    files = [str(each) for each in several("classes", classes)]
+    files = embedded.files("classes", classes)
     names = [embedded.stem(each) for each in files]
     distinct("names of classes", names)
     settings, models = ({"classes": files}, {}) if files else embedded.planned("", "full")
@@ -317,6 +317,7 @@ for _name, (_title, _before, _after, _way) in TABLE1.items():
             claim=f"{_title}: the best shift also raises the score of images on which it was not"
             " chosen",
             where="not in the paper",
+            against="reference",
             needs=_needs,
             larger=(_row_name, "gain"),
             smaller=0.0,

@@ -20,7 +20,7 @@ import torch
 
 from modalgap.arguments import checked
 from modalgap.card import Card
-from modalgap.checks import several, whole
+from modalgap.checks import Several, several, whole
 from modalgap.data.mad import Mad
 from modalgap.data.mad import source as mad_source
 from modalgap.data.mad.captions import MOST
@@ -86,7 +86,7 @@ CARD = Card(
 @checked
 def plan(
     *,
-    attributes: Sequence[int] = (1, 5),
+    attributes: Several[int] = (1, 5),
     digits: str | Path | None = None,
     train: Mapping[str, Any] | None = None,
 ) -> Plan:
@@ -107,9 +107,7 @@ def plan(
         whole("attributes", count, 1, MOST)
     if len(set(counts)) < len(counts) or not counts:
         raise OptionError(f"attributes: must be different numbers; got {list(counts)}")
-    settings = training_settings(train, OWN)
-    if digits is not None:
-        settings.insert(0, f"data.digits={digits}")
+    settings = training_settings(train, OWN, digits=digits)
     models = {
         f"k{count}": load_config(
             "mad", [f"data.captions=object_attribute_{count}", *SETTINGS, *settings]
@@ -270,9 +268,13 @@ PARTS = (
         head="Gain over the native queries",
         columns=2,
         words=(
-            "OTI inverts images into text features, OVI inverts captions into image features. The"
-            " gallery stays native. A gain above 0 means that inverted queries retrieve better than"
-            " the native ones, within the same modality.",
+            "Captions of the model k1 name the digit and one attribute, those of k5 the digit and"
+            " five attributes. Inversion replaces the feature of a query by a feature of the other"
+            " modality. OTI optimises the input of the text encoder until its output is similar to"
+            " an image; OVI does so with the image encoder and a caption. The other methods need"
+            " no optimisation.",
+            "Queries and gallery have the same modality, and the gallery is not inverted. A gain"
+            " above 0 means that inverted queries retrieve better than the original (native) ones.",
         ),
         panels=(
             Bars(

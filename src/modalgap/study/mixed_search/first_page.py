@@ -10,7 +10,7 @@ Source: MixBench, arXiv 2507.19054 (the bias of mixed search); the prediction is
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -28,6 +28,7 @@ from modalgap.progress import progress
 from modalgap.result import Table, Value
 from modalgap.simulate import first_page as simulation
 from modalgap.simulate.first_page import ASKS, KINDS, SCORES, compared
+from modalgap.study import features
 from modalgap.study.base import Study
 from modalgap.study.embedded import TITLES, paired, pairs, planned, stem
 from modalgap.study.plan import Plan, Work
@@ -50,7 +51,7 @@ CARD = Card(
 def plan(
     *,
     pair: str = "",
-    gaps: Sequence[float] = (0.0, 0.3, 0.6, 0.9, 1.2),
+    gaps: checks.Several[float] = (0.0, 0.3, 0.6, 0.9, 1.2),
     n: int = 600,
     splits: int = 10,
     k: int = 10,
@@ -154,8 +155,11 @@ PARTS = (
     Part(
         head="Gaussian points",
         words=(
-            "A text query searches one index of images, texts and fused documents, in equal parts."
-            " The prediction uses only the mean and the covariance of each form.",
+            "A text query searches one index of images, texts and fused documents (an image with"
+            " its text), in equal parts. Counted is the share of each form of document among the"
+            " first results. Two predictions use only the mean and the covariance of each form."
+            " Predicted: the scores of all queries and one form are one Gaussian. By query: each"
+            " query has its own mean score for each form; this is more exact.",
             "With raw scores, texts fill the first page as the gap grows. Centring removes the"
             " dependence on the gap, but scores of texts with texts still vary more than scores of"
             " texts with images. Standardised scores are nearly fair if the gap is small.",
@@ -200,14 +204,14 @@ PARTS = (
                 references=(Reference(at=0, axis="xy", label="equal"),),
             )
             for kind, title in (
-                ("predicted", "One Gaussian per form"),
-                ("by_query", "Gaussians by query"),
+                ("predicted", "Prediction for all queries together"),
+                ("by_query", "Prediction by query"),
             )
         ),
         columns=2,
     ),
 )
-FILE = "clip_coco500"
+FILE = features.COCO
 # on this file: the shares of images, texts and fused documents
 COUNTED = {
     ("text", "raw"): (0.0, 0.93, 0.07),
@@ -228,10 +232,11 @@ def _counted() -> list[Published]:
         Number(
             claim=f"{asks} queries, {SAID[score]} scores: the share of {FORMS[form]} is {value:g}",
             where="our own computation, CLIP ViT-B/16 on 500 pairs of COCO, ten splits",
+            against="reference",
             cell=(row_name(FILE, asks, score), f"{form}_counted"),
             value=value,
             tolerance=0.025,
-            needs=f"{FILE}.npy",
+            needs=features.NEEDS,
         )
         for (asks, score), values in COUNTED.items()
         for form, value in zip(FORMS, values, strict=True)
@@ -242,6 +247,7 @@ def _follows(row: str, what: str, needs: str = "", why: str = "") -> Number:
     return Number(
         claim=f"Means and covariances predict the shares: {what}",
         where="our own prediction, Gaussian tails by query",
+        against="reference",
         published=f"largest error 0 ± {CLOSE:g}",
         cell=(row, "error_by_query"),
         value=0.0,
@@ -272,7 +278,7 @@ FOLLOWS = [
         for title, *known in (
             (TITLES["short"], MADE, FEW),
             (TITLES["full"], MADE),
-            (FILE, f"{FILE}.npy", THICK),
+            (FILE, features.NEEDS, THICK),
         )
         for asks in ASKS
         for score in SCORES
@@ -287,8 +293,8 @@ first_page = Study(
     published=PUBLISHED,
     minutes=3,
     real=(
-        "modalgap encode coco -m open_clip:ViT-B-16/openai --limit 500 -o coco500.safetensors",
-        "modalgap study first_page -o first_page --set pair=coco500.safetensors",
+        *features.FETCH,
+        f"modalgap study first_page -o first_page --set pair={FILE}.npy",
     ),
     extras=("train", *TRAIN),
 )

@@ -59,7 +59,7 @@ MAPS = ("center", "erase_gap", "shared_subspace")
 
 @checked
 def plan(
-    *, pair: str = "", splits: int = 10, few: Sequence[int] = (10, 20, 50, 100), seed: int = 0
+    *, pair: str = "", splits: int = 10, few: checks.Several[int] = (10, 20, 50, 100), seed: int = 0
 ) -> Plan:
     """Plan the splits of one pair.
 

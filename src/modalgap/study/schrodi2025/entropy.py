@@ -72,8 +72,8 @@ def plan(
         OptionError: a value outside its range, or a training setting that the study sets itself.
     """
     whole("attributes", attributes, 0, MOST - 1)
-    settings, first = training_settings(train, OWN), training_settings(start, OWN, "start")
-    own = [] if digits is None else [f"data.digits={digits}"]
+    settings = training_settings(train, OWN, digits=digits)
+    first = training_settings(start, OWN, "start", digits=digits)
     captions = f"object_attribute_{attributes}" if attributes else "object_only"
     tuned = {
         mode: Tuned(
@@ -85,7 +85,6 @@ def plan(
                     f"watch.measure={EVERY}",
                     "watch.tensorboard=false",
                     f"data.captions={captions}",
-                    *own,
                     *settings,
                     f"temperature.mode={mode}",
                 ],
@@ -95,7 +94,7 @@ def plan(
     }
     return Plan(
         settings={"attributes": attributes, "images": IMAGES},
-        models=embedded.models("full", settings=[*own, *first]),
+        models=embedded.models("full", settings=first),
         tuned=tuned,
     )
 

@@ -10,13 +10,13 @@ labels, which is a different regime.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from modalgap.arguments import checked
 from modalgap.card import Card
-from modalgap.checks import distinct, one_of, several, whole
+from modalgap.checks import Several, distinct, one_of, several, whole
 from modalgap.data.mad.captions import MOST
 from modalgap.errors import OptionError
 from modalgap.extras import TRAIN
@@ -56,9 +56,9 @@ CARD = Card(
 @checked
 def plan(
     *,
-    attributes: Sequence[int] = (0, 1, 2, 3, 4, 5),
+    attributes: Several[int] = (0, 1, 2, 3, 4, 5),
     seeds: int = 1,
-    starts: Sequence[str] = ("open",),
+    starts: Several[str] = ("open",),
     digits: str | Path | None = None,
     train: Mapping[str, Any] | None = None,
 ) -> Plan:
@@ -89,9 +89,7 @@ def plan(
     distinct("starts", kinds)
     if "open" not in kinds:
         raise OptionError(f"starts must contain open; got {kinds}")
-    settings = training_settings(train, OWN)
-    if digits is not None:
-        settings.insert(0, f"data.digits={digits}")
+    settings = training_settings(train, OWN, digits=digits)
     models = {
         _name(count, seed, kind): load_config(
             "mad",
@@ -181,30 +179,35 @@ PARTS = (
                 caption=f"0 is a closed gap. {BARS}",
                 ys={"rmg": "RMG", "l2m": "distance of means"},
                 xlabel=XLABEL,
+                ylabel="RMG, distance of means",
             ),
             Curves(
                 title="Object bias (MOAD)",
                 caption=f"Above 0, embeddings are more similar by digit than by attribute. {BARS}",
                 ys={"moad_image": "images", "moad_text": "texts"},
                 xlabel=XLABEL,
+                ylabel="MOAD",
             ),
             Curves(
                 title="Accuracy",
                 caption=f"Higher is better. {BARS}",
                 ys={"accuracy_object": "digit", "accuracy_attributes": "attributes"},
                 xlabel=XLABEL,
+                ylabel="accuracy",
             ),
             Curves(
                 title="The gap, closed start",
                 caption=f"Training starts with rotated texts, with almost no gap. {BARS}",
                 ys={"closed_rmg": "RMG", "closed_l2m": "distance of means"},
                 xlabel=XLABEL,
+                ylabel="RMG, distance of means",
             ),
             Curves(
                 title="Object bias (MOAD), closed start",
                 caption=f"Above 0, embeddings are more similar by digit than by attribute. {BARS}",
                 ys={"closed_moad_image": "images", "closed_moad_text": "texts"},
                 xlabel=XLABEL,
+                ylabel="MOAD",
             ),
             Curves(
                 title="Accuracy, closed start",
@@ -214,6 +217,7 @@ PARTS = (
                     "closed_accuracy_attributes": "attributes",
                 },
                 xlabel=XLABEL,
+                ylabel="accuracy",
             ),
         ),
     ),

@@ -10,13 +10,13 @@ the largest MOAD, if the model can see it at all.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from modalgap.arguments import checked
 from modalgap.card import Card
-from modalgap.checks import several, whole
+from modalgap.checks import Several, several, whole
 from modalgap.data.mad import FACTORS, Captions, Mad
 from modalgap.data.mad.captions import MOST
 from modalgap.embeddings import Pair
@@ -52,7 +52,7 @@ CARD = Card(
 @checked
 def plan(
     *,
-    factors: Sequence[str] = FIVE,
+    factors: Several[str] = FIVE,
     attributes: int = 1,
     digits: str | Path | None = None,
     train: Mapping[str, Any] | None = None,
@@ -78,9 +78,7 @@ def plan(
     if len(set(names)) < len(names) or not names:
         raise OptionError(f"factors must be different names; got {names}")
     whole("attributes", attributes, 0, MOST)
-    settings = training_settings(train, OWN)
-    if digits is not None:
-        settings.insert(0, f"data.digits={digits}")
+    settings = training_settings(train, OWN, digits=digits)
     models = {
         name: load_config(
             "mad",

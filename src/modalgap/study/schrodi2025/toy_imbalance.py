@@ -106,6 +106,7 @@ PARTS = (
                 ys={"rmg": "RMG", "l2m": "distance of means"},
                 x="omitted",
                 xlabel=XLABEL,
+                ylabel="RMG, distance of means",
             ),
             Curves(
                 title="Object bias (MOAD)",
@@ -113,6 +114,7 @@ PARTS = (
                 ys={"moad_image": "images", "moad_text": "texts"},
                 x="omitted",
                 xlabel=XLABEL,
+                ylabel="MOAD",
             ),
             Curves(
                 title="Entropy of the softmax over images",
@@ -129,7 +131,7 @@ PARTS = (
                 caption="Full captions in the first half, captions that omit four attributes in"
                 " the second.",
                 trace="l2m",
-                match="τ",
+                match="fine-tuned, ",
                 xlabel="step",
                 ylabel="distance of means",
             ),
@@ -183,6 +185,7 @@ PUBLISHED: tuple[Published, ...] = (
         Number(
             claim=f"The entropy is the logarithm of the number of images that fit, {count} omitted",
             where="closed form, the optimum of the loss",
+            against="closed form",
             cell=(count, "entropy_text"),
             value=(count, "predicted_text"),
             tolerance=0.15,
