@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from modalgap import Pair, save
 from modalgap.errors import InputError
 from modalgap.study import neighbourhoods
+from modalgap.study.schrodi2025.neighbourhoods import _row
 
 Rows = NDArray[np.float64]
 
@@ -43,7 +44,7 @@ def test_distance(tmp_path: Path) -> None:
     assert row["distance"].value == pytest.approx(by_hand, abs=1e-9)
     inverse = np.mean([opposite(np.argsort(a), np.argsort(b)) for a, b in zip(x, y, strict=True)])
     assert row["inverse"].value == pytest.approx(inverse, abs=1e-9)
-    assert row["unrelated"].value == pytest.approx(0.5, abs=0.12)
+    assert row["unrelated"].value == pytest.approx(1 / 3)
     assert row["classes"].value == 6
     simulated = [each for each in table.verdicts if "correlation" in each["claim"]]
     assert len(simulated) == 4
@@ -66,3 +67,16 @@ def test_refusals(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="seed must be"):
         neighbourhoods(tmp_path / "s", seed=-1)
     assert not (tmp_path / "s").exists()
+
+
+def test_unrelated_orders() -> None:
+    """The expected distance, against random orders in which the own class is first."""
+    random = np.random.default_rng(0)
+    for classes in (4, 10):
+        draws = []
+        for _ in range(400):
+            a, b = random.normal(size=(2, classes))
+            a[0] = b[0] = 9
+            draws.append(opposite(a, b))
+        row = _row(unit(random.normal(size=(classes, 30))), unit(random.normal(size=(classes, 30))))
+        assert row["unrelated"].value == pytest.approx(np.mean(draws), abs=0.02)
