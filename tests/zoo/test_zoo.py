@@ -237,3 +237,18 @@ def test_command(captions: Path, tmp_path: Path, run: Run) -> None:
         code, _, err = run("zoo", *wrong, "-o", folder)
         assert code == 2
         assert said in err
+
+
+def test_closers(captions: Path, tmp_path: Path) -> None:
+    found = mg.zoo(MODEL, captions, tmp_path / "z", tasks=["retrieval"], closers=["center"], **FEW)
+    pair = mg.encode(captions, MODEL)
+    own = found.values[MODEL]["captions"]
+    closed = mg.close(pair, "center")
+    assert own["center.rmg"].value == pytest.approx(mg.measure(closed, "rmg")["rmg"].value)
+    name = "retrieval.image_to_text_r1"
+    assert own[f"center.{name}"].value == mg.evaluate(closed, "retrieval")[name].value
+    assert "center.l2m" in own
+    with pytest.raises(OptionError, match="did you mean 'center'"):
+        mg.zoo(MODEL, captions, tmp_path / "z", closers=["centre"], **FEW)
+    with pytest.raises(OptionError, match="isoclip needs weights"):
+        mg.zoo(MODEL, captions, tmp_path / "z", closers=["isoclip"], **FEW)

@@ -54,6 +54,15 @@ Tasks = Annotated[
         show_default=False,
     ),
 ]
+Closers = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--closers",
+        help="Closers, comma-separated, after which measures and tasks are repeated; see: modalgap"
+        " list closers.",
+        show_default=False,
+    ),
+]
 Facts = Annotated[
     Path | None,
     typer.Option(
@@ -100,6 +109,7 @@ def zoo(
     ] = None,
     measures: Measures = None,
     tasks: Tasks = None,
+    closers: Closers = None,
     facts: Facts = None,
     disk: Disk = None,
     device: options.Device = "auto",
@@ -149,7 +159,7 @@ def zoo(
         batch_size=batch_size,
         workers=workers,
         overwrite=force,
-        **data.given(tasks=data.names(tasks), seed=seed),
+        **data.given(tasks=data.names(tasks), closers=data.names(closers), seed=seed),
     )
     if as_json:
         typer.echo(result.to_json())

@@ -14,20 +14,26 @@ from typing import Any
 
 from modalgap.encode import load_model
 from modalgap.evaluate import evaluate
-from modalgap.measure import measure
 from modalgap.progress import progress
 from modalgap.result import Value
 from modalgap.study import embedded
-from modalgap.study.judge import classified, embed, mad_of, temperature_of
+from modalgap.study.judge import classified, embed, mad_of
 from modalgap.study.plan import Work
 from modalgap.train import Config, Run, load_config
 from modalgap.train.captions import captions_of
 from modalgap.zoo import Zoo
+from modalgap.zoo.cell import Settings, numbers
 from modalgap.zoo.facts import facts_of
 from modalgap.zoo.results import MODELS, RESULTS
 
 PAIRS, OBJECTS, ATTRIBUTES = "MAD", "MAD digits", "MAD attributes"  # data sets of the zoo
 TOP1 = "zero_shot.top1"
+# of the pairs of every model; mixed search is computed for studies of closing
+SETTINGS = Settings(
+    measures=("rmg", "l2m", "matched_cosine", "moad", "score_spread_ratio"),
+    tasks=("retrieval", "mixed"),
+    closers=("center",),
+)
 SMALL: dict[str, Any] = {
     "model_cfg": {
         "embed_dim": 32,
@@ -102,10 +108,7 @@ def zoo_of(work: Work) -> Zoo:
             pair = embed(run, mad, captions)
             classes = classified(pair, encoder, captions)
             values[name] = {
-                PAIRS: {
-                    **measure(pair, temperature=temperature_of(encoder)),
-                    **evaluate(pair, "retrieval"),
-                },
+                PAIRS: dict(numbers(pair, SETTINGS)),
                 OBJECTS: dict(evaluate(classes.pop("object"), "zero_shot")),
             }
             if classes:

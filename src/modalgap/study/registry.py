@@ -44,6 +44,8 @@ from modalgap.study.cicchetti2025.modalities import modalities as modalities
 from modalgap.study.caption_length.caption_length import caption_length as caption_length
 from modalgap.study.mixed_search.mixed_search import mixed_search as mixed_search
 from modalgap.study.mixed_search.first_page import first_page as first_page
+from modalgap.study.across_models.gap_and_retrieval import gap_and_retrieval as gap_and_retrieval
+from modalgap.study.across_models.gap_and_gain import gap_and_gain as gap_and_gain
 from modalgap.method import collect as _collect
 
 STUDIES: dict[str, Study] = _collect(globals(), Study)

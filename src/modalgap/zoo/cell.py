@@ -9,12 +9,13 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from modalgap.close import close
 from modalgap.data import Source, read
-from modalgap.embeddings import Pair
+from modalgap.embeddings import Embeddings, Pair
 from modalgap.embeddings.store import load_any
 from modalgap.encode import Encoder, Options, load_model
 from modalgap.encode import run as encode
@@ -27,6 +28,7 @@ from modalgap.zoo.cells import Cell
 from modalgap.zoo.facts import facts_of
 
 Record = dict[str, Any]
+TASKS = ("retrieval", "zero_shot")
 EMBEDDINGS = "embeddings"  # the folder of features
 FLOAT = 4  # bytes of a number in fp32
 TWICE = 2  # rows are in the parts and in the final file for a moment
@@ -39,25 +41,27 @@ class Settings:
     Attributes:
         measures: names of measures; None for all that apply.
         tasks: names of tasks; those that do not apply are left out.
+        closers: names of closers; measures and tasks are repeated after each.
         seed: seed of samples, intervals, and of models named ``random``.
         device, precision, batch_size, workers: as for ``encode``.
         disk: bytes that embeddings may use; None for no limit.
     """
 
-    measures: tuple[str, ...] | None
-    tasks: tuple[str, ...]
-    seed: int
-    device: str
-    precision: str
-    batch_size: int | None
-    workers: int | None
-    disk: float | None
+    measures: tuple[str, ...] | None = None
+    tasks: tuple[str, ...] = TASKS
+    closers: tuple[str, ...] = ()
+    seed: int = 0
+    device: str = "auto"
+    precision: str = "fp32"
+    batch_size: int | None = None
+    workers: int | None = None
+    disk: float | None = None
 
     @property
     def plain(self) -> dict[str, Any]:
         """All settings as plain JSON types."""
         lists = {"measures": self.measures and list(self.measures), "tasks": list(self.tasks)}
-        return asdict(self) | lists
+        return asdict(self) | lists | {"closers": list(self.closers)}
 
     @property
     def of_features(self) -> dict[str, Any]:
@@ -67,7 +71,9 @@ class Settings:
     @property
     def of_results(self) -> dict[str, Any]:
         """The settings that the results depend on."""
-        return self.of_features | {name: self.plain[name] for name in ("measures", "tasks")}
+        return self.of_features | {
+            name: self.plain[name] for name in ("measures", "tasks", "closers")
+        }
 
 
 class Models:
@@ -121,26 +127,54 @@ def reason_of(error: BaseException) -> str:
 
 def _results(cell: Cell, encoder: Encoder, folder: Path, settings: Settings) -> Record:
     data, notes = _features(cell, encoder, folder, settings)
+    found = numbers(data, settings)
+    return {
+        "values": {name: _plain(value.value, value.interval) for name, value in found.items()},
+        "skipped": dict(found.skipped),
+        "pair": dict(found.pair),
+        "notes": notes,
+    }
+
+
+def numbers(data: Pair | Embeddings, settings: Settings) -> Result:
+    """Measures and tasks of a data set, and those of closed embeddings.
+
+    Numbers after a closer are named ``closer.number``, such as ``center.rmg``; the closer is fitted
+    on the same embeddings. What does not apply is in ``skipped`` with the reason.
+    """
+    found = [_before(data, settings)]
+    skipped = dict(found[0].skipped)
+    for name in settings.closers:
+        try:
+            if not isinstance(data, Pair):
+                raise NotApplicable("it needs two modalities")
+            after = _before(close(data, name), settings)
+        except NotApplicable as reason:
+            skipped[name] = str(reason)
+            continue
+        values = {f"{name}.{number}": value for number, value in after.items()}
+        found.append(replace(after, measures=values))
+    values = {name: value for each in found for name, value in each.measures.items()}
+    return Result(values, skipped, found[0].pair, found[0].versions)
+
+
+def _before(data: Pair | Embeddings, settings: Settings) -> Result:
+    """The measures and tasks that apply."""
     found: list[Result] = [measure(data)] if settings.measures is None else []
     reasons: dict[str, str] = {}
-    tasks: list[tuple[Any, str, dict[str, Any]]] = [
+    verbs: list[tuple[Any, str, dict[str, Any]]] = [
         *((measure, name, {}) for name in settings.measures or ())
     ]
     if isinstance(data, Pair):
-        tasks += [(evaluate, name, {"seed": settings.seed}) for name in settings.tasks]
-    for verb, name, options in tasks:
+        verbs += [(evaluate, name, {"seed": settings.seed}) for name in settings.tasks]
+    for verb, name, options in verbs:
         try:
             found.append(verb(data, only=[name], **options))
         except NotApplicable as reason:
             reasons[name] = str(reason)
     values = {name: value for each in found for name, value in each.measures.items()}
     skipped = {name: why for each in found for name, why in each.skipped.items()} | reasons
-    return {
-        "values": {name: _plain(value.value, value.interval) for name, value in values.items()},
-        "skipped": skipped,
-        "pair": dict(found[0].pair) if found else {},
-        "notes": notes,
-    }
+    return Result(values, skipped, found[0].pair if found else {}, versions())
 
 
 def _plain(value: float, interval: tuple[float, float] | None) -> list[float | None]:

@@ -11,20 +11,21 @@ from typing import Any
 from modalgap import checks
 from modalgap.arguments import checked
 from modalgap.atomic import replacing
+from modalgap.close import CLOSERS, Closer
 from modalgap.encode import Options
 from modalgap.encode.options import engine_options
 from modalgap.errors import InputError, ModalgapError, OptionError, OutputError
 from modalgap.evaluate.verb import chosen as tasks_of
 from modalgap.measure.names import card_of
+from modalgap.method import pick
 from modalgap.progress import note
 from modalgap.result import Value
 from modalgap.work import Pool, work_folder
-from modalgap.zoo.cell import EMBEDDINGS, Models, Record, Settings, compute
+from modalgap.zoo.cell import EMBEDDINGS, TASKS, Models, Record, Settings, compute
 from modalgap.zoo.cells import Cell, by_model, cells, check
 from modalgap.zoo.facts import read_facts
 from modalgap.zoo.results import Zoo
 
-TASKS = ("retrieval", "zero_shot")
 CELLS = "cells"  # the folder of records
 DIED = "its process ended, possibly because memory ran out"
 
@@ -81,6 +82,7 @@ def run_cells(
     *,
     measures: Sequence[str] | None = None,
     tasks: Sequence[str] = TASKS,
+    closers: Sequence[str] = (),
     facts: str | Path | None = None,
     disk: float | None = None,
     device: str = "auto",
@@ -98,6 +100,8 @@ def run_cells(
         output: as for ``zoo``.
         measures: names of measures; by default all that apply.
         tasks: names of tasks; those that do not apply to a data set are left out.
+        closers: names of closers, such as "center". They are fitted on the embeddings of each cell;
+            measures and tasks are repeated after each, and named ``center.rmg``.
         facts: a CSV file with facts of models, which replace those that are known; see
             ``Zoo.models``. Column ``model`` or ``model_fullname``.
         disk: gigabytes that the features may use. The oldest are removed; their results stay.
@@ -130,6 +134,7 @@ def run_cells(
     settings = Settings(
         measures=names,
         tasks=tuple(task.name for task in tasks_of(list(tasks))) if tasks else (),
+        closers=_closers(closers),
         seed=seed,
         device=device,
         precision=precision,
@@ -144,6 +149,18 @@ def run_cells(
         result = _collected(records, known, settings)
         result.write(folder)
     return result
+
+
+def _closers(names: Sequence[str]) -> tuple[str, ...]:
+    """The names, checked.
+
+    Raises:
+        OptionError: an unknown closer, or one that needs the weights of a model.
+    """
+    for name in names:
+        if pick(name, CLOSERS, Closer, "closers").card.needed("weights"):
+            raise OptionError(f"closers must be fitted on embeddings; {name} needs weights")
+    return tuple(names)
 
 
 @contextmanager
