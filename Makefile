@@ -26,8 +26,9 @@ help:  ## list the targets
 demo: .venv/ready  ## a first run: two small models, their gaps, and a report (2 minutes)
 	$(BIN)/modalgap demo -o demo
 
+# one process more than processors: some tests wait for processes that they start
 test: .venv/ready chromium  ## every test
-	$(BIN)/pytest -n auto --dist worksteal
+	$(BIN)/pytest -n $$(($$(getconf _NPROCESSORS_ONLN) + 1)) --dist worksteal
 
 check: .venv/ready  ## lint, format, strict types, import layers, docs (warnings are errors)
 	$(BIN)/ruff check .

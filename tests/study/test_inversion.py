@@ -97,7 +97,7 @@ def test_it_is_made_once(made: tuple[Table, Path], monkeypatch: pytest.MonkeyPat
     ("options", "said"),
     [
         ({"attributes": [0]}, "attributes must be an integer of at least 1"),
-        ({"attributes": [2, 2]}, "attributes: must be different numbers"),
+        ({"attributes": [2, 2]}, "attributes must be different numbers"),
         (
             {"train": {"model.architecture": "mad_cnn"}},
             "train.model.architecture: is set by the study",

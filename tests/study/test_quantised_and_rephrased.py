@@ -67,7 +67,7 @@ def test_refusals(tmp_path: Path) -> None:
     )
     with pytest.raises(errors.InputError, match="must hold 6 texts of 16 columns"):
         quantised_and_rephrased(tmp_path, pair=first, other=fewer)
-    with pytest.raises(errors.OptionError, match="other: needs pair"):
+    with pytest.raises(errors.OptionError, match="other must come with pair"):
         quantised_and_rephrased(tmp_path, other=first)
     for bins in ([1], [], [8, 8]):
         with pytest.raises(errors.OptionError, match="bins must"):

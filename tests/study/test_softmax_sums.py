@@ -64,7 +64,10 @@ def test_a_file(tmp_path: Path) -> None:
     table = softmax_sums(tmp_path / "out", pair=str(path), steps=30)
     assert set(table.rows) == {"simulated", "mine"}
     verdicts = [each["verdict"] for each in table.verdicts if "after training" in each["claim"]]
-    assert verdicts == ["not computed: needs embedded models: leave out pair"] * 2
+    assert (
+        verdicts
+        == ["not computed: needs the embedded models; run the study without the option pair"] * 2
+    )
 
 
 @pytest.mark.parametrize(

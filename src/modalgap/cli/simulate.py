@@ -63,4 +63,6 @@ app = methods(
     "Simulate the modality gap without a model or data.",
     SIMULATIONS,
     simulate,
+    several="simulations",
+    one="simulation",
 )

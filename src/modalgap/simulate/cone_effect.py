@@ -1,7 +1,8 @@
 """The cone effect: random layers alone move all embeddings into a narrow cone.
 
 Random inputs pass through random layers; after each layer the mean cosine of all pairs is measured.
-The closed form is the cosine in the limit of infinite width. h ← φ(W h + b), W, b ~ N(0, 1/d).
+The closed form is the cosine in the limit of infinite width. A layer is h ← φ(W h + b) with the
+activation φ, the width d and W, b ~ N(0, 1/d).
 Blocks of newer architectures, each counted as one layer: ``residual`` h + W₂ relu(W₁ LN(h)),
 ``attention`` h + Wₒ softmax(Q Kᵀ/√d) V with Q, K, V linear in LN(h), one head over the tokens of an
 input, and ``transformer``, ``attention`` followed by ``residual``. LN is layer normalisation.
@@ -70,7 +71,7 @@ def _cone_effect(
     """Measure the mean cosine after each layer of random networks.
 
     Args:
-        n: number of inputs, N(0, I).
+        n: number of inputs, drawn from N(0, I).
         dim: width of the inputs and of every layer.
         layers: number of layers.
         architectures: activations of a plain network: relu, leaky_relu (slope 0.01), tanh, sigmoid,

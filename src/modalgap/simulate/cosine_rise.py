@@ -55,9 +55,10 @@ def _cosine_rise(
     """Count how often one random ReLU layer raises the cosine of two inputs.
 
     Args:
-        dims: widths of the layer; W, b ~ N(0, 1/width).
-        ratios: r = ‖u‖/‖v‖, each at least 1.
-        norm: ‖v‖. The larger it is, the less the bias matters.
+        dims: widths of the layer h ↦ relu(W h + b); W, b ~ N(0, 1/width).
+        ratios: ratios r of the norm of the longer input u to that of the shorter input v, each at
+            least 1.
+        norm: norm of the shorter input v. The larger it is, the smaller is the effect of the bias.
         bias: whether the layer has a bias.
         draws: layers drawn for each width.
         seed: seed of the draws.

@@ -100,15 +100,15 @@ def _dynamics(
         loss: "infonce" or "sigmoid".
         temperature: τ at the start; scores are divided by it.
         learn_temperature: whether τ, and the bias of the sigmoid loss, are learnable; else frozen.
-        temperature_rate: rate at which log(1/τ) and the bias move, relative to the points.
-        bias: of the sigmoid loss, at the start; added to scores/τ.
+        temperature_rate: rate at which a learnable log(1/τ) and bias move, relative to the points.
+        bias: bias of the sigmoid loss at the start; it is added to scores/τ.
         optimiser: "flow", gradient flow with a step size that adapts to the error; "descent",
             gradient descent with a fixed step; or "adam".
         steps: number of steps. A step of the flow covers more time if the gradient is small.
-        learning_rate: of descent and Adam.
-        tolerance: of the flow: largest error of a number per step.
+        learning_rate: learning rate of descent and Adam.
+        tolerance: largest error of a coordinate per step of the flow.
         until: time at which the flow stops, if it has not stopped after ``steps``.
-        distance: between the centres of the clusters; by default 5, and 1 on the sphere.
+        distance: distance between the centres of the clusters; by default 5, and 1 on the sphere.
         spread: root mean square distance of points from the centre of their cluster.
         directions: number of directions in which points vary at the start, drawn for each
             modality; 0 for all.
@@ -149,7 +149,11 @@ def _dynamics(
               for name, title in QUANTITIES.items() if name in found[0]},
         heads={"start": "at the start", "least": "smallest", "end": "at the end"},
         settings=settings,
-        notes=["curves: over " + ("time" if flows else "steps")],
+        notes=[
+            "curves: over " + ("time of the gradient flow" if flows else "steps"),
+            "constellation margin: half the difference between the lowest score of a match and the"
+            " highest score of an unmatched pair; above 0, all pairs match",
+        ],
     )  # fmt: skip
 
 

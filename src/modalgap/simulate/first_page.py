@@ -92,7 +92,7 @@ def _first_page(
         One row per kind of scores and gap, with the share of each form among the first k of text
         queries, without the correct item: counted, predicted, and predicted by query; and the
         largest error of each prediction over the forms. Image queries are the same with images
-        and texts exchanged.
+        and texts swapped.
 
     Raises:
         OptionError: an option outside its range, or sizes that do not fit in memory.

@@ -33,7 +33,7 @@ from modalgap.trace import traced
 CARD = Card(
     name="flip_robustness",
     title="Flips and the gap",
-    idea="Counts how often noise on two texts changes the answer of an image, by its distance.",
+    idea="Counts how often noise on two texts changes the answer of an image, for several gaps.",
     equation=r"P(\lVert x - y_1 - \epsilon_1 \rVert > \lVert x - y_2 - \epsilon_2 \rVert)",
     source="Chowers et al. 2026, theorem 3.4",
     question="Why does a wide gap make answers less robust?",

@@ -17,7 +17,7 @@ Source: Schrodi et al. 2025, section 5 (figures 6 and 7) and section 6 (figure 8
 Expected: object bias, entropy and RMG rise with k; the entropy is slightly above its prediction.
 Captions that omit every attribute are class labels, and RMG is lower again. If all captions
 omit the same attributes (``private="fixed"``), images lose these attributes too, and the gap stays
-small until almost everything is omitted.
+small until almost all attributes are omitted.
 """
 
 from __future__ import annotations
@@ -227,7 +227,7 @@ def _information_imbalance(
         notes=[
             f"{seeds} runs per row; measures on {JUDGED:,} new items each, entropies in nats over"
             f" their batches of {batch}",
-            "predicted: mean logarithm of the number of items in the batch that fit",
+            "predicted: mean natural logarithm of the number of items in the batch that fit",
         ],
     )
 

@@ -1,12 +1,12 @@
-"""Nine points on two circles of a sphere: the loss against the gap, if two labels are exchanged.
+"""Nine points on two circles of a sphere: the loss against the gap, if two labels are swapped.
 
 Images are at height z on the unit sphere, texts at height -z, at the same nine longitudes: eight
-multiples of 45°, and 275.4°, close to 270°. The labels of two points are exchanged, or none are.
+multiples of 45°, and 275.4°, close to 270°. The labels of two points are swapped, or none are.
 Equation: ⟨x_i, y_j⟩ = (1 − z²) cos(φ_i − φ_j) − z². The last term is the same for all pairs, so the
 loss depends on β = (1 − z²) / τ alone, and is lowest at 1 − z² = β* τ.
 Source: Liang et al. 2022, appendix (the loss on a sphere, nine points).
 Expected: with all labels in order, the loss is lowest at the closed gap at every temperature. With
-two labels exchanged it is lowest at a gap once 1/τ is above β*. The distance of means is 2|z|.
+two labels swapped it is lowest at a gap once 1/τ is above β*. The distance of means is 2|z|.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ LAST = 275.4  # degrees, 1.53 π: near the point at 270
 CARD = Card(
     name="nine_points",
     title="Nine points on a sphere",
-    idea="Computes InfoNCE of nine pairs at heights z and -z, with and without exchanged labels.",
+    idea="Computes InfoNCE of nine pairs at heights z and -z, with and without two swapped labels.",
     equation=r"\langle x_i, y_j \rangle = (1 - z^2) \cos(\varphi_i - \varphi_j) - z^2",
     source="Liang et al. 2022, appendix",
-    question="At which gap is the loss lowest if two labels are exchanged?",
+    question="At which gap is the loss lowest if two labels are swapped?",
 )
 HEADS = {
-    "lowest_swapped": "lowest loss, exchanged",
+    "lowest_swapped": "lowest loss, swapped",
     "height_swapped": "at |z|",
     "closed_swapped": "closed form of |z|",
     "lowest_in_order": "lowest loss, in order",
@@ -54,11 +54,11 @@ def _nine_points(
     swap: Sequence[int] = (3, 8),
     heights: int = 101,
 ) -> Table:
-    """InfoNCE against the height of the points, with and without two exchanged labels.
+    """InfoNCE against the height of the points, with and without two swapped labels.
 
     Args:
         scales: values of 1/τ.
-        swap: the two points whose labels are exchanged, numbered from 0: point k is at 45k degrees,
+        swap: the two points whose labels are swapped, numbered from 0: point k is at 45k degrees,
             point 8 at 275.4 degrees.
         heights: number of values of z of the curves, from -1 to 1. A search adds values near the
             minimum.
@@ -103,7 +103,7 @@ def _nine_points(
         heads=HEADS,
         settings={"scales": scales, "swap": two, "heights": heights},
         notes=[
-            f"exchanged: the labels of points {two[0]} and {two[1]}, numbered from 0; the loss is"
+            f"swapped: the labels of points {two[0]} and {two[1]}, numbered from 0; the loss is"
             f" lowest at (1 - z²) / τ = {best['swapped']:.4f}, and at z = 0 if 1/τ is smaller",
         ],
     )

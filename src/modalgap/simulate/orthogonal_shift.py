@@ -1,7 +1,7 @@
 """Orthogonal shift: which shifts of stored items preserve every ranking.
 
 Unit-norm items are stored, queries of another modality rank them, and all items move by α g', the
-gap without its part in the first k principal directions of the items.
+gap without its part in V. The first k principal directions of the items span V.
 Equation: with g' orthogonal to the affine span of the items, ‖y − x_i − αg'‖² − ‖y − x_j − αg'‖² =
 ‖y − x_i‖² − ‖y − x_j‖² for every query y; all items also have the same norm after the shift, so the
 order by cosine does not change either. With fewer directions, a part of g' lies in the span, and
@@ -29,7 +29,7 @@ CONTENT = 0.7  # decay of the spectrum: item directions have variances k^(-2 · 
 CARD = Card(
     name="orthogonal_shift",
     title="Orthogonal shift",
-    idea="Moves stored items along the gap outside V, and counts the rankings that change.",
+    idea="Moves stored items along a part of the gap, and counts the rankings that change.",
     equation=r"g' = g - V V^\top g,\quad x_i \mapsto x_i + \alpha g'",
     source="Chowers et al. 2026, theorem 3.5",
     question="When does closing a gap preserve every ranking?",
@@ -37,8 +37,8 @@ CARD = Card(
 )
 HEADS = {
     "directions": "directions in V",
-    "leakage": "part of g in V",
-    "left": "part of g' in the span of items",
+    "leakage": "fraction of the gap g in V",
+    "left": "fraction of g' in the span of items",
     "moved": "‖g'‖/‖g‖",
     "distance_top1": "first item changed, by distance",
     "product_top1": "first item changed, by inner product",
@@ -66,8 +66,10 @@ def _orthogonal_shift(
         dim: number of dimensions; if it is below ``items``, V can contain the whole gap, and then
             nothing moves.
         queries: number of queries.
-        alpha: 1 moves the items by all of g', toward the mean of the queries.
-        directions: numbers of principal directions in V; items − 1 spans all items.
+        alpha: fraction of g' by which all items move toward the queries; g' is the gap without its
+            part in V.
+        directions: numbers of principal directions of the items that span V; items − 1 directions
+            span all items.
         seed: seed of items and queries.
 
     Returns:

@@ -50,7 +50,7 @@ IMAGES: dict[str, dict[str, Any]] = {
 }
 HEADS = {
     "silhouette": "silhouette",
-    "probe": "accuracy of the seed by a linear probe",
+    "probe": "accuracy of a linear probe for the seed",
     "within": "mean cosine, one seed",
     "between": "mean cosine, two seeds",
     "variance": "share of variance between seeds",
@@ -80,7 +80,8 @@ def _random_encoders(
 
     Args:
         n: number of inputs, at most 1,797.
-        encoder: mlp, clip_image, clip_text or resnet; all but mlp need ``modalgap[models]``.
+        encoder: one of mlp, clip_image, clip_text and resnet; all but mlp need
+            ``modalgap[models]``.
         inputs: "real" or "noise".
         seeds: number of encoders.
         seed: seed of the inputs and of the first encoder.

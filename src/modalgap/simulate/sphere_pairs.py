@@ -108,7 +108,7 @@ def _sphere_pairs(
         heads=HEADS,
         settings={"scales": scales, "pairs": pairs, "apart": apart, "step": step},
         notes=[
-            f"swapped: the texts of the first two of {pairs} images are exchanged; the loss is"
+            f"swapped: the texts of the first two of {pairs} images are swapped; the loss is"
             f" lowest at cos Δθ / τ = {best['swapped']:.4f}, and at Δθ = 0 if 1/τ is smaller",
         ],
     )

@@ -3,8 +3,8 @@
 The same inputs of norm 1 pass through many random networks. The variance of a pre-activation over
 networks and inputs is the sum of two variances (law of total variance): that between networks, of
 their means over inputs, and that between inputs of one network. The share between networks is at
-least the mean cosine of the layer before. Variances are summed over the units of a layer. W, b ~
-N(0, 1/d).
+least the mean cosine of the layer before. Variances are summed over the units of a layer. W and
+b are drawn from N(0, 1/d), where d is the width.
 Source: Liang et al. 2022, theorem 2.
 Expected: with a bias the share between networks is larger than the cosine, because of the variance
 of the bias. Without a bias it equals the cosine if all rows of the layer before have the same norm;
@@ -64,10 +64,10 @@ def _weight_variance(
 
     Args:
         n: number of inputs: random directions, the same for every network.
-        dim: d, the width of the inputs and of every layer.
+        dim: width d of the inputs and of every layer.
         networks: number of random networks.
         layers: number of layers.
-        activation: relu, tanh or sigmoid.
+        activation: one of relu, tanh and sigmoid.
         bias: whether layers have a bias.
         seed: seed of the inputs and the weights.
 

@@ -12,4 +12,4 @@ FETCH = (
     f"cp {FOLDER}/features_clip.npy {COCO}.npy",
     f"cp {FOLDER}/features_clip_random.npy {UNTRAINED}.npy",
 )
-NEEDS = f"pair={COCO}.npy, CLIP ViT-B/16 on 500 pairs of COCO; see the commands below"
+NEEDS = f"pair={COCO}.npy, CLIP ViT-B/16 on 500 pairs of COCO; see the commands on its page"

@@ -1,8 +1,8 @@
 """The gap against caption length: captions are cut to their first 1, 2, 4, … words.
 
 Images stay as they are in the file. Each caption is cut to its first k words (or sentences) and
-encoded again by the same model, so it tells less about its image. Words are separated by spaces,
-underscores or hyphens.
+encoded again by the same model, so it contains less information about its image. Words are
+separated by spaces, underscores or hyphens.
 Source: Schrodi et al. 2025, section 5 (information imbalance drives the gap; there by models that
 are trained on such captions).
 """
@@ -84,7 +84,9 @@ def plan(
     settings, models = planned(pair, EMBEDDED)
     if not pair:
         if model:
-            raise OptionError(f"model names the model that made pair; got {quoted(model)}, no pair")
+            raise OptionError(
+                f"model must come with pair, the file that it made; got only {quoted(model)}"
+            )
         return Plan(settings=settings | own, models=models)
     found = paired(pair)
     if found.labels is not None or found.text.names is None:

@@ -1,4 +1,4 @@
-"""Accuracy and the gap: accuracy alone does not tell whether a gap is good or bad.
+"""Accuracy and the gap: accuracy alone does not show whether a gap is good or bad.
 
 Each model is evaluated on several tasks without a shift, and with images and texts shifted along
 the gap (closer ``shift``): α = 0 is the open gap, 1 the closed gap, a negative α widens the gap.
@@ -48,9 +48,9 @@ HEADS = {
     "farthest": "top-1, largest α",
     "best": "best top-1",
     "best_alpha": "α of the best top-1",
-    "best_low": "smallest α as good",
-    "best_high": "largest α as good",
-    "spread": "α between two such ranges",
+    "best_low": "smallest equally good α",
+    "best_high": "largest equally good α",
+    "spread": "distance of two ranges of equally good α",
     "against": "share: smaller gap, lower top-1",
 }
 CARD = Card(
@@ -58,7 +58,7 @@ CARD = Card(
     title="Accuracy and the gap",
     idea="Compares gap and accuracy over models and tasks, and shifts modalities along the gap.",
     source="Chowers et al. 2026, figures 1 and 2",
-    question="Does the accuracy tell whether a gap is good or bad?",
+    question="Does the accuracy show whether a gap is good or bad?",
 )
 
 
@@ -125,9 +125,9 @@ def run(work: Work) -> Table:
         notes=[
             f"top-1 by cosine of at most {QUERIES:,} images; interval: 95 %, over images",
             "best: the shift is chosen on the same images, so its top-1 is optimistic",
-            "as good: around the best α, all shifts whose top-1 is within the 95 % interval of the"
-            " best top-1; on a flat curve, the best α itself is noise",
-            "between two such ranges: the largest distance between the ranges of two tasks or"
+            "equally good: around the best α, all shifts whose top-1 is within the 95 % interval of"
+            " the best top-1; on a flat curve, the best α itself is noise",
+            "distance of two ranges: the largest distance between the ranges of two tasks or"
             " models; if it is negative, all ranges have a shift in common",
             "share: of the pairs of models on one task, those in which the model with the smaller"
             " gap has the lower top-1",
@@ -293,9 +293,9 @@ PUBLISHED = (
             larger=(name, "best"),
             smaller=(name, end),
             margin=0.005,
-            published="larger",
+            published="the first is larger",
             note=NOTE,
-            needs="the embedded class sets: leave out pair",
+            needs="the embedded class sets; run the study without the option pair",
             why="the accuracy of this task hardly changes with the shift",
         )
         for name in NAMES

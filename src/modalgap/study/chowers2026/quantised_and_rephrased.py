@@ -81,7 +81,9 @@ def plan(
         raise OptionError(f"bins must be different numbers; got {counts}")
     checks.share("explained_variance", explained_variance)
     if other and not pair:
-        raise OptionError(f"other: needs pair, the file that it rewords; got only {other}")
+        raise OptionError(
+            f"other must come with pair, the file whose texts it rewords; got only {other}"
+        )
     settings, models = planned(pair, EMBEDDED)
     own: dict[str, Any] = {"bins": counts, "explained_variance": explained_variance}
     if other:
@@ -199,10 +201,10 @@ def _lost(table: Table) -> str:
     if "order_drop" not in before:
         return "Without a file of reworded texts (option other), only rounding is compared."
     return (
-        f"The other order costs {before['order_drop'].value:.1%} of top-1 with the open gap and"
-        f" {after['order_drop'].value:.1%} after closing by project; the other word"
-        f" {before['word_drop'].value:.1%} and {after['word_drop'].value:.1%}. A negative number is"
-        " a gain."
+        f"The other order lowers top-1 by {100 * before['order_drop'].value:.1f} percentage points"
+        f" with the open gap and by {100 * after['order_drop'].value:.1f} after closing by project;"
+        f" the other word by {100 * before['word_drop'].value:.1f} and by"
+        f" {100 * after['word_drop'].value:.1f}. A negative number is a gain."
     )
 
 
@@ -250,7 +252,7 @@ TRAINED = (
     "the model was trained on captions in every order and with every attribute, so rephrasing costs"
     " little"
 )
-NEEDS = "the embedded digits: leave out pair"
+NEEDS = "the embedded digits; run the study without the option pair"
 WHERE = "Chowers et al. 2026, figures 9 and 10"
 PUBLISHED = (
     *(
@@ -260,7 +262,7 @@ PUBLISHED = (
             larger=(PROJECT, f"bins_{count}_rob"),
             smaller=(OPEN, f"bins_{count}_rob"),
             margin=HARDLY,
-            published="larger",
+            published="the first is larger",
             note=NOTE,
             needs=NEEDS,
             why="among ten prompts, this number of bins changes hardly any answer",
@@ -274,7 +276,7 @@ PUBLISHED = (
             larger=(PROJECT, f"{kind}_rob"),
             smaller=(OPEN, f"{kind}_rob"),
             margin=HARDLY,
-            published="larger",
+            published="the first is larger",
             note=NOTE,
             needs=NEEDS,
             why=TRAINED,
@@ -301,7 +303,7 @@ PUBLISHED = (
             larger=(OPEN, f"{kind}_drop"),
             smaller=(PROJECT, f"{kind}_drop"),
             margin=HARDLY,
-            published="larger",
+            published="the first is larger",
             note=NOTE,
             needs=NEEDS,
             why=TRAINED,

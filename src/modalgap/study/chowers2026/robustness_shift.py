@@ -271,7 +271,7 @@ PARTS = (
 )  # fmt: skip
 WHERE = "Chowers et al. 2026, figure 8"
 NOTE = "other data and models: only the direction is compared"
-NEEDS = "the embedded class sets: leave out pair"
+NEEDS = "the embedded class sets; run the study without the option pair"
 DIGITS, COLOURS = SETS.values()
 PUBLISHED = (
     *(
@@ -281,7 +281,7 @@ PUBLISHED = (
             larger=(f"{name}, σ² = {variance:g}", "rob"),
             smaller=(f"{name}, σ² = {variance:g}", "rob_open"),
             margin=0.005,
-            published="larger",
+            published="the first is larger",
             note=NOTE,
             needs=NEEDS,
             why="under strong noise the squared length of the noise decides the answers, and no"

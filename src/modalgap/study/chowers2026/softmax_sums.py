@@ -258,7 +258,7 @@ PUBLISHED = (
             larger=(TITLES["untrained"], "sums"),
             smaller=(TITLES[name], "sums"),
             note=NOTE,
-            needs="embedded models: leave out pair",
+            needs="the embedded models; run the study without the option pair",
         )
         for name in ("full", "short")
     ),

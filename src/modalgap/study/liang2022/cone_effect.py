@@ -132,7 +132,7 @@ PARTS = (
     ),
 )  # fmt: skip
 FIGURE = "Liang et al. 2022, figure 2b"
-ONE = "the published curve is one network; tolerance: 2.5 sd between networks"
+ONE = "the published curve is one network; tolerance: 2.5 standard deviations between networks"
 SPREAD = {1: 0.0006, 2: 0.0106, 3: 0.0191, 4: 0.0281, 5: 0.0259, 10: 0.0036, 15: 0.0003}
 FREE_SPREAD = {1: 0.0009, 2: 0.0106, 3: 0.0199, 4: 0.0274, 5: 0.0260, 10: 0.0154, 25: 0.0095}
 NOTEBOOK = {1: 0.3195, 2: 0.4943, 3: 0.6069, 4: 0.7008, 5: 0.7541, 10: 0.9477, 15: 0.9980}
@@ -164,7 +164,7 @@ def _limit(column: str, layer: int, within: float) -> Number:
         cell=("relu", f"{column}_{layer}"),
         value=(f"relu{CLOSED}", f"{column}_{layer}"),
         tolerance=within,
-        note="tolerance: 1.5 sd between networks",
+        note="tolerance: 1.5 standard deviations between networks",
     )
 
 
@@ -185,8 +185,7 @@ PUBLISHED: tuple[Published, ...] = (
         note=f"1/π, plus the share of the {N:,} pairs of an input with itself",
     ),
     _near("sigmoid", "bias", 2, 0.99, 0.005),
-    _near("tanh", "bias", 25, 0.52, 0.08, note="one network; tolerance: 2.5 sd between networks"),
-    _near("linear", "bias", 25, 0.045, 0.016,
-          note="one network; tolerance: 2.5 sd between networks"),
+    _near("tanh", "bias", 25, 0.52, 0.08, note=ONE),
+    _near("linear", "bias", 25, 0.045, 0.016, note=ONE),
 )  # fmt: skip
 cone_effect = Study(card=CARD, plan=plan, run=run, parts=PARTS, published=PUBLISHED, minutes=1)

@@ -86,7 +86,7 @@ PARTS = (
 THEOREM = "Liang et al. 2022, theorem 1"
 NOTE = (
     "the published shares are from 200 draws; the paper does not state the norm, ours is 1;"
-    " tolerance: 2.5 sd of 200 draws, and rounding"
+    " tolerance: 2.5 standard deviations of 200 draws, and rounding"
 )
 # (width, ratio): share at .95 of the threshold, and the tolerance
 SHARES = {

@@ -278,7 +278,9 @@ PARTS = (
 )
 WHERE = "Liang et al. 2022, table 2"
 FILE = "fairface_b32"
-NEEDS = "FairFace encoded by CLIP ViT-B/32, and COCO for the direction, see the commands below"
+NEEDS = (
+    "FairFace encoded by CLIP ViT-B/32, and COCO for the direction; see the commands on its page"
+)
 TABLE2 = {  # δ to harmful percentages: crime and non-human together
     0.0: (1.1, 15.7, 1.2, 2.9, 6.3, 0.5, 0.6),
     -0.2: (1.0, 13.7, 1.1, 2.0, 5.2, 0.3, 0.6),

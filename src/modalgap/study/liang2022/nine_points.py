@@ -1,7 +1,7 @@
 """The loss of nine pairs on a sphere against the gap between them.
 
-Three assignments of texts to images: all in order; labels 3 and 8 exchanged, as in the paper; and
-the labels of the two nearest points exchanged. See ``modalgap.simulate.nine_points``.
+Three assignments of texts to images: all in order; labels 3 and 8 swapped, as in the paper; and
+the labels of the two nearest points swapped. See ``modalgap.simulate.nine_points``.
 Source: Liang et al. 2022, appendix.
 """
 
@@ -23,17 +23,17 @@ from modalgap.study.published import Number, Order, Published
 CARD = Card(
     name="nine_points",
     title="The loss of nine points on a sphere",
-    idea="Computes InfoNCE of nine pairs at every gap, with and without two exchanged labels.",
+    idea="Computes InfoNCE of nine pairs at every gap, with and without two swapped labels.",
     source="Liang et al. 2022, appendix",
-    question="Is the contrastive loss lowest at a gap if two labels are exchanged?",
+    question="Is the contrastive loss lowest at a gap if two labels are swapped?",
 )
 SCALES = (1, 5, 10, 50, 100, 500, 1000)
-PAPER, NEAREST = (3, 8), (6, 8)  # points whose labels are exchanged
+PAPER, NEAREST = (3, 8), (6, 8)  # points whose labels are swapped
 HEADS = {
-    "lowest_swapped": "lowest loss, 3 and 8 exchanged",
+    "lowest_swapped": "lowest loss, 3 and 8 swapped",
     "height_swapped": "at |z|",
     "closed_swapped": "closed form of |z|",
-    "lowest_near": "lowest loss, neighbours exchanged",
+    "lowest_near": "lowest loss, neighbours swapped",
     "height_near": "at |z|, neighbours",
     "closed_near": "closed form of |z|, neighbours",
     "lowest_in_order": "lowest loss, in order",
@@ -55,7 +55,7 @@ def plan(*, scales: Several[float] = SCALES) -> Plan:
 
 
 def run(work: Work) -> Table:
-    """Simulate both exchanges of labels."""
+    """Simulate both swaps of labels."""
     table = simulated(scales=work.settings["scales"], swap=PAPER)
     nearest = simulated(scales=work.settings["scales"], swap=NEAREST)
     rows = {}
@@ -71,7 +71,7 @@ def run(work: Work) -> Table:
         heads=HEADS,
         notes=[
             *table.notes,
-            *(note.replace("exchanged:", "neighbours:") for note in nearest.notes),
+            *(note.replace("swapped:", "neighbours:") for note in nearest.notes),
             "the paper has 100 values of z, from -1 to 1; here the curves have more values near the"
             " minimum, which is narrow if 1/τ is large",
         ],
@@ -82,20 +82,20 @@ XLABEL = "z, height of the images; texts at -z"
 GUESS = Reference(at=2.1972245773362196, label="chance level, ln 9")
 PARTS = (
     Part(
-        head="With exchanged labels and a low temperature, the loss is lowest at a gap",
+        head="With swapped labels and a low temperature, the loss is lowest at a gap",
         words=(
             "Nine images lie on a circle at height z of the unit sphere, their texts on the circle"
             " at height -z. At z = 0 there is no gap; at z = ±1 all images are at one pole and all"
             " texts at the other, and the loss is ln 9, the chance level. The differences of"
             " cosines shrink by the factor 1 - z², so a gap acts like a higher temperature.",
-            "The paper exchanges labels 3 and 8. Numbered from 0, these points are 140° apart:"
+            "The paper swaps labels 3 and 8. Numbered from 0, these points are 140° apart:"
             " a large mistake, for which the loss is lowest at a large gap. The two points whose"
-            " labels are exchanged in the second figure are 5.4° apart: a small mistake, which"
+            " labels are swapped in the second figure are 5.4° apart: a small mistake, which"
             " matters only at a low temperature.",
         ),
         panels=(
             Curves(
-                title="Labels 3 and 8 exchanged",
+                title="Labels 3 and 8 swapped",
                 caption="One curve per temperature; z = 0 is a closed gap. For 1/τ ≥ 5, the"
                 " minimum is at a gap.",
                 trace="lowest_swapped",
@@ -105,7 +105,7 @@ PARTS = (
                 references=(GUESS,),
             ),
             Curves(
-                title="Labels of two neighbours exchanged",
+                title="Labels of two neighbours swapped",
                 caption="For 1/τ ≥ 50, the minimum is at a gap.",
                 trace="lowest_near",
                 xlabel=XLABEL,
@@ -141,7 +141,7 @@ for _scale in SCALES:
             tolerance=EXACT,
         ),
         Number(
-            claim=f"Labels 3 and 8 exchanged: the minimum at 1/τ = {_scale} is that of the closed"
+            claim=f"Labels 3 and 8 swapped: the minimum at 1/τ = {_scale} is that of the closed"
             " form",
             where="closed form 1 - z² = β* τ",
             against="closed form",
@@ -150,7 +150,7 @@ for _scale in SCALES:
             tolerance=EXACT,
         ),
         Number(
-            claim=f"Neighbours exchanged: the minimum at 1/τ = {_scale} is that of the closed form",
+            claim=f"Neighbours swapped: the minimum at 1/τ = {_scale} is that of the closed form",
             where="closed form 1 - z² = β* τ",
             against="closed form",
             cell=(_row, "height_near"),
@@ -160,7 +160,7 @@ for _scale in SCALES:
     ]
 PUBLISHED += [
     Order(
-        claim=f"With exchanged labels ({name}), the loss at 1/τ = 100 is lowest at a gap",
+        claim=f"With swapped labels ({name}), the loss at 1/τ = 100 is lowest at a gap",
         where=APPENDIX,
         larger=("1/τ = 100", column),
         smaller=GRID,

@@ -157,9 +157,9 @@ PARTS = (
     Part(
         head="The cone exists before training",
         words=(
-            "Each histogram has the cosines of all pairs of items of one encoder. Random directions"
-            " would have cosines near 0. High cosines mean a narrow cone: an untrained encoder has"
-            " one already.",
+            "Each histogram shows the cosines of all pairs of items of one encoder. Random"
+            " directions would have cosines near 0. High cosines mean a narrow cone: an untrained"
+            " encoder has one already.",
         ),
         panels=(
             Histogram(
@@ -182,9 +182,19 @@ PARTS = (
 )
 FIGURE = "Liang et al. 2022, figure 2a"
 NOTE = "other data and models: only the direction is compared"
-FIVE = "5,000 items of COCO encoded by CLIP ViT-B/32, see the commands below"
+FIVE = "5,000 items of COCO encoded by CLIP ViT-B/32; see the commands on its page"
 MORE = "5,000 items of COCO, or of noise, encoded by this model; there is no command for it"
 FILE, START = "clip_b32_coco", "clip_b32_random_coco"  # names of files that the commands write
+MODELS = {  # name of a file to model and data, as the claims name them
+    FILE: "CLIP ViT-B/32 on COCO",
+    START: "CLIP ViT-B/32 untrained, on COCO",
+    f"{START}_noise": "CLIP ViT-B/32 untrained, on noise",
+    "resnet18": "ResNet-18 on COCO",
+    "resnet18_random": "ResNet-18 untrained, on COCO",
+    "resnet18_random_noise": "ResNet-18 untrained, on noise",
+    features.COCO: "CLIP ViT-B/16 on 500 pairs of COCO",
+    features.UNTRAINED: "CLIP ViT-B/16 untrained, on 500 pairs of COCO",
+}
 # row, column, value, tolerance, what it needs
 NUMBERS = (
     (f"{FILE} image", "cosine", 0.468, 0.002, FIVE),
@@ -218,6 +228,14 @@ FILES = (
 )
 NAMES = {"cosine": "mean", "sd": "standard deviation", "low": "first quartile",
          "middle": "median", "high": "third quartile"}  # fmt: skip
+
+
+def _said(row: str) -> str:
+    """The model, the data and the modality of a row."""
+    name, modality = row.split()
+    return f"{MODELS[name]}, {modality}s"
+
+
 PUBLISHED: tuple[Published, ...] = (
     *(
         Order(
@@ -226,23 +244,23 @@ PUBLISHED: tuple[Published, ...] = (
             larger=(f"{kind} untrained", "cosine"),
             smaller=(f"{kind} trained", "cosine"),
             note=NOTE,
-            needs="the embedded models",
+            needs="the embedded models; run the study without the option pair",
         )
         for kind in ("image", "text")
     ),
     Order(
-        claim="Untrained: the mean cosine of images of noise is higher than that of real images",
+        claim="Untrained: the mean cosine of two noise images is higher than of two real images",
         where=FIGURE,
         larger=(NOISE, "cosine"),
         smaller=("image untrained", "cosine"),
         note=NOTE,
-        why="images of MAD are similar before any encoder, a digit on a dark background: the mean"
-        " cosine of their pixels is about .8, that of noise 0",
-        needs="the embedded models",
+        why="images of MAD (a digit on a dark background) are similar without any encoder: the"
+        " mean cosine of their pixels is about .8, that of images of noise is 0",
+        needs="the embedded models; run the study without the option pair",
     ),
     *(
         Number(
-            claim=f"{row}: the {NAMES[column]} of the cosines is {value:g}",
+            claim=f"{_said(row)}: the {NAMES[column]} of the cosines is {value:g}",
             where=FIGURE,
             cell=(row, column),
             value=value,
@@ -253,13 +271,13 @@ PUBLISHED: tuple[Published, ...] = (
     ),
     *(
         Number(
-            claim=f"{row}: the mean of the cosines is {value:g}",
+            claim=f"{_said(row)}: the mean of the cosines is {value:g}",
             where="files of the authors' repository, CLIP ViT-B/16 on 500 pairs of COCO",
             against="reference",
             cell=(row, "cosine"),
             value=value,
             tolerance=0.001,
-            needs=f"{row.split()[0]}.npy; see the commands below",
+            needs=f"{row.split()[0]}.npy; see the commands on its page",
         )
         for row, value in FILES
     ),

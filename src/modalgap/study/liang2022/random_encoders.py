@@ -28,7 +28,7 @@ ENCODERS = {
 INPUTS = ("real", "noise")
 HEADS = {
     "silhouette": "silhouette",
-    "probe": "accuracy of the seed by a linear probe",
+    "probe": "accuracy of a linear probe for the seed",
     "within": "mean cosine, one seed",
     "between": "mean cosine, two seeds",
     "variance": "share of variance between seeds",

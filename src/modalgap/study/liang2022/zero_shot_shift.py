@@ -1,4 +1,4 @@
-"""Zero-shot classification at 40 sizes of the gap: does accuracy gain from another gap?
+"""Zero-shot classification at 40 sizes of the gap: does another gap raise the accuracy?
 
 Images and class prompts are shifted along the gap, by half each, and normalised, for 40 shifts. The
 paper reports the best shift on the test set itself, which is optimistic: one of 40 shifts is better
@@ -39,7 +39,7 @@ CARD = Card(
     title="Zero-shot accuracy against the gap",
     idea="Shifts images and class prompts along the gap and classifies; validates the best shift.",
     source="Liang et al. 2022, section 5.1, table 1",
-    question="Does another gap improve zero-shot classification, beyond chance?",
+    question="Does another gap improve zero-shot classification by more than chance?",
     traits=("random",),
 )
 HEADS = {
@@ -52,7 +52,7 @@ HEADS = {
     "test_before": "score of the other half, no shift",
     "test_after": "score of the other half, shifted",
     "gain": "gain on the other half",
-    "optimistic": "gain if the shift is chosen there",
+    "optimistic": "gain if the shift is chosen on the other half itself",
 }
 FEWEST = 20  # images of a class set
 
@@ -77,8 +77,8 @@ def plan(
         seed: seed of the split into halves, and of the intervals.
 
     Raises:
-        OptionError: two files of the same name, a name in ``auc`` that is no file, or a value
-            outside its range.
+        OptionError: two files of the same name, a name in ``auc`` that is not in ``classes``, or a
+            value outside its range.
         InputError: a file without labels, or with too few images.
     """
     whole("seed", seed, 0)
@@ -288,7 +288,7 @@ TABLE1 = {
 PUBLISHED: list[Published] = []
 for _name, (_title, _before, _after, _way) in TABLE1.items():
     _row_name = f"{_name}_b16"
-    _needs = f"{_title.partition(',')[0]} encoded by CLIP ViT-B/16, see the commands below"
+    _needs = f"{_title.partition(',')[0]} encoded by CLIP ViT-B/16; see the commands on its page"
     PUBLISHED += [
         Number(
             claim=f"{_title}: the score without a shift is {_before:g}",

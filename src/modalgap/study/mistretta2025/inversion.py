@@ -106,7 +106,7 @@ def plan(
     for count in counts:
         whole("attributes", count, 1, MOST)
     if len(set(counts)) < len(counts) or not counts:
-        raise OptionError(f"attributes: must be different numbers; got {list(counts)}")
+        raise OptionError(f"attributes must be different numbers; got {list(counts)}")
     settings = training_settings(train, OWN, digits=digits)
     models = {
         f"k{count}": load_config(
@@ -296,7 +296,7 @@ PARTS = (
             Bars(
                 title="Zero-shot classification",
                 caption="Gain of accuracy if inverted images are compared with class prompts. Below"
-                " 0, inversion hurts. Black lines: 95 % intervals over digits.",
+                " 0, inversion lowers it. Black lines: 95 % intervals over digits.",
                 ys={"gain_zero_shot": "accuracy"},
                 match="images",
                 xlabel="gain of accuracy",

@@ -159,7 +159,8 @@ PARTS = (
             " its text), in equal parts. Counted is the share of each form of document among the"
             " first results. Two predictions use only the mean and the covariance of each form."
             " Predicted: the scores of all queries and one form are one Gaussian. By query: each"
-            " query has its own mean score for each form; this is more exact.",
+            " query has its own mean score for each form. Both are close for Gaussian points; the"
+            " rows of embeddings show how far they are from the counted shares there.",
             "With raw scores, texts fill the first page as the gap grows. Centring removes the"
             " dependence on the gap, but scores of texts with texts still vary more than scores of"
             " texts with images. Standardised scores are nearly fair if the gap is small.",
@@ -260,7 +261,7 @@ def _follows(row: str, what: str, needs: str = "", why: str = "") -> Number:
 THIN = "scores are not Gaussian: in the simulation their skewness is -0.4 to -0.9 within a modality"
 THICK = "scores are not Gaussian: their skewness is 0.6 between texts and images, 0.1 between texts"
 FEW = "captions repeat (314 different ones for 2,154 images), so equal scores come in clusters"
-MADE = "the embedded data: leave out pair"
+MADE = "the embedded data; run the study without the option pair"
 FOLLOWS = [
     *(
         _follows(

@@ -144,7 +144,7 @@ def with_curves(trained: Run, judged: Mapping[str, Value]) -> dict[str, Value]:
 CAPTION = "Both runs start from the model of full captions. Dashed: frozen temperature."
 PARTS = (
     Part(
-        head="Two ways to raise the entropy",
+        head="The temperature or the gap raises the entropy",
         words=(
             "The start is a model of full captions. It is fine-tuned on captions that name the"
             " digit and fewer attributes. Then several captions fit an image, and the best"

@@ -81,7 +81,7 @@ def plan(
     for count in counts:
         whole("attributes", count, 0, MOST)
     if len(set(counts)) < len(counts) or not counts:
-        raise OptionError(f"attributes: must be different numbers; got {list(counts)}")
+        raise OptionError(f"attributes must be different numbers; got {list(counts)}")
     whole("seeds", seeds, 1, 1000)
     kinds = several("starts", starts)
     for kind in kinds:

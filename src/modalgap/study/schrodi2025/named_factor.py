@@ -5,7 +5,7 @@ captions that always name one factor, for instance the colour, and one of the fi
 random. For each model, MOAD is computed with each factor in the role of the object.
 Source: Schrodi et al. 2025, section 5 and figure 6.
 Expected: the object bias is not about objects. In each model the factor that is always named has
-the largest MOAD, if the model can see it at all.
+the largest MOAD, if the model recognises it at all.
 """
 
 from __future__ import annotations
