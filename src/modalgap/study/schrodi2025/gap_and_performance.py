@@ -219,7 +219,7 @@ PARTS = (
     ),
 )
 WHERE = "Schrodi et al. 2025, table 1"
-NEEDS = "a zoo of the models of open_clip on COCO and ImageNet: the commands below"
+NEEDS = "a zoo of the models of open_clip on COCO and ImageNet: see the commands on its page"
 NOTE = "models trained on MAD: only the direction is compared"
 WHY = (
     "in this zoo the captions and the training differ, not the scale of the data: models that"

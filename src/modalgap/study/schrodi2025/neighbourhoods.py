@@ -252,7 +252,7 @@ def _published() -> list[Published]:
             cell=(name, "inverse"),
             value=0.425,
             tolerance=0.085,
-            needs=f"images and prompts of {name}: the commands on its page",
+            needs=f"images and prompts of {name}: see the commands on its page",
         )
         for name in ("cifar10", "cifar100")
     ]
