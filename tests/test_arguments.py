@@ -137,6 +137,13 @@ CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
     "data.read": (
         mg.data.read, {"what": "no", "split": None, "root": None, "limit": None, "seed": 0}
     ),
+    "zoo": (
+        mg.zoo,
+        {"models": "open_clip:no/no", "data": "no", "output": "no/there", "split": None,
+         "limit": None, "template": None},
+    ),
+    "zoo.run_cells": (mg.zoo.run_cells, {"found": [], "output": "no/there", "seed": 0}),
+    "zoo.read_cells": (mg.zoo.read_cells, {"path": "no.csv"}),
     "train": (mg.train, {"config": "no", "output": "no/there"}),
     "read_run": (mg.train.read_run, {"folder": "no"}),
     "load_config": (mg.train.load_config, {"what": "no"}),

@@ -32,7 +32,7 @@ from modalgap.study import STUDIES
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("close", "data", "encode", "evaluate", "invert", "losses", "measure", "report",
-            "search", "simulate", "study", "train")  # fmt: skip
+            "search", "simulate", "study", "train", "zoo")  # fmt: skip
 REGISTRIES: tuple[dict[str, Any], ...] = (MEASURES, CLOSERS, TASKS, LOSSES, CORRECTIONS, METHODS,
                                          SIMULATIONS, STUDIES)  # fmt: skip
 EVERY = [method for registry in REGISTRIES for method in registry.values()]

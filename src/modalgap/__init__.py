@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         simulate,
         study,
         train,
+        zoo,
     )
     from modalgap.advise.compare import compare
     from modalgap.advise.preflight import preflight
@@ -60,6 +61,7 @@ _HOMES = {
     "simulate": "",
     "study": "",
     "train": "",
+    "zoo": "",
     "Result": "result",
 }
 
@@ -88,6 +90,7 @@ __all__ = [
     "simulate",
     "study",
     "train",
+    "zoo",
 ]
 
 

@@ -21,6 +21,7 @@ from modalgap.simulate.base import Simulation as _Simulation
 from modalgap.study.base import Study as _Study
 from modalgap.train.config import Config as _Config
 from modalgap.train.result import Run as _Run
+from modalgap.zoo.results import Zoo as _Zoo
 from pathlib import Path as _Path
 from typing import Any as _Any
 from typing import overload as _overload
@@ -34,6 +35,7 @@ import modalgap.search as _search
 import modalgap.simulate as _simulate
 import modalgap.study as _study
 import modalgap.train as _train
+import modalgap.zoo as _zoo
 
 class close:
     """Close: reduce the modality gap by a map that is fitted once."""
@@ -446,3 +448,24 @@ class train:
     read_run = staticmethod(_train.read_run)
     ready = staticmethod(_train.ready)
     train = staticmethod(_train.train)
+
+class zoo:
+    """Zoo: many models on many data sets, in one table of results."""
+
+    def __new__(  # type: ignore[misc]
+        cls,
+        models: str | _Sequence[str],
+        data: str | _Path | _Sequence[str] | _Sequence[_Path],
+        output: str | _Path,
+        *,
+        split: str | None = ...,
+        root: str | _Path | None = ...,
+        limit: int | None = ...,
+        template: str | None = ...,
+        **options: _Any,
+    ) -> _Zoo: ...
+
+    from modalgap.zoo import Cell as Cell
+    from modalgap.zoo import Zoo as Zoo
+    read_cells = staticmethod(_zoo.read_cells)
+    zoo = staticmethod(_zoo.zoo)

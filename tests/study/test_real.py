@@ -14,7 +14,7 @@ import typer
 from modalgap.cli.app import app
 from modalgap.cli.settings import settings
 from modalgap.data import DATASETS
-from modalgap.encode.registry import ENCODERS
+from modalgap.encode.registry import ENCODERS, expand_model
 from modalgap.errors import OptionError
 from modalgap.study import STUDIES
 
@@ -55,7 +55,9 @@ def check_model(spec: str) -> None:
     assert library in ENCODERS, spec
     architecture, slash, weights = rest.partition("/")
     other = "@" in rest or rest.startswith(("hf-hub:", "/")) or weights == "random"
-    if library == "open_clip" and slash and not other:
+    if "*" in rest:
+        assert expand_model(spec), spec
+    elif library == "open_clip" and slash and not other:
         assert (architecture, weights) in open_clip.list_pretrained(), spec
 
 
@@ -75,6 +77,11 @@ def check(line: str) -> None:
         study.check_options(own)
     elif names == ["encode"]:
         check_source(values["source"], values["split"])
+        for spec in values["model"]:
+            check_model(spec)
+    elif names == ["zoo"]:
+        for source in values["sets"]:
+            check_source(source, values["split"])
         for spec in values["model"]:
             check_model(spec)
 
@@ -129,6 +136,8 @@ def test_the_commands_make_the_files_that_verdicts_need(name: str) -> None:
         "modalgap study mixed_search -o x --set splits=many",
         "modalgap study no_such_study -o x",
         "modalgap encoder coco",
+        "modalgap zoo -m 'open_clip:none-*' -d coco -o x",
+        "modalgap zoo -m open_clip:ViT-B-16/openai -d cocoa -o x",
         "modalgap study",
     ],
 )

@@ -27,6 +27,7 @@ from modalgap.cli.measure import measure
 from modalgap.cli.report import report
 from modalgap.cli.search import search
 from modalgap.cli.train import train
+from modalgap.cli.zoo import zoo
 from modalgap.errors import ModalgapError, OptionError
 from modalgap.waiting import wait_passively
 
@@ -48,6 +49,7 @@ app = group(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command()(encode)
+app.command()(zoo)
 app.command(cls=with_options(MEASURES))(measure)
 app.command(cls=with_options(MEASURES))(report)
 app.command(cls=with_options(TASKS))(evaluate)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,6 +82,29 @@ def load_model(spec: str | Encoder, *, seed: int = 0) -> Encoder:
     module = import_extra(f"modalgap.encode.libraries.{ENCODERS[name].module}", "models", spec)
     result: Encoder = module.load(rest, spec, seed)
     return result
+
+
+def expand_model(spec: str) -> list[str]:
+    """The models that a pattern matches, such as ``open_clip:ViT-B-*/laion*``; else the spec.
+
+    Patterns are those of file names; they match models with weights in the registry of open_clip.
+
+    Raises:
+        OptionError: no model matches the pattern.
+        InputError: the library is not installed.
+    """
+    library, _, pattern = spec.partition(":")
+    if library != "open_clip" or not set("*?") & set(pattern) or Path(pattern).exists():
+        return [spec]
+    module = import_extra("modalgap.encode.libraries.open_clip", "models", spec)
+    names: list[str] = module.names()
+    found = [f"open_clip:{name}" for name in names if fnmatch.fnmatchcase(name, pattern)]
+    if not found:
+        raise OptionError(
+            f"models: a pattern must match a model of open_clip.list_pretrained(); got"
+            f" {quoted(spec)}"
+        )
+    return found
 
 
 def _near(spec: str) -> str:

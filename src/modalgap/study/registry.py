@@ -24,6 +24,11 @@ from modalgap.study.schrodi2025.imbalance import imbalance as imbalance
 from modalgap.study.schrodi2025.named_factor import named_factor as named_factor
 from modalgap.study.schrodi2025.entropy import entropy as entropy
 from modalgap.study.schrodi2025.toy_imbalance import toy_imbalance as toy_imbalance
+from modalgap.study.schrodi2025.gap_dimensions import gap_dimensions as gap_dimensions
+from modalgap.study.schrodi2025.neighbourhoods import neighbourhoods as neighbourhoods
+from modalgap.study.schrodi2025.gap_and_performance import (
+    gap_and_performance as gap_and_performance,
+)
 from modalgap.study.mistretta2025.inversion import inversion as inversion
 from modalgap.study.chowers2026.accuracy_and_gap import accuracy_and_gap as accuracy_and_gap
 from modalgap.study.chowers2026.three_points import three_points as three_points
@@ -39,6 +44,8 @@ from modalgap.study.cicchetti2025.modalities import modalities as modalities
 from modalgap.study.caption_length.caption_length import caption_length as caption_length
 from modalgap.study.mixed_search.mixed_search import mixed_search as mixed_search
 from modalgap.study.mixed_search.first_page import first_page as first_page
+from modalgap.study.across_models.gap_and_retrieval import gap_and_retrieval as gap_and_retrieval
+from modalgap.study.across_models.gap_and_gain import gap_and_gain as gap_and_gain
 from modalgap.method import collect as _collect
 
 STUDIES: dict[str, Study] = _collect(globals(), Study)

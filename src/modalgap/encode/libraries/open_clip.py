@@ -134,6 +134,11 @@ class OpenClipEncoder:
         return cut
 
 
+def names() -> list[str]:
+    """Every model of the registry with pretrained weights, as ARCHITECTURE/WEIGHTS."""
+    return [f"{architecture}/{tag}" for architecture, tag in open_clip.list_pretrained()]
+
+
 def load(rest: str, spec: str, seed: int) -> OpenClipEncoder:
     """Load the encoder ``NAME/TAG``, ``NAME/random``, ``NAME@PATH``, ``hf-hub:…`` or a folder.
 

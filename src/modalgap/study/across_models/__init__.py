@@ -1,0 +1,1 @@
+"""Studies of many models: what users ask about the size of the gap."""

@@ -1,0 +1,212 @@
+"""Gap and gain: does centring or standardising help more where the gap is larger?
+
+For each model of a zoo, the gain of a correction in mixed search (NDCG@10) and in retrieval across
+modalities (R@1), and Kendall's τ over models between the gain and the size of the gap.
+Source: our own question; standardised scores: arXiv 2511.22141.
+Expected: mixed search gains more where the gap is larger; R@1 across modalities hardly changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from modalgap.arguments import checked
+from modalgap.card import Card
+from modalgap.errors import InputError
+from modalgap.extras import TRAIN
+from modalgap.panels import Bars, Part, Reference, Scatter
+from modalgap.result import Table, Value
+from modalgap.study import embedded_zoo
+from modalgap.study.base import Study
+from modalgap.study.correlation import LEAST, tau
+from modalgap.study.plan import Plan, Work
+from modalgap.study.published import Order, Published
+from modalgap.trace import traced
+from modalgap.zoo import Zoo
+
+SIDES = {"text": "text queries", "image": "image queries"}
+CARD = Card(
+    name="gap_and_gain",
+    title="Does a correction help more where the gap is larger?",
+    idea="Correlates the gap of many models with the gain of centring and standardising.",
+    source="our own question",
+    question="Does centring or standardising help more where the gap is larger?",
+    traits=("random",),
+)
+
+
+@dataclass(frozen=True)
+class Gain:
+    """The difference of two numbers of a cell.
+
+    Attributes:
+        title: the correction and the task.
+        before: the number without the correction.
+        after: the number with it.
+    """
+
+    title: str
+    before: str
+    after: str
+
+
+def _gains() -> list[Gain]:
+    found = []
+    for side, words in SIDES.items():
+        mixed = f"mixed.{side}_ndcg10"
+        found += [
+            Gain(f"standardised scores, mixed search, {words}", mixed, f"{mixed}_zscore"),
+            Gain(f"centring, mixed search, {words}", mixed, f"center.{mixed}"),
+        ]
+    for a, b in (("image", "text"), ("text", "image")):
+        number = f"retrieval.{a}_to_{b}_r1"
+        found.append(Gain(f"centring, R@1, {a} to {b}", number, f"center.{number}"))
+    return found
+
+
+@checked
+def plan(*, zoo: str | Path = "") -> Plan:
+    """Plan the comparison of the models of a zoo.
+
+    Args:
+        zoo: a folder made by ``modalgap zoo --tasks retrieval,mixed --closers center``; by default
+            twelve small models trained on MAD.
+
+    Raises:
+        FileError: the folder has no results of a zoo.
+    """
+    settings, models = embedded_zoo.planned(zoo)
+    return Plan(settings=settings, models=models)
+
+
+def run(work: Work) -> Table:
+    """The gain of each correction, and its correlation with the gap."""
+    zoo = embedded_zoo.zoo_of(work)
+    rows = {
+        gain.title if data == embedded_zoo.PAIRS else f"{data}, {gain.title}": row
+        for data in zoo.data
+        for gain in _gains()
+        if (row := _row(zoo, data, gain))
+    }
+    if not rows:
+        raise InputError(
+            f"zoo must have at least {LEAST} models with the tasks retrieval or mixed and the"
+            " closer center; found fewer: modalgap zoo --tasks retrieval,mixed --closers center"
+        )
+    return Table(
+        name=CARD.name,
+        source=CARD.source,
+        vary="correction and task",
+        rows=rows,
+        heads={
+            "models": "models",
+            "before": "mean before",
+            "gain": "mean gain",
+            "tau": "τ of RMG and gain",
+            "p": "p",
+            "tau_before": "τ of the number before and gain",
+        },
+        settings=work.settings,
+        notes=[
+            "mean gain: over models, with the largest and the smallest gain as interval; of NDCG@10"
+            " in mixed search, of R@1 across modalities",
+            "τ: Kendall's τ_b over models; interval: 95 %, bootstrap over models; p: 9,999"
+            " permutations, two-sided",
+            "the corrections are fitted on the same embeddings",
+        ],
+    )
+
+
+def _row(zoo: Zoo, data: str, gain: Gain) -> dict[str, Value]:
+    """Empty if fewer than four models have the numbers."""
+    cells: Mapping[str, Mapping[str, Value]] = {
+        model: sets[data]
+        for model, sets in zoo.values.items()
+        if {"rmg", gain.before, gain.after} <= sets.get(data, {}).keys()
+    }
+    if len(cells) < LEAST:
+        return {}
+    gaps = [cell["rmg"].value for cell in cells.values()]
+    before = [cell[gain.before].value for cell in cells.values()]
+    gains = [cell[gain.after].value - cell[gain.before].value for cell in cells.values()]
+    with_gap = tau(gaps, gains)
+    return {
+        "models": Value(float(len(cells))),
+        "before": Value(float(np.mean(before))),
+        "gain": traced(float(np.mean(gains)), gaps, gains, (min(gains), max(gains))),
+        "tau": with_gap,
+        "p": Value(with_gap.details["p"]),
+        "tau_before": tau(before, gains),
+    }
+
+
+PARTS = (
+    Part(
+        head="Gain against gap",
+        words=(
+            "Each point is a model: its gap before the correction, and the gain of the correction."
+            " A τ above 0 means that models with a larger gap gain more.",
+        ),
+        panels=(
+            Scatter(
+                title="Mixed search",
+                caption="Gain of NDCG@10 in one index of images, texts and documents of both.",
+                trace="gain",
+                match="mixed search",
+                xlabel="RMG",
+                ylabel="gain of NDCG@10",
+                references=(Reference(at=0),),
+            ),
+            Scatter(
+                title="Retrieval across modalities",
+                caption="Gain of R@1.",
+                trace="gain",
+                match="R@1",
+                xlabel="RMG",
+                ylabel="gain of R@1",
+                references=(Reference(at=0),),
+            ),
+            Bars(
+                title="Rank correlation of gap and gain",
+                caption="Kendall's τ; black lines: 95 % intervals over models.",
+                ys={"tau": "with RMG", "tau_before": "with the number before"},
+                xlabel="τ",
+                references=(Reference(at=0, axis="x"),),
+            ),
+        ),
+    ),
+)
+
+
+def _published() -> list[Published]:
+    return [
+        Order(
+            claim=f"Mixed search gains more where the gap is larger: {words}, {correction}",
+            where="our own expectation",
+            against="reference",
+            larger=(f"{correction}, mixed search, {words}", "tau"),
+            smaller=0.0,
+        )
+        for correction in ("standardised scores", "centring")
+        for words in SIDES.values()
+    ]
+
+
+gap_and_gain = Study(
+    card=CARD,
+    plan=plan,
+    run=run,
+    parts=PARTS,
+    published=tuple(_published()),
+    minutes=12,
+    extras=("train", *TRAIN),
+    real=(
+        "modalgap zoo -m 'open_clip:ViT-*/*' -d coco -d flickr30k -o zoo --measures rmg"
+        " --tasks retrieval,mixed --closers center --disk 20",
+        "modalgap study gap_and_gain -o gap_and_gain --set zoo=zoo",
+    ),
+)
