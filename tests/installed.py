@@ -42,6 +42,7 @@ COMMANDS: list[tuple[str | None, str, str]] = [
         "simulations", "studies")),
     (None, ALWAYS, "simulate free_points -o points.npz --set steps=2"),
     (None, ALWAYS, "data check mnist"),
+    ("emoji", ALWAYS, "data emoji packages -o emoji --size 16"),
     (None, ALWAYS, "explain rmg"),
     ("models", ONLY, "encode texts.txt -m open_clip:RN50/random -o random.npz"),
     ("models", NEVER, "encode texts.txt -m open_clip:RN50/openai -o o.npz"),
@@ -121,6 +122,9 @@ def inputs() -> None:
     mg.save(image, "image.npz")
     mg.save(mg.Embeddings(rows, "text", provenance=told), "text.npz")
     Path("texts.txt").write_text("three\nfour\nfive\n")
+    Path("packages/noto").mkdir(parents=True)
+    icons = {name: {"body": "<circle r='9'/>"} for name in ("bear", "cat", "dog")}
+    Path("packages/noto/icons.json").write_text(json.dumps({"icons": icons}))
 
 
 def main() -> int:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from layouts import classification, collections, textures
+from layouts import classification, collections, emoji, textures
 
 from modalgap.data import DATASETS, Source
 from modalgap.data.pixels import decode
@@ -14,6 +14,7 @@ from modalgap.data.pixels import decode
 BUILD: dict[str, Callable[[Path], None]] = {
     **classification.BUILD,
     **collections.BUILD,
+    **emoji.BUILD,
     **textures.BUILD,
 }
 

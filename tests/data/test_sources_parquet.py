@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -20,6 +21,7 @@ from layouts.shards import (
 
 from modalgap import errors
 from modalgap.data import read
+from modalgap.data.sources import parquet as source_of_parquet
 
 # captions -----------------------------------------------------------------------------------------
 
@@ -296,3 +298,34 @@ def test_the_table_in_json(tmp_path: Path) -> None:
     parquet(tmp_path / "a.parquet", {"image": images(2), "raw": cells})
     assert len(read(tmp_path / "a.parquet").texts or ()) == 3
     assert read(tmp_path / "a.parquet", captions="one").texts == cells
+
+
+# rows in any order --------------------------------------------------------------------------------
+
+
+def test_a_small_column_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same items from memory as from the files, also across shards; damage as from files."""
+    rows = images(10)
+    for i, part in enumerate((rows[:6], rows[6:])):
+        table = pa.table({"image": part, "caption": [f"{i} {j}" for j in range(len(part))]})
+        pq.write_table(table, tmp_path / f"{i}.parquet", row_group_size=2)
+    order = np.random.default_rng(0).permutation(10).tolist()
+    monkeypatch.setattr(source_of_parquet, "SMALL", 10)
+    large = read(tmp_path).media
+    assert large is not None
+    assert [large[i] for i in order] == [rows[i] for i in order]
+    monkeypatch.undo()
+    small = read(tmp_path).media
+    assert small is not None
+    with monkeypatch.context() as patch:
+        patch.setattr(source_of_parquet, "_group", None)  # not from a row group
+        assert [small[i] for i in order] == [rows[i] for i in order]
+    path = tmp_path / "1.parquet"
+    content = bytearray(path.read_bytes())
+    content[4:60] = b"\xff" * 56  # the first page of the second file
+    path.write_bytes(content)
+    damaged = read(tmp_path).media
+    assert damaged is not None
+    assert damaged[0] == rows[0]
+    with pytest.raises(errors.FileError, match="cannot be read"):
+        damaged[6]

@@ -13,6 +13,7 @@ from typing import Any
 import open_clip
 import pytest
 from conftest import TRAINED, beside
+from emoji_cases import packages
 from PIL import Image
 
 from modalgap.cli import main
@@ -32,6 +33,8 @@ def place(small_demo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     for i, colour in enumerate(("red", "green", "blue")):
         Image.new("RGB", (40, 30), colour).save(tmp_path / "photos" / f"{i}.jpg")
         (tmp_path / "photos" / f"{i}.txt").write_text(f"a {colour} square\nall {colour}\n")
+    packages(tmp_path, more=60)
+    (tmp_path / "data").mkdir()
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

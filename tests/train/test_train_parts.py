@@ -18,10 +18,10 @@ from modalgap.data.mad import FACTORS, WORDS, Captions, build, digits
 from modalgap.encode import load_model
 from modalgap.encode.trainable import build as build_model
 from modalgap.encode.trainable import own_architectures
-from modalgap.encode.word_tokenizer import write_tokenizer
+from modalgap.encode.word_tokenizer import vocabulary, write_tokenizer
 from modalgap.errors import InputError, OptionError
 from modalgap.train import Run, load_config, train
-from modalgap.train.batches import Sampler
+from modalgap.train.batches import Sampler, split
 from modalgap.train.mad_batches import MadBatches
 from modalgap.train.source_batches import SourceBatches
 
@@ -48,15 +48,49 @@ def test_a_caption_longer_than_the_context_is_noticed(finished: Run) -> None:
 
 @pytest.mark.parametrize("name", own_architectures())
 def test_own_architectures(name: str, tmp_path: Path) -> None:
-    words = name.startswith("mad_")
+    words = name != "small_vit"
     made = build_model(name, words=WORDS)
     made.save(tmp_path / "model")
     found = load_model(f"open_clip:{tmp_path / 'model'}")
-    assert found.dim == (64 if words else 128)
+    assert found.dim == made.dim
     if words:
-        assert sum(each.numel() for each in made.model.parameters()) < 500_000
-        with pytest.raises(OptionError, match="reads whole words, and is only for MAD"):
+        with pytest.raises(OptionError, match="reads whole words, and needs captions"):
             build_model(name)
+    if name.startswith("mad_"):
+        assert sum(each.numel() for each in made.model.parameters()) < 500_000
+
+
+def test_words_of_captions() -> None:
+    texts = ["Red-heart", "red apple", " ", "apple pie"]
+    assert vocabulary(texts) == ["apple", "heart", "pie", "red"]
+    assert vocabulary(texts, most=2) == ["apple", "red"]
+    asked = []
+
+    def words() -> list[str]:
+        asked.append(1)
+        return vocabulary(texts)
+
+    made = build_model(VIT, words=words)
+    assert made.config["model_cfg"]["text_cfg"]["vocab_size"] == 4 + 4
+    build_model("small_vit", words=words)
+    assert len(asked) == 1  # not for a tokenizer of its own
+
+
+def test_groups_are_held_out_as_a_whole() -> None:
+    groups = ["a"] * 5 + ["b"] * 3 + ["c"] * 2 + ["d"] * 10
+    for seed in range(20):
+        train, kept = split(20, 0.25, seed, groups)
+        assert sorted([*train, *kept]) == list(range(20))
+        assert not {groups[i] for i in train} & {groups[i] for i in kept}
+        last = min(
+            sum(groups.count(g) for g in {groups[i] for i in kept} - {left})
+            for left in {groups[i] for i in kept}
+        )
+        assert last < 5 <= len(kept)  # no group too many
+    assert not len(split(20, 0, 0, groups)[1])
+    np.testing.assert_array_equal(split(20, 0.25, 0)[0], split(20, 0.25, 0, None)[0])
+    again = split(20, 0.25, 3, groups)
+    np.testing.assert_array_equal(again[1], split(20, 0.25, 3, groups)[1])
 
 
 def test_turned_texts_are_turned_features() -> None:

@@ -10,12 +10,22 @@ import typer
 from modalgap.cli import data, options
 from modalgap.cli.group import group
 
-app = group("data", "Check whether a data set is complete, or create MAD.")
+app = group("data", "Check whether a data set is complete, or create one: MAD, emoji.")
+
+Output = Annotated[
+    Path, typer.Option("-o", "--output", help="Folder to write into.", show_default=False)
+]
+Workers = Annotated[
+    int | None,
+    typer.Option(
+        "--workers", help="Number of processes (default: one per processor).", show_default=False
+    ),
+]
 
 
 @app.callback()
 def _group() -> None:
-    """Check whether a data set is complete, or create MAD."""
+    """Check whether a data set is complete, or create one: MAD, emoji."""
 
 
 def _say(line: str) -> None:
@@ -68,18 +78,9 @@ def check(
 @app.command()
 @data.resumable
 def mad(
-    output: Annotated[
-        Path, typer.Option("-o", "--output", help="Folder to write into.", show_default=False)
-    ],
+    output: Output,
     digits: options.Digits = None,
-    workers: Annotated[
-        int | None,
-        typer.Option(
-            "--workers",
-            help="Number of processes (default: one per processor).",
-            show_default=False,
-        ),
-    ] = None,
+    workers: Workers = None,
     seed: options.Seed = None,
     limit: Annotated[
         int | None,
@@ -94,14 +95,10 @@ def mad(
     force: options.Force = False,
 ) -> None:
     """Create MAD: digits in 24 shapes and 7 colours; captions name any number of attributes."""
-    from modalgap.atomic import check_target, replacing
+    from modalgap.atomic import replacing
     from modalgap.data import mad as made_of
-    from modalgap.errors import OutputError
 
-    if sheet is not None:
-        if sheet.suffix.lower() != ".png":
-            raise OutputError(f"{sheet}: must end in .png")
-        check_target(sheet, overwrite=force)
+    _check_sheet(sheet, force=force)
     chosen = data.given(seed=seed)
     found = made_of.digits(digits, limit=limit, **chosen)
     made = made_of.build(found, output, workers=workers, overwrite=force, **chosen)
@@ -115,3 +112,93 @@ def mad(
         with replacing(sheet, overwrite=force) as file:
             made_of.contact_sheet(made, 0).save(file, "PNG")
         _say(f"sheet    {sheet}")
+
+
+@app.command()
+@data.resumable
+def emoji(
+    packages: Annotated[
+        Path,
+        typer.Argument(
+            metavar="PACKAGES",
+            help="Folder in which npm installed @iconify-json/noto and others; see: modalgap data"
+            " check emoji.",
+        ),
+    ],
+    output: Output,
+    size: Annotated[
+        int | None, typer.Option("--size", help="Pixels per side (default: 64).")
+    ] = None,
+    styles: Annotated[
+        str | None,
+        typer.Option(
+            "--styles",
+            help="Styles, comma-separated (default: all that are there).",
+            show_default=False,
+        ),
+    ] = None,
+    held_out: Annotated[
+        float | None,
+        typer.Option("--held-out", help="Fraction of the things to hold out (default: 0.2)."),
+    ] = None,
+    held_out_style: Annotated[
+        str | None,
+        typer.Option(
+            "--held-out-style",
+            help="Style to hold out, or none (default: fluent-emoji-flat, if there are others).",
+            show_default=False,
+        ),
+    ] = None,
+    languages: Annotated[
+        str | None,
+        typer.Option(
+            "--languages",
+            help="Further languages of names, comma-separated, for instance de,zh.",
+            show_default=False,
+        ),
+    ] = None,
+    workers: Workers = None,
+    seed: options.Seed = None,
+    sheet: Annotated[
+        Path | None,
+        typer.Option("--sheet", help="Also write a .png with some pictures.", show_default=False),
+    ] = None,
+    force: options.Force = False,
+) -> None:
+    """Create the emoji data set: images of the same things in several styles, with their names.
+
+    Interrupted runs resume: run the same command again.
+    """
+    from modalgap.atomic import replacing
+    from modalgap.data import emoji as made_of
+
+    _check_sheet(sheet, force=force)
+    chosen = data.given(
+        size=size,
+        styles=data.names([styles]) if styles is not None else None,
+        held_out=held_out,
+        held_out_style=held_out_style,
+        languages=data.names([languages]) if languages is not None else None,
+        workers=workers,
+        seed=seed,
+    )
+    made = made_of.build(packages, output, overwrite=force, **chosen)
+    for line in made_of.report(made):
+        _say(line)
+    if sheet is not None:
+        with replacing(sheet, overwrite=force) as file:
+            made_of.contact_sheet(made).save(file, "PNG")
+        _say(f"sheet    {sheet}")
+    absent = [each for each in made_of.USUAL if each not in made.settings["styles"]]
+    if absent and styles is None:
+        data.note(f"{packages}: has no {', '.join(absent)}: {made_of.npm(absent)}")
+
+
+def _check_sheet(sheet: Path | None, *, force: bool) -> None:
+    from modalgap.atomic import check_target
+    from modalgap.errors import OutputError
+
+    if sheet is not None:
+        if sheet.suffix.lower() != ".png":
+            raise OutputError(f"{sheet}: must end in .png")
+        check_target(sheet, overwrite=force)

@@ -160,14 +160,18 @@ def own_architectures() -> list[str]:
 
 
 def build(
-    architecture: str | Mapping[str, Any], *, words: Sequence[str] | None = None, seed: int = 0
+    architecture: str | Mapping[str, Any],
+    *,
+    words: Sequence[str] | Callable[[], Sequence[str]] | None = None,
+    seed: int = 0,
 ) -> Trainable:
     """Build an untrained model.
 
     Args:
         architecture: a name from open_clip or from ``own_architectures()``; the path of a JSON
             file in open_clip's format; or the contents of such a file.
-        words: the vocabulary, for an architecture whose ``hf_tokenizer_name`` is "words".
+        words: the vocabulary, for an architecture whose ``hf_tokenizer_name`` is "words"; or a
+            function that finds it, which is called for such an architecture only.
         seed: seed of the weights.
 
     Raises:
@@ -184,13 +188,14 @@ def build(
         folder = Path(made)
         wordy = text.get("hf_tokenizer_name") == "words"
         if wordy:
-            if not words:
+            known = words() if callable(words) else words
+            if not known:
                 raise OptionError(
-                    f"architecture {quoted(label)}: reads whole words, and is only for MAD; use"
-                    " small_vit, or an architecture of open_clip such as ViT-B-32"
+                    f"architecture {quoted(label)}: reads whole words, and needs captions with"
+                    " words; use small_vit, or an architecture of open_clip such as ViT-B-32"
                 )
-            text["vocab_size"] = size_of(words)
-            write_tokenizer(words, folder)
+            text["vocab_size"] = size_of(known)
+            write_tokenizer(known, folder)
         elif "hf_tokenizer_name" in text:
             with _fetching(
                 label, text["hf_tokenizer_name"], "download it on a machine with network"

@@ -1,4 +1,4 @@
-"""A tokenizer of whole words: one token per word, for the captions of MAD.
+"""A tokenizer of whole words: one token per word, for captions of few words.
 
 It is written as a ``tokenizer.json`` of the tokenizers library, so that open_clip and transformers
 can load it without modalgap.
@@ -6,7 +6,8 @@ can load it without modalgap.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
@@ -14,12 +15,26 @@ from transformers import PreTrainedTokenizerFast
 
 from modalgap.errors import OptionError, quoted
 
+MOST = 50_000  # words
 PAD, START, UNKNOWN, END = "[PAD]", "[START]", "[UNKNOWN]", "[END]"
 
 
 def size_of(words: Sequence[str]) -> int:
     """The vocabulary size of the tokenizer of these words."""
     return len(words) + 4
+
+
+def vocabulary(texts: Iterable[str], most: int = MOST) -> list[str]:
+    """The words of captions, as the tokenizer splits them, in alphabetical order.
+
+    Args:
+        texts: the captions.
+        most: maximum number of words; of more, the most frequent ones.
+    """
+    counts: Counter[str] = Counter()
+    for text in texts:
+        counts.update(text.lower().replace("-", " ").split())
+    return sorted(sorted(counts, key=lambda word: (-counts[word], word))[:most])
 
 
 def write_tokenizer(words: Sequence[str], folder: Path) -> None:

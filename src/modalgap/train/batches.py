@@ -155,11 +155,29 @@ def ahead(batches: Generator[Batch]) -> Generator[Batch]:
             yield batch
 
 
-def split(pairs: int, held_out: float, seed: int) -> tuple[Ints, Ints]:
-    """Training rows and held-out rows, both ascending; ``held_out`` is a fraction or a number."""
+def split(
+    pairs: int, held_out: float, seed: int, groups: Sequence[str] | None = None
+) -> tuple[Ints, Ints]:
+    """Training rows and held-out rows, both ascending.
+
+    Args:
+        pairs: number of rows.
+        held_out: a fraction or a number of rows.
+        seed: seed of the choice.
+        groups: the group of each row. Whole groups are held out, until they have as many rows.
+    """
     count = round(pairs * held_out) if held_out < 1 else int(held_out)
-    order = np.random.default_rng((seed, HELD_OUT)).permutation(pairs)
-    return np.sort(order[count:]), np.sort(order[:count])
+    rng = np.random.default_rng((seed, HELD_OUT))
+    if groups is None:
+        order = rng.permutation(pairs)
+        return np.sort(order[count:]), np.sort(order[:count])
+    names, of_row, sizes = np.unique(
+        np.asarray(groups, object).astype(str), return_inverse=True, return_counts=True
+    )
+    order = rng.permutation(len(names))
+    before = np.cumsum(sizes[order]) - sizes[order]  # rows of the groups that are held out earlier
+    kept = np.isin(of_row.reshape(-1), order[before < count])
+    return np.flatnonzero(~kept), np.flatnonzero(kept)
 
 
 def hash_of(*parts: bytes | str) -> str:

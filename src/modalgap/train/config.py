@@ -34,8 +34,9 @@ class Model:
     """The model to train.
 
     Attributes:
-        architecture: a name from open_clip, ``mad_cnn``, ``mad_vit``, the path of a JSON file, or
-            its contents; ignored if ``start`` is set.
+        architecture: a name from open_clip or of this package (``mad_cnn``, ``mad_vit``,
+            ``emoji_cnn``, ``emoji_vit``, ``small_vit``), the path of a JSON file, or its contents;
+            ignored if ``start`` is set.
         start: trained weights to start from: ``open_clip:NAME/TAG`` or ``open_clip:/path``.
         amended: rotate texts onto images before the first step (Liang et al. 2022).
     """
@@ -64,6 +65,8 @@ class Data:
             ``modalgap encode``.
         held_out: fraction or number of images that are never trained on; for MAD a fraction of the
             digits.
+        held_out_by: a factor of the data; images with equal values are held out together, so that
+            none of their captions is trained on.
         augment: whether images are randomly cropped.
     """
 
@@ -81,6 +84,7 @@ class Data:
     separator: str | None = None
     limit: int | None = None
     held_out: float = 0.2
+    held_out_by: str | None = None
     augment: bool = True
 
     def __post_init__(self) -> None:

@@ -6,7 +6,7 @@ import json
 import logging
 import shutil
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import fields
 from datetime import timedelta
@@ -19,12 +19,13 @@ from lightning_fabric import Fabric
 from lightning_fabric.strategies.ddp import DDPStrategy
 
 from modalgap.atomic import replacing
-from modalgap.data.find import check_exists, read
+from modalgap.data.find import check_exists, named, read
 from modalgap.data.mad import FACTORS, WORDS, Mad, digits
 from modalgap.data.mad import build as build_mad
 from modalgap.data.mad import load as load_mad
 from modalgap.data.summary import summary
 from modalgap.encode.trainable import Trainable, build, resume_from
+from modalgap.encode.word_tokenizer import vocabulary
 from modalgap.ending import end_with_launcher, guarded, launching
 from modalgap.errors import ModalgapError, OptionError, OutputError, quoted
 from modalgap.losses import Objective
@@ -36,13 +37,14 @@ from modalgap.train.loop import HELD_OUT, Loop
 from modalgap.train.mad_batches import MadBatches
 from modalgap.train.profile_tower import PROFILE, made_tower
 from modalgap.train.result import CONFIG, MODEL
-from modalgap.train.source_batches import SourceBatches
+from modalgap.train.source_batches import SourceBatches, sentences
 from modalgap.waiting import passive_children
 from modalgap.work import processors, work_folder
 
 MOST_WORKERS = 8
 MARGIN = 60.0  # seconds added to the time limit of a collective
 MAD_KEYS = ("captions", "profiles", "transforms")
+SOURCE_KEYS = ("cells", "source", "transforms", "held_out", "held_out_by", "augment")
 READING = ("split", "root", "image_column", "text_column", "label_column", "separator", "limit")
 HASHED = {"pairs": "the images or captions have changed"}
 
@@ -178,9 +180,11 @@ def _parts(config: Config, fabric: Any, objective: Objective) -> tuple[Trainable
     else:
         transform = chain(data.transforms) if data.transforms else None
         options = {key: getattr(data, key) for key in READING}
+        if data.held_out_by is not None and named(data.source) is None:
+            options["factors"] = [data.held_out_by]  # a named data set has its own
         source = read(data.source, **options, captions=cast("Any", data.cells), seed=config.seed)
-        _only(data, (*READING, "cells", "source", "transforms", "held_out", "augment"), source.name)
-        trainable = _model(config, words=None)
+        _only(data, (*READING, *SOURCE_KEYS), source.name)
+        trainable = _model(config, words=lambda: vocabulary(sentences(source)))
         found = SourceBatches(
             source,
             transform,
@@ -191,6 +195,7 @@ def _parts(config: Config, fabric: Any, objective: Objective) -> tuple[Trainable
             sampler,
             data.held_out,
             _workers(config.workers),
+            data.held_out_by,
         )
     if "bias" in objective.needs and getattr(trainable.model, "logit_bias", None) is None:
         raise OptionError(
@@ -216,7 +221,7 @@ def _mad(config: Config) -> Mad:
     return build_mad(drawn)
 
 
-def _model(config: Config, words: Sequence[str] | None) -> Trainable:
+def _model(config: Config, words: Sequence[str] | Callable[[], Sequence[str]]) -> Trainable:
     if config.model.start is not None:
         return resume_from(config.model.start, seed=config.seed)
     return build(config.model.architecture, words=words, seed=config.seed)

@@ -14,7 +14,7 @@ from torch import Tensor
 from modalgap.data.media import Media, state
 from modalgap.data.pixels import decode
 from modalgap.data.source import Source
-from modalgap.errors import InputError
+from modalgap.errors import InputError, OptionError
 from modalgap.train.batches import (
     DRAW,
     HELD_OUT,
@@ -97,6 +97,7 @@ class SourceBatches:
         sampler: selects the rows of each batch, and those of this process.
         held_out: fraction or number of images.
         workers: number of decoding processes; 0 decodes in this process.
+        held_out_by: a factor; images with equal values are held out together.
     """
 
     def __init__(
@@ -110,6 +111,7 @@ class SourceBatches:
         sampler: Sampler,
         held_out: float,
         workers: int,
+        held_out_by: str | None = None,
     ) -> None:
         if source.media is None or source.texts is None or source.media.kind != "image":
             raise InputError(f"{source.name}: training needs images and captions")
@@ -118,7 +120,12 @@ class SourceBatches:
         self.prepare_held_out, self.sampler, self.workers = prepare_held_out, sampler, workers
         self.of_image = _captions_of(source)
         usable = np.flatnonzero([len(each) > 0 for each in self.of_image])
-        train, kept = split(len(usable), held_out, sampler.seed)
+        groups = None
+        if held_out_by is not None:
+            if held_out_by not in source.factors:
+                raise OptionError.unknown("data.held_out_by", held_out_by, source.factors)
+            groups = [str(source.factors[held_out_by][row]) for row in usable.tolist()]
+        train, kept = split(len(usable), held_out, sampler.seed, groups)
         self.train, self.kept = usable[train], usable[kept]
         view = prepare_view if sampler.views else None
         self.part = _Part(self.media, self.train, prepare, view, sampler.seed)
@@ -215,8 +222,7 @@ class SourceBatches:
         return int(texts[(rng or self.sampler.rng(DRAW, epoch, row)).integers(len(texts))])
 
     def _sentences(self, which: int) -> list[str]:
-        name = self.texts[which]
-        return [each.replace("{}", name) for each in self.source.templates] or [name]
+        return _filled(self.source, self.texts[which])
 
 
 def _captions_of(source: Source) -> list[Ints]:
@@ -225,3 +231,15 @@ def _captions_of(source: Source) -> list[Ints]:
     n = len(source.media)
     images, texts = source.matches.T  # ascending by image, then text
     return np.split(texts, np.searchsorted(images, np.arange(1, n)))
+
+
+def sentences(source: Source) -> list[str]:
+    """All texts that a model reads: the captions, or the class names in their templates."""
+    texts = list(source.texts or ())
+    if source.labels is None:
+        return texts
+    return [sentence for name in texts for sentence in _filled(source, name)]
+
+
+def _filled(source: Source, name: str) -> list[str]:
+    return [each.replace("{}", name) for each in source.templates] or [name]

@@ -6,11 +6,11 @@ import numpy as np
 from PIL import Image
 
 from modalgap.data.mad.factors import COLOURS, VARIANTS
-from modalgap.data.mad.morphology import SIDE
 from modalgap.data.mad.store import Mad
+from modalgap.data.tiles import grid
 from modalgap.errors import OptionError, quoted
 
-ENLARGED, MARGIN, GROUND = 2, 4, 40
+ENLARGED = 2
 
 
 def contact_sheet(mad: Mad, digit: int) -> Image.Image:
@@ -29,10 +29,4 @@ def contact_sheet(mad: Mad, digit: int) -> Image.Image:
     colour, variant = (each.reshape(-1) for each in np.indices((COLOURS, len(VARIANTS))))
     seen = mad.pixels(np.full(len(variant), digit), variant, colour)
     seen = seen.repeat(ENLARGED, 1).repeat(ENLARGED, 2)
-    edge = ((0, 0), (0, MARGIN), (0, MARGIN), (0, 0))
-    tiles = np.pad(seen, edge, constant_values=GROUND)
-    side = SIDE * ENLARGED + MARGIN
-    page = tiles.reshape(COLOURS, len(VARIANTS), side, side, 3).transpose(0, 2, 1, 3, 4)
-    page = page.reshape(COLOURS * side, len(VARIANTS) * side, 3)
-    before = ((MARGIN, 0), (MARGIN, 0), (0, 0))
-    return Image.fromarray(np.pad(page, before, constant_values=GROUND))
+    return grid(seen.reshape(COLOURS, len(VARIANTS), *seen.shape[1:]))

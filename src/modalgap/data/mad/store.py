@@ -8,8 +8,8 @@ version of the format, factors, counts, seed, and a hash of the digits.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Generator, Sequence
-from contextlib import closing, nullcontext, suppress
+from collections.abc import Callable
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,27 +24,17 @@ from modalgap.data.mad.digits import digits as embedded
 from modalgap.data.mad.factors import CHANNELS, FACTORS, VARIANTS
 from modalgap.data.mad.packed import one_thread, opencv
 from modalgap.data.mad.profiles import profiles
+from modalgap.data.made import Place, blocks, check_workers, spans, stored
 from modalgap.data.reading import load_json, reading
 from modalgap.data.source import check_seed
-from modalgap.errors import FileError, InputError, OptionError, OutputError, quoted
-from modalgap.progress import progress
-from modalgap.work import (
-    Executor,
-    InProcess,
-    Parts,
-    Processes,
-    Span,
-    is_unfinished,
-    path_of,
-    processors,
-    remove,
-    work_folder,
-)
+from modalgap.errors import FileError, InputError, OptionError, quoted
+from modalgap.work import Parts
 
 Ints = NDArray[np.int64]
 
 MANIFEST = "mad.json"
-ARRAYS = ("images", "labels", "train", "test")
+IMAGES = "images"
+ARRAYS = (IMAGES, "labels", "train", "test")
 FORMAT = 1
 BLOCK = 128  # digits per part
 SHAPE = (len(VARIANTS), morphology.SIDE, morphology.SIDE)
@@ -133,10 +123,7 @@ def build(
         InputError: a library is missing, or the folder holds an unfinished run of other settings.
     """
     check_seed(seed)
-    if workers is not None and (
-        isinstance(workers, bool) or not isinstance(workers, int) or workers < 1
-    ):
-        raise OptionError(f"workers: must be an integer of at least 1; got {quoted(workers)}")
+    check_workers(workers)
     if folder is not None and not isinstance(folder, str | Path):
         raise OptionError(f"folder: must be a path; got {type(folder).__name__}")
     if digits is not None and not isinstance(digits, Digits):
@@ -146,8 +133,9 @@ def build(
     task = _Task(digits.images, seed)
     if folder is None:
         images = np.empty((len(digits), *SHAPE), np.uint8)
-        with closing(_blocks(task, _spans(len(digits)), workers)) as blocks:
-            for (first, last), block in blocks:
+        todo = spans(len(digits), BLOCK)
+        with closing(blocks(task.setup, todo, workers, "digits", one_thread)) as made:
+            for (first, last), block in made:
                 images[first:last] = block
         train = np.setdiff1d(np.arange(len(digits)), digits.held_out)
         return Mad(images, digits.labels, train, digits.held_out, digits.name, seed)
@@ -158,63 +146,26 @@ def _build_in(
     folder: Path, digits: Digits, task: _Task, workers: int | None, *, overwrite: bool
 ) -> Mad:
     manifest = _manifest(digits, task.seed)
-    work = path_of(folder.absolute())
-    if _is_there(folder, manifest, work, overwrite=overwrite):
-        try:
-            result = load(folder)
-        except FileError:
-            if not overwrite:
-                raise
-        else:
-            remove(work) if is_unfinished(work) else None
-            return result
-    try:
-        folder.mkdir(exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"{folder}: cannot be made ({error.strerror})") from error
-    plan = {"kind": "mad", **manifest}
-    with work_folder(work, plan, overwrite=overwrite):
+
+    def fill(work: Path) -> None:
         parts = Parts(work, "digits")
-        todo = [span for span in _spans(len(digits)) if _part(parts, span) is None]
-        with closing(_blocks(task, todo, workers)) as blocks:
-            for span, block in blocks:
-                parts.write(span, {"images": block})
+        todo = [
+            span for span in spans(len(digits), BLOCK) if stored(parts, span, IMAGES, SHAPE) is None
+        ]
+        with closing(blocks(task.setup, todo, workers, "digits", one_thread)) as made:
+            for span, block in made:
+                parts.write(span, {IMAGES: block})
         _finish(folder, digits, parts, manifest)
-        remove(work)
-    return load(folder)
 
-
-def _is_there(folder: Path, manifest: dict[str, Any], work: Path, *, overwrite: bool) -> bool:
-    """Whether the folder holds this MAD already; raise an error if it may not be replaced."""
-    try:
-        inside = [each.name for each in folder.iterdir()]
-    except FileNotFoundError:
-        return False
-    except OSError as error:
-        raise OutputError(f"{folder}: cannot be written ({error.strerror})") from error
-    ours = {MANIFEST, *(f"{name}.npy" for name in ARRAYS)}
-    others = sorted(
-        name for name in inside if name not in ours and not name.startswith(".modalgap-")
+    place = Place(
+        folder=folder,
+        kind="mad",
+        what="a MAD",
+        other="of other digits or another seed",
+        names=frozenset((MANIFEST, *(f"{name}.npy" for name in ARRAYS))),
+        settings=lambda folder: _read_manifest(folder) if is_mad(folder) else None,
     )
-    if MANIFEST in inside:
-        try:
-            if _read_manifest(folder) == manifest:
-                return True
-        except FileError:
-            if not overwrite:
-                raise
-        if not overwrite:
-            raise OutputError(
-                f"{folder}: holds a MAD of other digits or another seed; replace it with --force"
-                " or overwrite=True"
-            )
-    elif inside and not is_unfinished(work):
-        others = others or sorted(inside)
-    if others:
-        raise OutputError(
-            f"{folder}: must be missing, empty or a MAD folder; found {others[0]}: choose another"
-        )
-    return False
+    return place.make(manifest, fill, load, overwrite=overwrite)
 
 
 def _manifest(digits: Digits, seed: int) -> dict[str, Any]:
@@ -240,8 +191,8 @@ def _finish(folder: Path, digits: Digits, parts: Parts, settings: dict[str, Any]
         np.lib.format.write_array_header_1_0(
             file, {"descr": "|u1", "fortran_order": False, "shape": shape}
         )
-        for span in _spans(len(digits)):
-            part = _part(parts, span)
+        for span in spans(len(digits), BLOCK):
+            part = stored(parts, span, IMAGES, SHAPE)
             if part is None:
                 raise FileError(f"{parts.path(span)}: is missing; run the same command again")
             file.write(part.tobytes())
@@ -251,22 +202,6 @@ def _finish(folder: Path, digits: Digits, parts: Parts, settings: dict[str, Any]
             np.save(file, array.astype("<i8"), allow_pickle=False)
     with replacing(folder / MANIFEST, overwrite=True) as file:
         file.write(json.dumps(settings, indent=1, ensure_ascii=False).encode())
-
-
-def _spans(count: int) -> list[Span]:
-    """The spans of digits of the parts."""
-    return [(first, min(first + BLOCK, count)) for first in range(0, count, BLOCK)]
-
-
-def _part(parts: Parts, span: Span) -> NDArray[np.uint8] | None:
-    """A part of an earlier run; None if it is missing or damaged."""
-    try:
-        found = parts.read(span).arrays.get("images")
-    except FileError:
-        return None
-    shape = (span[1] - span[0], *SHAPE)
-    whole = found is not None and found.dtype == np.uint8 and found.shape == shape
-    return found if whole else None
 
 
 # opening ----------------------------------------------------------------------------------------
@@ -367,23 +302,3 @@ def draws(seed: int, first: int, count: int) -> NDArray[np.float32]:
     found = np.random.Generator(np.random.Philox(key=seed).advance(first * row // 4))
     drawn = found.random((count, len(VARIANTS), morphology.DRAWN))
     return np.minimum(drawn.astype(np.float32), np.float32(1 - 2**-24))
-
-
-def _blocks(
-    task: _Task, spans: Sequence[Span], workers: int | None
-) -> Generator[tuple[Span, NDArray[np.uint8]]]:
-    """Yield each span and the variants of its digits, in order."""
-    if workers is None:
-        workers = min(processors(), len(spans) // 2)  # starting a process takes longer than a span
-    workers = min(workers, len(spans))
-    alone = workers <= 1
-    executor: Executor = InProcess() if alone else Processes(count=workers)
-    total = sum(last - first for first, last in spans)
-    with (
-        progress("digits", total, "digits") as advance,
-        nullcontext() if alone else one_thread(),
-        closing(executor.run(task.setup, spans)) as results,
-    ):
-        for index, block in results:
-            yield spans[index], block
-            advance(len(block))

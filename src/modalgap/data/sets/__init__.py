@@ -11,6 +11,7 @@ from modalgap.data.sets.coco_modal_equiv import COCOModalEquiv
 from modalgap.data.sets.cub import CUB
 from modalgap.data.sets.dci import DCI
 from modalgap.data.sets.dtd import DTD
+from modalgap.data.sets.emoji import Emoji
 from modalgap.data.sets.eurosat import EuroSAT
 from modalgap.data.sets.fairface import FairFace
 from modalgap.data.sets.fgvc_aircraft import FGVCAircraft
@@ -54,6 +55,7 @@ _SETS: tuple[type[Dataset], ...] = (
     CUB,
     DCI,
     DTD,
+    Emoji,
     EuroSAT,
     FairFace,
     FGVCAircraft,

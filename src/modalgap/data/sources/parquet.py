@@ -31,6 +31,7 @@ from modalgap.errors import FileError, quoted
 
 ROWS = 64  # cells in memory at once
 BUFFER = 2**20  # bytes per read of a file
+SMALL = 2**26  # bytes of a column that a process keeps in memory, for rows in any order
 Stamp = tuple[int, int]  # nanoseconds, bytes
 
 
@@ -127,10 +128,27 @@ class ParquetTable:
         return result
 
     def cells(self, column: str, names: Sequence[str], kind: Kind) -> Media:
-        """The items of a column of bytes; a row group is read when one of its rows is needed."""
+        """The items of a column of bytes; a row group is read when one of its rows is needed.
+
+        A small column is read as a whole on first access.
+        """
         stamped = tuple(zip(self.shards, self.stamps, strict=True))
-        read = functools.partial(_cell, stamped, np.array(self.starts, np.int64), column)
+        starts = np.array(self.starts, np.int64)
+        read = functools.partial(_cell, stamped, starts, column, small=self._is_small(column))
         return Cells(read, names, kind, self.files)
+
+    def _is_small(self, column: str) -> bool:
+        total = 0
+        for path in self.shards:
+            with pq.ParquetFile(path) as file:
+                groups = [file.metadata.row_group(i) for i in range(file.metadata.num_row_groups)]
+            leaves = [group.column(i) for group in groups for i in range(group.num_columns)]
+            total += sum(
+                leaf.total_uncompressed_size
+                for leaf in leaves
+                if leaf.path_in_schema.partition(".")[0] == column
+            )
+        return total <= SMALL
 
     def nulls(self, column: str) -> NDArray[np.int64]:  # noqa: ARG002
         """No rows: in Parquet nulls are found when items are read; the encoder skips them."""
@@ -216,15 +234,44 @@ class _Group:
 _group = functools.lru_cache(maxsize=2)(_Group)  # one or two open groups per worker
 
 
+@functools.lru_cache(maxsize=1)
+def _kept(files: tuple[tuple[Path, Stamp], ...], name: str) -> pa.Array | None:
+    """A whole column; None if it is damaged, or longer than its files say."""
+    found: list[pa.Array] = []
+    left = 2 * SMALL
+    try:
+        for path, stamp in files:
+            if _stamp(path) != stamp:
+                return None
+            with pq.ParquetFile(path, pre_buffer=False, buffer_size=BUFFER) as file:
+                for batch in file.iter_batches(ROWS, columns=[name], use_threads=False):
+                    found.append(batch.column(0))
+                    left -= found[-1].nbytes
+                    if left < 0:
+                        return None
+        return pa.concat_arrays(found)
+    except (OSError, pa.ArrowException):
+        return None
+
+
 def _cell(
-    files: tuple[tuple[Path, Stamp], ...], starts: NDArray[np.int64], name: str, position: int
+    files: tuple[tuple[Path, Stamp], ...],
+    starts: NDArray[np.int64],
+    name: str,
+    position: int,
+    *,
+    small: bool,
 ) -> bytes:
     at = int(np.searchsorted(starts[:, 2], position, side="right")) - 1
     number, group, first = map(int, starts[at])
-    try:
-        value = _group(*files[number], group, name).cell(position - first)
-    except (OSError, pa.ArrowException) as error:
-        raise FileError(f"cannot be read ({error})") from error
+    column = _kept(files, name) if small else None
+    if column is not None:
+        value = column[position].as_py()
+    else:
+        try:
+            value = _group(*files[number], group, name).cell(position - first)
+        except (OSError, pa.ArrowException) as error:
+            raise FileError(f"cannot be read ({error})") from error
     return item_bytes(value, files[number][0].parent)
 
 
