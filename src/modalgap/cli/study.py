@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from modalgap.cli import data, options
-from modalgap.cli.build import STUDIES, methods, with_options
+from modalgap.cli.build import SPELT_OUT, STUDIES, methods, with_options
 from modalgap.cli.settings import settings
 
 if TYPE_CHECKING:
@@ -123,6 +123,7 @@ app = methods(
     study,
     several="studies",
     one="study",
+    of_methods=SPELT_OUT,
 )
 Only = Annotated[
     list[str] | None,
