@@ -104,7 +104,7 @@ def _print_verdicts(table: Table, page: Path) -> None:
     for why, count in missing(table.verdicts):
         say(f"not computed ({count}): {why}")
     if table.verdicts:
-        say(f"all {len(table.verdicts)} verdicts: see {page}")
+        typer.echo(f"all {len(table.verdicts)} verdicts: see {page}")  # a path stays in one line
 
 
 def _files(study: Study) -> list[str]:
