@@ -241,6 +241,7 @@ def test_a_page_and_a_figure_of_every_panel(tmp_path: Path) -> None:
 
 RMG = table(**{str(k): values(rmg=x) for k, x in enumerate((0.5, 0.4, 0.45, 0.1))})
 WHERE: dict[str, Any] = {"claim": "c", "where": "paper, table 1"}
+OTHER = "not computed: not with these data or options"
 
 
 @pytest.mark.parametrize(
@@ -252,7 +253,7 @@ WHERE: dict[str, Any] = {"claim": "c", "where": "paper, table 1"}
             "0.500",
             "differs: by 0.100, tolerance 0.05",
         ),
-        (Number(**WHERE, cell=("9", "rmg"), value=0.4, tolerance=1), "–", "not computed"),
+        (Number(**WHERE, cell=("9", "rmg"), value=0.4, tolerance=1), "–", OTHER),
         (
             Order(**WHERE, larger=("0", "rmg"), smaller=("3", "rmg")),
             "0.500 against 0.100",
@@ -269,7 +270,7 @@ WHERE: dict[str, Any] = {"claim": "c", "where": "paper, table 1"}
             "0.500 against 0.400",
             "differs: the difference is +0.100",
         ),
-        (Order(**WHERE, larger=("0", "x"), smaller=0.0), "–", "not computed"),
+        (Order(**WHERE, larger=("0", "x"), smaller=0.0), "–", OTHER),
         (
             Order(**WHERE, larger=("0", "x"), smaller=0.0, needs="photographs"),
             "–",
@@ -300,7 +301,7 @@ WHERE: dict[str, Any] = {"claim": "c", "where": "paper, table 1"}
             "0.400 → 0.450",
             "agrees",
         ),
-        (Trend(**WHERE, column="rmg", direction="rises", rows=("1",)), "0.400", "not computed"),
+        (Trend(**WHERE, column="rmg", direction="rises", rows=("1",)), "0.400", OTHER),
     ],
 )  # fmt: skip
 def test_verdicts(published: Published, ours: str, verdict: str) -> None:

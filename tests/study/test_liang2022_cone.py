@@ -27,7 +27,8 @@ def test_rows_are_those_of_the_simulation(tmp_path: Path) -> None:
     assert len(points(table.rows["transformer"]["later"])[0]) == 4
     assert (tmp_path / "curves.csv").exists()
     verdicts = {each["claim"]: each["verdict"] for each in table.verdicts}
-    assert verdicts["relu, with bias: the mean cosine is 0.9477 after 10 layers"] == "not computed"
+    late = verdicts["relu, with bias: the mean cosine is 0.9477 after 10 layers"]
+    assert late.startswith("not computed")
 
 
 @pytest.mark.parametrize(("name", "value"), [("n", 7), ("dim", 1), ("layers", 0), ("repeats", 0)])
@@ -39,6 +40,6 @@ def test_options_out_of_range(tmp_path: Path, name: str, value: int) -> None:
 @pytest.mark.slow
 def test_published_relu(tmp_path: Path) -> None:
     table = cone_effect(tmp_path, layers=2)
-    found = [each for each in table.verdicts if each["verdict"] != "not computed"]
+    found = [each for each in table.verdicts if not each["verdict"].startswith("not computed")]
     assert len(found) == 8
     assert all(each["verdict"] == "agrees" for each in found), found

@@ -15,7 +15,7 @@ def test_cosine_rise(tmp_path: Path) -> None:
     found = simulate.cosine_rise([16, 64], ratios=[1, 2, 4], draws=2000)
     assert table.rows == found.rows
     verdicts = [each["verdict"] for each in table.verdicts]
-    assert verdicts.count("not computed") == 3
+    assert sum(each.startswith("not computed") for each in verdicts) == 3
     assert verdicts.count("agrees") == len(verdicts) - 3
 
 

@@ -22,6 +22,6 @@ def test_every_stated_number_agrees(tmp_path: Path) -> None:
 
 def test_other_temperatures_are_not_judged(tmp_path: Path) -> None:
     table = sphere_pairs(tmp_path, scales=(7,))
-    assert {each["verdict"] for each in table.verdicts} == {"not computed"}
+    assert all(each["verdict"].startswith("not computed") for each in table.verdicts)
     with pytest.raises(errors.OptionError, match="scales must be"):
         sphere_pairs(tmp_path, scales=(-1,))

@@ -33,6 +33,7 @@ def methods(
     *,
     several: str = "methods",
     one: str = "",
+    of_methods: tuple[str, ...] = (),
 ) -> typer.Typer:
     """A group with one command for each method of a registry.
 
@@ -42,6 +43,8 @@ def methods(
         registry: of the methods.
         several: what the methods are called in the help.
         one: what a method is called in messages; by default "method of NAME".
+        of_methods: options of the command that are passed to the method; the help of a method
+            without such an option does not show it.
         run: what a command does; its first parameter is the name of the method, the others are
             the arguments and options of the command.
     """
@@ -53,7 +56,7 @@ def methods(
         def get_command(self, ctx: Any, cmd_name: str) -> Any:
             if cmd_name in self.commands or cmd_name not in registry.names():
                 return super().get_command(ctx, cmd_name)
-            return _command(cmd_name, registry, run)
+            return _command(cmd_name, registry, run, of_methods)
 
         def resolve_command(self, ctx: Any, args: list[str]) -> Any:
             if not args[0].startswith("-") and args[0] not in self.list_commands(ctx):
@@ -112,7 +115,9 @@ def with_entries(title: str, registry: Registry) -> type[TyperCommand]:
     return Command
 
 
-def _command(name: str, registry: Registry, run: Callable[..., None]) -> Any:
+def _command(
+    name: str, registry: Registry, run: Callable[..., None], of_methods: tuple[str, ...]
+) -> Any:
     """The command of one method."""
     about = registry.describe(name)
 
@@ -125,9 +130,13 @@ def _command(name: str, registry: Registry, run: Callable[..., None]) -> Any:
     names = {each.name for each in about.options}
     one = typer.Typer(add_completion=False, rich_markup_mode=None)
     one.command(name, help=f"{about.title}. {about.idea} Source: {about.source}.", cls=Command)(
-        _bound(run, name, [each for each in SPELT_OUT if each not in names])
+        _bound(run, name)
     )
-    return typer.main.get_command(one)
+    made: Any = typer.main.get_command(one)
+    for parameter in made.params:
+        if parameter.name in of_methods and parameter.name not in names:
+            parameter.hidden = True  # it is still read, so that the error names the method
+    return made
 
 
 def _meaning(option: Option) -> str:
@@ -145,13 +154,10 @@ def _section(formatter: Any, title: str, rows: Mapping[str, str]) -> None:
             formatter.write_dl(list(rows.items()))
 
 
-def _bound(
-    run: Callable[..., None], method: str, without: Iterable[str] = ()
-) -> Callable[..., None]:
-    """``run`` with a fixed method as its first argument, without options that it does not have."""
+def _bound(run: Callable[..., None], method: str) -> Callable[..., None]:
+    """``run`` with a fixed method as its first argument."""
     signature = inspect.signature(run, eval_str=True)
     _, *parameters = signature.parameters.values()
-    parameters = [each for each in parameters if each.name not in without]
 
     def command(**given: Any) -> None:
         run(method, **given)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from modalgap.cli import data, options
-from modalgap.cli.build import STUDIES, methods, with_options
+from modalgap.cli.build import SPELT_OUT, STUDIES, methods, with_options
 from modalgap.cli.settings import settings
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ def _print_verdicts(table: Table, page: Path) -> None:
     for why, count in missing(table.verdicts):
         say(f"not computed ({count}): {why}")
     if table.verdicts:
-        say(f"all {len(table.verdicts)} verdicts: see {page}")
+        typer.echo(f"all {len(table.verdicts)} verdicts: see {page}")  # a path stays in one line
 
 
 def _files(study: Study) -> list[str]:
@@ -123,6 +123,7 @@ app = methods(
     study,
     several="studies",
     one="study",
+    of_methods=SPELT_OUT,
 )
 Only = Annotated[
     list[str] | None,

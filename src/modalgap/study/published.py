@@ -46,8 +46,8 @@ class Published(ABC):
         """The fields claim, where, against, published, ours, verdict and note, as text."""
         ours, verdict = self.judge(table)
         if verdict == NOT_COMPUTED:
-            other = "this result is about other data"  # of a study that runs on files
-            verdict = f"{NOT_COMPUTED}: {f'needs {self.needs}' if self.needs else other}"
+            why = f"needs {self.needs}" if self.needs else "not with these data or options"
+            verdict = f"{NOT_COMPUTED}: {why}"
         elif verdict.startswith(DIFFERS) and self.why:
             verdict = f"{verdict}; {self.why}"
         return {
