@@ -95,6 +95,7 @@ def test_read_as_a_named_data_set(made: made_of.Emoji) -> None:
     by_object = read(made.folder, split="train", text_column="caption_object", factors=["style"])
     assert "firefighter" in (by_object.texts or ())
     by_gender = read(made.folder, split="train", label_column="gender")
+    assert not by_gender.unused
     assert set(by_gender.texts or ()) == {"man", "none", "woman"}
 
 
