@@ -100,9 +100,25 @@ def _line(cells: Sequence[str]) -> str:
     return f"| {' | '.join(map(markdown_cell, cells))} |"
 
 
+def number(value: float) -> str:
+    """A number with four significant digits, without an exponent if it is short enough.
+
+    Whole numbers from 2 on, such as counts, have no decimals.
+    """
+    if value == 0:
+        return "0"
+    if abs(value) >= 2 and value == int(value) and abs(value) < 1e7:
+        return f"{value:.0f}"
+    if 1e-3 <= abs(value) < 1e5:
+        digits = max(0, 4 - len(str(int(abs(value)))) + (abs(value) < 1))
+        return f"{value:.{min(digits, 4)}f}"
+    return f"{value:.3g}"
+
+
 def _cell(value: Number | None) -> str:
     if value is None:
         return "–"
     if value.interval is None:
-        return f"{value.value:.3f}"
-    return f"{value.value:.3f} [{value.interval[0]:.3f}, {value.interval[1]:.3f}]"
+        return number(value.value)
+    low, high = map(number, value.interval)
+    return f"{number(value.value)} [{low}, {high}]"

@@ -14,7 +14,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from modalgap.tabular import Number, Numbers
+from modalgap.tabular import Number, Numbers, number
 
 FEW = 7  # rows that fit beside one another as columns
 SHORT = 16  # characters of their names
@@ -128,16 +128,6 @@ def _widened(
     return widths
 
 
-def number(value: float) -> str:
-    """A number with four significant digits, without an exponent if it is short enough."""
-    if value == 0:
-        return "0"
-    if 1e-3 <= abs(value) < 1e5:
-        digits = max(0, 4 - len(str(int(abs(value)))) + (abs(value) < 1))
-        return f"{value:.{min(digits, 4)}f}"
-    return f"{value:.3g}"
-
-
 def measured(value: Number | None) -> str:
     """A value with half the width of its interval, with markup."""
     if value is None:
@@ -145,7 +135,8 @@ def measured(value: Number | None) -> str:
     if value.interval is None:
         return number(value.value)
     half = (value.interval[1] - value.interval[0]) / 2
-    return f"{number(value.value)} [dim]±{half:.3f}[/dim]"
+    text = f"{half:.3f}" if half >= 5e-4 or half == 0 else f"{half:.1g}"
+    return f"{number(value.value)} [dim]±{text}[/dim]"
 
 
 def _plain(cell: str) -> str:

@@ -381,3 +381,12 @@ def test_a_method_is_one_file_and_one_line(copied: Path, tmp_path: Path) -> None
     assert done.returncode == 0, done.stderr
     assert "4 images became texts" in done.stderr
     assert "sharpness=0.01" in command("invert", "nearest_caption", "--help").stdout
+
+
+def test_a_seed_is_for_random_methods(run: Run) -> None:
+    assert "--seed" in run("simulate", "free_points", "--help")[1]
+    assert "--seed" not in run("simulate", "sphere_pairs", "--help")[1]
+    code, _, err = run("simulate", "sphere_pairs", "--seed", "3")
+    assert code == 2
+    assert err == "modalgap: option 'seed': sphere_pairs has no random numbers\n"
+    assert "unknown simulation 'sphere_pair'; did you mean" in run("simulate", "sphere_pair")[2]

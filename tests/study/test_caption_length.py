@@ -12,6 +12,8 @@ import modalgap as mg
 from modalgap import errors
 from modalgap.study import caption_length, embedded, judge
 from modalgap.study.caption_length.caption_length import cut
+from modalgap.train import read_run
+from modalgap.train.captions import captions_of
 
 CAPTIONS = [
     "a red dog runs. It is old.",
@@ -63,8 +65,9 @@ def test_the_embedded_data_with_its_model(tmp_path: Path, monkeypatch: pytest.Mo
     assert list(table.rows) == ["first 1", "first 4", "whole"]
     assert table.rows["whole"]["length"].value == 6  # the digit and five attributes
     assert table.rows["first 1"]["cut"].value == 1
-    (run,) = (tmp_path / "models").glob("[!.]*")
-    pair = mg.load(run / "held_out.safetensors")
+    (folder,) = (tmp_path / "models").glob("[!.]*")
+    run = read_run(folder)
+    pair = judge.embed(run, judge.mad_of({"full": run}), captions_of(run.config.data.captions))
     expected = mg.measure(pair, ["rmg"])["rmg"].value
     assert table.rows["whole"]["rmg"].value == pytest.approx(expected, rel=1e-4)
 

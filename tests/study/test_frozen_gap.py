@@ -45,7 +45,7 @@ def test_rows_are_those_of_the_simulation() -> None:
 def test_reached() -> None:
     value = traced(0.0, [0, 1, 5, 9], [4.0, 3.0, 1.0, 0.5])
     assert reached(value, 0.5) == 5
-    assert reached(value, 0.01) == 9
+    assert reached(value, 0.01) is None
 
 
 def test_files(table: Table, tmp_path: Path) -> None:

@@ -71,7 +71,7 @@ def check(line: str) -> None:
     names, values = parsed(line)
     if names[0] == "study" and names[1] != "all":
         study = STUDIES[names[1]]
-        own = settings(sets_of(values), [study], seed=values["seed"])
+        own = settings(sets_of(values), [study], seed=values.get("seed"))
         study.check_options(own)
     elif names == ["encode"]:
         check_source(values["source"], values["split"])

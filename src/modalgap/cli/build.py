@@ -25,13 +25,26 @@ PROTOCOLS = Registry("modalgap.search.registry", "PROTOCOLS")
 SPELT_OUT = ("seed",)  # options of methods that commands have as an option of their own
 
 
-def methods(name: str, about: str, registry: Registry, run: Callable[..., None]) -> typer.Typer:
+def methods(
+    name: str,
+    about: str,
+    registry: Registry,
+    run: Callable[..., None],
+    *,
+    several: str = "methods",
+    one: str = "",
+    of_methods: tuple[str, ...] = (),
+) -> typer.Typer:
     """A group with one command for each method of a registry.
 
     Args:
         name: of the group.
         about: its help.
         registry: of the methods.
+        several: what the methods are called in the help.
+        one: what a method is called in messages; by default "method of NAME".
+        of_methods: options of the command that are passed to the method; the help of a method
+            without such an option does not show it.
         run: what a command does; its first parameter is the name of the method, the others are
             the arguments and options of the command.
     """
@@ -43,16 +56,16 @@ def methods(name: str, about: str, registry: Registry, run: Callable[..., None])
         def get_command(self, ctx: Any, cmd_name: str) -> Any:
             if cmd_name in self.commands or cmd_name not in registry.names():
                 return super().get_command(ctx, cmd_name)
-            return _command(cmd_name, registry, run)
+            return _command(cmd_name, registry, run, of_methods)
 
         def resolve_command(self, ctx: Any, args: list[str]) -> Any:
             if not args[0].startswith("-") and args[0] not in self.list_commands(ctx):
-                verb = _verb(ctx)
-                raise OptionError.unknown(f"method of {verb}", args[0], self.list_commands(ctx))
+                kind = one or f"method of {_verb(ctx)}"
+                raise OptionError.unknown(kind, args[0], self.list_commands(ctx))
             return super().resolve_command(ctx, args)
 
         def format_commands(self, ctx: Any, formatter: Any) -> None:
-            with formatter.section("Methods"):
+            with formatter.section(several.capitalize()):
                 formatter.write_dl(
                     [(each, registry.describe(each).idea) for each in registry.names()]
                 )
@@ -102,7 +115,9 @@ def with_entries(title: str, registry: Registry) -> type[TyperCommand]:
     return Command
 
 
-def _command(name: str, registry: Registry, run: Callable[..., None]) -> Any:
+def _command(
+    name: str, registry: Registry, run: Callable[..., None], of_methods: tuple[str, ...]
+) -> Any:
     """The command of one method."""
     about = registry.describe(name)
 
@@ -112,16 +127,24 @@ def _command(name: str, registry: Registry, run: Callable[..., None]) -> Any:
             title = f"Options of {name} for --set NAME=VALUE, and their defaults"
             _section(formatter, title, {each.shown: _meaning(each) for each in own})
 
+    names = {each.name for each in about.options}
     one = typer.Typer(add_completion=False, rich_markup_mode=None)
     one.command(name, help=f"{about.title}. {about.idea} Source: {about.source}.", cls=Command)(
         _bound(run, name)
     )
-    return typer.main.get_command(one)
+    made: Any = typer.main.get_command(one)
+    for parameter in made.params:
+        if parameter.name in of_methods and parameter.name not in names:
+            parameter.hidden = True  # it is still read, so that the error names the method
+    return made
 
 
 def _meaning(option: Option) -> str:
-    first = option.meaning[:1]
-    return (first.upper() if first.isascii() else first) + option.meaning[1:]
+    """The meaning as a sentence: a symbol or a value at its start keeps its form."""
+    text = option.meaning.replace("``", "")
+    first = text.partition(" ")[0]
+    word = first.isascii() and first.isalpha() and (len(first) > 1 or first == "a")
+    return text[:1].upper() + text[1:] if word else text
 
 
 def _section(formatter: Any, title: str, rows: Mapping[str, str]) -> None:

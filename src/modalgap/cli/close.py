@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from modalgap.cli import data, options
-from modalgap.cli.build import CLOSERS, methods, spread
+from modalgap.cli.build import CLOSERS, SPELT_OUT, methods, spread
 from modalgap.cli.inputs import Inputs
 from modalgap.cli.settings import settings
 from modalgap.errors import InputError, OptionError
@@ -110,8 +110,14 @@ def fit(
     typer.echo(output)
 
 
-app = methods("close", ABOUT, CLOSERS, close)
-fits = methods("fit", "Fit a closer to a sample and write its map: close fit METHOD.", CLOSERS, fit)
+app = methods("close", ABOUT, CLOSERS, close, of_methods=SPELT_OUT)
+fits = methods(
+    "fit",
+    "Fit a closer to a sample and write its map: close fit METHOD.",
+    CLOSERS,
+    fit,
+    of_methods=SPELT_OUT,
+)
 app.add_typer(fits)
 
 

@@ -30,6 +30,8 @@ def settings(
 
     known = list(methods)
     found: dict[str, Any] = {} if seed is None else {"seed": seed}
+    if len(known) == 1 and seed is not None and "seed" not in known[0].options:
+        raise OptionError(f"option 'seed': {known[0].name} has no random numbers")
     for each in given or ():
         name, equals, text = (part.strip() for part in each.partition("="))
         if not equals or not name:

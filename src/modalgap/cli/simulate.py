@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from modalgap.cli import options
-from modalgap.cli.build import SIMULATIONS, methods
+from modalgap.cli.build import SIMULATIONS, SPELT_OUT, methods
 from modalgap.cli.settings import settings
 
 Output = Annotated[
@@ -63,4 +63,7 @@ app = methods(
     "Simulate the modality gap without a model or data.",
     SIMULATIONS,
     simulate,
+    several="simulations",
+    one="simulation",
+    of_methods=SPELT_OUT,
 )

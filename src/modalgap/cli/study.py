@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from modalgap.cli import data, options
-from modalgap.cli.build import STUDIES, methods, with_options
+from modalgap.cli.build import SPELT_OUT, STUDIES, methods, with_options
 from modalgap.cli.settings import settings
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ Jobs = Annotated[
     typer.Option(
         "--jobs",
         min=1,
-        help="Number of models trained at the same time (default: one per two processors).",
+        help="Number of models trained at the same time (default: one per processor).",
         show_default=False,
     ),
 ]
@@ -102,7 +102,7 @@ def _print_verdicts(table: Table, page: Path) -> None:
             say(f"expected: {each['published']}; ours: {each['ours']}", 2)
             say(f"{reason(each)}{note}", 2)
     for why, count in missing(table.verdicts):
-        say(f"not computed, {count}: {why}" if why else f"not computed: {count}")
+        say(f"not computed ({count}): {why}")
     if table.verdicts:
         say(f"all {len(table.verdicts)} verdicts: see {page}")
 
@@ -121,6 +121,9 @@ app = methods(
     "Reproduce figures and tables of papers. Interrupted studies resume.",
     STUDIES,
     study,
+    several="studies",
+    one="study",
+    of_methods=SPELT_OUT,
 )
 Only = Annotated[
     list[str] | None,

@@ -13,7 +13,8 @@ from modalgap.measure.names import card_of, modalities, of_modalities
 from modalgap.modality import dimensions, listed
 from modalgap.result import Result
 from modalgap.result import Table as Values
-from modalgap.terminal import console, number, print_numbers
+from modalgap.tabular import number
+from modalgap.terminal import console, print_numbers
 
 
 def print_result(result: Result) -> None:

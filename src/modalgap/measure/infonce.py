@@ -153,6 +153,7 @@ def _loss_landscape(
             "loss": table[:, :-1].T.tolist(),
             "lowest_loss": table[lowest[:-1], range(len(SCALES))].tolist(),
             "lowest_distance": [distances[each] for each in lowest[:-1]],
+            "own_lowest_loss": float(table[lowest[-1], -1]),  # at ``temperature``
         },
     )
 

@@ -12,6 +12,7 @@ from modalgap.atomic import check_target, replacing
 from modalgap.errors import OutputError
 from modalgap.report.palette import DARK, LIGHT
 from modalgap.report.sections import Section
+from modalgap.tabular import number
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -83,5 +84,6 @@ def _template() -> Template:
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
+    environment.filters["number"] = number
     source = resources.files("modalgap.report").joinpath("page.html.j2").read_text("utf-8")
     return environment.from_string(source)

@@ -81,7 +81,7 @@ class Study(Method):
         Args:
             output: folder for ``study.json``, ``table.csv``, ``table.md``, ``report.html``, the
                 figure as PNG and SVG, and trained models.
-            jobs: models trained at the same time; by default one per two processors.
+            jobs: models trained at the same time; by default one per processor.
             models: folder of trained models that several studies share, so that each model is
                 trained once; by default the folder ``runs`` of this study.
             overwrite: discard results and models with other settings and start over.

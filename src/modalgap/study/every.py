@@ -53,7 +53,7 @@ def run_all(
         output: the folder; each study is in ``output / name``, trained models in
             ``output / "models"``.
         only: names of studies; all by default.
-        jobs: models trained at the same time; by default one per two processors.
+        jobs: models trained at the same time; by default one per processor.
         embedded: refuse options that name files, so that all studies run on embedded data.
         overwrite: discard results and models with other settings and start over; without it, a
             study whose folder has a result with other settings fails.

@@ -45,8 +45,9 @@ class Published(ABC):
     def verdict(self, table: Table) -> dict[str, str]:
         """The fields claim, where, against, published, ours, verdict and note, as text."""
         ours, verdict = self.judge(table)
-        if verdict == NOT_COMPUTED and self.needs:
-            verdict = f"{NOT_COMPUTED}: needs {self.needs}"
+        if verdict == NOT_COMPUTED:
+            other = "this result is about other data"  # of a study that runs on files
+            verdict = f"{NOT_COMPUTED}: {f'needs {self.needs}' if self.needs else other}"
         elif verdict.startswith(DIFFERS) and self.why:
             verdict = f"{verdict}; {self.why}"
         return {

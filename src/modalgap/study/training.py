@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 from modalgap.atomic import made_folder
-from modalgap.checks import value_of, whole
+from modalgap.checks import available_memory, value_of, whole
 from modalgap.errors import ModalgapError, OptionError, quoted
 from modalgap.progress import progress
 from modalgap.study.plan import Plan
@@ -25,6 +25,7 @@ from modalgap.train.log import read_log
 from modalgap.work import Pool, processors, turn
 
 WAIT = 0.5  # seconds between updates of the progress bar
+MEMORY = 2 * 2**30  # bytes of a process that trains a small model
 
 
 def training_settings(
@@ -92,7 +93,7 @@ def train_planned(
         plan: the plan.
         own: the folder for the models of this study.
         shared: a folder of models that several studies share, used instead of ``own``; or None.
-        jobs: number of processes; by default one per two processors.
+        jobs: number of processes; by default one per processor.
         overwrite: discard runs with other settings and start over; shared models are not discarded.
 
     Raises:
@@ -139,7 +140,7 @@ def train_all(
         configs: name to configuration; each model is trained in ``folder / name``. Finished models
             are read.
         folder: the folder; it is created.
-        jobs: number of processes; by default one per two processors.
+        jobs: number of processes; by default one per processor.
         overwrite: discard runs with other settings and start over.
 
     Raises:
@@ -148,7 +149,7 @@ def train_all(
     if jobs is not None:
         whole("jobs", jobs, 1, 1024)
     cores = processors()
-    jobs = min(jobs or max(1, cores // 2), len(configs))
+    jobs = min(jobs or _jobs(cores), len(configs))
     with made_folder(folder):
         if jobs == 1:
             return {
@@ -177,6 +178,12 @@ def _at_once(
     return {name: read_run(folder / name) for name in configs}
 
 
+def _jobs(cores: int) -> int:
+    """One small model per processor takes less time than several threads for each model."""
+    memory = available_memory()
+    return cores if memory is None else max(1, min(cores, memory // MEMORY))
+
+
 def train_shared(
     configs: Mapping[str, Config], folder: Path, *, jobs: int | None = None
 ) -> dict[str, Run]:
@@ -185,7 +192,7 @@ def train_shared(
     Args:
         configs: name to configuration; the name of each subfolder is the hash of the settings.
         folder: the folder; it is created.
-        jobs: number of processes; by default one per two processors.
+        jobs: number of processes; by default one per processor.
 
     Raises:
         ModalgapError: a run failed; the next call resumes the others.

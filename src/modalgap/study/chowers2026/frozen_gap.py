@@ -43,6 +43,8 @@ HEADS = {
     "matched_off": "distance of a match across the gap, end",
     "theorem_start": "relative error of theorem 3.1, start",
 }
+# a column with the time when another one is below this part of its start
+EVENTS = (("time_along", "variance_along", 0.01), ("time_loss", "loss", 0.5))
 CARD = Card(
     name="frozen_gap",
     title="The frozen gap",
@@ -78,8 +80,9 @@ def run(work: Work) -> Table:
     rows = dynamics_rows(STARTS, **work.settings)
     for row in rows.values():
         row["kept"] = Value(row["gap"].value / row["gap_start"].value)
-        row["time_along"] = Value(reached(row["variance_along"], 0.01))
-        row["time_loss"] = Value(reached(row["loss"], 0.5))
+        for name, column, part in EVENTS:
+            if (time := reached(row[column], part)) is not None:
+                row[name] = Value(time)
     first = {**work.settings, "steps": 1, "distance": 30.0, "spread": 0.001}
     far = dynamics_rows({FAR: first})[FAR]
     rows[FAR] = {name: far[name] for name in ("theorem_start", "gap_start", "variance_along_start")}
@@ -93,7 +96,7 @@ def run(work: Work) -> Table:
         notes=[
             "gradient flow of the mean symmetric InfoNCE of −‖x − y‖²/τ, τ = 1, of free points;"
             " the centres of clusters are 5 apart",
-            "time until 1 %, or half, of the value at the start; the last time if never",
+            "time until 1 %, or half, of the value at the start; – if never",
             "theorem 3.1: ∂L/∂y_i ≈ (2/(nτ²)) [g·(y_i − μ_y)] g for this loss; relative error: the"
             " norm of the difference divided by the norm of the right side",
         ],
@@ -117,8 +120,9 @@ PARTS = (
     Part(
         head="The gap stays",
         words=(
-            "Matched points move down the gradient of InfoNCE. Two clusters that are far apart"
-            " first lose their variance along the gap. Then all pairs, matched or not, have the"
+            "Matched points move down the gradient of InfoNCE. Two tight clusters that are far"
+            " apart first lose their variance along the gap; from wide clusters the loss falls"
+            " first, and this variance follows. Without it, all pairs, matched or not, have the"
             " same distance along the gap, so the gradient along it is 0, and pairs match in all"
             " other directions.",
             _kept,

@@ -34,7 +34,7 @@ def dynamics_rows(
     return rows
 
 
-def reached(value: Value, share: float) -> float:
-    """The time when a traced number is first below this share of its start; the last if never."""
+def reached(value: Value, share: float) -> float | None:
+    """The time when a traced number is first below this share of its start; None if never."""
     x, y = points(value)
-    return next((at for at, each in zip(x, y, strict=True) if each < share * y[0]), x[-1])
+    return next((at for at, each in zip(x, y, strict=True) if each < share * y[0]), None)

@@ -116,6 +116,7 @@ def _rows(pair: Pair, name: str, column: str, batch: int) -> dict[str, dict[str,
         value = found["loss_landscape"]
         rows[f"{name}, {OWN}"] = {
             "scale": Value(1 / value.params["temperature"]),
+            "lowest_loss": Value(value.details["own_lowest_loss"]),
             "lowest_distance": Value(value.value),
             "present": Value(land.present),
             "present_loss": Value(found["infonce"].value),

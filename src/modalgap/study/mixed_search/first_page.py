@@ -159,7 +159,8 @@ PARTS = (
             " its text), in equal parts. Counted is the share of each form of document among the"
             " first results. Two predictions use only the mean and the covariance of each form."
             " Predicted: the scores of all queries and one form are one Gaussian. By query: each"
-            " query has its own mean score for each form; this is more exact.",
+            " query has its own mean score for each form. Both are close for Gaussian points; the"
+            " rows of embeddings show how far they are from the counted shares there.",
             "With raw scores, texts fill the first page as the gap grows. Centring removes the"
             " dependence on the gap, but scores of texts with texts still vary more than scores of"
             " texts with images. Standardised scores are nearly fair if the gap is small.",
