@@ -70,6 +70,21 @@ def test_attributes_of_names(name: str, expected: dict[str, str]) -> None:
     assert attributes(name) == Attributes(**expected)
 
 
+def test_objects_with_some_attributes() -> None:
+    said = attributes("woman firefighter medium dark skin tone")
+    assert names.described(said, ()) == "firefighter"
+    assert names.described(said, ["gender", "colour"]) == "woman firefighter"
+    assert names.described(said, ["skin_tone"]) == "firefighter medium dark skin tone"
+    for name in (
+        "woman firefighter medium dark skin tone",
+        "man red hair dark skin tone",
+        "man in tuxedo light skin tone",
+        "light blue heart",
+        "person",
+    ):
+        assert names.described(attributes(name), names.ATTRIBUTES) == name
+
+
 def _one(values: set[str]) -> str:
     return "none" if not values else "mixed" if len(values) > 1 else values.pop()
 

@@ -14,6 +14,7 @@ from modalgap import errors
 from modalgap.data import DATASETS, read
 from modalgap.data import emoji as made_of
 from modalgap.data.emoji import build, load, store, svg
+from modalgap.data.emoji.rows import FACTORS
 from modalgap.data.pixels import decode
 
 pytest.importorskip("emoji")
@@ -54,6 +55,11 @@ def test_the_data_set(made: made_of.Emoji) -> None:
     assert seen.shape == (32, 32, 3)
     assert seen[16, 16].tolist() == [0, 255, 0]
     assert image["path"] == f"{key}.png"
+    two = {row.pop("caption_attribute_1"), "woman firefighter medium dark skin tone"}
+    assert two - {row.pop("caption_attribute_2")} <= {
+        "woman firefighter", "firefighter medium dark skin tone",
+    }  # fmt: skip
+    assert len(two) == 2
     assert row == {
         "key": key,
         "caption": "woman firefighter medium dark skin tone",
@@ -82,13 +88,14 @@ def test_read_as_a_named_data_set(made: made_of.Emoji) -> None:
         found = read("emoji", root=made.folder.parent, split=split)
         assert found.media is not None
         assert len(found.media) == count == len(found.texts or ())
-        assert set(store.FACTORS) == set(found.factors)
+        assert set(FACTORS) == set(found.factors)
         assert "style" not in found.text_factors
         assert not found.missing
     assert not DATASETS["emoji"].missing(made.folder.parent)
     by_object = read(made.folder, split="train", text_column="caption_object", factors=["style"])
     assert "firefighter" in (by_object.texts or ())
     by_gender = read(made.folder, split="train", label_column="gender")
+    assert not by_gender.unused
     assert set(by_gender.texts or ()) == {"man", "none", "woman"}
 
 

@@ -10,7 +10,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
 
-from modalgap.data.emoji.store import CAPTIONS, FACTORS, file_of
+from modalgap.data.emoji.rows import CAPTIONS, FACTORS
+from modalgap.data.emoji.store import file_of
 from modalgap.data.emoji.things import SPLITS
 
 

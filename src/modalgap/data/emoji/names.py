@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from types import ModuleType
@@ -31,6 +31,7 @@ PEOPLE = {
     "man": "man", "men": "man", "boy": "man",
     "person": "person", "people": "person", "adult": "person", "child": "person",
 }  # fmt: skip
+ATTRIBUTES = ("skin_tone", "gender", "hair", "direction", "colour")
 HAIR = ("red hair", "curly hair", "white hair", "blond hair", "bald", "beard")
 GROUPS = ("kiss", "family", "couple with heart")
 NOT_DIRECTIONS = ("upside down", "left luggage", "rolled up")
@@ -82,6 +83,24 @@ def attributes(name: str) -> Attributes:
         direction=direction,
         colour=colour,
     )
+
+
+def described(said: Attributes, named: Collection[str]) -> str:
+    """The object, with the attributes in ``named``: "woman firefighter dark skin tone".
+
+    Args:
+        said: the attributes of a thing; those that are "none" are not mentioned.
+        named: names of attributes.
+    """
+    gender, colour, hair, direction, skin = (
+        "" if name not in named or getattr(said, name) == NONE else getattr(said, name)
+        for name in ("gender", "colour", "hair", "direction", "skin_tone")
+    )
+    thing = said.object
+    if gender and thing.partition(" ")[0] == PERSON:  # "man in tuxedo", not "man person in tuxedo"
+        thing = thing.removeprefix(PERSON).strip()
+    words = (gender, colour, thing, hair, direction, f"{skin} skin tone" if skin else "")
+    return " ".join(word for word in words if word)
 
 
 def _skin_tone(name: str) -> tuple[str, str]:

@@ -7,7 +7,6 @@ a file is a picture: ``image`` (PNG), captions at several levels of detail, and 
 
 from __future__ import annotations
 
-import io
 import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -22,14 +21,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import xxhash
 from numpy.typing import NDArray
-from PIL import Image
 
 from modalgap.atomic import replacing
 from modalgap.checks import at_least, whole
 from modalgap.data.emoji import names, svg
 from modalgap.data.emoji.card import card
 from modalgap.data.emoji.packages import Icon, Package, packages
-from modalgap.data.emoji.things import SPLITS, TEST, TRAIN, Pictures, Thing, pictures
+from modalgap.data.emoji.rows import key_of, row_of, schema_of
+from modalgap.data.emoji.things import SPLITS, TEST, TRAIN, Pictures, pictures
 from modalgap.data.made import Place, blocks, check_workers, spans, stored
 from modalgap.data.reading import load_json, reading
 from modalgap.data.source import check_seed
@@ -42,10 +41,6 @@ BLOCK = 256  # pictures per part
 ROWS = 512  # rows per group of Parquet
 PIXELS = "pixels"
 HELD_OUT_STYLE = "fluent-emoji-flat"
-FACTORS = (
-    "thing", "style", "category", "object", "skin_tone", "gender", "hair", "direction", "colour",
-)  # fmt: skip
-CAPTIONS = ("caption", "caption_object", "caption_style")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -267,7 +262,7 @@ def _finish(
     counts: Counter[str] = Counter()
     used = [each for each in SPLITS if each in splits]
     languages = settings["languages"]
-    schema = _schema(languages)
+    schema = schema_of(languages)
     with ExitStack() as stack:
         writers = {}
         for split in used:
@@ -278,14 +273,11 @@ def _finish(
             part = parts.read(span)
             for i, (pixels, reason) in enumerate(zip(part.arrays[PIXELS], part.about, strict=True)):
                 at = span[0] + i
-                key = f"{found.icons[at].style}/{found.icons[at].name}"
                 if reason:
-                    left_out.append((key, reason))
+                    left_out.append((key_of(found.icons[at]), reason))
                     continue
                 split = splits[at]
-                image = {"bytes": _png(pixels), "path": f"{key}.png"}
-                said = _said(found.things[at], found.icons[at].style, languages)
-                rows[split].append({"image": image, "key": key, **said})
+                rows[split].append(row_of(found.things[at], found.icons[at], pixels, settings))
                 counts[split] += 1
                 if len(rows[split]) == ROWS:
                     _write(writers[split], schema, rows[split])
@@ -305,37 +297,6 @@ def _finish(
     }
     with replacing(folder / MANIFEST, overwrite=True) as file:
         file.write(json.dumps(content, indent=1, ensure_ascii=False).encode())
-
-
-def _said(thing: Thing, style: str, languages: Sequence[str]) -> dict[str, str]:
-    """The captions and the factors of a picture."""
-    drawn = style.replace("-", " ")
-    return {
-        "caption": thing.name,
-        "caption_object": thing.attributes.object,
-        "caption_style": f"{thing.name} drawn by {drawn}",
-        **{f"caption_{each}": names.translated(thing.key, each) for each in languages},
-        "thing": thing.key,
-        "style": style,
-        "category": thing.category,
-        **asdict(thing.attributes),
-    }
-
-
-def _schema(languages: Sequence[str]) -> pa.Schema:
-    """The columns, with their types as the library ``datasets`` stores them."""
-    texts = ("key", *CAPTIONS, *(f"caption_{each}" for each in languages), *FACTORS)
-    image = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
-    features: dict[str, Any] = {"image": {"_type": "Image"}}
-    features |= {name: {"dtype": "string", "_type": "Value"} for name in texts}
-    schema = pa.schema([("image", image), *((name, pa.string()) for name in texts)])
-    return schema.with_metadata({"huggingface": json.dumps({"info": {"features": features}})})
-
-
-def _png(pixels: NDArray[np.uint8]) -> bytes:
-    file = io.BytesIO()
-    Image.fromarray(pixels).save(file, "PNG")
-    return file.getvalue()
 
 
 def _write(writer: Any, schema: pa.Schema, rows: list[dict[str, Any]]) -> None:

@@ -1,8 +1,8 @@
 """Draw an SVG that may come from anyone: only what a plain drawing needs is passed on.
 
 resvg-py, like every SVG library, can read files that a drawing names, and draws some drawings of a
-few lines for minutes. So a drawing is parsed first, without a document type. It is passed on,
-written anew, if all its elements and attributes are known, every reference stays inside it, and its
+few lines for minutes. So a drawing is parsed first, without a document type, and serialised again,
+provided that all its elements and attributes are known, every reference stays inside it, and its
 size is limited after every reference is followed.
 """
 

@@ -23,7 +23,7 @@ from modalgap.data.sources.webdataset import read_members
 from modalgap.errors import FileError
 
 BENCHMARK = (TYPE, CLASSES, TEMPLATES, NUMBER)
-CARD = "README.md"
+ABOUT = ("README.md", "emoji.json")  # files that describe the shards
 
 
 def read_shard_folder(folder: Path, split: str | None, columns: Columns) -> Source | None:
@@ -53,7 +53,7 @@ def read_shard_folder(folder: Path, split: str | None, columns: Columns) -> Sour
     with reading(str(folder)):
         chosen = hub.choose(root, shards, tree, split)
         ending = shards[0].suffix.lower()
-        used = [path for path in tree.other if path == root / CARD]
+        used = [path for path in tree.other if path in [root / name for name in ABOUT]]
         partners: list[Path] = []
         if ending == ".tar":
             folders = {path.parent for path in chosen.files}
