@@ -415,6 +415,9 @@ class study:
     named_factor = _study.named_factor
     entropy = _study.entropy
     toy_imbalance = _study.toy_imbalance
+    gap_dimensions = _study.gap_dimensions
+    neighbourhoods = _study.neighbourhoods
+    gap_and_performance = _study.gap_and_performance
     inversion = _study.inversion
     accuracy_and_gap = _study.accuracy_and_gap
     three_points = _study.three_points
@@ -428,6 +431,8 @@ class study:
     caption_length = _study.caption_length
     mixed_search = _study.mixed_search
     first_page = _study.first_page
+    gap_and_retrieval = _study.gap_and_retrieval
+    gap_and_gain = _study.gap_and_gain
 
 class train:
     """Train: contrastive two-tower models, of any size, from a configuration."""
@@ -468,4 +473,5 @@ class zoo:
     from modalgap.zoo import Cell as Cell
     from modalgap.zoo import Zoo as Zoo
     read_cells = staticmethod(_zoo.read_cells)
+    run_cells = staticmethod(_zoo.run_cells)
     zoo = staticmethod(_zoo.zoo)
