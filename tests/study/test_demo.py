@@ -69,7 +69,7 @@ def test_the_demo_is_not_made_again(demo: Path, run: Run, monkeypatch: pytest.Mo
     assert (demo / "study.json").read_bytes() == before
     code, _, err = run("demo", "-o", demo, "--set", "train.steps=9")
     assert code == 2
-    assert "other settings (steps: 450, now 9" in err
+    assert "other settings (runs.short.steps: 450, now 9; runs.full.steps: 450, now 9)" in err
 
 
 @pytest.mark.slow

@@ -18,6 +18,7 @@ from modalgap.errors import FileError, InputError, OutputError
 from modalgap.progress import note
 
 PLAN = "plan.json"
+MOST = 6  # settings that a message names
 SUFFIX = ".parts"
 TURN = ".lock"
 
@@ -150,18 +151,29 @@ def _agree(
 def changes(
     old: Mapping[str, Any], new: Mapping[str, Any], words: Mapping[str, str] | None = None
 ) -> list[str]:
-    """The settings that differ, each with its old and its new value.
+    """The settings that differ, each with its old and its new value; at most ``MOST``.
 
     Args:
-        old: the settings before; JSON types.
+        old: the settings before; JSON types. Settings of settings are named "runs.short.steps".
         new: the settings now.
         words: a setting to a message, for settings whose values are hashes.
     """
-    return [
-        (words or {}).get(key) or f"{key}: {_short(old.get(key))}, now {_short(new.get(key))}"
-        for key in {**old, **new}
-        if old.get(key) != new.get(key)
+    before, now = dict(_flat(old)), dict(_flat(new))
+    found = [
+        (words or {}).get(key) or f"{key}: {_short(before.get(key))}, now {_short(now.get(key))}"
+        for key in {**before, **now}
+        if before.get(key) != now.get(key)
     ]
+    more = len(found) - MOST
+    return found if more <= 0 else [*found[:MOST], f"and {more} more"]
+
+
+def _flat(settings: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in settings.items():
+        if isinstance(value, dict) and value:
+            yield from _flat(value, f"{above}{name}.")
+        else:
+            yield f"{above}{name}", value
 
 
 def _short(value: object) -> str:
