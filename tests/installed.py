@@ -45,6 +45,7 @@ COMMANDS: list[tuple[str | None, str, str]] = [
     ("emoji", ALWAYS, "data emoji packages -o emoji --size 16"),
     (None, ALWAYS, "explain rmg"),
     ("models", ONLY, "encode texts.txt -m open_clip:RN50/random -o random.npz"),
+    ("models", ONLY, "zoo -m open_clip:RN50/random -d texts.txt -o zoo --measures cone"),
     ("models", NEVER, "encode texts.txt -m open_clip:RN50/openai -o o.npz"),
     ("models", NEVER, "encode texts.txt -m hf:openai/clip-vit-base-patch32 -o o.npz"),
     ("models", NEVER, "invert oti image.npz -m open_clip:RN50/openai -o oti.safetensors"),
