@@ -14,6 +14,7 @@ from zoo.cases import dies_on_second
 
 import modalgap as mg
 from modalgap.errors import FileError, InputError, OptionError, OutputError
+from modalgap.result import Value
 from modalgap.zoo import Zoo, cell, verb
 from modalgap.zoo.cells import Cell
 
@@ -252,3 +253,11 @@ def test_closers(captions: Path, tmp_path: Path) -> None:
         mg.zoo(MODEL, captions, tmp_path / "z", closers=["centre"], **FEW)
     with pytest.raises(OptionError, match="isoclip needs weights"):
         mg.zoo(MODEL, captions, tmp_path / "z", closers=["isoclip"], **FEW)
+
+
+def test_models_that_have_numbers() -> None:
+    both, one = {"a": Value(1.0), "b": Value(2.0)}, {"a": Value(3.0)}
+    found = Zoo(values={"m:1": {"x": both}, "m:2": {"x": one}, "m:3": {}}, models={})
+    assert found.having("x", "a", "b") == {"m:1": both}
+    assert list(found.having("x", "a")) == ["m:1", "m:2"]
+    assert found.having("y", "a") == {}

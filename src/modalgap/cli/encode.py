@@ -85,14 +85,7 @@ class Encoding:
     device: options.Device = "auto"
     precision: options.Precision = "fp32"
     batch_size: options.BatchSize = None
-    workers: Annotated[
-        int | None,
-        typer.Option(
-            "--workers",
-            help="Number of processes that decode images (default: one per processor, at most 8).",
-            show_default=False,
-        ),
-    ] = None
+    workers: options.Workers = None
     strict: Annotated[
         bool, typer.Option("--strict", help="Stop at the first item that cannot be encoded.")
     ] = False

@@ -151,6 +151,14 @@ BatchSize = Annotated[
         show_default=False,
     ),
 ]
+Workers = Annotated[
+    int | None,
+    typer.Option(
+        "--workers",
+        help="Number of processes that decode images (default: one per processor, at most 8).",
+        show_default=False,
+    ),
+]
 Split = Annotated[
     str | None,
     typer.Option(

@@ -80,14 +80,6 @@ Disk = Annotated[
         show_default=False,
     ),
 ]
-Workers = Annotated[
-    int | None,
-    typer.Option(
-        "--workers",
-        help="Number of processes that decode images (default: one per processor, at most 8).",
-        show_default=False,
-    ),
-]
 
 
 @data.resumable
@@ -115,7 +107,7 @@ def zoo(
     device: options.Device = "auto",
     precision: options.Precision = "fp32",
     batch_size: options.BatchSize = None,
-    workers: Workers = None,
+    workers: options.Workers = None,
     seed: options.Seed = None,
     as_json: options.Json = False,
     force: Annotated[bool, typer.Option("--force", help="Compute finished cells again.")] = False,

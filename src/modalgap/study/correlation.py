@@ -12,6 +12,10 @@ from modalgap.result import Value
 DRAWS = 2000  # bootstrap samples of models
 PERMUTATIONS = 9999  # as in Schrodi et al. 2025
 LEAST = 4  # models for which a correlation is computed
+NOTE = (
+    f"τ: Kendall's τ_b over models; intervals: 95 %, bootstrap over models; p: {PERMUTATIONS:,}"
+    " permutations, two-sided"
+)
 
 
 def tau(x: Sequence[float], y: Sequence[float], *, seed: int = 0) -> Value:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import json
 from collections import Counter
@@ -16,6 +15,7 @@ from modalgap.arguments import checked
 from modalgap.data.find import check_exists, named
 from modalgap.encode.registry import expand_model
 from modalgap.errors import FileError, InputError, OptionError, quoted
+from modalgap.zoo.csv_file import read_csv
 
 NEEDED = ("model", "data")
 
@@ -107,12 +107,7 @@ def read_cells(path: str | Path) -> list[Cell]:
     Raises:
         FileError: the file cannot be read, or a column is missing or unknown.
     """
-    try:
-        text = Path(path).read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeError, ValueError) as error:
-        raise FileError(f"{path}: cannot be read ({getattr(error, 'strerror', error)})") from None
-    lines = csv.DictReader(text.splitlines())
-    columns = lines.fieldnames or []
+    columns, lines = read_csv(path)
     known = [each.name for each in fields(Cell)]
     for column in columns:
         if column not in known:
@@ -122,8 +117,6 @@ def read_cells(path: str | Path) -> list[Cell]:
             raise FileError(f"{path}: must have a column {column}; found {', '.join(columns)}")
     found = []
     for number, line in enumerate(lines, 2):
-        if None in line:
-            raise FileError(f"{path}: line {number} has more cells than the first line")
         values: dict[str, Any] = {name: value for name, value in line.items() if value}
         for column in NEEDED:
             if column not in values:

@@ -7,7 +7,6 @@ below 1B) have no size here: a file of facts gives it.
 
 from __future__ import annotations
 
-import csv
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any
 
 from modalgap.encode import Encoder
 from modalgap.errors import FileError
+from modalgap.zoo.csv_file import read_csv
 
 Facts = Mapping[str, str | float]
 
@@ -88,16 +88,11 @@ def read_facts(path: str | Path) -> dict[str, dict[str, str | float]]:
     Raises:
         FileError: the file cannot be read, or has neither column.
     """
-    try:
-        text = Path(path).read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeError, ValueError) as error:
-        raise FileError(f"{path}: cannot be read ({getattr(error, 'strerror', error)})") from None
-    lines = csv.DictReader(text.splitlines())
-    columns = lines.fieldnames or []
+    columns, lines = read_csv(path)
     found: dict[str, dict[str, str | float]] = {}
     if KEY in columns:
         for line in lines:
-            architecture, _, tag = (line[KEY] or "").partition(" ")
+            architecture, _, tag = line[KEY].partition(" ")
             own = {new: line[old] for old, new in COLUMNS.items() if line.get(old)}
             facts = {name: _number(value) for name, value in own.items()}
             if isinstance(facts.get("samples_seen"), float):
@@ -105,8 +100,8 @@ def read_facts(path: str | Path) -> dict[str, dict[str, str | float]]:
             found.setdefault(f"open_clip:{architecture}/{tag}", facts)
     elif "model" in columns:
         for line in lines:
-            name = line.pop("model") or ""
-            found[name] = {key: _number(value) for key, value in line.items() if key and value}
+            name = line.pop("model")
+            found[name] = {key: _number(value) for key, value in line.items() if value}
     else:
         raise FileError(f"{path}: must have a column model or {KEY}; found {', '.join(columns)}")
     return found

@@ -81,6 +81,14 @@ class Zoo(Answer):
             raise OptionError.unknown(f"number of {data}", number, known)
         return found
 
+    def having(self, data: str, *numbers: str) -> dict[str, Mapping[str, Value]]:
+        """The models that have all these numbers on one data set: model to its numbers there."""
+        return {
+            model: sets[data]
+            for model, sets in self.values.items()
+            if set(numbers) <= sets.get(data, {}).keys()
+        }
+
     def table(self, *numbers: str) -> Table:
         """One row per model and data set.
 

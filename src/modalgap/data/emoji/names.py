@@ -172,7 +172,7 @@ def words_of(text: str) -> str:
     return " ".join(re.findall(r"[a-z0-9]+", plain.replace("#", "hash").lower()))
 
 
-def library() -> ModuleType:
+def unicode_names() -> ModuleType:
     """Import the package ``emoji``.
 
     Raises:
@@ -200,10 +200,10 @@ def check_languages(languages: Sequence[str]) -> tuple[str, ...]:
 def _known() -> Mapping[str, Mapping[str, Any]]:
     """Code points, without the variation selector, to names by language."""
     found: dict[str, Mapping[str, Any]] = {}
-    for text, names in library().EMOJI_DATA.items():
+    for text, names in unicode_names().EMOJI_DATA.items():
         codes = "-".join(f"{ord(each):x}" for each in text if each != "\ufe0f")
         # of several spellings of one emoji, the complete one has the better names
-        if codes not in found or names["status"] == library().STATUS["fully_qualified"]:
+        if codes not in found or names["status"] == unicode_names().STATUS["fully_qualified"]:
             found[codes] = names
     return found
 
@@ -228,6 +228,6 @@ def gender_of(codes: str) -> str:
 
 def translated(codes: str, language: str) -> str:
     """The name of code points in a language, as CLDR writes it; empty if there is none."""
-    library().config.load_language(language)
+    unicode_names().config.load_language(language)
     found = _known().get(codes, {}).get(language, "")
     return unicodedata.normalize("NFC", str(found).strip(":").replace("_", " "))

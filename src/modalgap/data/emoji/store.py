@@ -113,7 +113,7 @@ def build(
     check_workers(workers)
     check_seed(seed)
     languages = names.check_languages(languages)
-    svg.library(), names.library()  # both are needed; say so first
+    svg.renderer(), names.unicode_names()  # a missing one is an error before any work
     found = packages(Path(source), styles)
     style = _held_out_style(held_out_style, [each.style for each in found])
     gathered = pictures(found)

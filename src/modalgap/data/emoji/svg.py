@@ -55,7 +55,7 @@ for _prefix, _space in (("", SVG), ("xlink", XLINK)):
     ElementTree.register_namespace(_prefix, _space)
 
 
-def library() -> ModuleType:
+def renderer() -> ModuleType:
     """Import resvg-py.
 
     Raises:
@@ -77,7 +77,7 @@ def pixels(icon: Icon, size: int) -> NDArray[np.uint8]:
     """
     checked = drawing(icon, size)
     try:
-        png = library().svg_to_bytes(
+        png = renderer().svg_to_bytes(
             svg_string=checked, width=size, height=size, skip_system_fonts=True
         )
     except ValueError as error:

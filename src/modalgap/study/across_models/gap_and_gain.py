@@ -8,7 +8,6 @@ Expected: mixed search gains more where the gap is larger; R@1 across modalities
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,7 +21,7 @@ from modalgap.panels import Bars, Part, Reference, Scatter
 from modalgap.result import Table, Value
 from modalgap.study import embedded_zoo
 from modalgap.study.base import Study
-from modalgap.study.correlation import LEAST, tau
+from modalgap.study.correlation import LEAST, NOTE, tau
 from modalgap.study.plan import Plan, Work
 from modalgap.study.published import Order, Published
 from modalgap.trace import traced
@@ -114,8 +113,7 @@ def run(work: Work) -> Table:
         notes=[
             "mean gain: over models, with the largest and the smallest gain as interval; of NDCG@10"
             " in mixed search, of R@1 across modalities",
-            "τ: Kendall's τ_b over models; interval: 95 %, bootstrap over models; p: 9,999"
-            " permutations, two-sided",
+            NOTE,
             "the corrections are fitted on the same embeddings",
         ],
     )
@@ -123,11 +121,7 @@ def run(work: Work) -> Table:
 
 def _row(zoo: Zoo, data: str, gain: Gain) -> dict[str, Value]:
     """Empty if fewer than four models have the numbers."""
-    cells: Mapping[str, Mapping[str, Value]] = {
-        model: sets[data]
-        for model, sets in zoo.values.items()
-        if {"rmg", gain.before, gain.after} <= sets.get(data, {}).keys()
-    }
+    cells = zoo.having(data, "rmg", gain.before, gain.after)
     if len(cells) < LEAST:
         return {}
     gaps = [cell["rmg"].value for cell in cells.values()]

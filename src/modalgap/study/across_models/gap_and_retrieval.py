@@ -9,7 +9,6 @@ Expected: what is left of the correlation, when the size of models and data is h
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 
 from modalgap.arguments import checked
@@ -20,7 +19,7 @@ from modalgap.panels import Bars, Part, Reference, Scatter
 from modalgap.result import Table, Value
 from modalgap.study import embedded_zoo
 from modalgap.study.base import Study
-from modalgap.study.correlation import LEAST, partial, tau
+from modalgap.study.correlation import LEAST, NOTE, partial, tau
 from modalgap.study.plan import Plan, Work
 from modalgap.zoo import Zoo
 
@@ -87,8 +86,7 @@ def run(work: Work) -> Table:
         },
         settings=work.settings,
         notes=[
-            "τ: Kendall's τ_b over models; intervals: 95 %, bootstrap over models; p: 9,999"
-            " permutations, two-sided",
+            NOTE,
             "τ given a fact: Kendall's partial τ, with this fact held fixed",
             "RMG and distance of means: larger is a larger gap; cosine of a match: larger is a"
             " smaller gap",
@@ -98,11 +96,7 @@ def run(work: Work) -> Table:
 
 def _row(zoo: Zoo, data: str, gap: str, number: str) -> dict[str, Value]:
     """Empty if fewer than four models have both numbers."""
-    cells: Mapping[str, Mapping[str, Value]] = {
-        model: sets[data]
-        for model, sets in zoo.values.items()
-        if {gap, number} <= sets.get(data, {}).keys()
-    }
+    cells = zoo.having(data, gap, number)
     if len(cells) < LEAST:
         return {}
     x = {model: cell[gap].value for model, cell in cells.items()}

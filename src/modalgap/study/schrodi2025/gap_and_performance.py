@@ -22,7 +22,7 @@ from modalgap.panels import Bars, Part, Reference, Scatter
 from modalgap.result import Table, Value
 from modalgap.study import embedded_zoo
 from modalgap.study.base import Study
-from modalgap.study.correlation import LEAST, tau
+from modalgap.study.correlation import LEAST, NOTE, tau
 from modalgap.study.plan import Plan, Work
 from modalgap.study.published import Order, Published
 from modalgap.zoo import Zoo
@@ -105,8 +105,7 @@ def run(work: Work) -> Table:
         },
         settings=work.settings,
         notes=[
-            "τ: Kendall's τ_b over models; intervals: 95 %, bootstrap over models; p: 9,999"
-            " permutations, two-sided",
+            NOTE,
             *(
                 [f"not computed, fewer than {LEAST} models: {'; '.join(left)}"]
                 if left
@@ -220,7 +219,7 @@ PARTS = (
 )
 WHERE = "Schrodi et al. 2025, table 1"
 NEEDS = "a zoo of the models of open_clip on COCO and ImageNet: see the commands on its page"
-NOTE = "models trained on MAD: only the direction is compared"
+OTHER = "models trained on MAD: only the direction is compared"
 WHY = (
     "in this zoo the captions and the training differ, not the scale of the data: models that"
     " learn more from their captions have a smaller gap"
@@ -256,7 +255,7 @@ def _published() -> list[Published]:
             where=WHERE,
             larger=(row, "tau_rmg"),
             smaller=0.0,
-            note=NOTE,
+            note=OTHER,
             why=WHY,
         ),
         Order(
