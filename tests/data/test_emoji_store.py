@@ -28,7 +28,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def made(source: Path, tmp_path_factory: pytest.TempPathFactory) -> made_of.Emoji:
-    folder = tmp_path_factory.mktemp("data") / "emoji"
+    folder = tmp_path_factory.mktemp("new") / "data" / "emoji"  # data is made, too
     return build(source, folder, size=32, workers=1, languages=["de"])
 
 

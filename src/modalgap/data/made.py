@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from modalgap.atomic import made_folder
 from modalgap.errors import FileError, OptionError, OutputError, quoted
 from modalgap.progress import progress
 from modalgap.work import (
@@ -79,11 +80,10 @@ class Place:
             else:
                 remove(work) if is_unfinished(work) else None
                 return result
-        try:
-            self.folder.mkdir(exist_ok=True)
-        except OSError as error:
-            raise OutputError(f"{self.folder}: cannot be made ({error.strerror})") from error
-        with work_folder(work, {"kind": self.kind, **settings}, overwrite=overwrite):
+        with (
+            made_folder(self.folder),
+            work_folder(work, {"kind": self.kind, **settings}, overwrite=overwrite),
+        ):
             fill(work)
             remove(work)
         return load(self.folder)
