@@ -61,6 +61,10 @@ class FileError(InputError):
     """A file cannot be read as embeddings."""
 
 
+class MissingData(InputError):  # noqa: N818 - not a mistake of the user
+    """A data set that the user must get or make is not there."""
+
+
 class OptionError(InputError):
     """An option or a name that does not exist."""
 

@@ -3,8 +3,8 @@
 A vision transformer and a convolutional network are trained on pictures of emoji and their names.
 They are evaluated on things without any training picture, on a style without any, and on both. On
 unseen things, closers are fitted on training pictures and applied.
-Source: modalgap's own; the questions are those of Liang et al. 2022, section 5, Schrodi et al. 2025,
-section 3, and Chowers et al. 2026.
+Source: modalgap's own; the questions are those of Liang et al. 2022, section 5, Schrodi et al.
+2025, section 3, and Chowers et al. 2026.
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from modalgap.data import Source, read
 from modalgap.data.find import check_exists
@@ -87,11 +88,11 @@ def sample(work: Work, run: Run) -> Pair:
     return features(run, source(work, TRAIN, limit=SAMPLE))
 
 
-def codes(*columns: Sequence[Any]) -> list[Ints]:
+def codes(*columns: ArrayLike) -> list[Ints]:
     """The values of several columns as numbers that are equal where the values are."""
-    both = np.concatenate([np.asarray(each, dtype=str) for each in columns])
-    _, found = np.unique(both, return_inverse=True)
-    return np.split(found, np.cumsum([len(each) for each in columns])[:-1])
+    every = [np.asarray(each, dtype=str) for each in columns]
+    _, found = np.unique(np.concatenate(every), return_inverse=True)
+    return np.split(found, np.cumsum([len(each) for each in every])[:-1])
 
 
 def valued(scores: Scores, seed: int = 0) -> Value:
