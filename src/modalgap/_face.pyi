@@ -414,6 +414,7 @@ class study:
     imbalance = _study.imbalance
     named_factor = _study.named_factor
     entropy = _study.entropy
+    caption_parts = _study.caption_parts
     toy_imbalance = _study.toy_imbalance
     gap_dimensions = _study.gap_dimensions
     neighbourhoods = _study.neighbourhoods

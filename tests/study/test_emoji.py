@@ -13,12 +13,12 @@ from emoji_cases import people
 
 from modalgap.close import fit
 from modalgap.embeddings import Embeddings, Pair
-from modalgap.errors import InputError
+from modalgap.errors import MissingData, OptionError
 from modalgap.study import STUDIES, Study
 from modalgap.study.emoji.emoji_groups import DIFFERENCE, PROFESSIONS, TONES, by_tone
 from modalgap.study.emoji.emoji_inversion import _scores
-from modalgap.study.emoji.emoji_retrieval import _zero_shot
 from modalgap.study.emoji.emoji_search import SCORES, searched
+from modalgap.study.emoji.models import zero_shot
 
 NAMES = ("emoji_retrieval", "emoji_search", "emoji_inversion", "emoji_groups")
 
@@ -101,7 +101,7 @@ def test_zero_shot_by_names() -> None:
     for each in (found, fitted):
         for side in each.sides:
             side.factors["category"] = side.factors["object"]  # type: ignore[index]
-    scores = _zero_shot(found, fitted, "category")
+    scores = zero_shot(found, fitted, "category")
     y = fitted.text.unit().numpy()
     names = np.unique(fitted.text.factors["object"])
     classes = np.stack([y[fitted.text.factors["object"] == name].mean(0) for name in names])
@@ -163,6 +163,34 @@ def test_a_small_run(name: str, root: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_without_the_data_set(name: str, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"emoji: needs .*; see: modalgap data check emoji"):
+    with pytest.raises(MissingData, match=r"emoji: needs .*; see: modalgap data check emoji"):
         STUDIES[name](tmp_path / "s", root=tmp_path)
     assert not (tmp_path / "s").exists()
+
+
+def test_models_on_emoji_join_the_embedded_zoo(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A model of each kind, trained for a few steps; numbers by data set."""
+    from modalgap.study import Work, embedded_zoo
+    from modalgap.study.emoji import zoo as emoji_zoo
+    from modalgap.train import load_config, train
+
+    monkeypatch.setenv("MODALGAP_DATA", str(root))
+    settings, models = embedded_zoo.planned("", emoji=True)
+    assert settings["zoo"] == list(models) == [*embedded_zoo.ZOO, *emoji_zoo.ZOO]
+    few = {
+        "digit only": ["data.limit=60", "batch=32", "steps=1", "watch.measure=0"],
+        "emoji, half captions": ["batch=16", "steps=2", "workers=0", "watch.measure=0"],
+    }
+    runs = {
+        name: train(load_config(models[name].plain(), more), tmp_path / name.replace(" ", "_"))
+        for name, more in few.items()
+    }
+    found = embedded_zoo.zoo_of(Work(settings=settings, folder=tmp_path, runs=runs))
+    assert set(found.values["digit only"]) == {"MAD", "MAD digits"}
+    assert set(found.values["emoji, half captions"]) == {"emoji", "emoji categories"}
+    assert "retrieval.image_to_text_r1" in found.values["emoji, half captions"]["emoji"]
+    assert found.models["emoji, half captions"]["training_data"] == "emoji"
+    with pytest.raises(OptionError, match="emoji must not be given with zoo"):
+        embedded_zoo.planned("somewhere", emoji=True)

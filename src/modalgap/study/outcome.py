@@ -35,7 +35,7 @@ class Outcome:
 
     @property
     def status(self) -> str:
-        """ "ok", "needs data" or "failed"."""
+        """One of "ok", "needs data" and "failed"."""
         if self.table is not None:
             return OK
         return NEEDS if self.ready else FAILED

@@ -23,6 +23,7 @@ from modalgap.study.liang2022.fairness_shift import fairness_shift as fairness_s
 from modalgap.study.schrodi2025.imbalance import imbalance as imbalance
 from modalgap.study.schrodi2025.named_factor import named_factor as named_factor
 from modalgap.study.schrodi2025.entropy import entropy as entropy
+from modalgap.study.schrodi2025.caption_parts import caption_parts as caption_parts
 from modalgap.study.schrodi2025.toy_imbalance import toy_imbalance as toy_imbalance
 from modalgap.study.schrodi2025.gap_dimensions import gap_dimensions as gap_dimensions
 from modalgap.study.schrodi2025.neighbourhoods import neighbourhoods as neighbourhoods

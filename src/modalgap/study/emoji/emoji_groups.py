@@ -37,7 +37,7 @@ from modalgap.study.emoji.models import (
     NEEDS,
     SPLITS,
     codes,
-    features,
+    encoded,
     planned,
     sample,
     source,
@@ -88,7 +88,7 @@ def plan(
         seed: seed of the intervals.
 
     Raises:
-        InputError: the data set is not there.
+        MissingData: the data set is not there.
         OptionError: an unknown model or training setting.
     """
     settings, configs = planned(root, models, train)
@@ -104,7 +104,7 @@ def run(work: Work) -> Table:
         for name, trained in work.runs.items():
             fitted = sample(work, trained)
             prompts = _prompts(load_model(trained.spec))
-            people = [_people(features(trained, source(work, split)).image) for split in SPLITS]
+            people = [_people(encoded(trained, source(work, split)).image) for split in SPLITS]
             for gap in GAPS:
                 images, texts = _moved(people, prompts, fitted, gap)
                 for tone, values in by_tone(images, texts, seed).items():

@@ -33,7 +33,7 @@ from modalgap.study.emoji.models import (
     FETCH,
     NEEDS,
     codes,
-    features,
+    encoded,
     gained,
     planned,
     sample,
@@ -88,7 +88,7 @@ def plan(
         seed: seed of the inversions, of the choice of names, and of the intervals.
 
     Raises:
-        InputError: the data set is not there.
+        MissingData: the data set is not there.
         OptionError: a value outside its range, or an unknown training setting.
     """
     whole("names", names, 10)
@@ -103,7 +103,7 @@ def run(work: Work) -> Table:
     """Invert with every method; a row per modality and method."""
     trained = work.runs["ViT"]
     encoder = load_model(trained.spec)
-    bank, pair = sample(work, trained), features(trained, source(work, "test"))
+    bank, pair = sample(work, trained), encoded(trained, source(work, "test"))
     seed = work.settings["seed"]
     rows: dict[str, dict[str, Value]] = {}
     texts = _queries(pair.text, work.settings["names"], seed)

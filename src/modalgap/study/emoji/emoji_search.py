@@ -34,7 +34,7 @@ from modalgap.study.emoji.models import (
     FETCH,
     NEEDS,
     codes,
-    features,
+    encoded,
     gained,
     planned,
     sample,
@@ -81,7 +81,7 @@ def plan(
         seed: seed of the intervals.
 
     Raises:
-        InputError: the data set is not there.
+        MissingData: the data set is not there.
         OptionError: an unknown training setting.
     """
     settings, configs = planned(root, ("ViT",), train)
@@ -91,7 +91,7 @@ def plan(
 def run(work: Work) -> Table:
     """Search with every kind of score."""
     trained = work.runs["ViT"]
-    fitted, pair = sample(work, trained), features(trained, source(work, "test"))
+    fitted, pair = sample(work, trained), encoded(trained, source(work, "test"))
     seed = work.settings["seed"]
     rows: dict[str, dict[str, Value]] = {}
     raw: dict[str, Scores] = {}
