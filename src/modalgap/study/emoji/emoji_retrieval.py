@@ -20,10 +20,11 @@ from modalgap.embeddings import Pair
 from modalgap.evaluate import evaluate
 from modalgap.extras import TRAIN
 from modalgap.measure import measure
-from modalgap.panels import Bars, Part, Scatter
+from modalgap.panels import Bars, Image, Part, Scatter
 from modalgap.progress import progress
 from modalgap.result import Table, Value
 from modalgap.study.base import Study
+from modalgap.study.emoji.examples import draw_results
 from modalgap.study.emoji.models import (
     FETCH,
     MODELS,
@@ -51,6 +52,7 @@ CARD = Card(
 )
 CLOSERS = ("center", "standardize", "erase_gap")
 MEASURES = ("rmg", "l2m", "matched_cosine")
+EXAMPLES = "results.png"
 FACTORS = ("category", "skin_tone", "gender")
 NEITHER = ("none", "mixed", "person")  # values that no picture shows by itself
 HEADS = {
@@ -96,6 +98,9 @@ def run(work: Work) -> Table:
                 found = source(work, split)
                 pair = encoded(trained, found)
                 rows[f"{name}, {title}"] = _row(pair, fitted)
+                if split == "test" and len(rows) == 1:
+                    shown = draw_results(pair, found, work.folder / EXAMPLES)
+                    notes.append(f"names of the picture of results, {name}: {', '.join(shown)}")
                 notes.append(f"{name}, {title}: {pair.image.n:,} pictures, {pair.text.n:,} names")
                 advance(1)
                 for closer in CLOSERS if split == "test" else ():
@@ -131,6 +136,12 @@ def _row(pair: Pair, fitted: Pair) -> dict[str, Value]:
 
 
 RECALL = {"image_to_text_r1": "image → text", "text_to_image_r1": "text → image"}
+
+
+def _names(table: Table) -> str:
+    """The names of the picture of results."""
+    note = next(note for note in table.notes if note.startswith("names of the picture"))
+    return f"From top to bottom: {note.partition(': ')[2]}."
 
 
 PARTS = (
@@ -169,6 +180,18 @@ PARTS = (
                 y="text_to_image_r1",
                 named=True,
                 in_figure=False,
+            ),
+        ),
+    ),
+    Part(
+        head="What a search finds",
+        words=(_names,),
+        panels=(
+            Image(
+                title="",
+                caption="One row per name: its first eight pictures. Blue frame: the right thing.",
+                file=EXAMPLES,
+                alt="Eight rows of eight emoji; the right ones have a blue frame.",
             ),
         ),
     ),
