@@ -82,3 +82,18 @@ def training(model: nn.Module, path: Path) -> Path:
     }
     torch.save(checkpoint, path)
     return path
+
+
+def random_state(shapes: Mapping[str, torch.Size], dtype: torch.dtype) -> dict[str, Tensor]:
+    """Random numbers of these shapes, in about the range of trained weights."""
+    random = torch.Generator().manual_seed(0)
+    block = torch.rand(5_000_011, generator=random) * 2 - 1  # repeated: 400 million would take long
+    result, start = {}, 0
+    for name, shape in shapes.items():
+        count, start = shape.numel(), (start + 7_919) % 4_000_000
+        times = (start + count) // len(block) + 1
+        values = (block.repeat(times) if times > 1 else block)[start : start + count]
+        if len(shape) == 1 and name.endswith("weight"):  # of a norm
+            values = 10 + values
+        result[name] = (values * (0.1 if len(shape) < 2 else 0.06)).reshape(shape).to(dtype)
+    return result
