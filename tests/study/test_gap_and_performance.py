@@ -83,3 +83,12 @@ def test_the_embedded_zoo() -> None:
     shared = embedded.models("short", "full")
     assert found["1 attribute"].plan() == shared["short"].plan()
     assert found["5 attributes"].plan() == shared["full"].plan()
+
+
+@pytest.mark.parametrize("name", ZOO)
+def test_every_model_of_the_embedded_zoo_can_be_trained(name: str, tmp_path: Path) -> None:
+    from modalgap.train import load_config, train
+
+    few = {"data.limit": 40, "batch": 16, "steps": 1, "watch.measure": 0, "watch.rows": 40}
+    config = load_config(models()[name].plain(), [f"{key}={value}" for key, value in few.items()])
+    assert train(config, tmp_path / "run").steps == 1

@@ -56,7 +56,7 @@ SMALL: dict[str, Any] = {
 }
 FULL = f"data.captions={embedded.CAPTIONS['full']}"
 SHORT = f"data.captions={embedded.CAPTIONS['short']}"
-SIGLIP = ("losses={siglip: 1.0}",)
+SIGLIP = ("losses={siglip: 1.0}", "model.architecture=mad_cnn_siglip")
 # name: what differs from the configuration of the embedded models
 ZOO: dict[str, tuple[str, ...]] = {
     "digit only": ("data.captions=object_only",),

@@ -1,0 +1,1 @@
+"""Studies on emoji: real pictures of objects with attributes, in several styles."""

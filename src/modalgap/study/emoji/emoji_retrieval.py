@@ -1,0 +1,216 @@
+"""Retrieval, gap and zero-shot classification on emoji, of things and styles never trained on.
+
+A vision transformer and a convolutional network are trained on pictures of emoji and their names.
+They are evaluated on things without any training picture, on a style without any, and on both. On
+unseen things, closers are fitted on training pictures and applied.
+Source: modalgap's own; the questions are those of Liang et al. 2022, section 5, Schrodi et al. 2025,
+section 3, and Chowers et al. 2026.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from modalgap.arguments import checked
+from modalgap.card import Card
+from modalgap.close import fit
+from modalgap.embeddings import Pair
+from modalgap.evaluate import evaluate
+from modalgap.evaluate.base import Scores
+from modalgap.extras import TRAIN
+from modalgap.measure import measure
+from modalgap.panels import Bars, Part, Scatter
+from modalgap.progress import progress
+from modalgap.result import Table, Value
+from modalgap.study.base import Study
+from modalgap.study.emoji.models import (
+    FETCH,
+    MODELS,
+    NEEDS,
+    NOTE,
+    SPLITS,
+    codes,
+    features,
+    planned,
+    sample,
+    source,
+    valued,
+)
+from modalgap.study.plan import Plan, Work
+from modalgap.study.published import Order
+
+CARD = Card(
+    name="emoji_retrieval",
+    title="Emoji: retrieval and gap",
+    idea="Evaluates models trained on emoji on things and styles that training did not contain.",
+    source="modalgap's own; questions of Liang et al. 2022, section 5, and Chowers et al. 2026",
+    question="How good are small models on real pictures, how large is their gap, and what does"
+    " closing it change?",
+    traits=("random",),
+)
+CLOSERS = ("center", "standardize", "erase_gap")
+MEASURES = ("rmg", "l2m", "matched_cosine")
+FACTORS = ("category", "skin_tone", "gender")
+NEITHER = ("none", "mixed", "person")  # values that no picture shows by itself
+HEADS = {
+    "image_to_text_r1": "image → text R@1",
+    "text_to_image_r1": "text → image R@1",
+    "rmg": "RMG",
+    "l2m": "distance of means",
+    "matched_cosine": "cosine of a match",
+    **{name: f"{name.replace('_', ' ')}, zero-shot" for name in FACTORS},
+}
+
+
+@checked
+def plan(
+    *,
+    root: str | Path | None = None,
+    models: Sequence[str] = tuple(MODELS),
+    train: Mapping[str, Any] | None = None,
+) -> Plan:
+    """Plan the models.
+
+    Args:
+        root: folder that holds the data set ``emoji``; by default ``$MODALGAP_DATA``, or ``data``.
+        models: "ViT", "CNN", or both.
+        train: training settings on top of the configurations ``emoji_vit`` and ``emoji_cnn``.
+
+    Raises:
+        InputError: the data set is not there.
+        OptionError: an unknown model or training setting.
+    """
+    settings, configs = planned(root, models, train)
+    return Plan(settings={**settings, "closers": list(CLOSERS)}, models=configs)
+
+
+def run(work: Work) -> Table:
+    """Encode and evaluate every split with every model."""
+    rows: dict[str, dict[str, Value]] = {}
+    notes = [NOTE]
+    with progress("evaluating", len(work.runs) * (len(SPLITS) + len(CLOSERS))) as advance:
+        for name, trained in work.runs.items():
+            fitted = sample(work, trained)
+            for split, title in SPLITS.items():
+                found = source(work, split)
+                pair = features(trained, found)
+                rows[f"{name}, {title}"] = _row(pair, fitted)
+                notes.append(f"{name}, {title}: {pair.image.n:,} pictures, {pair.text.n:,} names")
+                advance(1)
+                for closer in CLOSERS if split == "test" else ():
+                    map_ = fit(fitted, closer)
+                    rows[f"{name}, {title}, {closer}"] = _row(map_.apply(pair), map_.apply(fitted))
+                    advance(1)
+    return Table(
+        name=CARD.name,
+        source=CARD.source,
+        vary="model and pictures",
+        rows=rows,
+        heads=HEADS,
+        settings=work.settings,
+        notes=[
+            *dict.fromkeys(notes),
+            "zero-shot: the text of a class is the mean of the training names with this value;"
+            " skin tone and gender: only pictures whose name states one",
+        ],
+    )
+
+
+def _row(pair: Pair, fitted: Pair) -> dict[str, Value]:
+    """All numbers of a pair; classes are made from the names in ``fitted``."""
+    retrieval = evaluate(pair, "retrieval", ks=(1,))
+    row = {
+        each: retrieval[f"retrieval.{each}"] for each in ("image_to_text_r1", "text_to_image_r1")
+    }
+    row |= dict(measure(pair, MEASURES).measures)
+    return row | {name: valued(_zero_shot(pair, fitted, name)) for name in FACTORS}
+
+
+def _zero_shot(pair: Pair, fitted: Pair, factor: str) -> Scores:
+    """Whether the nearest class is the right one, for each picture whose name states a value."""
+    known, own = codes(fitted.text.factors[factor], pair.image.factors[factor])
+    values = np.array([*fitted.text.factors[factor], *pair.image.factors[factor]], dtype=str)
+    out = np.isin(values, NEITHER) if factor != "category" else np.zeros(len(values), bool)
+    texts = fitted.text.unit()
+    classes = np.unique(known[~out[: len(known)]])
+    rows = torch.stack([texts[torch.from_numpy(known == each)].mean(0) for each in classes])
+    index = np.flatnonzero(~out[len(known) :] & np.isin(own, classes))
+    images = pair.image.unit()[torch.from_numpy(index)]
+    found = (images @ torch.nn.functional.normalize(rows, dim=1).T).argmax(1).numpy()
+    right = (classes[found] == own[index]).astype(np.float64)
+    return Scores(right, pair.clusters[0][index])
+
+
+RECALL = {"image_to_text_r1": "image → text", "text_to_image_r1": "text → image"}
+
+
+def _split(title: str) -> Callable[[Table], str]:
+    return lambda table: f"{title}: {', '.join(table.settings['models'])}."
+
+
+PARTS = (
+    Part(
+        head="Retrieval and gap",
+        columns=2,
+        words=(
+            "R@1 is the fraction of queries whose first result is right: the name of the picture,"
+            " or any picture of the thing. No picture or name of the unseen things was trained on;"
+            " many are new combinations of known objects and attributes, such as a profession with"
+            " another skin tone. The unseen style shows the things of the training.",
+        ),
+        panels=(
+            Bars(
+                title="Recall at 1",
+                caption="Higher is better. Black lines: 95 % intervals over things.",
+                ys=RECALL,
+                xlabel="R@1",
+            ),
+            Bars(
+                title="Gap",
+                caption="0 is a closed gap; closers are fitted on training pictures.",
+                ys={"rmg": "RMG", "l2m": "distance of means"},
+                xlabel="gap",
+            ),
+            Bars(
+                title="Zero-shot classification",
+                caption="Fraction of pictures with the right category, skin tone and gender.",
+                ys={name: name.replace("_", " ") for name in FACTORS},
+                xlabel="accuracy",
+            ),
+            Scatter(
+                title="Gap and recall",
+                caption="One point per row.",
+                x="rmg",
+                y="text_to_image_r1",
+                named=True,
+                in_figure=False,
+            ),
+        ),
+    ),
+)
+_SEEN, _CENTRED = "ViT, unseen things", "ViT, unseen things, center"
+PUBLISHED = (
+    Order(
+        claim="Centring makes the distance of the means smaller",
+        where="Chowers et al. 2026",
+        larger=(_SEEN, "l2m"),
+        smaller=(_CENTRED, "l2m"),
+        needs=NEEDS,
+        note="emoji, and small models: only the direction is compared",
+    ),
+)
+emoji_retrieval = Study(
+    card=CARD,
+    plan=plan,
+    run=run,
+    parts=PARTS,
+    published=PUBLISHED,
+    minutes=25,
+    extras=("train", *TRAIN),
+    real=(*FETCH, "modalgap study emoji_retrieval -o emoji_retrieval"),
+)
