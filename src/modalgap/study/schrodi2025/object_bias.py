@@ -174,8 +174,8 @@ PARTS = (
             ),
             Bars(
                 title="Rank correlation",
-                caption="Kendall's τ with the accuracy of attributes; black lines: 95 % intervals over"
-                " models.",
+                caption="Kendall's τ with the accuracy of attributes; black lines: 95 % intervals"
+                " over models.",
                 ys={"tau": "τ"},
                 xlabel="τ",
                 references=(Reference(at=0, axis="x"),),
