@@ -46,6 +46,9 @@ from modalgap.study.mixed_search.mixed_search import mixed_search as mixed_searc
 from modalgap.study.mixed_search.first_page import first_page as first_page
 from modalgap.study.across_models.gap_and_retrieval import gap_and_retrieval as gap_and_retrieval
 from modalgap.study.across_models.gap_and_gain import gap_and_gain as gap_and_gain
+from modalgap.study.across_models.closing_over_models import (
+    closing_over_models as closing_over_models,
+)
 from modalgap.method import collect as _collect
 
 STUDIES: dict[str, Study] = _collect(globals(), Study)

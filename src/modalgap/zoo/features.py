@@ -48,6 +48,26 @@ def features(
         return data, []
 
 
+def stored(folder: Path) -> dict[str, list[Path]]:
+    """The features in the folder of a zoo: the name of each cell to its files.
+
+    Unfinished features are left out.
+
+    Raises:
+        FileError: the folder has no features.
+    """
+    there = folder / EMBEDDINGS
+    paths = sorted(there.glob("*.safetensors")) if there.is_dir() else []
+    unfinished = {_cell_of(path) for path in there.glob("*") if path.is_dir()}
+    found: dict[str, list[Path]] = {}
+    for path in paths:
+        if (name := _cell_of(path)) not in unfinished:
+            found.setdefault(name, []).append(path)
+    if not found:
+        raise FileError(f"{folder}: must have features of a zoo in {EMBEDDINGS}; found none")
+    return found
+
+
 def discard(cell: Cell, folder: Path, settings: Settings) -> None:
     """Remove the features of a cell, and parts of them."""
     target = _target(cell, folder, settings)
