@@ -47,8 +47,15 @@ bench: .venv/ready  ## time and memory against the targets, as ratios
 docs: .venv/ready  ## the documentation, in docs/_build/html
 	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html
 
-gallery: .venv/ready  ## every study, and the pages docs/gallery.md and docs/reproduced.md (40 minutes)
-	$(BIN)/modalgap study all --embedded -o gallery
+# the pictures of emoji are fetched where npm is installed; without them, their studies are left out
+EMOJI := $(addprefix @iconify-json/,noto twemoji openmoji fluent-emoji-flat)
+gallery: .venv/ready  ## every study, and the pages docs/gallery.md and docs/reproduced.md (2 hours)
+	mkdir -p gallery/data
+	[ -e gallery/data/emoji ] || ! command -v npm || { \
+	    npm install --prefix gallery/npm --ignore-scripts --no-audit --no-fund $(EMOJI) && \
+	    $(BIN)/modalgap data emoji gallery/npm -o gallery/data/emoji; }
+	MODALGAP_DATA=gallery/data $(BIN)/modalgap study all --embedded -o gallery \
+	    $$([ ! -e gallery/data/emoji ] || echo --set emoji=true)
 	$(BIN)/python docs/gallery.py gallery $(wildcard ../shared/data)
 
 lock: .venv/ready  ## update the pinned versions and hashes

@@ -65,3 +65,29 @@ def packages(folder: Path, *styles: str, more: int = 0) -> Path:
                    for i in range(more)}  # fmt: skip
         package(folder, style, **further)
     return folder
+
+
+JOBS = ("1f33e", "1f373", "1f393", "1f3a8", "1f3eb", "1f3ed", "1f4bb", "1f527", "1f52c", "1f680")
+PEOPLE = ("1f9d1", "1f468", "1f469")  # person, man, woman
+TONES = {"": "#ffcc22", "-1f3fb": "#ffddbb", "-1f3fc": "#ddbb99", "-1f3fd": "#bb8866",
+         "-1f3fe": "#886644", "-1f3ff": "#553322"}  # fmt: skip
+
+
+def people(folder: Path) -> Path:
+    """Packages of 180 people: ten professions, three genders, six tones, in three styles."""
+    for style, (side, colour, _) in STYLES.items():
+        place = package(folder, style)
+        icons = json.loads((place / "icons.json").read_text())
+        chars = json.loads((place / "chars.json").read_text())
+        for i, job in enumerate(JOBS):
+            for j, person in enumerate(PEOPLE):
+                for k, (tone, skin) in enumerate(TONES.items()):
+                    name = f"someone-{i}-{j}-{k}"
+                    at = [side * (n + 1) / 16 for n in (i, 2 + 4 * j)]
+                    body = FACE.format(side / 2, skin)
+                    body += f'<rect x="{at[0]}" y="{at[1]}" width="{side / 4}" height="{side / 4}"'
+                    icons["icons"][name] = {"body": f'{body} fill="{colour}"/>'}
+                    chars[f"{person}{tone}-200d-{job}"] = name
+        write(place / "icons.json", icons)
+        write(place / "chars.json", chars)
+    return folder

@@ -414,6 +414,7 @@ class study:
     imbalance = _study.imbalance
     named_factor = _study.named_factor
     entropy = _study.entropy
+    caption_parts = _study.caption_parts
     toy_imbalance = _study.toy_imbalance
     gap_dimensions = _study.gap_dimensions
     neighbourhoods = _study.neighbourhoods
@@ -433,6 +434,10 @@ class study:
     first_page = _study.first_page
     gap_and_retrieval = _study.gap_and_retrieval
     gap_and_gain = _study.gap_and_gain
+    emoji_retrieval = _study.emoji_retrieval
+    emoji_search = _study.emoji_search
+    emoji_inversion = _study.emoji_inversion
+    emoji_groups = _study.emoji_groups
 
 class train:
     """Train: contrastive two-tower models, of any size, from a configuration."""

@@ -5,6 +5,7 @@
     ModalgapError
     ├── InputError          the data or an argument breaks a rule
     │   ├── FileError       a file cannot be read as embeddings
+    │   ├── MissingData     a data set that the user must get is not there
     │   └── OptionError     an option or a name that does not exist
     ├── OutputError         a result cannot be written to its path
     ├── Diverged            a loss in training became NaN or infinite
@@ -59,6 +60,10 @@ class InputError(ModalgapError, ValueError):
 
 class FileError(InputError):
     """A file cannot be read as embeddings."""
+
+
+class MissingData(InputError):  # noqa: N818 - not a mistake of the user
+    """A data set that the user must get or make is not there."""
 
 
 class OptionError(InputError):

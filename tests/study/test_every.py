@@ -16,7 +16,7 @@ from PIL import Image
 
 from modalgap.arguments import checked
 from modalgap.card import Card
-from modalgap.errors import InputError, OptionError
+from modalgap.errors import InputError, MissingData, OptionError
 from modalgap.panels import Curves, Part
 from modalgap.result import Table, Value
 from modalgap.study import STUDIES, Number, Order, Plan, Study, Work, run_all
@@ -25,7 +25,7 @@ from modalgap.study.every import outcomes
 RUNS: list[str] = []
 
 
-def _study(name: str, *, fails: bool = False, extras: tuple[str, ...] = ()) -> Study:
+def _study(name: str, *, fails: Exception | None = None, extras: tuple[str, ...] = ()) -> Study:
     card = Card(name=name, title=f"The {name}", idea="Adds.", source="nowhere")
 
     @checked
@@ -40,8 +40,8 @@ def _study(name: str, *, fails: bool = False, extras: tuple[str, ...] = ()) -> S
 
     def run(work: Work) -> Table:
         RUNS.append(name)
-        if fails:
-            raise InputError("the data is | missing")
+        if fails is not None:
+            raise fails
         rows = {str(x): {"y": Value(float(x * work.settings["size"]))} for x in range(3)}
         return Table(name=name, source="nowhere", vary="x", rows=rows, heads={"y": "y"},
                      settings=work.settings)  # fmt: skip
@@ -69,7 +69,7 @@ def three(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     for name in list(STUDIES):
         monkeypatch.delitem(STUDIES, name)
     for each in (
-        _study("bad", fails=True),
+        _study("bad", fails=InputError("the data is | missing")),
         _study("good"),
         _study("lacking", extras=("some", "no_such_module")),
     ):
@@ -186,6 +186,23 @@ def test_from_the_shell(run: Run, tmp_path: Path) -> None:
     code, _, err = run("study", "all", "-o", tmp_path / "o", "--embedded", "--set", "pair=x.npz")
     assert code == 2
     assert "pair: must not be given with embedded" in err
+
+
+def test_a_study_without_its_data_set_is_no_failure(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("bad", "lacking"):
+        monkeypatch.delitem(STUDIES, name)
+    away = _study("away", fails=MissingData("emoji: needs a file"))
+    monkeypatch.setitem(STUDIES, "away", away)
+    code, out, _ = run("study", "all", "-o", tmp_path / "out", "--embedded")
+    assert code == 0
+    assert "away needs data: emoji: needs a file" in out
+    found = json.loads((tmp_path / "out" / "verdicts.json").read_text())
+    assert [each["status"] for each in found["studies"]] == ["ok", "needs data"]
+    page = (tmp_path / "out" / "index.html").read_text()
+    assert "Studies that need data" in page
+    assert "Studies that failed" not in page
 
 
 def test_a_file_takes_the_place_of_models_that_need_an_extra(tmp_path: Path) -> None:

@@ -151,6 +151,7 @@ def every(
 ) -> None:
     """Run all studies, one after another. The same command resumes after an interruption."""
     from modalgap.study.every import outcomes
+    from modalgap.study.outcome import FAILED
 
     studies = STUDIES.load()
     names = data.names(only)
@@ -164,7 +165,7 @@ def every(
         _print_outcomes(found)
         for name in ("verdicts.json", "verdicts.csv", "verdicts.md", "index.html"):
             typer.echo(output / name)
-    if any(each.table is None for each in found):
+    if any(each.status == FAILED for each in found):
         raise typer.Exit(1)
 
 
@@ -184,12 +185,11 @@ def _print_outcomes(found: Sequence[Outcome]) -> None:
             for own in (kinds.get(PAPER, ()), checks)
             for number in counts(own).values()
         ]
-        status = "ok" if each.table is not None else "failed"
-        rows.append((each.study.name, status, f"{each.seconds:.1f}", *cells))
+        rows.append((each.study.name, each.status, f"{each.seconds:.1f}", *cells))
     heads = [f"{kind} {state}" for kind in ("papers:", "checks:") for state in STATES]
     print_columns(console(), ["study", "status", "seconds", *heads], rows)
     for each in found:
         if each.reason:
-            console().print(f"{each.study.name} failed: {escape(each.reason)}")
+            console().print(f"{each.study.name} {each.status}: {escape(each.reason)}")
     for line in summary(verdict for each in found for verdict in each.verdicts):
         typer.echo(line)

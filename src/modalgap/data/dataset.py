@@ -14,7 +14,7 @@ from modalgap.data.items import Items
 from modalgap.data.media import Cropped, Files
 from modalgap.data.reading import reading
 from modalgap.data.source import Source
-from modalgap.errors import InputError, OptionError
+from modalgap.errors import MissingData, OptionError
 
 Task = Literal["captions", "classification", "retrieval", "attributes", "fairness", "text"]
 ROOT_VARIABLE = "MODALGAP_DATA"
@@ -106,13 +106,13 @@ class Dataset(ABC):
 
         Raises:
             OptionError: the split does not exist.
-            InputError: files are missing.
+            MissingData: files are missing.
         """
         split = self.split(split)
         if missing := self.missing(root, split):
             rest = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
             name = self.card.name
-            raise InputError(
+            raise MissingData(
                 f"{name}: needs {missing[0]}{rest}; see: modalgap data check {name} --root DIR"
             )
         return split

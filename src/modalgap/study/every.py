@@ -17,7 +17,7 @@ from typing import Any
 from modalgap.arguments import checked
 from modalgap.atomic import made_folder, replacing
 from modalgap.checks import several, whole
-from modalgap.errors import ModalgapError, OptionError
+from modalgap.errors import MissingData, ModalgapError, OptionError
 from modalgap.method import pick
 from modalgap.progress import note
 from modalgap.result import Table, versions
@@ -82,7 +82,7 @@ def outcomes(
     overwrite: bool = False,
     **options: Any,
 ) -> list[Outcome]:
-    """Like ``run_all``; returns the outcome of every study, including those that failed."""
+    """Like ``run_all``; returns the outcome of every study, also of those without a table."""
     chosen = _chosen(only)
     _check(chosen, options, embedded=embedded)
     if jobs is not None:
@@ -94,7 +94,7 @@ def outcomes(
             note(f"study {at} of {len(chosen)}: {study.name}, {study.duration}")
             own = {name: value for name, value in options.items() if name in study.options}
             outcome = _outcome(study, folder, own, jobs, overwrite)
-            state = f"failed: {outcome.reason}" if outcome.reason else "ok"
+            state = ": ".join(filter(None, [outcome.status, outcome.reason]))
             took = f"{outcome.seconds:.0f} seconds"
             note(f"study {at} of {len(chosen)}: {study.name} {state}; {took}")
             found.append(outcome)
@@ -125,7 +125,7 @@ def _outcome(
     study: Study, folder: Path, options: Mapping[str, Any], jobs: int | None, overwrite: bool
 ) -> Outcome:
     started = time.monotonic()
-    table, reason = None, ""
+    table, reason, ready = None, "", False
     try:
         table = study(
             folder / study.name,
@@ -135,7 +135,7 @@ def _outcome(
             **options,
         )
     except ModalgapError as error:
-        reason = str(error)
+        reason, ready = str(error), isinstance(error, MissingData)
     if table is not None:
         verdicts = list(table.verdicts)
     else:
@@ -147,7 +147,9 @@ def _outcome(
             for each in study.published
         ]
     seconds = time.monotonic() - started
-    return Outcome(study=study, table=table, reason=reason, seconds=seconds, verdicts=verdicts)
+    return Outcome(
+        study=study, table=table, reason=reason, seconds=seconds, verdicts=verdicts, ready=ready
+    )
 
 
 def _write(found: Sequence[Outcome], folder: Path) -> None:

@@ -23,7 +23,7 @@ from modalgap.report.sections import (
 from modalgap.report.tables import table_figure
 from modalgap.result import versions
 from modalgap.study.keeping import PAGE
-from modalgap.study.outcome import Outcome
+from modalgap.study.outcome import FAILED, NEEDS, Outcome
 from modalgap.verdicts import ABOUT, DIFFERS, state, summary
 
 if TYPE_CHECKING:
@@ -62,9 +62,10 @@ def write_index(found: Sequence[Outcome], folder: Path) -> Path:
         ),
         Facts(facts=[(each.study.name, _state(each)) for each in found]),
     ]
-    failed = [(each.study.name, each.reason) for each in found if each.table is None]
-    if failed:
-        blocks.append(Reasons(head="Studies that failed", reasons=failed))
+    for status, head in ((FAILED, "Studies that failed"), (NEEDS, "Studies that need data")):
+        reasons = [(each.study.name, each.reason) for each in found if each.status == status]
+        if reasons:
+            blocks.append(Reasons(head=head, reasons=reasons))
     sections = [Section(head="Summary", blocks=blocks)]
     sections += [_section(each, folder) for each in done]
     differing = [
@@ -85,6 +86,8 @@ def write_index(found: Sequence[Outcome], folder: Path) -> Path:
 
 
 def _state(outcome: Outcome) -> str:
+    if outcome.status == NEEDS:
+        return NEEDS
     if outcome.table is None:
         return f"failed after {outcome.seconds:.0f} seconds"
     if not outcome.verdicts:

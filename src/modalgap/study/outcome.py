@@ -10,7 +10,7 @@ from modalgap.result import Table
 from modalgap.study.base import Study
 from modalgap.verdicts import Verdict, by_kind, counts
 
-OK, FAILED = "ok", "failed"
+OK, NEEDS, FAILED = "ok", "needs data", "failed"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,7 +20,8 @@ class Outcome:
     Attributes:
         study: the study.
         table: its table; None if it failed.
-        reason: the reason of a failure; "" if it did not fail.
+        reason: why there is no table; "" if there is one.
+        ready: whether there is no table only because data are missing that the user must get.
         seconds: the duration; short if a finished result is reused.
         verdicts: the verdict on each result to compare with; "not computed" for a failed study.
     """
@@ -30,12 +31,20 @@ class Outcome:
     reason: str
     seconds: float
     verdicts: Sequence[Verdict] = field(default_factory=tuple)
+    ready: bool = False
+
+    @property
+    def status(self) -> str:
+        """One of "ok", "needs data" and "failed"."""
+        if self.table is not None:
+            return OK
+        return NEEDS if self.ready else FAILED
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types, without the table."""
         return {
             "study": self.study.name,
-            "status": FAILED if self.table is None else OK,
+            "status": self.status,
             "reason": self.reason,
             "seconds": round(self.seconds, 1),
             "counts": counts_by_kind(self.verdicts),

@@ -23,6 +23,7 @@ from modalgap.study.liang2022.fairness_shift import fairness_shift as fairness_s
 from modalgap.study.schrodi2025.imbalance import imbalance as imbalance
 from modalgap.study.schrodi2025.named_factor import named_factor as named_factor
 from modalgap.study.schrodi2025.entropy import entropy as entropy
+from modalgap.study.schrodi2025.caption_parts import caption_parts as caption_parts
 from modalgap.study.schrodi2025.toy_imbalance import toy_imbalance as toy_imbalance
 from modalgap.study.schrodi2025.gap_dimensions import gap_dimensions as gap_dimensions
 from modalgap.study.schrodi2025.neighbourhoods import neighbourhoods as neighbourhoods
@@ -49,6 +50,10 @@ from modalgap.study.across_models.gap_and_gain import gap_and_gain as gap_and_ga
 from modalgap.study.across_models.closing_over_models import (
     closing_over_models as closing_over_models,
 )
+from modalgap.study.emoji.emoji_retrieval import emoji_retrieval as emoji_retrieval
+from modalgap.study.emoji.emoji_search import emoji_search as emoji_search
+from modalgap.study.emoji.emoji_inversion import emoji_inversion as emoji_inversion
+from modalgap.study.emoji.emoji_groups import emoji_groups as emoji_groups
 from modalgap.method import collect as _collect
 
 STUDIES: dict[str, Study] = _collect(globals(), Study)

@@ -68,17 +68,20 @@ def _gains() -> list[Gain]:
 
 
 @checked
-def plan(*, zoo: str | Path = "") -> Plan:
+def plan(*, zoo: str | Path = "", emoji: bool = False) -> Plan:
     """Plan the comparison of the models of a zoo.
 
     Args:
         zoo: a folder made by ``modalgap zoo --tasks retrieval,mixed --closers center``; by default
             twelve small models trained on MAD.
+        emoji: whether the embedded models include seven that are trained on the data set emoji.
 
     Raises:
+        OptionError: emoji is given with a zoo.
+        MissingData: the data set emoji is not there.
         FileError: the folder has no results of a zoo.
     """
-    settings, models = embedded_zoo.planned(zoo)
+    settings, models = embedded_zoo.planned(zoo, emoji=emoji)
     return Plan(settings=settings, models=models)
 
 

@@ -3,43 +3,40 @@
 A vision transformer and a convolutional network are trained on pictures of emoji and their names.
 They are evaluated on things without any training picture, on a style without any, and on both. On
 unseen things, closers are fitted on training pictures and applied.
-Source: modalgap's own; the questions are those of Liang et al. 2022, section 5, Schrodi et al. 2025,
-section 3, and Chowers et al. 2026.
+Source: modalgap's own; the questions are those of Liang et al. 2022, section 5, Schrodi et al.
+2025, section 3, and Chowers et al. 2026.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
-
-import numpy as np
-import torch
 
 from modalgap.arguments import checked
 from modalgap.card import Card
 from modalgap.close import fit
 from modalgap.embeddings import Pair
 from modalgap.evaluate import evaluate
-from modalgap.evaluate.base import Scores
 from modalgap.extras import TRAIN
 from modalgap.measure import measure
-from modalgap.panels import Bars, Part, Scatter
+from modalgap.panels import Bars, Image, Part, Scatter
 from modalgap.progress import progress
 from modalgap.result import Table, Value
 from modalgap.study.base import Study
+from modalgap.study.emoji.examples import draw_results
 from modalgap.study.emoji.models import (
     FETCH,
     MODELS,
     NEEDS,
     NOTE,
     SPLITS,
-    codes,
-    features,
+    encoded,
     planned,
     sample,
     source,
     valued,
+    zero_shot,
 )
 from modalgap.study.plan import Plan, Work
 from modalgap.study.published import Order
@@ -55,6 +52,7 @@ CARD = Card(
 )
 CLOSERS = ("center", "standardize", "erase_gap")
 MEASURES = ("rmg", "l2m", "matched_cosine")
+EXAMPLES = "results.png"
 FACTORS = ("category", "skin_tone", "gender")
 NEITHER = ("none", "mixed", "person")  # values that no picture shows by itself
 HEADS = {
@@ -82,7 +80,7 @@ def plan(
         train: training settings on top of the configurations ``emoji_vit`` and ``emoji_cnn``.
 
     Raises:
-        InputError: the data set is not there.
+        MissingData: the data set is not there.
         OptionError: an unknown model or training setting.
     """
     settings, configs = planned(root, models, train)
@@ -98,8 +96,11 @@ def run(work: Work) -> Table:
             fitted = sample(work, trained)
             for split, title in SPLITS.items():
                 found = source(work, split)
-                pair = features(trained, found)
+                pair = encoded(trained, found)
                 rows[f"{name}, {title}"] = _row(pair, fitted)
+                if split == "test" and len(rows) == 1:
+                    shown = draw_results(pair, found, work.folder / EXAMPLES)
+                    notes.append(f"names of the picture of results, {name}: {', '.join(shown)}")
                 notes.append(f"{name}, {title}: {pair.image.n:,} pictures, {pair.text.n:,} names")
                 advance(1)
                 for closer in CLOSERS if split == "test" else ():
@@ -128,29 +129,19 @@ def _row(pair: Pair, fitted: Pair) -> dict[str, Value]:
         each: retrieval[f"retrieval.{each}"] for each in ("image_to_text_r1", "text_to_image_r1")
     }
     row |= dict(measure(pair, MEASURES).measures)
-    return row | {name: valued(_zero_shot(pair, fitted, name)) for name in FACTORS}
-
-
-def _zero_shot(pair: Pair, fitted: Pair, factor: str) -> Scores:
-    """Whether the nearest class is the right one, for each picture whose name states a value."""
-    known, own = codes(fitted.text.factors[factor], pair.image.factors[factor])
-    values = np.array([*fitted.text.factors[factor], *pair.image.factors[factor]], dtype=str)
-    out = np.isin(values, NEITHER) if factor != "category" else np.zeros(len(values), bool)
-    texts = fitted.text.unit()
-    classes = np.unique(known[~out[: len(known)]])
-    rows = torch.stack([texts[torch.from_numpy(known == each)].mean(0) for each in classes])
-    index = np.flatnonzero(~out[len(known) :] & np.isin(own, classes))
-    images = pair.image.unit()[torch.from_numpy(index)]
-    found = (images @ torch.nn.functional.normalize(rows, dim=1).T).argmax(1).numpy()
-    right = (classes[found] == own[index]).astype(np.float64)
-    return Scores(right, pair.clusters[0][index])
+    for name in FACTORS:
+        without = () if name == "category" else NEITHER
+        row[name] = valued(zero_shot(pair, fitted, name, without))
+    return row
 
 
 RECALL = {"image_to_text_r1": "image → text", "text_to_image_r1": "text → image"}
 
 
-def _split(title: str) -> Callable[[Table], str]:
-    return lambda table: f"{title}: {', '.join(table.settings['models'])}."
+def _names(table: Table) -> str:
+    """The names of the picture of results."""
+    note = next(note for note in table.notes if note.startswith("names of the picture"))
+    return f"From top to bottom: {note.partition(': ')[2]}."
 
 
 PARTS = (
@@ -189,6 +180,18 @@ PARTS = (
                 y="text_to_image_r1",
                 named=True,
                 in_figure=False,
+            ),
+        ),
+    ),
+    Part(
+        head="What a search finds",
+        words=(_names,),
+        panels=(
+            Image(
+                title="",
+                caption="One row per name: its first eight pictures. Blue frame: the right thing.",
+                file=EXAMPLES,
+                alt="Eight rows of eight emoji; the right ones have a blue frame.",
             ),
         ),
     ),

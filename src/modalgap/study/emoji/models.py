@@ -5,12 +5,17 @@ The data set is made by ``modalgap data emoji`` from packages that the user fetc
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
+from numpy.typing import ArrayLike
+from torch.nn import functional
 
+from modalgap.checks import distinct, one_of, several
 from modalgap.data import Source, read
 from modalgap.data.find import check_exists
 from modalgap.embeddings import Pair
@@ -41,6 +46,16 @@ OWN = ("data.source", "data.split", "data.root", "model.architecture")
 NOTE = "intervals: 95 %, over things; pictures of a thing are resampled together"
 
 
+def check_there(root: str | None = None) -> None:
+    """Check that the data set is there.
+
+    Raises:
+        MissingData: it is not.
+    """
+    for split in (TRAIN, "test"):
+        check_exists(EMOJI, split, root)
+
+
 def planned(
     root: str | Path | None,
     models: Sequence[str] = ("ViT",),
@@ -54,28 +69,39 @@ def planned(
         train: training settings of the caller.
 
     Raises:
-        InputError: the data set is not there.
-        OptionError: a training setting that does not exist, or that the study sets itself.
+        MissingData: the data set is not there.
+        OptionError: an unknown model; a training setting that does not exist, or that the study
+            sets itself.
     """
     place = None if root is None else str(root)
-    for split in (TRAIN, "test"):
-        check_exists(EMOJI, split, place)
-    own = [] if place is None else [f"data.root={place}"]
+    chosen = several("models", models, least=1)
+    for name in chosen:
+        one_of("models", name, tuple(MODELS))
+    distinct("models", chosen)
+    check_there(place)
+    own = [] if place is None else [f"data.root={json.dumps(place, ensure_ascii=False)}"]
     settings = training_settings(train, OWN, base=MODELS["ViT"])
     configs = {
         name: load_config(MODELS[name], [*own, "watch.tensorboard=false", *settings])
-        for name in models
+        for name in chosen
     }
-    return {"root": place, "models": list(models)}, configs
+    return {"root": place, "models": chosen}, configs
 
 
-def source(work: Work, split: str, *, limit: int | None = None, seed: int = 0) -> Source:
-    """Pictures and captions of a split."""
-    return read(EMOJI, split=split, root=work.settings["root"], limit=limit, seed=seed)
+def read_split(
+    split: str, *, root: str | None = None, limit: int | None = None, seed: int = 0
+) -> Source:
+    """Pictures and names of a split."""
+    return read(EMOJI, split=split, root=root, limit=limit, seed=seed)
 
 
-def features(run: Run, found: Source) -> Pair:
-    """Pictures and captions encoded by a model, in memory; a caption is one row."""
+def source(work: Work, split: str) -> Source:
+    """Pictures and names of a split, of the plan made by ``planned``."""
+    return read_split(split, root=work.settings["root"])
+
+
+def encoded(run: Run, found: Source) -> Pair:
+    """Pictures and names encoded by a model, in memory; a name is one row."""
     made = encode(found, run.spec, options=Options(batch_size=256, workers=0)).data
     if not isinstance(made, Pair):
         raise InputError(f"{found.name}: must hold images and captions")
@@ -83,15 +109,37 @@ def features(run: Run, found: Source) -> Pair:
 
 
 def sample(work: Work, run: Run) -> Pair:
-    """Some training pictures with their captions, to fit maps and scales on."""
-    return features(run, source(work, TRAIN, limit=SAMPLE))
+    """Some training pictures with their names, to fit maps and scales on."""
+    return encoded(run, read_split(TRAIN, root=work.settings["root"], limit=SAMPLE))
 
 
-def codes(*columns: Sequence[Any]) -> list[Ints]:
+def zero_shot(pair: Pair, fitted: Pair, factor: str, without: Sequence[str] = ()) -> Scores:
+    """Whether the nearest class is the right one, for each picture; one cluster per name.
+
+    Args:
+        pair: the pictures, with the factor.
+        fitted: names with the factor; the text of a class is the mean of the names with this value.
+        factor: the factor.
+        without: values that are left out, with their pictures.
+    """
+    known, own = codes(fitted.text.factors[factor], pair.image.factors[factor])
+    values = np.array([*fitted.text.factors[factor], *pair.image.factors[factor]], dtype=str)
+    out = np.isin(values, without)
+    texts = fitted.text.unit()
+    classes = np.unique(known[~out[: len(known)]])
+    rows = torch.stack([texts[torch.from_numpy(known == each)].mean(0) for each in classes])
+    index = np.flatnonzero(~out[len(known) :])
+    images = pair.image.unit()[torch.from_numpy(index)]
+    found = (images @ functional.normalize(rows, dim=1).T).argmax(1).numpy()
+    right = (classes[found] == own[index]).astype(np.float64)
+    return Scores(right, pair.clusters[0][index])
+
+
+def codes(*columns: ArrayLike) -> list[Ints]:
     """The values of several columns as numbers that are equal where the values are."""
-    both = np.concatenate([np.asarray(each, dtype=str) for each in columns])
-    _, found = np.unique(both, return_inverse=True)
-    return np.split(found, np.cumsum([len(each) for each in columns])[:-1])
+    every = [np.asarray(each, dtype=str) for each in columns]
+    _, found = np.unique(np.concatenate(every), return_inverse=True)
+    return np.split(found, np.cumsum([len(each) for each in every])[:-1])
 
 
 def valued(scores: Scores, seed: int = 0) -> Value:

@@ -52,23 +52,25 @@ CARD = Card(
 
 
 @checked
-def plan(*, zoo: str | Path = "", performance: Sequence[str] = ()) -> Plan:
+def plan(*, zoo: str | Path = "", performance: Sequence[str] = (), emoji: bool = False) -> Plan:
     """Plan the comparison of the models of a zoo.
 
     Args:
         zoo: a folder made by ``modalgap zoo``; by default twelve small models trained on MAD.
         performance: what is compared, as "DATA: NUMBER", for example "coco:
             retrieval.image_to_text_r1"; by default R@1 and top-1 on every data set.
+        emoji: whether the embedded models include seven that are trained on the data set emoji.
 
     Raises:
-        OptionError: a name without a data set.
+        OptionError: a name without a data set, or emoji is given with a zoo.
+        MissingData: the data set emoji is not there.
         FileError: the folder has no results of a zoo.
     """
     chosen = several("performance", performance)
     for each in chosen:
         if not isinstance(each, str) or ": " not in each:
             raise OptionError(f'performance must be "DATA: NUMBER"; got {quoted(each)}')
-    settings, models = embedded_zoo.planned(zoo)
+    settings, models = embedded_zoo.planned(zoo, emoji=emoji)
     return Plan(settings={**settings, "performance": chosen}, models=models)
 
 
