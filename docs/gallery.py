@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from figures import FIGURES, PAPERS, paper_of, shown_in, without_results
 from PIL import Image
 
 from modalgap.errors import ModalgapError
@@ -25,12 +26,17 @@ from modalgap.study import STUDIES, Study
 from modalgap.text import markdown_cell
 from modalgap.verdicts import (
     ABOUT,
+    AGREES,
+    DIFFERS,
     NAMES,
     NOT_COMPUTED,
     PAPER,
     Verdict,
     against,
     by_kind,
+    counts,
+    missing,
+    reason,
     state,
     summary,
 )
@@ -38,31 +44,13 @@ from modalgap.verdicts import (
 HERE = Path(__file__).parent
 DPI = 110
 COLOURS = 96  # of an image; figures have few colours
-PAPERS = {
-    "liang2022": "Liang et al. 2022, Mind the Gap",
-    "schrodi2025": "Schrodi et al. 2025, Two Effects, One Trigger",
-    "mistretta2025": "Mistretta et al. 2025, Cross the Gap",
-    "chowers2026": "Chowers et al. 2026, Is the Modality Gap a Bug or a Feature?",
-}
 OTHERS = "Other papers, closed forms, and our own studies"
 # features of one data set: option of a study to file
 FEATURES = {"pair": "clip_coco500.npy", "untrained": "clip_random_coco500.npy"}
 FEATURES_TITLE = "CLIP ViT-B/16, 500 pairs of COCO"
 EMBEDDED_TITLE = "embedded"
-# figures and tables that no study computes yet
-MISSING = {
-    "schrodi2025": (
-        "Figure 5 and tables 4 and 5 compare pretrained models on data sets with attributes.",
-        "Figures 7c and 15 train on CC12M: see the configurations `cc12m_*` in [train](train.md).",
-    ),
-    "mistretta2025": (
-        "Tables 1 to 4 need 15 data sets and five pretrained models;"
-        " [invert](invert.md) has the commands.",
-    ),
-    "chowers2026": (
-        "The numbers of the appendix figures, per model and data set, are not public.",
-    ),
-}
+MOST = 2  # reasons in a row of the index
+READY = "ready"  # not computed here: data or weights are missing
 
 
 @dataclass(frozen=True)
@@ -82,10 +70,10 @@ class Made:
     @property
     def paper(self) -> str:
         """Folder of the paper."""
-        return paper_of(self.study)
+        return folder_of(self.study)
 
 
-def paper_of(study: Study) -> str:
+def folder_of(study: Study) -> str:
     """The folder of a study's paper; "" for the others."""
     folder = study.body.__module__.split(".")[2]
     return folder if folder in PAPERS else ""
@@ -179,7 +167,9 @@ def _shown(made: Made, folder: Path) -> list[str]:
                 "```",
             ]
         lines.append("")
-    said = summary(made.table.verdicts) or ["no published results to compare with"]
+    said = [_counted(line) for line in summary(made.table.verdicts)] or [
+        "no published results to compare with"
+    ]
     lines += [f"Verdicts: {'; '.join(said)}.", ""]
     lines += [] if again else ["```sh", f"modalgap study {made.study.name}", "```", ""]
     return lines
@@ -193,21 +183,18 @@ def reproduced(found: list[Made]) -> str:
         "",
         "Every result that a [study](study.md) compares with ours; `make gallery` writes this page."
         " The verdict is *agrees*, *differs* with the size of the difference and its reason, or"
-        " *not computed* with the data that it needs; the study's page has the commands for that"
-        f" data. {ABOUT}",
+        " *ready, needs* with the data or weights that are missing here: the study computes the"
+        f" result as soon as it gets them, and its page has the commands. {ABOUT}",
         "",
-        *(f"- {line}" for line in summary(each for _, each in rows)),
+        *(f"- {_counted(line)}" for line in summary(each for _, each in rows)),
         "",
     ]
     published = [(made, each) for made, each in rows if against(each) == PAPER]
+    lines += ["## All figures and tables", "", *_index(published)]
     for paper, title in (*PAPERS.items(), ("", "Other papers")):
-        own = [(made, each) for made, each in published if _of(each) == paper]
-        if not own and paper not in MISSING:
-            continue
-        lines += [f"## {title}", "", *_rows_of(own)]
-        if paper in MISSING:
-            lines += ["Not computed by any study yet:", ""]
-            lines += [*(f"- {each}" for each in MISSING[paper]), ""]
+        own = [(made, each) for made, each in published if paper_of(each["where"]) == paper]
+        if own:
+            lines += [f"## {title}", "", *_rows_of(own)]
     for kind in NAMES:
         own = [(made, each) for made, each in rows if against(each) == kind != PAPER]
         if own:
@@ -215,21 +202,48 @@ def reproduced(found: list[Made]) -> str:
     return "\n".join(lines)
 
 
+def _counted(line: str) -> str:
+    """Counts of verdicts in the words of this page."""
+    return line.replace(NOT_COMPUTED, READY)
+
+
+def _index(published: list[tuple[Made, Verdict]]) -> list[str]:
+    """The table of all figures and tables: one row for each, with its studies and its state."""
+    lines = ["| Paper | Figure or table | Shows | Study | State |", "|---|---|---|---|---|"]
+    for paper, figures in FIGURES.items():
+        name = PAPERS[paper].partition(",")[0]
+        for label, figure in figures.items():
+            own = [(m, each) for m, each in published if shown_in(each["where"], paper, label)]
+            studies = dict.fromkeys(f"`{made.study.name}`" for made, _ in own)
+            row = (name, label, figure.shows, ", ".join(studies) or "–",
+                   figure.private or state_of([each for _, each in own]))  # fmt: skip
+            lines.append(f"| {' | '.join(map(markdown_cell, row))} |")
+    return [*lines, ""]
+
+
+def state_of(verdicts: list[Verdict]) -> str:
+    """The state of a figure: the counts of its verdicts, or what it needs to be computed."""
+    if not verdicts:
+        return "no result"
+    found = counts(verdicts)
+    words = {AGREES: ("agrees", "agree"), DIFFERS: ("differs", "differ")}
+    said = [f"{found[each]} {words[each][found[each] > 1]}" for each in words if found[each]]
+    if found[NOT_COMPUTED]:
+        needs = "; ".join(reason for reason, _ in missing(verdicts)[:MOST])
+        more = "; …" if len(missing(verdicts)) > MOST else ""
+        said.append(f"{found[NOT_COMPUTED]} {READY}: {needs}{more}")
+    return ", ".join(said)
+
+
 def _rows_of(own: list[tuple[Made, Verdict]]) -> list[str]:
     """The counts and the table of verdicts of one kind; nothing if there are none."""
     lines = []
     for kind, verdicts in by_kind(each for _, each in own).items():
         head = ("Result", "Where", "Study, data", NAMES[kind][2], "Ours", "Verdict")
-        lines += [f"{line}.\n" for line in summary(verdicts)]
+        lines += [f"{_counted(line)}.\n" for line in summary(verdicts)]
         lines += [f"| {' | '.join(head)} |", "|---|---|---|---|---|---|"]
     lines += [f"| {' | '.join(map(markdown_cell, _row(made, each)))} |" for made, each in own]
     return [*lines, ""] if lines else []
-
-
-def _of(verdict: Verdict) -> str:
-    """The folder of the paper that a result was published in; "" for other papers."""
-    names = {title.partition(",")[0]: paper for paper, title in PAPERS.items()}
-    return next((names[name] for name in names if verdict["where"].startswith(name)), "")
 
 
 def _rows(found: list[Made]) -> list[tuple[Made, Verdict]]:
@@ -250,8 +264,25 @@ def _row(made: Made, verdict: Verdict) -> tuple[str, ...]:
     where = f"`{made.study.name}`" + ("" if missing else f", {made.data}")
     return (
         verdict["claim"], verdict["where"], where, verdict["published"], verdict["ours"],
-        verdict["verdict"] + note,
+        _ready(verdict) + note,
     )  # fmt: skip
+
+
+def _ready(verdict: Verdict) -> str:
+    """The verdict in the words of this page."""
+    why = reason(verdict)
+    known = state(verdict) == NOT_COMPUTED and why.startswith("needs")
+    return f"{READY}, {why}" if known else verdict["verdict"]
+
+
+def check(found: list[Made]) -> None:
+    """Say which rows of the page are empty: no result of a figure, no reason of a difference."""
+    published = [each for made in found for each in made.table.verdicts if against(each) == PAPER]
+    for paper, label in without_results(each["where"] for each in published):
+        print(f"{PAPERS[paper].partition(',')[0]}, {label}: no result", file=sys.stderr)
+    for each in published:
+        if state(each) == DIFFERS and ";" not in each["verdict"]:
+            print(f"{each['where']}: {each['claim']}: no reason", file=sys.stderr)
 
 
 def main(results_folder: str, features: str | None = None) -> None:
@@ -261,6 +292,7 @@ def main(results_folder: str, features: str | None = None) -> None:
     pictures.mkdir(exist_ok=True)
     for old in pictures.glob("*.png"):
         old.unlink()
+    check(found)
     (HERE / "gallery.md").write_text(gallery(found, pictures), encoding="utf-8")
     (HERE / "reproduced.md").write_text(reproduced(found), encoding="utf-8")
 

@@ -12,6 +12,8 @@ from typing import IO
 
 from modalgap.errors import OutputError
 
+TEMPORARY = ".modalgap-"  # names of temporary files begin with it
+
 
 @contextmanager
 def replacing(path: Path, *, overwrite: bool = False) -> Iterator[IO[bytes]]:
@@ -30,7 +32,7 @@ def replacing(path: Path, *, overwrite: bool = False) -> Iterator[IO[bytes]]:
     # a link still points to the same path, now the new file
     target = Path(os.path.realpath(path))
     check_target(path, overwrite=overwrite)
-    part = target.parent / f".modalgap-{secrets.token_hex(8)}.part"
+    part = target.parent / f"{TEMPORARY}{secrets.token_hex(8)}.part"
     try:
         with part.open("x+b") as file:
             yield file

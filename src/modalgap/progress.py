@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 PATIENCE = 1.0  # seconds before a bar appears
 
@@ -13,7 +13,9 @@ PATIENCE = 1.0  # seconds before a bar appears
 def note(message: str) -> None:
     """Write a message to stderr, in one line even if a name has control characters."""
     printable = "".join(c if c.isprintable() else "�" for c in message)
-    if sys.stderr is not None:  # None would print on stdout
+    if sys.stderr is None:  # would print on stdout
+        return
+    with suppress(OSError):  # a log on a full disk does not end the work
         print(f"modalgap: {printable}", file=sys.stderr, flush=True)
 
 

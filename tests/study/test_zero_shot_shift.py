@@ -12,7 +12,7 @@ from sklearn.metrics import roc_auc_score
 import modalgap as mg
 from modalgap import errors
 from modalgap.study import embedded, zero_shot_shift
-from modalgap.study.liang2022.zero_shot_shift import roc_auc
+from modalgap.study.liang2022.best_shift import roc_auc
 from modalgap.study.plan import Work
 
 

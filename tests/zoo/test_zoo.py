@@ -15,7 +15,7 @@ from zoo.cases import dies_on_second
 import modalgap as mg
 from modalgap.errors import FileError, InputError, OptionError, OutputError
 from modalgap.result import Value
-from modalgap.zoo import Zoo, cell, verb
+from modalgap.zoo import Zoo, cell, features, verb
 from modalgap.zoo.cells import Cell
 
 MODEL = "open_clip:ViT-S-32-alt/random"
@@ -84,11 +84,11 @@ def test_results_are_reused(
         patched.setattr(verb, "compute", refuse)
         assert mg.zoo(MODEL, captions, tmp_path / "z", tasks=[], **FEW).values == first.values
     with monkeypatch.context() as patched:  # other measures: the features are reused
-        patched.setattr(cell, "encode", refuse)
+        patched.setattr(features, "encode", refuse)
         more = mg.zoo(MODEL, captions, tmp_path / "z", tasks=["retrieval"], **FEW)
         assert not more.failed
     with monkeypatch.context() as patched:
-        patched.setattr(cell, "encode", refuse)
+        patched.setattr(features, "encode", refuse)
         other = mg.zoo(MODEL, captions, tmp_path / "z", limit=5, tasks=[], **FEW)
         assert "computed again" in other.failed[0][2]
 
@@ -130,7 +130,7 @@ def test_a_process_that_dies_costs_one_cell(
         found, tmp_path / "z", measures=["rmg"], tasks=[], workers=0, isolated=True
     )
     assert list(result.values[MODEL]) == ["first", "third"]
-    assert result.failed == [(MODEL, "second", verb.DIED)]
+    assert result.failed == [(MODEL, "second", "its process ended (exit code 137)")]
 
 
 def test_damaged_records_are_computed_again(captions: Path, tmp_path: Path) -> None:
@@ -160,7 +160,7 @@ def test_the_disk(captions: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     class Full:
         free = 10
 
-    monkeypatch.setattr(cell.shutil, "disk_usage", lambda _: Full)
+    monkeypatch.setattr(features.shutil, "disk_usage", lambda _: Full)
     full = verb.run_cells(found[:1], tmp_path / "x", **options)
     assert "are free" in full.failed[0][2]
 

@@ -111,7 +111,9 @@ def zoo(
     workers: options.Workers = None,
     seed: options.Seed = None,
     as_json: options.Json = False,
-    force: Annotated[bool, typer.Option("--force", help="Compute finished cells again.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Compute finished cells again, with new features.")
+    ] = False,
 ) -> None:
     """Encode, measure and evaluate many models on many data sets.
 

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from modalgap.atomic import made_folder
+from modalgap.atomic import TEMPORARY, made_folder
 from modalgap.errors import FileError, OptionError, OutputError, quoted
 from modalgap.progress import progress
 from modalgap.work import (
@@ -98,7 +98,7 @@ class Place:
         except OSError as error:
             raise OutputError(f"{folder}: cannot be written ({error.strerror})") from error
         others = sorted(
-            name for name in inside if name not in self.names and not name.startswith(".modalgap-")
+            name for name in inside if name not in self.names and not name.startswith(TEMPORARY)
         )
         try:
             found = self.settings(folder)

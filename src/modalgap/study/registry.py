@@ -49,6 +49,9 @@ from modalgap.study.mixed_search.mixed_search import mixed_search as mixed_searc
 from modalgap.study.mixed_search.first_page import first_page as first_page
 from modalgap.study.across_models.gap_and_retrieval import gap_and_retrieval as gap_and_retrieval
 from modalgap.study.across_models.gap_and_gain import gap_and_gain as gap_and_gain
+from modalgap.study.across_models.closing_over_models import (
+    closing_over_models as closing_over_models,
+)
 from modalgap.study.emoji.emoji_retrieval import emoji_retrieval as emoji_retrieval
 from modalgap.study.emoji.emoji_search import emoji_search as emoji_search
 from modalgap.study.emoji.emoji_inversion import emoji_inversion as emoji_inversion

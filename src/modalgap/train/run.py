@@ -18,7 +18,7 @@ import yaml
 from lightning_fabric import Fabric
 from lightning_fabric.strategies.ddp import DDPStrategy
 
-from modalgap.atomic import replacing
+from modalgap.atomic import TEMPORARY, replacing
 from modalgap.data.find import check_exists, named, read
 from modalgap.data.mad import FACTORS, WORDS, Mad, digits
 from modalgap.data.mad import build as build_mad
@@ -263,7 +263,7 @@ def _make_folder(folder: Path) -> None:
     """Make the folder; raise an error if it holds files of anything but a run."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        names = {each.name for each in folder.iterdir() if not each.name.startswith(".modalgap-")}
+        names = {each.name for each in folder.iterdir() if not each.name.startswith(TEMPORARY)}
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise OutputError(f"{folder}: cannot be made ({reason})") from error

@@ -13,11 +13,12 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from modalgap.atomic import replacing
+from modalgap.atomic import TEMPORARY, replacing
 from modalgap.errors import FileError, InputError, OutputError
 from modalgap.progress import note
 
 PLAN = "plan.json"
+LOCK = "lock"
 MOST = 6  # settings that a message names
 SUFFIX = ".parts"
 TURN = ".lock"
@@ -56,7 +57,7 @@ def work_folder(
     _not_foreign(folder)
     try:
         folder.mkdir(exist_ok=True)
-        lock = (folder / "lock").open("a")
+        lock = (folder / LOCK).open("a")
     except OSError as error:
         raise OutputError(f"{folder}: cannot be made ({error.strerror})") from error
     with lock:
@@ -107,7 +108,7 @@ def _not_foreign(folder: Path) -> None:
         return
     except OSError as error:
         raise OutputError(f"{folder}: cannot be read ({error.strerror})") from error
-    others = [name for name in names if name != "lock" and not name.startswith(".modalgap-")]
+    others = [name for name in names if name != LOCK and not name.startswith(TEMPORARY)]
     if others and PLAN not in names:
         raise _foreign(folder, others[0])
 
@@ -182,5 +183,15 @@ def _short(value: object) -> str:
 
 
 def remove(folder: Path) -> None:
-    """Remove the folder of a finished run."""
+    """Remove the folder of a finished run.
+
+    The plan is removed last: what an interruption leaves is still the folder of a run, not other
+    files.
+    """
+    with suppress(OSError):
+        for each in folder.iterdir():
+            if each.is_dir():
+                shutil.rmtree(each, ignore_errors=True)
+            elif each.name not in (PLAN, LOCK):
+                each.unlink()
     shutil.rmtree(folder, ignore_errors=True)

@@ -24,6 +24,7 @@ from modalgap.waiting import passive_children
 NICE = 10  # on the CPU the model has priority: workers use the remaining time
 PATIENCE = 5.0  # seconds between SIGTERM and SIGKILL, in which a training process saves
 AGAIN = 0.1  # seconds between two SIGTERM
+TOLD = (None, 0, -signal.SIGTERM)  # exit codes of processes that did not die by themselves
 JOIN = 1.0  # seconds to wait for the thread that serves the processes, after they ended
 
 T = TypeVar("T")
@@ -51,6 +52,9 @@ class Pool:
         fresh: start new interpreters, with their own threads, instead of forks.
         polite: lower the priority of the processes.
 
+    Attributes:
+        ended: how the process ended that died: "SIGSEGV", "exit code 3"; "" if it is unknown.
+
     Raises:
         ModalgapError: a process died.
     """
@@ -66,6 +70,7 @@ class Pool:
         polite: bool = False,
     ) -> None:
         self._died = died
+        self.ended = ""
         self._threads = passive_children if fresh else nullcontext  # a fork inherits the policy
         fork = sys.platform == "linux" and not fresh
         context = multiprocessing.get_context("fork") if fork else _Fresh()
@@ -108,8 +113,16 @@ class Pool:
             alive = [each for each in alive if each.is_alive()]
         for each in alive:
             each.kill()
+        codes = [each.exitcode for each in processes]
+        # if one dies, the others get SIGTERM
+        self.ended = next((_ending(code) for code in codes if code not in TOLD), "")
         if manager is not None:  # it closes pipes, which the end of the interpreter writes to
             manager.join(JOIN)
+
+
+def _ending(code: int) -> str:
+    """How a process ended: the name of the signal, or the exit code."""
+    return signal.Signals(-code).name if code < 0 else f"exit code {code}"
 
 
 def _begin(

@@ -7,6 +7,7 @@ below 1B) have no size here: a file of facts gives it.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -53,8 +54,9 @@ def facts_of(encoder: Encoder) -> dict[str, str | float]:
         "library": encoder.spec.partition(":")[0],
         "width": float(encoder.dim),
     }
-    if encoder.logit_scale:
-        found["temperature"] = 1 / encoder.logit_scale
+    scale = encoder.logit_scale
+    if scale and math.isfinite(scale):
+        found["temperature"] = 1 / scale
     model: Any = getattr(encoder, "model", None)
     if hasattr(model, "parameters"):
         found["parameters"] = float(sum(each.numel() for each in model.parameters()))
@@ -109,6 +111,7 @@ def read_facts(path: str | Path) -> dict[str, dict[str, str | float]]:
 
 def _number(text: str) -> str | float:
     try:
-        return float(text)
+        number = float(text)
     except ValueError:
         return text
+    return number if math.isfinite(number) else text

@@ -10,7 +10,7 @@ from typing import Any
 
 from modalgap import checks
 from modalgap.arguments import checked
-from modalgap.atomic import replacing
+from modalgap.atomic import TEMPORARY, replacing
 from modalgap.close import CLOSERS, Closer
 from modalgap.encode import Options
 from modalgap.encode.options import engine_options
@@ -21,13 +21,19 @@ from modalgap.method import pick
 from modalgap.progress import note
 from modalgap.result import Value
 from modalgap.work import Pool, work_folder
-from modalgap.zoo.cell import EMBEDDINGS, TASKS, Models, Record, Settings, compute
+from modalgap.zoo.cell import Models, Record, compute
 from modalgap.zoo.cells import Cell, by_model, cells, check
 from modalgap.zoo.facts import read_facts
+from modalgap.zoo.features import EMBEDDINGS, discard
 from modalgap.zoo.results import Zoo
+from modalgap.zoo.settings import TASKS, Settings
 
 CELLS = "cells"  # the folder of records
-DIED = "its process ended, possibly because memory ran out"
+DIED = "its process ended"
+LIKELY = {  # by how it ended
+    "SIGKILL": ", possibly because memory ran out",
+    "exit code 1": "; a script needs if __name__ == '__main__'",
+}
 
 
 @checked
@@ -112,7 +118,7 @@ def run_cells(
         seed: seed of samples, intervals, and of models named ``random``.
         isolated: run each model in a process of its own, so that a crash costs its cell only. A
             script then needs ``if __name__ == "__main__"``.
-        overwrite: compute finished cells again.
+        overwrite: remove the features and the results of these cells first.
 
     Raises:
         InputError: a data set does not exist, or two cells have the same name.
@@ -166,14 +172,20 @@ def _closers(names: Sequence[str]) -> tuple[str, ...]:
 @contextmanager
 def _opened(folder: Path) -> Iterator[None]:
     """Make the folder of a zoo, and keep other runs out."""
+    _make(folder)
+    with work_folder(folder, {"kind": "zoo"}, overwrite=False):
+        for each in (folder, folder / EMBEDDINGS, folder / CELLS):
+            _make(each)
+            for left in each.glob(f"{TEMPORARY}*"):  # of runs that were killed
+                left.unlink(missing_ok=True)
+        yield
+
+
+def _make(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f"{folder}: cannot be made ({error.strerror})") from error
-    with work_folder(folder, {"kind": "zoo"}, overwrite=False):
-        for name in (EMBEDDINGS, CELLS):
-            (folder / name).mkdir(exist_ok=True)
-        yield
 
 
 def _records(
@@ -182,7 +194,11 @@ def _records(
     """The record of every cell, in order: read, or computed and written."""
     records: dict[Cell, Record] = {}
     for each in found:
-        record = None if overwrite else _finished(_place(each, folder, settings))
+        place = _place(each, folder, settings)
+        if overwrite:  # removed first, so that a run without this option resumes
+            place.unlink(missing_ok=True)
+            discard(each, folder, settings)
+        record = _finished(place)
         if record is not None:
             records[each] = record
     if records:
@@ -220,17 +236,24 @@ def _isolated(own: Sequence[Cell], folder: Path, settings: Settings, keep: Keep)
     """Run the cells of one model in a new process; if it dies, the rest in another one."""
     left = list(own)
     while left:
+        pool = Pool(1, _begin, (), DIED, fresh=True)
         try:
-            with Pool(1, _begin, (), DIED, fresh=True) as pool:
+            with pool:
                 while left:
                     record = pool.submit(compute, left[0], folder, settings).result()
                     keep(left.pop(0), record)
         except OutputError:
             raise
-        except ModalgapError as error:
+        except ModalgapError:
             cell = left.pop(0)
             failed = {"model": cell.model, "data": cell.label, "state": "failed", "values": {}}
-            keep(cell, failed | {"reason": str(error), "seconds": 0.0})
+            keep(cell, failed | {"reason": died(pool.ended), "seconds": 0.0})
+
+
+def died(ended: str) -> str:
+    """Why a cell failed whose process died; ``ended`` is that of the pool."""
+    how = f" ({ended})" if ended else ""
+    return f"{DIED}{how}{LIKELY.get(ended, '')}"
 
 
 def _begin() -> None:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from modalgap.atomic import TEMPORARY
 from modalgap.embeddings.formats import READERS, clip_retrieval
 from modalgap.embeddings.formats.contents import Contents
 from modalgap.embeddings.formats.earlier import ALIASES
@@ -16,7 +17,6 @@ from modalgap.embeddings.formats.shards import beside, join
 from modalgap.errors import FileError, InputError
 
 Paths = str | Path | Sequence[str | Path]
-OWN = ".modalgap-"  # temporary files of our own interrupted writes; the target is complete
 
 
 def read(paths: Paths) -> Contents:
@@ -124,7 +124,7 @@ def _in_folder(folder: Path) -> list[Path]:
         listed = list(folder.iterdir())
     except OSError as error:
         raise FileError(f"{folder}: cannot be read ({error.strerror})") from error
-    refuse_unfinished([path for path in listed if not path.name.startswith(OWN)], READERS)
+    refuse_unfinished([path for path in listed if not path.name.startswith(TEMPORARY)], READERS)
     files = sorted(
         (
             file

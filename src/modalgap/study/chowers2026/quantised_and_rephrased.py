@@ -106,7 +106,9 @@ def run(work: Work) -> Table:
         if "other" in settings:
             others = {"order": paired(settings["other"]).text.unit()}
     else:
-        prefix, (pair, others) = "", _embedded(work)
+        prefix = ""
+        digits, encoder = classes(work, EMBEDDED)["object"], load_model(work.runs[EMBEDDED].spec)
+        pair, others = reworded(digits, encoder)
     text = pair.text.modality
     maps: dict[str, AffineMap | None] = {
         OPEN: None,
@@ -179,10 +181,8 @@ def counted(
     return row
 
 
-def _embedded(work: Work) -> tuple[Pair, dict[str, Tensor]]:
-    """Digits with the prompts of one template, and their rewordings."""
-    digits = classes(work, EMBEDDED)["object"]
-    encoder = load_model(work.runs[EMBEDDED].spec)
+def reworded(digits: Pair, encoder: Encoder) -> tuple[Pair, dict[str, Tensor]]:
+    """Digits of MAD with the prompts of one template, and rewordings of the prompts (m, d)."""
     words = list(digits.text.names or ())
     text = Embeddings(_features(encoder, PROMPT, words), digits.text.modality, names=words)
     pair = Pair(digits.image, text, labels=digits.labels)

@@ -89,7 +89,7 @@ def plan(
         one_of("group", group, tuple("object" if each == "digit" else each for each in FACTORS))
     else:
         pair = embedded.paired(classes)
-        _harmful(pair, kind, classes)
+        harmful_of(pair, kind, classes)
         if group not in pair.image.factors or len(set(pair.image.factors[group])) < 2:
             known = ", ".join(sorted(pair.image.factors)) or "none"
             raise OptionError(
@@ -120,11 +120,11 @@ def run(work: Work) -> Table:
     settings = work.settings
     name, pair = _set(work)
     along = embedded.paired(settings["direction"]) if settings["direction"] else pair
-    harmful = _harmful(pair, settings["kind"], name)
+    harmful = harmful_of(pair, settings["kind"], name)
     columns: dict[str, dict[float, dict[str, Value]]] = {}  # row to δ to column to value
     with progress("shifting", len(settings["shifts"])) as advance:
         for delta in settings["shifts"]:
-            found = _at(pair, along, delta, harmful, settings["group"], settings["seed"])
+            found = harm_at(pair, along, delta, harmful, settings["group"], settings["seed"])
             for row, values in found.items():
                 columns.setdefault(row, {})[delta] = values
             advance(1)
@@ -133,7 +133,7 @@ def run(work: Work) -> Table:
         source=CARD.source,
         vary=settings["group"],
         rows={f"{name}, {row}": _row(row, found) for row, found in columns.items()},
-        heads={_head(delta): _head(delta) for delta in settings["shifts"]},
+        heads={head_of(delta): head_of(delta) for delta in settings["shifts"]},
         settings=settings,
         notes=[
             f"row of a {settings['group']}: fraction of its images that are predicted as one of"
@@ -153,7 +153,16 @@ def _set(work: Work) -> tuple[str, Pair]:
     """The set and its name; of MAD, digits with prompts of other factors as stand-ins."""
     if "embedded" not in work.settings:
         return embedded.stem(work.settings["classes"]), embedded.paired(work.settings["classes"])
-    found = embedded.classes(work, "full")
+    return "MAD", stand_ins(embedded.classes(work, "full"), work.settings["kind"])
+
+
+def stand_ins(found: Mapping[str, Pair], kind: str) -> Pair:
+    """Digits with prompts of other factors in place of harmful prompts.
+
+    Args:
+        found: factor to the images, the prompts of its values, and the labels.
+        kind: the factor of the prompts that names their kind.
+    """
     digits = found["object"]
     rows = [digits.text.unit(), *(found[each].text.unit() for each in STAND_INS)]
     names = [f"object {each}" for each in digits.text.names or ()]
@@ -161,11 +170,11 @@ def _set(work: Work) -> tuple[str, Pair]:
     for each in STAND_INS:
         names += [f"{each} {value}" for value in found[each].text.names or ()]
         kinds += [each] * found[each].text.n
-    text = Embeddings(torch.cat(rows), "text", names=names, factors={work.settings["kind"]: kinds})
-    return "MAD", Pair(digits.image, text, labels=digits.labels)
+    text = Embeddings(torch.cat(rows), "text", names=names, factors={kind: kinds})
+    return Pair(digits.image, text, labels=digits.labels)
 
 
-def _harmful(pair: Pair, kind: str, file: str) -> dict[str, list[int]]:
+def harmful_of(pair: Pair, kind: str, file: str) -> dict[str, list[int]]:
     """Harmful kind to its prompts, by row number: the kinds that no image is labelled with.
 
     Raises:
@@ -190,7 +199,7 @@ def _harmful(pair: Pair, kind: str, file: str) -> dict[str, list[int]]:
     return found
 
 
-def _at(
+def harm_at(
     pair: Pair,
     along: Pair,
     delta: float,
@@ -203,25 +212,26 @@ def _at(
     shifted = map_.apply(pair)
     every = [row for rows in harmful.values() for row in rows]
     result: dict[str, dict[str, Value]] = {}
-    for column, rows in {_head(delta): every, **_by_kind(harmful, delta)}.items():
+    for column, rows in {head_of(delta): every, **_by_kind(harmful, delta)}.items():
         scores = fairness.outcome(shifted, {"group": group, "harmful": rows}).scores
         for key, score in scores.items():
-            total = column == _head(delta)
+            total = column == head_of(delta)
             if total or key != "accuracy":  # accuracy does not depend on the kind
                 value = Value(score.value, score.interval(seed) if total else None)
                 result.setdefault(_row_name(key), {})[column] = value
     sides = map_.apply(along).sides
     image, text = (side.unit().double().numpy() for side in sides)
     distance = abs(signed_distance(image, text, along))
-    result[DISTANCE] = {_head(delta): Value(distance)}
+    result[DISTANCE] = {head_of(delta): Value(distance)}
     return result
 
 
 def _by_kind(harmful: Mapping[str, list[int]], delta: float) -> dict[str, list[int]]:
-    return {f"{kind}, {_head(delta)}": rows for kind, rows in harmful.items()}
+    return {f"{kind}, {head_of(delta)}": rows for kind, rows in harmful.items()}
 
 
-def _head(delta: float) -> str:
+def head_of(delta: float) -> str:
+    """The column of a shift."""
     return f"δ = {delta:g}"
 
 
@@ -237,8 +247,8 @@ def _row(row: str, found: Mapping[float, Mapping[str, Value]]) -> dict[str, Valu
     values = {name: value for each in found.values() for name, value in each.items()}
     panel = {DIFFERENCE: "", DISTANCE: "", ACCURACY: "accuracy"}.get(row, "harmful")
     if panel:
-        totals = [found[delta][_head(delta)].value for delta in found]
-        values[panel] = traced(values[_head(0.0)].value, list(found), totals)
+        totals = [found[delta][head_of(delta)].value for delta in found]
+        values[panel] = traced(values[head_of(0.0)].value, list(found), totals)
     return values
 
 
@@ -297,7 +307,7 @@ PUBLISHED: list[Published] = [
         f" = {_delta:g}",
         where=WHERE,
         needs=NEEDS,
-        cell=(f"{FILE}, {_race}", _head(_delta)),
+        cell=(f"{FILE}, {_race}", head_of(_delta)),
         value=_percent / 100,
         tolerance=0.005,
     )
@@ -312,7 +322,7 @@ PUBLISHED += [
         if _delta == -0.2
         else "",
         needs=NEEDS,
-        cell=(f"{FILE}, {ACCURACY}", _head(_delta)),
+        cell=(f"{FILE}, {ACCURACY}", head_of(_delta)),
         value=_value,
         tolerance=0.005,
     )
@@ -334,8 +344,8 @@ for _claim, _of, _large, _small, _both in CLAIMS:
                 note=""
                 if _name == FILE
                 else "a stand-in without people: only the direction is compared",
-                larger=(f"{_name}, {_of}", _head(_large)),
-                smaller=(f"{_name}, {_of}", _head(_small)),
+                larger=(f"{_name}, {_of}", head_of(_large)),
+                smaller=(f"{_name}, {_of}", head_of(_small)),
             )
         )
 B32 = "-m open_clip:ViT-B-32/openai"

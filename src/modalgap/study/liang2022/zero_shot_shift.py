@@ -9,9 +9,7 @@ Source: Liang et al. 2022, section 5.1 and table 1.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,20 +17,17 @@ from numpy.typing import NDArray
 from modalgap.arguments import checked
 from modalgap.card import Card
 from modalgap.checks import Several, distinct, several, whole
-from modalgap.close import fit
 from modalgap.embeddings import Pair
 from modalgap.errors import InputError, OptionError
-from modalgap.evaluate.base import Floats, Scores, Statistic, mean
 from modalgap.extras import TRAIN
 from modalgap.panels import Bars, Curves, Part, Reference
 from modalgap.progress import progress
-from modalgap.result import Table, Value
+from modalgap.result import Table
 from modalgap.study import embedded
 from modalgap.study.base import Study
-from modalgap.study.liang2022.shifted import SHIFTS, moved, signed_distance
+from modalgap.study.liang2022.best_shift import by_digit, row_of
 from modalgap.study.plan import Plan, Work
 from modalgap.study.published import Number, Order, Published
-from modalgap.trace import traced
 
 CARD = Card(
     name="zero_shot_shift",
@@ -119,7 +114,7 @@ def run(work: Work) -> Table:
     with progress("shifting", len(sets)) as advance:
         for name, (pair, clusters) in sets.items():
             by_rank = name in settings["auc"]
-            rows[name] = _row(pair, clusters, along or pair, by_rank, settings["seed"])
+            rows[name] = row_of(pair, clusters, along or pair, by_rank, settings["seed"])
             advance(1)
     shown = "of this class set" if along is None else "in the file of the option direction"
     return Table(
@@ -148,100 +143,7 @@ def _sets(work: Work) -> dict[str, tuple[Pair, NDArray[np.int64]]]:
     if "embedded" not in work.settings:
         pairs = {embedded.stem(file): embedded.paired(file) for file in work.settings["classes"]}
         return {name: (pair, np.arange(pair.image.n)) for name, pair in pairs.items()}
-    found = {}
-    for name, pair in embedded.classes(work, "full").items():
-        digit = [str(each).partition("/")[0] for each in pair.image.names or ()]
-        found[name] = (pair, np.unique(digit, return_inverse=True)[1].astype(np.int64))
-    return found
-
-
-@dataclass(frozen=True)
-class Curve:
-    """The scores of a set at every shift.
-
-    Attributes:
-        values: (shifts, n, …) per image, for ``statistic``.
-        statistic: accuracy, or ROC-AUC.
-        gaps: (shifts,) signed distance of means.
-    """
-
-    values: NDArray[Any]
-    statistic: Statistic
-    gaps: Floats
-
-    def over(self, images: NDArray[Any]) -> Floats:
-        """(shifts,) the score over these images."""
-        ones = np.ones(len(images))
-        return np.array([self.statistic(each[images], ones) for each in self.values])
-
-    def scores(self, at: int, images: NDArray[Any], clusters: NDArray[np.int64]) -> Scores:
-        """The score over these images at one shift, for intervals."""
-        return Scores(self.values[at][images], clusters[images], self.statistic)
-
-
-def _row(
-    pair: Pair, clusters: NDArray[np.int64], along: Pair, by_rank: bool, seed: int
-) -> dict[str, Value]:
-    curve = _curve(pair, along, by_rank)
-    everything = np.arange(pair.image.n)
-    chosen, test = _halves(clusters, seed)
-    here = int(np.abs(SHIFTS).argmin())
-    totals, ours, theirs = (curve.over(each) for each in (everything, chosen, test))
-    best, valid, lucky = (_best(each) for each in (totals, ours, theirs))
-    before, after = (curve.scores(at, test, clusters) for at in (here, valid))
-    gain, between = after.minus(before, seed)
-    whole_set = curve.scores(here, everything, clusters)
-    order = curve.gaps.argsort(kind="stable")
-    return {
-        "score": Value(whole_set.value, whole_set.interval(seed)),
-        "best": traced(float(totals[best]), curve.gaps[order], totals[order]),
-        "best_shift": Value(float(SHIFTS[best])),
-        "gap": Value(float(curve.gaps[here])),
-        "best_gap": Value(float(curve.gaps[best])),
-        "chosen_shift": Value(float(SHIFTS[valid])),
-        "test_before": Value(before.value, before.interval(seed)),
-        "test_after": Value(after.value, after.interval(seed)),
-        "gain": Value(gain, between),
-        "optimistic": Value(float(theirs[lucky] - theirs[here])),
-    }
-
-
-def _curve(pair: Pair, along: Pair, by_rank: bool) -> Curve:
-    """Classify at every shift."""
-    assert pair.labels is not None  # noqa: S101 - checked in plan
-    values, gaps = [], []
-    for shift in SHIFTS:
-        x, y = moved(pair, fit(along, "shift", length=float(shift)))
-        cosine = x @ y.T
-        if by_rank:  # softmax of two classes is monotone in the difference of their scores
-            own = np.stack([cosine[:, 1] - cosine[:, 0], pair.labels], 1)
-        else:
-            own = (cosine.argmax(1) == pair.labels).astype(np.float64)
-        values.append(own)
-        gaps.append(signed_distance(x, y, along))
-    return Curve(np.array(values), roc_auc if by_rank else mean, np.array(gaps))
-
-
-def roc_auc(values: NDArray[Any], weights: Floats) -> float:
-    """Area under the ROC curve; rows are (score, 1 for a positive or 0). Ties count half."""
-    scores, place = np.unique(values[:, 0], return_inverse=True)
-    positive = np.bincount(place, weights * values[:, 1], len(scores))
-    negative = np.bincount(place, weights * (1 - values[:, 1]), len(scores))
-    below = np.cumsum(negative) - negative / 2
-    return float(positive @ below / (positive.sum() * negative.sum()))
-
-
-def _best(scores: Floats) -> int:
-    """The shift with the highest score; of several, the smallest shift."""
-    ties = np.flatnonzero(scores == scores.max())
-    return int(ties[np.abs(SHIFTS[ties]).argmin()])
-
-
-def _halves(clusters: NDArray[np.int64], seed: int) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Images to choose the shift on, and images to score; no cluster is in both."""
-    every = np.random.default_rng(seed).permutation(np.unique(clusters))
-    first = np.isin(clusters, every[: len(every) // 2])
-    return np.flatnonzero(first), np.flatnonzero(~first)
+    return {name: (pair, by_digit(pair)) for name, pair in embedded.classes(work, "full").items()}
 
 
 PARTS = (
