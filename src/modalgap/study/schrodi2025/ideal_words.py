@@ -3,8 +3,8 @@
 An ideal word is the mean of the unit texts of all prompts that have the word, such as "an image of
 a sliced OBJECT." for all objects. An ideal image is the mean of the unit training images that have
 the word as a label. The vector u0 is the mean of all prompts; for ideal images, of all training
-images. The gap vector is the mean training image minus the mean real word; the gap of prompts, our
-own variant, is the mean training image minus u0.
+images. The gap vector is the mean training image minus the mean real word; the own gap, our
+variant, is the mean training image minus u0, the mean of the prompts of ideal words.
 Source: Schrodi et al. 2025, table 5; ideal words: Trager et al. 2023.
 Expected: the gap vector closes the gap between ideal words and ideal images and raises their
 cosine, but not the accuracy.
@@ -37,9 +37,10 @@ from modalgap.study.plan import Plan, Work
 from modalgap.study.published import Number, Order, Published
 from modalgap.study.schrodi2025.words import OBJECT, Data, Rows, of_files, of_mad
 
-REAL, IDEAL, CENTRED = "real words", "ideal words", "ideal words − u0"
-MOVED, BOTH = "ideal words + gap", "ideal words − u0 + gap"
-OWN, IMAGE = "ideal words + gap of prompts", "ideal images"
+REAL, IDEAL, CENTRED = "real words", "ideal", "ideal − u0"
+MOVED, BOTH = "ideal + gap", "ideal − u0 + gap"
+TITLES = {"short": "MAD short", "full": "MAD full"}  # captions of the embedded models
+OWN, IMAGE = "ideal + own gap", "ideal images"
 CARD = Card(
     name="ideal_words",
     title="Ideal words and the gap",
@@ -122,6 +123,8 @@ def run(work: Work) -> Table:
             " cosine; over several attributes, the mean",
             "cosine, distance: of ideal words and ideal images; for real words, of each test image"
             " and its own words. For words − u0, the images are centred, too",
+            "u0: the mean of the prompts of ideal words; gap: mean training image − mean real word;"
+            " own gap: mean training image − u0",
             "intervals: 95 %, over images; for MAD, over digits",
         ],
     )
@@ -202,7 +205,7 @@ def _data(work: Work) -> dict[str, Data]:
         found, _ = of_files(files, settings["train_images"], settings["prompts"])
         return {embedded.stem(files[0]): found}
     mad = mad_of(work.runs)
-    return {embedded.TITLES[name]: of_mad(work.runs[name], mad) for name in settings["embedded"]}
+    return {TITLES[name]: of_mad(work.runs[name], mad) for name in settings["embedded"]}
 
 
 ACCURACY = {"attribute": "attributes", "object": "objects"}
@@ -220,6 +223,7 @@ PARTS = (
                 caption="Fraction of test images; black lines: 95 % intervals.",
                 ys=ACCURACY,
                 xlabel="accuracy",
+                in_figure=False,
             ),
             Bars(
                 title="Accuracy by the cosine",
@@ -250,7 +254,7 @@ WHERE = "Schrodi et al. 2025, table 5"
 SETS = ("mit-states", "ut-zappos")
 WHY = (
     "these models never read a word alone, so their mean word is far from their mean prompt; with"
-    " the gap of prompts, the gap closes and the cosine rises"
+    " the own gap, the gap closes and the cosine rises"
 )
 OTHER = "a model trained on MAD: only the direction is compared"
 MODEL = "open_clip:ViT-L-14/openai"
@@ -280,7 +284,7 @@ def _real(data: str) -> list[str]:
 
 def _published() -> list[Published]:
     result: list[Published] = []
-    for data in (*SETS, embedded.TITLES["short"], embedded.TITLES["full"]):
+    for data in (*SETS, *TITLES.values()):
         real = data in SETS
         needs = "test images, training images and prompts: see the commands on its page"
         ideal, moved = f"{data}, {IDEAL}", f"{data}, {MOVED}"
@@ -317,18 +321,18 @@ def _published() -> list[Published]:
             )
             for name, head in ACCURACY.items()
         ]
-    for data in (embedded.TITLES["short"], embedded.TITLES["full"]):
+    for data in TITLES.values():
         ideal, moved = f"{data}, {IDEAL}", f"{data}, {OWN}"
         result += [
             Order(
-                claim=f"The gap of prompts closes the gap of ideal words and ideal images: {data}",
+                claim=f"The own gap closes the gap of ideal words and ideal images: {data}",
                 where="our own expectation",
                 against="reference",
                 larger=(ideal, "gap"),
                 smaller=(moved, "gap"),
             ),
             Order(
-                claim=f"The gap of prompts raises the cosine of ideal words and images: {data}",
+                claim=f"The own gap raises the cosine of ideal words and ideal images: {data}",
                 where="our own expectation",
                 against="reference",
                 larger=(moved, "cosine"),
@@ -341,8 +345,8 @@ def _published() -> list[Published]:
             f" {kind}, {head}",
             where="adding v adds ⟨x, v⟩ to the score of every word",
             against="closed form",
-            cell=(f"{embedded.TITLES['full']}, {kind}", name),
-            value=(f"{embedded.TITLES['full']}, {IDEAL}", name),
+            cell=(f"{TITLES['full']}, {kind}", name),
+            value=(f"{TITLES['full']}, {IDEAL}", name),
             tolerance=0.001,
         )
         for kind in (CENTRED, MOVED, BOTH, OWN)
