@@ -233,7 +233,7 @@ PARTS = (
         ),
     ),
 )
-WHERE = "Schrodi et al. 2025, table 1"
+WHERE, TABLE_3 = "Schrodi et al. 2025, table 1", "Schrodi et al. 2025, table 3"
 NEEDS = "a zoo of the models of open_clip on COCO and ImageNet: see the commands on its page"
 OTHER = "models trained on MAD: only the direction is compared"
 WHY = (
@@ -274,9 +274,23 @@ def _published() -> list[Published]:
             note=OTHER,
             why=WHY,
         ),
+        *(
+            Order(
+                claim=f"Within one training set, {data}, models with a larger RMG have a lower R@1",
+                where=TABLE_3,
+                larger=0.0,
+                smaller=(f"{data}, R@1, image to text", "tau_rmg"),
+                needs=needs,
+                note=f"models trained on {data}: only the direction is compared",
+            )
+            for data, needs in (
+                (embedded_zoo.PAIRS, "the embedded models; run the study without the option zoo"),
+                ("emoji", "the data set emoji and the option emoji=true"),
+            )
+        ),
         Order(
             claim="Within LAION-2B, models with a larger RMG have a lower R@1 on COCO",
-            where="Schrodi et al. 2025, table 3",
+            where=TABLE_3,
             larger=0.0,
             smaller=("coco, R@1, image to text | LAION-2B", "tau_rmg"),
             needs=NEEDS,
