@@ -210,7 +210,7 @@ def costs(studies: Iterable[Study]) -> list[str]:
         cells = (
             f"[{name}](data.md#{name})",
             f"{images:,}" if images else "",
-            f"{captions:,}" if captions else "classes",
+            f"{captions:,}" if captions else "classes" if images else "",
             "" if size is None else f"{size:g} GB",
             source,
         )
