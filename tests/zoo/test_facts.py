@@ -22,6 +22,7 @@ from modalgap.zoo.facts import TRAINING, facts_of, named_facts, read_facts
         ("open_clip:ViT-B-32/datacomp_s_s13m_b4k", None, None, 13),
         ("open_clip:ViT-B-32/commonpool_m_clip_s128m_b4k", None, None, 128),
         ("open_clip:ViT-B-32@/weights/openai.pt", None, None, None),
+        ("open_clip:ViT-B-32/openai@fine_tuned.pt", None, None, None),
         ("hf:openai/clip-vit-base-patch32", None, None, None),
         ("open_clip:ViT-B-32/random", None, None, None),
     ],

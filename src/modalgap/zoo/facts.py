@@ -68,8 +68,8 @@ def named_facts(spec: str) -> dict[str, str | float]:
     library, _, rest = spec.partition(":")
     _, slash, tag = rest.partition("/")
     found: dict[str, str | float] = {}
-    if library != "open_clip" or not slash or "/" in tag:
-        return found
+    if library != "open_clip" or not slash or "/" in tag or "@" in tag:
+        return found  # the weights of a file can be trained on anything
     known = [name for name in TRAINING if re.match(rf"{name}(_|$)", tag)]
     if known:
         found["training_data"], found["training_pairs"] = TRAINING[max(known, key=len)]
