@@ -338,7 +338,7 @@ PUBLISHED: list[Published] = [
 REAL = (
     "modalgap zoo -m open_clip:ViT-B-16/openai -m open_clip:ViT-L-14/openai"
     " -m open_clip:ViT-B-16-SigLIP/webli -m open_clip:ViT-B-16-quickgelu/metaclip_fullcc"
-    " -d cifar10 -d cifar100 --template 'a photo of a {}.' -o zoo",
+    " -m open_clip:ViT-B-32/openai -d cifar10 -d cifar100 -d eurosat -d svhn -d fairface -o zoo",
     "modalgap study closing_over_models -o closing_over_models --set zoo=zoo",
 )
 closing_over_models = Study(
