@@ -45,11 +45,14 @@ def test_numbers_are_those_of_the_studies_of_one_model(tmp_path: Path) -> None:
     (folder / "embeddings" / "m--d--00000000000f.safetensors.parts").mkdir()
     table = closing_over_models(tmp_path / "out", zoo=folder)
     assert list(table.rows) == [
-        "hf:m0, things", "hf:m1, faces", "share of models that improve (things)",
+        "hf:m0 | things", "hf:m1 | faces", "share of models that improve (things)",
         "share of models that improve (faces)",
     ]  # fmt: skip
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "Gain in top-1" in page
+    assert "Gain in top-1: digits" not in page
     file = str(mg.save(pair, tmp_path / "one.safetensors"))
-    row = table.rows["hf:m1, faces"]
+    row = table.rows["hf:m1 | faces"]
     one = zero_shot_shift(tmp_path / "a", classes=[file]).rows["one"]
     for name in ("score", "best", "gain", "gap", "best_gap", "best_shift"):
         assert row[name].value == one[name].value
@@ -60,7 +63,7 @@ def test_numbers_are_those_of_the_studies_of_one_model(tmp_path: Path) -> None:
     three = fairness_shift(tmp_path / "c", classes=file).rows["one, all"]
     assert row["harm"].value == three["δ = 0"].value
     assert row["harm_wider"].value == three["δ = -0.2"].value
-    assert "harm" not in table.rows["hf:m0, things"]
+    assert "harm" not in table.rows["hf:m0 | things"]
 
 
 def test_shares_of_models_that_improve() -> None:

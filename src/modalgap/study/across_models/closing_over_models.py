@@ -52,6 +52,7 @@ from modalgap.train.captions import captions_of
 from modalgap.zoo.features import stored
 
 SETS = {"object": "digits", "colour": "colours"}  # embedded class sets
+BETWEEN = " | "  # between a model and its data set, as in tables of a zoo
 BETTER = "share of models that improve"  # the row of a class set over all models
 Extra = Callable[[], Row]  # numbers that only some sets have
 CARD = Card(
@@ -103,7 +104,7 @@ def _stored(folder: Path) -> dict[str, Pair]:
         if not isinstance(pair, Pair) or pair.labels is None or pair.image.n < FEWEST:
             continue
         about = pair.image.provenance
-        name = f"{about.get('model', cell)}, {about.get('data', cell)}"
+        name = f"{about.get('model', cell)}{BETWEEN}{about.get('data', cell)}"
         found[cell if name in found else name] = pair
     if not found:
         raise InputError(
@@ -123,8 +124,9 @@ def run(work: Work) -> Table:
             for each in extra:
                 rows[name] |= each()
             advance(1)
-    for data in dict.fromkeys(name.rpartition(", ")[2] for name in rows):
-        own = [row for name, row in rows.items() if name.endswith(f", {data}")]
+    between = ", " if work.runs else BETWEEN
+    for data in dict.fromkeys(name.rpartition(between)[2] for name in rows):
+        own = [row for name, row in rows.items() if name.endswith(f"{between}{data}")]
         rows[_all(data)] = better(own)
     return Table(
         name=CARD.name,
@@ -191,6 +193,8 @@ def _sets(work: Work) -> Iterator[Set]:
             yield f"{model}, {title}", found[factor], by_digit(found[factor]), extra
 
 
+# the rows of a panel: text in their names to the title
+SHOWN = {**{f", {title}": f": {title}" for title in SETS.values()}, BETWEEN: ""}
 PARTS = (
     Part(
         head="The best shift along the gap",
@@ -201,14 +205,15 @@ PARTS = (
         ),
         panels=tuple(
             Bars(
-                title=f"Gain in top-1: {title}",
-                ys={"paper_gain": "chosen on the same images", "gain": "chosen on the other half"},
+                title=f"Gain in top-1{title}",
+                ys={"paper_gain": "same images", "gain": "other half"},
                 xlabel="gain",
-                match=f", {title}",
-                caption="Above 0, the shift helps. Black lines: 95 % intervals.",
+                match=match,
+                caption="Above 0, the shift helps. The shift is chosen on the images that are"
+                " scored, or on the other half of the images. Black lines: 95 % intervals.",
                 references=(Reference(at=0.0, axis="x"),),
             )
-            for title in SETS.values()
+            for match, title in SHOWN.items()
         ),
         columns=2,
     ),
@@ -218,25 +223,21 @@ PARTS = (
             "Rob is the share of images whose nearest prompt stays the same after a change of the"
             " stored prompts. The gap is closed by project, which changes no answer by itself.",
         ),
-        panels=(
-            *(
-                Bars(
-                    title=f"Rob under noise, σ² = {variance:g}",
-                    ys={f"rob_{variance:g}_open": "open", f"rob_{variance:g}": "closed"},
-                    xlabel="share of answers that stay (Rob)",
-                    match=", digits",
-                    caption="Higher is better.",
-                    in_figure=variance == VARIANCES[1],
-                )
-                for variance in VARIANCES
-            ),
+        panels=tuple(
             Bars(
-                title=f"Rob under rounding to {BINS[-1]} bins",
-                ys={f"bins_{BINS[-1]}_open": "open", f"bins_{BINS[-1]}": "closed"},
+                title=f"Rob, {change}{title}",
+                ys={f"{column}_open": "open", column: "closed"},
                 xlabel="share of answers that stay (Rob)",
-                match=", digits",
+                match=match,
                 caption="Higher is better.",
-            ),
+                in_figure=column in (f"rob_{VARIANCES[1]:g}", f"bins_{BINS[-1]}"),
+            )
+            for match, title in SHOWN.items()
+            if "colours" not in title
+            for column, change in (
+                *((f"rob_{variance:g}", f"noise of σ² = {variance:g}") for variance in VARIANCES),
+                (f"bins_{BINS[-1]}", f"{BINS[-1]} bins"),
+            )
         ),
         columns=2,
     ),
