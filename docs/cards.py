@@ -7,6 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import get_args
 
+import reproduce
+
 from modalgap.advise import CHECKS
 from modalgap.cli.catalogue import methods
 from modalgap.data import DATASETS
@@ -45,6 +47,7 @@ def write_pages(folder: Path) -> None:
         "configs": _configs(),
         "checks": _checks(),
         "data": _data(),
+        **reproduce.pages(),
     }
     for name, lines in pages.items():
         (folder / f"{name}.inc.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
@@ -92,8 +95,9 @@ def _entries(kind: str, level: int = 3) -> list[str]:
         lines += [f"{'#' * level} {card.name}", "", f"**{card.title}**{said}. {card.idea}", ""]
         lines += [f"$${card.equation}$$", ""] if card.equation else []
         lines += [*(f"- {head}: {text}" for head, text in facts.items() if text), ""]
-        real = getattr(method, "real", ())
-        lines += ["With the data of the paper:", "", "```sh", *real, "```", ""] if real else []
+        if getattr(method, "real", ()):
+            place = f"reproduce.md#{card.name.replace('_', '-')}"
+            lines += [f"With the data of the paper: [commands, downloads and time]({place}).", ""]
     return lines
 
 

@@ -419,6 +419,8 @@ class study:
     gap_dimensions = _study.gap_dimensions
     neighbourhoods = _study.neighbourhoods
     gap_and_performance = _study.gap_and_performance
+    object_bias = _study.object_bias
+    ideal_words = _study.ideal_words
     inversion = _study.inversion
     accuracy_and_gap = _study.accuracy_and_gap
     three_points = _study.three_points
@@ -434,6 +436,7 @@ class study:
     first_page = _study.first_page
     gap_and_retrieval = _study.gap_and_retrieval
     gap_and_gain = _study.gap_and_gain
+    closing_over_models = _study.closing_over_models
     emoji_retrieval = _study.emoji_retrieval
     emoji_search = _study.emoji_search
     emoji_inversion = _study.emoji_inversion

@@ -6,9 +6,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 from data.collection_cases import media, read, refusal
 from layouts.drawing import write
+
+from modalgap import data
+from modalgap.data.sets._compositions import _thing
+from modalgap.errors import OptionError
 
 PAIRS = "compositional-split-natural/test_pairs.txt"
 METADATA = "metadata_compositional-split-natural.t7"
@@ -30,8 +35,8 @@ def test_mit_states(built: Callable[[str], Path]) -> None:
         "object": ["apple", "apple", "apple"],
     }
     assert source.text_factors == {
-        "attribute": ("sliced", "ripe", "unseen"),
-        "object": ("apple", "apple", "thing"),
+        "attribute": ["sliced", "ripe", "unseen"],
+        "object": ["apple", "apple", "thing"],
     }
     assert source.templates == ("a photo of a {}.",)
     assert source.missing == ()
@@ -49,10 +54,31 @@ def test_ut_zappos(built: Callable[[str], Path]) -> None:
     names = ["Faux.Fur_Boots.Ankle/7153824.72.jpg", "Leather_Boots.Ankle/7153824.73.jpg"]
     assert list(media(source).names) == names
     assert media(source)[1] == (folder / "images" / names[1]).read_bytes()
-    assert source.texts == ["faux fur boots ankle", "leather boots ankle", "unseen thing"]
-    assert source.factors["attribute"] == ["Faux.Fur", "Leather"]
-    assert source.text_factors["object"] == ("Boots.Ankle", "Boots.Ankle", "thing")
-    assert read("ut-zappos", folder, "val").factors["object"] == ["Sandals"]
+    assert source.texts == ["faux fur ankle boots", "leather ankle boots", "unseen thing"]
+    assert source.factors["attribute"] == ["faux fur", "leather"]
+    assert source.text_factors["object"] == ["ankle boots", "ankle boots", "thing"]
+    assert read("ut-zappos", folder, "val").factors["object"] == ["sandals"]
+
+
+def test_names_of_shoes() -> None:
+    assert _thing("Shoes.Boat.Shoes") == "boat shoes"
+    assert _thing("Shoes.Sneakers.and.Athletic.Shoes") == "sneakers and athletic shoes"
+    assert _thing("Boots.Mid-Calf") == "mid-calf boots"
+    assert _thing("Slippers") == "slippers"
+
+
+def test_classes_by_factor(built: Callable[[str], Path]) -> None:
+    root = built("mit-states").parent
+    source = data.read("mit-states", root=root, label_column="attribute")
+    assert source.texts == ["ripe", "sliced"]
+    assert np.asarray(source.labels).tolist() == [1, 0, 1]
+    assert source.factors["object"] == ["apple", "apple", "apple"]
+    assert source.text_factors == {"attribute": ["ripe", "sliced"]}
+    assert source.provenance["classes"] == "attribute"
+    with pytest.raises(OptionError, match=r"label column of mit-states 'colour'; .*attribute"):
+        data.read("mit-states", root=root, label_column="colour")
+    with pytest.raises(OptionError, match="--text-column: mit-states has none"):
+        data.read("mit-states", root=root, text_column="attribute")
 
 
 def test_compositions_that_do_not_fit(built: Callable[[str], Path]) -> None:

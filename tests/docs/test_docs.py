@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import re
 import runpy
 import shlex
@@ -10,14 +11,15 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import open_clip
 import pytest
 from conftest import TRAINED, beside
 from emoji_cases import packages
+from parsed import FOLDERS, check, check_model
 from PIL import Image
 
 from modalgap.cli import main
 from modalgap.data import DATASETS
+from modalgap.study import STUDIES
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
@@ -102,11 +104,40 @@ def test_commands_that_need_weights_are_commands(
     assert not leaving.value.code
     models = asked["model"]
     for model in models.values() if isinstance(models, dict) else [models]:
-        if isinstance(models, dict) and model.startswith("hf:"):
-            continue
-        architecture, _, weights = model.removeprefix("open_clip:").rpartition("/")
-        assert weights in open_clip.list_pretrained_tags_by_model(architecture)
-    assert asked["source"] in ("photos", "clips", *DATASETS)
+        check_model(model)
+    assert asked["source"] in (*FOLDERS, *DATASETS)
+
+
+@pytest.mark.parametrize(
+    "command", sorted({each for page in PAGES for each in commands(page, "sh", "")})
+)
+def test_commands_for_other_data_parse(command: str) -> None:
+    check(command)
+
+
+def test_commands_for_the_papers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each study is on the page once, with its commands and an estimate of the time."""
+    monkeypatch.syspath_prepend(str(ROOT / "docs"))
+    made = importlib.import_module("reproduce")
+    page = "\n".join(made.pages()["reproduce"])
+    for name, study in STUDIES.items():
+        if study.real:
+            assert page.count(f"### {name}\n") == 1
+            assert "\n".join(["```sh", *study.real, "```"]) in page
+        else:
+            assert f"(study.md#{name.replace('_', '-')})" in page
+    counts = {"coco": (5000, 25_014), "flickr8k": (1000, 5000), "sun397": (19_850, 0)}
+    assert {name: made.items(name) for name in counts} == counts
+    assert made.items("roxford5k") == (4993, 0)
+    assert made.items("cc3m") == (0, 0)  # unknown: links that no longer work
+    found = made.model("open_clip:ViT-B-32/openai")
+    assert found.parameters == 151_277_313
+    # 50 positions, 12 layers of 12 w² weights and attention, and the patches and projection
+    w, n = 768, 50
+    assert found.image == 2 * (12 * (12 * w * w * n + 2 * w * n * n) + 49 * 3072 * w + w * 512)
+    line = "modalgap encode coco -m open_clip:ViT-B-32/openai -o x.npz"
+    operations = 5000 * found.image + 25_014 * found.text
+    assert made.work(line).minutes == pytest.approx(operations / made.RATE / 60)
 
 
 def test_readme_tree_is_the_tree() -> None:

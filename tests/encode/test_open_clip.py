@@ -23,6 +23,7 @@ from modalgap import errors
 from modalgap.encode import ENCODERS, load_model
 from modalgap.encode.base import Encoder
 from modalgap.encode.libraries.open_clip import OpenClipEncoder
+from modalgap.encode.libraries.open_clip_weights import shared
 
 CUT = ("clip", "quick", "custom", "short", "eos", "resnet")
 WHOLE = ("sig", "both_ways", "last", "coca")
@@ -256,11 +257,11 @@ def test_a_local_checkpoint_gets_the_preprocessing_of_its_architecture() -> None
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(adapter.open_clip, "create_model", record)
-        adapter._untrained("ViT-B-16-SigLIP", "x")
-        adapter._untrained("ViT-B-32", "x")
+        for name in ("ViT-B-16-SigLIP", "ViT-B-32"):
+            adapter._untrained(name, "x", shared(name))
     assert found[0] == {
-        "mean": [0.5, 0.5, 0.5],
-        "std": [0.5, 0.5, 0.5],
+        "mean": (0.5, 0.5, 0.5),
+        "std": (0.5, 0.5, 0.5),
         "interpolation": "bicubic",
         "resize_mode": "squash",
     }
@@ -297,7 +298,7 @@ def test_weights_that_are_not_there(monkeypatch: pytest.MonkeyPatch, tmp_path: P
         " timm/vit_base_patch32_clip_224.openai in the caches of Hugging Face and"
         " open_clip, and the network"
     )
-    assert "open_clip:ViT-B-32@/path/to/weights" in str(caught.value)
+    assert "open_clip:ViT-B-32/openai@/path/to/weights" in str(caught.value)
 
 
 @pytest.mark.parametrize(

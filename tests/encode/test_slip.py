@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import argparse
 import pickle
-import zipfile
 from collections.abc import Callable
-from pathlib import Path, PosixPath
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-import open_clip
 import pytest
 import timm
 import torch
+from encode.slip_cases import Reference, checkpoint, ids_of, release
 from PIL import Image
 from torch import Tensor, nn
 from torchvision import transforms
@@ -42,111 +40,14 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(slip, "TEXT", TEXT)
 
 
-class Block(nn.Module):
-    """One layer of CLIP's text tower, written out."""
-
-    def __init__(self, width: int, heads: int) -> None:
-        super().__init__()
-        self.attn = nn.MultiheadAttention(width, heads)
-        self.ln_1, self.ln_2 = nn.LayerNorm(width), nn.LayerNorm(width)
-        self.mlp = nn.ModuleDict(
-            {"c_fc": nn.Linear(width, 4 * width), "c_proj": nn.Linear(4 * width, width)}
-        )
-
-    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        """(l, b, width) to the same."""
-        y = self.ln_1(x)
-        x = x + self.attn(y, y, y, need_weights=False, attn_mask=mask)[0]
-        y = self.mlp["c_fc"](self.ln_2(x))
-        return x + self.mlp["c_proj"](y * torch.sigmoid(1.702 * y))
-
-
-class Reference(nn.Module):
-    """The released model as its paper and repository describe it, without open_clip."""
-
-    def __init__(self, name: str, *, slip: bool = True) -> None:
-        super().__init__()
-        width, layers, heads = TEXT["width"], TEXT["layers"], TEXT["heads"]
-        self.visual = timm.create_model("vit_base_patch16_224", num_classes=0, **SIZES[name])
-        self.transformer = nn.ModuleDict(
-            {"resblocks": nn.ModuleList(Block(width, heads) for _ in range(layers))}
-        )
-        self.token_embedding = nn.Embedding(49408, width)
-        self.positional_embedding = nn.Parameter(torch.randn(77, width))
-        self.ln_final = nn.LayerNorm(width)
-        self.image_projection = nn.Parameter(torch.randn(SIZES[name]["embed_dim"], 512) / 8)
-        self.text_projection = nn.Parameter(torch.randn(width, 512) / 6)
-        self.logit_scale = nn.Parameter(torch.tensor(3.0))
-        if slip:
-            self.image_mlp = simclr(SIZES[name]["embed_dim"])
-
-    def encode_image(self, pixels: Tensor) -> Tensor:
-        return self.visual(pixels) @ self.image_projection
-
-    def encode_text(self, ids: Tensor) -> Tensor:
-        mask = torch.full((77, 77), -torch.inf).triu(1)
-        x = (self.token_embedding(ids) + self.positional_embedding).transpose(0, 1)
-        for block in self.transformer["resblocks"]:
-            x = block(x, mask)
-        x = self.ln_final(x).transpose(0, 1)
-        return x[torch.arange(len(x)), ids.argmax(1)] @ self.text_projection
-
-
-def simclr(width: int) -> nn.Module:
-    parts = {"layer1": nn.Linear(width, 8), "bn1": nn.BatchNorm1d(8), "layer3": nn.Linear(8, 4)}
-    return nn.ModuleDict(parts)
-
-
 def reference(name: str = "ViT-B-16", *, slip: bool = True) -> Reference:
     with torch.random.fork_rng():
         torch.manual_seed(3)
-        made = Reference(name, slip=slip).eval()
+        made = Reference(SIZES[name], TEXT, (8, 4) if slip else ()).eval()
         with torch.no_grad():
             for parameter in made.parameters():
                 parameter.add_(torch.randn_like(parameter) * 0.05)
     return made
-
-
-def release(model: nn.Module, path: Path, **more: Any) -> Path:
-    """A checkpoint as the training script of SLIP writes it, with the libraries of its time."""
-    args = argparse.Namespace(model="SLIP_VITB16", lr=3e-3, betas=(0.9, 0.98), wandb=False, gpu=0)
-    args.output_dir = args.job_dir = PosixPath("/checkpoint/somebody/experiments/slip")
-    parameter = nn.Parameter(torch.ones(3))
-    parameter.grad = torch.ones(3)
-    optimizer = torch.optim.AdamW([parameter])
-    optimizer.step()
-    optimizer.param_groups[0]["lr"] = np.linspace(0, 1, 3)[1]  # out of the schedule, an array
-    checkpoint = {
-        "epoch": 100,
-        "state_dict": {f"module.{name}": each for name, each in model.state_dict().items()},
-        "optimizer": optimizer.state_dict(),
-        "scaler": {"scale": 65536.0, "growth_factor": 2.0, "_growth_tracker": 5},
-        "best_acc1": 45.0,
-        "args": args,
-        **more,
-    }
-    torch.save(checkpoint, path)
-    older = {b"cnumpy._core.": b"cnumpy.core.", b"cpathlib._local\n": b"cpathlib\n"}
-    with zipfile.ZipFile(path) as archive:
-        parts = {name: archive.read(name) for name in archive.namelist()}
-    with zipfile.ZipFile(path, "w") as archive:
-        for name, part in parts.items():
-            if name.endswith("data.pkl"):
-                for now, then in older.items():
-                    part = part.replace(now, then)
-                assert b"numpy.core.multiarray\nscalar" in part
-                assert b"pathlib\nPosixPath" in part
-            archive.writestr(name, part)
-    return path
-
-
-def ids_of(texts: list[str]) -> Tensor:
-    """As SLIP cuts: whatever is beyond the context is lost, end-of-text too."""
-    found = torch.zeros(len(texts), 77, dtype=torch.int64)
-    for row, text in enumerate(texts):
-        ids = [49406, *open_clip.SimpleTokenizer().encode(text), 49407][:77]
-        found[row, : len(ids)] = torch.tensor(ids)
-    return found
 
 
 def pictures() -> list[Image.Image]:
@@ -210,6 +111,11 @@ class TestAgreement:
             pixels = torch.stack([ours.prepare(each) for each in pictures()])
             near(encode_media(ours), theirs.encode_image(pixels))
         assert ours.logit_scale == pytest.approx(float(theirs.logit_scale.detach().exp()))
+
+    def test_checkpoints_of_todays_libraries(self, ours: SlipEncoder, tmp_path: Path) -> None:
+        path = checkpoint(reference(), tmp_path / "new.pt")
+        found = load(f"ViT-B-16@{path}", "slip:x", 0)
+        assert found.provenance["weights_hash"] == ours.provenance["weights_hash"]
 
     def test_what_an_encoder_says_of_itself(self, ours: SlipEncoder) -> None:
         assert isinstance(ours, Encoder)

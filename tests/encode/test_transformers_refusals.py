@@ -94,6 +94,36 @@ class TestRefusals:
             (folder / "model.safetensors").write_bytes(damaged)
             assert "does not hold weights of this model" in self.refused(str(folder))
 
+    def test_shards(self, make: Callable[[str], Made], tmp_path: Path) -> None:
+        made = make("siglip")
+        folder = shutil.copytree(made.folder, tmp_path / "shards")
+        stored = safetensors.torch.load_file(folder / "model.safetensors")
+        (folder / "model.safetensors").unlink()
+        parts = [f"model-0000{part}-of-00002.safetensors" for part in (1, 2)]
+        for at, part in enumerate(parts):
+            own = {name: stored[name] for name in list(stored)[at::2]}
+            safetensors.torch.save_file(own, folder / part, {"format": "pt"})
+        where = {name: parts[at % 2] for at, name in enumerate(stored)}
+        index = folder / "model.safetensors.index.json"
+
+        def write(changed: dict[str, str]) -> None:
+            found = {"metadata": {"total_size": 1}, "weight_map": where | changed}
+            index.write_text(json.dumps(found))
+
+        write({})
+        ours = load(str(folder), "hf:shards", 0)
+        assert ours.provenance["weights_hash"] == made.ours.provenance["weights_hash"]
+        write({"logit_scale": "model-00003-of-00002.safetensors"})
+        self.refused(str(folder))
+        index.write_text("{")
+        self.refused(str(folder))
+        write({})
+        content = (folder / parts[1]).read_bytes()
+        (folder / parts[1]).write_bytes(content[:-100])
+        self.refused(str(folder))
+        (folder / parts[1]).unlink()
+        self.refused(str(folder))
+
     def test_weights_that_lack_one(self, made: Made, tmp_path: Path) -> None:
         stored = safetensors.torch.load_file(made.folder / "model.safetensors")
         learned = dict(made.model.named_parameters())  # of which some are stored by older names

@@ -155,7 +155,8 @@ def make_siglip(folder: Path) -> Any:
     return save(folder, config, transformers.SiglipImageProcessor(**look))
 
 
-def make_siglip2(folder: Path) -> Any:
+def gemma_tokenizer(folder: Path) -> None:
+    """Pairs of characters, bytes for the others; the tokenizer of SigLIP 2."""
     specials = {
         "pad_token": "<pad>",
         "eos_token": "<eos>",
@@ -174,6 +175,10 @@ def make_siglip2(folder: Path) -> Any:
     made.train_from_iterator([*TEXTS, LONG, string.ascii_lowercase], trainer)
     made.pre_tokenizer = None
     finish(made, folder, "$A <eos>", model_input_names=["input_ids"], **specials)
+
+
+def make_siglip2(folder: Path) -> Any:
+    gemma_tokenizer(folder)
     config = transformers.Siglip2Config(
         text_config={**SMALL, "vocab_size": 400, "max_position_embeddings": 16},
         vision_config={**SMALL, "patch_size": 8, "num_patches": 16},

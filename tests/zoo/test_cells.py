@@ -56,6 +56,19 @@ def test_table(tmp_path: Path) -> None:
     ]
 
 
+def test_patterns_and_label_columns_in_a_table(tmp_path: Path) -> None:
+    path = table(
+        tmp_path / "z.csv", "model,data,name,label_column",
+        "open_clip:ViT-B-32/commonpool_s_*,mit-states,states,attribute",
+    )  # fmt: skip
+    found = read_cells(path)
+    assert len(found) == 6  # without a filter, basic, text, image, laion, clip
+    assert {each.reading(0)["label_column"] for each in found} == {"attribute"}
+    assert found[0].file({}) != Cell(model=found[0].model, data="mit-states", name="states").file(
+        {}
+    )
+
+
 @pytest.mark.parametrize(
     ("lines", "said"),
     [

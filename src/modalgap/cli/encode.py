@@ -45,7 +45,8 @@ class Reading:
         str | None,
         typer.Option(
             "--label-column",
-            help="Column of classes; none reads images without labels.",
+            help="Column of classes; none reads images without labels. For a data set: the factor"
+            " whose values are the classes.",
             show_default=False,
         ),
     ] = None

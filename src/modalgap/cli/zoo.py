@@ -34,7 +34,8 @@ Cells = Annotated[
     typer.Option(
         "--cells",
         help="Instead of -m and -d: a CSV file with one line per model and data set. Columns model"
-        " and data; optional: name, split, root, limit, template.",
+        " and data; optional: name, split, root, limit, template, label_column. A model may be a"
+        " pattern.",
         show_default=False,
     ),
 ]

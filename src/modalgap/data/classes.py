@@ -12,7 +12,7 @@ from modalgap.data.media import IMAGES, Files, Media
 from modalgap.data.reading import load_json, reading
 from modalgap.data.source import Source
 from modalgap.data.walk import ending_of, walk
-from modalgap.errors import FileError, quoted
+from modalgap.errors import FileError, OptionError, quoted
 from modalgap.work import is_unfinished
 
 PLAIN = ("a photo of a {}.",)
@@ -56,6 +56,33 @@ def labelled_media(media: Media, labels: Sequence[int], classes: Sequence[str]) 
         twice = next(name for name in classes if list(classes).count(name) > 1)
         raise FileError(f"classes must have distinct names; {quoted(twice)} occurs twice")
     return Source(name="", media=media, texts=list(classes), labels=np.asarray(labels, np.int64))
+
+
+def by_factor(source: Source, name: str) -> Source:
+    """The same images; their classes are the values of a factor.
+
+    Args:
+        source: images with factors.
+        name: the factor.
+
+    Raises:
+        OptionError: the images have no such factor.
+    """
+    if name not in source.factors:
+        raise OptionError.unknown(f"label column of {source.name}", name, source.factors)
+    values = [str(each) for each in source.factors[name]]
+    classes = sorted(set(values))
+    number = {each: i for i, each in enumerate(classes)}
+    return replace(
+        source,
+        texts=classes,
+        labels=np.array([number[each] for each in values], np.int64),
+        text_to_image=None,
+        pairs=None,
+        text_factors={name: classes},
+        templates=source.templates or PLAIN,
+        provenance={**source.provenance, "classes": name},
+    )
 
 
 def class_folders(

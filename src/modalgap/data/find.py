@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from modalgap.arguments import checked
+from modalgap.data.classes import by_factor
 from modalgap.data.columns import Captions as CaptionCells
 from modalgap.data.columns import Columns
 from modalgap.data.dataset import Dataset, default_root
@@ -76,7 +77,8 @@ def read(
         image_column: the column of images or their paths, in a table, Parquet, JSON lines or a
             Hugging Face data set; "none" reads only the captions.
         text_column: the column of captions; "none" reads only the images.
-        label_column: the column of classes; "none" reads the images without labels.
+        label_column: the column of classes; "none" reads the images without labels. For a data set
+            with factors, the factor whose values are the classes, such as "attribute".
         factors: columns to read as factors: a list of names, or "auto" for every column with few
             distinct values.
         captions: "one" reads a cell or a caption file as one caption, "several" as a list or as
@@ -121,8 +123,9 @@ def _read(
     path = Path(text)
     folder = None if root is None else Path(root)
     if (dataset := named(text)) is not None:
-        columns.refuse(text)
-        return dataset.source(folder or default_root(), split)
+        columns.refuse(text, "label")
+        source = dataset.source(folder or default_root(), split)
+        return source if columns.label is None else by_factor(source, columns.label)
     if not is_a(path.exists):
         return _pattern(text, split, folder, columns)
     if path.is_dir():

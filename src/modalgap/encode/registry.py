@@ -34,6 +34,7 @@ ENCODERS: dict[str, Library] = {
         module="open_clip",
         forms=(
             "ARCHITECTURE/WEIGHTS",
+            "ARCHITECTURE/WEIGHTS@/path/to/checkpoint",
             "ARCHITECTURE@/path/to/checkpoint",
             "hf-hub:ORG/NAME",
             "/path/to/folder",
@@ -60,8 +61,8 @@ def load_model(spec: str | Encoder, *, seed: int = 0) -> Encoder:
 
     Args:
         spec: LIBRARY:MODEL, such as ``open_clip:ViT-B-32/openai``,
-            ``hf:openai/clip-vit-base-patch32`` or ``open_clip:ViT-B-32@/path/to/weights.pt``; or
-            an encoder, which is returned unchanged.
+            ``hf:openai/clip-vit-base-patch32`` or ``open_clip:ViT-B-32/openai@/path/to/weights.pt``;
+            or an encoder, which is returned unchanged.
         seed: seed of the weights of a model named ``random``.
 
     Raises:

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from modalgap.train import Run
 
 INSTEAD = ("pair", "classes", "zoo")  # options for files that replace the embedded models
-FILES = (*INSTEAD, "untrained", "other", "more", "direction")  # all options for such files
+# all options for such files
+FILES = (*INSTEAD, "untrained", "other", "more", "direction", "train_images", "prompts")
 
 
 @checked

@@ -30,6 +30,8 @@ from modalgap.study.schrodi2025.neighbourhoods import neighbourhoods as neighbou
 from modalgap.study.schrodi2025.gap_and_performance import (
     gap_and_performance as gap_and_performance,
 )
+from modalgap.study.schrodi2025.object_bias import object_bias as object_bias
+from modalgap.study.schrodi2025.ideal_words import ideal_words as ideal_words
 from modalgap.study.mistretta2025.inversion import inversion as inversion
 from modalgap.study.chowers2026.accuracy_and_gap import accuracy_and_gap as accuracy_and_gap
 from modalgap.study.chowers2026.three_points import three_points as three_points

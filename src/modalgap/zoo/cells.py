@@ -34,6 +34,7 @@ class Cell:
         root: as for ``modalgap.data.read``.
         limit: number of items of a random sample; all by default.
         template: a sentence with ``{}`` for the class name, or "imagenet".
+        label_column: as for ``modalgap.data.read``.
     """
 
     model: str
@@ -43,6 +44,7 @@ class Cell:
     root: str | None = None
     limit: int | None = None
     template: str | None = None
+    label_column: str | None = None
 
     @property
     def label(self) -> str:
@@ -59,7 +61,8 @@ class Cell:
 
     def reading(self, seed: int) -> dict[str, Any]:
         """The options for ``modalgap.data.read`` that are set; ``seed`` is that of a sample."""
-        options = {"split": self.split, "root": self.root, "limit": self.limit}
+        names = ("split", "root", "limit", "label_column")
+        options = {name: getattr(self, name) for name in names}
         found = {name: value for name, value in options.items() if value is not None}
         return found | ({"seed": seed} if self.limit is not None else {})
 
@@ -102,7 +105,8 @@ def _several(name: str, given: Any) -> list[Any]:
 def read_cells(path: str | Path) -> list[Cell]:
     """Read a table of cells: a CSV file with the attributes of ``Cell`` as columns.
 
-    The columns ``model`` and ``data`` are required; an empty cell means the default.
+    The columns ``model`` and ``data`` are required; an empty cell means the default. A model may be
+    a pattern, as for ``cells``.
 
     Raises:
         FileError: the file cannot be read, or a column is missing or unknown.
@@ -129,7 +133,8 @@ def read_cells(path: str | Path) -> list[Cell]:
                     f"{path}: line {number}: limit must be an integer; got"
                     f" {quoted(values['limit'])}"
                 ) from None
-        found.append(Cell(**values))
+        models = expand_model(values.pop("model"))
+        found += [Cell(model=model, **values) for model in models]
     if not found:
         raise FileError(f"{path}: must have at least one cell; found none")
     return found

@@ -19,6 +19,7 @@ Pair = tuple[str, str]  # attribute, object
 def compositions(folder: Path, split: str) -> Source:
     """Read one split: every pair of attribute and object in its list is a class.
 
+    The factors "attribute" and "object" hold the words of class prompts, as in Schrodi et al. 2025.
     Images without an attribute, and those of other splits, are excluded, as usual.
 
     Args:
@@ -43,9 +44,10 @@ def compositions(folder: Path, split: str) -> Source:
     found = labelled_media(
         Files(_paths(folder / "images", names), names),
         labels,
-        [readable(" ".join(pair).replace(".", " ")).lower() for pair in pairs],
+        [f"{_words(attribute)} {_thing(thing)}" for attribute, thing in pairs],
     )
-    attributes, objects = zip(*pairs, strict=True)
+    attributes = [_words(attribute) for attribute, _ in pairs]
+    objects = [_thing(thing) for _, thing in pairs]
     return replace(
         found,
         factors={
@@ -55,6 +57,17 @@ def compositions(folder: Path, split: str) -> Source:
         text_factors={"attribute": attributes, "object": objects},
         missing=tuple(missing),
     )
+
+
+def _words(name: str) -> str:
+    """A name as words: "Faux.Fur" is "faux fur"."""
+    return readable(name.replace(".", " ")).lower()
+
+
+def _thing(name: str) -> str:
+    """An object as words; the general word is last: "Boots.Ankle" is "ankle boots"."""
+    general, *rest = name.split(".")
+    return _words(" ".join(rest if rest[-1:] == [general] else [*rest, general]))
 
 
 def _pairs(path: Path) -> list[Pair]:

@@ -2,22 +2,21 @@
 
 Source: https://github.com/mlfoundations/open_clip. This adapter avoids two errors of loading by
 name: weights that were trained with QuickGELU always use it, whatever the name of the architecture;
-and a local checkpoint uses the preprocessing that all registered weights of its architecture share.
+and a local checkpoint uses the preprocessing that all registered weights of its architecture share,
+or that of the weights that ``NAME/TAG@PATH`` names.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import open_clip
 import torch
-from open_clip.convert import convert_state_dict
-from open_clip.factory import _find_checkpoint_in_dir, load_state_dict
-from open_clip.model import convert_to_custom_text_state_dict
+from open_clip.factory import _find_checkpoint_in_dir
 from open_clip.transform import PreprocessCfg, image_transform_v2
 from PIL import Image
 from torch import Tensor, nn
@@ -25,17 +24,23 @@ from torch import Tensor, nn
 from modalgap._version import __version__
 from modalgap.encode.libraries.causal_tower import CausalTextTower
 from modalgap.encode.libraries.open_clip_towers import image_tower, projected, text_tower
+from modalgap.encode.libraries.open_clip_weights import (
+    Settings,
+    fill,
+    fill_foreign,
+    is_foreign,
+    read_weights,
+    registered,
+    settings_of,
+    shared,
+)
 from modalgap.encode.quiet import quiet
 from modalgap.encode.tokens import Tokens
 from modalgap.encode.towers import ImageTower, TextTower
-from modalgap.encode.weights import (
-    check_weights,
-    describe,
-    reading_weights,
-    unavailable,
-    weights_hash,
-)
+from modalgap.encode.weights import describe, reading_weights, unavailable, weights_hash
 from modalgap.errors import FileError, OptionError, quoted
+from modalgap.modality import listed
+from modalgap.progress import note
 
 LOCAL = "local-dir:"  # open_clip's prefix for a folder
 PREPROCESSING = ("size", "mean", "std", "interpolation", "resize_mode")
@@ -140,7 +145,7 @@ def names() -> list[str]:
 
 
 def load(rest: str, spec: str, seed: int) -> OpenClipEncoder:
-    """Load the encoder ``NAME/TAG``, ``NAME/random``, ``NAME@PATH``, ``hf-hub:…`` or a folder.
+    """Load ``NAME/TAG``, ``NAME/random``, ``NAME@PATH``, ``NAME/TAG@PATH``, a hub or a folder.
 
     Raises:
         OptionError: the architecture or the weights do not exist.
@@ -162,39 +167,69 @@ def load(rest: str, spec: str, seed: int) -> OpenClipEncoder:
         raise FileError(f"{spec}: no such folder")
     if not name:
         raise OptionError(
-            f"model: open_clip needs NAME/TAG, NAME/random or NAME@PATH; got {quoted(rest)}; see"
-            " open_clip.list_pretrained()"
+            f"model: open_clip needs NAME/TAG, NAME/random, NAME@PATH or NAME/TAG@PATH; got"
+            f" {quoted(rest)}; see open_clip.list_pretrained()"
         )
     _check_name(name)
     if tag == "random":
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            model = _untrained(name, spec)
+            model = _untrained(name, spec, shared(name))
         return _encoder(model, name, spec, f"random, seed {seed}")
     return _load_tag(name, tag, spec)
 
 
 def _load_tag(name: str, tag: str, spec: str) -> OpenClipEncoder:
+    quick = _settings(name, tag).quick
     found = open_clip.pretrained.get_pretrained_cfg(name, tag)
-    if not found:
-        known = open_clip.pretrained.list_pretrained_tags_by_model(name)
-        raise OptionError.unknown(f"weights of {name}", tag, [*known, "random"])
-    quick = bool(found.get("quick_gelu", False))
     place = found.get("hf_hub", "").rstrip("/") or found.get("url", "")
-    how = f"download it on a machine with network, or use open_clip:{name}@/path/to/weights"
+    how = f"download it on a machine with network, or use open_clip:{name}/{tag}@/path/to/weights"
     with _fetching(spec, f"{place} in the caches of Hugging Face and open_clip", how):
         model = open_clip.create_model(name, pretrained=tag, force_quick_gelu=quick)
     return _encoder(model, name, spec, tag)
 
 
-def _load_checkpoint(name: str, path: Path, spec: str) -> OpenClipEncoder:
-    _check_name(name)
+def _load_checkpoint(named: str, path: Path, spec: str) -> OpenClipEncoder:
+    name, _, tag = named.partition("/")
+    _check_name(named if open_clip.get_model_config(name) is None else name)
+    settings = _settings(name, tag) if tag else shared(name)
     if not path.is_file():
         raise unavailable(spec, str(path), "use the path of an existing file")
-    model = _untrained(name, spec)
+    if is_foreign(path):
+        model = _untrained(name, spec, settings)
+        with reading_weights(spec, path):
+            fill_foreign(model, path)
+        return _encoder(model, name, spec, path.name)
     with reading_weights(spec, path):
-        _fill(model, path)
+        stored, openai = read_weights(path)
+    if openai:
+        settings = replace(settings, quick=True)
+    elif not tag:
+        _note_others(name, path, spec, settings)
+    model = _untrained(name, spec, settings)
+    with reading_weights(spec, path):
+        fill(model, stored)
     return _encoder(model, name, spec, path.name)
+
+
+def _settings(name: str, tag: str) -> Settings:
+    found = settings_of(name, tag)
+    if found is None:
+        known = open_clip.pretrained.list_pretrained_tags_by_model(name)
+        raise OptionError.unknown(f"weights of {name}", tag, [*known, "random"])
+    return found
+
+
+def _note_others(name: str, path: Path, spec: str, settings: Settings) -> None:
+    """Say which registered weights would give other features than these settings."""
+    others = [tag for tag, each in registered(name).items() if not each.same(settings)]
+    if others:
+        activation = "QuickGELU" if settings.quick else "GELU"
+        note(
+            f"{spec}: loaded with {activation} and the usual preprocessing of {name};"
+            f" {listed(others)} need other settings: if the file holds such weights, name them,"
+            f" as in open_clip:{name}/{others[0]}@{path}"
+        )
 
 
 def _load_folder(folder: Path, spec: str) -> OpenClipEncoder:
@@ -208,23 +243,9 @@ def _load_folder(folder: Path, spec: str) -> OpenClipEncoder:
         weights = _find_checkpoint_in_dir(folder)
         if weights is None:
             raise ValueError("it has no file of weights")
-        _fill(model, Path(weights))
+        fill(model, read_weights(Path(weights))[0])
         tokenizer = open_clip.get_tokenizer(f"{LOCAL}{folder}")
     return OpenClipEncoder(model, tokenizer, spec, folder.name)
-
-
-def _fill(model: Any, path: Path) -> None:
-    """Load a checkpoint that fits exactly: open_clip itself would interpolate positions."""
-    foreign = path.suffix in (".npz", ".npy")  # from big_vision, with its own names
-    if not foreign:
-        stored = convert_state_dict(model, load_state_dict(str(path), weights_only=True))
-        if "positional_embedding" in stored and not hasattr(model, "positional_embedding"):
-            stored = convert_to_custom_text_state_dict(stored)
-        check_weights(stored, model)
-        del stored
-    open_clip.load_checkpoint(model, str(path), weights_only=True)
-    if foreign:
-        check_weights(model.state_dict(), model)
 
 
 def _load_hub(schema: str, spec: str) -> OpenClipEncoder:
@@ -236,17 +257,14 @@ def _load_hub(schema: str, spec: str) -> OpenClipEncoder:
     return OpenClipEncoder(model, tokenizer, spec, name)
 
 
-def _untrained(name: str, spec: str) -> nn.Module:
-    """The untrained model, with the preprocessing that all registered weights share."""
-    keys = ("mean", "std", "interpolation", "resize_mode")
-    tags = open_clip.pretrained.list_pretrained_tags_by_model(name)
-    configs = [open_clip.pretrained.get_pretrained_cfg(name, tag) for tag in tags]
-    agreed = {json.dumps({k: c[k] for k in keys if c.get(k) is not None}) for c in configs}
-    preprocessing = json.loads(agreed.pop()) if len(agreed) == 1 else {}
+def _untrained(name: str, spec: str, settings: Settings) -> nn.Module:
     how = "download its configuration on a machine with network"
     with _fetching(spec, f"{name}'s towers in the cache of Hugging Face", how):
         made: nn.Module = open_clip.create_model(
-            name, pretrained_text=False, force_preprocess_cfg=preprocessing
+            name,
+            pretrained_text=False,
+            force_quick_gelu=settings.quick,
+            force_preprocess_cfg=dict(settings.preprocessing),
         )
     return made
 

@@ -203,15 +203,17 @@ def _state(file: Path, name: str) -> dict[str, Tensor]:
 
 
 def _harmless() -> list[Any]:
-    """The types other than tensors that released checkpoints hold, by their old names.
+    """The types other than tensors that checkpoints hold, by their names in all versions.
 
     They are arguments of the training, such as paths, and a learning rate as a numpy number.
     """
     number = np.float64()
+    scalar = number.__reduce__()[0]
     return [
         argparse.Namespace,
-        (PurePosixPath, "pathlib.PosixPath"),  # other systems cannot create a PosixPath
-        (number.__reduce__()[0], "numpy.core.multiarray.scalar"),
+        # other systems cannot create a PosixPath
+        *((PurePosixPath, f"{module}.PosixPath") for module in ("pathlib", "pathlib._local")),
+        *((scalar, f"numpy.{core}.multiarray.scalar") for core in ("core", "_core")),
         np.dtype,
         type(number.dtype),
     ]

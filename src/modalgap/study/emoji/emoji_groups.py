@@ -242,7 +242,7 @@ PUBLISHED = (
         larger=(f"ViT, {DIFFERENCE}", "raw_creature"),
         smaller=(f"ViT, {DIFFERENCE}", "gap × 1.5_creature"),
         needs=NEEDS,
-        note="drawings, and small models: only the direction is compared",
+        note="drawings, and small models: only the direction is compared; the intervals overlap",
     ),
 )
 emoji_groups = Study(

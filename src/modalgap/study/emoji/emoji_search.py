@@ -118,7 +118,7 @@ def run(work: Work) -> Table:
         heads=HEADS,
         settings=work.settings,
         notes=[
-            f"{pair.image.n:,} pictures and {pair.text.n:,} names of unseen things in one index;"
+            f"{pair.image.n:,} pictures and {pair.text.n:,} names of new things in one index;"
             " the query itself is left out",
             "relevant: all others of the same object; queries without one are left out",
             f"{FAIR}: the mean fraction of pictures among the relevant items",

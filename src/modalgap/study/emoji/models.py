@@ -30,11 +30,7 @@ from modalgap.train import Config, Run, load_config
 
 EMOJI, TRAIN = "emoji", "train"
 MODELS = {"ViT": "emoji_vit", "CNN": "emoji_cnn"}
-SPLITS = {
-    "test": "unseen things",
-    "style": "unseen style",
-    "test_style": "unseen things and style",
-}
+SPLITS = {"test": "new things", "style": "new style", "test_style": "both new"}
 SAMPLE = 3000  # training pictures that maps and scales are fitted on
 FETCH = (
     "npm install @iconify-json/noto @iconify-json/twemoji @iconify-json/openmoji"

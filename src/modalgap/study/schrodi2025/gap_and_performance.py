@@ -40,6 +40,8 @@ PERFORMANCE = {
     "zero_shot.top1": "top-1",
 }
 MEDIUM = 140.0  # million pairs: models of larger training sets are "large"
+MEDIUM_SETS = f" | up to {MEDIUM:g} million pairs"
+LARGE_SETS = f" | over {MEDIUM:g} million pairs"
 MOST_SETS = 4  # training sets that have a row of their own
 CARD = Card(
     name="gap_and_performance",
@@ -135,8 +137,16 @@ def _performance(zoo: Zoo, chosen: Sequence[str]) -> list[tuple[str, str]]:
     ]
 
 
-def _groups(zoo: Zoo, models: Sequence[str]) -> dict[str, list[str]]:
-    """All models; by the size of their training data; and of the commonest training sets."""
+def by_size(zoo: Zoo, models: Sequence[str]) -> dict[str, list[str]]:
+    """All models; and both classes by the size of their training data, if models are in both.
+
+    Args:
+        zoo: the models with their facts.
+        models: the models to group.
+
+    Returns:
+        The end of the name of a row to its models; it is "" for all models.
+    """
     groups = {"": list(models)}
     size = {
         model: float(facts["training_pairs"])
@@ -144,11 +154,15 @@ def _groups(zoo: Zoo, models: Sequence[str]) -> dict[str, list[str]]:
         if isinstance((facts := zoo.models[model]).get("training_pairs"), int | float)
     }
     classes = {
-        f" | up to {MEDIUM:g} million pairs": [m for m, n in size.items() if n <= MEDIUM],
-        f" | over {MEDIUM:g} million pairs": [m for m, n in size.items() if n > MEDIUM],
+        MEDIUM_SETS: [model for model, pairs in size.items() if pairs <= MEDIUM],
+        LARGE_SETS: [model for model, pairs in size.items() if pairs > MEDIUM],
     }
-    if all(classes.values()):
-        groups |= classes
+    return groups | classes if all(classes.values()) else groups
+
+
+def _groups(zoo: Zoo, models: Sequence[str]) -> dict[str, list[str]]:
+    """All models; by the size of their training data; and of the commonest training sets."""
+    groups = by_size(zoo, models)
     sets: dict[str, list[str]] = {}
     for model in models:
         sets.setdefault(str(zoo.models[model].get("training_data", "")), []).append(model)
