@@ -20,11 +20,9 @@ WHERE = {each.where for study in STUDIES.values() for each in study.published
          if each.against == "paper"}  # fmt: skip
 # no study has them yet
 MISSING = {
-    ("schrodi2025", label)
-    for label in ("table 4", "table 5", "figure 5a", "figure 5b")
-} | {
-    ("mistretta2025", label) for label in ("section 2", "table 3", "figure 3", "appendix")
-}  # fmt: skip
+    ("schrodi2025", "table 4"),
+    *(("mistretta2025", label) for label in ("section 2", "table 3", "figure 3", "appendix")),
+}
 
 
 @pytest.mark.parametrize(
