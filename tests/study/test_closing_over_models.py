@@ -45,13 +45,16 @@ def test_numbers_are_those_of_the_studies_of_one_model(tmp_path: Path) -> None:
     (folder / "embeddings" / "m--d--00000000000f.safetensors.parts").mkdir()
     table = closing_over_models(tmp_path / "out", zoo=folder)
     assert list(table.rows) == [
-        "hf:m0, things", "hf:m1, faces", "share of models that improve, things",
-        "share of models that improve, faces",
+        "hf:m0 | things", "hf:m1 | faces", "share of models that improve (things)",
+        "share of models that improve (faces)",
     ]  # fmt: skip
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "Gain in top-1" in page
+    assert "Gain in top-1: digits" not in page
     file = str(mg.save(pair, tmp_path / "one.safetensors"))
-    row = table.rows["hf:m1, faces"]
+    row = table.rows["hf:m1 | faces"]
     one = zero_shot_shift(tmp_path / "a", classes=[file]).rows["one"]
-    for name in ("score", "best", "gain", "gap", "best_gap"):
+    for name in ("score", "best", "gain", "gap", "best_gap", "best_shift"):
         assert row[name].value == one[name].value
     assert row["gain"].interval == one["gain"].interval
     two = robustness_shift(tmp_path / "b", pair=file, alphas=(0, 1, 2)).rows
@@ -60,18 +63,21 @@ def test_numbers_are_those_of_the_studies_of_one_model(tmp_path: Path) -> None:
     three = fairness_shift(tmp_path / "c", classes=file).rows["one, all"]
     assert row["harm"].value == three["δ = 0"].value
     assert row["harm_wider"].value == three["δ = -0.2"].value
-    assert "harm" not in table.rows["hf:m0, things"]
+    assert "harm" not in table.rows["hf:m0 | things"]
 
 
 def test_shares_of_models_that_improve() -> None:
     def row(**values: float) -> dict[str, Value]:
-        names = ("gain", "paper_gain", "gap", "best_gap", "accuracy", "accuracy_open")
+        names = ("gain", "paper_gain", "gap", "best_gap", "best_shift", "accuracy", "accuracy_open")
         return {name: Value(values.get(name, 0.5)) for name in names}
 
-    found = better([row(gain=0.1, best_gap=0.9), row(gain=-0.1, accuracy=0.49), row(gain=-0.2)])
+    found = better(
+        [row(gain=0.1, best_gap=0.9), row(gain=-0.1, accuracy=0.49), row(gain=-0.2, best_shift=0)]
+    )
     assert found["gain"].value == pytest.approx(1 / 3)
     assert found["paper_gain"].value == 1
     assert found["best_gap"].value == pytest.approx(1 / 3)
+    assert found["best_shift"].value == pytest.approx(2 / 3)
     assert found["accuracy"].value == pytest.approx(2 / 3)
     assert "rob_0.022" not in found
     low = [{"word_drop_open": Value(0.2), "word_drop": Value(0.1), **row()}]

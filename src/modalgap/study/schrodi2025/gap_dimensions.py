@@ -293,6 +293,7 @@ def _published() -> list[Published]:
                 smaller=0.99,
                 needs=needs,
                 note=note,
+                why=SMALL,
             ),
             Order(
                 claim=f"Without two dimensions the gap is smaller: {row}",
