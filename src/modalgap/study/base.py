@@ -23,8 +23,9 @@ from modalgap.study.published import Published
 if TYPE_CHECKING:
     from modalgap.train import Run
 
-INSTEAD = ("pair", "classes", "zoo")  # options for files that replace the embedded models
-FILES = (*INSTEAD, "untrained", "other", "more", "direction")  # all options for such files
+# options for files that replace the embedded models
+INSTEAD = ("pair", "classes", "zoo", "queries", "inverted")
+FILES = (*INSTEAD, "untrained", "other", "more", "direction", "gallery")  # all such options
 
 
 @checked
