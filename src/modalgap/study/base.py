@@ -23,9 +23,12 @@ from modalgap.study.published import Published
 if TYPE_CHECKING:
     from modalgap.train import Run
 
-INSTEAD = ("pair", "classes", "zoo")  # options for files that replace the embedded models
+# options for files that replace the embedded models
+INSTEAD = ("pair", "classes", "zoo", "queries", "inverted")
 # all options for such files
-FILES = (*INSTEAD, "untrained", "other", "more", "direction", "train_images", "prompts")
+FILES = (
+    *INSTEAD, "untrained", "other", "more", "direction", "train_images", "prompts", "gallery",
+)  # fmt: skip
 
 
 @checked

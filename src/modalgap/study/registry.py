@@ -32,7 +32,16 @@ from modalgap.study.schrodi2025.gap_and_performance import (
 )
 from modalgap.study.schrodi2025.object_bias import object_bias as object_bias
 from modalgap.study.schrodi2025.ideal_words import ideal_words as ideal_words
+from modalgap.study.mistretta2025.wrong_neighbours import wrong_neighbours as wrong_neighbours
 from modalgap.study.mistretta2025.inversion import inversion as inversion
+from modalgap.study.mistretta2025.inversion_data_sets import (
+    inversion_data_sets as inversion_data_sets,
+)
+from modalgap.study.mistretta2025.inversion_steps import inversion_steps as inversion_steps
+from modalgap.study.mistretta2025.inversion_and_temperature import (
+    inversion_and_temperature as inversion_and_temperature,
+)
+from modalgap.study.mistretta2025.inverted_gallery import inverted_gallery as inverted_gallery
 from modalgap.study.chowers2026.accuracy_and_gap import accuracy_and_gap as accuracy_and_gap
 from modalgap.study.chowers2026.three_points import three_points as three_points
 from modalgap.study.chowers2026.frozen_gap import frozen_gap as frozen_gap

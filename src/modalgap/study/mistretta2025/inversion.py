@@ -11,12 +11,9 @@ of zero-shot classification falls.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
-
-import numpy as np
-import torch
 
 from modalgap.arguments import checked
 from modalgap.card import Card
@@ -28,22 +25,21 @@ from modalgap.embeddings import Embeddings, Pair
 from modalgap.encode import Encoder, Options, load_model
 from modalgap.encode import run as encode
 from modalgap.errors import OptionError
-from modalgap.evaluate.base import Floats, Ints, Scores
-from modalgap.evaluate.ranks import Relevant, ranks
+from modalgap.evaluate.base import Scores
 from modalgap.extras import TRAIN
 from modalgap.invert import invert
 from modalgap.panels import Bars, Part, Reference, Scatter
 from modalgap.progress import progress
 from modalgap.result import Table, Value
 from modalgap.study.base import Study
-from modalgap.study.judge import classified, mad_of
+from modalgap.study.judge import classified, digits_of, mad_of
+from modalgap.study.mistretta2025.retrieval import evaluate, split_digits, with_gains
 from modalgap.study.plan import Plan, Work
 from modalgap.study.published import Order
 from modalgap.study.training import training_settings
 from modalgap.train import Run, load_config
 from modalgap.train.captions import captions_of
 
-SEED = 0  # of the bootstrap
 # training settings of the study
 OWN = ("data.captions", "data.source", "data.digits", "seed", "model.architecture")
 SETTINGS = ("model.architecture=mad_vit", "steps=1200", "watch.tensorboard=false")
@@ -166,44 +162,22 @@ def _of_model(
     spoken = [name for name in classes if name != "object"]
     prompts = classes["object"].text
     rows = {}
-    assert held.image.names is not None  # noqa: S101 - images have names
-    instances = np.array([int(name.partition("/")[0]) for name in held.image.names])
+    instances = digits_of(held)
     for side, method in ((held.image, "oti"), (held.text, "ovi")):
-        queries, gallery = _split(side, instances)
+        queries, gallery = split_digits(side, instances)
         native: dict[str, Scores] = {}
         for name, options in METHODS.items():
             advance(1)
             if options.get("method", method) in {"oti", "ovi"} - {method}:
                 continue
             found, cosine, each = _invert_queries(queries, options, encoder, bank)
-            scores = _evaluate(found, gallery, spoken, prompts if side is held.image else None)
+            scores = evaluate(found, gallery, spoken, prompts if side is held.image else None)
             native = native or scores
-            rows[f"{side.modality}s, {name}"] = _values(scores, native) | {
+            rows[f"{side.modality}s, {name}"] = with_gains(scores, native) | {
                 "cosine": cosine,
                 "milliseconds": Value(each),
             }
     return rows
-
-
-def _split(side: Embeddings, instances: Ints) -> tuple[Embeddings, Embeddings]:
-    """Queries, one variant of every second digit, and a gallery, all variants of the others.
-
-    Variants of one digit would retrieve one another by its strokes.
-    """
-    every, first = np.unique(instances, return_index=True)
-    searched = np.isin(instances, every[1::2])
-    return _some(side, first[::2]), _some(side, np.flatnonzero(searched))
-
-
-def _some(side: Embeddings, index: Ints) -> Embeddings:
-    return Embeddings(
-        side.take(torch.from_numpy(index)),
-        side.modality,
-        names=[str(i) for i in index],
-        factors={name: values[index] for name, values in side.factors.items()},
-        provenance=side.provenance,
-        source=side.source,
-    )
 
 
 def _invert_queries(
@@ -220,45 +194,6 @@ def _invert_queries(
     taken = time.perf_counter() - started
     cosine = Value(float(found.cosines.mean()), details={"least": float(found.cosines.min())})
     return found.features, cosine, 1000 * taken / queries.n
-
-
-def _evaluate(
-    queries: Embeddings, gallery: Embeddings, spoken: Sequence[str], prompts: Embeddings | None
-) -> dict[str, Scores]:
-    x, y = queries.unit(), gallery.unit()
-    precision = {}
-    for factor in ("object", *spoken):
-        _, codes = np.unique(
-            np.concatenate([queries.factors[factor], gallery.factors[factor]]), return_inverse=True
-        )
-        query_codes, there = codes[: queries.n], codes[queries.n :]
-        ranked = ranks(x, y, Relevant.same_class(query_codes, there, itself=False))
-        precision[factor] = np.full(queries.n, np.nan)  # no relevant item
-        precision[factor][ranked.queries] = ranked.average_precision()
-    each = np.arange(queries.n)
-    result = {"map_object": _there(precision["object"])}
-    if spoken:
-        result["map_attributes"] = _there(np.mean([precision[name] for name in spoken], axis=0))
-    if prompts is not None:
-        names = np.array(prompts.names or ())
-        right = names[(x @ prompts.unit().T).argmax(1).numpy()] == queries.factors["object"]
-        result["zero_shot"] = Scores(right.astype(np.float64), each)
-    return result
-
-
-def _there(values: Floats) -> Scores:
-    rows = np.flatnonzero(np.isfinite(values))
-    return Scores(values[rows], rows)
-
-
-def _values(scores: Mapping[str, Scores], native: Mapping[str, Scores]) -> dict[str, Value]:
-    """Numbers with intervals, and their paired gain over the native queries."""
-    result = {name: Value(each.value, each.interval(SEED)) for name, each in scores.items()}
-    for name, each in scores.items():
-        if each is not native[name]:
-            gain, between = each.minus(native[name], SEED)
-            result[f"gain_{name.removeprefix('map_')}"] = Value(gain, between)
-    return result
 
 
 GAINS = {"gain_object": "by digit", "gain_attributes": "by attributes"}
