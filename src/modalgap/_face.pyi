@@ -421,7 +421,12 @@ class study:
     gap_and_performance = _study.gap_and_performance
     object_bias = _study.object_bias
     ideal_words = _study.ideal_words
+    wrong_neighbours = _study.wrong_neighbours
     inversion = _study.inversion
+    inversion_data_sets = _study.inversion_data_sets
+    inversion_steps = _study.inversion_steps
+    inversion_and_temperature = _study.inversion_and_temperature
+    inverted_gallery = _study.inverted_gallery
     accuracy_and_gap = _study.accuracy_and_gap
     three_points = _study.three_points
     frozen_gap = _study.frozen_gap
