@@ -171,7 +171,7 @@ class Study(Method):
 
                 runs = train_planned(plan, folder / "runs", models, jobs=jobs, overwrite=overwrite)
             try:
-                table = self.run(Work(settings=plan.settings, folder=folder, runs=runs))
+                table = self.run(Work(settings=plan.settings, folder=folder, runs=runs, jobs=jobs))
             except (InputError, NotApplicable) as error:
                 given = _files(plan.settings)
                 if not given or any(each in str(error) for each in given):

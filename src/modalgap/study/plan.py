@@ -59,8 +59,11 @@ class Work:
         settings: the settings of the plan.
         folder: folder of the study, for the files that panels read.
         runs: name to trained model.
+        jobs: number of processes for a study that trains models on what it computed; None for one
+            per processor.
     """
 
     settings: Mapping[str, Any]
     folder: Path
     runs: Mapping[str, Run] = field(default_factory=dict)
+    jobs: int | None = None

@@ -30,6 +30,7 @@ from modalgap.study.schrodi2025.neighbourhoods import neighbourhoods as neighbou
 from modalgap.study.schrodi2025.gap_and_performance import (
     gap_and_performance as gap_and_performance,
 )
+from modalgap.study.schrodi2025.filtered_data import filtered_data as filtered_data
 from modalgap.study.schrodi2025.object_bias import object_bias as object_bias
 from modalgap.study.schrodi2025.ideal_words import ideal_words as ideal_words
 from modalgap.study.mistretta2025.wrong_neighbours import wrong_neighbours as wrong_neighbours
