@@ -419,6 +419,7 @@ class study:
     gap_dimensions = _study.gap_dimensions
     neighbourhoods = _study.neighbourhoods
     gap_and_performance = _study.gap_and_performance
+    filtered_data = _study.filtered_data
     object_bias = _study.object_bias
     ideal_words = _study.ideal_words
     wrong_neighbours = _study.wrong_neighbours
