@@ -50,7 +50,7 @@ def check_model(spec: str) -> None:
     assert library in ENCODERS, spec
     named, at, _ = rest.partition("@")  # NAME/TAG@PATH, or NAME@PATH
     architecture, slash, weights = named.partition("/")
-    other = rest.startswith(("hf-hub:", "/")) or weights == "random"
+    other = rest.startswith(("hf-hub:", "/", "runs/")) or weights == "random"
     if "*" in rest:
         assert expand_model(spec), spec
     elif library == "open_clip" and slash and not other:

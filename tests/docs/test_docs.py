@@ -64,7 +64,7 @@ def commands(page: Path, fence: str = "console", prompt: str = "$ ") -> list[str
     return [
         line.removeprefix(prompt)
         for block in blocks
-        for line in block.splitlines()
+        for line in re.sub(r"\\\n\s*", "", block).splitlines()
         if line.startswith(start)
     ]
 
