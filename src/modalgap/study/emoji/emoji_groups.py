@@ -32,8 +32,8 @@ from modalgap.progress import progress
 from modalgap.result import Table, Value
 from modalgap.study.base import Study
 from modalgap.study.emoji.models import (
+    BOTH,
     FETCH,
-    MODELS,
     NEEDS,
     SPLITS,
     codes,
@@ -75,7 +75,7 @@ HEADS = {f"{gap}_{number}": f"{title}, {gap}" for number, title in NUMBERS.items
 def plan(
     *,
     root: str | Path | None = None,
-    models: Sequence[str] = tuple(MODELS),
+    models: Sequence[str] = BOTH,
     train: Mapping[str, Any] | None = None,
     seed: int = 0,
 ) -> Plan:

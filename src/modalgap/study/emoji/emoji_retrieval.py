@@ -26,8 +26,8 @@ from modalgap.result import Table, Value
 from modalgap.study.base import Study
 from modalgap.study.emoji.examples import draw_results
 from modalgap.study.emoji.models import (
+    BOTH,
     FETCH,
-    MODELS,
     NEEDS,
     NOTE,
     SAMPLE,
@@ -70,7 +70,7 @@ HEADS = {
 def plan(
     *,
     root: str | Path | None = None,
-    models: Sequence[str] = tuple(MODELS),
+    models: Sequence[str] = BOTH,
     train: Mapping[str, Any] | None = None,
 ) -> Plan:
     """Plan the models.

@@ -29,6 +29,7 @@ from modalgap.study.training import training_settings
 from modalgap.train import Config, Run, load_config
 
 EMOJI, TRAIN = "emoji", "train"
+BOTH = ("ViT", "CNN")
 MODELS = {"ViT": "emoji_vit", "CNN": "emoji_cnn"}
 SPLITS = {"test": "new things", "style": "new style", "test_style": "both new"}
 SAMPLE = 3000  # training pictures that maps and scales are fitted on
