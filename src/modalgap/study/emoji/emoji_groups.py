@@ -237,7 +237,8 @@ PARTS = (
 )
 PUBLISHED = (
     Order(
-        claim="Emoji: another gap reduces the largest difference of harmful predictions",
+        claim="Emoji: a gap 1.5 times as wide reduces the largest difference of harmful"
+        " predictions",
         where="Liang et al. 2022, table 2",
         larger=(f"ViT, {DIFFERENCE}", "raw_creature"),
         smaller=(f"ViT, {DIFFERENCE}", "gap × 1.5_creature"),
