@@ -254,7 +254,7 @@ PUBLISHED = (
         smaller=("texts, native", "map"),
         needs=NEEDS,
         note=OTHER,
-        why="the small image tower cannot express the names: inverted features reach a cosine of"
+        why="the small image tower cannot express the names: inverted features reached a cosine of"
         " .85, those of OTI .96",
     ),
     Order(

@@ -205,7 +205,7 @@ PUBLISHED = (
         published="mAP 27.0 → 24.2 (mean of five data sets)",
         larger=0.0,
         smaller=("τ = 1", "gain"),
-        note=f"{NOTE}; see the interval of the gain",
+        note=f"{NOTE}; the interval of the gain includes 0",
     ),
     Order(
         claim="With a gap (τ = 0.01), OTI raises the mAP",
