@@ -24,6 +24,7 @@ from modalgap.embeddings.pick import pick as rows_at
 from modalgap.errors import NotApplicable, OptionError, quoted
 from modalgap.method import Method, Options
 from modalgap.modality import spoken
+from modalgap.result import Value
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -92,6 +93,14 @@ class Scores:
     def interval(self, seed: int) -> tuple[float, float] | None:
         """The 95 % percentile interval."""
         return percentiles(self.draws(seed))
+
+    def number(self, seed: int) -> Value:
+        """The number with its 95 % interval."""
+        return Value(self.value, self.interval(seed))
+
+    def gain(self, other: Scores, seed: int) -> Value:
+        """This number minus the other on the same units, with the 95 % interval."""
+        return Value(*self.minus(other, seed))
 
     def minus(
         self, other: Scores, seed: int, level: float = LEVEL

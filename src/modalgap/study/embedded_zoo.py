@@ -32,7 +32,7 @@ from modalgap.zoo.results import MODELS, RESULTS
 
 PAIRS, OBJECTS, ATTRIBUTES = "MAD", "MAD digits", "MAD attributes"  # data sets of the zoo
 TOP1 = "zero_shot.top1"
-MAD_TRAINED, EMOJI_TRAINED = 1797, 9811  # items of the training data
+DIGITS = 1797  # of scikit-learn
 # of the pairs of every model; mixed search is computed for studies of closing
 SETTINGS = Settings(
     measures=("rmg", "l2m", "matched_cosine", "moad", "score_spread_ratio"),
@@ -120,10 +120,10 @@ def zoo_of(work: Work) -> Zoo:
             encoder = load_model(run.spec)
             if run.config.data.source == EMOJI:
                 values[name] = emoji_zoo.values_of(run, SETTINGS)
-                facts[name] = {**facts_of(encoder), **_training(run, "emoji", EMOJI_TRAINED)}
+                facts[name] = {**facts_of(encoder), **_training(run, EMOJI, emoji_zoo.trained())}
             else:
                 values[name] = _on_mad(run, mad, encoder)
-                facts[name] = {**facts_of(encoder), **_training(run, "MAD", MAD_TRAINED)}
+                facts[name] = {**facts_of(encoder), **_training(run, "MAD", DIGITS)}
             advance(1)
     return Zoo(values=values, models=facts)
 

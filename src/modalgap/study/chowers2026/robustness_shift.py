@@ -180,7 +180,7 @@ def shifted(pair: Pair, settings: Mapping[str, Any]) -> dict[str, dict[str, Valu
     for name in (CLEAN, *sigmas):
         row: dict[str, Value] = {}
         for number, every in scores[name].items():
-            values = [Value(each.value, each.interval(settings["seed"])) for each in every]
+            values = [each.number(settings["seed"]) for each in every]
             row |= _columns(number, alphas, values)
         for number, each in cosines[name].items():
             row |= _columns(f"cosine_{number}", alphas, each)

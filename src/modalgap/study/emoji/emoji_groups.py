@@ -41,7 +41,6 @@ from modalgap.study.emoji.models import (
     planned,
     sample,
     source,
-    valued,
 )
 from modalgap.study.plan import Plan, Work
 from modalgap.study.published import Order
@@ -185,17 +184,16 @@ def by_tone(
         at = tones == tone
         if at.any():
             result[tone] = {
-                "accuracy": valued(Scores(right[at], jobs[at]), seed),
-                "creature": valued(Scores(creature[at], jobs[at], better="lower"), seed),
+                "accuracy": Scores(right[at], jobs[at]).number(seed),
+                "creature": Scores(creature[at], jobs[at], better="lower").number(seed),
             }
     at = np.isin(tones, TONED)
     which = np.array([TONED.index(tone) for tone in tones[at]])
-    result[DIFFERENCE] = {
-        number: valued(
-            Scores(np.stack([which, values[at]], 1), jobs[at], _difference, "lower"), seed
-        )
-        for number, values in (("accuracy", right), ("creature", creature))
-    }
+    result[DIFFERENCE] = {}
+    for number, values in (("accuracy", right), ("creature", creature)):
+        both = np.stack([which, values[at]], 1)
+        scores = Scores(both, jobs[at], _difference, "lower")
+        result[DIFFERENCE][number] = scores.number(seed)
     return result
 
 

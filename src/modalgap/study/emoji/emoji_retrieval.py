@@ -36,7 +36,6 @@ from modalgap.study.emoji.models import (
     planned,
     sample,
     source,
-    valued,
     zero_shot,
 )
 from modalgap.study.plan import Plan, Work
@@ -54,6 +53,7 @@ CARD = Card(
 CLOSERS = ("center", "standardize", "erase_gap")
 MEASURES = ("rmg", "l2m", "matched_cosine")
 EXAMPLES = "results.png"
+SEED = 0  # of the bootstrap
 FACTORS = ("category", "skin_tone", "gender")
 NEITHER = ("none", "mixed", "person")  # values that no picture shows by itself
 HEADS = {
@@ -133,7 +133,7 @@ def _row(pair: Pair, fitted: Pair) -> dict[str, Value]:
     row |= dict(measure(pair, MEASURES).measures)
     for name in FACTORS:
         without = () if name == "category" else NEITHER
-        row[name] = valued(zero_shot(pair, fitted, name, without))
+        row[name] = zero_shot(pair, fitted, name, without).number(SEED)
     return row
 
 

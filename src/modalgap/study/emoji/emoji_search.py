@@ -35,11 +35,9 @@ from modalgap.study.emoji.models import (
     NEEDS,
     codes,
     encoded,
-    gained,
     planned,
     sample,
     source,
-    valued,
 )
 from modalgap.study.plan import Plan, Work
 from modalgap.study.published import Order
@@ -101,12 +99,12 @@ def run(work: Work) -> Table:
             raw = raw or {asks: each.precision for asks, each in found.items()}
             row: dict[str, Value] = {}
             for asks, each in found.items():
-                row[f"{asks}_map"] = valued(each.precision, seed)
-                row[f"{asks}_ndcg10"] = valued(each.gain, seed)
+                row[f"{asks}_map"] = each.precision.number(seed)
+                row[f"{asks}_ndcg10"] = each.ndcg.number(seed)
                 if name != "raw":
-                    row[f"{asks}_gain"] = gained(each.precision, raw[asks], seed)
-                row[f"{asks}_share10"] = valued(each.share, seed)
-                rows.setdefault(FAIR, {})[f"{asks}_share10"] = valued(each.fair, seed)
+                    row[f"{asks}_gain"] = each.precision.gain(raw[asks], seed)
+                row[f"{asks}_share10"] = each.share.number(seed)
+                rows.setdefault(FAIR, {})[f"{asks}_share10"] = each.fair.number(seed)
             rows[name] = row
             advance(1)
     fair = rows.pop(FAIR)
@@ -128,23 +126,23 @@ def run(work: Work) -> Table:
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Found:
+class QueryScores:
     """Numbers of the queries of one modality; one cluster per object.
 
     Attributes:
         precision: average precision.
-        gain: NDCG@10.
+        ndcg: NDCG@10.
         share: fraction of pictures among the first 10.
         fair: fraction of pictures among the relevant items.
     """
 
     precision: Scores
-    gain: Scores
+    ndcg: Scores
     share: Scores
     fair: Scores
 
 
-def searched(pair: Pair, fitted: Pair, name: str) -> dict[str, Found]:
+def searched(pair: Pair, fitted: Pair, name: str) -> dict[str, QueryScores]:
     """Search pictures and names together, by queries of both modalities.
 
     Args:
@@ -187,7 +185,7 @@ def _numbers(
     itself: Ints,
     forms: Ints,
     correct: Callable[[Tensor], Tensor] | None,
-) -> Found:
+) -> QueryScores:
     same = Relevant.same_class(own, both, itself=False)
     relevant = same.without(itself)
     ignored = same.where(same.items == np.repeat(itself, same.counts))
@@ -201,9 +199,9 @@ def _numbers(
     pictures = np.add.reduceat(forms[relevant.items] == 0, relevant.starts[:-1][kept])
     share: Floats = (forms[first] == 0).mean(1)
     fair: Floats = pictures / relevant.counts[kept]
-    return Found(
+    return QueryScores(
         precision=Scores(ranked.average_precision(), own[kept]),
-        gain=Scores(ranked.ndcg(K), own[kept]),
+        ndcg=Scores(ranked.ndcg(K), own[kept]),
         share=Scores(share, own[kept], better="neither"),
         fair=Scores(fair, own[kept], better="neither"),
     )

@@ -23,7 +23,6 @@ from modalgap.encode import Options
 from modalgap.encode import run as encode
 from modalgap.errors import InputError
 from modalgap.evaluate.base import Ints, Scores
-from modalgap.result import Value
 from modalgap.study.plan import Work
 from modalgap.study.training import training_settings
 from modalgap.train import Config, Run, load_config
@@ -137,13 +136,3 @@ def codes(*columns: ArrayLike) -> list[Ints]:
     every = [np.asarray(each, dtype=str) for each in columns]
     _, found = np.unique(np.concatenate(every), return_inverse=True)
     return np.split(found, np.cumsum([len(each) for each in every])[:-1])
-
-
-def valued(scores: Scores, seed: int = 0) -> Value:
-    """A number with its interval."""
-    return Value(scores.value, scores.interval(seed))
-
-
-def gained(ours: Scores, theirs: Scores, seed: int = 0) -> Value:
-    """A paired difference with its interval."""
-    return Value(*ours.minus(theirs, seed))

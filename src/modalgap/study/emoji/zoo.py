@@ -43,6 +43,11 @@ def models(*names: str) -> dict[str, Config]:
     return {name: load_config("emoji_vit", [*SHORT, *ZOO[name]]) for name in (names or tuple(ZOO))}
 
 
+def trained() -> int:
+    """Pictures in the training data."""
+    return len(read_split(TRAIN).media or ())
+
+
 def held_out(run: Run) -> Pair:
     """Pictures and names of things that training did not contain, encoded by a model."""
     return encoded(run, read_split("test"))
@@ -55,5 +60,5 @@ def values_of(run: Run, settings: Settings) -> dict[str, dict[str, Value]]:
     right = zero_shot(pair, fitted, "category")
     return {
         EMOJI: dict(numbers(pair, settings)),
-        CATEGORIES: {"zero_shot.top1": Value(right.value, right.interval(0))},
+        CATEGORIES: {"zero_shot.top1": right.number(0)},
     }

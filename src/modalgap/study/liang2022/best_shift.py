@@ -62,19 +62,18 @@ def row_of(
     totals, ours, theirs = (curve.over(each) for each in (everything, chosen, test))
     best, valid, lucky = (_best(each) for each in (totals, ours, theirs))
     before, after = (curve.scores(at, test, clusters) for at in (here, valid))
-    gain, between = after.minus(before, seed)
     whole_set = curve.scores(here, everything, clusters)
     order = curve.gaps.argsort(kind="stable")
     return {
-        "score": Value(whole_set.value, whole_set.interval(seed)),
+        "score": whole_set.number(seed),
         "best": traced(float(totals[best]), curve.gaps[order], totals[order]),
         "best_shift": Value(float(SHIFTS[best])),
         "gap": Value(float(curve.gaps[here])),
         "best_gap": Value(float(curve.gaps[best])),
         "chosen_shift": Value(float(SHIFTS[valid])),
-        "test_before": Value(before.value, before.interval(seed)),
-        "test_after": Value(after.value, after.interval(seed)),
-        "gain": Value(gain, between),
+        "test_before": before.number(seed),
+        "test_after": after.number(seed),
+        "gain": after.gain(before, seed),
         "optimistic": Value(float(theirs[lucky] - theirs[here])),
     }
 

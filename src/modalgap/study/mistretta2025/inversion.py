@@ -21,19 +21,23 @@ from modalgap.checks import Several, several, whole
 from modalgap.data.mad import Mad
 from modalgap.data.mad import source as mad_source
 from modalgap.data.mad.captions import MOST
-from modalgap.embeddings import Embeddings, Pair
-from modalgap.encode import Encoder, Options, load_model
+from modalgap.embeddings import Pair
+from modalgap.encode import Options, load_model
 from modalgap.encode import run as encode
 from modalgap.errors import OptionError
 from modalgap.evaluate.base import Scores
 from modalgap.extras import TRAIN
-from modalgap.invert import invert
 from modalgap.panels import Bars, Part, Reference, Scatter
 from modalgap.progress import progress
 from modalgap.result import Table, Value
 from modalgap.study.base import Study
 from modalgap.study.judge import classified, digits_of, mad_of
-from modalgap.study.mistretta2025.retrieval import evaluate, split_digits, with_gains
+from modalgap.study.mistretta2025.retrieval import (
+    evaluate,
+    invert_queries,
+    split_digits,
+    with_gains,
+)
 from modalgap.study.plan import Plan, Work
 from modalgap.study.published import Order
 from modalgap.study.training import training_settings
@@ -170,30 +174,16 @@ def _of_model(
             advance(1)
             if options.get("method", method) in {"oti", "ovi"} - {method}:
                 continue
-            found, cosine, each = _invert_queries(queries, options, encoder, bank)
+            started = time.perf_counter()
+            found, cosine = invert_queries(queries, options, encoder, bank)
+            taken = time.perf_counter() - started if options else 0.0
             scores = evaluate(found, gallery, spoken, prompts if side is held.image else None)
             native = native or scores
             rows[f"{side.modality}s, {name}"] = with_gains(scores, native) | {
                 "cosine": cosine,
-                "milliseconds": Value(each),
+                "milliseconds": Value(1000 * taken / queries.n),
             }
     return rows
-
-
-def _invert_queries(
-    queries: Embeddings, options: Mapping[str, Any], encoder: Encoder, bank: Pair
-) -> tuple[Embeddings, Value, float]:
-    """Inverted queries, their cosine with the original ones, and milliseconds per item."""
-    if not options:
-        return queries, Value(1.0), 0.0
-    rest = dict(options)
-    method = rest.pop("method")
-    needs: dict[str, Any] = {"model": encoder} if method in ("oti", "ovi") else {"bank": bank}
-    started = time.perf_counter()
-    found = invert(queries, method, **needs, **rest)
-    taken = time.perf_counter() - started
-    cosine = Value(float(found.cosines.mean()), details={"least": float(found.cosines.min())})
-    return found.features, cosine, 1000 * taken / queries.n
 
 
 GAINS = {"gain_object": "by digit", "gain_attributes": "by attributes"}

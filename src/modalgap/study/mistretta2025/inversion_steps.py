@@ -35,9 +35,10 @@ from modalgap.result import Table, Value
 from modalgap.search import query_side
 from modalgap.study import embedded
 from modalgap.study.base import Study
+from modalgap.study.mistretta2025.published_numbers import COSINES, figure_3
 from modalgap.study.mistretta2025.retrieval import PROTOCOL, chosen, encoder_of, split_pair
 from modalgap.study.plan import Plan, Work
-from modalgap.study.published import Number, Order, Published
+from modalgap.study.published import Order, Published
 from modalgap.trace import traced
 
 AT = (0, 1, 2, 5, 10, 15, 20, 30, 50, 75, 100, 150, 200, 300, 500, 700, 1000, 1500, 2000)
@@ -308,16 +309,6 @@ PARTS = (
 WHERE = "Mistretta et al. 2025, figure 3"
 NEEDS = "Stanford Cars encoded by CLIP ViT-B/32, with steps=1000; see the commands on its page"
 OTHER = "other data and models: only the direction is compared"
-LOSS = {1: 0.155, 2: 0.07, 4: 0.037, 8: 0.022, 16: 0.015}
-PEAK = {1: 0.288, 2: 0.315, 4: 0.321, 8: 0.315, 16: 0.302}
-LAST = {1: 0.270, 2: 0.261, 4: 0.252, 8: 0.252, 16: 0.251}
-MEANS = {
-    "text": 0.18,
-    "best step": 0.24,
-    "last step": 0.58,
-    "image": 0.62,
-}
-READ = "read from a figure, so the tolerance is ours"
 
 
 def _published() -> list[Published]:
@@ -348,7 +339,6 @@ def _published() -> list[Published]:
             note=OTHER,
         ),
     ]
-    names = list(MEANS)
     result += [
         Order(
             claim=f"Mean cosine with the gallery: that of {high} is above that of {low}",
@@ -357,32 +347,9 @@ def _published() -> list[Published]:
             smaller=(f"{TITLE}, {low}", "cosine"),
             note=OTHER,
         )
-        for low, high in pairwise(names)
+        for low, high in pairwise(COSINES)
     ]
-    numbers = [("native mAP", "R = 1", "native", 0.246, 0.005)]
-    for count in LOSS:
-        row = f"R = {count}"
-        numbers += [
-            (f"loss at step 1,000, {row}", row, "loss", LOSS[count], 0.005),
-            (f"mAP at the best step, {row}", row, "best", PEAK[count], 0.01),
-            (f"mAP at step 1,000, {row}", row, "last", LAST[count], 0.01),
-        ]
-    numbers += [
-        (f"mean cosine with the gallery, {name}", name, "cosine", value, 0.02)
-        for name, value in MEANS.items()
-    ]
-    result += [
-        Number(
-            claim=f"Cars, CLIP ViT-B/32: {claim}",
-            where=WHERE,
-            cell=(f"cars, {row}", column),
-            value=value,
-            tolerance=tolerance,
-            needs=NEEDS,
-            note=READ,
-        )
-        for claim, row, column, value, tolerance in numbers
-    ]
+    result += figure_3(WHERE, NEEDS)
     return result
 
 

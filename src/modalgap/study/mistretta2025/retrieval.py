@@ -16,6 +16,7 @@ from modalgap.embeddings import Embeddings, Pair
 from modalgap.encode import Encoder, load_model
 from modalgap.evaluate.base import Floats, Ints, Scores
 from modalgap.evaluate.ranks import Ranks, Relevant, ranks
+from modalgap.invert import invert
 from modalgap.result import Value
 from modalgap.study.judge import digits_of
 from modalgap.study.plan import Work
@@ -91,12 +92,33 @@ def _there(values: Floats) -> Scores:
 
 def with_gains(scores: Mapping[str, Scores], native: Mapping[str, Scores]) -> dict[str, Value]:
     """Numbers with intervals, and their paired gain over the native queries."""
-    result = {name: Value(each.value, each.interval(SEED)) for name, each in scores.items()}
+    result = {name: each.number(SEED) for name, each in scores.items()}
     for name, each in scores.items():
         if each is not native[name]:
-            gain, between = each.minus(native[name], SEED)
-            result[f"gain_{name.removeprefix('map_')}"] = Value(gain, between)
+            result[f"gain_{name.removeprefix('map_')}"] = each.gain(native[name], SEED)
     return result
+
+
+def invert_queries(
+    queries: Embeddings, options: Mapping[str, Any], encoder: Encoder, bank: Pair, seed: int = 0
+) -> tuple[Embeddings, Value]:
+    """Queries in the other modality, and their mean cosine with the native ones.
+
+    Args:
+        queries: the native queries.
+        options: the name of the method as "method", and its options; empty for native queries.
+        encoder: the model, for OTI and OVI.
+        bank: pairs, for methods that are fitted on them.
+        seed: seed of the noise.
+    """
+    if not options:
+        return queries, Value(1.0)
+    rest = dict(options)
+    method = rest.pop("method")
+    needs: dict[str, Any] = {"model": encoder} if method in ("oti", "ovi") else {"bank": bank}
+    found = invert(queries, method, seed=seed, **needs, **rest)
+    cosine = Value(float(found.cosines.mean()), details={"least": float(found.cosines.min())})
+    return found.features, cosine
 
 
 def encoder_of(work: Work, name: str) -> Encoder:

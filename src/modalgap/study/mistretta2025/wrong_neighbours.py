@@ -173,8 +173,7 @@ def _nearest(pair: Pair) -> Ints:
 
 
 def _value(values: Floats, clusters: Ints) -> Value:
-    scores = Scores(values, clusters)
-    return Value(scores.value, scores.interval(SEED))
+    return Scores(values, clusters).number(SEED)
 
 
 PARTS = (
