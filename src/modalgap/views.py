@@ -249,6 +249,19 @@ def _profile(result: Result) -> Profile | None:
     )
 
 
+def cosines(data: Pair | Embeddings, seed: int = 0) -> Cosines:
+    """Histograms of cosines of a sample, within and across modalities.
+
+    Args:
+        data: a pair, or one modality.
+        seed: for the sample.
+    """
+    if isinstance(data, Embeddings):
+        return _inside(data, seed)
+    image, text = data.first_matches
+    return _matched(data, image, text, seed)[0]
+
+
 def _inside(side: Embeddings, seed: int) -> Cosines:
     rows = side.take(sample(side.n, PAIRS, seed))
     kind = f"{side.modality}–{side.modality}"

@@ -1,0 +1,117 @@
+"""Key numbers: a few values of ``measure``, ``evaluate`` and ``search``, in words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from modalgap.embeddings import Embeddings, Modalities, Pair
+from modalgap.errors import NotApplicable
+from modalgap.evaluate.verb import evaluate
+from modalgap.measure.verb import measure
+from modalgap.report import table
+from modalgap.result import Result, Value
+from modalgap.search.verb import search
+
+MEASURES = ("l2m", "rmg", "matched_cosine", "knn_mixing")
+SINGLE = ("cone", "uniformity", "effective_rank", "hubness")
+
+
+@dataclass(frozen=True)
+class Key:
+    """One number of the page.
+
+    Attributes:
+        name: its name in the result.
+        verb: the function that computes it: "measure", "evaluate" or "search".
+        title: for people.
+        about: what it means, and which direction is better.
+        value, interval: as in the result.
+    """
+
+    name: str
+    verb: str
+    title: str
+    about: str
+    value: float
+    interval: tuple[float, float] | None
+
+
+def keys(data: Pair | Embeddings | Modalities, seed: int, *, standardised: bool) -> list[Key]:
+    """The key numbers of a closed pair, of one modality, or of several.
+
+    Args:
+        data: what is measured.
+        seed: of samples and of the bootstrap.
+        standardised: whether mixed lists use standardised scores.
+    """
+    wanted = SINGLE if isinstance(data, Embeddings) else MEASURES
+    result = measure(data, only=wanted, seed=seed)
+    found = [
+        Key(
+            row.name,
+            "measure",
+            row.title,
+            f"{row.card.question} {better(row.card.direction)}".strip(),
+            result[row.name].value,
+            result[row.name].interval,
+        )
+        for row in table.rows(result)
+    ]
+    if isinstance(data, Pair):
+        found += _retrieval(data, seed) + _mixed(data, seed, standardised=standardised)
+    return found
+
+
+def better(direction: str) -> str:
+    """Which direction is better, as a sentence; "" if neither is."""
+    return "" if direction == "neither" else f"{direction.capitalize()} is better."
+
+
+def _retrieval(pair: Pair, seed: int) -> list[Key]:
+    task = "zero_shot" if pair.labels is not None else "retrieval"
+    try:
+        result = evaluate(pair, only=task, seed=seed)
+    except NotApplicable:
+        return []
+    a, b = (side.modality for side in pair.sides)
+    if task == "zero_shot":
+        about = f"Fraction of {a} rows whose nearest {b} row is the right one. Higher is better."
+        return _kept(result, "evaluate", {"zero_shot.top1": ("Zero-shot accuracy", about)})
+    wanted = {
+        f"retrieval.{x}_to_{y}_r1": (
+            f"Recall at 1, {x} to {y}",
+            f"Fraction of {x} rows whose nearest {y} row is a match. Higher is better.",
+        )
+        for x, y in ((a, b), (b, a))
+    }
+    return _kept(result, "evaluate", wanted)
+
+
+def _mixed(pair: Pair, seed: int, *, standardised: bool) -> list[Key]:
+    try:
+        result = search(pair.image, pair, "mixed", seed=seed)
+    except NotApplicable:
+        return []
+    a, b = (side.modality for side in pair.sides)
+    end = "_zscore" if standardised else ""
+    fair = pair.text.n / (pair.image.n + pair.text.n)
+    wanted = {
+        f"share10_{b}{end}": (
+            f"Mixed search: {b} results",
+            f"Fraction of {b} rows among the first 10 results for an {a} query, in one list of"
+            f" both modalities. The {b} rows are {fair:.0%} of the list.",
+        ),
+        f"ndcg10{end}": (
+            "Mixed search: nDCG@10",
+            f"Quality of that list for {a} queries. Higher is better.",
+        ),
+    }
+    return _kept(result, "search", wanted)
+
+
+def _kept(result: Result, verb: str, wanted: dict[str, tuple[str, str]]) -> list[Key]:
+    values: dict[str, Value] = {name: result[name] for name in wanted if name in result}
+    return [
+        Key(name, verb, *wanted[name], value.value, value.interval)
+        for name, value in values.items()
+    ]

@@ -1,0 +1,98 @@
+"""Maps: two coordinates of each row, fixed for all steps so that the movement of rows is visible."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from modalgap import linalg
+
+
+@dataclass(frozen=True, eq=False)
+class Map:
+    """A projection to two coordinates: ``(rows - middle) @ axes``.
+
+    Attributes:
+        name: in files.
+        title: for people.
+        labels: of both axes.
+        middle: (d,) the row that is shown at (0, 0).
+        axes: (d, 2).
+    """
+
+    name: str
+    title: str
+    labels: tuple[str, str]
+    middle: Tensor
+    axes: Tensor
+
+    def __call__(self, rows: Tensor) -> Tensor:
+        """Coordinates (n, 2) of rows (n, d), float64."""
+        return (rows.double() - self.middle) @ self.axes
+
+
+def maps(sides: Sequence[Tensor]) -> list[Map]:
+    """The maps that exist for these modalities.
+
+    Args:
+        sides: unit rows (n, d) of each modality, before the gap is closed.
+
+    Returns:
+        For two modalities, the gap vector and the first principal component orthogonal to it; for
+        all data, the first two principal components of all rows; for two modalities, the two
+        dimensions in which the means differ most.
+    """
+    rows = torch.cat([side.double() for side in sides])
+    means = [side.double().mean(0) for side in sides]
+    middle = torch.stack(means).mean(0)
+    found = []
+    gap = means[1] - means[0] if len(means) == 2 else None
+    if gap is not None and float(gap.norm()) > 1e-9 and rows.shape[1] > 1:
+        along = functional.normalize(gap, dim=0)
+        across = rows - rows.mean(0)
+        across = across - (across @ along)[:, None] * along
+        found.append(
+            Map(
+                "gap",
+                "Gap vector and the component across it",
+                ("along the gap vector", "first component across the gap"),
+                middle,
+                torch.stack([along, _components(across, 1)[:, 0]], 1),
+            )
+        )
+    if rows.shape[1] > 1:
+        centre = rows.mean(0)
+        axes = _components(rows - centre, 2)
+        if gap is not None and float(gap @ axes[:, 0]) < 0:
+            axes[:, 0] *= -1  # the first modality on the left
+        total = float((rows - centre).square().sum())
+        part = [float(((rows - centre) @ axes[:, i]).square().sum()) / total for i in (0, 1)]
+        labels = (f"first component ({part[0]:.0%} of the variance)", f"second ({part[1]:.0%})")
+        found.append(Map("pca", "Principal components of all rows", labels, centre, axes))
+    if gap is not None and rows.shape[1] > 1:
+        two = gap.abs().topk(2).indices.tolist()
+        axes = torch.zeros(rows.shape[1], 2, dtype=torch.float64)
+        axes[two, [0, 1]] = 1
+        labels = (f"dimension {two[0]}", f"dimension {two[1]}")
+        zero = torch.zeros(rows.shape[1], dtype=torch.float64)
+        found.append(Map("dims", "Two dimensions of the largest difference", labels, zero, axes))
+    if not found:  # rows of one column
+        axes = torch.ones(1, 2, dtype=torch.float64)
+        axes[0, 1] = 0
+        found.append(Map("dims", "The only dimension", ("dimension 0", ""), rows.mean(0) * 0, axes))
+    return found
+
+
+def _components(rows: Tensor, count: int) -> Tensor:
+    """(d, count) first principal axes of centred rows; the largest entry of each is positive."""
+    wide = rows.shape[1] > len(rows)
+    _, vectors = linalg.eigh(rows @ rows.T if wide else rows.T @ rows)
+    axes = vectors.flip(1)[:, :count]
+    if wide:
+        axes = rows.T @ axes
+    axes = axes / axes.norm(dim=0).clamp_min(1e-300)
+    return axes * axes.gather(0, axes.abs().argmax(0, keepdim=True)).sign()

@@ -1,0 +1,229 @@
+// The page: controls, and what happens when they change.
+
+(async function () {
+  const page = JSON.parse(document.getElementById("page").textContent);
+  const $ = (id) => document.getElementById(id);
+  const source = store(page);
+  const state = { scene: 0, item: null, picked: [] };
+  let scene, raw, frame, drawn, latest = 0;
+
+  function options(select, values, chosen) {
+    select.replaceChildren(...values.map(([value, text]) => element("option", text, { value })));
+    if (values.some(([value]) => value === chosen)) select.value = chosen;
+  }
+
+  function choice() {
+    return scene.choices.find((each) => each.closer === $("closer").value);
+  }
+
+  // The step that the controls say; strength 0 is the step without a closer.
+  function step() {
+    const found = choice();
+    if (!found.strength) return [found.closer, null];
+    const value = source.served ? Number($("strength").value)
+      : found.strengths[Number($("strength").value)];
+    return value === 0 ? ["none", null] : [found.closer, value];
+  }
+
+  function slider(strength) {
+    const found = choice(), input = $("strength");
+    $("strength-control").hidden = !found.strength;
+    if (!found.strength) return;
+    const last = found.strengths[found.strengths.length - 1];
+    if (source.served) Object.assign(input, { min: 0, max: last, step: 0.01 });
+    else Object.assign(input, { min: 0, max: found.strengths.length - 1, step: 1 });
+    const whole = found.strengths.indexOf(1);
+    input.value = strength ?? (source.served ? 1 : whole);
+  }
+
+  async function change() {
+    const mine = ++latest, [closer, strength] = step();
+    document.body.classList.add("busy");
+    try {
+      const found = await source.frame(state.scene, scene, closer, strength);
+      if (mine !== latest) return;
+      frame = found;
+      say("");
+    } catch (error) {
+      if (mine === latest) say(error.message || "The server does not answer. Is it still running?");
+      return;
+    } finally {
+      if (mine === latest) document.body.classList.remove("busy");
+    }
+    redraw();
+  }
+
+  function redraw() {
+    const found = choice();
+    $("about").textContent = found.about;
+    $("call").textContent = frame.call;
+    if (found.strength) {
+      const amount = frame.strength ?? 0;
+      $("strength-value").textContent = String(amount);
+      $("strength").setAttribute("aria-valuetext", `${found.strength} = ${amount}`);
+    }
+    recolour();
+    numbers();
+    drawn.histogramOf(frame);
+    kinds();
+    show();
+    document.body.dataset.step = `${frame.closer} ${frame.strength ?? ""}`.trim();
+  }
+
+  function recolour() {
+    const found = coloured(scene, frame, $("colour").value);
+    drawn.draw(scene, frame, $("map").value, found.fill, $("lines").checked, true);
+    const shapes = scene.sides.map((side, place) => {
+      const shown = element("li", null);
+      const mark = element("i", null, { class: `shape ${MARKERS[place % 7]}`, "aria-hidden": "true" });
+      mark.style.background = $("colour").value === "modality" ? sideColour(place) : css("muted");
+      shown.append(mark, `${side.plural} (${place ? MARKERS[place % 7].replace("_", " ") : "circle"})`);
+      return shown;
+    });
+    $("legend").replaceChildren(...shapes, ...found.legend.map(([colour, text]) => {
+      const shown = element("li", null), mark = element("i", null, { class: "shape", "aria-hidden": "true" });
+      mark.style.background = colour;
+      shown.append(mark, text);
+      return shown;
+    }));
+  }
+
+  function digits(value) {
+    return Math.abs(value) >= 100 ? value.toFixed(0) : Math.abs(value) >= 10 ? value.toFixed(1) : value.toFixed(3);
+  }
+
+  function numbers() {
+    const before = new Map(raw.keys.map((each) => [each.title, each]));
+    $("numbers").replaceChildren(...frame.keys.map((key) => {
+      const tile = element("div", null, { class: "tile" });
+      const number = element("p", digits(key.value), { class: "number", "data-name": key.name, "data-value": key.value });
+      const interval = key.interval ? `${digits(key.interval[0])} … ${digits(key.interval[1])}` : "no interval";
+      const old = before.get(key.title);
+      const was = old && frame !== raw ? `before closing: ${digits(old.value)}` : " ";
+      tile.append(element("p", key.title, { class: "name" }), number, element("p", interval, { class: "interval" }),
+        element("p", was, { class: "was" }), element("p", key.about, { class: "asks" }));
+      return tile;
+    }));
+  }
+
+  function kinds() {
+    if (!frame.cosines) return;
+    $("kinds").replaceChildren(...Object.keys(frame.cosines.kinds).map((kind, number) => {
+      const shown = element("li", null), mark = element("i", null, { class: "shape", "aria-hidden": "true" });
+      mark.style.background = kindColour(number);
+      shown.append(mark, `${kind} pairs, mean ${frame.cosines.means[kind].toFixed(3)}`);
+      return shown;
+    }));
+  }
+
+  function show() {
+    if (!state.item) {
+      drawn.mark(scene, frame, $("map").value, null, []);
+      return;
+    }
+    const links = card(scene, frame, raw, state.item, $("mixed").checked, choose);
+    drawn.mark(scene, frame, $("map").value, state.item, links);
+  }
+
+  function choose(side, row) {
+    state.item = [side, row];
+    show();
+    say(`${nameOf(scene, side, row)} is shown.`);
+  }
+
+  function pick(items) {
+    if (items.length === 1) {
+      choose(...items[0]);
+      return;
+    }
+    state.picked = items;
+    $("picked").hidden = false;
+    $("picked-head").textContent = `${items.length.toLocaleString("en")} selected items`;
+    const counts = scene.sides.map((side, place) =>
+      `${items.filter((each) => each[0] === place).length.toLocaleString("en")} ${side.plural}`);
+    const more = items.length > 200 ? ` The first 200 are listed; the file has all.` : "";
+    $("picked-note").textContent = `${counts.join(", ")}.${more}`;
+    $("picked-list").replaceChildren(...items.slice(0, 200).map(([side, row]) => entry(scene, side, row, "", choose)));
+  }
+
+  function say(text) {
+    $("status").textContent = text;
+  }
+
+  function found() {
+    const items = searchNames(scene, $("search").value);
+    $("found").replaceChildren(...items.map(([side, row]) => entry(scene, side, row, "", (s, r) => {
+      choose(s, r);
+      $("found").replaceChildren();
+    })));
+    if ($("search").value.trim() && !items.length) $("found").replaceChildren(element("li", "No item has this name.", { class: "note" }));
+  }
+
+  async function open(number) {
+    state.scene = number;
+    state.item = null;
+    state.picked = [];
+    $("picked").hidden = true;
+    scene = await source.scene(number);
+    options($("closer"), scene.choices.map((each) => [each.closer, each.title]), $("closer").value);
+    options($("map"), scene.maps.map((each) => [each.name, each.title]), $("map").value);
+    options($("colour"), colourings(scene), $("colour").value);
+    $("mixed-control").hidden = scene.sides.length < 2;
+    $("lines-control").hidden = !scene.lines.length;
+    $("closer-control").hidden = scene.choices.length < 2;
+    $("card").replaceChildren(element("p", page.hint, { class: "note" }));
+    slider(null);
+    raw = await source.frame(number, scene, "none", null);
+    drawn.limits(scene, $("map").value);
+    matrix();
+    await change();
+  }
+
+  function matrix() {
+    document.querySelectorAll("[data-scene]").forEach((each) => {
+      each.hidden = Number(each.dataset.scene) !== state.scene;
+    });
+  }
+
+  function tip(event) {
+    const hit = drawn.nearest(event.x, event.y, $("map").value, scene), box = $("tip");
+    box.hidden = !hit;
+    if (!hit) return;
+    const [side, row] = hit, shown = picture(scene, side, row);
+    box.replaceChildren(...(shown ? [shown] : []), element("span", nameOf(scene, side, row)));
+    const facts = scene.sides.map((other, b) => {
+      const rank = frame.ranks[`${side},${b}`]?.[row];
+      return rank ? `rank of its match among ${other.plural}: ${rank}` : "";
+    }).filter(Boolean);
+    if (facts.length) box.append(element("small", facts.join("; ")));
+    const area = $("map-plot").getBoundingClientRect();
+    const left = Math.min(event.sx + 14, area.width - box.offsetWidth - 4);
+    Object.assign(box.style, { left: `${Math.max(0, left)}px`, top: `${event.sy + 16}px` });
+  }
+
+  drawn = await plots(page);
+  drawn.theme();
+  options($("scene"), page.scenes.map((name, place) => [String(place), name]), "0");
+  $("scene-control").hidden = page.scenes.length < 2;
+  await open(0);
+
+  $("scene").addEventListener("change", () => open(Number($("scene").value)));
+  $("closer").addEventListener("change", () => { slider(null); change(); });
+  $("strength").addEventListener("input", change);
+  $("map").addEventListener("change", () => { drawn.limits(scene, $("map").value); redraw(); });
+  for (const id of ["colour", "lines"]) $(id).addEventListener("change", () => { recolour(); show(); });
+  $("mixed").addEventListener("change", show);
+  $("search").addEventListener("input", found);
+  $("controls").addEventListener("submit", (event) => event.preventDefault());
+  $("picked-csv").addEventListener("click", () => save(csv(scene, state.picked), "items.csv", "text/csv"));
+  $("picked-clear").addEventListener("click", () => { $("picked").hidden = true; drawn.clear(); });
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { drawn.theme(); redraw(); });
+  drawn.chosen(pick);
+  drawn.on("mousemove", tip);
+  drawn.on("mouseleave", () => { $("tip").hidden = true; });
+  if (page.query) query(page, source, say);
+  document.body.classList.add("ready");
+})().catch((error) => {
+  document.getElementById("status").textContent = `The page cannot be shown: ${error.message}`;
+  throw error;
+});

@@ -1,0 +1,265 @@
+"""The verb: one interactive page on which the gap can be seen, moved, and closed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from modalgap import checks
+from modalgap.embeddings import Embeddings, Modalities, Pair
+from modalgap.embeddings.arrays import takes_pair
+from modalgap.errors import NotApplicable
+from modalgap.explore.frames import Frame, frame
+from modalgap.explore.maps import Map, maps
+from modalgap.explore.page import render
+from modalgap.explore.payload import frame_dict, packed, scene_dict
+from modalgap.explore.scene import Scene
+from modalgap.explore.steps import NONE, STANDARDISED, Choice, Step, choices
+from modalgap.explore.thumbnails import Sheet, sheet
+from modalgap.data.media import Media
+from modalgap.measure.verb import measure
+from modalgap.modality import listed, plural
+from modalgap.progress import progress
+from modalgap.report.page import check_page, write_page
+from modalgap.result import versions
+
+POINTS = 2000  # rows of each modality that are shown
+MARGIN = 0.06  # around the map
+WIDER = 0.35  # around the map of a server, whose strengths are not known before
+MATRICES = ("rmg", "l2m")
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """A scene with its maps, its closers, and its thumbnails.
+
+    Attributes:
+        scene: what is shown.
+        maps: the projections.
+        offered: the closers that apply.
+        sheets: thumbnails of each modality.
+    """
+
+    scene: Scene
+    maps: Sequence[Map]
+    offered: Sequence[Choice]
+    sheets: Sequence[Sheet | None]
+
+    def steps(self) -> list[Step]:
+        """All steps of a static page."""
+        return [step for choice in self.offered for step in choice.steps()]
+
+
+@takes_pair
+def explore(
+    data: Pair | Embeddings | Modalities,
+    /,
+    path: str | Path = "gap.html",
+    *,
+    media: Mapping[str, Media] | Media | None = None,
+    points: int = POINTS,
+    title: str | None = None,
+    overwrite: bool = False,
+    seed: int = 0,
+) -> Path:
+    """Write one interactive page of the modality gap, as an HTML file that needs no other file.
+
+    Args:
+        data: a pair; one modality; or three or more, of which the page shows each two and all. Two
+            arrays are a pair: ``modalgap.explore(x, y, "gap.html")``.
+        path: the HTML file.
+        media: pictures of the first modality, or name of a modality to its pictures. Items are
+            matched by name; without names, by row.
+        points: largest number of rows of a modality that the page shows. Of larger data a sample is
+            drawn, and all numbers are of this sample.
+        title: heading of the page.
+        overwrite: replace an existing file.
+        seed: of the sample and of the intervals.
+
+    Returns:
+        The path written.
+
+    Raises:
+        OutputError: the file exists, does not end in .html, or cannot be written.
+        OptionError: ``points`` is below 2.
+        InputError: bokeh is not installed.
+    """
+    target = check_page(path, overwrite=overwrite)  # before work that takes long
+    found, remarks = views(data, media, points, seed)
+    blocks: dict[str, str] = {}
+    total = sum(len(view.steps()) for view in found)
+    with progress("steps", total) as advance:
+        for number, view in enumerate(found):
+            made: list[Frame] = []
+            for place, step in enumerate(view.steps()):
+                made.append(frame(view.scene, view.maps, step, seed))
+                blocks[f"frame-{number}-{place}"] = packed(frame_dict(made[-1]))
+                advance(1)
+            limits = limits_of(view.maps, made, MARGIN)
+            blocks[f"scene-{number}"] = packed(
+                scene_dict(
+                    view.scene, view.maps, view.offered, view.steps(), view.sheets, limits
+                )
+            )
+    text = page_of(found, remarks, title, seed, blocks)
+    return write_page(text, target, overwrite=overwrite)
+
+
+def views(
+    data: Pair | Embeddings | Modalities,
+    media: Mapping[str, Media] | Media | None,
+    points: int,
+    seed: int,
+) -> tuple[list[View], list[str]]:
+    """The views of a page, and remarks on what is left out."""
+    checks.whole("points", points, 2)
+    checks.whole("seed", seed, 0)
+    scenes = scenes_of(data, points, seed)
+    remarks: list[str] = []
+    found = []
+    for scene in scenes:
+        offered = []
+        for choice in choices(scene):
+            try:
+                _try(scene, choice)
+            except NotApplicable as reason:
+                remarks.append(f"{choice.closer} is not offered: {reason}")
+                continue
+            offered.append(choice)
+        sheets = []
+        for place, (side, rows) in enumerate(zip(scene.sides, scene.rows, strict=True)):
+            own = media.get(side.modality) if isinstance(media, Mapping) else media
+            if own is None or (place and not isinstance(media, Mapping)):
+                sheets.append(None)
+                continue
+            made, said = sheet(side, rows, own)
+            sheets.append(made)
+            remarks += [f"thumbnails: {said}"] if said else []
+        found.append(View(scene, maps([each.unit() for each in scene.sides]), offered, sheets))
+    return found, list(dict.fromkeys(remarks))
+
+
+def _try(scene: Scene, choice: Choice) -> None:
+    """Raise NotApplicable if the closer does not apply to these rows."""
+    from modalgap.explore.frames import scales
+    from modalgap.explore.steps import closed
+
+    if choice.closer == STANDARDISED:
+        for side in scene.sides:
+            scales(side, scene.sides)
+    elif choice.closer != NONE:
+        strength = choice.strengths[-1] if choice.strength else None
+        closed(scene, Step(choice.closer, strength))
+
+
+def scenes_of(data: Pair | Embeddings | Modalities, points: int, seed: int) -> list[Scene]:
+    """The views: of three or more modalities, all of them and each two."""
+    if not isinstance(data, Modalities) or len(data) == 2:
+        if isinstance(data, Modalities):
+            data = data.pair(*data)
+        return [Scene.of(data, points, seed)]
+    pairs = [pair for _, pair in data.pairs()]
+    fewer = max(2, points // (1 + len(pairs) // 2))  # the page holds them all
+    return [Scene.of(each, fewer, seed) for each in (data, *pairs)]
+
+
+def limits_of(
+    maps: Sequence[Map], frames: Sequence[Frame], margin: float
+) -> dict[str, list[float]]:
+    """Name of a map to (left, right, bottom, top), wide enough for all frames."""
+    found = {}
+    for each in maps:
+        points = np.concatenate([side for frame in frames for side in frame.points[each.name]])
+        low, high = points.min(0), points.max(0)
+        around = np.maximum(high - low, 1e-3) * margin
+        (left, bottom), (right, top) = low - around, high + around
+        found[each.name] = [round(float(edge), 5) for edge in (left, right, bottom, top)]
+    return found
+
+
+def page_of(
+    found: Sequence[View],
+    remarks: Sequence[str],
+    title: str | None,
+    seed: int,
+    blocks: Mapping[str, str] | None,
+    *,
+    query: bool = False,
+) -> str:
+    """The page of some views."""
+    scenes = [view.scene for view in found]
+    first = scenes[0]
+    two = any(len(scene.sides) == 2 for scene in scenes)
+    verbs = ["measure", "evaluate", "search"] if two else ["measure"]
+    return render(
+        title=title or "The modality gap",
+        subtitle=_subtitle(first),
+        intro=_intro(first),
+        scenes=[scene.name for scene in scenes],
+        modalities=max(len(scene.sides) for scene in scenes),
+        kinds=4 if two else 1 if len(first.sides) == 1 else 0,
+        sample="" if all(scene.complete for scene in scenes) else ", not of all rows",
+        verbs=listed(verbs),
+        facts=list(_facts(first)),
+        seed=seed,
+        remarks=list(remarks),
+        blocks=blocks,
+        matrices=[each for i, scene in enumerate(scenes) for each in _matrices(i, scene, seed)],
+        query=query,
+    )
+
+
+def _subtitle(scene: Scene) -> str:
+    shown = listed(
+        [
+            f"{side.n:,} {plural(side.modality)}"
+            if side.n == total
+            else f"{side.n:,} of {total:,} {plural(side.modality)}"
+            for side, total in zip(scene.sides, scene.totals, strict=True)
+        ]
+    )
+    model = next((s.provenance["model"] for s in scene.sides if "model" in s.provenance), "")
+    return f"{shown} in {scene.sides[0].dim} dimensions" + (f", {model}" if model else "")
+
+
+def _intro(scene: Scene) -> str:
+    kinds = [plural(side.modality) for side in scene.sides]
+    if len(kinds) == 1:
+        return f"Each mark is one of the {kinds[0]}. Near marks have similar embeddings."
+    return (
+        f"Each mark is one item; the shape of a mark says whether it is one of the"
+        f" {listed(kinds).replace(' and ', ' or ')}. Lines join items that match. A model with a"
+        " modality gap puts matching items into separate clouds. Choose a way to close the gap, and"
+        " see what happens to the clouds, the cosines, and the search results."
+    )
+
+
+def _facts(scene: Scene) -> Iterator[tuple[str, str]]:
+    for side in scene.sides:
+        yield f"{side.modality} embeddings", side.source
+        for name, value in side.provenance.items():
+            yield f"{side.modality}: {name}", value
+    yield "fingerprint of the shown items", scene.shown.fingerprint
+    yield from versions().items()
+
+
+def _matrices(
+    number: int, scene: Scene, seed: int
+) -> Iterator[tuple[int, str, list[str], list[tuple[str, list[str]]]]]:
+    """The gap of each two of three or more modalities."""
+    if not isinstance(scene.shown, Modalities):
+        return
+    result = measure(scene.shown, only=MATRICES, seed=seed)
+    names = list(scene.shown)
+    for measured in MATRICES:
+        cells = result.matrix(measured)
+        rows = [
+            (a, [f"{cells[a][b].value:.3f}" if b in cells.get(a, {}) else "–" for b in names])
+            for a in names
+        ]
+        title = {"rmg": "Relative modality gap", "l2m": "Distance of means"}[measured]
+        yield number, f"{title} of each two modalities", names, rows
