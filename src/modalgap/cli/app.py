@@ -21,6 +21,7 @@ from modalgap.cli.demo import demo
 from modalgap.cli.encode import encode
 from modalgap.cli.evaluate import evaluate
 from modalgap.cli.explain import explain
+from modalgap.cli.explore import explore
 from modalgap.cli.group import group
 from modalgap.cli.listing import listing
 from modalgap.cli.measure import measure
@@ -52,6 +53,7 @@ app.command()(encode)
 app.command()(zoo)
 app.command(cls=with_options(MEASURES))(measure)
 app.command(cls=with_options(MEASURES))(report)
+app.command()(explore)
 app.command(cls=with_options(TASKS))(evaluate)
 app.command(cls=with_entries("Protocols", PROTOCOLS))(search)
 app.command()(train)

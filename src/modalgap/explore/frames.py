@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import torch
@@ -115,9 +114,15 @@ def frame(scene: Scene, maps: Sequence[Map], step: Step, seed: int = 0) -> Frame
         ranks=found,
         matched=matched,
         mixed=_mixed(sides, near, standardised=step.closer == STANDARDISED),
-        typical=[(side.double() @ normalize(side.double().mean(0), dim=0)).numpy() for side in rows],
+        typical=[_to_mean(side) for side in rows],
         hubs=hubs,
     )
+
+
+def _to_mean(rows: Tensor) -> Floats:
+    """(n,) cosine of each row to the mean of all rows."""
+    found: Floats = (rows.double() @ normalize(rows.double().mean(0), dim=0)).numpy()
+    return found
 
 
 def _cosines(data: Pair | Embeddings | Modalities, seed: int) -> Cosines | None:

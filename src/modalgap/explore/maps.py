@@ -1,4 +1,4 @@
-"""Maps: two coordinates of each row, fixed for all steps so that the movement of rows is visible."""
+"""Maps: two coordinates of each row, fixed for all steps, so that movement is visible."""
 
 from __future__ import annotations
 

@@ -18,8 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modalgap.embeddings import Embeddings
+from modalgap.explore.density import Density, shades
 from modalgap.explore.frames import Frame, Near
 from modalgap.explore.maps import Map
+from modalgap.explore.plots import BINS
 from modalgap.explore.scene import Scene
 from modalgap.explore.steps import Choice, Step
 from modalgap.explore.thumbnails import Sheet
@@ -75,8 +77,13 @@ def scene_dict(
     }
 
 
-def frame_dict(frame: Frame) -> dict[str, Any]:
-    """Everything that changes with the step."""
+def frame_dict(frame: Frame, density: Density | None = None) -> dict[str, Any]:
+    """Everything that changes with the step.
+
+    Args:
+        frame: its numbers.
+        density: counts of all rows, if not all are shown.
+    """
     cosines = frame.cosines
     return {
         "closer": frame.step.closer,
@@ -86,6 +93,10 @@ def frame_dict(frame: Frame) -> dict[str, Any]:
             name: [_integers(side.T, UNIT) for side in sides]
             for name, sides in frame.points.items()
         },
+        "bins": BINS,
+        "density": None
+        if density is None
+        else {name: [shades(side) for side in sides] for name, sides in density.items()},
         "keys": [asdict(each) for each in frame.keys],
         "cosines": None
         if cosines is None
@@ -125,7 +136,7 @@ def _side(
         "total": total,
         "names": None if side.names is None else list(side.names),
         "rows": None if side.n == total else rows.tolist(),
-        "factors": {name: found for name, found in _factors(side)},
+        "factors": dict(_factors(side)),
         "sheet": None if sheet is None else asdict(sheet),
     }
 

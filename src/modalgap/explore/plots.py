@@ -45,8 +45,7 @@ def script() -> str:
     """
     inline = {"mode": "inline", "components": ["bokeh"], "log_level": "warn"}
     resources = _bokeh("bokeh.resources").Resources(**inline)
-    text = "\n".join(resources.js_raw)
-    return text
+    return "\n".join(resources.js_raw)
 
 
 def _bokeh(name: str) -> Any:

@@ -13,7 +13,6 @@ from functools import cached_property
 from itertools import permutations
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from modalgap.checks import sample
@@ -121,9 +120,7 @@ def _of_pair(pair: Pair, points: int, seed: int) -> tuple[Pair, tuple[Ints, Ints
     return shown, (chosen, texts)
 
 
-def _of_items(
-    data: Modalities, points: int, seed: int
-) -> tuple[Modalities, tuple[Ints, ...]]:
+def _of_items(data: Modalities, points: int, seed: int) -> tuple[Modalities, tuple[Ints, ...]]:
     """A sample of the items that have all modalities."""
     tuples = data.tuples
     chosen = tuples[sample(len(tuples), points, seed).numpy()]
@@ -139,5 +136,3 @@ def _of_items(
             low, high = (np.searchsorted(o, e[kept]) for o, e in zip(own, (low, high), strict=True))
             matches[a, b] = np.stack([low, high], 1)
     return Modalities(sides, matches), rows
-
-

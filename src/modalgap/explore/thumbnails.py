@@ -48,21 +48,21 @@ def sheet(side: Embeddings, rows: Ints, media: Media) -> tuple[Sheet | None, str
         rows: their rows in all embeddings of this modality.
         media: pictures. An item is found by its name; without names, by its row.
     """
-    places = _places(side, rows, media)
+    found = places(side, rows, media)
     size = LARGE if side.n <= FEW else SMALL
     tiles: list[Image.Image] = []
     cells = [-1] * side.n
     broken = 0
     with progress("thumbnails", side.n) as advance:
-        for row, place in enumerate(places):
+        for row, place in enumerate(found):
             advance(1)
             if place < 0:
                 continue
-            try:
-                tiles.append(_tile(media, place, size))
-            except (FileError, InputError, OSError, ValueError):
+            shown = tile(media, place, size)
+            if shown is None:
                 broken += 1
                 continue
+            tiles.append(shown)
             cells[row] = len(tiles) - 1
     missing = side.n - len(tiles) - broken
     said = [
@@ -74,16 +74,16 @@ def sheet(side: Embeddings, rows: Ints, media: Media) -> tuple[Sheet | None, str
         return None, "; ".join(said)
     columns = math.ceil(math.sqrt(len(tiles)))
     whole = Image.new("RGB", (columns * size, math.ceil(len(tiles) / columns) * size), PAPER)
-    for place, tile in enumerate(tiles):
+    for place, each in enumerate(tiles):
         x, y = place % columns * size, place // columns * size
-        whole.paste(tile, (x + (size - tile.width) // 2, y + (size - tile.height) // 2))
+        whole.paste(each, (x + (size - each.width) // 2, y + (size - each.height) // 2))
     file = io.BytesIO()
     whole.save(file, "WEBP", quality=QUALITY, method=6)
     data = base64.b64encode(file.getvalue()).decode()
     return Sheet(size, columns, cells, data), "; ".join(said)
 
 
-def _places(side: Embeddings, rows: Ints, media: Media) -> Sequence[int]:
+def places(side: Embeddings, rows: Ints, media: Media) -> Sequence[int]:
     """The position of each item in the source; -1 for none."""
     if side.names is None:
         return [int(row) if row < len(media) else -1 for row in rows]
@@ -97,11 +97,14 @@ def _places(side: Embeddings, rows: Ints, media: Media) -> Sequence[int]:
     return found
 
 
-def _tile(media: Media, place: int, size: int) -> Image.Image:
-    """One picture, at most ``size`` pixels wide and high."""
-    found = media[place]
-    if isinstance(found, str):
-        raise FileError("a text has no picture")
-    image = decode(found)
+def tile(media: Media, place: int, size: int) -> Image.Image | None:
+    """One picture, at most ``size`` pixels wide and high; None if it cannot be decoded."""
+    try:
+        found = media[place]
+        if isinstance(found, str):
+            return None  # a text has no picture
+        image = decode(found)
+    except (FileError, InputError):
+        return None
     image.thumbnail((size, size))
     return image

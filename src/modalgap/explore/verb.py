@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,9 +10,11 @@ from typing import Any
 import numpy as np
 
 from modalgap import checks
+from modalgap.data.media import Media
 from modalgap.embeddings import Embeddings, Modalities, Pair
 from modalgap.embeddings.arrays import takes_pair
 from modalgap.errors import NotApplicable
+from modalgap.explore.density import Density, densities
 from modalgap.explore.frames import Frame, frame
 from modalgap.explore.maps import Map, maps
 from modalgap.explore.page import render
@@ -20,7 +22,6 @@ from modalgap.explore.payload import frame_dict, packed, scene_dict
 from modalgap.explore.scene import Scene
 from modalgap.explore.steps import NONE, STANDARDISED, Choice, Step, choices
 from modalgap.explore.thumbnails import Sheet, sheet
-from modalgap.data.media import Media
 from modalgap.measure.verb import measure
 from modalgap.modality import listed, plural
 from modalgap.progress import progress
@@ -91,22 +92,31 @@ def explore(
     target = check_page(path, overwrite=overwrite)  # before work that takes long
     found, remarks = views(data, media, points, seed)
     blocks: dict[str, str] = {}
-    total = sum(len(view.steps()) for view in found)
-    with progress("steps", total) as advance:
+    with progress("steps", sum(len(view.steps()) for view in found)) as advance:
         for number, view in enumerate(found):
-            made: list[Frame] = []
-            for place, step in enumerate(view.steps()):
-                made.append(frame(view.scene, view.maps, step, seed))
-                blocks[f"frame-{number}-{place}"] = packed(frame_dict(made[-1]))
-                advance(1)
-            limits = limits_of(view.maps, made, MARGIN)
-            blocks[f"scene-{number}"] = packed(
-                scene_dict(
-                    view.scene, view.maps, view.offered, view.steps(), view.sheets, limits
-                )
-            )
+            for name, block in _blocks(view, seed, advance):
+                blocks[name.format(number)] = packed(block)
     text = page_of(found, remarks, title, seed, blocks)
     return write_page(text, target, overwrite=overwrite)
+
+
+def _blocks(
+    view: View, seed: int, advance: Callable[[int], None]
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The scene and the frames of a view, with the pattern of their ids."""
+    steps = view.steps()
+    frames = []
+    for step in steps:
+        frames.append(frame(view.scene, view.maps, step, seed))
+        advance(1)
+    limits = limits_of(view.maps, frames, MARGIN)
+    counts: Sequence[Density | None] = [None] * len(steps)
+    if not view.scene.complete:
+        counts = densities(view.scene, view.maps, steps, limits)
+    offered = scene_dict(view.scene, view.maps, view.offered, steps, view.sheets, limits)
+    yield "scene-{}", offered
+    for place, (each, density) in enumerate(zip(frames, counts, strict=True)):
+        yield f"frame-{{}}-{place}", frame_dict(each, density)
 
 
 def views(

@@ -221,7 +221,7 @@
   drawn.chosen(pick);
   drawn.on("mousemove", tip);
   drawn.on("mouseleave", () => { $("tip").hidden = true; });
-  if (page.query) query(page, source, say);
+  if (page.query) query(page, source, say, () => scene, choose);
   document.body.classList.add("ready");
 })().catch((error) => {
   document.getElementById("status").textContent = `The page cannot be shown: ${error.message}`;

@@ -1,0 +1,25 @@
+// Search by text, where the server has a model.
+
+function query(page, source, say, scene, choose) {
+  const $ = (id) => document.getElementById(id);
+  $("ask").addEventListener("submit", async (event) => {
+    event.preventDefault();
+    const text = $("query-text").value.trim();
+    if (!text) return;
+    say("Searching …");
+    try {
+      const { lists } = await source.ask(`answers?text=${encodeURIComponent(text)}`);
+      $("answers").replaceChildren(...lists.map((each) => {
+        const box = element("section", null);
+        const shares = scene().sides.map((side, place) =>
+          `${each.items.filter((item) => item[0] === place).length} ${side.plural}`).join(", ");
+        box.append(element("h3", each.title), element("p", `${each.about} ${shares}.`, { class: "note" }),
+          list(each.items.map(([side, row, score]) => entry(scene(), side, row, score.toFixed(3), choose))));
+        return box;
+      }));
+      say("");
+    } catch (error) {
+      say(error.message);
+    }
+  });
+}

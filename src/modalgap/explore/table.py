@@ -1,0 +1,194 @@
+"""A Parquet table of all rows for tools that are made for millions of points.
+
+Columns: ``id``, ``modality``, ``row``, ``name``, ``x`` and ``y`` (along the gap vector, and the
+first component across it; the first two principal components for other data), ``x_closed`` and
+``y_closed`` (after centring), ``match_rank``, ``neighbors`` (a struct of ``ids`` and ``distances``,
+the match first), ``image`` (a struct of ``bytes``), and the factors, as ``factor_NAME``.
+
+For example, with Embedding Atlas:
+``embedding-atlas t.parquet --x x --y y --text name --image image --neighbors neighbors
+--disable-projection``.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from modalgap import checks
+from modalgap.atomic import check_target, replacing
+from modalgap.data.media import Media
+from modalgap.embeddings import Embeddings, Modalities, Pair
+from modalgap.embeddings.arrays import takes_pair
+from modalgap.errors import OutputError
+from modalgap.explore.maps import Map, maps
+from modalgap.explore.scene import Scene
+from modalgap.explore.steps import NONE, Step, choices, closed
+from modalgap.explore.thumbnails import places, tile
+from modalgap.linalg import blocks
+from modalgap.progress import progress
+
+SAMPLE = 2000  # rows of each modality that maps and centring are fitted to
+NEAREST = 8
+LARGEST = 200_000  # with more rows in all, neighbours and ranks are left out
+ROWS = 4096  # of one group in the file
+SIDE = 64  # pixels of a thumbnail
+
+
+@takes_pair
+def write_table(
+    data: Pair | Embeddings | Modalities,
+    /,
+    path: str | Path,
+    *,
+    media: Mapping[str, Media] | Media | None = None,
+    overwrite: bool = False,
+    seed: int = 0,
+) -> Path:
+    """Write a Parquet table of all rows; see the module for its columns.
+
+    Args:
+        data: a pair, one modality, or several.
+        path: the file, which must end in .parquet.
+        media: pictures, as for ``modalgap.explore.explore``.
+        overwrite: replace an existing file.
+        seed: of the sample to which the map is fitted.
+
+    Returns:
+        The path written. Of more than 200,000 rows in all, the file has no neighbours and no ranks.
+
+    Raises:
+        OutputError: the file exists, does not end in .parquet, or cannot be written.
+    """
+    import pyarrow.parquet as pq
+
+    target = Path(path)
+    if target.suffix.lower() != ".parquet":
+        raise OutputError(f"{target}: must end in .parquet; found {target.suffix or 'nothing'}")
+    check_target(target, overwrite=overwrite)
+    checks.whole("seed", seed, 0)
+    if isinstance(data, Modalities) and len(data) == 2:
+        data = data.pair(*data)
+    scene = Scene.of(data, max(side.n for side in _sides(data)), seed)  # all rows, with matches
+    sample = Scene.of(data, SAMPLE, seed)
+    projection = maps([side.unit() for side in sample.sides])[0]
+    many = sum(scene.totals) <= LARGEST
+    written: Any = None
+    with replacing(target, overwrite=overwrite) as file, progress("rows", sum(scene.totals)) as up:
+        for part in _parts(scene, projection, media, neighbours=many):
+            if written is None:
+                written = pq.ParquetWriter(file, part.schema)
+            written.write_table(part)
+            up(part.num_rows)
+        written.close()
+    return target
+
+
+def _sides(data: Pair | Embeddings | Modalities) -> tuple[Embeddings, ...]:
+    return (data,) if isinstance(data, Embeddings) else tuple(data.sides)
+
+
+def _parts(
+    scene: Scene,
+    projection: Map,
+    media: Mapping[str, Media] | Media | None,
+    *,
+    neighbours: bool,
+) -> Iterator[Any]:
+    """Groups of rows as Arrow tables of one schema."""
+    import pyarrow as pa
+
+    centring = "center" in [each.closer for each in choices(scene)]
+    moved = closed(scene, Step("center" if centring else NONE))
+    after = _sides(moved)
+    starts = np.concatenate([[0], np.cumsum([side.n for side in scene.sides])])
+    rows = torch.cat([side.unit() for side in scene.sides]) if neighbours else None
+    factors = sorted({name for side in scene.sides for name in side.factors})
+    pictures = media if isinstance(media, Mapping) else {scene.sides[0].modality: media}
+    for a, side in enumerate(scene.sides):
+        own = pictures.get(side.modality)
+        where = None if own is None else places(side, scene.rows[a], own)
+        for low in range(0, side.n, ROWS):
+            high = min(side.n, low + ROWS)
+            count = high - low
+            before, later = side.unit(low, high), after[a].unit(low, high)
+            x, y = projection(before).T.float().numpy()
+            x2, y2 = projection(later).T.float().numpy()
+            names = [None] * count if side.names is None else side.names[low:high]
+            columns: dict[str, Any] = {
+                "id": pa.array(np.arange(low, high) + starts[a], pa.int64()),
+                "modality": pa.array([side.modality] * count, pa.string()),
+                "row": pa.array(np.arange(low, high), pa.int64()),
+                "name": pa.array(names, pa.string()),
+                "x": pa.array(x, pa.float32()),
+                "y": pa.array(y, pa.float32()),
+                "x_closed": pa.array(x2, pa.float32()),
+                "y_closed": pa.array(y2, pa.float32()),
+            }
+            if rows is not None:
+                columns |= _near(scene, a, low, before, rows, starts)
+            if any(each is not None for each in pictures.values()):
+                columns["image"] = pa.array(
+                    [_picture(own, where, row) for row in range(low, high)],
+                    pa.struct([("bytes", pa.binary())]),
+                )
+            for name in factors:
+                values = side.factors.get(name)
+                texts = None if values is None else [str(each) for each in values[low:high]]
+                columns[f"factor_{name}"] = pa.array(texts or [None] * count, pa.string())
+            yield pa.table(columns)
+
+
+def _near(
+    scene: Scene, a: int, low: int, queries: Tensor, rows: Tensor, starts: np.ndarray
+) -> dict[str, Any]:
+    """The columns of neighbours and of the rank of the first match in its modality."""
+    import pyarrow as pa
+
+    ids, distances, ranks = [], [], []
+    others = [b for (query, b) in scene.matches if query == a]
+    for p, q in blocks(len(queries), len(rows)):
+        scores = queries[p:q] @ rows.T
+        own = torch.arange(low + p, low + q) + int(starts[a])
+        scores[torch.arange(q - p), own] = -torch.inf
+        top = scores.topk(min(NEAREST, len(rows) - 1), dim=1)
+        for i in range(q - p):
+            row = low + p + i
+            matches = [
+                int(starts[b]) + int(item) for b in others for item in _matches(scene, a, b, row)
+            ]
+            near = [each for each in top.indices[i].tolist() if each not in matches]
+            listed = [*matches[:NEAREST], *near][:NEAREST]
+            ids.append(listed)
+            distances.append([1 - float(scores[i, each]) for each in listed])
+            first = [
+                1 + int((scores[i, starts[b] : starts[b + 1]] > scores[i, each]).sum())
+                for b in others
+                for each in [m for m in matches if starts[b] <= m < starts[b + 1]]
+            ]
+            ranks.append(min(first) if first else None)
+    pairs = [{"ids": i, "distances": d} for i, d in zip(ids, distances, strict=True)]
+    kind = pa.struct([("ids", pa.list_(pa.int64())), ("distances", pa.list_(pa.float32()))])
+    return {"match_rank": pa.array(ranks, pa.int64()), "neighbors": pa.array(pairs, kind)}
+
+
+def _matches(scene: Scene, a: int, b: int, row: int) -> np.ndarray:
+    found = scene.matches[a, b]
+    return found.items[found.starts[row] : found.starts[row + 1]]
+
+
+def _picture(media: Media | None, where: Any, row: int) -> dict[str, bytes] | None:
+    if media is None or where[row] < 0:
+        return None
+    shown = tile(media, where[row], SIDE)
+    if shown is None:
+        return None
+    file = io.BytesIO()
+    shown.save(file, "PNG")
+    return {"bytes": file.getvalue()}
