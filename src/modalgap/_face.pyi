@@ -5,6 +5,7 @@ from collections.abc import Sequence as _Sequence
 from modalgap.close.base import Closer as _Closer
 from modalgap.close.scores.scaler import ScoreScaler as _ScoreScaler
 from modalgap.data.items import Items as _Items
+from modalgap.data.media import Media as _Media
 from modalgap.data.source import Source as _Source
 from modalgap.embeddings.arrays import Rows as _Rows
 from modalgap.embeddings.embeddings import Embeddings as _Embeddings
@@ -28,6 +29,7 @@ from typing import overload as _overload
 import modalgap.close as _close
 import modalgap.encode as _encode
 import modalgap.evaluate as _evaluate
+import modalgap.explore as _explore
 import modalgap.invert as _invert
 import modalgap.measure as _measure
 import modalgap.report as _report
@@ -178,6 +180,42 @@ class evaluate:
     calibration = _evaluate.calibration
     fairness = _evaluate.fairness
     answers = _evaluate.answers
+
+class explore:
+    """Explore: one interactive page of the gap, as a file or from a server on this machine."""
+
+    @_overload
+    def __new__(  # type: ignore[misc]
+        cls,
+        data: _Pair | _Embeddings | _Modalities,
+        /,
+        path: str | _Path = ...,
+        *,
+        media: _Mapping[str, _Media] | _Media | None = ...,
+        points: int = ...,
+        title: str | None = ...,
+        overwrite: bool = ...,
+        seed: int = ...,
+    ) -> _Path: ...
+    @_overload
+    def __new__(  # type: ignore[misc]
+        cls,
+        image: _Rows,
+        text: _Rows,
+        /,
+        path: str | _Path = ...,
+        *,
+        media: _Mapping[str, _Media] | _Media | None = ...,
+        points: int = ...,
+        title: str | None = ...,
+        overwrite: bool = ...,
+        seed: int = ...,
+    ) -> _Path: ...
+
+    from modalgap.explore import Explorer as Explorer
+    explore = _explore.explore
+    serve = staticmethod(_explore.serve)
+    write_table = _explore.write_table
 
 class invert:
     """Invert: map features of one modality to the other, to compare them within one modality."""

@@ -95,7 +95,8 @@ def explore(
         raise OptionError("--split and --root: are for --source; give it too")
     target = output or DEFAULT
     page = not serve and (output is not None or table is None)
-    inputs.not_the_output(*([target] if page else []), *([] if table is None else [table]))
+    for each in ([target] if page else []) + ([] if table is None else [table]):
+        inputs.not_the_output(each)
     found = inputs.read()
     inputs.remark(found)
     media = None if source is None else _media(source, **data.given(split=split, root=root))

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from modalgap.embeddings import Embeddings, Modalities, Pair
 from modalgap.errors import NotApplicable
 from modalgap.evaluate.verb import evaluate
+from modalgap.measure.registry import MEASURES as registry
 from modalgap.measure.verb import measure
 from modalgap.report import table
 from modalgap.result import Result, Value
 from modalgap.search.verb import search
 
 MEASURES = ("l2m", "rmg", "matched_cosine", "knn_mixing")
+MATRICES = ("l2m", "rmg")  # of three or more modalities
 SINGLE = ("cone", "uniformity", "effective_rank", "hubness")
 
 
@@ -44,9 +46,23 @@ def keys(data: Pair | Embeddings | Modalities, seed: int, *, standardised: bool)
         seed: of samples and of the bootstrap.
         standardised: whether mixed lists use standardised scores.
     """
+    if isinstance(data, Modalities) and len(data) > 2:
+        return _of_many(data)
     wanted = SINGLE if isinstance(data, Embeddings) else MEASURES
-    result = measure(data, only=wanted, seed=seed)
-    found = [
+    found = [key for name in wanted for key in _measured(data, name, seed)]
+    if isinstance(data, Pair):
+        found += _retrieval(data, seed) + _mixed(data, seed, standardised=standardised)
+    return found
+
+
+def _measured(data: Pair | Embeddings | Modalities, name: str, seed: int) -> list[Key]:
+    """One measure; nothing if it does not apply."""
+    own = {"seed": seed} if "seed" in registry[name].options else {}
+    try:
+        result = measure(data, only=name, **own)
+    except NotApplicable:
+        return []
+    return [
         Key(
             row.name,
             "measure",
@@ -57,9 +73,22 @@ def keys(data: Pair | Embeddings | Modalities, seed: int, *, standardised: bool)
         )
         for row in table.rows(result)
     ]
-    if isinstance(data, Pair):
-        found += _retrieval(data, seed) + _mixed(data, seed, standardised=standardised)
-    return found
+
+
+def _of_many(data: Modalities) -> list[Key]:
+    """The gap of each two modalities: ``rmg.image.text``; the page shows a matrix."""
+    result = measure(data, only=MATRICES)  # neither draws a sample
+    return [
+        Key(
+            name,
+            "measure",
+            registry[name.partition(".")[0]].card.title,
+            f"{registry[name.partition('.')[0]].card.question} Lower is better.",
+            value.value,
+            value.interval,
+        )
+        for name, value in result.items()
+    ]
 
 
 def better(direction: str) -> str:

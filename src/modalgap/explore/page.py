@@ -32,7 +32,6 @@ def render(
     seed: int,
     remarks: Sequence[str] = (),
     blocks: Mapping[str, str] | None = None,
-    matrices: Sequence[tuple[int, str, Sequence[str], Sequence[tuple[str, Sequence[str]]]]] = (),
     query: bool = False,
 ) -> str:
     """The page as text; the same for the same arguments.
@@ -50,7 +49,6 @@ def render(
         seed: of samples and intervals.
         remarks: on what is left out.
         blocks: id to the compressed JSON of scenes and frames; None: a server has them.
-        matrices: number of the view, heading, names, and rows of cells.
         query: whether the server searches by text.
     """
     from markupsafe import Markup
@@ -74,7 +72,6 @@ def render(
             facts=facts,
             seed=seed,
             plots=drawn,
-            matrices=matrices,
             query=query,
             version=__version__,
             policy=policy((bokeh, own), served=blocks is None),

@@ -7,6 +7,7 @@ colours them with the colours of the page.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from functools import cache
 from typing import Any
@@ -16,6 +17,7 @@ from modalgap.extras import import_extra
 MARKERS = ("circle", "square", "triangle", "diamond", "inverted_triangle", "hex", "star")
 DASHES = ("solid", "dashed", "dotted", "dashdot", "solid", "dashed", "dotted")
 BINS = 96  # of the density images, in each direction
+ID = re.compile(r'"(?:p\d+|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})"')  # of Bokeh
 SHADES = 24  # of the density images
 
 
@@ -33,7 +35,15 @@ def plots(modalities: int, kinds: int) -> dict[str, str]:
     if kinds:
         found["histogram"] = _histogram(kinds)
     embed = _bokeh("bokeh.embed")
-    return {name: json.dumps(embed.json_item(plot)) for name, plot in found.items()}
+    return {
+        name: _numbered(json.dumps(embed.json_item(plot)), name) for name, plot in found.items()
+    }
+
+
+def _numbered(text: str, name: str) -> str:
+    """JSON with ids that do not depend on what was drawn before, and no random ones."""
+    known: dict[str, str] = {}
+    return ID.sub(lambda found: known.setdefault(found[0], f'"{name}-{len(known)}"'), text)
 
 
 @cache
@@ -43,9 +53,8 @@ def script() -> str:
     Raises:
         InputError: bokeh is not installed.
     """
-    inline = {"mode": "inline", "components": ["bokeh"], "log_level": "warn"}
-    resources = _bokeh("bokeh.resources").Resources(**inline)
-    return "\n".join(resources.js_raw)
+    resources = _bokeh("bokeh.resources").Resources(mode="inline", components=["bokeh"])
+    return str(resources.js_raw[0])  # the second sets the log level, which writes to the console
 
 
 def _bokeh(name: str) -> Any:

@@ -104,20 +104,28 @@ class Scene:
 
 
 def _of_pair(pair: Pair, points: int, seed: int) -> tuple[Pair, tuple[Ints, Ints]]:
-    """A sample of images with their texts, so that neither modality has more than ``points``."""
-    most = points
-    if pair.labels is None:  # several texts per image, or several images per text
-        most = max(2, points * pair.image.n // max(pair.image.n, pair.text.n))
-    chosen = sample(pair.image.n, most, seed).numpy()
-    shown = pick_images(pair, chosen)
-    texts = np.arange(pair.text.n)
+    """A sample of images with their texts, so that neither modality has more than ``points``.
+
+    All class prompts are kept. At least one image is shown, whatever number of texts it has.
+    """
+    most = min(points, pair.image.n)
+    while True:
+        chosen = sample(pair.image.n, most, seed).numpy()
+        texts = _texts_of(pair, chosen)
+        if pair.labels is not None or len(texts) <= points or most == 1:
+            return pick_images(pair, chosen), (chosen, texts)
+        most = max(1, min(most - 1, most * points // len(texts)))
+
+
+def _texts_of(pair: Pair, images: Ints) -> Ints:
+    """The texts that ``pick_images`` keeps."""
+    if pair.labels is not None:
+        return np.arange(pair.text.n)
     if pair.pairs is not None:
-        texts = np.unique(pair.pairs[np.isin(pair.pairs[:, 0], chosen), 1])
-    elif pair.text_to_image is not None:
-        texts = np.flatnonzero(np.isin(pair.text_to_image, chosen))
-    elif pair.labels is None:
-        texts = chosen
-    return shown, (chosen, texts)
+        return np.unique(pair.pairs[np.isin(pair.pairs[:, 0], images), 1])
+    if pair.text_to_image is not None:
+        return np.flatnonzero(np.isin(pair.text_to_image, images))
+    return images
 
 
 def _of_items(data: Modalities, points: int, seed: int) -> tuple[Modalities, tuple[Ints, ...]]:

@@ -11,6 +11,7 @@ import asyncio
 import json
 import logging
 import secrets
+import socket
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -137,16 +138,15 @@ def serve(explorer: Explorer, port: int = 0, *, ready: Callable[[str], None] = p
 
 
 async def _serve(explorer: Explorer, port: int, ready: Callable[[str], None]) -> None:
-    netutil = import_extra("tornado.netutil", "explore", "explore")
     httpserver = import_extra("tornado.httpserver", "explore", "explore")
     try:
-        sockets = netutil.bind_sockets(port, HOST)
+        own = socket.create_server((HOST, port))
     except (OSError, OverflowError) as error:
         raise InputError(f"port {port}: cannot be used ({error})") from None
-    token = secrets.token_urlsafe(16)
-    found = sockets[0].getsockname()[1]
+    own.setblocking(False)
+    token, found = secrets.token_urlsafe(16), own.getsockname()[1]
     server = httpserver.HTTPServer(application(explorer, token, found), max_body_size=0)
-    server.add_sockets(sockets)
+    server.add_socket(own)
     logging.getLogger("tornado.access").setLevel(logging.CRITICAL)  # refusals are not news
     logging.getLogger("tornado.general").setLevel(logging.CRITICAL)
     ready(f"http://{HOST}:{found}/{token}/")

@@ -22,7 +22,6 @@ from modalgap.explore.payload import frame_dict, packed, scene_dict
 from modalgap.explore.scene import Scene
 from modalgap.explore.steps import NONE, STANDARDISED, Choice, Step, choices
 from modalgap.explore.thumbnails import Sheet, sheet
-from modalgap.measure.verb import measure
 from modalgap.modality import listed, plural
 from modalgap.progress import progress
 from modalgap.report.page import check_page, write_page
@@ -31,7 +30,6 @@ from modalgap.result import versions
 POINTS = 2000  # rows of each modality that are shown
 MARGIN = 0.06  # around the map
 WIDER = 0.35  # around the map of a server, whose strengths are not known before
-MATRICES = ("rmg", "l2m")
 
 
 @dataclass(frozen=True, eq=False)
@@ -218,7 +216,6 @@ def page_of(
         seed=seed,
         remarks=list(remarks),
         blocks=blocks,
-        matrices=[each for i, scene in enumerate(scenes) for each in _matrices(i, scene, seed)],
         query=query,
     )
 
@@ -255,21 +252,3 @@ def _facts(scene: Scene) -> Iterator[tuple[str, str]]:
             yield f"{side.modality}: {name}", value
     yield "fingerprint of the shown items", scene.shown.fingerprint
     yield from versions().items()
-
-
-def _matrices(
-    number: int, scene: Scene, seed: int
-) -> Iterator[tuple[int, str, list[str], list[tuple[str, list[str]]]]]:
-    """The gap of each two of three or more modalities."""
-    if not isinstance(scene.shown, Modalities):
-        return
-    result = measure(scene.shown, only=MATRICES, seed=seed)
-    names = list(scene.shown)
-    for measured in MATRICES:
-        cells = result.matrix(measured)
-        rows = [
-            (a, [f"{cells[a][b].value:.3f}" if b in cells.get(a, {}) else "–" for b in names])
-            for a in names
-        ]
-        title = {"rmg": "Relative modality gap", "l2m": "Distance of means"}[measured]
-        yield number, f"{title} of each two modalities", names, rows

@@ -5,6 +5,7 @@ const HIDDEN = "#00000000";
 
 async function plots(page) {
   const views = {};
+  Bokeh.logger.set_level("warn");
   for (const name of Object.keys(page.plots)) {
     await Bokeh.embed.embed_item(page.plots[name], document.getElementById(`${name}-plot`));
   }

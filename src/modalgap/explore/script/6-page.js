@@ -92,7 +92,37 @@
     return Math.abs(value) >= 100 ? value.toFixed(0) : Math.abs(value) >= 10 ? value.toFixed(1) : value.toFixed(3);
   }
 
+  // Three or more modalities: for each measure, a matrix of each two of them.
+  function matrices() {
+    const names = scene.sides.map((side) => side.modality), found = new Map();
+    for (const key of frame.keys) {
+      if (!found.has(key.title)) found.set(key.title, { about: key.about, cells: new Map() });
+      found.get(key.title).cells.set(key.name.split(".").slice(1).join("."), key);
+    }
+    return [...found].map(([title, { about, cells }]) => {
+      const table = element("table", null, { class: "values" }), head = element("tr", null);
+      head.append(element("th", ""), ...names.map((name) => element("th", name, { scope: "col" })));
+      table.append(element("caption", `${title}. ${about}`), head);
+      for (const a of names) {
+        const row = element("tr", null);
+        row.append(element("th", a, { scope: "row" }), ...names.map((b) => {
+          const key = cells.get(`${a}.${b}`), cell = element("td", key ? digits(key.value) : "–");
+          if (key?.interval) cell.append(element("small", key.interval.map(digits).join(" … ")));
+          return cell;
+        }));
+        table.append(row);
+      }
+      const box = element("div", null, { class: "wide matrix", tabindex: "0" });
+      box.append(table);
+      return box;
+    });
+  }
+
   function numbers() {
+    if (scene.sides.length > 2) {
+      $("numbers").replaceChildren(...matrices());
+      return;
+    }
     const before = new Map(raw.keys.map((each) => [each.title, each]));
     $("numbers").replaceChildren(...frame.keys.map((key) => {
       const tile = element("div", null, { class: "tile" });
@@ -175,14 +205,7 @@
     slider(null);
     raw = await source.frame(number, scene, "none", null);
     drawn.limits(scene, $("map").value);
-    matrix();
     await change();
-  }
-
-  function matrix() {
-    document.querySelectorAll("[data-scene]").forEach((each) => {
-      each.hidden = Number(each.dataset.scene) !== state.scene;
-    });
   }
 
   function tip(event) {
