@@ -16,8 +16,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-VERBS = ("close", "encode", "evaluate", "explore", "invert", "measure", "report", "search", "simulate",
-         "study", "train", "zoo")  # fmt: skip
+VERBS = ("close", "encode", "evaluate", "explore", "invert", "measure", "report", "search",
+         "simulate", "study", "train", "zoo")  # fmt: skip
 STUB = Path(__file__).parents[1] / "src" / "modalgap" / "_face.pyi"
 HEAD = '"""What type checkers see of the verbs. Written by tests/face.py: do not edit."""\n\n'
 

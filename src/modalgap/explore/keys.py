@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from modalgap.embeddings import Embeddings, Modalities, Pair
 from modalgap.errors import NotApplicable
 from modalgap.evaluate.verb import evaluate
-from modalgap.measure.registry import MEASURES as registry
+from modalgap.measure.registry import MEASURES
 from modalgap.measure.verb import measure
 from modalgap.report import table
 from modalgap.result import Result, Value
 from modalgap.search.verb import search
 
-MEASURES = ("l2m", "rmg", "matched_cosine", "knn_mixing")
+PAIR = ("l2m", "rmg", "matched_cosine", "knn_mixing")
 MATRICES = ("l2m", "rmg")  # of three or more modalities
 SINGLE = ("cone", "uniformity", "effective_rank", "hubness")
 
@@ -48,7 +48,7 @@ def keys(data: Pair | Embeddings | Modalities, seed: int, *, standardised: bool)
     """
     if isinstance(data, Modalities) and len(data) > 2:
         return _of_many(data)
-    wanted = SINGLE if isinstance(data, Embeddings) else MEASURES
+    wanted = SINGLE if isinstance(data, Embeddings) else PAIR
     found = [key for name in wanted for key in _measured(data, name, seed)]
     if isinstance(data, Pair):
         found += _retrieval(data, seed) + _mixed(data, seed, standardised=standardised)
@@ -57,7 +57,7 @@ def keys(data: Pair | Embeddings | Modalities, seed: int, *, standardised: bool)
 
 def _measured(data: Pair | Embeddings | Modalities, name: str, seed: int) -> list[Key]:
     """One measure; nothing if it does not apply."""
-    own = {"seed": seed} if "seed" in registry[name].options else {}
+    own = {"seed": seed} if "seed" in MEASURES[name].options else {}
     try:
         result = measure(data, only=name, **own)
     except NotApplicable:
@@ -82,8 +82,8 @@ def _of_many(data: Modalities) -> list[Key]:
         Key(
             name,
             "measure",
-            registry[name.partition(".")[0]].card.title,
-            f"{registry[name.partition('.')[0]].card.question} Lower is better.",
+            MEASURES[name.partition(".")[0]].card.title,
+            f"{MEASURES[name.partition('.')[0]].card.question} Lower is better.",
             value.value,
             value.interval,
         )
