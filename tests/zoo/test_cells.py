@@ -76,9 +76,11 @@ def test_patterns_and_label_columns_in_a_table(tmp_path: Path) -> None:
         (["model", "a:1"], "must have a column data; found model"),
         (["model,data", "a:1,"], "line 2 must have a data"),
         (["model,data", "a:1,x,y"], "line 2 has more cells"),
+        (["model,model,data", "a:1,b:1,x"], "names of columns must differ; 'model'"),
+        (["model,data", "a:1," + "x" * 200_000], "cannot be read .field larger"),
         (["model,data,limit", "a:1,x,many"], "line 2: limit must be an integer; got 'many'"),
         (["model,data"], "at least one cell"),
-        ([""], "must have a column model"),
+        ([""], "an empty file"),
     ],
 )
 def test_bad_tables(lines: list[str], said: str, tmp_path: Path) -> None:
