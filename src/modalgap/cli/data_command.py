@@ -121,8 +121,8 @@ def emoji(
         Path,
         typer.Argument(
             metavar="PACKAGES",
-            help="Folder in which npm installed @iconify-json/noto and other packages; see: modalgap"
-            " data check emoji.",
+            help="Folder in which npm installed @iconify-json/noto and other packages; see:"
+            " modalgap data check emoji.",
         ),
     ],
     output: Output,
@@ -139,13 +139,16 @@ def emoji(
     ] = None,
     held_out: Annotated[
         float | None,
-        typer.Option("--held-out", help="Fraction of the emoji whose images are all held out (default: 0.2)."),
+        typer.Option(
+            "--held-out", help="Fraction of the emoji to hold out in all styles (default: 0.2)."
+        ),
     ] = None,
     held_out_style: Annotated[
         str | None,
         typer.Option(
             "--held-out-style",
-            help="Style to hold out, or none (default: fluent-emoji-flat, if there are other styles).",
+            help="Style to hold out, or none (default: fluent-emoji-flat, if there are other"
+            " styles).",
             show_default=False,
         ),
     ] = None,
