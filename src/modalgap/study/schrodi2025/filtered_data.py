@@ -111,8 +111,7 @@ def run(work: Work) -> Table:
         notes = [
             f"training digits: {NONE}, all; {RANDOM}, a random sample; {MODEL}, those whose images"
             f" and captions are most similar by the model trained on all; {TRUE}, those with"
-            " correct"
-            " captions",
+            " correct captions",
             "right captions: fraction of the training digits with correct captions",
             "intervals: 95 %, over held-out images and captions",
         ]
@@ -238,8 +237,7 @@ PARTS = (
         words=(
             "Each row is a model. Its name contains the pool of training pairs and the filter that"
             " selected from it; none is the whole pool. On MAD, part of the captions in the pool"
-            " are"
-            " wrong.",
+            " are wrong.",
         ),
         panels=(
             Bars(
