@@ -163,11 +163,11 @@ PARTS = (
     Part(
         head="Inversion needs a gap",
         words=(
-            "All models are fine-tuned from one model (start). At τ = 1 the gap closes; at τ = 0.01"
-            " it widens. OTI replaces the features of image queries by text features, so that the"
-            " search compares texts with images, as the loss does. Without a gap this has no"
-            " advantage. The loss within images trains the cosine of two images directly, so OTI"
-            " should gain less.",
+            "All models are fine-tuned from one model (start). At τ = 1 the gap gets smaller; at"
+            " τ = 0.01 it gets wider. OTI replaces the features of image queries by text features,"
+            " so that the search compares texts with images, as the loss does. Without a gap this"
+            " has no advantage. The loss within images trains the cosine of two images directly, so"
+            " OTI should gain less.",
         ),
         panels=(
             Bars(
