@@ -41,7 +41,7 @@ GIGABYTES = {  # the default split and its captions, with the source of the numb
     ),
     "flickr30k": (
         3.9,
-        "estimate: 31,783 images of 500 x 375 pixels, with the bytes per pixel of COCO",
+        "estimate: 31,783 images of 500 x 375 pixels, scaled from COCO",
     ),
 }
 

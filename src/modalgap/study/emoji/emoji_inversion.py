@@ -84,7 +84,8 @@ def plan(
     Args:
         root: folder that holds the data set ``emoji``; by default ``$MODALGAP_DATA``, or ``data``.
         names: largest number of captions that are queries, because OVI takes a second for each.
-        train: training settings on top of the configuration ``emoji_vit``.
+        train: training settings on top of the configuration ``emoji_vit``; as
+            train.KEY=VALUE, for example train.steps=600.
         seed: seed of the inversions, of the choice of captions, and of the intervals.
 
     Raises:

@@ -80,7 +80,8 @@ def plan(
     Args:
         root: folder that holds the data set ``emoji``; by default ``$MODALGAP_DATA``, or ``data``.
         models: "ViT", "CNN", or both.
-        train: training settings on top of the configurations ``emoji_vit`` and ``emoji_cnn``.
+        train: training settings on top of the configurations ``emoji_vit`` and ``emoji_cnn``; as
+            train.KEY=VALUE, for example train.steps=600.
 
     Raises:
         MissingData: the data set is not there.

@@ -76,7 +76,8 @@ def plan(
 
     Args:
         root: folder that holds the data set ``emoji``; by default ``$MODALGAP_DATA``, or ``data``.
-        train: training settings on top of the configuration ``emoji_vit``.
+        train: training settings on top of the configuration ``emoji_vit``; as
+            train.KEY=VALUE, for example train.steps=600.
         seed: seed of the intervals.
 
     Raises:

@@ -61,11 +61,12 @@ def plan(
     """Plan the words.
 
     Args:
-        classes: two files with the same test images and their labels: with the words of attributes,
-            and with those of objects. By default both are of MAD, encoded by small models that the
-            study trains.
-        train_images: file of training images with the same factors.
-        prompts: file of the prompts of all compositions, texts with the same factors.
+        classes: two files with the same test images and their labels; the first has the words of
+            attributes as texts, the second those of objects. By default words and images are of
+            MAD, encoded by small models that the study trains.
+        train_images: file of training images, with the attribute and the object as factors.
+        prompts: file of the prompts of all pairs of an attribute and an object, with both as
+            factors.
 
     Raises:
         OptionError: not two files, or a file is missing.
