@@ -99,7 +99,7 @@ def test_no_table(tmp_path: Path) -> None:
 def test_checks(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "b" / "a").mkdir(parents=True)
-    with pytest.raises(InputError, match="has two of 'a'"):
+    with pytest.raises(InputError, match="has 'a' twice"):
         check(cells("a:1", [str(tmp_path / "a"), str(tmp_path / "b" / "a")]))
     with pytest.raises(OptionError, match="LIBRARY:MODEL; got 'ViT'"):
         check(cells("ViT", str(tmp_path / "a")))
