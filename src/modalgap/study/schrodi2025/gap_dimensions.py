@@ -318,6 +318,8 @@ def _published() -> list[Published]:
                 smaller=(row, "score_lowest"),
                 needs=needs,
                 note=note,
+                why="the gap of this model is small and spread over many dimensions, so dropping"
+                " them removes content",
             ),
         ]
     return result
