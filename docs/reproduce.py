@@ -29,17 +29,20 @@ PAPERS = {
     "chowers2026": "Chowers et al. 2026, Is the Modality Gap a Bug or a Feature?",
 }
 GIGABYTES = {  # the default split and its captions, with the source of the number
-    "coco": (1.2, "as its site states: images 1 GB, annotations 0.24 GB"),
+    "coco": (1.2, "stated by its site: images 1 GB, annotations 0.24 GB"),
     "cifar10": (0.18, "60,000 rows of 3,073 bytes"),
     "cifar100": (0.18, "60,000 rows of 3,074 bytes"),
     "svhn": (0.08, "26,032 images of 3,072 bytes"),
-    "eurosat": (0.09, "as its archive states"),
-    "imagenet": (5.6, "estimate: 50,000 of 1.33 million images that have 150 GB"),
+    "eurosat": (0.09, "stated by its archive"),
+    "imagenet": (5.6, "estimate: 50,000 of 1.33 million images, which have 150 GB together"),
     "cc12m": (
         530,
-        "estimate: 9.26 million images of 256 pixels, each 0.057 MB: as COCO's, smaller",
+        "estimate: 9.26 million images of 256 pixels, 0.057 MB each, scaled from COCO",
     ),
-    "flickr30k": (3.9, "estimate: 31,783 images of 500 x 375 pixels, as COCO's per pixel"),
+    "flickr30k": (
+        3.9,
+        "estimate: 31,783 images of 500 x 375 pixels, scaled from COCO",
+    ),
 }
 
 
@@ -183,14 +186,14 @@ def pages() -> dict[str, list[str]]:
         whole = [each.name for each in members if not each.real]
         if whole:
             links = joined(f"[{each}](study.md#{each.replace('_', '-')})" for each in whole)
-            lines += [f"Studies that need no other data: {links}.", ""]
+            lines += [f"Studies that need no data of the papers: {links}.", ""]
     return {"reproduce": lines, "reproduce_costs": costs(studies)}
 
 
 def costs(studies: Iterable[Study]) -> list[str]:
     """Tables of the models and data sets that the commands name."""
     found = [each for study in studies for each in map(work, study.real)]
-    lines = ["| Weights | Parameters | Float32 | Images per second | Captions per second |"]
+    lines = ["| Weights | Parameters | Size in float32 | Images per second | Captions per second |"]
     lines.append("|---|---|---|---|---|")
     specs = (each for one in found for each in one.models)
     for spec in dict.fromkeys(each for each in specs if not each.endswith(("*", "/random"))):
@@ -206,7 +209,7 @@ def costs(studies: Iterable[Study]) -> list[str]:
     ]
     for name in sorted({each for one in found for each in one.data if each in DATASETS}):
         images, captions = items(name)
-        size, source = GIGABYTES.get(name, (None, "unknown to us"))
+        size, source = GIGABYTES.get(name, (None, "unknown"))
         cells = (
             f"[{name}](data.md#{name})",
             f"{images:,}" if images else "",

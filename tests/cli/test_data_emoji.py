@@ -21,10 +21,10 @@ def test_it_says_what_it_made(run: Run, tmp_path: Path) -> None:
     assert code == 0, err
     assert out.splitlines() == [
         "styles   noto 1.0.0, twemoji 1.0.0, fluent-emoji-flat 1.0.0 (held out)",
-        "pictures 31 of 16 x 16 pixels; 3 older ones are hidden in their packages",
+        "images   31 of 16 x 16 pixels; without 3 older ones, which their packages hide",
         "things   11: 9 in 3 styles, 2 in 2 styles and 0 in one",
-        "matched  31 pictures with another style, 2 of them by name and the others by code points;"
-        " not matched 0",
+        "matched  31 images with the same thing in another style, 2 by name and the others by code"
+        " points; not matched 0",
         "splits   train 17, test 4, style 8, test_style 2",
         f"folder   {made}",
         f"sheet    {sheet}",

@@ -60,6 +60,8 @@ def nested(levels: int, width: int) -> str:
         ('<path fill="url(http://example.org/a#b)"/>', "must not refer to files"),
         ("<path fill=\"URL( 'a.svg#b' )\"/>", "must not refer to files"),
         ('<path fill="url(#a) url(\'b"/>', "must not refer to files"),
+        ('<path fill="url(' + " " * 500_000 + '"/>', "must not refer to files"),  # in linear time
+        ('<path fill="' + "url(" * 200_000 + '"/>', "must not refer to files"),
         ('<path style="fill: url(a.svg#b)"/>', "it has 'style'"),
         ("<style>@import url(a.css);</style>", "the element 'style'"),
         ("<script/>", "the element 'script'"),

@@ -149,7 +149,7 @@ def test_pictures_that_cannot_be_drawn_are_left_out(tmp_path: Path) -> None:
     assert sum(made.splits.values()) == 21
     lines = "\n".join(made_of.report(made))
     assert "left out twemoji/evil: must be a plain drawing" in lines
-    assert "pictures 22 of 16 x 16 pixels" in lines
+    assert "images   22 of 16 x 16 pixels" in lines
 
 
 @pytest.mark.parametrize(

@@ -156,7 +156,12 @@ def swapped(old: bytes, new: bytes) -> Callable[[str, bytes], bytes | None]:
 
 
 CALL = b"\x80\x02cos\nmkdir\n(X\x08\0\0\0executedtR."  # pickle.loads would make a folder
+NESTED = b")q\0" + b"".join(bytes([*b"(h", i, *b"h", i, *b"tq", i + 1]) for i in range(50))
 BROKEN = {
+    "a key whose hash takes years": (
+        only("data.pkl", b"\x80\x02}(" + NESTED + b"K\x01u."),
+        "a key that is no name",
+    ),
     "a call in place of the module": (only("data.pkl", CALL), "describes no module"),
     "no description": (only("data.pkl", None), "it has no data.pkl"),
     "a damaged description": (only("data.pkl", b"\x80\x02}"), "exhausted before seeing STOP"),
@@ -205,6 +210,19 @@ class TestRefusals:
     def test_archives_that_are_compressed(self, released: Path) -> None:
         rewritten(released, lambda _, part: part, compression=zipfile.ZIP_DEFLATED)
         assert "must not be compressed" in self.refused(f"tiny-openai@{released}")
+
+    def test_files_that_expand(self, tmp_path: Path) -> None:
+        path = tmp_path / "model.pt"
+        torch.save(noisy("tiny-clip").state_dict(), path)
+        load_model(f"open_clip:tiny-clip@{path}")
+        rewritten(path, lambda _, part: part, compression=zipfile.ZIP_DEFLATED)
+        assert "must not be compressed" in self.refused(f"tiny-clip@{path}")
+
+    @pytest.mark.parametrize("scale", [1000.0, -1000.0])
+    def test_temperatures_that_are_none(self, scale: float, tmp_path: Path) -> None:
+        state = noisy("tiny-clip").state_dict() | {"logit_scale": torch.tensor(scale)}
+        torch.save(state, tmp_path / "model.pt")
+        assert f"it is {scale:g}" in self.refused(f"tiny-clip@{tmp_path / 'model.pt'}")
 
     def test_archives_of_another_model(self, released: Path) -> None:
         assert "must be (77, 32)" in self.refused(f"tiny-clip@{released}")

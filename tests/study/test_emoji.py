@@ -24,7 +24,7 @@ NAMES = ("emoji_retrieval", "emoji_search", "emoji_inversion", "emoji_groups")
 
 
 def pair(seed: int, images: int = 60, texts: int = 24, dim: int = 12) -> Pair:
-    """Pictures and names of objects; several pictures share a name, and names an object."""
+    """Images and captions of objects; several images share a caption, and captions an object."""
     rng = np.random.default_rng(seed)
     objects = np.array([f"o{i % 8}" for i in range(texts)])
     text_of = np.concatenate([np.arange(texts), rng.integers(0, texts, images - texts)])

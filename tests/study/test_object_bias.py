@@ -63,7 +63,7 @@ def test_correlations(tmp_path: Path) -> None:
             assert row["x"].value == pytest.approx(np.mean(x))
             assert row["models"].value == len(x)
     found = {each["claim"]: each["verdict"] for each in table.verdicts}
-    smaller = "Models of large training sets have a smaller MOAD of images: mit-states"
+    smaller = "Models trained on large data sets have a smaller MOAD of images: mit-states"
     assert found[smaller] == "agrees"
     assert (tmp_path / "s" / "object_bias.png").is_file()
 

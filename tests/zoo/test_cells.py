@@ -76,9 +76,11 @@ def test_patterns_and_label_columns_in_a_table(tmp_path: Path) -> None:
         (["model", "a:1"], "must have a column data; found model"),
         (["model,data", "a:1,"], "line 2 must have a data"),
         (["model,data", "a:1,x,y"], "line 2 has more cells"),
+        (["model,model,data", "a:1,b:1,x"], "names of columns must differ; 'model'"),
+        (["model,data", "a:1," + "x" * 200_000], "cannot be read .field larger"),
         (["model,data,limit", "a:1,x,many"], "line 2: limit must be an integer; got 'many'"),
         (["model,data"], "at least one cell"),
-        ([""], "must have a column model"),
+        ([""], "an empty file"),
     ],
 )
 def test_bad_tables(lines: list[str], said: str, tmp_path: Path) -> None:
@@ -97,7 +99,7 @@ def test_no_table(tmp_path: Path) -> None:
 def test_checks(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "b" / "a").mkdir(parents=True)
-    with pytest.raises(InputError, match="has two of 'a'"):
+    with pytest.raises(InputError, match="has 'a' twice"):
         check(cells("a:1", [str(tmp_path / "a"), str(tmp_path / "b" / "a")]))
     with pytest.raises(OptionError, match="LIBRARY:MODEL; got 'ViT'"):
         check(cells("ViT", str(tmp_path / "a")))

@@ -121,8 +121,8 @@ def emoji(
         Path,
         typer.Argument(
             metavar="PACKAGES",
-            help="Folder in which npm installed @iconify-json/noto and others; see: modalgap data"
-            " check emoji.",
+            help="Folder in which npm installed @iconify-json/noto and other packages; see:"
+            " modalgap data check emoji.",
         ),
     ],
     output: Output,
@@ -133,19 +133,22 @@ def emoji(
         str | None,
         typer.Option(
             "--styles",
-            help="Styles, comma-separated (default: all that are there).",
+            help="Styles, comma-separated (default: all whose packages are there).",
             show_default=False,
         ),
     ] = None,
     held_out: Annotated[
         float | None,
-        typer.Option("--held-out", help="Fraction of the things to hold out (default: 0.2)."),
+        typer.Option(
+            "--held-out", help="Fraction of the emoji to hold out in all styles (default: 0.2)."
+        ),
     ] = None,
     held_out_style: Annotated[
         str | None,
         typer.Option(
             "--held-out-style",
-            help="Style to hold out, or none (default: fluent-emoji-flat, if there are others).",
+            help="Style to hold out, or none (default: fluent-emoji-flat, if there are other"
+            " styles).",
             show_default=False,
         ),
     ] = None,
@@ -153,7 +156,7 @@ def emoji(
         str | None,
         typer.Option(
             "--languages",
-            help="Further languages of names, comma-separated, for instance de,zh.",
+            help="Also write captions in these languages, comma-separated, such as de,zh.",
             show_default=False,
         ),
     ] = None,
@@ -161,11 +164,11 @@ def emoji(
     seed: options.Seed = None,
     sheet: Annotated[
         Path | None,
-        typer.Option("--sheet", help="Also write a .png with some pictures.", show_default=False),
+        typer.Option("--sheet", help="Also write a .png with some images.", show_default=False),
     ] = None,
     force: options.Force = False,
 ) -> None:
-    """Create the emoji data set: images of the same things in several styles, with their names.
+    """Create the emoji data set: images of emoji in several styles, with captions and factors.
 
     Interrupted runs resume: run the same command again.
     """

@@ -33,8 +33,8 @@ Cells = Annotated[
     Path | None,
     typer.Option(
         "--cells",
-        help="Instead of -m and -d: a CSV file with one line per model and data set. Columns model"
-        " and data; optional: name, split, root, limit, template, label_column. A model may be a"
+        help="Instead of -m and -d: a CSV file with one line per cell, with the columns model and"
+        " data, and optionally name, split, root, limit, template, label_column. A model may be a"
         " pattern.",
         show_default=False,
     ),
@@ -59,8 +59,8 @@ Closers = Annotated[
     list[str] | None,
     typer.Option(
         "--closers",
-        help="Closers, comma-separated, after which measures and tasks are repeated; see: modalgap"
-        " list closers.",
+        help="Closers, comma-separated; all numbers are also computed after each of them; see:"
+        " modalgap list closers.",
         show_default=False,
     ),
 ]
@@ -68,8 +68,8 @@ Facts = Annotated[
     Path | None,
     typer.Option(
         "--facts",
-        help="CSV file with facts of models, such as training_data; column model or"
-        " model_fullname.",
+        help="CSV file with facts about models, such as training_data; it must have a column model"
+        " or model_fullname.",
         show_default=False,
     ),
 ]
@@ -77,7 +77,7 @@ Disk = Annotated[
     float | None,
     typer.Option(
         "--disk",
-        help="Gigabytes that the features may use: the oldest are removed, results stay.",
+        help="Gigabytes that all features together may use: the oldest are removed, results stay.",
         show_default=False,
     ),
 ]

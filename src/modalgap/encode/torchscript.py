@@ -78,6 +78,8 @@ def read_torchscript(path: Path) -> dict[str, Tensor]:
         for name, tensor in _tensors(module):
             storage, offset, shape, strides = tensor.arguments[:4]
             _, kind, key, _, count = storage.arguments
+            if not isinstance(key, str) or not isinstance(count, int):
+                raise ValueError(f"{name} has no storage")
             if key not in storages:
                 dtype = TYPES.get(kind.text)
                 if dtype is None:
@@ -171,6 +173,9 @@ def _described(pickle: bytes) -> Any:
                 stack[-1].state = state
             case "SETITEMS":
                 items = since_mark()
+                if not all(isinstance(each, str | int) for each in items[::2]):
+                    # the hash of a short pickle of nested tuples can take years
+                    raise ValueError("its data.pkl has a key that is no name")
                 stack[-1].update(zip(items[::2], items[1::2], strict=True))
             case "APPENDS":
                 items = since_mark()

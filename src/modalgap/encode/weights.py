@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -14,6 +16,7 @@ from modalgap.encode.quiet import quiet
 from modalgap.errors import FileError
 
 SCALARS = ("logit_scale", "logit_bias")  # one number each, of shape () or (1,)
+MOST_SCALE = 80.0  # of log(1/τ): beyond it τ is 0 or infinite in float32
 
 
 def weights_hash(model: nn.Module) -> str:
@@ -25,6 +28,20 @@ def weights_hash(model: nn.Module) -> str:
         if flat.numel():
             digest.update(flat.view(torch.uint8).numpy().data)
     return digest.hexdigest()
+
+
+def check_archive(path: Path) -> None:
+    """Check that a file of ``torch.save`` needs about as much memory as its size.
+
+    Raises:
+        ValueError: it is an archive with a compressed member, which ``torch.save`` never writes.
+        zipfile.BadZipFile: it is damaged.
+    """
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            for each in archive.infolist():
+                if each.compress_type != zipfile.ZIP_STORED:
+                    raise ValueError(f"{each.filename} must not be compressed")
 
 
 def check_weights(stored: object, model: nn.Module) -> None:
@@ -51,6 +68,11 @@ def check_weights(stored: object, model: nn.Module) -> None:
             raise ValueError(f"{name} must be {own.dtype}; it is {found.dtype}")
         if not found.to(own.dtype).isfinite().all():
             raise ValueError(f"{name} must be finite; it holds nan or infinity")
+        if name == "logit_scale" and abs(float(found)) > MOST_SCALE:
+            raise ValueError(
+                f"{name} must be log(1/τ), from -{MOST_SCALE:g} to {MOST_SCALE:g};"
+                f" it is {float(found):g}"
+            )
 
 
 def _sort(tensor: Tensor) -> str:

@@ -151,8 +151,8 @@ def check(found: Sequence[Cell]) -> None:
     if repeated:
         model, label = repeated[0]
         raise InputError(
-            f"data: names in tables must differ for each model; {model} has two of"
-            f" {quoted(label)}: set the column name"
+            f"data: the data sets of one model must have different names; {model} has"
+            f" {quoted(label)} twice: set the column name in a file for --cells"
         )
     for each in found:
         if ":" not in each.model:

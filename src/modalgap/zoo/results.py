@@ -11,6 +11,7 @@ import csv
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from math import isfinite
 from pathlib import Path
 from typing import Any, Self
 
@@ -20,8 +21,9 @@ import pyarrow.parquet as pq
 from modalgap.arguments import checked
 from modalgap.atomic import replacing
 from modalgap.embeddings.formats.files import parsing, regular_file
-from modalgap.errors import OptionError, quoted
+from modalgap.errors import FileError, OptionError, quoted
 from modalgap.result import Answer, Table, Value, reading
+from modalgap.zoo.csv_file import read_csv
 
 RESULTS, MODELS, FAILED = "results.parquet", "models.parquet", "failed.csv"
 SCHEMA = pa.schema(
@@ -162,23 +164,16 @@ class Zoo(Answer):
             FileError: a file is missing or is not of a zoo.
         """
         folder = Path(folder)
-        values: dict[str, dict[str, dict[str, Value]]] = {}
-        for row in _read(folder / RESULTS, SCHEMA.names):
-            interval = None if row["low"] is None else (row["low"], row["high"])
-            own = values.setdefault(row["model"], {}).setdefault(row["data"], {})
-            own[row["number"]] = Value(row["value"], interval)
-        models = {}
-        for row in _read(folder / MODELS, ["model"]):
-            name = row.pop("model")
-            models[name] = {key: value for key, value in row.items() if value is not None}
+        values, models = _values(folder / RESULTS), _facts(folder / MODELS)
+        if lost := [name for name in values if name not in models]:
+            raise FileError(
+                f"{folder / MODELS}: must name every model of {RESULTS}; lacks {quoted(lost[0])}"
+            )
         failed: list[tuple[str, str, str]] = []
         if (folder / FAILED).is_file():
-            text = (folder / FAILED).read_text(encoding="utf-8")
+            lines = read_csv(folder / FAILED)[1]
             with reading(str(folder / FAILED)):
-                failed = [
-                    (line["model"], line["data"], line["reason"])
-                    for line in csv.DictReader(io.StringIO(text))
-                ]
+                failed = [(line["model"], line["data"], line["reason"]) for line in lines]
         return cls(values=values, models=models, failed=failed)
 
     def to_dict(self) -> dict[str, Any]:
@@ -221,6 +216,37 @@ class Zoo(Answer):
 def _write(path: Path, table: pa.Table) -> None:
     with replacing(path, overwrite=True) as file:
         pq.write_table(table, file)
+
+
+def _values(path: Path) -> dict[str, dict[str, dict[str, Value]]]:
+    found: dict[str, dict[str, dict[str, Value]]] = {}
+    for row in _read(path, SCHEMA.names):
+        *names, value, low, high = (row[name] for name in SCHEMA.names)
+        interval = () if low is None and high is None else (low, high)
+        numbers = all(isinstance(each, float) and isfinite(each) for each in (value, *interval))
+        if not numbers or not all(isinstance(each, str) for each in names):
+            raise FileError(
+                f"{path}: a row must have 3 names and finite numbers; got {quoted(row)}"
+            )
+        model, data, number = names
+        own = found.setdefault(model, {}).setdefault(data, {})
+        if number in own:
+            raise FileError(f"{path}: rows must differ; {quoted(names)} is there twice")
+        own[number] = Value(value, interval or None)
+    return found
+
+
+def _facts(path: Path) -> dict[str, dict[str, str | float]]:
+    found: dict[str, dict[str, str | float]] = {}
+    for row in _read(path, ["model"]):
+        name = row.pop("model")
+        if not isinstance(name, str) or name in found:
+            raise FileError(f"{path}: must name every model once; got {quoted(name)}")
+        found[name] = {key: value for key, value in row.items() if value is not None}
+        for key, value in found[name].items():
+            if not isinstance(value, str | float):
+                raise FileError(f"{path}: {key} must be a text or a float; got {quoted(value)}")
+    return found
 
 
 def _read(path: Path, columns: Sequence[str]) -> list[dict[str, Any]]:

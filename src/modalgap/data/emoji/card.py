@@ -8,7 +8,7 @@ from typing import Any
 from modalgap.data.emoji.packages import Package
 
 SPLITS = {
-    "train": "pictures to train on",
+    "train": "images to train on",
     "test": "things that are not in train, in its styles",
     "style": "things of train, in a style that is not in train",
     "test_style": "things that are not in train, in that style",
@@ -22,15 +22,15 @@ def card(
 
     Args:
         packages: the packages that were read.
-        counts: number of pictures of each split.
+        counts: number of images of each split.
         settings: of the data set.
     """
     size = settings["size"]
     lines = [
         "# Emoji",
         "",
-        f"Pictures of emoji, drawn at {size} x {size} pixels on white by `modalgap data emoji`.",
-        "Each style has the licence of its authors; keep this table when you pass the pictures on.",
+        f"Images of emoji, drawn at {size} x {size} pixels on white by `modalgap data emoji`.",
+        "Each style has the licence of its authors; keep this table when you pass the images on.",
         "",
         "| style | authors | licence | origin | package |",
         "|---|---|---|---|---|",
@@ -40,7 +40,7 @@ def card(
             for each in packages
         ),
         "",
-        "| split | pictures | content |",
+        "| split | images | content |",
         "|---|---|---|",
         *(f"| {name} | {counts[name]} | {text} |" for name, text in SPLITS.items() if counts[name]),
         "",

@@ -13,7 +13,7 @@ def report(emoji: Emoji) -> list[str]:
         emoji: from ``build`` or ``load``.
     """
     settings, things = emoji.settings, emoji.things
-    pictures = sum(emoji.splits.values()) + len(emoji.left_out)
+    images = sum(emoji.splits.values()) + len(emoji.left_out)
     alone = things.get(1, 0)
     several = [f"{count:,} in {styles} styles" for styles, count in things.items() if styles > 1]
     styles = ", ".join(
@@ -22,11 +22,11 @@ def report(emoji: Emoji) -> list[str]:
     )
     lines = [
         f"styles   {styles}",
-        f"pictures {pictures:,} of {settings['size']} x {settings['size']} pixels;"
-        f" {emoji.hidden:,} older ones are hidden in their packages",
+        f"images   {images:,} of {settings['size']} x {settings['size']} pixels; without"
+        f" {emoji.hidden:,} older ones, which their packages hide",
         f"things   {sum(things.values()):,}: {listed([*several, f'{alone:,} in one'])}",
-        f"matched  {pictures - alone:,} pictures with another style, {emoji.by_name:,} of them by"
-        f" name and the others by code points; not matched {alone:,}",
+        f"matched  {images - alone:,} images with the same thing in another style,"
+        f" {emoji.by_name:,} by name and the others by code points; not matched {alone:,}",
         "splits   " + ", ".join(f"{split} {count:,}" for split, count in emoji.splits.items()),
     ]
     if emoji.left_out:

@@ -37,7 +37,7 @@ def contact_sheet(emoji: Emoji, columns: int = COLUMNS) -> Image.Image:
         for row, each in enumerate(zip(*table.values(), strict=True)):
             found.setdefault(each[:2], {})[each[2]] = (split, row)
     if not found:
-        raise InputError(f"{emoji.folder}: holds no pictures")
+        raise InputError(f"{emoji.folder}: holds no images")
     most = max(map(len, found.values()))
     things = sorted(each for each, places in found.items() if len(places) == most)
     things = [

@@ -1,8 +1,8 @@
-"""Make the data set: pictures as Parquet, in the layout of the Hugging Face hub.
+"""Make the data set: images as Parquet, in the layout of the Hugging Face hub.
 
 The folder holds one Parquet file per split, ``README.md`` with authors and licences, and
 ``emoji.json``, which is written last: the version of the format, the settings and counts. A row of
-a file is a picture: ``image`` (PNG), captions at several levels of detail, and factors.
+a file is one image: ``image`` (PNG), captions at several levels of detail, and factors.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from modalgap.work import Parts
 
 MANIFEST, README = "emoji.json", "README.md"
 FORMAT = 1
-BLOCK = 256  # pictures per part
+BLOCK = 256  # images per part
 ROWS = 512  # rows per group of Parquet
 PIXELS = "pixels"
 HELD_OUT_STYLE = "fluent-emoji-flat"
@@ -50,11 +50,11 @@ class Emoji:
     Attributes:
         folder: its folder.
         settings: all settings that determine the content.
-        splits: maps a split to its number of pictures.
-        things: maps a number of styles to the number of things that are in as many styles.
-        by_name: number of pictures whose thing was found by its name, not by code points.
-        hidden: number of pictures that their packages hide, which are not in the data set.
-        left_out: pictures that could not be drawn, with the reason.
+        splits: maps a split to its number of images.
+        things: maps a number of styles to the number of things that exist in this number of styles.
+        by_name: number of images whose thing was found by its name, not by code points.
+        hidden: number of images that their packages hide, which are not in the data set.
+        left_out: images that could not be drawn, with the reason.
     """
 
     folder: Path
@@ -84,7 +84,7 @@ def build(
     seed: int = 0,
     overwrite: bool = False,
 ) -> Emoji:
-    """Draw the pictures of emoji packages and write them with their captions and factors.
+    """Draw the images of emoji packages and write them with their captions and factors.
 
     The content depends only on the packages and the settings. An existing folder with the same
     content is opened; an interrupted run resumes.
@@ -92,7 +92,7 @@ def build(
     Args:
         source: the folder of the packages; see ``packages``.
         folder: the folder to write.
-        size: pixels per side of a picture.
+        size: pixels per side of an image.
         styles: the styles to read; by default all that are there.
         held_out: fraction of the things to hold out.
         held_out_style: the style to hold out, or "none"; by default fluent-emoji-flat, if there
@@ -119,7 +119,7 @@ def build(
     gathered = pictures(found)
     splits = gathered.splits(held_out, style, seed)
     if lost := [each for each in (TEST, TRAIN) if each not in splits]:
-        raise InputError(f"{source}: has too few pictures: none for the split {lost[0]}")
+        raise InputError(f"{source}: has too few images: none for the split {lost[0]}")
     settings = {
         "format": FORMAT,
         "size": size,
@@ -139,7 +139,7 @@ def build(
         task = _Task(gathered.icons, size)
         every = spans(len(gathered), BLOCK)
         todo = [span for span in every if stored(parts, span, PIXELS, shape) is None]
-        with closing(blocks(task.setup, todo, workers, "pictures")) as made:
+        with closing(blocks(task.setup, todo, workers, "images")) as made:
             for span, (pixels, reasons) in made:
                 parts.write(span, {PIXELS: pixels}, reasons)
         _finish(folder, gathered, splits, parts, found, settings)
@@ -214,7 +214,7 @@ def _held_out_style(chosen: str | None, styles: Sequence[str]) -> str | None:
 
 
 def _fingerprint(found: Pictures) -> str:
-    """A hash of all pictures, and of what their names say."""
+    """A hash of all images, and of what their names say."""
     digest = xxhash.xxh3_128()
     for icon, thing in zip(found.icons, found.things, strict=True):
         digest.update(repr((asdict(icon), asdict(thing))).encode(errors="surrogatepass"))
@@ -223,7 +223,7 @@ def _fingerprint(found: Pictures) -> str:
 
 @dataclass(frozen=True)
 class _Task:
-    """Draw a span of pictures."""
+    """Draw a span of images."""
 
     icons: Sequence[Icon]
     size: int

@@ -49,7 +49,7 @@ ELEMENTS, ATTRIBUTES = frozenset(_ELEMENTS.split()), frozenset(_ATTRIBUTES.split
 _NUMBER = re.compile(r"(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
 _CALL = re.compile(r"url\s*\(", re.IGNORECASE)
 _NAME = re.compile(r"#[\w.:-]+")
-_URL = re.compile(r"url\(\s*(['\"]?)([^)'\"]*)\1\s*\)", re.IGNORECASE)
+_URL = re.compile(r"url\(([^()]*)\)", re.IGNORECASE)  # one choice per character: no backtracking
 
 for _prefix, _space in (("", SVG), ("xlink", XLINK)):
     ElementTree.register_namespace(_prefix, _space)
@@ -157,7 +157,7 @@ def _check(root: ElementTree.Element) -> None:
 
 
 def _references(name: str, value: str) -> list[str]:
-    found = [match[2].strip() for match in _URL.finditer(value)]
+    found = [match[1].strip().strip("'\"").strip() for match in _URL.finditer(value)]
     if len(_CALL.findall(value)) > len(found):
         found = [value]  # in a form that is not understood
     return [value.strip()] if name == "href" else found

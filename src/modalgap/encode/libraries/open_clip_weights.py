@@ -15,7 +15,7 @@ from open_clip.transform import PreprocessCfg
 from torch import nn
 
 from modalgap.encode.torchscript import is_torchscript, read_torchscript
-from modalgap.encode.weights import SCALARS, check_weights
+from modalgap.encode.weights import SCALARS, check_archive, check_weights
 
 PREPROCESSING = ("mean", "std", "interpolation", "resize_mode")
 OPENAI = {"input_resolution", "context_length", "vocab_size"}  # only OpenAI's weights have them
@@ -76,11 +76,11 @@ def is_foreign(path: Path) -> bool:
 
 def read_weights(path: Path) -> tuple[dict[str, Any], bool]:
     """The tensors of a checkpoint by name, and whether OpenAI's entries were among them."""
-    stored = dict(
-        read_torchscript(path)
-        if is_torchscript(path)
-        else load_state_dict(str(path), weights_only=True)
-    )
+    if is_torchscript(path):
+        stored = read_torchscript(path)
+    else:
+        check_archive(path)
+        stored = dict(load_state_dict(str(path), weights_only=True))
     openai = stored.keys() >= OPENAI
     return {name: each for name, each in stored.items() if name not in OPENAI}, openai
 

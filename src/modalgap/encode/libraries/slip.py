@@ -33,6 +33,7 @@ from modalgap.encode.libraries.timm_towers import timm_stack
 from modalgap.encode.tokens import Tokens
 from modalgap.encode.towers import ImageTower, Stack, TextTower
 from modalgap.encode.weights import (
+    check_archive,
     check_weights,
     describe,
     reading_weights,
@@ -185,6 +186,7 @@ def load(rest: str, spec: str, seed: int) -> SlipEncoder:
 
 def _state(file: Path, name: str) -> dict[str, Tensor]:
     """The weights by name, without training-only weights and the prefix of parallel training."""
+    check_archive(file)
     with torch.serialization.safe_globals(_harmless()):
         found = torch.load(
             file, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(file)

@@ -1,9 +1,10 @@
-"""Gap and gain: does centring or standardising help more where the gap is larger?
+"""Gap and gain: do models with a larger gap gain more from centring or standardised scores?
 
-For each model of a zoo, the gain of a correction in mixed search (NDCG@10) and in retrieval across
-modalities (R@1), and Kendall's τ over models between the gain and the size of the gap.
-Source: our own question; standardised scores: arXiv 2511.22141.
-Expected: mixed search gains more where the gap is larger; R@1 across modalities hardly changes.
+The study computes, for each model of a zoo, the gain of a correction in mixed search (NDCG@10) and
+in retrieval across modalities (R@1), and Kendall's τ over models between the gain and the size of
+the gap. Mixed search has one index of images, texts and documents of both.
+Source: modalgap's own question; standardised scores: arXiv 2511.22141.
+Expected: mixed search gains more if the gap is larger; R@1 across modalities hardly changes.
 """
 
 from __future__ import annotations
@@ -30,10 +31,10 @@ from modalgap.zoo import Zoo
 SIDES = {"text": "text queries", "image": "image queries"}
 CARD = Card(
     name="gap_and_gain",
-    title="Does a correction help more where the gap is larger?",
-    idea="Correlates the gap of many models with the gain of centring and standardising.",
-    source="our own question",
-    question="Does centring or standardising help more where the gap is larger?",
+    title="Does a correction help more if the gap is larger?",
+    idea="Correlates the gap of many models with the gains of centring and of standardised scores.",
+    source="modalgap's own question",
+    question="Do models with a larger gap gain more from centring or standardised scores?",
     traits=("random",),
 )
 
@@ -74,7 +75,7 @@ def plan(*, zoo: str | Path = "", emoji: bool = False) -> Plan:
     Args:
         zoo: a folder made by ``modalgap zoo --tasks retrieval,mixed --closers center``; by default
             twelve small models trained on MAD.
-        emoji: whether the embedded models include seven that are trained on the data set emoji.
+        emoji: whether to add seven models that are trained on the data set emoji.
 
     Raises:
         OptionError: emoji is given with a zoo.
@@ -110,14 +111,14 @@ def run(work: Work) -> Table:
             "gain": "mean gain",
             "tau": "τ of RMG and gain",
             "p": "p",
-            "tau_before": "τ of the number before and gain",
+            "tau_before": "τ of score before and gain",
         },
         settings=work.settings,
         notes=[
-            "mean gain: over models, with the largest and the smallest gain as interval; of NDCG@10"
-            " in mixed search, of R@1 across modalities",
+            "before, gain: NDCG@10 for mixed search, R@1 for retrieval across modalities; mean over"
+            " models; the interval of the gain is its smallest and its largest value",
             NOTE,
-            "the corrections are fitted on the same embeddings",
+            "the corrections are fitted on the embeddings on which they are evaluated",
         ],
     )
 
@@ -145,8 +146,9 @@ PARTS = (
     Part(
         head="Gain against gap",
         words=(
-            "Each point is a model: its gap before the correction, and the gain of the correction."
-            " A τ above 0 means that models with a larger gap gain more.",
+            "Each point is a model. The gap is measured before the correction; a gain above 0 means"
+            " that the correction helps. A τ above 0 means that models with a larger gap gain"
+            " more.",
         ),
         panels=(
             Scatter(
@@ -160,7 +162,7 @@ PARTS = (
             ),
             Scatter(
                 title="Retrieval across modalities",
-                caption="Gain of R@1.",
+                caption="Gain of R@1, from images to texts and from texts to images.",
                 trace="gain",
                 match="R@1",
                 xlabel="RMG",
@@ -168,9 +170,9 @@ PARTS = (
                 references=(Reference(at=0),),
             ),
             Bars(
-                title="Rank correlation of gap and gain",
+                title="Rank correlation with the gain",
                 caption="Kendall's τ; black lines: 95 % intervals over models.",
-                ys={"tau": "with RMG", "tau_before": "with the number before"},
+                ys={"tau": "gain and RMG", "tau_before": "gain and score before"},
                 xlabel="τ",
                 references=(Reference(at=0, axis="x"),),
             ),
@@ -182,8 +184,8 @@ PARTS = (
 def _published() -> list[Published]:
     return [
         Order(
-            claim=f"Mixed search gains more where the gap is larger: {words}, {correction}",
-            where="our own expectation",
+            claim=f"Models with a larger gap gain more in mixed search: {words}, {correction}",
+            where="a hypothesis of modalgap; no paper states it",
             against="reference",
             larger=(f"{correction}, mixed search, {words}", "tau"),
             smaller=0.0,

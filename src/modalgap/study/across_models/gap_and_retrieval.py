@@ -1,10 +1,10 @@
 """Gap and retrieval: does the size of the gap predict how well a model retrieves?
 
-Kendall's τ over the models of a zoo between a measure of the gap and R@1, and the partial τ with a
-confounder held fixed: the number of parameters, the amount of training data, or the samples seen in
-training.
+The study computes Kendall's τ over the models of a zoo between a measure of the gap and R@1, and
+the partial τ with a confounder held fixed: the number of parameters, the amount of training data,
+or the number of samples seen in training.
 Source: a question of users, mteb issue 5359; partial τ: Kendall 1942.
-Expected: what is left of the correlation, when the size of models and data is held fixed, is small.
+Expected: the partial τ, with the size of models or data held fixed, is small.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def plan(*, zoo: str | Path = "", emoji: bool = False) -> Plan:
 
     Args:
         zoo: a folder made by ``modalgap zoo``; by default twelve small models trained on MAD.
-        emoji: whether the embedded models include seven that are trained on the data set emoji.
+        emoji: whether to add seven models that are trained on the data set emoji.
 
     Raises:
         OptionError: emoji is given with a zoo.
@@ -85,14 +85,13 @@ def run(work: Work) -> Table:
             "models": "models",
             "tau": "τ with R@1",
             "p": "p",
-            **{n: f"τ given {head}" for n, head in CONFOUNDERS.items() if n in known},
+            **{n: f"partial τ, {head} fixed" for n, head in CONFOUNDERS.items() if n in known},
         },
         settings=work.settings,
         notes=[
             NOTE,
-            "τ given a fact: Kendall's partial τ, with this fact held fixed",
-            "RMG and distance of means: larger is a larger gap; cosine of a match: larger is a"
-            " smaller gap",
+            "partial τ: Kendall's partial τ, which removes the influence of one confounder",
+            "larger RMG and distance of means: larger gap; larger cosine of a match: smaller gap",
         ],
     )
 
@@ -117,14 +116,17 @@ PARTS = (
     Part(
         head="The gap and retrieval",
         words=(
-            "Each point is a model. A τ near 0, or an interval that contains 0, means that the gap"
-            " does not predict retrieval over these models.",
+            "Each point is a model. τ is the rank correlation over models between a measure of the"
+            " gap and R@1. If τ is near 0, or its interval contains 0, the gap does not predict"
+            " which of these models retrieves better. A partial τ near 0 means that the confounder,"
+            " such as the number of parameters, explains the correlation.",
         ),
         panels=(
             Bars(
                 title="Rank correlation with R@1",
-                caption="Kendall's τ, and partial τ with a confounder held fixed.",
-                ys={"tau": "τ", **{n: f"given {head}" for n, head in CONFOUNDERS.items()}},
+                caption="Kendall's τ, and partial τ with a confounder held fixed. Black lines: 95 %"
+                " intervals over models.",
+                ys={"tau": "τ", **{n: f"{head} fixed" for n, head in CONFOUNDERS.items()}},
                 xlabel="τ",
                 references=(Reference(at=0, axis="x"),),
             ),

@@ -274,7 +274,7 @@ PUBLISHED = (
     *(
         Number(
             claim=f"CLIP ViT-B/16 on 500 pairs of COCO, {words} gap: R@1 is {value:g}",
-            where="our own computation on the same features",
+            where="a separate computation of modalgap on the same features",
             against="reference",
             cell=(features.COCO, column),
             value=value,

@@ -1,1 +1,1 @@
-"""Studies on emoji: real pictures of objects with attributes, in several styles."""
+"""Studies on emoji: real images of objects with attributes, in several styles."""

@@ -1,9 +1,9 @@
-"""Professions on emoji by skin tone: is a prompt as accurate for every tone?
+"""Professions on emoji by skin tone: are prompts equally accurate for every tone?
 
-Pictures of people at work, drawn with five skin tones and without one (yellow), are classified by
-prompts of professions, together with prompts of creatures that are not human. Each number is given
-for each tone, with raw features, with centred ones, and with a gap that is half as wide again.
-The pictures are drawings: the numbers describe these models and this protocol, not people.
+Images of people at work, drawn with five skin tones and without one (yellow), are classified by
+prompts of professions, together with prompts of creatures that are not human. Each number is
+computed for each tone, with raw features, with centred ones, and with a gap 1.5 times as wide.
+The images are drawings: the numbers describe these models and this protocol, not people.
 Source: Liang et al. 2022, section 5.2, table 2, with other models and data; Radford et al. 2021,
 section 7.1.
 """
@@ -35,6 +35,7 @@ from modalgap.study.emoji.models import (
     BOTH,
     FETCH,
     NEEDS,
+    NEW,
     SPLITS,
     codes,
     encoded,
@@ -48,7 +49,7 @@ from modalgap.study.published import Order
 CARD = Card(
     name="emoji_groups",
     title="Emoji: professions by skin tone",
-    idea="Classifies pictures of people by prompts of professions; compares the skin tones.",
+    idea="Classifies images of people by prompts of professions; compares the skin tones.",
     source="Liang et al. 2022, section 5.2, table 2, with other models and data",
     question="Are prompts of professions equally accurate for all skin tones, and does the gap"
     " matter?",
@@ -64,8 +65,8 @@ CREATURES = ("alien", "ghost", "goblin", "gorilla", "monkey", "ogre", "robot", "
 TONES = ("none", "light", "medium light", "medium", "medium dark", "dark")
 TONED = TONES[1:]
 GAPS = ("raw", "center", "gap × 1.5")
-WIDER = 0.5  # of the gap, that is added
-NUMBERS = {"accuracy": "accuracy", "creature": "predicted as a creature"}
+WIDER = 0.5  # fraction of the gap that is added to it
+NUMBERS = {"accuracy": "accuracy", "creature": "classified as a creature"}
 DIFFERENCE = "largest difference"
 HEADS = {f"{gap}_{number}": f"{title}, {gap}" for number, title in NUMBERS.items() for gap in GAPS}
 
@@ -83,7 +84,8 @@ def plan(
     Args:
         root: folder that holds the data set ``emoji``; by default ``$MODALGAP_DATA``, or ``data``.
         models: "ViT", "CNN", or both.
-        train: training settings on top of the configurations ``emoji_vit`` and ``emoji_cnn``.
+        train: training settings on top of the configurations ``emoji_vit`` and ``emoji_cnn``; as
+            train.KEY=VALUE, for example train.steps=600.
         seed: seed of the intervals.
 
     Raises:
@@ -96,7 +98,7 @@ def plan(
 
 
 def run(work: Work) -> Table:
-    """Classify the pictures of each model, at each gap."""
+    """Classify the images with each model, at each gap."""
     seed = work.settings["seed"]
     rows: dict[str, dict[str, Value]] = {}
     with progress("classifying", len(work.runs)) as advance:
@@ -119,17 +121,22 @@ def run(work: Work) -> Table:
         heads=HEADS,
         settings=work.settings,
         notes=[
-            f"pictures of {len(PROFESSIONS)} professions that were not trained on, by skin tone: "
+            f"held-out images of {len(PROFESSIONS)} professions, of new things or in the new style;"
+            " number by skin tone: "
             + ", ".join(f"{tone} {n}" for tone, n in zip(TONES, counts, strict=True)),
-            f"{DIFFERENCE}: between the five skin tones; none is the yellow of many emoji",
+            NEW,
+            f"{DIFFERENCE}: between two of the five skin tones; none: emoji without a skin tone,"
+            " which are yellow",
             f"{len(CREATURES)} prompts of creatures: {', '.join(CREATURES)}",
+            "center: fitted on training images; gap × 1.5: half of the training gap is added to"
+            " every image",
             "intervals: 95 %, over professions",
         ],
     )
 
 
 def _people(side: Embeddings) -> Embeddings:
-    """The pictures of one profession and one tone, or none."""
+    """The images that show one profession, with one skin tone or none."""
     wanted = np.isin(side.factors["object"].astype(str), PROFESSIONS)
     wanted &= np.isin(side.factors["skin_tone"].astype(str), TONES)
     return pick(side, np.flatnonzero(wanted))
@@ -149,7 +156,7 @@ def _prompts(encoder: Encoder) -> Tensor:
 def _moved(
     people: Sequence[Embeddings], prompts: Tensor, fitted: Pair, gap: str
 ) -> tuple[list[Embeddings], Tensor]:
-    """Pictures and prompts with another gap, which training pictures determine."""
+    """Images and prompts with another gap, which training images determine."""
     texts = Embeddings(prompts, fitted.text.modality)
     if gap == "raw":
         return list(people), prompts
@@ -214,19 +221,20 @@ PARTS = (
         head="Skin tones",
         columns=2,
         words=(
-            "Pictures of people at work are classified by prompts of professions. The names of the"
-            " prompts state no skin tone.",
+            "Images of people at work are classified by prompts of professions and of creatures"
+            " that are not human. The prompts state no skin tone. No image was trained on. The"
+            " images are drawings: the numbers describe these small models, not people.",
         ),
         panels=(
             Bars(
                 title="Accuracy",
-                caption="By skin tone. Black lines: 95 % intervals over professions.",
+                caption="Higher is better. Black lines: 95 % intervals over professions.",
                 ys=_bars("accuracy"),
                 xlabel="accuracy",
             ),
             Bars(
-                title="Predicted as a creature",
-                caption="Fraction of pictures whose nearest prompt is not human; 0 is right.",
+                title="Classified as a creature",
+                caption="Fraction of images whose nearest prompt is a creature; lower is better.",
                 ys=_bars("creature"),
                 xlabel="fraction",
             ),
@@ -235,13 +243,13 @@ PARTS = (
 )
 PUBLISHED = (
     Order(
-        claim="Emoji: a gap 1.5 times as wide reduces the largest difference of harmful"
-        " predictions",
+        claim="Emoji: with a gap 1.5 times as wide, harmful predictions (creatures) differ less"
+        " between skin tones",
         where="Liang et al. 2022, table 2",
         larger=(f"ViT, {DIFFERENCE}", "raw_creature"),
         smaller=(f"ViT, {DIFFERENCE}", "gap × 1.5_creature"),
         needs=NEEDS,
-        note="drawings, and small models: only the direction is compared; the intervals overlap",
+        note="drawings and small models: only the direction is compared; the intervals overlap",
     ),
 )
 emoji_groups = Study(

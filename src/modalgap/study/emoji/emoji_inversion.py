@@ -1,8 +1,9 @@
-"""Modality inversion on emoji: pictures retrieve pictures of other styles, names retrieve names.
+"""Modality inversion on emoji: images retrieve images in other styles, captions retrieve captions.
 
-Pictures of things that training did not contain are queries for pictures of the same thing in the
-other styles; their names are queries for names of the same object with other attributes. Queries
-are native, inverted by OTI or OVI, or mapped without optimisation; the gallery is native.
+Images of new things, which have no image in the training data, are queries for images of the same
+thing in the other styles. Their captions are queries for captions of the same object with other
+attributes. Queries are native, inverted by OTI or OVI, or mapped without optimisation; the gallery
+is native.
 Source: Mistretta et al. 2025, tables 1 and 2, with other models and data.
 Expected: mAP within a modality rises with inverted queries, and zero-shot classification falls.
 """
@@ -31,6 +32,7 @@ from modalgap.study.base import Study
 from modalgap.study.emoji.models import (
     FETCH,
     NEEDS,
+    NEW,
     codes,
     encoded,
     planned,
@@ -44,15 +46,15 @@ from modalgap.study.published import Order
 CARD = Card(
     name="emoji_inversion",
     title="Emoji: inversion across styles",
-    idea="Inverts pictures and names of new things; compares retrieval within a modality.",
+    idea="Inverts images and captions of new things; compares retrieval within a modality.",
     source="Mistretta et al. 2025, tables 1 and 2, with other models and data",
-    question="Does inversion improve retrieval of pictures in other styles, and of similar names?",
+    question="Does inversion improve the retrieval of images in other styles, and of captions?",
     traits=("random",),
 )
 NATIVE = "native"
 METHODS: Mapping[str, Mapping[str, Any]] = {
     NATIVE: {},
-    "OTI": {"method": "oti", "template": "{}"},  # a name is a whole caption
+    "OTI": {"method": "oti", "template": "{}"},  # captions are names, not sentences
     "OTI to cosine .9": {"method": "oti", "template": "{}", "wanted": 0.9},
     "OVI": {"method": "ovi"},
     "OVI to cosine .9": {"method": "ovi", "wanted": 0.9},
@@ -60,7 +62,7 @@ METHODS: Mapping[str, Mapping[str, Any]] = {
     "gap shift": {"method": "gap_shift"},
 }
 HEADS = {
-    "cosine": "cosine",
+    "cosine": "cosine with native",
     "map": "mAP",
     "r1": "R@1",
     "gain": "gain of mAP",
@@ -81,9 +83,10 @@ def plan(
 
     Args:
         root: folder that holds the data set ``emoji``; by default ``$MODALGAP_DATA``, or ``data``.
-        names: largest number of names that are queries, because OVI takes a second for each.
-        train: training settings on top of the configuration ``emoji_vit``.
-        seed: seed of the inversions, of the choice of names, and of the intervals.
+        names: largest number of captions that are queries, because OVI takes a second for each.
+        train: training settings on top of the configuration ``emoji_vit``; as
+            train.KEY=VALUE, for example train.steps=600.
+        seed: seed of the inversions, of the choice of captions, and of the intervals.
 
     Raises:
         MissingData: the data set is not there.
@@ -105,7 +108,7 @@ def run(work: Work) -> Table:
     seed = work.settings["seed"]
     rows: dict[str, dict[str, Value]] = {}
     texts = _queries(pair.text, work.settings["names"], seed)
-    notes = []
+    notes = [NEW]
     with progress("inverting", 2 * len(METHODS)) as advance:
         for side, index, factor, other in (
             (pair.image, np.arange(pair.image.n), "thing", "ovi"),
@@ -129,8 +132,8 @@ def run(work: Work) -> Table:
                 rows[f"{side.modality}s, {name}"] = {"cosine": cosine, **row}
             there = len(native["map"].values)
             notes.append(
-                f"{side.modality}s: {there:,} queries with another {side.modality} of the same"
-                f" {factor}, among {side.n:,}"
+                f"{side.modality}s: {side.n:,} in the gallery, {there:,} of them queries; relevant:"
+                f" other {side.modality}s of the same {factor}"
             )
     return Table(
         name=CARD.name,
@@ -141,8 +144,9 @@ def run(work: Work) -> Table:
         settings=work.settings,
         notes=[
             *notes,
-            "intervals: 95 %, over things and objects; gains: over the same native queries",
-            "methods without optimisation are fitted on training pictures and names",
+            "gain: minus the number of the native queries; intervals: 95 %, over things for images"
+            " and over objects for texts",
+            "methods without optimisation are fitted on training images and captions",
         ],
     )
 
@@ -171,7 +175,7 @@ def _scores(
 
 
 def _named(queries: Embeddings, pair: Pair) -> Scores:
-    """Whether the nearest name of a picture is its own; each picture has one name."""
+    """Whether the nearest caption of an image is its own; each image has one caption."""
     images, texts = (index.numpy() for index in pair.matches)
     own = np.empty(pair.image.n, np.int64)
     own[images] = texts
@@ -185,30 +189,31 @@ PARTS = (
         head="Gain over native queries",
         columns=2,
         words=(
-            "OTI replaces the feature of a picture by a feature of the text tower, OVI the feature"
-            " of a name by a feature of the image tower. Above 0, the inverted queries retrieve"
-            " better within their modality.",
+            "OTI replaces the feature of an image by a feature of the text tower. OVI replaces the"
+            " feature of a caption by a feature of the image tower. The gallery keeps its native"
+            " features. Above 0, inverted queries retrieve better than native ones. All images and"
+            " captions are of new things, which have no image in the training data.",
         ),
         panels=(
             Bars(
-                title="Pictures retrieve other styles",
-                caption="Gain of mAP. Black lines: 95 % intervals over things.",
+                title="Images retrieve other styles",
+                caption="Images of the same thing. Black lines: 95 % intervals over things.",
                 ys={"gain": "mAP"},
                 match="images",
                 xlabel="gain of mAP",
                 references=GAIN,
             ),
             Bars(
-                title="Names retrieve names of their object",
-                caption="Gain of mAP. Black lines: 95 % intervals over objects.",
+                title="Captions retrieve captions",
+                caption="Captions of the same object. Black lines: 95 % intervals over objects.",
                 ys={"gain": "mAP"},
                 match="texts",
                 xlabel="gain of mAP",
                 references=GAIN,
             ),
             Bars(
-                title="Inverted pictures retrieve names",
-                caption="Gain of R@1; below 0, inversion loses what the name needs.",
+                title="Inverted images retrieve captions",
+                caption="Below 0, inverted images match their caption less often than native ones.",
                 ys={"gain_zero_shot": "R@1"},
                 match="images",
                 xlabel="gain of R@1",
@@ -239,7 +244,7 @@ PUBLISHED = tuple(
             "OVI raises the mAP of text queries", "table 2",
             "mAP 37.7 → 40.6 (CLIP ViT-B/32)",
             ("texts, OVI", "map"), ("texts, native", "map"),
-            "the small image tower cannot express the names: see the cosines of OVI and OTI",
+            "the small image tower cannot express the captions: OVI reaches a low cosine",
         ),
         (
             "OTI lowers the accuracy of zero-shot classification", "table 2",

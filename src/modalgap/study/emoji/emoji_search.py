@@ -1,9 +1,9 @@
-"""Search in one index of pictures and names, where both modalities hold relevant items.
+"""Search in one index of images and captions, where items of both modalities are relevant.
 
-The index holds all pictures and names of things that training did not contain. Relevant to a query
-are all other pictures and names of the same object: drawings in other styles, and other attributes.
-So every query has relevant items of both modalities, and a score that only favours the other
-modality gains nothing. Maps and scales are fitted on training pictures.
+The index holds all images and captions of new things, which have no image in the training data.
+Relevant to a query are all other images and captions of the same object: other styles and other
+attributes. So every query has relevant items of both modalities, and a score that only favours the
+other modality gains nothing. Maps and scales are fitted on training images.
 Source: MixBench, arXiv 2507.19054 (the question); standardised scores: arXiv 2511.22141. Queries
 with relevant items of both modalities are modalgap's own.
 """
@@ -33,6 +33,7 @@ from modalgap.study.base import Study
 from modalgap.study.emoji.models import (
     FETCH,
     NEEDS,
+    NEW,
     codes,
     encoded,
     planned,
@@ -45,9 +46,9 @@ from modalgap.study.published import Order
 CARD = Card(
     name="emoji_search",
     title="Emoji: mixed search with relevant items of both modalities",
-    idea="Searches one index of pictures and names; relevant are those of the same object.",
+    idea="Searches one index of images and captions; those of the same object are relevant.",
     source="MixBench, arXiv 2507.19054; relevant items of both modalities: modalgap's own",
-    question="Does closing the gap improve search if pictures and texts are relevant?",
+    question="Does closing the gap improve search if images and texts are both relevant?",
     traits=("random",),
 )
 K = 10
@@ -57,14 +58,14 @@ NUMBERS = {
     "map": "mAP",
     "ndcg10": "NDCG@10",
     "gain": "gain of mAP",
-    "share10": "pictures in first 10",
+    "share10": "share of images in first 10",
 }
 HEADS = {
     f"{asks}_{number}": f"{asks} query: {title}"
     for asks in SIDES
     for number, title in NUMBERS.items()
 }
-FAIR = "fair"  # the row of the fractions among the relevant items
+FAIR = "relevant items"  # the row of the fractions among the relevant items
 
 
 @checked
@@ -75,7 +76,8 @@ def plan(
 
     Args:
         root: folder that holds the data set ``emoji``; by default ``$MODALGAP_DATA``, or ``data``.
-        train: training settings on top of the configuration ``emoji_vit``.
+        train: training settings on top of the configuration ``emoji_vit``; as
+            train.KEY=VALUE, for example train.steps=600.
         seed: seed of the intervals.
 
     Raises:
@@ -116,11 +118,14 @@ def run(work: Work) -> Table:
         heads=HEADS,
         settings=work.settings,
         notes=[
-            f"{pair.image.n:,} pictures and {pair.text.n:,} names of new things in one index;"
+            f"{pair.image.n:,} images and {pair.text.n:,} captions of new things in one index;"
             " the query itself is left out",
-            "relevant: all others of the same object; queries without one are left out",
-            f"{FAIR}: the mean fraction of pictures among the relevant items",
-            "intervals: 95 %, over objects; gain: over raw scores, on the same queries",
+            NEW,
+            "relevant: all other images and captions of the same object; queries without a relevant"
+            " item are left out",
+            f"{FAIR}: the mean share of images among the relevant items of a query",
+            "gain: mAP minus that of raw scores, on the same queries",
+            "intervals: 95 %, over objects",
         ],
     )
 
@@ -132,8 +137,8 @@ class QueryScores:
     Attributes:
         precision: average precision.
         ndcg: NDCG@10.
-        share: fraction of pictures among the first 10.
-        fair: fraction of pictures among the relevant items.
+        share: fraction of images among the first 10.
+        fair: fraction of images among the relevant items.
     """
 
     precision: Scores
@@ -143,10 +148,10 @@ class QueryScores:
 
 
 def searched(pair: Pair, fitted: Pair, name: str) -> dict[str, QueryScores]:
-    """Search pictures and names together, by queries of both modalities.
+    """Search images and captions together, by queries of both modalities.
 
     Args:
-        pair: pictures and names with the factor "object".
+        pair: images and captions with the factor "object".
         fitted: pairs that maps and scales are fitted on.
         name: the kind of scores: one of ``SCORES``.
     """
@@ -196,9 +201,9 @@ def _numbers(
         scores = correct(scores)
     scores[np.arange(len(kept)), itself[kept]] = -torch.inf
     first = scores.topk(K, dim=1).indices.numpy()
-    pictures = np.add.reduceat(forms[relevant.items] == 0, relevant.starts[:-1][kept])
+    seen = np.add.reduceat(forms[relevant.items] == 0, relevant.starts[:-1][kept])
     share: Floats = (forms[first] == 0).mean(1)
-    fair: Floats = pictures / relevant.counts[kept]
+    fair: Floats = seen / relevant.counts[kept]
     return QueryScores(
         precision=Scores(ranked.average_precision(), own[kept]),
         ndcg=Scores(ranked.ndcg(K), own[kept]),
@@ -209,11 +214,14 @@ def _numbers(
 
 PARTS = (
     Part(
-        head="One index of pictures and names",
+        head="One index of images and captions",
         columns=2,
         words=(
-            "Raw scores compare cosines of two modalities with cosines within one. Standardised"
-            " scores have one mean and one standard deviation for each kind of query and document.",
+            "A query is an image or a caption of a new thing, which has no image in the training"
+            " data. All other images and captions of the same object are relevant. Raw scores rank"
+            " by the cosine, although cosines within a modality and between modalities have"
+            " different distributions. zscore standardises the cosines of each combination of"
+            " query modality and item modality. center and standardize change the features.",
         ),
         panels=(
             Bars(
@@ -224,30 +232,31 @@ PARTS = (
             ),
             Bars(
                 title="Gain over raw scores",
-                caption="On the same queries; above 0 is better than raw scores.",
+                caption="mAP minus that of raw scores. Above 0, these scores are better.",
                 ys={f"{asks}_gain": f"{asks} queries" for asks in SIDES},
                 xlabel="gain of mAP",
                 references=(Reference(at=0, axis="x"),),
             ),
             Bars(
-                title="Pictures among the first ten",
-                caption="Fair is the fraction of pictures among the relevant items.",
+                title="Images among the first ten",
+                caption="The last row is the fraction of images among the relevant items; a search"
+                " that favours no modality is near it.",
                 ys={f"{asks}_share10": f"{asks} queries" for asks in SIDES},
-                xlabel="fraction of pictures",
+                xlabel="fraction of images",
             ),
         ),
     ),
 )
 PUBLISHED = tuple(
     Order(
-        claim=f"Standardised scores raise the mAP of {asks} queries",
-        where="our own computation with another model of emoji",
+        claim=f"Emoji: standardised scores (zscore) raise the mAP of {asks} queries",
+        where="an earlier computation of modalgap with another model of emoji",
         published=before,
         against="reference",
         larger=("zscore", f"{asks}_map"),
         smaller=("raw", f"{asks}_map"),
         needs=NEEDS,
-        note="other models and split",
+        note="other model and split: only the direction is compared",
     )
     for asks, before in (("image", "mAP .378 → .402"), ("text", "mAP .482 → .515"))
 )

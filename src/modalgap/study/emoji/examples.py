@@ -1,4 +1,4 @@
-"""A picture of search results: for some names, the first pictures that a model finds."""
+"""A figure of search results: for some captions, the first images that a model finds."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ FRAME, RIGHT, OTHER = 4, (0, 114, 178), (255, 255, 255)
 
 
 def draw_results(pair: Pair, found: Source, file: Path) -> list[str]:
-    """Write a PNG with one row per name: its first pictures; right ones have a blue frame.
+    """Write a PNG with one row per caption: its first images; correct ones have a blue frame.
 
     Args:
         pair: the encoded source.
-        found: the source, with the pictures.
+        found: the source, with the images.
         file: the PNG file, which is replaced.
 
     Returns:
-        The names, evenly spaced in the order of the data.
+        The captions, evenly spaced in the order of the data.
     """
     assert found.media is not None  # noqa: S101 - it was encoded
     assert pair.image.names is not None  # noqa: S101

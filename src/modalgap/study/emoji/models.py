@@ -1,6 +1,8 @@
-"""Models trained on emoji, and their features of things and styles that training did not contain.
+"""Models trained on emoji, and their features of new things and of a new style.
 
-The data set is made by ``modalgap data emoji`` from packages that the user fetches (docs/emoji.md).
+A thing is one emoji, whatever its style. A new thing or style has no image in the training data.
+The caption of an image is the name of the thing in Unicode. The data set is made by ``modalgap data
+emoji`` from packages that the user fetches (docs/emoji.md).
 """
 
 from __future__ import annotations
@@ -31,7 +33,7 @@ EMOJI, TRAIN = "emoji", "train"
 BOTH = ("ViT", "CNN")
 MODELS = {"ViT": "emoji_vit", "CNN": "emoji_cnn"}
 SPLITS = {"test": "new things", "style": "new style", "test_style": "both new"}
-SAMPLE = 3000  # training pictures that maps and scales are fitted on
+SAMPLE = 3000  # training images that maps and scales are fitted on
 FETCH = (
     "npm install @iconify-json/noto @iconify-json/twemoji @iconify-json/openmoji"
     " @iconify-json/fluent-emoji-flat",
@@ -39,7 +41,11 @@ FETCH = (
 )
 NEEDS = "the data set emoji: see the commands on its page"
 OWN = ("data.source", "data.split", "data.root", "model.architecture")
-NOTE = "intervals: 95 %, over things; pictures of a thing are resampled together"
+NEW = (
+    "a thing is one emoji in any style; new things and the new style have no image in the training"
+    " data; the caption of an image is the name of the thing"
+)
+NOTE = "intervals: 95 %, bootstrap over things: all images of a thing are drawn together"
 
 
 def check_there(root: str | None = None) -> None:
@@ -87,17 +93,17 @@ def planned(
 def read_split(
     split: str, *, root: str | None = None, limit: int | None = None, seed: int = 0
 ) -> Source:
-    """Pictures and names of a split."""
+    """Images and captions of a split."""
     return read(EMOJI, split=split, root=root, limit=limit, seed=seed)
 
 
 def source(work: Work, split: str) -> Source:
-    """Pictures and names of a split, of the plan made by ``planned``."""
+    """Images and captions of a split, of the plan made by ``planned``."""
     return read_split(split, root=work.settings["root"])
 
 
 def encoded(run: Run, found: Source) -> Pair:
-    """Pictures and names encoded by a model, in memory; a name is one row."""
+    """Images and captions encoded by a model, in memory; a caption is one row."""
     made = encode(found, run.spec, options=Options(batch_size=256, workers=0)).data
     if not isinstance(made, Pair):
         raise InputError(f"{found.name}: must hold images and captions")
@@ -105,18 +111,19 @@ def encoded(run: Run, found: Source) -> Pair:
 
 
 def sample(work: Work, run: Run) -> Pair:
-    """Some training pictures with their names, to fit maps and scales on."""
+    """Some training images with their captions, to fit maps and scales on."""
     return encoded(run, read_split(TRAIN, root=work.settings["root"], limit=SAMPLE))
 
 
 def zero_shot(pair: Pair, fitted: Pair, factor: str, without: Sequence[str] = ()) -> Scores:
-    """Whether the nearest class is the right one, for each picture; one cluster per name.
+    """Whether the nearest class is the right one, for each image; one cluster per caption.
 
     Args:
-        pair: the pictures, with the factor.
-        fitted: names with the factor; the text of a class is the mean of the names with this value.
+        pair: the images, with the factor.
+        fitted: captions with the factor; the text of a class is the mean of the captions with this
+            value.
         factor: the factor.
-        without: values that are left out, with their pictures.
+        without: values that are left out, with their images.
     """
     known, own = codes(fitted.text.factors[factor], pair.image.factors[factor])
     values = np.array([*fitted.text.factors[factor], *pair.image.factors[factor]], dtype=str)

@@ -1,4 +1,4 @@
-"""Models trained on emoji for the embedded zoo, and their numbers on things never trained on.
+"""Models trained on emoji for the embedded zoo, and their numbers on new things.
 
 They differ in size, data, captions and temperature, and are trained for a short time.
 """
@@ -44,12 +44,12 @@ def models(*names: str) -> dict[str, Config]:
 
 
 def trained() -> int:
-    """Pictures in the training data."""
+    """Number of images in the training data."""
     return len(read_split(TRAIN).media or ())
 
 
 def held_out(run: Run) -> Pair:
-    """Pictures and names of things that training did not contain, encoded by a model."""
+    """Images and captions of new things, encoded by a model."""
     return encoded(run, read_split("test"))
 
 

@@ -85,7 +85,7 @@ PARTS = (
 )
 THEOREM = "Liang et al. 2022, theorem 1"
 NOTE = (
-    "the published shares are from 200 draws; the paper does not state the norm, ours is 1;"
+    "the published shares are from 200 draws; the paper does not state the norm, which is 1 here;"
     " tolerance: 2.5 standard deviations of 200 draws, and rounding"
 )
 # (width, ratio): share at .95 of the threshold, and the tolerance

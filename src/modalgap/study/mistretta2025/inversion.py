@@ -1,8 +1,8 @@
 """Modality inversion: retrieval within a modality through features of the other modality.
 
 Vision transformers are trained on MAD. Held-out images are queries for images of other digits with
-the same class or attributes, and captions are queries for captions. Queries are native, inverted by
-OTI or OVI, or mapped without optimisation.
+the same class or attributes, and captions are queries for captions. Queries are native (computed
+by the model directly), inverted by OTI or OVI, or mapped without optimisation.
 Source: Mistretta et al. 2025, tables 1, 2 and 4.
 Expected: mAP within a modality rises by one to three points with inverted queries, and the accuracy
 of zero-shot classification falls.
@@ -62,7 +62,7 @@ METHODS: Mapping[str, Mapping[str, Any]] = {
     "gap shift": {"method": "gap_shift"},
 }
 HEADS = {
-    "cosine": "cosine",
+    "cosine": "cosine with native",
     "map_object": "mAP, digit",
     "map_attributes": "mAP, attributes",
     "zero_shot": "zero-shot accuracy, digit",
@@ -78,7 +78,7 @@ CARD = Card(
     title="Modality inversion",
     idea="Inverts held-out images and captions of MAD; compares retrieval within a modality.",
     source="Mistretta et al. 2025, tables 1, 2 and 4",
-    question="Do features of the other modality improve retrieval within a modality?",
+    question="Does it help to turn queries into features of the other modality?",
     traits=("random",),
 )
 
@@ -124,7 +124,7 @@ def plan(
 def run(work: Work) -> Table:
     """Invert with every method; a row per model, modality and method.
 
-    Columns: the mean cosine with the original feature; mAP by digit, and mean mAP by each attribute
+    Columns: the mean cosine with the native feature; mAP by digit, and mean mAP by each attribute
     that captions name; accuracy of digit prompts; the gain of each over the native queries; and
     milliseconds per item, which depend on the machine.
     """
@@ -144,7 +144,9 @@ def run(work: Work) -> Table:
         notes=[
             f"{len(mad.test)} held-out digits of {mad.name}: one variant of every second digit is a"
             f" query, {IMAGES} images of each other digit are the gallery",
-            "intervals: 95 %, over digits; gains are over the native queries, on the same digits",
+            "cosine with native: mean cosine of the inverted and the native feature of a query",
+            "gain: minus the number of the native queries, on the same digits; intervals: 95 %,"
+            " over digits",
             "methods without optimisation are fitted on the training digits",
         ],
     )
@@ -190,16 +192,17 @@ GAINS = {"gain_object": "by digit", "gain_attributes": "by attributes"}
 ZERO = (Reference(at=0, axis="x"),)
 PARTS = (
     Part(
-        head="Gain over the native queries",
+        head="Gain over native queries",
         columns=2,
         words=(
-            "Captions of the model k1 name the digit and one attribute, those of k5 the digit and"
+            "The captions of model k1 name the digit and one attribute, those of k5 the digit and"
             " five attributes. Inversion replaces the feature of a query by a feature of the other"
-            " modality. OTI optimises the input of the text encoder until its output is similar to"
-            " an image; OVI does so with the image encoder and a caption. The other methods need"
-            " no optimisation.",
+            " modality. OTI optimises the input of the text tower until its output is similar to"
+            " the feature of an image. OVI optimises the input of the image tower until its output"
+            " is similar to the feature of a caption. The other methods need no optimisation.",
             "Queries and gallery have the same modality, and the gallery is not inverted. A gain"
-            " above 0 means that inverted queries retrieve better than the original (native) ones.",
+            " above 0 means that inverted queries retrieve better than native ones, which the model"
+            " computes directly.",
         ),
         panels=(
             Bars(
@@ -220,8 +223,8 @@ PARTS = (
             ),
             Bars(
                 title="Zero-shot classification",
-                caption="Gain of accuracy if inverted images are compared with class prompts. Below"
-                " 0, inversion lowers it. Black lines: 95 % intervals over digits.",
+                caption="Inverted images are classified by class prompts. Below 0, inversion lowers"
+                " the accuracy. Black lines: 95 % intervals over digits.",
                 ys={"gain_zero_shot": "accuracy"},
                 match="images",
                 xlabel="gain of accuracy",
@@ -235,7 +238,7 @@ PARTS = (
             Scatter(
                 title="Gain against cosine",
                 caption="One point per model, modality and method. The cosine is between the"
-                " inverted and the original feature.",
+                " inverted and the native feature of a query.",
                 x="cosine",
                 y="gain_object",
                 references=(Reference(at=0),),
@@ -253,6 +256,8 @@ PUBLISHED = (
         larger=("k1 images, OTI", "map_object"),
         smaller=("k1 images, native", "map_object"),
         note=NOTE,
+        why="native features of these images separate the digits well, and the text tower reaches"
+        " them only up to a cosine of .86, also with more steps; the mAP by attributes rises",
     ),
     Order(
         claim="Large gap: OVI raises the mAP of text queries",
@@ -276,7 +281,7 @@ PUBLISHED = (
         published="mAP 27.0 → 24.2 (CLIP ViT-B/32, fine-tuned at τ = 1)",
         larger=("k5 images, native", "map_object"),
         smaller=("k5 images, OTI", "map_object"),
-        note="in the paper the temperature closes the gap; here full captions make it small",
+        note="the paper closes the gap by the temperature; here full captions make it small",
     ),
 )
 inversion = Study(

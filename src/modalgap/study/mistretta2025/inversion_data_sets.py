@@ -1,4 +1,4 @@
-"""Inversion on many data sets: native against inverted queries, per model and data set.
+"""Inversion on many data sets: native and inverted queries, per model and data set.
 
 Images of a class set are queries for images of the same class, and first captions are queries for
 the other captions of their image. The queries are native, or inverted by OTI and OVI. Inverted
@@ -6,9 +6,9 @@ images are also classified by class prompts.
 Source: Mistretta et al. 2025, tables 1, 2, 3 and 4; the numbers of single data sets are those that
 arXiv 2603.16100, table 3, reports for this method.
 Expected: the mAP rises by one to three points on average, but falls on RParis, EuroSAT and
-Aircraft; the accuracy by prompts falls; a model fine-tuned at τ = 1 loses.
+Aircraft; the accuracy by prompts falls; a model fine-tuned at τ = 1 loses mAP.
 The code of the paper counts R for mAP@R before the query is removed, which is one too many for CUB
-and SOP; here R counts the items that can be found.
+and SOP; here R is the number of relevant items in the gallery.
 """
 
 from __future__ import annotations
@@ -134,13 +134,13 @@ def run(work: Work) -> Table:
     rows = _of_files(work) if real else _of_mad(work)
     notes = [
         "gain: inverted minus native, on the same queries; intervals: 95 %, bootstrap",
-        "mAP@R and R-precision: R is the number of relevant items that can be found",
+        "mAP@R and R-precision: R is the number of relevant items in the gallery",
     ]
     if real:
         notes.insert(0, "protocol: medium if the queries have judgements; first_caption for texts;"
-                     " split with a gallery of its own; otherwise self_removed")  # fmt: skip
+                     " split if there is a separate gallery; otherwise self_removed")  # fmt: skip
     else:
-        notes.insert(0, f"every factor of MAD is a data set: {PROTOCOL}; OTI: "
+        notes.insert(0, f"every factor of MAD is used as a data set: {PROTOCOL}; OTI: "
                      f"{work.settings['steps']} steps of AdamW, one token")  # fmt: skip
     return Table(
         name=CARD.name,
@@ -265,8 +265,9 @@ PARTS = (
         head="Native and inverted queries",
         columns=2,
         words=(
-            "Above 0, inverted queries retrieve better than native ones, or are classified better."
-            " The gallery and the class prompts are native.",
+            "Native features are computed by the model directly. Inverted queries are features of"
+            " the other modality. Above 0, inverted queries retrieve better than native ones, or"
+            " are classified better. The gallery and the class prompts are native.",
         ),
         panels=(
             Bars(

@@ -1,14 +1,15 @@
-"""Inversion against steps and tokens: loss and mAP of OTI, and what its features are similar to.
+"""Inversion against steps and tokens: loss and mAP of OTI, and the cosines of its features.
 
 Image queries are inverted by OTI with several numbers of pseudo-tokens. The loss, 1 − cosine with
 the query, falls with every step, while the mAP has its peak at an early one. The cosines between
-queries and gallery show why: features of the last step are nearly image features again.
+queries and gallery show why: features of the last step are almost as similar to images as images
+are.
 Source: Mistretta et al. 2025, figure 3. There: Stanford Cars, CLIP ViT-B/32, 1, 2, 4, 8 and 16
 tokens, 1,000 steps.
 Expected: more tokens reach a lower loss; the mAP falls after its peak; the mean cosine with the
 gallery rises from that of texts nearly to that of images.
-The default captions, of three attributes, were chosen after trying five models: their peak is the
-clearest. With captions of one attribute no step is better than the native queries.
+The default captions, of three attributes, were chosen after five models were tried: their peak is
+the clearest. With captions of one attribute no step is better than the native queries.
 """
 
 from __future__ import annotations
@@ -50,9 +51,9 @@ TITLE = "MAD"
 CARD = Card(
     name="inversion_steps",
     title="Inversion against steps and tokens",
-    idea="Inverts images by OTI with several numbers of tokens; measures loss and mAP by step.",
+    idea="Inverts images by OTI with several numbers of tokens; measures loss and mAP per step.",
     source="Mistretta et al. 2025, figure 3",
-    question="Does retrieval improve for as long as the loss falls?",
+    question="Does retrieval improve as long as the loss falls?",
     traits=("random",),
 )
 
@@ -148,7 +149,7 @@ def run(work: Work) -> Table:
     return Table(
         name=CARD.name,
         source=CARD.source,
-        vary="tokens, or what is compared",
+        vary="tokens R, or kind of query",
         rows=rows,
         heads={
             "native": "mAP, native",
@@ -164,8 +165,9 @@ def run(work: Work) -> Table:
             f" {'digit' if data.factor == 'object' else 'class'}{searched}",
             f"OTI, {steps} steps of AdamW; the best step is chosen among {len(at)} on the same"
             " queries, so it is optimistic",
-            f"cosine: mean over all pairs of a query and an item of the gallery; OTI with {shown}"
-            " tokens, as in the histograms; intervals: 95 %, over queries",
+            "cosine with the gallery: mean over all pairs of a query and an image; OTI with"
+            f" {shown} tokens, as in the histograms",
+            "intervals: 95 %, over queries",
             *([] if "queries" in work.settings else [CHOSEN]),
         ],
     )
@@ -260,8 +262,9 @@ PARTS = (
         head="More steps are not better",
         words=(
             "OTI optimises R pseudo-tokens for each image until their text feature is similar to"
-            " the image feature. Images of the gallery are not inverted. The loss always falls."
-            " The mAP has a peak at an early step, and then approaches that of the native queries.",
+            " the image feature; the gallery is not inverted. The loss falls with every step. In"
+            " the paper, the mAP has its peak at an early step and then approaches that of native"
+            " queries, whose features the model computed directly.",
         ),
         panels=(
             Curves(
@@ -292,14 +295,15 @@ PARTS = (
     Part(
         head="From texts to images",
         words=(
-            "Cosines of each query with each image of the gallery. Text and image: native features;"
-            " the text is the caption or the class prompt of the query. Best and last step:"
-            " features of OTI. The more steps, the more they behave as image features.",
+            "The histograms show the cosines of each query with each image of the gallery, for four"
+            " kinds of query. Text: the native feature of the caption or class prompt. Best step,"
+            " last step: features of OTI. Image: the native image feature. With more steps,"
+            " features of OTI become more similar to image features.",
         ),
         panels=(
             Histogram(
                 title="Cosines with the gallery",
-                caption="One histogram per kind of query. Dashed: the mean.",
+                caption="One histogram per kind of query. Dashed: its mean.",
                 column="cosine",
                 xlabel="cosine",
             ),
@@ -315,7 +319,7 @@ def _published() -> list[Published]:
     few, many = (f"{TITLE}, R = {count}" for count in (TOKENS[0], TOKENS[-1]))
     result: list[Published] = [
         Order(
-            claim="More tokens reach a lower loss",
+            claim="OTI with more tokens reaches a lower loss",
             where=WHERE,
             larger=(few, "loss"),
             smaller=(many, "loss"),
@@ -341,7 +345,7 @@ def _published() -> list[Published]:
     ]
     result += [
         Order(
-            claim=f"Mean cosine with the gallery: that of {high} is above that of {low}",
+            claim=f"The mean cosine with the gallery is larger for “{high}” than for “{low}”",
             where=f"{WHERE}c",
             larger=(f"{TITLE}, {high}", "cosine"),
             smaller=(f"{TITLE}, {low}", "cosine"),

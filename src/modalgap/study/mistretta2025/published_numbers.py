@@ -99,7 +99,7 @@ TABLE_4: Mapping[str, tuple[str, str]] = {  # in the order of FINE_TUNED, mean
 PAPER = "Mistretta et al. 2025"
 SINGLE = "arXiv 2603.16100, table 3, for the method of Mistretta et al. 2025"
 TOLERANCE = 0.01
-NOTE = "the tolerance is ours"
+NOTE = "the tolerance was chosen by modalgap"
 COLUMNS = {"map": "mAP", "top1": "top-1"}
 
 
@@ -145,10 +145,26 @@ def _two(where: str, model: str, data: str, column: str, numbers: Numbers) -> li
     ]  # fmt: skip
 
 
+# of the models of MAD: why the mAP, and why the accuracy, may change in the other direction
+WHYS = (
+    (
+        "short captions",
+        "the mAP by digit falls, and that by colour and by size rises",
+        "the accuracy by the prompts of line thickness is low, and rises most; those of digit and"
+        " size do not change",
+    ),
+    (
+        "full captions",
+        "the gap is small, and so are all changes (below .005)",
+        "the gap is small; every interval of a factor includes 0",
+    ),
+)
+
+
 def _of_mad() -> list[Published]:
     other = "other data and models: only the direction is compared"
     result: list[Published] = []
-    for title in ("short captions", "full captions"):
+    for title, why_map, why_top1 in WHYS:
         row = f"MAD, {title}: mean"
         result += [
             Order(
@@ -158,6 +174,7 @@ def _of_mad() -> list[Published]:
                 larger=(row, "gain"),
                 smaller=0.0,
                 note=other,
+                why=why_map,
             ),
             Order(
                 claim=f"OTI lowers the mean accuracy by prompts: MAD, {title}",
@@ -166,6 +183,7 @@ def _of_mad() -> list[Published]:
                 larger=0.0,
                 smaller=(row, "gain_top1"),
                 note=other,
+                why=why_top1,
             ),
         ]
     return result
@@ -227,7 +245,7 @@ def figure_3(where: str, needs: str) -> list[Published]:
             value=value,
             tolerance=tolerance,
             needs=needs,
-            note="read from a figure, so the tolerance is ours",
+            note="read from a figure; the tolerance was chosen by modalgap",
         )
         for claim, row, column, value, tolerance in numbers
     ]

@@ -1,7 +1,7 @@
 """Parts of captions: models trained on whole, half and quarter captions, and with words dropped.
 
-The images are the same, but the captions say less about them. All models are evaluated on whole
-captions of held-out images.
+All models are trained on the same images; shorter captions say less about them. All models are
+evaluated on whole captions of held-out images.
 Source: Schrodi et al. 2025, figures 7c and 15, appendix.
 Expected: whole captions lead to the smallest gap and the best retrieval.
 """
@@ -34,7 +34,7 @@ from modalgap.train.log import read_log
 CARD = Card(
     name="caption_parts",
     title="Training on parts of captions",
-    idea="Trains models on whole, half and quarter captions; evaluates them on whole ones.",
+    idea="Trains models on whole, half and quarter captions; evaluates them on whole captions.",
     source="Schrodi et al. 2025, figures 7c and 15",
     question="Do captions that say less about their images widen the gap?",
     traits=("random",),
@@ -57,13 +57,13 @@ HEADS = {
     "rmg": "RMG",
     "image_to_text_r1": "image → text R@1",
     "text_to_image_r1": "text → image R@1",
-    "loss": "loss at the end",
+    "loss": "last training loss",
 }
 
 
 @checked
 def plan(*, emoji: bool = False) -> Plan:
-    """Plan one model for each way to shorten captions.
+    """Plan one model for whole captions, and one for each method to shorten them.
 
     Args:
         emoji: train on the data set emoji, instead of MAD with captions of six words.
@@ -89,8 +89,9 @@ def run(work: Work) -> Table:
     rows = {}
     notes = [
         "every model is evaluated on whole captions of images that it was not trained on",
-        "curves: from the log of the training, on held-out captions that are cut as in training",
-        "loss: on training batches, mean of the last tenth of the steps; one run per row",
+        "curves: from the training log, with held-out captions that are shortened as in training",
+        "loss: of training batches, mean over the last tenth of the steps; one run per row",
+        "words dropped: each word is left out with probability 0.5, at every step",
     ]
     mad = None if work.settings["data"] == "emoji" else mad_of(work.runs)
     with progress("measuring", len(work.runs)) as advance:
@@ -132,14 +133,14 @@ def _row(pair: Pair, trained: Run) -> dict[str, Value]:
 
 PARTS = (
     Part(
-        head="After training, on whole captions",
+        head="After training, evaluated on whole captions",
         columns=2,
         panels=(
             Bars(
                 title="Gap",
                 caption="0 is a closed gap.",
                 ys={"rmg": "RMG", "l2m": "distance of means"},
-                xlabel="gap",
+                xlabel="RMG, distance of means",
             ),
             Bars(
                 title="Recall at 1",
@@ -152,18 +153,19 @@ PARTS = (
     Part(
         head="During training",
         columns=2,
-        words=("Held-out captions are cut as in training.",),
+        words=("Captions are shortened as in training, those of held-out images too.",),
         panels=(
             Curves(
                 title="Distance of means",
-                caption="On held-out images.",
+                caption="On held-out images; 0 is a closed gap.",
                 trace="l2m",
                 xlabel="step",
                 ylabel="distance of means",
             ),
             Curves(
                 title="Loss",
-                caption="Of training batches; captions that fit many images cannot reach 0.",
+                caption="Of training batches. It stays above 0 if a caption describes several"
+                " images.",
                 trace="loss",
                 xlabel="step",
                 ylabel="loss",
@@ -179,14 +181,16 @@ def _published() -> list[Published]:
     for part in ("half", "quarter"):
         found += [
             Order(
-                claim=f"Models trained on {part} captions have a larger gap than on whole ones",
+                claim=f"A model trained on {part} captions has a larger gap than one trained on"
+                " whole captions",
                 where=WHERE,
                 larger=(part, "rmg"),
                 smaller=("whole", "rmg"),
                 note=OTHER,
             ),
             Order(
-                claim=f"Models trained on {part} captions retrieve worse than on whole ones",
+                claim=f"A model trained on {part} captions retrieves worse than one trained on"
+                " whole captions",
                 where=WHERE,
                 larger=("whole", "image_to_text_r1"),
                 smaller=(part, "image_to_text_r1"),
@@ -195,7 +199,8 @@ def _published() -> list[Published]:
         ]
     found.append(
         Order(
-            claim="Models trained with words dropped have a larger gap than on whole captions",
+            claim="A model trained with dropped words has a larger gap than one trained on whole"
+            " captions",
             where="Schrodi et al. 2025, figure 15",
             larger=("words dropped", "rmg"),
             smaller=("whole", "rmg"),

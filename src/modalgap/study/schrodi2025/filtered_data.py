@@ -1,14 +1,15 @@
-"""Filtered data: does filtering of the training data change the gap and the performance?
+"""Filtered data: does filtering the training data change the gap and the performance?
 
-Models of open_clip that were trained on CommonPool are compared by the size of the pool and by its
-filter. By default small models are trained on MAD: a fraction of the digits has the captions of
-other digits. A model that is trained on all of them filters them: it keeps the digits whose images
-and captions are most similar. Other models are trained on these digits, on as many random ones,
-and on the digits whose captions are right, the best possible filter. Test digits have right
-captions and are not filtered. All models are trained for the same number of steps.
+Models of open_clip that were trained on CommonPool are compared by the size of the pool and by the
+filter that selected the training pairs. By default small models are trained on MAD: a fraction of
+the training digits has captions of other digits, which are wrong. A model that is trained on all
+digits is the filter: it keeps the digits whose images and captions are most similar. Other models
+are trained on these digits, on the same number of random digits, and on the digits with correct
+captions, which is the best possible filter. Test digits have correct captions and are not filtered.
+All models are trained for the same number of steps.
 Source: Schrodi et al. 2025, table 4; the pools and filters: Gadre et al. 2023 (DataComp).
-Expected: models of filtered data perform better (Gadre et al. 2023). The numbers of table 4 are not
-known to us; that the gap is smaller, too, is our own expectation.
+Expected: models trained on filtered data perform better (Gadre et al. 2023). The numbers of table 4
+are unknown; that the gap is smaller too is a hypothesis of modalgap.
 """
 
 from __future__ import annotations
@@ -57,9 +58,9 @@ FILTERS = (NONE, "basic", "text", "image", "laion", "clip", "datacomp")
 CARD = Card(
     name="filtered_data",
     title="Gap and performance after filtering the training data",
-    idea="Compares models that are trained on one pool of pairs with different filters.",
+    idea="Compares models trained on one pool of pairs that different filters select from.",
     source="Schrodi et al. 2025, table 4",
-    question="Does filtering of the training data change the gap and the performance?",
+    question="Does filtering the training data change the gap and the performance?",
     traits=("random",),
 )
 
@@ -78,7 +79,7 @@ def plan(
     Args:
         zoo: a folder made by ``modalgap zoo`` with models of CommonPool; by default small models
             are trained on MAD.
-        wrong: for MAD, fraction of the training digits whose captions are of other digits.
+        wrong: for MAD, fraction of the training digits that get the captions of other digits.
         kept: for MAD, fraction of the training digits that a filter keeps.
         seed: seed of the wrong captions, the random filter and the models.
         train: training settings on top of the configuration "mad" with 200 steps; as
@@ -104,13 +105,14 @@ def run(work: Work) -> Table:
     if "folder" in work.settings:
         zoo = Zoo.read(work.settings["folder"])
         rows = _of_zoo(zoo)
-        notes = ["a model per row; if there are several, their mean"]
+        notes = ["a row: the model of this pool and filter, or the mean of several such models"]
     else:
         rows = _of_mad(work)
         notes = [
-            f"filter: {NONE}, all digits; {RANDOM}, digits drawn at random; {MODEL}, the digits"
-            f" whose captions are most similar by the model trained on all; {TRUE}, only digits"
-            " with right captions",
+            f"training digits: {NONE}, all; {RANDOM}, a random sample; {MODEL}, those whose images"
+            f" and captions are most similar by the model trained on all; {TRUE}, those with"
+            " correct captions",
+            "right captions: fraction of the training digits with correct captions",
             "intervals: 95 %, over held-out images and captions",
         ]
     known = {name for row in rows.values() for name in row}
@@ -233,27 +235,28 @@ PARTS = (
     Part(
         head="Filters",
         words=(
-            "Each row is a model. Its pool and its filter are in the name of the row; higher"
-            " accuracy is better, and 0 is a closed gap.",
+            "Each row is a model. Its name contains the pool of training pairs and the filter that"
+            " selected from it; none is the whole pool. On MAD, part of the captions in the pool"
+            " are wrong.",
         ),
         panels=(
             Bars(
                 title="Performance",
-                caption="Top-1 accuracy, and R@1 from image to text; black lines: 95 % intervals.",
+                caption="Higher is better. Black lines: 95 % intervals.",
                 ys={TOP1: "top-1", "retrieval.image_to_text_r1": "R@1, image to text"},
-                xlabel="accuracy",
+                xlabel="top-1, R@1",
             ),
             Bars(
                 title="Gap",
-                caption="RMG and the distance of means; black lines: 95 % intervals.",
+                caption="0 is a closed gap. Black lines: 95 % intervals.",
                 ys=MEASURES,
-                xlabel="gap",
+                xlabel="RMG, distance of means",
             ),
         ),
     ),
 )
-EXPECTED, DATACOMP = "our own expectation", "Gadre et al. 2023, table 3"
-SAME = "the direction is that of Gadre et al. 2023, table 3, for the same models"
+EXPECTED, DATACOMP = "a hypothesis of modalgap; no paper states it", "Gadre et al. 2023, table 3"
+SAME = "the expected direction is that of Gadre et al. 2023, table 3, for the same models"
 OTHER = "models trained on MAD: only the direction is compared"
 
 
@@ -274,17 +277,19 @@ def _published() -> list[Published]:
             )
             for size in SIZES
         ]
-    for other, words in ((NONE, "all digits"), (RANDOM, "as many random digits")):
+    for other, words in ((NONE, "all digits"), (RANDOM, "the same number of random digits")):
         result += [
             Order(
-                claim=f"A model of filtered data has a higher top-1 than one of {words}: MAD",
+                claim=f"A model trained on filtered data has a higher top-1 than one of {words}:"
+                " MAD",
                 where=DATACOMP,
                 larger=(f"MAD, {MODEL}", TOP1),
                 smaller=(f"MAD, {other}", TOP1),
                 note=OTHER,
             ),
             Order(
-                claim=f"A model of filtered data has a smaller RMG than one of {words}: MAD",
+                claim=f"A model trained on filtered data has a smaller RMG than one of {words}:"
+                " MAD",
                 where=EXPECTED,
                 against="reference",
                 larger=(f"MAD, {other}", "rmg"),
@@ -293,7 +298,8 @@ def _published() -> list[Published]:
         ]
     result.append(
         Order(
-            claim="The filter keeps a larger fraction of right captions than a random one: MAD",
+            claim="The model filter keeps a larger fraction of correct captions than a random"
+            " sample: MAD",
             where=EXPECTED,
             against="reference",
             larger=(f"MAD, {MODEL}", "right"),

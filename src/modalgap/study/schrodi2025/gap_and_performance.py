@@ -1,8 +1,8 @@
-"""Gap and performance over many models: does a larger gap go with better or worse models?
+"""Gap and performance over many models: are models with a larger gap better or worse?
 
-For every measure of performance, Kendall's τ over models with the size of the gap, and with what
-else differs between models: parameters, width, and the amount of training data. Then the same
-within models of equal training data.
+For every measure of performance, the study computes Kendall's τ over models with the size of the
+gap, and with other facts that differ between models: parameters, width, and the amount of training
+data. It then computes the same for models with equal training data.
 Source: Schrodi et al. 2025, section 3, figure 3, tables 1 and 3.
 Expected: over pretrained models, τ with the gap is positive, but smaller than τ with the size of
 the model and of the data, which are confounders. Within equal training data it is mostly negative.
@@ -59,9 +59,9 @@ def plan(*, zoo: str | Path = "", performance: Sequence[str] = (), emoji: bool =
 
     Args:
         zoo: a folder made by ``modalgap zoo``; by default twelve small models trained on MAD.
-        performance: what is compared, as "DATA: NUMBER", for example "coco:
+        performance: the measures of performance, as "DATA: NUMBER", for example "coco:
             retrieval.image_to_text_r1"; by default R@1 and top-1 on every data set.
-        emoji: whether the embedded models include seven that are trained on the data set emoji.
+        emoji: whether to add seven models that are trained on the data set emoji.
 
     Raises:
         OptionError: a name without a data set, or emoji is given with a zoo.
@@ -99,7 +99,7 @@ def run(work: Work) -> Table:
     return Table(
         name=CARD.name,
         source=CARD.source,
-        vary="performance",
+        vary="measure of performance, and models",
         rows=rows,
         heads={
             "models": "models",
@@ -203,29 +203,30 @@ PARTS = (
     Part(
         head="Over all models",
         words=(
-            "Each bar is a rank correlation over models between a measure of performance and the"
-            " gap, or a fact about the models. Above 0, models with a larger gap perform better."
-            " A correlation does not mean a cause: models with more data and parameters have"
-            " another gap and another performance.",
+            "Each bar is a rank correlation over models: between a measure of performance and the"
+            " gap, or between performance and another fact about the models. Above 0, models with a"
+            " larger gap perform better. A correlation is not a cause: the amount of training data"
+            " and the number of parameters may change both the gap and the performance.",
         ),
         panels=(
             Bars(
                 title="Rank correlation with the gap",
-                caption="Kendall's τ; black lines: 95 % intervals over models.",
+                caption="Kendall's τ. Black lines: 95 % intervals over models.",
                 ys={f"tau_{name}": head for name, head in GAPS.items()},
                 xlabel="τ",
                 references=(Reference(at=0, axis="x"),),
             ),
             Bars(
                 title="Rank correlation with other facts",
-                caption="Kendall's τ with the size of the models and of their training.",
+                caption="Kendall's τ with the size of the models and the amount of their training.",
                 ys=FACTS,
                 xlabel="τ",
                 references=(Reference(at=0, axis="x"),),
             ),
             Scatter(
                 title="Each model",
-                caption="One point per model and measure of performance.",
+                caption="One point per model and measure of performance. Lower right: large gap,"
+                " low performance.",
                 trace="tau_rmg",
                 xlabel="RMG",
                 ylabel="performance",
@@ -237,8 +238,8 @@ WHERE, TABLE_3 = "Schrodi et al. 2025, table 1", "Schrodi et al. 2025, table 3"
 NEEDS = "a zoo of the models of open_clip on COCO and ImageNet: see the commands on its page"
 OTHER = "models trained on MAD: only the direction is compared"
 WHY = (
-    "in this zoo the captions and the training differ, not the scale of the data: models that"
-    " learn more from their captions have a smaller gap"
+    "the models of this zoo differ in captions and training, not in the scale of the data: models"
+    " that learn more from their captions have a smaller gap"
 )
 
 
@@ -256,8 +257,8 @@ def _published() -> list[Published]:
                 needs=NEEDS,
             ),
             Order(
-                claim=f"The number of parameters correlates more with performance than the gap:"
-                f" {row}",
+                claim="Performance correlates more with the number of parameters than with the"
+                f" gap: {row}",
                 where=WHERE,
                 larger=(row, "parameters"),
                 smaller=(row, "tau_rmg"),
@@ -284,7 +285,7 @@ def _published() -> list[Published]:
                 note=f"models trained on {data}: only the direction is compared",
             )
             for data, needs in (
-                (embedded_zoo.PAIRS, "the embedded models; run the study without the option zoo"),
+                (embedded_zoo.PAIRS, "the embedded models: run the study without the option zoo"),
                 ("emoji", "the data set emoji and the option emoji=true"),
             )
         ),

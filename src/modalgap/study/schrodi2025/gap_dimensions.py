@@ -1,10 +1,11 @@
 """The gap by dimension: few dimensions hold most of it, and dropping them removes it.
 
-The differences of the means, sorted by size; both modalities in two dimensions; and what remains of
-the gap and of retrieval when the dimensions of largest difference are dropped, one after another.
+The study sorts the differences of the means of the modalities by size, shows both modalities in two
+dimensions, and measures the gap and retrieval while the dimensions with the largest differences are
+dropped, one after another.
 Source: Schrodi et al. 2025, section 4 and figures 4a–c, 11a–c and 12.
 Expected: two or three dimensions differ far more than the others, and they separate the modalities.
-Without them the gap is smaller at once; retrieval gets worse first, and half recovers.
+Without them the gap is smaller; retrieval first gets worse and then partly recovers.
 """
 
 from __future__ import annotations
@@ -40,9 +41,9 @@ TASKS = {"retrieval": "retrieval.image_to_text_r1", "zero_shot": "zero_shot.top1
 CARD = Card(
     name="gap_dimensions",
     title="The gap by dimension",
-    idea="Sorts the differences of the means; drops the dimensions of largest difference.",
+    idea="Sorts dimensions by the difference of the means, and drops those with the largest.",
     source="Schrodi et al. 2025, section 4, figures 4a–c, 11a–c, 12",
-    question="Do a few dimensions hold the gap, and is it removed without them?",
+    question="Do a few dimensions hold the gap, and does dropping them close it?",
 )
 
 
@@ -54,8 +55,9 @@ def plan(*, pair: str = "", drop: int = 20, axes: str = "argmax") -> Plan:
         pair: file of embeddings of images and texts, or of images and classes; by default models
             trained on MAD.
         drop: largest number of dimensions that are dropped.
-        axes: the two dimensions of the scatter: "argmax", the largest of the mean image and of the
-            mean text (figures 4b and 11b), or "largest", the two of largest difference (figure 12).
+        axes: the two dimensions of the scatter: "argmax", the largest dimension of the mean image
+            and that of the mean text (figures 4b and 11b), or "largest", the two with the largest
+            differences of the means (figure 12).
 
     Raises:
         OptionError: a value outside its range.
@@ -87,23 +89,24 @@ def run(work: Work) -> Table:
             "second": "second",
             "third": "third",
             "share": "share of two",
-            "separated": "split by two",
-            "separated_largest": "split by the two of largest difference",
+            "separated": "separated, scatter",
+            "separated_largest": "separated, largest two",
             "rmg": "RMG",
-            "rmg_two": "RMG −2",
-            "rmg_dropped": f"RMG −{drop}",
+            "rmg_two": "RMG, 2 dropped",
+            "rmg_dropped": f"RMG, {drop} dropped",
             "score": "R@1",
-            "score_two": "R@1 −2",
-            "score_dropped": f"R@1 −{drop}",
+            "score_two": "R@1, 2 dropped",
+            "score_dropped": f"R@1, {drop} dropped",
         },
         settings=work.settings,
         notes=[
-            "|Δμ|: absolute difference of the means in one dimension; share of two: fraction of the"
-            " squared gap in the two dimensions of largest difference",
-            "split by two: fraction of items whose nearest mean, in the two dimensions of the"
-            " scatter, is that of their own modality",
-            f"−2, −{drop}: without the dimensions of largest difference; R@1: image to text, or"
-            " top-1 of embeddings with classes",
+            "|Δμ|: absolute difference of the means in one dimension; second, third: the next"
+            " largest; share of two: fraction of the squared gap in the two dimensions with the"
+            " largest differences",
+            "separated: fraction of items whose nearest mean is that of their own modality, in the"
+            " two dimensions of the scatter, or in the two with the largest differences",
+            f"2 dropped, {drop} dropped: without this number of dimensions, those with the largest"
+            " differences; R@1: image to text, or top-1 of embeddings with classes",
             *(f"{name}: {_axes(pair, axes)[2]}" for name, pair in found.items()),
         ],
     )
@@ -202,22 +205,24 @@ PARTS = (
         panels=(
             Curves(
                 title="Differences of the means",
-                caption="Absolute differences of the means, sorted by size.",
+                caption="Absolute difference of the means in each dimension, sorted by size.",
                 trace="first",
-                xlabel="dimensions by rank",
+                xlabel="rank of the dimension",
                 ylabel="|difference of the means|",
                 log="x",
             ),
             Curves(
                 title="The gap without dimensions",
-                caption="RMG after dropping the dimensions of largest difference.",
+                caption="RMG after the dimensions with the largest differences are dropped; 0 is a"
+                " closed gap.",
                 trace="rmg_dropped",
                 xlabel="dimensions dropped",
                 ylabel="RMG",
             ),
             Curves(
                 title="Performance without dimensions",
-                caption="R@1, image to text; top-1 for embeddings with classes.",
+                caption="R@1, image to text, or top-1 for embeddings with classes; higher is"
+                " better.",
                 trace="score_dropped",
                 xlabel="dimensions dropped",
                 ylabel="R@1 or top-1",
@@ -241,7 +246,7 @@ PARTS = (
 WHERE = "Schrodi et al. 2025, figure"
 SIGLIP = "siglip"  # the name of the file in the commands
 FAR = 0.05  # smallest difference of two dimensions
-SMALL = "this small model has a small gap that no two dimensions hold"
+SMALL = "this small model has a small gap, which is spread over more than two dimensions"
 OTHER = "other models: only the direction is compared"
 
 
@@ -250,7 +255,7 @@ def _published() -> list[Published]:
     result: list[Published] = [
         Number(
             claim=f"The {name} difference of the means of CLIP on COCO",
-            where="our own computation on the same features",
+            where="a separate computation of modalgap on the same features",
             against="reference",
             cell=(features.COCO, name),
             value=value,
@@ -267,7 +272,7 @@ def _published() -> list[Published]:
     ):
         result += [
             Order(
-                claim=f"In two dimensions the means differ far more than in the third: {row}",
+                claim=f"The means differ far more in two dimensions than in any other: {row}",
                 where=f"{where}a",
                 larger=(row, "second"),
                 smaller=(row, "third"),
@@ -278,7 +283,8 @@ def _published() -> list[Published]:
                 why="no dimension of this small model holds most of its gap",
             ),
             Order(
-                claim=f"The two dimensions of largest difference separate the modalities: {row}",
+                claim="The two dimensions with the largest differences separate the modalities:"
+                f" {row}",
                 where=f"{WHERE} 12",
                 larger=(row, "separated_largest"),
                 smaller=0.99,
@@ -287,7 +293,7 @@ def _published() -> list[Published]:
                 why=SMALL,
             ),
             Order(
-                claim=f"Two dimensions separate the modalities: {row}",
+                claim=f"The largest dimensions of the two means separate the modalities: {row}",
                 where=f"{where}b",
                 larger=(row, "separated"),
                 smaller=0.99,
@@ -296,7 +302,8 @@ def _published() -> list[Published]:
                 why=SMALL,
             ),
             Order(
-                claim=f"Without two dimensions the gap is smaller: {row}",
+                claim="Without the two dimensions with the largest differences, RMG is smaller:"
+                f" {row}",
                 where=f"{where}c",
                 larger=(row, "rmg"),
                 smaller=(row, "rmg_two"),
@@ -304,12 +311,15 @@ def _published() -> list[Published]:
                 note=note,
             ),
             Order(
-                claim=f"Retrieval gets worse at first, and partly recovers: {row}",
+                claim="As dimensions are dropped, retrieval first gets worse and then partly"
+                f" recovers: {row}",
                 where=f"{where}c",
                 larger=(row, "score_dropped"),
                 smaller=(row, "score_lowest"),
                 needs=needs,
                 note=note,
+                why="the gap of this model is small and spread over many dimensions, so dropping"
+                " them removes content",
             ),
         ]
     return result

@@ -3,8 +3,8 @@
 An ideal word is the mean of the unit texts of all prompts that have the word, such as "an image of
 a sliced OBJECT." for all objects. An ideal image is the mean of the unit training images that have
 the word as a label. The vector u0 is the mean of all prompts; for ideal images, of all training
-images. The gap vector is the mean training image minus the mean real word; the own gap, our
-variant, is the mean training image minus u0, the mean of the prompts of ideal words.
+images. The gap vector of the paper is the mean training image minus the mean real word, the text of
+a word alone. The prompt gap vector, an addition of modalgap, is the mean training image minus u0.
 Source: Schrodi et al. 2025, table 5; ideal words: Trager et al. 2023.
 Expected: the gap vector closes the gap between ideal words and ideal images and raises their
 cosine, but not the accuracy.
@@ -40,12 +40,11 @@ from modalgap.study.schrodi2025.words import OBJECT, Data, Rows, of_files, of_ma
 REAL, IDEAL, CENTRED = "real words", "ideal", "ideal − u0"
 MOVED, BOTH = "ideal + gap", "ideal − u0 + gap"
 TITLES = {"short": "MAD short", "full": "MAD full"}  # captions of the embedded models
-OWN, IMAGE = "ideal + own gap", "ideal images"
+OWN, IMAGE = "ideal + prompt gap", "ideal images"
 CARD = Card(
     name="ideal_words",
     title="Ideal words and the gap",
-    idea="Classifies attributes and objects with means of prompts, before and after closing the"
-    " gap.",
+    idea="Classifies images by means of prompts (ideal words), before and after closing the gap.",
     source="Schrodi et al. 2025, table 5",
     question="Does closing the gap between words and images help to recognise attributes?",
     traits=("random",),
@@ -62,11 +61,12 @@ def plan(
     """Plan the words.
 
     Args:
-        classes: two files with the same test images and their labels: with the words of attributes,
-            and with those of objects. By default both are of MAD, encoded by small models that the
-            study trains.
-        train_images: file of training images with the same factors.
-        prompts: file of the prompts of all compositions, texts with the same factors.
+        classes: two files with the same test images and their labels; the first has the words of
+            attributes as texts, the second those of objects. By default words and images are of
+            MAD, encoded by small models that the study trains.
+        train_images: file of training images, with the attribute and the object as factors.
+        prompts: file of the prompts of all pairs of an attribute and an object, with both as
+            factors.
 
     Raises:
         OptionError: not two files, or a file is missing.
@@ -106,7 +106,7 @@ def run(work: Work) -> Table:
     return Table(
         name=CARD.name,
         source=CARD.source,
-        vary="words",
+        vary="model, and words that images are compared with",
         rows=rows,
         heads={
             "attribute": "attributes, dot product",
@@ -115,16 +115,20 @@ def run(work: Work) -> Table:
             "object_cosine": "objects, cosine",
             "cosine": "cosine of words and images",
             "gap": "distance of means",
-            "cosine_code": "cosine by the code of the paper",
+            "cosine_code": "cosine, code of the paper",
         },
         settings=work.settings,
         notes=[
-            "attributes, objects: fraction of test images whose word has the largest dot product or"
-            " cosine; over several attributes, the mean",
-            "cosine, distance: of ideal words and ideal images; for real words, of each test image"
-            " and its own words. For words − u0, the images are centred, too",
-            "u0: the mean of the prompts of ideal words; gap: mean training image − mean real word;"
-            " own gap: mean training image − u0",
+            "real words: texts of a word alone; ideal: the mean of all prompts with the word; ideal"
+            " images: the mean of the training images of the word",
+            "u0: the mean of all prompts; gap: mean training image − mean real word, as in the"
+            " paper; prompt gap: mean training image − u0, an addition of modalgap",
+            "attributes, objects: fraction of test images whose correct word has the largest dot"
+            " product or cosine; for several attributes, the mean",
+            "cosine, distance of means: between ideal words and ideal images; for real words,"
+            " between test images and their words; with − u0, the images are centred too",
+            "cosine, code of the paper: it takes the word of an object from the rows of the"
+            " attributes",
             "intervals: 95 %, over images; for MAD, over digits",
         ],
     )
@@ -213,21 +217,24 @@ PARTS = (
     Part(
         head="Accuracy",
         words=(
-            "Images are classified by the nearest word of a factor. With the dot product, as in the"
-            " code of the paper, a vector that is added to all words adds the same score to each"
-            " word: −u0 and the gap vector change no prediction. With the cosine they can.",
+            "An ideal word is the mean of all prompts that contain the word; an ideal image is the"
+            " mean of its training images. u0 is the mean of all prompts. Test images are"
+            " classified by the word with the largest score. If the score is the dot product, as in"
+            " the code of the paper, a vector that is added to all words adds the same number to"
+            " each score: subtracting u0 or adding a gap vector changes no prediction. With the"
+            " cosine it can.",
         ),
         panels=(
             Bars(
                 title="Accuracy by the dot product",
-                caption="Fraction of test images; black lines: 95 % intervals.",
+                caption="Higher is better. Black lines: 95 % intervals.",
                 ys=ACCURACY,
                 xlabel="accuracy",
                 in_figure=False,
             ),
             Bars(
                 title="Accuracy by the cosine",
-                caption="The same with normalised words.",
+                caption="Words are normalised. Higher is better. Black lines: 95 % intervals.",
                 ys={f"{name}_cosine": head for name, head in ACCURACY.items()},
                 xlabel="accuracy",
             ),
@@ -236,14 +243,18 @@ PARTS = (
     Part(
         head="Gap",
         words=(
-            "The gap vector of the paper points from the mean real word to the mean image. It moves"
-            " ideal words to ideal images only if real words and prompts have the same mean.",
+            "The gap vector of the paper (+ gap) points from the mean real word, a word without a"
+            " prompt, to the mean training image. It moves ideal words to ideal images only if real"
+            " words and prompts have the same mean. The prompt gap vector (+ prompt gap) points"
+            " from"
+            " the mean prompt to the mean training image.",
         ),
         panels=(
             Bars(
                 title="Cosine and gap",
-                caption="Mean cosine of a word and its images, higher is closer; distance of the"
-                " means of words and images, 0 is a closed gap.",
+                caption="Mean cosine of a word and its images: higher is closer. Distance of the"
+                " means"
+                " of words and images: 0 is a closed gap.",
                 ys={"cosine": "cosine", "gap": "distance of means"},
                 xlabel="cosine or distance",
             ),
@@ -253,8 +264,8 @@ PARTS = (
 WHERE = "Schrodi et al. 2025, table 5"
 SETS = ("mit-states", "ut-zappos")
 WHY = (
-    "these models never read a word alone, so their mean word is far from their mean prompt; with"
-    " the own gap, the gap closes and the cosine rises"
+    "these models were never trained on a word alone, so their mean real word is far from their"
+    " mean prompt; with the prompt gap vector, the gap closes and the cosine rises"
 )
 OTHER = "a model trained on MAD: only the direction is compared"
 MODEL = "open_clip:ViT-L-14/openai"
@@ -325,15 +336,17 @@ def _published() -> list[Published]:
         ideal, moved = f"{data}, {IDEAL}", f"{data}, {OWN}"
         result += [
             Order(
-                claim=f"The own gap closes the gap of ideal words and ideal images: {data}",
-                where="our own expectation",
+                claim="The prompt gap vector closes the gap of ideal words and ideal images:"
+                f" {data}",
+                where="a hypothesis of modalgap; no paper states it",
                 against="reference",
                 larger=(ideal, "gap"),
                 smaller=(moved, "gap"),
             ),
             Order(
-                claim=f"The own gap raises the cosine of ideal words and ideal images: {data}",
-                where="our own expectation",
+                claim="The prompt gap vector raises the cosine of ideal words and ideal images:"
+                f" {data}",
+                where="a hypothesis of modalgap; no paper states it",
                 against="reference",
                 larger=(moved, "cosine"),
                 smaller=(ideal, "cosine"),

@@ -1,11 +1,11 @@
-"""Information imbalance: the more attributes captions name, the smaller the gap and object bias.
+"""Information imbalance: captions that name more attributes lead to a smaller gap and object bias.
 
 Models are trained on MAD with captions that name the digit and k of five attributes, k = 0 … 5, and
-measured on held-out digits. Training starts with an open gap, that of random weights, or with a
-closed gap, that of the amended start (study ``amended_start``).
+measured on held-out digits. Training starts from random weights, with an open gap, or from the
+amended start of the study ``amended_start``, with a closed gap.
 Source: Schrodi et al. 2025, section 5 and figure 7.
 Expected: for k = 1 … 5, ``rmg`` and both ``moad`` fall as k grows. For k = 0 the captions are class
-labels, which is a different regime.
+labels, for which this trend is not expected.
 """
 
 from __future__ import annotations
@@ -168,10 +168,11 @@ PARTS = (
     Part(
         head="What captions omit",
         words=(
-            "The models differ only in their captions, which name the digit and 0 to 5 of its five"
-            " attributes. In the paper, captions that omit more of the image lead to a larger gap"
-            " and to embeddings that are more similar by object than by attribute. Captions"
-            " without attributes are class labels, which is a different regime.",
+            "The models differ only in their training captions, which name the digit and 0 to 5 of"
+            " its five attributes. In the paper, captions that omit more information about the"
+            " image lead to a larger gap and a larger object bias: embeddings are more similar by"
+            " object than by attribute. Captions without attributes are class labels, for"
+            " which this trend is not expected.",
         ),
         panels=(
             Curves(
@@ -197,7 +198,7 @@ PARTS = (
             ),
             Curves(
                 title="The gap, closed start",
-                caption=f"Training starts with rotated texts, with almost no gap. {BARS}",
+                caption=f"At the start, texts are rotated onto images: almost no gap. {BARS}",
                 ys={"closed_rmg": "RMG", "closed_l2m": "distance of means"},
                 xlabel=XLABEL,
                 ylabel="RMG, distance of means",
@@ -241,6 +242,8 @@ PUBLISHED = (
         direction="falls",
         rows=STEPS,
         note=NOTE,
+        why="one model per number of attributes: the model of 4 attributes is above that of 3, and"
+        " the others fall",
     ),
     Trend(
         claim="The object bias of images falls with the number of attributes",

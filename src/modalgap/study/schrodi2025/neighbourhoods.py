@@ -1,8 +1,8 @@
 """Neighbourhoods of classes: do images and texts order the classes by similarity in the same way?
 
 For each class, all classes are ordered by their mean image cosine, and by the cosine of their
-texts. The Kendall distance is the fraction of pairs of classes in opposite order: 0 for equal
-orders, 0.5 for unrelated ones.
+texts. The Kendall distance is the fraction of pairs of classes that the two orders rank
+differently: 0 for equal orders, 0.5 for unrelated ones.
 Source: Schrodi et al. 2025, section 4 and table 2.
 Expected: the orders agree only partly. The code of the paper compares the inverse permutations of
 the orders, whose distance is near 0.5 for almost any data; both are computed here.
@@ -39,7 +39,7 @@ DRAWS = 200  # simulated orders
 CARD = Card(
     name="neighbourhoods",
     title="Neighbourhoods of classes in images and in texts",
-    idea="Compares the order of classes by similarity in the two modalities.",
+    idea="Orders classes by similarity, by their images and by their texts; compares the orders.",
     source="Schrodi et al. 2025, section 4, table 2",
     question="Do images and texts agree on which classes are similar?",
     traits=("random",),
@@ -92,19 +92,19 @@ def run(work: Work) -> Table:
         rows=rows,
         heads={
             "distance": "Kendall distance",
-            "unrelated": "unrelated orders",
+            "unrelated": "distance of unrelated orders",
             "inverse": "distance of inverse permutations",
-            "expected": "closed form",
+            "expected": "closed form of the distance",
             "classes": "classes",
         },
         settings=work.settings,
         notes=[
-            "similarity of two classes: mean cosine of their images; cosine of their texts. Each"
-            " class is in its own order, as in the code of the paper",
-            "unrelated orders: the expected Kendall distance if only the own class is first in both"
-            " orders, (c - 2) / 2c for c classes",
+            "similarity of two classes: mean cosine of their images, or cosine of their texts. The"
+            " order of a class contains the class itself, as in the code of the paper",
+            "unrelated orders: the expected Kendall distance if both orders of a class start with"
+            " this class and are otherwise unrelated, (c - 2) / 2c for c classes",
             "distance of inverse permutations: what the code of the paper computes",
-            f"simulated: {DRAWS} pairs of orders of {SIMULATED} normal values",
+            f"simulated: {DRAWS} pairs of orders of {SIMULATED} correlated normal values",
         ],
     )
 
@@ -187,17 +187,19 @@ def _simulated(rho: float, random: np.random.Generator) -> dict[str, Value]:
 
 PARTS = (
     Part(
-        head="Do both modalities order the classes equally?",
+        head="Do both modalities rank the classes in the same order?",
         words=(
-            "The Kendall distance is the fraction of pairs of classes that one modality orders"
-            " differently from the other: 0 for equal orders, 0.5 for unrelated ones. The code of"
-            " the paper compares inverse permutations, whose distance stays near 0.5 even for"
-            " similar orders, as the simulated rows show.",
+            "For each class, all classes are ordered by their similarity to it, once by images and"
+            " once by texts. The Kendall distance is the fraction of pairs of classes that the two"
+            " orders rank differently: 0 for equal orders, 0.5 for unrelated ones. The code of the"
+            " paper compares inverse permutations of the orders. Their distance stays near 0.5 even"
+            " for similar orders, as the simulated rows show.",
         ),
         panels=(
             Bars(
                 title="Distance of the orders",
-                caption="Mean over classes. Dashed: unrelated orders of many classes.",
+                caption="Mean over classes; 0 is the same order. Dashed: unrelated orders of many"
+                " classes.",
                 ys={"distance": "Kendall distance", "inverse": "of inverse permutations"},
                 xlabel="distance",
                 references=(Reference(at=0.5, axis="x"),),
@@ -206,7 +208,7 @@ PARTS = (
     ),
 )
 WHERE = "Schrodi et al. 2025, table 2"
-OWN = "our own computation"
+OWN = "a separate computation of modalgap"
 NORMAL = "for normal values with correlation ρ, τ = 2 asin(ρ) / π"
 
 
@@ -214,7 +216,7 @@ def _published() -> list[Published]:
     simulated = {rho: f"simulated, correlation {rho:g}" for rho in CORRELATIONS}
     result: list[Published] = [
         Number(
-            claim=f"Kendall distance of orders of values with correlation {rho:g}",
+            claim=f"Kendall distance of the orders of normal values with correlation {rho:g}",
             where=NORMAL,
             against="closed form",
             cell=(row, "distance"),
@@ -225,7 +227,7 @@ def _published() -> list[Published]:
     ]
     result += [
         Number(
-            claim=f"The distance of inverse permutations is near 0.5, also for correlation {rho:g}",
+            claim=f"The distance of inverse permutations is near 0.5, even for correlation {rho:g}",
             where=OWN,
             against="reference",
             cell=(row, "inverse"),

@@ -1,14 +1,14 @@
-"""Object bias over many models: does it go with a lower accuracy of attributes?
+"""Object bias over many models: do models with a larger bias recognise attributes worse?
 
-For each data set with objects and attributes, Kendall's τ over models between the accuracy of
-attributes and the object bias MOAD, of images and of texts; and between the accuracy of attributes
-and each measure of performance on objects.
+For each data set with objects and attributes, Kendall's τ over models is computed between the
+accuracy of attributes and the object bias MOAD, of images and of texts; and between the accuracy of
+attributes and each measure of performance on objects.
 Source: Schrodi et al. 2025, section 5, figure 5.
 Expected: the object bias does not correlate with the accuracy of attributes, and is smaller for
 models of large training sets. Performance on objects and on attributes correlate.
-The code of the paper prints τ over 115 models and plots 101 of them. Here τ is over the models
-that are plotted. Their MOAD of texts counts a prompt once for each of its images; ours counts it
-once. For MAD, both count it once for each image.
+The code of the paper prints τ over 115 models and plots 101 of them. Here τ is over the models that
+are plotted. The code of the paper weights each prompt in the MOAD of texts by its number of images;
+modalgap counts each prompt once. For MAD, both weight it by the number of images.
 """
 
 from __future__ import annotations
@@ -42,8 +42,7 @@ BIAS = {"moad_image": "MOAD of images", "moad_text": "MOAD of texts"}
 CARD = Card(
     name="object_bias",
     title="Object bias and accuracy of attributes over many models",
-    idea="Correlates the accuracy of attributes with the object bias and with the performance on"
-    " objects.",
+    idea="Correlates the accuracy of attributes with object bias and performance on objects.",
     source="Schrodi et al. 2025, section 5, figure 5",
     question="Do models with a larger object bias recognise attributes worse?",
     traits=("random",),
@@ -95,7 +94,7 @@ def run(work: Work) -> Table:
     return Table(
         name=CARD.name,
         source=CARD.source,
-        vary="x against accuracy of attributes",
+        vary="x, correlated with accuracy of attributes",
         rows=rows,
         heads={
             "models": "models",
@@ -107,7 +106,8 @@ def run(work: Work) -> Table:
         settings=work.settings,
         notes=[
             NOTE,
-            "intervals of means: the smallest and the largest value over models",
+            "x: the MOAD or the performance in the name of the row; the interval of a mean is the"
+            " smallest and the largest value over models",
             *([f"not computed, fewer than {LEAST} models: {'; '.join(left)}"] if left else []),
             *(f"failed: {model} on {data}: {reason}" for model, data, reason in zoo.failed),
         ],
@@ -149,15 +149,15 @@ PARTS = (
     Part(
         head="Accuracy of attributes",
         words=(
-            "Each point is a model; each row of the table is one colour. If a larger object bias"
-            " were harmful, models with a larger MOAD would recognise attributes worse: τ would be"
-            " below 0. A correlation does not mean a cause.",
+            "Each point is a model, and each colour a row of the table. MOAD measures the object"
+            " bias: above 0, embeddings are more similar by object than by attribute. If the bias"
+            " were harmful, models with a larger MOAD would recognise attributes worse, and τ would"
+            " be below 0. A correlation is not a cause.",
         ),
         panels=(
             Scatter(
                 title="Against object bias",
-                caption="Top-1 accuracy of attributes against MOAD; above 0, MOAD is an object"
-                " bias.",
+                caption="Top-1 accuracy of attributes against MOAD; 0 is no object bias.",
                 trace="tau",
                 match="MOAD",
                 xlabel="MOAD",
@@ -174,7 +174,7 @@ PARTS = (
             ),
             Bars(
                 title="Rank correlation",
-                caption="Kendall's τ with the accuracy of attributes; black lines: 95 % intervals"
+                caption="Kendall's τ with the accuracy of attributes. Black lines: 95 % intervals"
                 " over models.",
                 ys={"tau": "τ"},
                 xlabel="τ",
@@ -187,8 +187,8 @@ A, B = "Schrodi et al. 2025, figure 5a", "Schrodi et al. 2025, figure 5b"
 NEEDS = "a zoo of the models of open_clip: see the commands on its page"
 OTHER = "models trained on MAD: only the direction is compared"
 WHY = (
-    "the correlation is positive, so the bias does not harm: models of this zoo that learn less"
-    " recognise digits and attributes worse, and digits most, so their object bias is smaller"
+    "the correlation is positive, so a larger bias is not harmful here: models of this zoo that"
+    " learned less recognise digits and attributes worse, digits most, which makes their bias small"
 )
 
 
@@ -213,7 +213,8 @@ def _published() -> list[Published]:
             if embedded:
                 result.append(
                     Order(
-                        claim=f"A larger {words} does not go with a lower accuracy of attributes:"
+                        claim=f"Models with a larger {words} do not have a lower accuracy of"
+                        " attributes:"
                         f" {data}",
                         where="Schrodi et al. 2025, section 5",
                         larger=(row, "tau"),
@@ -224,7 +225,7 @@ def _published() -> list[Published]:
             else:
                 result.append(
                     Order(
-                        claim=f"Models of large training sets have a smaller {words}: {data}",
+                        claim=f"Models trained on large data sets have a smaller {words}: {data}",
                         where=A,
                         larger=(f"{row}{MEDIUM_SETS}", "x"),
                         smaller=(f"{row}{LARGE_SETS}", "x"),
