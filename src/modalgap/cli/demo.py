@@ -10,6 +10,8 @@ import typer
 from modalgap.cli import options
 from modalgap.cli.study import Jobs, study
 
+PAGE = "explore.html"  # the interactive page of the study
+
 
 def demo(
     output: Annotated[
@@ -22,7 +24,10 @@ def demo(
 ) -> None:
     """Train two small models, measure both, and close the gap of one (the study demo).
 
-    Takes about two minutes. A finished demo in the folder is reused. For the options of --set, see:
+    Takes about two minutes. explore.html is an interactive page of the first model. A finished
+    demo in the folder is reused. For the options of --set, see:
     modalgap study demo --help.
     """
     study("demo", output, sets, jobs=jobs, force=force, json=json)
+    if not json and (output / PAGE).is_file():
+        typer.echo(output / PAGE)

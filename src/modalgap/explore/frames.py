@@ -127,7 +127,7 @@ def _to_mean(rows: Tensor) -> Floats:
 
 def _cosines(data: Pair | Embeddings | Modalities, seed: int) -> Cosines | None:
     """Histograms; three or more modalities have none."""
-    return None if isinstance(data, Modalities) and len(data) > 2 else cosines(data, seed)
+    return None if isinstance(data, Modalities) else cosines(data, seed)
 
 
 def _neighbours(rows: Sequence[Tensor]) -> tuple[dict[tuple[int, int], Near], list[Ints]]:

@@ -95,4 +95,5 @@ def _components(rows: Tensor, count: int) -> Tensor:
     if wide:
         axes = rows.T @ axes
     axes = axes / axes.norm(dim=0).clamp_min(1e-300)
-    return axes * axes.gather(0, axes.abs().argmax(0, keepdim=True)).sign()
+    largest: Tensor = axes.gather(0, axes.abs().argmax(0, keepdim=True))
+    return axes * largest.sign()

@@ -140,7 +140,7 @@ def closed(scene: Scene, step: Step) -> Pair | Embeddings | Modalities:
         NotApplicable: the closer does not apply to these rows.
     """
     check(scene, step)
-    if not step.moves:
+    if not step.moves or isinstance(scene.shown, Embeddings):
         return scene.shown
     return close(scene.shown, step.closer, **step.options)
 

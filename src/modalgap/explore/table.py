@@ -120,12 +120,12 @@ def _parts(
             before, later = side.unit(low, high), after[a].unit(low, high)
             x, y = projection(before).T.float().numpy()
             x2, y2 = projection(later).T.float().numpy()
-            names = [None] * count if side.names is None else side.names[low:high]
+            names = None if side.names is None else side.names[low:high]
             columns: dict[str, Any] = {
                 "id": pa.array(np.arange(low, high) + starts[a], pa.int64()),
                 "modality": pa.array([side.modality] * count, pa.string()),
                 "row": pa.array(np.arange(low, high), pa.int64()),
-                "name": pa.array(names, pa.string()),
+                "name": pa.array(names or [None] * count, pa.string()),
                 "x": pa.array(x, pa.float32()),
                 "y": pa.array(y, pa.float32()),
                 "x_closed": pa.array(x2, pa.float32()),

@@ -28,6 +28,7 @@ from modalgap.report.page import check_page, write_page
 from modalgap.result import versions
 
 POINTS = 2000  # rows of each modality that are shown
+MUCH = 2  # times the shown rows: the density of all rows is drawn behind the marks
 MARGIN = 0.06  # around the map
 WIDER = 0.35  # around the map of a server, whose strengths are not known before
 
@@ -109,7 +110,7 @@ def _blocks(
         advance(1)
     limits = limits_of(view.maps, frames, MARGIN)
     counts: Sequence[Density | None] = [None] * len(steps)
-    if not view.scene.complete:
+    if sum(view.scene.totals) > MUCH * sum(side.n for side in view.scene.sides):
         counts = densities(view.scene, view.maps, steps, limits)
     offered = scene_dict(view.scene, view.maps, view.offered, steps, view.sheets, limits)
     yield "scene-{}", offered
@@ -138,7 +139,7 @@ def views(
                 remarks.append(f"{choice.closer} is not offered: {reason}")
                 continue
             offered.append(choice)
-        sheets = []
+        sheets: list[Sheet | None] = []
         for place, (side, rows) in enumerate(zip(scene.sides, scene.rows, strict=True)):
             own = media.get(side.modality) if isinstance(media, Mapping) else media
             if own is None or (place and not isinstance(media, Mapping)):
@@ -170,9 +171,9 @@ def scenes_of(data: Pair | Embeddings | Modalities, points: int, seed: int) -> l
         if isinstance(data, Modalities):
             data = data.pair(*data)
         return [Scene.of(data, points, seed)]
-    pairs = [pair for _, pair in data.pairs()]
-    fewer = max(2, points // (1 + len(pairs) // 2))  # the page holds them all
-    return [Scene.of(each, fewer, seed) for each in (data, *pairs)]
+    every: list[Pair | Modalities] = [data, *(pair for _, pair in data.pairs())]
+    fewer = max(2, 2 * points // len(every))  # the page holds them all
+    return [Scene.of(each, fewer, seed) for each in every]
 
 
 def limits_of(

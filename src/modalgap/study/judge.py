@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from modalgap.data import Media
 from modalgap.data.mad import Captions, Mad, build, digits, source
 from modalgap.embeddings import Embeddings, Pair
 from modalgap.encode import Encoder, Options, load_model
@@ -72,6 +73,13 @@ def embed(run: Run, mad: Mad, captions: Captions, seed: int = 0) -> Pair:
     made = encode(found, run.spec, options=options)
     assert isinstance(made.data, Pair)  # noqa: S101 - the source has both sides
     return made.data
+
+
+def embedded_images(run: Run, mad: Mad, seed: int = 0) -> Media:
+    """The images that ``embed`` encodes, with the same names."""
+    found = source(mad, captions_of(run.config.data.captions), images=IMAGES, seed=seed)
+    assert found.media is not None  # noqa: S101 - the source has both sides
+    return found.media
 
 
 def judge(pair: Pair, classes: Mapping[str, Pair], temperature: float) -> dict[str, Value]:

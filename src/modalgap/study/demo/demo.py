@@ -8,6 +8,7 @@ Source: Schrodi et al. 2025, section 5; closing and noise: Chowers et al. 2026, 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib.util import find_spec
 from typing import Any
 
 from modalgap.arguments import checked
@@ -19,12 +20,21 @@ from modalgap.embeddings import Embeddings, Pair
 from modalgap.embeddings.store import save
 from modalgap.encode import load_model
 from modalgap.evaluate import evaluate
+from modalgap.explore import explore
 from modalgap.extras import TRAIN
 from modalgap.panels import Clouds, Curves, Image, Part
 from modalgap.result import Table, Value
 from modalgap.study import embedded
 from modalgap.study.base import Study
-from modalgap.study.judge import classified, embed, heads, judge, mad_of, temperature_of
+from modalgap.study.judge import (
+    classified,
+    embed,
+    embedded_images,
+    heads,
+    judge,
+    mad_of,
+    temperature_of,
+)
 from modalgap.study.plan import Plan, Work
 from modalgap.study.published import Order
 from modalgap.study.training import training_settings
@@ -52,6 +62,8 @@ CARD = Card(
     traits=("random",),
 )
 SHEET = "sheet.png"
+PAGE = "explore.html"  # interactive, of the first model
+PAGE_POINTS = 1000
 
 
 @checked
@@ -99,6 +111,16 @@ def run(work: Work) -> Table:
             )
     for name in ROWS:
         save(pairs[name], work.folder / f"{name}.safetensors", overwrite=True)
+    if find_spec("bokeh") is not None:
+        shown = embedded_images(work.runs["short"], mad)
+        explore(
+            pairs["short"],
+            work.folder / PAGE,
+            media=shown,
+            points=PAGE_POINTS,
+            title="Short captions",
+            overwrite=True,
+        )
     with replacing(work.folder / SHEET, overwrite=True) as file:
         contact_sheet(mad, _example(mad)).save(file, "PNG", optimize=True)
     return Table(
