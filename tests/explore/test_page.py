@@ -103,8 +103,8 @@ def test_thumbnails_are_matched_by_name(tmp_path: Path) -> None:
 
 
 def test_large_data_are_sampled_and_said_so(tmp_path: Path) -> None:
-    text = mg.explore(pair(), tmp_path / "gap.html", points=10).read_text("utf-8")
-    assert "10 of 24 images and 10 of 24 texts" in text
+    text = mg.explore(pair(60), tmp_path / "gap.html", points=10).read_text("utf-8")
+    assert "10 of 60 images and 10 of 60 texts" in text
     scene = block(text, "scene-0")
     assert not scene["complete"]
     assert scene["sides"][0]["rows"] == sorted(scene["sides"][0]["rows"])

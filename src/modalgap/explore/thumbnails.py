@@ -73,6 +73,7 @@ def sheet(side: Embeddings, rows: Ints, media: Media) -> tuple[Sheet | None, str
     if not tiles:
         return None, "; ".join(said)
     columns = math.ceil(math.sqrt(len(tiles)))
+    size = max(max(each.size) for each in tiles)  # of small pictures, smaller
     whole = Image.new("RGB", (columns * size, math.ceil(len(tiles) / columns) * size), PAPER)
     for place, each in enumerate(tiles):
         x, y = place % columns * size, place // columns * size

@@ -28,7 +28,7 @@ from modalgap.report.page import check_page, write_page
 from modalgap.result import versions
 
 POINTS = 2000  # rows of each modality that are shown
-MUCH = 2  # times the shown rows: the density of all rows is drawn behind the marks
+MUCH = 4  # times the shown rows: the density of all rows is drawn behind the marks
 MARGIN = 0.06  # around the map
 WIDER = 0.35  # around the map of a server, whose strengths are not known before
 
@@ -230,8 +230,7 @@ def _subtitle(scene: Scene) -> str:
             for side, total in zip(scene.sides, scene.totals, strict=True)
         ]
     )
-    model = next((s.provenance["model"] for s in scene.sides if "model" in s.provenance), "")
-    return f"{shown} in {scene.sides[0].dim} dimensions" + (f", {model}" if model else "")
+    return f"{shown} in {scene.sides[0].dim} dimensions"
 
 
 def _intro(scene: Scene) -> str:

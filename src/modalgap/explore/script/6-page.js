@@ -158,7 +158,6 @@
   function choose(side, row) {
     state.item = [side, row];
     show();
-    say(`${nameOf(scene, side, row)} is shown.`);
   }
 
   function pick(items) {
