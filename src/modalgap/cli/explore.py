@@ -42,13 +42,14 @@ def explore(
         ),
     ] = None,
     points: Annotated[
-        int,
+        int | None,
         typer.Option(
             "--points",
-            help="Largest number of rows of a modality that are shown. Of larger data a sample is"
-            " drawn.",
+            help="Largest number of rows of a modality that are shown; a sample of larger data."
+            " Default: 2000, or 1000 above 8000 rows.",
+            show_default=False,
         ),
-    ] = 2000,
+    ] = None,
     title: Annotated[
         str | None, typer.Option("--title", help="Title of the page.", show_default=False)
     ] = None,

@@ -96,4 +96,5 @@ def _components(rows: Tensor, count: int) -> Tensor:
         axes = rows.T @ axes
     axes = axes / axes.norm(dim=0).clamp_min(1e-300)
     largest: Tensor = axes.gather(0, axes.abs().argmax(0, keepdim=True))
-    return axes * largest.sign()
+    signed: Tensor = axes * largest.sign()
+    return signed

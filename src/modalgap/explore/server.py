@@ -23,7 +23,7 @@ from modalgap.errors import InputError, ModalgapError, OptionError, quoted
 from modalgap.explore.frames import frame
 from modalgap.explore.payload import frame_dict, scene_dict
 from modalgap.explore.steps import NONE, Step
-from modalgap.explore.verb import POINTS, WIDER, limits_of, page_of, views
+from modalgap.explore.verb import WIDER, limits_of, page_of, views
 from modalgap.extras import import_extra
 
 HOST = "127.0.0.1"
@@ -49,7 +49,7 @@ class Explorer:
         data: Pair | Embeddings | Modalities,
         *,
         media: Mapping[str, Media] | Media | None = None,
-        points: int = POINTS,
+        points: int | None = None,
         title: str | None = None,
         seed: int = 0,
         model: Callable[..., Search] | None = None,

@@ -125,7 +125,7 @@ def _parts(
                 "id": pa.array(np.arange(low, high) + starts[a], pa.int64()),
                 "modality": pa.array([side.modality] * count, pa.string()),
                 "row": pa.array(np.arange(low, high), pa.int64()),
-                "name": pa.array(names or [None] * count, pa.string()),
+                "name": pa.array(names, pa.string()) if names else pa.nulls(count, pa.string()),
                 "x": pa.array(x, pa.float32()),
                 "y": pa.array(y, pa.float32()),
                 "x_closed": pa.array(x2, pa.float32()),

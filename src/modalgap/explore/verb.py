@@ -28,6 +28,7 @@ from modalgap.report.page import check_page, write_page
 from modalgap.result import versions
 
 POINTS = 2000  # rows of each modality that are shown
+FEWER = 1000  # of large data, whose density is drawn behind the marks
 MUCH = 4  # times the shown rows: the density of all rows is drawn behind the marks
 MARGIN = 0.06  # around the map
 WIDER = 0.35  # around the map of a server, whose strengths are not known before
@@ -61,7 +62,7 @@ def explore(
     path: str | Path = "gap.html",
     *,
     media: Mapping[str, Media] | Media | None = None,
-    points: int = POINTS,
+    points: int | None = None,
     title: str | None = None,
     overwrite: bool = False,
     seed: int = 0,
@@ -75,7 +76,8 @@ def explore(
         media: pictures of the first modality, or name of a modality to its pictures. Items are
             matched by name; without names, by row.
         points: largest number of rows of a modality that the page shows. Of larger data a sample is
-            drawn, and all numbers are of this sample.
+            drawn, and all numbers are of this sample. By default 2,000, or 1,000 if a modality has
+            more than 8,000 rows.
         title: heading of the page.
         overwrite: replace an existing file.
         seed: of the sample and of the intervals.
@@ -121,10 +123,13 @@ def _blocks(
 def views(
     data: Pair | Embeddings | Modalities,
     media: Mapping[str, Media] | Media | None,
-    points: int,
+    points: int | None,
     seed: int,
 ) -> tuple[list[View], list[str]]:
     """The views of a page, and remarks on what is left out."""
+    if points is None:
+        sides = (data,) if isinstance(data, Embeddings) else data.sides
+        points = FEWER if max(side.n for side in sides) > MUCH * POINTS else POINTS
     checks.whole("points", points, 2)
     checks.whole("seed", seed, 0)
     scenes = scenes_of(data, points, seed)

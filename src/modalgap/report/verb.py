@@ -43,6 +43,7 @@ NUMBERS = (
     "“Better” is the direction that means a smaller gap or better embeddings. If a measure has no"
     " “Better”, neither direction is better. The mark on a bar shows the value within its range."
 )
+INTERACTIVE = "modalgap explore shows the same embeddings on an interactive page."
 POOL = 5_000  # rows per modality in the pool of who answers whom
 BESIDE = 2  # pictures beside the summary
 
@@ -178,6 +179,7 @@ def sections(result: Result, seen: Views, seed: int = 0) -> list[Section]:
     origin = [
         Facts(facts=table.provenance(result.pair, result.versions)),
         Json(label="The result as JSON", text=table.as_json(result)),
+        Text(paragraphs=[INTERACTIVE], muted=True),
     ]
     found.append(Section(head="Data and versions", id="origin", blocks=origin))
     return found

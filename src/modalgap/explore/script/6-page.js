@@ -80,6 +80,10 @@
       shown.append(mark, `${side.plural} (${place ? MARKERS[place % 7].replace("_", " ") : "circle"})`);
       return shown;
     });
+    if (frame.density) {
+      const rows = scene.sides.map((side) => `${side.total.toLocaleString("en")} ${side.plural}`);
+      shapes.push(element("li", `shading: density of all ${rows.join(" and ")}`));
+    }
     $("legend").replaceChildren(...shapes, ...found.legend.map(([colour, text]) => {
       const shown = element("li", null), mark = element("i", null, { class: "shape", "aria-hidden": "true" });
       mark.style.background = colour;
