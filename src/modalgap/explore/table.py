@@ -140,8 +140,11 @@ def _parts(
                 )
             for name in factors:
                 values = side.factors.get(name)
-                texts = None if values is None else [str(each) for each in values[low:high]]
-                columns[f"factor_{name}"] = pa.array(texts or [None] * count, pa.string())
+                columns[f"factor_{name}"] = (
+                    pa.nulls(count, pa.string())
+                    if values is None
+                    else pa.array([str(each) for each in values[low:high]], pa.string())
+                )
             yield pa.table(columns)
 
 
