@@ -18,6 +18,7 @@ from bench.busy import busy_machine, startup
 from bench.clock import Row, peak_growth, seconds
 from bench.closing import fits, leaderboard, maps, recall, within
 from bench.encoding import encode_captions, encode_images
+from bench.exploring import explorer
 from bench.inverting import inverting
 from bench.mad import mad_shapes
 from bench.searching import mixed
@@ -246,6 +247,7 @@ CASES: dict[str, Callable[[], Iterable[Row]]] = {
     "inverting": inverting,
     "cone": cone,
     "rise": rise,
+    "explorer": explorer,
     "startup": startup,
     "busy": busy_machine,
 }

@@ -34,10 +34,11 @@ async function plots(page) {
     for (const side of scene.sides) first.push(first[first.length - 1] + side.n);
     const size = first[first.length - 1] > 1500 ? 5 : 7;
     const whole = (which) => sides.flatMap((side) => side[which].map((each) => each * unit));
+    const count = first[first.length - 1], paper = css("paper");  // reading a style is slow
     points.data = {
-      x: whole(0), y: whole(1), fill: fill.flat(), edge: fill.flat().map(() => css("paper")),
+      x: whole(0), y: whole(1), fill: fill.flat(), edge: Array(count).fill(paper),
       marker: scene.sides.flatMap((side, place) => Array(side.n).fill(MARKERS[place % 7])),
-      size: Array(first[first.length - 1]).fill(size),
+      size: Array(count).fill(size),
     };
     const at = place(frame, mapName, unit);
     const ends = lines ? scene.lines.map(([a, i, b, j]) => [at(a, i), at(b, j)]) : [];
