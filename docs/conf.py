@@ -9,6 +9,7 @@ HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
 
 from cards import write_pages  # noqa: E402
+from live import write_live  # noqa: E402
 
 import modalgap  # noqa: E402
 
@@ -27,7 +28,9 @@ katex_css_path = "katex-math.css"
 html_theme = "furo"
 html_title = "modalgap"
 html_static_path: list[str] = []
+html_extra_path = ["_generated/extra"]  # the live page of the explorer
 autodoc_typehints = "description"
 autodoc_member_order = "bysource"
 
 write_pages(HERE / "_generated")
+write_live(HERE / "_generated" / "extra")
