@@ -26,7 +26,8 @@ class Key:
         name: its name in the result.
         verb: the function that computes it: "measure", "evaluate" or "search".
         title: for people.
-        about: what it means, and which direction is better.
+        about: what it is, in a sentence.
+        better: "lower" or "higher"; "" if neither direction is better.
         value, interval: as in the result.
     """
 

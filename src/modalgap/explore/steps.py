@@ -95,8 +95,7 @@ CHOICES = {
         _choice(
             "shift",
             "shift along the gap",
-            "Moves both modalities toward each other along the gap vector. At 0 nothing moves; at 1"
-            " the means coincide before the rows are normalized again.",
+            "Moves both modalities toward each other along the gap vector. 1 is the whole gap.",
             "alpha",
             (0, 0.25, 0.5, 0.75, 1, 1.25),
         ),
