@@ -26,7 +26,8 @@ class Key:
         name: its name in the result.
         verb: the function that computes it: "measure", "evaluate" or "search".
         title: for people.
-        about: what it means, and which direction is better.
+        about: what it is, in a sentence.
+        better: "lower" or "higher"; "" if neither direction is better.
         value, interval: as in the result.
     """
 
@@ -34,6 +35,7 @@ class Key:
     verb: str
     title: str
     about: str
+    better: str
     value: float
     interval: tuple[float, float] | None
 
@@ -67,7 +69,8 @@ def _measured(data: Pair | Embeddings | Modalities, name: str, seed: int) -> lis
             row.name,
             "measure",
             row.title,
-            f"{row.card.question} {better(row.card.direction)}".strip(),
+            row.card.idea,
+            "" if row.card.direction == "neither" else row.card.direction,
             result[row.name].value,
             result[row.name].interval,
         )
@@ -83,17 +86,13 @@ def _of_many(data: Modalities) -> list[Key]:
             name,
             "measure",
             MEASURES[name.partition(".")[0]].card.title,
-            f"{MEASURES[name.partition('.')[0]].card.question} Lower is better.",
+            MEASURES[name.partition(".")[0]].card.idea,
+            "lower",
             value.value,
             value.interval,
         )
         for name, value in result.items()
     ]
-
-
-def better(direction: str) -> str:
-    """Which direction is better, as a sentence; "" if neither is."""
-    return "" if direction == "neither" else f"{direction.capitalize()} is better."
 
 
 def _retrieval(pair: Pair, seed: int) -> list[Key]:
@@ -104,12 +103,15 @@ def _retrieval(pair: Pair, seed: int) -> list[Key]:
         return []
     a, b = (side.modality for side in pair.sides)
     if task == "zero_shot":
-        about = f"Fraction of {a} rows whose nearest {b} row is the right one. Higher is better."
-        return _kept(result, "evaluate", {"zero_shot.top1": ("Zero-shot accuracy", about)})
+        about = f"Fraction of {a} rows whose nearest {b} row is the right one."
+        return _kept(
+            result, "evaluate", {"zero_shot.top1": ("Zero-shot accuracy", about, "higher")}
+        )
     wanted = {
         f"retrieval.{x}_to_{y}_r1": (
             f"Recall at 1, {x} to {y}",
-            f"Fraction of {x} rows whose nearest {y} row is a match. Higher is better.",
+            f"Fraction of {x} rows whose nearest {y} row is a match.",
+            "higher",
         )
         for x, y in ((a, b), (b, a))
     }
@@ -129,16 +131,18 @@ def _mixed(pair: Pair, seed: int, *, standardised: bool) -> list[Key]:
             f"Mixed search: {b} results",
             f"Fraction of {b} rows among the first 10 results for an {a} query, in one list of"
             f" both modalities. The {b} rows are {fair:.0%} of the list.",
+            "",
         ),
         f"ndcg10{end}": (
             "Mixed search: nDCG@10",
-            f"Quality of that list for {a} queries. Higher is better.",
+            f"Quality of that list for {a} queries.",
+            "higher",
         ),
     }
     return _kept(result, "search", wanted)
 
 
-def _kept(result: Result, verb: str, wanted: dict[str, tuple[str, str]]) -> list[Key]:
+def _kept(result: Result, verb: str, wanted: dict[str, tuple[str, str, str]]) -> list[Key]:
     values: dict[str, Value] = {name: result[name] for name in wanted if name in result}
     return [
         Key(name, verb, *wanted[name], value.value, value.interval)

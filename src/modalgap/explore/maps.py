@@ -58,7 +58,7 @@ def maps(sides: Sequence[Tensor]) -> list[Map]:
         found.append(
             Map(
                 "gap",
-                "Gap vector and the component across it",
+                "Along and across the gap",
                 ("along the gap vector", "first component across the gap"),
                 middle,
                 torch.stack([along, _components(across, 1)[:, 0]], 1),
@@ -72,14 +72,14 @@ def maps(sides: Sequence[Tensor]) -> list[Map]:
         total = float((rows - centre).square().sum())
         part = [float(((rows - centre) @ axes[:, i]).square().sum()) / total for i in (0, 1)]
         labels = (f"first component ({part[0]:.0%} of the variance)", f"second ({part[1]:.0%})")
-        found.append(Map("pca", "Principal components of all rows", labels, centre, axes))
+        found.append(Map("pca", "Principal components", labels, centre, axes))
     if gap is not None and rows.shape[1] > 1:
         two = gap.abs().topk(2).indices.tolist()
         axes = torch.zeros(rows.shape[1], 2, dtype=torch.float64)
         axes[two, [0, 1]] = 1
         labels = (f"dimension {two[0]}", f"dimension {two[1]}")
         zero = torch.zeros(rows.shape[1], dtype=torch.float64)
-        found.append(Map("dims", "Two dimensions of the largest difference", labels, zero, axes))
+        found.append(Map("dims", "Two dimensions with largest gap", labels, zero, axes))
     if not found:  # rows of one column
         axes = torch.ones(1, 2, dtype=torch.float64)
         axes[0, 1] = 0

@@ -14,8 +14,8 @@ from modalgap._version import __version__
 from modalgap.explore.plots import plots, script
 from modalgap.report.palette import DARK, LIGHT
 
-HINT = "Click a mark, or find an item by its name."
-NUMBERS = "Each is a value of modalgap.{verbs} for the items of this page{sample}."
+HINT = "Click a mark on the map to see the item, its match, and its nearest items."
+NUMBERS = "They are values of modalgap.{verbs} for the items of this page{sample}."
 
 
 def render(
@@ -26,6 +26,7 @@ def render(
     scenes: Sequence[str],
     modalities: int,
     kinds: int,
+    example: str,
     sample: str,
     verbs: str,
     facts: Sequence[tuple[str, str]],
@@ -43,6 +44,7 @@ def render(
         scenes: names of the views.
         modalities: the largest number of modalities of a view.
         kinds: number of histograms of cosines.
+        example: name of an item, as an example of what to search for.
         sample: what part of the data the numbers are of, as the end of a sentence.
         verbs: the functions that compute the key numbers.
         facts: about data and versions.
@@ -68,10 +70,12 @@ def render(
             subtitle=subtitle,
             intro=intro,
             remarks=remarks,
+            example=example,
             numbers=NUMBERS.format(verbs=verbs, sample=sample),
             facts=facts,
             seed=seed,
             plots=drawn,
+            two=kinds > 1,
             query=query,
             version=__version__,
             policy=policy((bokeh, own), served=blocks is None),

@@ -63,7 +63,7 @@ def _bokeh(name: str) -> Any:
 
 def _map(modalities: int) -> Any:
     models, plotting = _bokeh("bokeh.models"), _bokeh("bokeh.plotting")
-    figure = _figure(plotting, "map", 460)
+    figure = _figure(plotting, "map", 440)
     figure.x_range, figure.y_range = models.Range1d(-1, 1), models.Range1d(-1, 1)
     tools = [
         models.PanTool(),

@@ -82,36 +82,44 @@ class Step:
 
 
 def _choice(
-    closer: str, about: str, strength: str = "", strengths: tuple[float, ...] = ()
+    closer: str, title: str, about: str, strength: str = "", strengths: tuple[float, ...] = ()
 ) -> Choice:
-    card = CLOSERS[closer].card
-    many = "any role" in card.traits
-    return Choice(closer, card.title, about, strength, strengths, many)
+    many = "any role" in CLOSERS[closer].card.traits
+    return Choice(closer, title, about, strength, strengths, many)
 
 
 CHOICES = {
     each.closer: each
     for each in (
-        Choice(NONE, "None: the embeddings as they are", "Nothing is changed.", many=True),
+        Choice(NONE, "no closer", "The embeddings as they are.", many=True),
         _choice(
             "shift",
-            "Moves both modalities toward each other along the gap vector. At 1, the shift equals"
-            " the whole gap.",
+            "shift along the gap",
+            "Moves both modalities toward each other along the gap vector. 1 is the whole gap.",
             "alpha",
             (0, 0.25, 0.5, 0.75, 1, 1.25),
         ),
         _choice(
             "project",
+            "shift without content",
             "Moves one modality along the part of the gap that is orthogonal to content.",
             "alpha",
             (0, 0.5, 1),
         ),
-        _choice("center", "Subtracts the mean of each modality."),
-        _choice("standardize", "Gives each dimension mean 0 and variance 1 in each modality."),
-        _choice("erase_gap", "Removes the direction of the gap from all embeddings."),
+        _choice("center", "center", "Subtracts from each modality its mean."),
+        _choice(
+            "standardize",
+            "standardize",
+            "Gives each dimension mean 0 and variance 1 in each modality.",
+        ),
+        _choice(
+            "erase_gap",
+            "erase the gap direction",
+            "Removes the direction of the gap from all embeddings.",
+        ),
         Choice(
             STANDARDISED,
-            "Standardised scores",
+            "standardise scores only",
             "Moves no embedding. In mixed lists, the scores of each modality are standardised.",
             many=True,
         ),

@@ -216,6 +216,7 @@ def page_of(
         scenes=[scene.name for scene in scenes],
         modalities=max(len(scene.sides) for scene in scenes),
         kinds=4 if two else 1 if len(first.sides) == 1 else 0,
+        example=_example(first),
         sample="" if all(scene.complete for scene in scenes) else ", not of all rows",
         verbs=listed(verbs),
         facts=list(_facts(first)),
@@ -241,13 +242,23 @@ def _subtitle(scene: Scene) -> str:
 def _intro(scene: Scene) -> str:
     kinds = [plural(side.modality) for side in scene.sides]
     if len(kinds) == 1:
-        return f"Each mark is one of the {kinds[0]}. Near marks have similar embeddings."
+        return (
+            f"Each mark on the map is one of the {kinds[0]}. Marks that are near each other have"
+            " similar embeddings. Click a mark to see its nearest items."
+        )
+    act = "Move the slider" if len(kinds) == 2 else "Choose a closer"
     return (
-        f"Each mark is one item; the shape of a mark says whether it is one of the"
-        f" {listed(kinds).replace(' and ', ' or ')}. Lines join items that match. A model with a"
-        " modality gap puts matching items into separate clouds. Choose a way to close the gap, and"
-        " see what happens to the clouds, the cosines, and the search results."
+        f"Each mark on the map is one of the {listed(kinds).replace(' and ', ' or ')}; lines join"
+        f" matches. Where {listed(kinds)} form separate clouds, there is a modality gap."
+        f" {act} to close it, and watch the numbers change: a smaller gap is not always a better"
+        " search."
     )
+
+
+def _example(scene: Scene) -> str:
+    """A short name of an item to search for; "" if there is none."""
+    short = [name for name in (scene.sides[-1].names or ())[:100] if len(name) <= 40]
+    return min(short, key=len, default="")
 
 
 def _facts(scene: Scene) -> Iterator[tuple[str, str]]:

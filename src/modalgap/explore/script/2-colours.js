@@ -20,8 +20,8 @@ function colourings(scene) {
   if (Object.keys(scene.matches).length && scene.sides.length === 2) {
     found.push(["rank", "Rank of the match"], ["cosine", "Cosine to the match"]);
   }
-  found.push(["hub", "Hubs: how often an item is a neighbour"]);
-  found.push(["typical", "Outliers: cosine to the mean of the modality"]);
+  found.push(["hub", "Hubs: often a neighbour"]);
+  found.push(["typical", "Outliers: far from the mean"]);
   const names = new Set(scene.sides.flatMap((side) => Object.keys(side.factors)));
   for (const name of names) found.push([`factor ${name}`, `Factor: ${name}`]);
   return found;

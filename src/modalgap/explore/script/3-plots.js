@@ -153,6 +153,18 @@ async function plots(page) {
     clear: () => { points.selected.indices = []; } };
 }
 
+// The dash of a line, for legends: as the lines of the histograms.
+function dashes(colour, number) {
+  const parts = [[6], [3.5, 1.5], [1.5, 1.5], [4, 1.5, 1.5, 1.5]][number % 4];
+  let at = 0;
+  const stops = parts.map((length, place) => {
+    const stop = `${place % 2 ? "transparent" : colour} ${at}px ${at + 2 * length}px`;
+    at += 2 * length;
+    return stop;
+  });
+  return `repeating-linear-gradient(90deg, ${stops.join(", ")})`;
+}
+
 function kindColour(number) {
   return css(["matched", "unmatched", "image", "text"][number % 4]);
 }

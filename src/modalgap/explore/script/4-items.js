@@ -74,8 +74,9 @@ function card(scene, frame, raw, item, mixed, choose) {
   const [side, row] = item, own = scene.sides[side], box = document.getElementById("card");
   const links = [];
   const shown = picture(scene, side, row, 2);
+  const matched = scene.sides.some((_, b) => matchesOf(scene, side, b, row).length);
   const title = element("h2", nameOf(scene, side, row));
-  const parts = [element("p", `${own.modality}, row ${rowOf(scene, side, row)}`, { class: "note" }), title];
+  const parts = [element("p", `${own.modality}, row ${rowOf(scene, side, row)}. On the map: ${matched ? "a solid line to its match, " : ""}dotted lines to its nearest items.`, { class: "note" }), title];
   if (shown) parts.push(shown);
   const facts = Object.entries(own.factors).map(([name, f]) => `${name}: ${f.values[f.codes[row]]}`);
   if (facts.length) parts.push(element("p", facts.join(", "), { class: "note" }));

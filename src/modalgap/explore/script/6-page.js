@@ -39,6 +39,7 @@
   async function change() {
     const mine = ++latest, [closer, strength] = step();
     document.body.classList.add("busy");
+    const slow = setTimeout(() => mine === latest && say("Computing …"), 400);
     try {
       const found = await source.frame(state.scene, scene, closer, strength);
       if (mine !== latest) return;
@@ -48,6 +49,7 @@
       if (mine === latest) say(error.message || "The server does not answer. Is it still running?");
       return;
     } finally {
+      clearTimeout(slow);
       if (mine === latest) document.body.classList.remove("busy");
     }
     redraw();
@@ -55,8 +57,8 @@
 
   function redraw() {
     const found = choice();
-    $("about").textContent = found.about;
-    $("call").textContent = frame.call;
+    $("about").textContent = scene.choices.length > 1 ? found.about : "";
+    $("call").textContent = frame.closer === "none" ? "" : frame.call;
     if (found.strength) {
       const amount = frame.strength ?? 0;
       $("strength-value").textContent = String(amount);
@@ -100,23 +102,24 @@
   function matrices() {
     const names = scene.sides.map((side) => side.modality), found = new Map();
     for (const key of frame.keys) {
-      if (!found.has(key.title)) found.set(key.title, { about: key.about, cells: new Map() });
+      if (!found.has(key.title)) found.set(key.title, { key, cells: new Map() });
       found.get(key.title).cells.set(key.name.split(".").slice(1).join("."), key);
     }
-    return [...found].map(([title, { about, cells }]) => {
+    meanings([...found.values()].map((each) => each.key));
+    return [...found].map(([title, { cells }]) => {
       const table = element("table", null, { class: "values" }), head = element("tr", null);
-      head.append(element("th", ""), ...names.map((name) => element("th", name, { scope: "col" })));
-      table.append(element("caption", `${title}. ${about}`), head);
-      for (const a of names) {
+      head.append(element("th", ""), ...names.slice(1).map((name) => element("th", name, { scope: "col" })));
+      table.append(element("caption", title), head);
+      for (const a of names.slice(0, -1)) {
         const row = element("tr", null);
-        row.append(element("th", a, { scope: "row" }), ...names.map((b) => {
-          const key = cells.get(`${a}.${b}`), cell = element("td", key ? digits(key.value) : "–");
+        row.append(element("th", a, { scope: "row" }), ...names.slice(1).map((b) => {
+          const key = cells.get(`${a}.${b}`), cell = element("td", key ? digits(key.value) : "");
           if (key?.interval) cell.append(element("small", key.interval.map(digits).join(" … ")));
           return cell;
         }));
         table.append(row);
       }
-      const box = element("div", null, { class: "wide matrix", tabindex: "0" });
+      const box = element("div", null, { class: "wide matrix", tabindex: "0", role: "group", "aria-label": title });
       box.append(table);
       return box;
     });
@@ -133,24 +136,36 @@
       const number = element("p", digits(key.value), { class: "number", "data-name": key.name, "data-value": key.value });
       const interval = key.interval ? `${digits(key.interval[0])} … ${digits(key.interval[1])}` : "no interval";
       const old = before.get(key.title);
-      const was = old && frame !== raw ? `before closing: ${digits(old.value)}` : " ";
-      tile.append(element("p", key.title, { class: "name" }), number, element("p", interval, { class: "interval" }),
-        element("p", was, { class: "was" }), element("p", key.about, { class: "asks" }));
+      const was = old && frame !== raw ? `before: ${digits(old.value)}` : " ";
+      tile.append(element("p", key.title, { class: "name" }), number,
+        element("p", interval, { class: "interval" }), element("p", was, { class: "was" }),
+        element("p", key.better && `${key.better} is better`, { class: "asks" }));
       return tile;
+    }));
+    $("numbers").style.setProperty("--many", frame.keys.length);
+    meanings(frame.keys);
+  }
+
+  function meanings(keys) {
+    $("meanings").replaceChildren(...keys.flatMap((key) => {
+      const better = key.better ? ` ${key.better[0].toUpperCase()}${key.better.slice(1)} is better.` : "";
+      return [element("dt", key.title), element("dd", key.about + better)];
     }));
   }
 
   function kinds() {
+    if ($("cosines")) $("cosines").hidden = !frame.cosines;
     if (!frame.cosines) return;
     $("kinds").replaceChildren(...Object.keys(frame.cosines.kinds).map((kind, number) => {
-      const shown = element("li", null), mark = element("i", null, { class: "shape", "aria-hidden": "true" });
-      mark.style.background = kindColour(number);
+      const shown = element("li", null), mark = element("i", null, { class: "dash", "aria-hidden": "true" });
+      mark.style.backgroundImage = dashes(kindColour(number), number);
       shown.append(mark, `${kind} pairs, mean ${frame.cosines.means[kind].toFixed(3)}`);
       return shown;
     }));
   }
 
   function show() {
+    $("mixed-control").hidden = !state.item || scene.sides.length < 2;
     if (!state.item) {
       drawn.mark(scene, frame, $("map").value, null, []);
       return;
@@ -198,14 +213,14 @@
     state.picked = [];
     $("picked").hidden = true;
     scene = await source.scene(number);
-    options($("closer"), scene.choices.map((each) => [each.closer, each.title]), $("closer").value);
+    const kept = $("closer").value || "shift", start = raw ? null : 0;  // first: nothing has moved
+    options($("closer"), scene.choices.map((each) => [each.closer, each.title]), kept);
     options($("map"), scene.maps.map((each) => [each.name, each.title]), $("map").value);
     options($("colour"), colourings(scene), $("colour").value);
-    $("mixed-control").hidden = scene.sides.length < 2;
     $("lines-control").hidden = !scene.lines.length;
     $("closer-control").hidden = scene.choices.length < 2;
     $("card").replaceChildren(element("p", page.hint, { class: "note" }));
-    slider(null);
+    slider(start);
     raw = await source.frame(number, scene, "none", null);
     drawn.limits(scene, $("map").value);
     await change();
@@ -240,6 +255,9 @@
   for (const id of ["colour", "lines"]) $(id).addEventListener("change", () => { recolour(); show(); });
   $("mixed").addEventListener("change", show);
   $("search").addEventListener("input", found);
+  $("search").addEventListener("keydown", (event) => {
+    if (event.key === "Enter") $("found").querySelector("button")?.click();
+  });
   $("controls").addEventListener("submit", (event) => event.preventDefault());
   $("picked-csv").addEventListener("click", () => save(csv(scene, state.picked), "items.csv", "text/csv"));
   $("picked-clear").addEventListener("click", () => { $("picked").hidden = true; drawn.clear(); });
