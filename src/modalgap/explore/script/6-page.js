@@ -1,11 +1,13 @@
 // The page: controls, and what happens when they change.
 
+const SILENT = "The server does not answer. Is it still running?";
+
 (async function () {
   const page = JSON.parse(document.getElementById("page").textContent);
   const $ = (id) => document.getElementById(id);
   const source = store(page);
   const state = { scene: 0, item: null, picked: [] };
-  let scene, raw, frame, drawn, latest = 0;
+  let scene, raw, frame, drawn, latest = 0, opening = 0;
 
   function options(select, values, chosen) {
     select.replaceChildren(...values.map(([value, text]) => element("option", text, { value })));
@@ -32,7 +34,7 @@
     const last = found.strengths[found.strengths.length - 1];
     if (source.served) Object.assign(input, { min: 0, max: last, step: 0.01 });
     else Object.assign(input, { min: 0, max: found.strengths.length - 1, step: 1 });
-    const whole = found.strengths.indexOf(1);
+    const whole = found.strengths.includes(1) ? found.strengths.indexOf(1) : found.strengths.length - 1;
     input.value = strength ?? (source.served ? 1 : whole);
   }
 
@@ -45,7 +47,7 @@
       frame = found;
       say("");
     } catch (error) {
-      if (mine === latest) say(error.message || "The server does not answer. Is it still running?");
+      if (mine === latest) say(error.message || SILENT);
       return;
     } finally {
       if (mine === latest) document.body.classList.remove("busy");
@@ -192,12 +194,26 @@
     if ($("search").value.trim() && !items.length) $("found").replaceChildren(element("li", "No item has this name.", { class: "note" }));
   }
 
+  // All of a view changes at once, so that a click meanwhile finds items of one view.
   async function open(number) {
+    const mine = ++opening;
+    let next, first;
+    try {
+      next = await source.scene(number);
+      first = await source.frame(number, next, "none", null);
+    } catch (error) {
+      if (mine === opening) say(error.message || SILENT);
+      return;
+    }
+    if (mine !== opening) return;
+    [scene, raw, frame] = [next, first, first];
     state.scene = number;
     state.item = null;
     state.picked = [];
+    drawn.clear();
     $("picked").hidden = true;
-    scene = await source.scene(number);
+    if (page.query) $("query").hidden = number !== 0;  // it searches the items of the first view
+    found();
     options($("closer"), scene.choices.map((each) => [each.closer, each.title]), $("closer").value);
     options($("map"), scene.maps.map((each) => [each.name, each.title]), $("map").value);
     options($("colour"), colourings(scene), $("colour").value);
@@ -206,7 +222,6 @@
     $("closer-control").hidden = scene.choices.length < 2;
     $("card").replaceChildren(element("p", page.hint, { class: "note" }));
     slider(null);
-    raw = await source.frame(number, scene, "none", null);
     drawn.limits(scene, $("map").value);
     await change();
   }
