@@ -317,3 +317,22 @@ def test_clicks_views_and_names_that_every_object_has(browser: Any, tmp_path: Pa
     assert opened.texts("#found .name") == []  # texts and audio: no image
     assert "text to audio" in " ".join(opened.texts("#numbers .name"))
     opened.close()
+
+
+def test_a_fast_slider_asks_for_few_strengths(browser: Any, served: str) -> None:
+    opened = Opened(browser, served)
+    opened.page.select_option("#closer", "shift")
+    opened.step("shift 1")
+    before = len(opened.asked)
+    opened.page.evaluate(
+        """() => {
+          const slider = document.getElementById("strength");
+          for (let step = 90; step > 30; step--) {
+            slider.value = step / 100;
+            slider.dispatchEvent(new Event("input"));
+          }
+        }"""
+    )
+    opened.step("shift 0.31")
+    assert len(opened.asked) - before <= 2
+    opened.close()

@@ -135,7 +135,7 @@ def _parts(
                 "y": pa.array(y, pa.float32()),
             }
             for axis, name in enumerate(("x_closed", "y_closed")):
-                moved = [None] * count if later is None else later[:, axis].numpy()
+                moved: Any = [None] * count if later is None else later[:, axis].numpy()
                 columns[name] = pa.array(moved, pa.float32())
             if rows is not None:
                 known = [int(rank) or None for rank in best[low:high]]

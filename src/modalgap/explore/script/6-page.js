@@ -7,7 +7,7 @@ const SILENT = "The server does not answer. Is it still running?";
   const $ = (id) => document.getElementById(id);
   const source = store(page);
   const state = { scene: 0, item: null, picked: [] };
-  let scene, raw, frame, drawn, latest = 0, opening = 0;
+  let scene, raw, frame, drawn, latest = 0, opening = 0, turn = Promise.resolve();
 
   function options(select, values, chosen) {
     select.replaceChildren(...values.map(([value, text]) => element("option", text, { value })));
@@ -42,7 +42,10 @@ const SILENT = "The server does not answer. Is it still running?";
     const mine = ++latest, [closer, strength] = step();
     document.body.classList.add("busy");
     try {
-      const found = await source.frame(state.scene, scene, closer, strength);
+      // One request at a time: of a fast slider, only the last strength waits for its turn.
+      turn = turn.catch(() => null).then(() =>
+        mine === latest ? source.frame(state.scene, scene, closer, strength) : null);
+      const found = await turn;
       if (mine !== latest) return;
       frame = found;
       say("");
