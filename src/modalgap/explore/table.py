@@ -148,7 +148,7 @@ def _parts(
                 )
             for name in factors:
                 values = side.factors.get(name)
-                texts = None if values is None else [str(each) for each in values[low:high]]
+                texts: Any = None if values is None else [str(each) for each in values[low:high]]
                 columns[f"factor_{name}"] = pa.array(texts or [None] * count, pa.string())
             yield pa.table(columns)
 
