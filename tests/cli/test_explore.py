@@ -96,3 +96,13 @@ def test_a_server_runs_until_it_is_interrupted(files: Path) -> None:
         started.kill()
     assert "Traceback" not in error
     assert started.returncode in (0, 130)
+
+
+def test_no_table_is_written_if_the_page_cannot_be(run: Run, files: Path, tmp_path: Path) -> None:
+    (tmp_path / "x.html").mkdir()
+    target = tmp_path / "t.parquet"
+    given = (files / "pair.safetensors", "--table", target, "-o", tmp_path / "x.html")
+    code, _, error = run("explore", *given)
+    assert code != 0
+    assert "folder" in error
+    assert not target.exists()

@@ -280,3 +280,59 @@ def test_two_tabs_of_a_server_show_any_strength(browser: Any, served: str) -> No
     second.page.select_option("#closer", "center")
     second.step("center")
     second.close()
+
+
+def test_clicks_views_and_names_that_every_object_has(browser: Any, tmp_path: Path) -> None:
+    pair = data(names=False)
+    kinds = [str(i % 2) for i in range(40)]
+    image = mg.Embeddings(np.asarray(pair.image), factors={"constructor": kinds})
+    audio = mg.Embeddings(np.asarray(pair.text) + np.eye(8)[2], "audio")
+    found = mg.Modalities([image, pair.text, audio])
+    opened = Opened(browser, mg.explore(found, tmp_path / "gap.html").as_uri(), offline=True)
+    opened.page.select_option("#colour", "factor constructor")
+    assert "without this factor" in opened.texts("#legend li")
+    x, y = opened.pixel(0, 7, [40, 40, 40])
+    opened.page.mouse.click(x, y)
+    opened.page.wait_for_selector("#card h2")
+    first = opened.texts("#card h2")
+    opened.page.locator("#card .item").last.click()
+    assert opened.texts("#card h2") != first
+    x, y = opened.pixel(0, 7, [40, 40, 40])
+    opened.page.mouse.click(x, y)  # the same mark again
+    opened.page.wait_for_function(
+        "text => document.querySelector('#card h2').textContent === text", arg=first[0]
+    )
+    opened.page.fill("#search", "image 7")
+    assert opened.texts("#found .name") == ["image 7"]
+    opened.page.evaluate(
+        """() => {
+          const select = document.getElementById("scene");
+          for (const value of ["1", "2", "0", "3"]) {
+            select.value = value;
+            select.dispatchEvent(new Event("change"));
+          }
+        }"""
+    )
+    opened.page.wait_for_selector("#numbers .tile >> nth=7")
+    assert opened.texts("#found .name") == []  # texts and audio: no image
+    assert "text to audio" in " ".join(opened.texts("#numbers .name"))
+    opened.close()
+
+
+def test_a_fast_slider_asks_for_few_strengths(browser: Any, served: str) -> None:
+    opened = Opened(browser, served)
+    opened.page.select_option("#closer", "shift")
+    opened.step("shift 1")
+    before = len(opened.asked)
+    opened.page.evaluate(
+        """() => {
+          const slider = document.getElementById("strength");
+          for (let step = 90; step > 30; step--) {
+            slider.value = step / 100;
+            slider.dispatchEvent(new Event("input"));
+          }
+        }"""
+    )
+    opened.step("shift 0.31")
+    assert len(opened.asked) - before <= 2
+    opened.close()

@@ -18,6 +18,7 @@ from PIL import Image
 import modalgap as mg
 from modalgap.data.media import Pixels
 from modalgap.errors import OptionError, OutputError
+from modalgap.explore import thumbnails
 
 EVIL = "</script><script>window.hacked=1</script><img src=x onerror=window.hacked=1>"
 
@@ -133,3 +134,47 @@ def test_wrong_arguments_are_refused(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="exists"):
         mg.explore(pair(), tmp_path / "gap.html")
     assert (tmp_path / "gap.html").read_text() == "mine"
+
+
+def test_equal_rows_have_a_page(tmp_path: Path) -> None:
+    for data in (mg.Pair(np.ones((5, 4)), np.ones((5, 4))), mg.Embeddings(np.ones((5, 4)))):
+        text = mg.explore(data, tmp_path / "gap.html", overwrite=True).read_text("utf-8")
+        assert block(text, "scene-0")["choices"][0]["closer"] == "none"
+
+
+def test_a_strength_that_maps_a_row_to_zero_is_left_out(tmp_path: Path) -> None:
+    data = mg.Pair(np.ones((5, 4)), -np.ones((5, 4)))
+    text = mg.explore(data, tmp_path / "gap.html").read_text("utf-8")
+    assert "shift 1 is not offered" in text
+    shift = {each["closer"]: each for each in block(text, "scene-0")["choices"]}["shift"]
+    assert shift["strengths"] == [0, 0.25, 0.5, 0.75, 1.25]
+
+
+@pytest.mark.parametrize(
+    ("texts", "matches"),
+    [(300, {"pairs": [[299, 299], [298, 298], [0, 1]]}), (3, {"text_to_image": [5, 299, 7]})],
+)
+def test_a_sample_has_images_with_a_text(
+    texts: int, matches: dict[str, Any], tmp_path: Path
+) -> None:
+    random = np.random.default_rng(0)
+    data = mg.Pair(random.normal(size=(300, 5)), random.normal(size=(texts, 5)), **matches)
+    text = mg.explore(data, tmp_path / "gap.html", points=10).read_text("utf-8")
+    assert "3 of 300 images and 3" in text
+
+
+def test_many_texts_of_two_images(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    owner = np.repeat([0, 1], 60)
+    data = mg.Pair(random.normal(size=(2, 5)), random.normal(size=(120, 5)), text_to_image=owner)
+    text = mg.explore(data, tmp_path / "gap.html", points=20).read_text("utf-8")
+    assert "2 images and 120 texts" in text
+
+
+def test_a_sheet_of_thumbnails_fits_into_its_format(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(thumbnails, "WIDEST", 100)
+    side = pair().image
+    media = Pixels(np.zeros((24, 80, 80), np.uint8), list(side.names or ()))
+    made, _ = thumbnails.sheet(side, np.arange(24), media)
+    assert made is not None
+    assert made.size * made.columns <= 100

@@ -14,13 +14,16 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from tornado.httpclient import AsyncHTTPClient
+from tornado.httpserver import HTTPServer
+from tornado.netutil import bind_sockets
 
 import modalgap as mg
 from modalgap.errors import InputError
 from modalgap.explore import server as servers
 from modalgap.explore.asked import searcher
 from modalgap.explore.scene import Scene
-from modalgap.explore.server import Explorer, serve
+from modalgap.explore.server import Explorer, application, serve
 
 
 def pair() -> mg.Pair:
@@ -189,3 +192,17 @@ def test_a_port_in_use_is_one_line() -> None:
         taken.listen()
         with pytest.raises(InputError, match="cannot be used"):
             serve(Explorer(pair()), taken.getsockname()[1])
+
+
+def test_browsers_leave_out_the_port_of_http() -> None:
+    async def status(host: str) -> int:
+        server = HTTPServer(application(Explorer(pair()), "token", 80))
+        own = bind_sockets(0, "127.0.0.1")
+        server.add_sockets(own)
+        where = f"http://127.0.0.1:{own[0].getsockname()[1]}/token/"
+        answer = await AsyncHTTPClient().fetch(where, headers={"Host": host}, raise_error=False)
+        server.stop()
+        return int(answer.code)
+
+    assert asyncio.run(status("127.0.0.1")) == 200
+    assert asyncio.run(status("evil.example")) == 403

@@ -15,6 +15,10 @@ from modalgap.data.media import Pixels
 from modalgap.errors import OutputError
 from modalgap.explore import table as tables
 from modalgap.explore import write_table
+from modalgap.explore.frames import frame
+from modalgap.explore.maps import maps
+from modalgap.explore.scene import Scene
+from modalgap.explore.steps import Step
 
 
 def pair(n: int = 30) -> mg.Pair:
@@ -86,3 +90,19 @@ def test_wrong_files_are_refused(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="exists"):
         write_table(pair(), tmp_path / "t.parquet")
     write_table(pair(), tmp_path / "t.parquet", overwrite=True)
+
+
+def test_ranks_are_those_of_the_page_with_ties(tmp_path: Path) -> None:
+    rows = np.repeat(np.random.default_rng(0).normal(size=(6, 5)), 5, 0)
+    data = mg.Pair(rows, rows + 0.1)
+    found = pq.read_table(write_table(data, tmp_path / "t.parquet")).to_pydict()
+    scene = Scene.of(data, 100, 0)
+    shown = frame(scene, maps([side.unit() for side in scene.sides]), Step("none"))
+    assert found["match_rank"] == [*shown.ranks[0, 1].tolist(), *shown.ranks[1, 0].tolist()]
+    assert min(found["match_rank"]) == 5
+
+
+def test_without_centring_its_columns_are_empty(tmp_path: Path) -> None:
+    data = mg.Pair(np.ones((5, 4)), -np.ones((5, 4)))
+    found = pq.read_table(write_table(data, tmp_path / "t.parquet")).to_pydict()
+    assert found["x_closed"] == [None] * 10

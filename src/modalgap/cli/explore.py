@@ -104,7 +104,10 @@ def explore(
     shared = {"media": media, "points": points, "title": title, **data.given(seed=seed)}
     if table is not None:
         from modalgap.explore.table import write_table
+        from modalgap.report.page import check_page
 
+        if page:
+            check_page(target, overwrite=force)  # before the table is written
         own = {"media": media, "overwrite": force, **data.given(seed=seed)}
         typer.echo(write_table(found, table, **own))
     if page:

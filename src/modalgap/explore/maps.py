@@ -69,7 +69,7 @@ def maps(sides: Sequence[Tensor]) -> list[Map]:
         axes = _components(rows - centre, 2)
         if gap is not None and float(gap @ axes[:, 0]) < 0:
             axes[:, 0] *= -1  # the first modality on the left
-        total = float((rows - centre).square().sum())
+        total = max(float((rows - centre).square().sum()), 1e-300)  # all rows can be equal
         part = [float(((rows - centre) @ axes[:, i]).square().sum()) / total for i in (0, 1)]
         labels = (f"first component ({part[0]:.0%} of the variance)", f"second ({part[1]:.0%})")
         found.append(Map("pca", "Principal components", labels, centre, axes))

@@ -20,6 +20,7 @@ from modalgap.embeddings import Embeddings, Modalities, Pair
 from modalgap.embeddings.pick import pick, pick_images
 from modalgap.evaluate.ranks import Relevant
 
+FEWEST = 2  # rows that embeddings must have
 Ints = NDArray[np.int64]
 
 
@@ -106,15 +107,19 @@ class Scene:
 def _of_pair(pair: Pair, points: int, seed: int) -> tuple[Pair, tuple[Ints, Ints]]:
     """A sample of images with their texts, so that neither modality has more than ``points``.
 
-    All class prompts are kept. At least one image is shown, whatever number of texts it has.
+    Images without a text are left out, and all class prompts are kept. At least two images are
+    shown, whatever number of texts they have.
     """
-    most = min(points, pair.image.n)
+    known = np.arange(pair.image.n)
+    if pair.labels is None:  # an image without a text has no place in a sample of matches
+        known = np.unique(pair.matches[0].numpy())
+    most = min(points, len(known))
     while True:
-        chosen = sample(pair.image.n, most, seed).numpy()
+        chosen = known[sample(len(known), most, seed).numpy()]
         texts = _texts_of(pair, chosen)
-        if pair.labels is not None or len(texts) <= points or most == 1:
+        if pair.labels is not None or len(texts) <= points or most <= FEWEST:
             return pick_images(pair, chosen), (chosen, texts)
-        most = max(1, min(most - 1, most * points // len(texts)))
+        most = max(FEWEST, min(most - 1, most * points // len(texts)))
 
 
 def _texts_of(pair: Pair, images: Ints) -> Ints:

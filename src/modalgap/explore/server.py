@@ -27,6 +27,7 @@ from modalgap.explore.verb import WIDER, limits_of, page_of, views
 from modalgap.extras import import_extra
 
 HOST = "127.0.0.1"
+HTTP = 80
 CACHE = 64 * 2**20  # bytes of frames that are kept
 LONGEST = 300  # characters of a query
 Search = Callable[[str], list[dict[str, Any]]]
@@ -160,7 +161,8 @@ def application(explorer: Explorer, token: str, port: int) -> Any:
     """The tornado application: the page and its three requests, below the token."""
     web = import_extra("tornado.web", "explore", "explore")
     pool = ThreadPoolExecutor(1)  # one computation at a time; a request waits for its turn
-    hosts = {f"{name}:{port}" for name in (HOST, "localhost")}
+    end = "" if port == HTTP else f":{port}"  # browsers leave out the port of HTTP
+    hosts = {f"{name}{end}" for name in (HOST, "localhost")}
 
     class Own(web.RequestHandler):  # type: ignore[misc, name-defined]
         def prepare(self) -> None:

@@ -2,8 +2,9 @@
 
 Columns: ``id``, ``modality``, ``row``, ``name``, ``x`` and ``y`` (along the gap vector, and the
 first component across it; the first two principal components for other data), ``x_closed`` and
-``y_closed`` (after centring), ``match_rank``, ``neighbors`` (a struct of ``ids`` and ``distances``,
-the match first), ``image`` (a struct of ``bytes``), and the factors, as ``factor_NAME``.
+``y_closed`` (after centring; empty if centring does not apply), ``match_rank``, ``neighbors`` (a
+struct of ``ids`` and ``distances``, the match first), ``image`` (a struct of
+``bytes``), and the factors, as ``factor_NAME``.
 
 For example, with Embedding Atlas:
 ``embedding-atlas t.parquet --x x --y y --text name --image image --neighbors neighbors
@@ -26,7 +27,8 @@ from modalgap.atomic import check_target, replacing
 from modalgap.data.media import Media
 from modalgap.embeddings import Embeddings, Modalities, Pair
 from modalgap.embeddings.arrays import takes_pair
-from modalgap.errors import OutputError
+from modalgap.errors import NotApplicable, OutputError
+from modalgap.evaluate.ranks import ranks
 from modalgap.explore.maps import Map, maps
 from modalgap.explore.scene import Scene
 from modalgap.explore.steps import NONE, Step, choices, closed
@@ -105,8 +107,10 @@ def _parts(
     import pyarrow as pa
 
     centring = "center" in [each.closer for each in choices(scene)]
-    moved = closed(scene, Step("center" if centring else NONE))
-    after = _sides(moved)
+    try:
+        after = _sides(closed(scene, Step("center" if centring else NONE)))
+    except NotApplicable:  # a row equals the mean of its modality
+        after = None
     starts = np.concatenate([[0], np.cumsum([side.n for side in scene.sides])])
     rows = torch.cat([side.unit() for side in scene.sides]) if neighbours else None
     factors = sorted({name for side in scene.sides for name in side.factors})
@@ -114,12 +118,13 @@ def _parts(
     for a, side in enumerate(scene.sides):
         own = pictures.get(side.modality)
         where = None if own is None else places(side, scene.rows[a], own)
+        best = _ranks(scene, a) if neighbours else np.zeros(side.n, np.int64)
         for low in range(0, side.n, ROWS):
             high = min(side.n, low + ROWS)
             count = high - low
-            before, later = side.unit(low, high), after[a].unit(low, high)
+            before = side.unit(low, high)
             x, y = projection(before).T.float().numpy()
-            x2, y2 = projection(later).T.float().numpy()
+            later = None if after is None else projection(after[a].unit(low, high)).float()
             names = None if side.names is None else side.names[low:high]
             columns: dict[str, Any] = {
                 "id": pa.array(np.arange(low, high) + starts[a], pa.int64()),
@@ -128,11 +133,14 @@ def _parts(
                 "name": pa.array(names, pa.string()) if names else pa.nulls(count, pa.string()),
                 "x": pa.array(x, pa.float32()),
                 "y": pa.array(y, pa.float32()),
-                "x_closed": pa.array(x2, pa.float32()),
-                "y_closed": pa.array(y2, pa.float32()),
             }
+            for axis, name in enumerate(("x_closed", "y_closed")):
+                moved: Any = [None] * count if later is None else later[:, axis].numpy()
+                columns[name] = pa.array(moved, pa.float32())
             if rows is not None:
-                columns |= _near(scene, a, low, before, rows, starts)
+                known = [int(rank) or None for rank in best[low:high]]
+                columns["match_rank"] = pa.array(known, pa.int64())
+                columns["neighbors"] = _near(scene, a, low, before, rows, starts)
             if any(each is not None for each in pictures.values()):
                 columns["image"] = pa.array(
                     [_picture(own, where, row) for row in range(low, high)],
@@ -148,13 +156,11 @@ def _parts(
             yield pa.table(columns)
 
 
-def _near(
-    scene: Scene, a: int, low: int, queries: Tensor, rows: Tensor, starts: np.ndarray
-) -> dict[str, Any]:
-    """The columns of neighbours and of the rank of the first match in its modality."""
+def _near(scene: Scene, a: int, low: int, queries: Tensor, rows: Tensor, starts: np.ndarray) -> Any:
+    """The column of neighbours, the matches first."""
     import pyarrow as pa
 
-    ids, distances, ranks = [], [], []
+    ids, distances = [], []
     others = [b for (query, b) in scene.matches if query == a]
     for p, q in blocks(len(queries), len(rows)):
         scores = queries[p:q] @ rows.T
@@ -170,15 +176,19 @@ def _near(
             listed = [*matches[:NEAREST], *near][:NEAREST]
             ids.append(listed)
             distances.append([1 - float(scores[i, each]) for each in listed])
-            first = [
-                1 + int((scores[i, starts[b] : starts[b + 1]] > scores[i, each]).sum())
-                for b in others
-                for each in [m for m in matches if starts[b] <= m < starts[b + 1]]
-            ]
-            ranks.append(min(first) if first else None)
     pairs = [{"ids": i, "distances": d} for i, d in zip(ids, distances, strict=True)]
     kind = pa.struct([("ids", pa.list_(pa.int64())), ("distances", pa.list_(pa.float32()))])
-    return {"match_rank": pa.array(ranks, pa.int64()), "neighbors": pa.array(pairs, kind)}
+    return pa.array(pairs, kind)
+
+
+def _ranks(scene: Scene, a: int) -> np.ndarray:
+    """(n,) the best rank of a match in its modality, as on the page; 0 without a match."""
+    found = np.zeros(scene.sides[a].n, np.int64)
+    for b in (item for (query, item) in scene.matches if query == a):
+        ranked = ranks(scene.sides[a].unit(), scene.sides[b].unit(), scene.matches[a, b])
+        before, first = found[ranked.queries], ranked.first
+        found[ranked.queries] = np.where(before == 0, first, np.minimum(before, first))
+    return found
 
 
 def _matches(scene: Scene, a: int, b: int, row: int) -> np.ndarray:

@@ -19,6 +19,7 @@ from modalgap.progress import progress
 
 FEW = 800  # up to this number of items, thumbnails are large
 LARGE, SMALL = 64, 48  # pixels
+WIDEST = 16383  # pixels of a WebP file, in both directions
 QUALITY = 60  # of WebP
 PAPER = (255, 255, 255)  # around pictures that are not square
 
@@ -50,6 +51,7 @@ def sheet(side: Embeddings, rows: Ints, media: Media) -> tuple[Sheet | None, str
     """
     found = places(side, rows, media)
     size = LARGE if side.n <= FEW else SMALL
+    size = max(1, min(size, WIDEST // math.ceil(math.sqrt(side.n))))
     tiles: list[Image.Image] = []
     cells = [-1] * side.n
     broken = 0

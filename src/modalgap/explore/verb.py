@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +15,12 @@ from modalgap.embeddings import Embeddings, Modalities, Pair
 from modalgap.embeddings.arrays import takes_pair
 from modalgap.errors import NotApplicable
 from modalgap.explore.density import Density, densities
-from modalgap.explore.frames import Frame, frame
+from modalgap.explore.frames import Frame, frame, scales
 from modalgap.explore.maps import Map, maps
 from modalgap.explore.page import render
 from modalgap.explore.payload import frame_dict, packed, scene_dict
 from modalgap.explore.scene import Scene
-from modalgap.explore.steps import NONE, STANDARDISED, Choice, Step, choices
+from modalgap.explore.steps import STANDARDISED, Choice, Step, applies, choices
 from modalgap.explore.thumbnails import Sheet, sheet
 from modalgap.modality import listed, plural
 from modalgap.progress import progress
@@ -138,12 +138,10 @@ def views(
     for scene in scenes:
         offered = []
         for choice in choices(scene):
-            try:
-                _try(scene, choice)
-            except NotApplicable as reason:
-                remarks.append(f"{choice.closer} is not offered: {reason}")
-                continue
-            offered.append(choice)
+            strengths, refused = _tried(scene, choice)
+            remarks += refused
+            if any(strengths) or not refused:
+                offered.append(replace(choice, strengths=strengths))
         sheets: list[Sheet | None] = []
         for place, (side, rows) in enumerate(zip(scene.sides, scene.rows, strict=True)):
             own = media.get(side.modality) if isinstance(media, Mapping) else media
@@ -157,17 +155,22 @@ def views(
     return found, list(dict.fromkeys(remarks))
 
 
-def _try(scene: Scene, choice: Choice) -> None:
-    """Raise NotApplicable if the closer does not apply to these rows."""
-    from modalgap.explore.frames import scales
-    from modalgap.explore.steps import closed
-
+def _tried(scene: Scene, choice: Choice) -> tuple[tuple[float, ...], list[str]]:
+    """The strengths of a closer that apply to these rows, and remarks on what does not."""
     if choice.closer == STANDARDISED:
-        for side in scene.sides:
-            scales(side, scene.sides)
-    elif choice.closer != NONE:
-        strength = choice.strengths[-1] if choice.strength else None
-        closed(scene, Step(choice.closer, strength))
+        try:
+            for side in scene.sides:
+                scales(side, scene.sides)
+        except NotApplicable as reason:
+            return (), [f"{choice.closer} is not offered: {reason}"]
+        return (), []
+    tried = {step.strength: applies(scene, step) for step in choice.steps()}
+    reasons = {strength: why for strength, why in tried.items() if why}
+    kept = tuple(each for each in choice.strengths if each not in reasons)
+    return kept, [
+        f"{choice.closer}{'' if strength is None else f' {strength:g}'} is not offered: {why}"
+        for strength, why in reasons.items()
+    ]
 
 
 def scenes_of(data: Pair | Embeddings | Modalities, points: int, seed: int) -> list[Scene]:

@@ -48,7 +48,9 @@ function coloured(scene, frame, which) {
 }
 
 function fifths(values, unit) {
-  const low = Math.min(...values), width = Math.max(1, (Math.max(...values) - low) / 5);
+  const least = values.reduce((a, b) => Math.min(a, b), Infinity);  // too many for arguments
+  const low = values.length ? least : 0;
+  const width = Math.max(1, (values.reduce((a, b) => Math.max(a, b), low) - low) / 5);
   return [4, 3, 2, 1, 0].map((step) => {
     const [from, to] = [Math.round(low + step * width), Math.round(low + (step + 1) * width)];
     return [from, step === 4 ? Infinity : to - 1, `${(from * unit).toFixed(2)} to ${(to * unit).toFixed(2)}`];
@@ -69,10 +71,15 @@ function binned(scene, values, bins, muted, none) {
   return { fill, legend };
 }
 
+// A factor can have the name of something that every object has, such as "constructor".
+function factorOf(side, name) {
+  return Object.hasOwn(side.factors, name) ? side.factors[name] : null;
+}
+
 function byFactor(scene, name, muted) {
   const counts = new Map();
   for (const side of scene.sides) {
-    const factor = side.factors[name];
+    const factor = factorOf(side, name);
     if (factor) {
       for (const code of factor.codes) {
         const value = factor.values[code];
@@ -83,12 +90,12 @@ function byFactor(scene, name, muted) {
   const ordered = [...counts].sort((a, b) => b[1] - a[1]).map(([value]) => value);
   const shown = new Map(ordered.slice(0, KINDS.length).map((value, place) => [value, KINDS[place]]));
   const fill = scene.sides.map((side) => {
-    const factor = side.factors[name];
+    const factor = factorOf(side, name);
     if (!factor) return Array(side.n).fill(muted);
     return factor.codes.map((code) => shown.get(factor.values[code]) || muted);
   });
   const legend = [...shown].map(([value, colour]) => [colour, value]);
   if (ordered.length > shown.size) legend.push([muted, `${ordered.length - shown.size} other values`]);
-  if (scene.sides.some((side) => !side.factors[name])) legend.push([muted, "without this factor"]);
+  if (scene.sides.some((side) => !factorOf(side, name))) legend.push([muted, "without this factor"]);
   return { fill, legend };
 }

@@ -133,7 +133,10 @@ async function plots(page) {
 
   function chosen(run) {
     points.selected.connect(points.selected.properties.indices.change, () => {
-      if (points.selected.indices.length) run(points.selected.indices.map(item));
+      const indices = points.selected.indices;
+      if (!indices.length) return;
+      run(indices.map(item));
+      if (indices.length === 1) points.selected.indices = [];  // the same mark can be clicked again
     });
   }
 

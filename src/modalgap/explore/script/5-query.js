@@ -2,24 +2,27 @@
 
 function query(page, source, say, scene, choose) {
   const $ = (id) => document.getElementById(id);
+  let latest = 0;
   $("ask").addEventListener("submit", async (event) => {
     event.preventDefault();
     const text = $("query-text").value.trim();
     if (!text) return;
+    const shown = scene(), mine = ++latest;
     say("Searching …");
     try {
       const { lists } = await source.ask(`answers?text=${encodeURIComponent(text)}`);
+      if (mine !== latest) return;
       $("answers").replaceChildren(...lists.map((each) => {
         const box = element("section", null);
-        const shares = scene().sides.map((side, place) =>
+        const shares = shown.sides.map((side, place) =>
           `${each.items.filter((item) => item[0] === place).length} ${side.plural}`).join(", ");
         box.append(element("h3", each.title), element("p", `${each.about} ${shares}.`, { class: "note" }),
-          list(each.items.map(([side, row, score]) => entry(scene(), side, row, score.toFixed(3), choose))));
+          list(each.items.map(([side, row, score]) => entry(shown, side, row, score.toFixed(3), choose))));
         return box;
       }));
       say("");
     } catch (error) {
-      say(error.message);
+      if (mine === latest) say(error.message || SILENT);
     }
   });
 }

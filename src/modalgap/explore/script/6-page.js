@@ -1,11 +1,13 @@
 // The page: controls, and what happens when they change.
 
+const SILENT = "The server does not answer. Is it still running?";
+
 (async function () {
   const page = JSON.parse(document.getElementById("page").textContent);
   const $ = (id) => document.getElementById(id);
   const source = store(page);
   const state = { scene: 0, item: null, picked: [] };
-  let scene, raw, frame, drawn, latest = 0;
+  let scene, raw, frame, drawn, latest = 0, opening = 0, turn = Promise.resolve();
 
   function options(select, values, chosen) {
     select.replaceChildren(...values.map(([value, text]) => element("option", text, { value })));
@@ -32,7 +34,7 @@
     const last = found.strengths[found.strengths.length - 1];
     if (source.served) Object.assign(input, { min: 0, max: last, step: 0.01 });
     else Object.assign(input, { min: 0, max: found.strengths.length - 1, step: 1 });
-    const whole = found.strengths.indexOf(1);
+    const whole = found.strengths.includes(1) ? found.strengths.indexOf(1) : found.strengths.length - 1;
     input.value = strength ?? (source.served ? 1 : whole);
   }
 
@@ -41,12 +43,15 @@
     document.body.classList.add("busy");
     const slow = setTimeout(() => mine === latest && say("Computing …"), 400);
     try {
-      const found = await source.frame(state.scene, scene, closer, strength);
+      // One request at a time: of a fast slider, only the last strength waits for its turn.
+      turn = turn.catch(() => null).then(() =>
+        mine === latest ? source.frame(state.scene, scene, closer, strength) : null);
+      const found = await turn;
       if (mine !== latest) return;
       frame = found;
       say("");
     } catch (error) {
-      if (mine === latest) say(error.message || "The server does not answer. Is it still running?");
+      if (mine === latest) say(error.message || SILENT);
       return;
     } finally {
       clearTimeout(slow);
@@ -207,13 +212,27 @@
     if ($("search").value.trim() && !items.length) $("found").replaceChildren(element("li", "No item has this name.", { class: "note" }));
   }
 
+  // All of a view changes at once, so that a click meanwhile finds items of one view.
   async function open(number) {
+    const mine = ++opening;
+    let next, first;
+    try {
+      next = await source.scene(number);
+      first = await source.frame(number, next, "none", null);
+    } catch (error) {
+      if (mine === opening) say(error.message || SILENT);
+      return;
+    }
+    if (mine !== opening) return;
+    const kept = $("closer").value || "shift", start = raw ? null : 0;  // first: nothing has moved
+    [scene, raw, frame] = [next, first, first];
     state.scene = number;
     state.item = null;
     state.picked = [];
+    drawn.clear();
     $("picked").hidden = true;
-    scene = await source.scene(number);
-    const kept = $("closer").value || "shift", start = raw ? null : 0;  // first: nothing has moved
+    if (page.query) $("query").hidden = number !== 0;  // it searches the items of the first view
+    found();
     options($("closer"), scene.choices.map((each) => [each.closer, each.title]), kept);
     options($("map"), scene.maps.map((each) => [each.name, each.title]), $("map").value);
     options($("colour"), colourings(scene), $("colour").value);
@@ -221,7 +240,6 @@
     $("closer-control").hidden = scene.choices.length < 2;
     $("card").replaceChildren(element("p", page.hint, { class: "note" }));
     slider(start);
-    raw = await source.frame(number, scene, "none", null);
     drawn.limits(scene, $("map").value);
     await change();
   }
