@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from textwrap import fill
 from typing import Any
 
 from modalgap.panels import Logarithmic, Reference
 from modalgap.report.draw.base import EDGE, SMALL, axes
 from modalgap.report.draw.lines import LETTER, MARKS, reference
 from modalgap.report.palette import Palette
+
+LONGEST = 28  # letters in a line of a label
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,8 +44,9 @@ def draw_points(
     references: Sequence[Reference] = (),
 ) -> str:
     """Draw groups of points on an empty figure; returns what they show in words."""
-    longest = max((len(each.label) for each in groups), default=0)
-    right = EDGE if not longest else max(0.55, 0.955 - LETTER * longest)
+    labels = {each.label: fill(each.label, LONGEST) for each in groups if each.label}
+    longest = max((len(line) for each in labels.values() for line in each.split("\n")), default=0)
+    right = EDGE if not longest else max(0.48, 0.955 - LETTER * longest)
     found = axes(figure, palette, title=ylabel, xlabel=xlabel, right=right)
     for each in groups:
         colour = getattr(palette, each.colour)
@@ -59,12 +63,14 @@ def draw_points(
         found.set_yscale("log")
     for line in references:
         reference(found, line, palette)
-    for at, each in enumerate(each for each in groups if each.label):
+    height = 1.0
+    for each in (each for each in groups if each.label):
         found.annotate(
-            each.label, (1, 0.97 - 0.07 * at), xycoords="axes fraction", xytext=(7, 0),
-            textcoords="offset points", va="center", fontsize=SMALL,
+            labels[each.label], (1, height), xycoords="axes fraction", xytext=(7, 0),
+            textcoords="offset points", va="top", fontsize=SMALL,
             color=getattr(palette, each.colour), annotation_clip=False,
         )  # fmt: skip
+        height -= 0.015 + 0.055 * len(labels[each.label].split("\n"))
     return "; ".join(
         f"{each.label or 'points'}: {len(each.x)}, x from {min(each.x):.3g} to {max(each.x):.3g},"
         f" y from {min(each.y):.3g} to {max(each.y):.3g}"
