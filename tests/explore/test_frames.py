@@ -98,7 +98,7 @@ def test_ranks_count_the_items_that_are_nearer(kind: str) -> None:
             expected = 0 if not len(own) else 1 + int((scores > scores[own].max() + 1e-9).sum())
             assert ranks[query] == expected
             if len(own):
-                assert found.matched[a, b][query] == pytest.approx(scores[own[0]], abs=1e-6)
+                assert found.matched[a, b][query] == pytest.approx(scores[own].max(), abs=1e-6)
 
 
 @pytest.mark.parametrize("standardised", [False, True])

@@ -90,6 +90,8 @@ def explore(
     """See the gap, close it with a slider, and look at items and their neighbours, on one page."""
     if model is not None and not serve:
         raise OptionError("--model: is for search by text; give --serve too")
+    if port and not serve:
+        raise OptionError("--port: is for --serve; give it too")
     if serve and output is not None:
         raise OptionError("--output: cannot be combined with --serve, which writes no file")
     if source is None and data.given(split=split, root=root):

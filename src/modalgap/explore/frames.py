@@ -55,8 +55,9 @@ class Frame:
         keys: the key numbers, with intervals.
         cosines: histograms of cosines; None if they are not defined.
         near: places of two modalities (query, item) to the nearest items.
-        ranks: places of two modalities to the rank (n,) of the first match of each query; 0: none.
-        matched: places of two modalities to the cosine (n,) of the first match; nan: none.
+        ranks: places of two modalities to the rank (n,) of the nearest match of each query; 0:
+            none.
+        matched: places of two modalities to the cosine (n,) of the nearest match; nan: none.
         mixed: for each modality, the modality (n, k) of each result of the mixed list. The j-th
             result of a modality is the j-th item of ``near``.
         typical: for each modality, the cosine (n,) of each item to the mean of its modality.
@@ -101,9 +102,10 @@ def frame(scene: Scene, maps: Sequence[Map], step: Step, seed: int = 0) -> Frame
         first[ranked.queries] = ranked.first
         found[a, b] = first
         own = np.full(len(rows[a]), np.nan)
-        item = torch.from_numpy(relevant.items[relevant.starts[ranked.queries]])
-        asked = torch.from_numpy(ranked.queries)
-        own[ranked.queries] = (rows[a][asked] * rows[b][item]).sum(1).double().numpy()
+        asked, items = (torch.from_numpy(each) for each in (relevant.queries, relevant.items))
+        every = (rows[a][asked] * rows[b][items]).sum(1).double().numpy()
+        if len(every):
+            own[ranked.queries] = np.maximum.reduceat(every, relevant.starts[ranked.queries])
         matched[a, b] = own
     return Frame(
         step=step,

@@ -155,6 +155,7 @@ async def _serve(explorer: Explorer, port: int, ready: Callable[[str], None]) ->
         await asyncio.Event().wait()
     finally:
         server.stop()
+        await server.close_all_connections()  # browsers keep theirs open
 
 
 def application(explorer: Explorer, token: str, port: int) -> Any:
