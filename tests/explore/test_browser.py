@@ -298,6 +298,7 @@ def test_clicks_views_and_names_that_every_object_has(browser: Any, tmp_path: Pa
     opened.page.locator("#card .item").last.click()
     assert opened.texts("#card h2") != first
     x, y = opened.pixel(0, 7, [40, 40, 40])
+    opened.page.wait_for_timeout(1000)  # two clicks within .3 s are one double click
     opened.page.mouse.click(x, y)  # the same mark again
     opened.page.wait_for_function(
         "text => document.querySelector('#card h2').textContent === text", arg=first[0]

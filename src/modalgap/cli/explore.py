@@ -13,6 +13,7 @@ from modalgap.cli import data, options
 from modalgap.cli.build import spread
 from modalgap.cli.inputs import Inputs
 from modalgap.errors import OptionError
+from modalgap.extras import require
 
 if TYPE_CHECKING:
     from modalgap.data.media import Media
@@ -100,6 +101,8 @@ def explore(
     page = not serve and (output is not None or table is None)
     for each in ([target] if page else []) + ([] if table is None else [table]):
         inputs.not_the_output(each)
+    if page or serve:
+        require("explore", "explore", "bokeh", "tornado")
     found = inputs.read()
     inputs.remark(found)
     media = None if source is None else _media(source, **data.given(split=split, root=root))

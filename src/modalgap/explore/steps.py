@@ -26,7 +26,7 @@ class Choice:
         title: for people.
         about: what it does, in one sentence.
         strength: the option that the slider sets; "" for a closer without a slider.
-        strengths: its values in a static page, the first of which changes nothing.
+        strengths: its values in a static page; the first changes nothing.
         many: whether it closes three or more modalities.
     """
 

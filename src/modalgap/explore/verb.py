@@ -22,6 +22,7 @@ from modalgap.explore.payload import frame_dict, packed, scene_dict
 from modalgap.explore.scene import Scene
 from modalgap.explore.steps import STANDARDISED, Choice, Step, applies, choices
 from modalgap.explore.thumbnails import Sheet, sheet
+from modalgap.extras import require
 from modalgap.modality import listed, plural
 from modalgap.progress import progress
 from modalgap.report.page import check_page, write_page
@@ -70,7 +71,7 @@ def explore(
     """Write one interactive page of the modality gap, as an HTML file that needs no other file.
 
     Args:
-        data: a pair; one modality; or three or more, of which the page shows each two and all. Two
+        data: a pair; one modality; or three or more: the page then shows all, and each two. Two
             arrays are a pair: ``modalgap.explore(x, y, "gap.html")``.
         path: the HTML file.
         media: pictures of the first modality, or name of a modality to its pictures. Items are
@@ -127,6 +128,7 @@ def views(
     seed: int,
 ) -> tuple[list[View], list[str]]:
     """The views of a page, and remarks on what is left out."""
+    require("explore", "explore", "bokeh", "tornado")  # before work that takes long
     if points is None:
         sides = (data,) if isinstance(data, Embeddings) else data.sides
         points = FEWER if max(side.n for side in sides) > MUCH * POINTS else POINTS

@@ -20,7 +20,6 @@ from modalgap.embeddings import Embeddings, Pair
 from modalgap.embeddings.store import save
 from modalgap.encode import load_model
 from modalgap.evaluate import evaluate
-from modalgap.explore import explore
 from modalgap.extras import TRAIN
 from modalgap.panels import Clouds, Curves, Image, Part
 from modalgap.result import Table, Value
@@ -112,6 +111,8 @@ def run(work: Work) -> Table:
     for name in ROWS:
         save(pairs[name], work.folder / f"{name}.safetensors", overwrite=True)
     if find_spec("bokeh") is not None:
+        from modalgap.explore import explore  # not for lists of studies: it loads matplotlib
+
         shown = embedded_images(work.runs["short"], mad)
         explore(
             pairs["short"],
