@@ -27,7 +27,7 @@ from modalgap.explore.steps import Choice, Step
 from modalgap.explore.thumbnails import Sheet
 from modalgap.modality import plural
 
-UNIT = 1e-4  # of coordinates
+UNIT = 5e-4  # of coordinates: less than a pixel
 COSINE = 1e-3  # of cosines
 LINES = 120  # matches that are joined by a line
 VALUES = 200  # a factor with more different values is not offered as a colour

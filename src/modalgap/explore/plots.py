@@ -16,7 +16,7 @@ from modalgap.extras import import_extra
 
 MARKERS = ("circle", "square", "triangle", "diamond", "inverted_triangle", "hex", "star")
 DASHES = ("solid", "dashed", "dotted", "dashdot", "solid", "dashed", "dotted")
-BINS = 96  # of the density images, in each direction
+BINS = 80  # of the density images, in each direction
 ID = re.compile(r'"(?:p\d+|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})"')  # of Bokeh
 SHADES = 24  # of the density images
 
