@@ -156,6 +156,23 @@ def one_thread() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
+def principal_axes(rows: Tensor, count: int) -> tuple[Tensor, list[float]]:
+    """(d, count) first principal axes of centred rows, and the fraction of the variance on each.
+
+    The largest entry of each axis is positive.
+    """
+    wide = rows.shape[1] > len(rows)
+    _, vectors = eigh(rows @ rows.T if wide else rows.T @ rows)
+    axes = vectors.flip(1)[:, :count]
+    if wide:
+        axes = rows.T @ axes
+    axes = axes / axes.norm(dim=0).clamp_min(1e-300)
+    largest: Tensor = axes.gather(0, axes.abs().argmax(0, keepdim=True))
+    axes = axes * largest.sign()
+    total = max(float(rows.square().sum()), 1e-300)  # all rows can be equal
+    return axes, ((rows @ axes).square().sum(0) / total).tolist()
+
+
 def top_directions(values: Tensor, share: float) -> int:
     """How many leading eigenvalues hold at least ``share`` of their sum."""
     total = values.sum()

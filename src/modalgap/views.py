@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from modalgap import linalg
 from modalgap.checks import sample
 from modalgap.embeddings import Embeddings, Modalities, Pair
 from modalgap.errors import NotApplicable
+from modalgap.linalg import principal_axes
 from modalgap.result import Result
 
 POINTS = 750  # rows of each modality in a scatter
@@ -154,8 +154,7 @@ def along_gap(pair: Pair, before: Pair, seed: int = 0) -> Plane:
     middle = torch.cat(sides).mean(0)
     across = torch.cat(sides) - middle
     across = across - (across @ along)[:, None] * along
-    first = linalg.svd(across, full=False)[2][0]
-    first = first * first[first.abs().argmax()].sign()
+    first = principal_axes(across, 1)[0][:, 0]
     points = tuple(
         torch.stack([(side - middle) @ along, (side - middle) @ first], 1).numpy() for side in sides
     )
@@ -204,23 +203,13 @@ def _pca(sides: tuple[Tensor, ...], lines: list[tuple[int, int]]) -> Plane | Non
     if pooled.shape[1] < 2:
         return None
     centred = pooled - pooled.mean(0)
-    wide = centred.shape[1] > len(centred)
-    values, vectors = linalg.eigh(centred @ centred.T if wide else centred.T @ centred)
-    axes = centred.T @ vectors[:, -2:] if wide else vectors[:, -2:]
-    axes = (axes / axes.norm(dim=0).clamp_min(1e-300)).flip(1)  # (d, 2)
-    largest = axes.abs().argmax(0)
-    axes = axes * axes[largest, [0, 1]].sign()
+    axes, (first, second) = principal_axes(centred, 2)
     if len(sides) == 2 and float((sides[0].mean(0) - sides[1].mean(0)) @ axes[:, 0]) > 0:
         axes[:, 0] *= -1  # the first modality on the left
     middle = pooled.mean(0)
     points = tuple(((side - middle) @ axes).numpy() for side in sides)
-    total = max(float(values.clamp_min(0).sum()), 1e-300)
-    shares = (max(0.0, float(values[-1])) / total, max(0.0, float(values[-2])) / total)
-    labels = (
-        f"first component ({shares[0]:.0%} of the variance)",
-        f"second component ({shares[1]:.0%})",
-    )
-    return Plane(points, _ends(points, lines), labels, shares)
+    labels = (f"first component ({first:.0%} of the variance)", f"second component ({second:.0%})")
+    return Plane(points, _ends(points, lines), labels, (first, second))
 
 
 def _top(sides: tuple[Tensor, ...], profile: Profile | None) -> Plane | None:

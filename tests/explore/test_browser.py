@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import csv
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,11 +11,12 @@ import numpy as np
 import pytest
 from chromium import browser as browser
 from chromium import page as open_page
+from explore.serving import serving
 from numpy.typing import NDArray
 
 import modalgap as mg
 from modalgap.data.media import Pixels
-from modalgap.explore import Explorer, serve
+from modalgap.explore import Explorer
 
 pytestmark = pytest.mark.browser
 
@@ -245,23 +243,8 @@ def test_without_names_pictures_or_a_second_modality(
 @pytest.fixture(scope="module")
 def served() -> Iterator[str]:
     """The address of a served page."""
-    found: list[Any] = []
-    ready = threading.Event()
-
-    def tell(address: str) -> None:
-        found.extend([address, asyncio.get_running_loop()])
-        ready.set()
-
-    def run() -> None:
-        with contextlib.suppress(asyncio.CancelledError):
-            serve(Explorer(data()), ready=tell)
-
-    thread = threading.Thread(target=run, daemon=True)
-    thread.start()
-    assert ready.wait(60)
-    yield found[0]
-    found[1].call_soon_threadsafe(lambda: [each.cancel() for each in asyncio.all_tasks(found[1])])
-    thread.join(30)
+    with serving(Explorer(data())) as found:
+        yield found
 
 
 def test_two_tabs_of_a_server_show_any_strength(browser: Any, served: str) -> None:

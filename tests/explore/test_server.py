@@ -8,12 +8,13 @@ import json
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import closing, suppress
+from contextlib import closing
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from explore.serving import serving
 from tornado.httpclient import AsyncHTTPClient
 from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets
@@ -47,33 +48,9 @@ class Encoder:
 @pytest.fixture(scope="module")
 def address() -> Iterator[str]:
     """The address of a running server, host and path."""
-    found: list[str] = []
-    ready = threading.Event()
-    loop: list[asyncio.AbstractEventLoop] = []
-
-    def tell(where: str) -> None:
-        found.append(where)
-        loop.append(asyncio.get_running_loop())
-        ready.set()
-
     explorer = Explorer(pair(), model=lambda scene: searcher(scene, Encoder()))  # type: ignore[arg-type]
-
-    def run() -> None:
-        with suppress(asyncio.CancelledError):
-            serve(explorer, ready=tell)
-
-    thread = threading.Thread(target=run, daemon=True)
-    thread.start()
-    assert ready.wait(60)
-    yield found[0]
-
-    def stop() -> None:
-        for task in asyncio.all_tasks(loop[0]):
-            task.cancel()
-
-    loop[0].call_soon_threadsafe(stop)
-    thread.join(30)
-    assert not thread.is_alive()
+    with serving(explorer) as found:
+        yield found
 
 
 def ask(address: str, path: str = "", **headers: str) -> tuple[int, bytes]:

@@ -57,9 +57,9 @@ def two_of(found: Pair | Embeddings | Modalities, names: str) -> Pair:
 
 def remark(found: Pair | Embeddings | Modalities, paths: list[Path] | None) -> None:
     """Write messages about the input, after the work, so that an error is a single line."""
-    from modalgap.embeddings import Embeddings, Modalities, Pair
+    from modalgap.embeddings import Modalities, Pair
 
-    sides = (found,) if isinstance(found, Embeddings) else found.sides
+    sides = found.sides
     if paths and len(sides) == 1 and (len(paths) > 1 or paths[0].suffix == ".npy"):
         files = str(paths[0]) if len(paths) == 1 else f"{len(paths)} files, joined,"
         what = "holds" if len(paths) == 1 else "hold"

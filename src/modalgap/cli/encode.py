@@ -241,10 +241,9 @@ def run_items(
 def remark(done: Encoded | EncodedItems) -> None:
     """Say on stderr what was encoded, how fast, and what was cut or skipped."""
     from modalgap.data.summary import grouped
-    from modalgap.embeddings import Embeddings
     from modalgap.encode import Encoded
 
-    sides = (done.data,) if isinstance(done.data, Embeddings) else done.data.sides
+    sides = done.data.sides
     total = sum(side.n for side in sides)
     counts = [f"{side.n:,} {side.modality}s" for side in sides]
     if len(sides) > 2:

@@ -295,14 +295,13 @@ def _encoded(
 def _bank_notes(method: str, found: Inverted, bank: Path, read: Path | Embeddings | Pair) -> None:
     """Write notes if the bank has few rows, or holds the items: the same names or rows."""
     from modalgap.close.remarks import remarks
-    from modalgap.embeddings import Embeddings
     from modalgap.embeddings.store import load_all
     from modalgap.invert import METHODS
 
     before = found.features.provenance["inverted_from"]
 
     def native(data: Embeddings | Pair | Modalities) -> list[Embeddings]:
-        sides = (data,) if isinstance(data, Embeddings) else data.sides
+        sides = data.sides
         return [side for side in sides if side.modality == before]
 
     learnt_from = load_all(bank)

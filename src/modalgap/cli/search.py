@@ -52,14 +52,14 @@ def search(
 ) -> None:
     """Search a gallery with queries from another file, and compute retrieval metrics."""
     from modalgap.close.scores import ScoreScaler
-    from modalgap.embeddings import Embeddings, Modalities, Pair
+    from modalgap.embeddings import Modalities, Pair
     from modalgap.embeddings.store import load_all
     from modalgap.search import PROTOCOLS, query_side
     from modalgap.search import search as run
 
     queries, searched = load_all(query), load_all(gallery)
     if modality is not None:
-        sides = (queries,) if isinstance(queries, Embeddings) else queries.sides
+        sides = queries.sides
         known = {side.modality: side for side in sides}
         if modality not in known:
             raise OptionError.unknown("modality of the queries", modality, known)

@@ -15,7 +15,7 @@ FEWEST = 10  # rows below which even a mean is mostly noise
 
 def remarks(card: Card, data: Pair | Embeddings | Modalities) -> list[str]:
     """What a user should know about fitting this closer, or a map of inversion, to the data."""
-    sides = (data,) if isinstance(data, Embeddings) else data.sides
+    sides = data.sides
     found = []
     before = dict.fromkeys(filter(None, (side.provenance.get("closed") for side in sides)))
     if before:

@@ -13,7 +13,7 @@ from modalgap.embeddings.pair import Pair
 @checked
 def describe_input(data: Pair | Embeddings | Modalities) -> dict[str, Any]:
     """What a result records about its input, in plain JSON types."""
-    sides = (data,) if isinstance(data, Embeddings) else data.sides
+    sides = data.sides
     found: dict[str, Any] = {f"n_{side.modality}": side.n for side in sides}
     if isinstance(data, Modalities) and len(data) > 2:
         found |= {"items": data.complete, "incomplete": data.incomplete}

@@ -106,6 +106,11 @@ class Embeddings:
         return rows if dtype is None else rows.astype(dtype)
 
     @property
+    def sides(self) -> tuple[Embeddings]:
+        """Itself, as the only modality: ``sides`` of a pair, or of several, are all of theirs."""
+        return (self,)
+
+    @property
     def n(self) -> int:
         """Number of rows."""
         return self.rows.shape[0]

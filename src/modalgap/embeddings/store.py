@@ -175,7 +175,7 @@ def save(
         known = ", ".join(sorted(WRITERS))
         raise OutputError(f"{path}: must end in {known}; found {path.suffix or 'no extension'}")
     check_target(path, overwrite=overwrite)
-    sides = (data,) if isinstance(data, Embeddings) else data.sides
+    sides = data.sides
     for source in {file for side in sides for file in _files(side.rows)}:
         if path.exists() and source.samefile(path):
             raise OutputError(f"{path}: must not be a file that these embeddings are read from")

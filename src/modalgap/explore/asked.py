@@ -35,12 +35,12 @@ def searcher(scene: Scene, encoder: Encoder) -> Callable[[str], list[Answer]]:
     asking = next((name for name in ("text", encoder.modalities[1]) if name in names), None)
     if len(sides) < 2 or asking is None or not isinstance(scene.shown, Pair | Modalities):
         raise InputError(
-            "--model: search by text needs texts and another modality; these are"
+            "model: search by text needs texts and another modality; these are"
             f" {' and '.join(names)}"
         )
     if encoder.dim != sides[0].dim:
         raise InputError(
-            f"--model: must have the width of the embeddings, {sides[0].dim}; got {encoder.dim}"
+            f"model: must have the width of the embeddings, {sides[0].dim}; got {encoder.dim}"
         )
     centre = fit(scene.shown, "center")
     rows = [side.unit() for side in sides]

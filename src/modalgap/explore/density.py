@@ -9,17 +9,15 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
-from modalgap.embeddings import Embeddings, Modalities, Pair
 from modalgap.embeddings.rows import CHUNK
+from modalgap.evaluate.base import Ints
 from modalgap.explore.maps import Map
 from modalgap.explore.plots import BINS, SHADES
 from modalgap.explore.scene import Scene
 from modalgap.explore.steps import Step, mover
 from modalgap.progress import progress
 
-Ints = NDArray[np.int64]
 Density = dict[str, list[Ints]]  # name of a map to the counts (BINS, BINS) of each modality
 
 
@@ -34,10 +32,7 @@ def densities(
         steps: closers and strengths.
         limits: name of a map to (left, right, bottom, top); rows outside count at the border.
     """
-    whole = scene.whole
-    sides: tuple[Embeddings, ...] = (
-        whole.sides if isinstance(whole, Pair | Modalities) else (whole,)
-    )
+    sides = scene.whole.sides
     movers = [mover(scene, step) for step in steps]
     found: list[Density] = [
         {each.name: [np.zeros((BINS, BINS), np.int64) for _ in sides] for each in maps}

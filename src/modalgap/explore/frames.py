@@ -7,29 +7,26 @@ the shown rows after the step; ranks and neighbours follow the same order of sco
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import normalize
 
 from modalgap.close.scores import ScoreScaler
 from modalgap.embeddings import Embeddings, Modalities, Pair
+from modalgap.evaluate.base import Floats, Ints
 from modalgap.evaluate.ranks import ranks
 from modalgap.explore.keys import Key, keys
-from modalgap.explore.maps import Map
+from modalgap.explore.maps import Map, Points, points
 from modalgap.explore.scene import Scene
 from modalgap.explore.steps import STANDARDISED, Step, closed
-from modalgap.linalg import blocks
+from modalgap.measure.neighbours import first
 from modalgap.views import Cosines, cosines
 
 NEAREST = 6  # neighbours of an item in each modality, and items of its mixed list
-HUBS = 10  # an item is counted when it is among so many nearest
-
-Ints = NDArray[np.int64]
-Floats = NDArray[np.float64]
+HUBS = 10  # nearest items of each query that count for hubs
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,15 +63,15 @@ class Frame:
     """
 
     step: Step
-    points: dict[str, list[Floats]]
+    points: Points
     keys: list[Key]
     cosines: Cosines | None
     near: dict[tuple[int, int], Near]
-    ranks: dict[tuple[int, int], Ints] = field(default_factory=dict)
-    matched: dict[tuple[int, int], Floats] = field(default_factory=dict)
-    mixed: list[Ints] = field(default_factory=list)
-    typical: list[Floats] = field(default_factory=list)
-    hubs: list[Ints] = field(default_factory=list)
+    ranks: dict[tuple[int, int], Ints]
+    matched: dict[tuple[int, int], Floats]
+    mixed: list[Ints]
+    typical: list[Floats]
+    hubs: list[Ints]
 
 
 def frame(scene: Scene, maps: Sequence[Map], step: Step, seed: int = 0) -> Frame:
@@ -91,34 +88,43 @@ def frame(scene: Scene, maps: Sequence[Map], step: Step, seed: int = 0) -> Frame
         NotApplicable: the closer does not apply to these rows.
     """
     data = closed(scene, step)
-    sides = (data,) if isinstance(data, Embeddings) else data.sides
+    sides = data.sides
     rows = [side.unit() for side in sides]
     near, hubs = _neighbours(rows)
-    found: dict[tuple[int, int], Ints] = {}
-    matched: dict[tuple[int, int], Floats] = {}
-    for (a, b), relevant in scene.matches.items():
-        ranked = ranks(rows[a], rows[b], relevant)
-        first = np.zeros(len(rows[a]), np.int64)
-        first[ranked.queries] = ranked.first
-        found[a, b] = first
-        own = np.full(len(rows[a]), np.nan)
-        asked, items = (torch.from_numpy(each) for each in (relevant.queries, relevant.items))
-        every = (rows[a][asked] * rows[b][items]).sum(1).double().numpy()
-        if len(every):
-            own[ranked.queries] = np.maximum.reduceat(every, relevant.starts[ranked.queries])
-        matched[a, b] = own
     return Frame(
         step=step,
-        points={each.name: [each(side).numpy() for side in rows] for each in maps},
+        points=points(maps, rows),
         keys=keys(data, seed, standardised=step.closer == STANDARDISED),
         cosines=_cosines(data, seed),
         near=near,
-        ranks=found,
-        matched=matched,
+        ranks=match_ranks(scene, rows),
+        matched=_match_cosines(scene, rows),
         mixed=_mixed(sides, near, standardised=step.closer == STANDARDISED),
         typical=[_to_mean(side) for side in rows],
         hubs=hubs,
     )
+
+
+def match_ranks(scene: Scene, rows: Sequence[Tensor]) -> dict[tuple[int, int], Ints]:
+    """Places of two modalities to the rank (n,) of the nearest match of each query; 0: none."""
+    found = {}
+    for (a, b), relevant in scene.matches.items():
+        ranked = ranks(rows[a], rows[b], relevant)
+        found[a, b] = np.zeros(len(rows[a]), np.int64)
+        found[a, b][ranked.queries] = ranked.first
+    return found
+
+
+def _match_cosines(scene: Scene, rows: Sequence[Tensor]) -> dict[tuple[int, int], Floats]:
+    """Places of two modalities to the cosine (n,) of the nearest match; nan: none."""
+    found = {}
+    for (a, b), relevant in scene.matches.items():
+        asked, items = (torch.from_numpy(each) for each in (relevant.queries, relevant.items))
+        every = (rows[a][asked] * rows[b][items]).sum(1).double().numpy()
+        some = np.flatnonzero(relevant.counts)
+        found[a, b] = np.full(len(rows[a]), np.nan)
+        found[a, b][some] = np.maximum.reduceat(every, relevant.starts[some])
+    return found
 
 
 def _to_mean(rows: Tensor) -> Floats:
@@ -138,18 +144,10 @@ def _neighbours(rows: Sequence[Tensor]) -> tuple[dict[tuple[int, int], Near], li
     hubs = [np.zeros(len(side), np.int64) for side in rows]
     for a, queries in enumerate(rows):
         for b, gallery in enumerate(rows):
-            size = min(HUBS, len(gallery) - (a == b))
-            items = np.empty((len(queries), size), np.int64)
-            cosine = np.empty((len(queries), size))
-            for low, high in blocks(len(queries), len(gallery)):
-                block = queries[low:high] @ gallery.T
-                if a == b:
-                    block[torch.arange(high - low), torch.arange(low, high)] = -torch.inf
-                top = block.topk(size, dim=1)
-                items[low:high], cosine[low:high] = top.indices.numpy(), top.values.numpy()
-            near[a, b] = Near(items[:, :NEAREST], cosine[:, :NEAREST])
+            items, cosine = first(queries, gallery, min(HUBS, len(gallery) - (a == b)))
+            near[a, b] = Near(items[:, :NEAREST].numpy(), cosine[:, :NEAREST].double().numpy())
             if a != b or len(rows) == 1:
-                hubs[b] += np.bincount(items.reshape(-1), minlength=len(gallery))
+                hubs[b] += np.bincount(items.reshape(-1).numpy(), minlength=len(gallery))
     return near, hubs
 
 

@@ -10,7 +10,7 @@ from modalgap.evaluate.verb import evaluate
 from modalgap.measure.registry import MEASURES
 from modalgap.measure.verb import measure
 from modalgap.report import table
-from modalgap.result import Result, Value
+from modalgap.result import Result
 from modalgap.search.verb import search
 
 PAIR = ("l2m", "rmg", "matched_cosine", "knn_mixing")
@@ -48,9 +48,7 @@ def keys(data: Pair | Embeddings | Modalities, seed: int, *, standardised: bool)
         seed: of samples and of the bootstrap.
         standardised: whether mixed lists use standardised scores.
     """
-    if isinstance(data, Modalities) and len(data) > 2:
-        return _of_many(data)
-    wanted = SINGLE if isinstance(data, Embeddings) else PAIR
+    wanted = {1: SINGLE, 2: PAIR}.get(len(data.sides), MATRICES)
     found = [key for name in wanted for key in _measured(data, name, seed)]
     if isinstance(data, Pair):
         found += _retrieval(data, seed) + _mixed(data, seed, standardised=standardised)
@@ -64,35 +62,14 @@ def _measured(data: Pair | Embeddings | Modalities, name: str, seed: int) -> lis
         result = measure(data, only=name, **own)
     except NotApplicable:
         return []
-    return [
-        Key(
-            row.name,
-            "measure",
-            row.title,
-            row.card.idea,
-            "" if row.card.direction == "neither" else row.card.direction,
-            result[row.name].value,
-            result[row.name].interval,
-        )
-        for row in table.rows(result)
-    ]
-
-
-def _of_many(data: Modalities) -> list[Key]:
-    """The gap of each two modalities: ``rmg.image.text``; the page shows a matrix."""
-    result = measure(data, only=MATRICES)  # neither draws a sample
-    return [
-        Key(
-            name,
-            "measure",
-            MEASURES[name.partition(".")[0]].card.title,
-            MEASURES[name.partition(".")[0]].card.idea,
-            "lower",
-            value.value,
-            value.interval,
-        )
-        for name, value in result.items()
-    ]
+    rows = {row.name: row for row in table.rows(result)}
+    found = []
+    for each, value in result.items():
+        card = rows[each].card if each in rows else MEASURES[name].card
+        title = rows[each].title if each in rows else card.title  # rmg.image.text, of a matrix
+        better = "" if card.direction == "neither" else card.direction
+        found.append(Key(each, "measure", title, card.idea, better, value.value, value.interval))
+    return found
 
 
 def _retrieval(pair: Pair, seed: int) -> list[Key]:
@@ -143,8 +120,8 @@ def _mixed(pair: Pair, seed: int, *, standardised: bool) -> list[Key]:
 
 
 def _kept(result: Result, verb: str, wanted: dict[str, tuple[str, str, str]]) -> list[Key]:
-    values: dict[str, Value] = {name: result[name] for name in wanted if name in result}
     return [
-        Key(name, verb, *wanted[name], value.value, value.interval)
-        for name, value in values.items()
+        Key(name, verb, *words, result[name].value, result[name].interval)
+        for name, words in wanted.items()
+        if name in result
     ]

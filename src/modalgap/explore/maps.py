@@ -9,7 +9,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from modalgap import linalg
+from modalgap.evaluate.base import Floats
+from modalgap.linalg import principal_axes
+
+Points = dict[str, list[Floats]]  # name of a map to the coordinates (n, 2) of each modality
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,6 +36,11 @@ class Map:
     def __call__(self, rows: Tensor) -> Tensor:
         """Coordinates (n, 2) of rows (n, d), float64."""
         return (rows.double() - self.middle) @ self.axes
+
+
+def points(maps: Sequence[Map], sides: Sequence[Tensor]) -> Points:
+    """The coordinates of rows (n, d) of each modality on each map."""
+    return {each.name: [each(side).numpy() for side in sides] for each in maps}
 
 
 def maps(sides: Sequence[Tensor]) -> list[Map]:
@@ -61,16 +69,14 @@ def maps(sides: Sequence[Tensor]) -> list[Map]:
                 "Along and across the gap",
                 ("along the gap vector", "first component across the gap"),
                 middle,
-                torch.stack([along, _components(across, 1)[:, 0]], 1),
+                torch.stack([along, principal_axes(across, 1)[0][:, 0]], 1),
             )
         )
     if rows.shape[1] > 1:
         centre = rows.mean(0)
-        axes = _components(rows - centre, 2)
+        axes, part = principal_axes(rows - centre, 2)
         if gap is not None and float(gap @ axes[:, 0]) < 0:
             axes[:, 0] *= -1  # the first modality on the left
-        total = max(float((rows - centre).square().sum()), 1e-300)  # all rows can be equal
-        part = [float(((rows - centre) @ axes[:, i]).square().sum()) / total for i in (0, 1)]
         labels = (f"first component ({part[0]:.0%} of the variance)", f"second ({part[1]:.0%})")
         found.append(Map("pca", "Principal components", labels, centre, axes))
     if gap is not None and rows.shape[1] > 1:
@@ -85,16 +91,3 @@ def maps(sides: Sequence[Tensor]) -> list[Map]:
         axes[0, 1] = 0
         found.append(Map("dims", "The only dimension", ("dimension 0", ""), rows.mean(0) * 0, axes))
     return found
-
-
-def _components(rows: Tensor, count: int) -> Tensor:
-    """(d, count) first principal axes of centred rows; the largest entry of each is positive."""
-    wide = rows.shape[1] > len(rows)
-    _, vectors = linalg.eigh(rows @ rows.T if wide else rows.T @ rows)
-    axes = vectors.flip(1)[:, :count]
-    if wide:
-        axes = rows.T @ axes
-    axes = axes / axes.norm(dim=0).clamp_min(1e-300)
-    largest: Tensor = axes.gather(0, axes.abs().argmax(0, keepdim=True))
-    signed: Tensor = axes * largest.sign()
-    return signed

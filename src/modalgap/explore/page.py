@@ -12,6 +12,7 @@ from typing import Any
 
 from modalgap._version import __version__
 from modalgap.explore.plots import plots, script
+from modalgap.report.page import file_of, template
 from modalgap.report.palette import DARK, LIGHT
 
 HINT = "Click a mark on the map to see the item, its match, and its nearest items."
@@ -58,14 +59,15 @@ def render(
     drawn = plots(modalities, kinds)
     page = {
         "scenes": list(scenes),
-        "plots": {name: json.loads(text) for name, text in drawn.items()},
+        "plots": drawn,
         "served": blocks is None,
         "query": query,
         "hint": HINT,
     }
     own, bokeh = _script(), script()
+    sheet = file_of("modalgap.report", "style.css") + file_of("modalgap.explore", "page.css")
     return str(
-        _template().render(
+        template("modalgap.explore").render(
             title=title,
             subtitle=subtitle,
             intro=intro,
@@ -79,7 +81,7 @@ def render(
             query=query,
             version=__version__,
             policy=policy((bokeh, own), served=blocks is None),
-            css=Markup(_style()),  # noqa: S704 - our own file
+            css=Markup(sheet),  # noqa: S704 - our own file
             light=LIGHT.css(),
             dark=DARK.css(),
             page=Markup(_safe_json(page)),  # noqa: S704 - escaped there
@@ -101,10 +103,10 @@ def policy(scripts: Sequence[str], *, served: bool) -> str:
         f"'sha256-{base64.b64encode(hashlib.sha256(each.encode()).digest()).decode()}'"
         for each in scripts
     )
+    asks = "'self'" if served else "'none'"
     return (
         f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; img-src data: blob:;"
-        f" connect-src {chr(39)}{'self' if served else 'none'}{chr(39)}; base-uri 'none';"
-        " form-action 'none'"
+        f" connect-src {asks}; base-uri 'none'; form-action 'none'"
     )
 
 
@@ -121,22 +123,3 @@ def _script() -> str:
     files = sorted(folder.iterdir(), key=lambda file: file.name)
     texts = [file.read_text("utf-8") for file in files if file.name.endswith(".js")]
     return '"use strict";\n' + "\n".join(texts)
-
-
-@cache
-def _style() -> str:
-    """The style sheet of reports, and what this page adds."""
-    report = resources.files("modalgap.report").joinpath("style.css").read_text("utf-8")
-    own = resources.files("modalgap.explore").joinpath("page.css").read_text("utf-8")
-    return f"{report}\n{own}"
-
-
-@cache
-def _template() -> Any:
-    from jinja2 import Environment, StrictUndefined
-
-    environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    source = resources.files("modalgap.explore").joinpath("page.html.j2").read_text("utf-8")
-    return environment.from_string(source)

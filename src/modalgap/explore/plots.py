@@ -14,15 +14,14 @@ from typing import Any
 
 from modalgap.extras import import_extra
 
-MARKERS = ("circle", "square", "triangle", "diamond", "inverted_triangle", "hex", "star")
-DASHES = ("solid", "dashed", "dotted", "dashdot", "solid", "dashed", "dotted")
+DASHES = ("solid", "dashed", "dotted", "dashdot")  # of the histograms
 BINS = 80  # of the density images, in each direction
 ID = re.compile(r'"(?:p\d+|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})"')  # of Bokeh
 SHADES = 24  # of the density images
 
 
-def plots(modalities: int, kinds: int) -> dict[str, str]:
-    """Both plots as JSON for ``Bokeh.embed.embed_item``.
+def plots(modalities: int, kinds: int) -> dict[str, Any]:
+    """Both plots as plain JSON types for ``Bokeh.embed.embed_item``.
 
     Args:
         modalities: number of modalities, each with a density image behind the points.
@@ -35,15 +34,16 @@ def plots(modalities: int, kinds: int) -> dict[str, str]:
     if kinds:
         found["histogram"] = _histogram(kinds)
     embed = _bokeh("bokeh.embed")
-    return {
-        name: _numbered(json.dumps(embed.json_item(plot)), name) for name, plot in found.items()
-    }
+    return {name: _numbered(embed.json_item(plot), name) for name, plot in found.items()}
 
 
-def _numbered(text: str, name: str) -> str:
-    """JSON with ids that do not depend on what was drawn before, and no random ones."""
+def _numbered(item: Any, name: str) -> Any:
+    """The same with ids that do not depend on what was drawn before, and no random ones."""
     known: dict[str, str] = {}
-    return ID.sub(lambda found: known.setdefault(found[0], f'"{name}-{len(known)}"'), text)
+    text = ID.sub(
+        lambda found: known.setdefault(found[0], f'"{name}-{len(known)}"'), json.dumps(item)
+    )
+    return json.loads(text)
 
 
 @cache
@@ -78,9 +78,7 @@ def _map(modalities: int) -> Any:
     figure.toolbar.active_scroll = None  # a wheel over the plot scrolls the page
     figure.toolbar.active_drag = tools[0]
     for place in range(modalities):
-        image = models.ColumnDataSource(
-            {"image": [], "x": [], "y": [], "dw": [], "dh": []}, name=f"density-{place}"
-        )
+        image = _source(models, f"density-{place}", "image", "x", "y", "dw", "dh")
         mapper = models.LinearColorMapper(
             palette=["#00000000"] * SHADES, low=0, high=SHADES - 1, name=f"shades-{place}"
         )
@@ -102,7 +100,6 @@ def _map(modalities: int) -> Any:
         fill_alpha=0.75,
         nonselection_fill_alpha=0.75,
         nonselection_line_alpha=1,
-        name="points-drawn",
     )
     links = _source(models, "links", "x0", "y0", "x1", "y1", "colour", "dash")
     figure.segment(

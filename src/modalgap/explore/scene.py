@@ -13,15 +13,14 @@ from functools import cached_property
 from itertools import permutations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from modalgap.checks import sample
 from modalgap.embeddings import Embeddings, Modalities, Pair
 from modalgap.embeddings.pick import pick, pick_images
+from modalgap.evaluate.base import Ints
 from modalgap.evaluate.ranks import Relevant
 
 FEWEST = 2  # rows that embeddings must have
-Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,13 +65,12 @@ class Scene:
     @property
     def sides(self) -> tuple[Embeddings, ...]:
         """The shown rows of each modality."""
-        return (self.shown,) if isinstance(self.shown, Embeddings) else self.shown.sides
+        return self.shown.sides
 
     @property
     def totals(self) -> tuple[int, ...]:
         """Number of rows of each modality before the sample was drawn."""
-        data = self.whole
-        return tuple(side.n for side in ((data,) if isinstance(data, Embeddings) else data.sides))
+        return tuple(side.n for side in self.whole.sides)
 
     @property
     def complete(self) -> bool:
@@ -82,8 +80,6 @@ class Scene:
     @cached_property
     def matches(self) -> Mapping[tuple[int, int], Relevant]:
         """Places of two modalities (query, item) to the rows that match each query."""
-        if isinstance(self.shown, Embeddings):
-            return {}
         found = {}
         sides = self.sides
         for a, b in permutations(range(len(sides)), 2):

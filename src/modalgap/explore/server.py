@@ -21,8 +21,9 @@ from modalgap.data.media import Media
 from modalgap.embeddings import Embeddings, Modalities, Pair
 from modalgap.errors import InputError, ModalgapError, OptionError, quoted
 from modalgap.explore.frames import frame
+from modalgap.explore.maps import points
 from modalgap.explore.payload import frame_dict, scene_dict
-from modalgap.explore.steps import NONE, Step
+from modalgap.explore.steps import Step, choices
 from modalgap.explore.verb import WIDER, limits_of, page_of, views
 from modalgap.extras import import_extra
 
@@ -68,9 +69,10 @@ class Explorer:
         view = self._view(number)
 
         def make() -> dict[str, Any]:
-            raw = frame(view.scene, view.maps, Step(NONE), self._seed)
-            limits = limits_of(view.maps, [raw], WIDER)
-            return scene_dict(view.scene, view.maps, view.offered, [], view.sheets, limits)
+            rows = [side.unit() for side in view.scene.sides]
+            limits = limits_of([points(view.maps, rows)], WIDER)
+            known = choices(view.scene)
+            return scene_dict(view.scene, view.maps, known, [], view.sheets, limits)
 
         return self._once(f"scene {number}", make)
 
@@ -82,9 +84,6 @@ class Explorer:
             NotApplicable: the closer does not apply to these rows.
         """
         view = self._view(number)
-        offered = [each.closer for each in view.offered]
-        if closer not in offered:
-            raise OptionError.unknown("closer", closer, offered)
         step = Step(closer, None if strength is None else _number(strength))
         return self._once(
             f"frame {number} {step}",

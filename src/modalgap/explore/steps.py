@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
 from modalgap import checks
 from modalgap.close.registry import CLOSERS
 from modalgap.close.verb import close, fit
 from modalgap.embeddings import Embeddings, Modalities, Pair
-from modalgap.errors import NotApplicable, OptionError
+from modalgap.errors import OptionError
 from modalgap.explore.scene import Scene
 
 NONE = "none"
@@ -140,6 +140,17 @@ def steps(scene: Scene) -> list[Step]:
     return [step for choice in choices(scene) for step in choice.steps()]
 
 
+def offered(scene: Scene, made: Collection[Step]) -> list[Choice]:
+    """The closers of a page that holds these steps, each with its strengths there."""
+    found = []
+    for choice in choices(scene):
+        if any(step in made for step in choice.steps()):
+            there = {step.strength for step in choice.steps() if step in made} | {0}
+            kept = tuple(each for each in choice.strengths if each in there)
+            found.append(replace(choice, strengths=kept))
+    return found
+
+
 def closed(scene: Scene, step: Step) -> Pair | Embeddings | Modalities:
     """The shown rows after a step: the closer is fitted to them.
 
@@ -174,12 +185,3 @@ def check(scene: Scene, step: Step) -> None:
     else:
         low, high = choice.limits
         checks.at_least("strength", 0.0 if step.strength is None else step.strength, low, high)
-
-
-def applies(scene: Scene, step: Step) -> str:
-    """Why a step does not apply to these rows; "" if it does."""
-    try:
-        closed(scene, step)
-    except NotApplicable as reason:
-        return str(reason)
-    return ""

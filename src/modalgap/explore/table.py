@@ -20,7 +20,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from modalgap import checks
 from modalgap.atomic import check_target, replacing
@@ -28,12 +27,13 @@ from modalgap.data.media import Media
 from modalgap.embeddings import Embeddings, Modalities, Pair
 from modalgap.embeddings.arrays import takes_pair
 from modalgap.errors import NotApplicable, OutputError
-from modalgap.evaluate.ranks import ranks
+from modalgap.evaluate.base import Ints
+from modalgap.explore.frames import match_ranks
 from modalgap.explore.maps import Map, maps
 from modalgap.explore.scene import Scene
 from modalgap.explore.steps import NONE, Step, choices, closed
 from modalgap.explore.thumbnails import places, tile
-from modalgap.linalg import blocks
+from modalgap.measure.neighbours import first
 from modalgap.progress import progress
 
 SAMPLE = 2000  # rows of each modality that maps and centring are fitted to
@@ -77,7 +77,7 @@ def write_table(
     checks.whole("seed", seed, 0)
     if isinstance(data, Modalities) and len(data) == 2:
         data = data.pair(*data)
-    scene = Scene.of(data, max(side.n for side in _sides(data)), seed)  # all rows, with matches
+    scene = Scene.of(data, max(side.n for side in data.sides), seed)  # all rows, with matches
     sample = Scene.of(data, SAMPLE, seed)
     projection = maps([side.unit() for side in sample.sides])[0]
     many = sum(scene.totals) <= LARGEST
@@ -92,10 +92,6 @@ def write_table(
     return target
 
 
-def _sides(data: Pair | Embeddings | Modalities) -> tuple[Embeddings, ...]:
-    return (data,) if isinstance(data, Embeddings) else tuple(data.sides)
-
-
 def _parts(
     scene: Scene,
     projection: Map,
@@ -108,17 +104,16 @@ def _parts(
 
     centring = "center" in [each.closer for each in choices(scene)]
     try:
-        after = _sides(closed(scene, Step("center" if centring else NONE)))
+        after = closed(scene, Step("center" if centring else NONE)).sides
     except NotApplicable:  # a row equals the mean of its modality
         after = None
     starts = np.concatenate([[0], np.cumsum([side.n for side in scene.sides])])
-    rows = torch.cat([side.unit() for side in scene.sides]) if neighbours else None
+    columns_of = _Nearest(scene, starts) if neighbours else None
     factors = sorted({name for side in scene.sides for name in side.factors})
     pictures = media if isinstance(media, Mapping) else {scene.sides[0].modality: media}
     for a, side in enumerate(scene.sides):
         own = pictures.get(side.modality)
         where = None if own is None else places(side, scene.rows[a], own)
-        best = _ranks(scene, a) if neighbours else np.zeros(side.n, np.int64)
         for low in range(0, side.n, ROWS):
             high = min(side.n, low + ROWS)
             count = high - low
@@ -137,10 +132,8 @@ def _parts(
             for axis, name in enumerate(("x_closed", "y_closed")):
                 moved: Any = [None] * count if later is None else later[:, axis].numpy()
                 columns[name] = pa.array(moved, pa.float32())
-            if rows is not None:
-                known = [int(rank) or None for rank in best[low:high]]
-                columns["match_rank"] = pa.array(known, pa.int64())
-                columns["neighbors"] = _near(scene, a, low, before, rows, starts)
+            if columns_of is not None:
+                columns |= columns_of(a, low, high)
             if any(each is not None for each in pictures.values()):
                 columns["image"] = pa.array(
                     [_picture(own, where, row) for row in range(low, high)],
@@ -156,44 +149,47 @@ def _parts(
             yield pa.table(columns)
 
 
-def _near(scene: Scene, a: int, low: int, queries: Tensor, rows: Tensor, starts: np.ndarray) -> Any:
-    """The column of neighbours, the matches first."""
-    import pyarrow as pa
+class _Nearest:
+    """The columns of neighbours, the matches first, and of the rank of the nearest match."""
 
-    ids, distances = [], []
-    others = [b for (query, b) in scene.matches if query == a]
-    for p, q in blocks(len(queries), len(rows)):
-        scores = queries[p:q] @ rows.T
-        own = torch.arange(low + p, low + q) + int(starts[a])
-        scores[torch.arange(q - p), own] = -torch.inf
-        top = scores.topk(min(NEAREST, len(rows) - 1), dim=1)
-        for i in range(q - p):
-            row = low + p + i
-            matches = [
-                int(starts[b]) + int(item) for b in others for item in _matches(scene, a, b, row)
-            ]
-            near = [each for each in top.indices[i].tolist() if each not in matches]
-            listed = [*matches[:NEAREST], *near][:NEAREST]
+    def __init__(self, scene: Scene, starts: Ints) -> None:
+        sides = [side.unit() for side in scene.sides]
+        self._scene, self._starts, self._rows = scene, starts, torch.cat(sides)
+        found = first(self._rows, self._rows, min(NEAREST, len(self._rows) - 1))
+        self._items, self._cosines = (each.numpy() for each in found)
+        self._ranks = match_ranks(scene, sides)
+
+    def __call__(self, a: int, low: int, high: int) -> dict[str, Any]:
+        """The columns of rows low … high of a modality."""
+        import pyarrow as pa
+
+        ids, distances, ranks = [], [], []
+        for row in range(low, high):
+            matches = self._matches(a, row)
+            own = int(self._starts[a]) + row
+            near = dict.fromkeys(matches, 0.0) | dict(
+                zip(self._items[own].tolist(), self._cosines[own].tolist(), strict=True)
+            )
+            if matches:
+                exact = self._rows[torch.tensor(matches)] @ self._rows[own]
+                near |= dict(zip(matches, exact.tolist(), strict=True))
+            listed = list(near)[:NEAREST]
             ids.append(listed)
-            distances.append([1 - float(scores[i, each]) for each in listed])
-    pairs = [{"ids": i, "distances": d} for i, d in zip(ids, distances, strict=True)]
-    kind = pa.struct([("ids", pa.list_(pa.int64())), ("distances", pa.list_(pa.float32()))])
-    return pa.array(pairs, kind)
+            distances.append([1 - near[each] for each in listed])
+            known = [int(of[row]) for (query, _), of in self._ranks.items() if query == a]
+            ranks.append(min((rank for rank in known if rank), default=None))
+        pairs = [{"ids": i, "distances": d} for i, d in zip(ids, distances, strict=True)]
+        kind = pa.struct([("ids", pa.list_(pa.int64())), ("distances", pa.list_(pa.float32()))])
+        return {"match_rank": pa.array(ranks, pa.int64()), "neighbors": pa.array(pairs, kind)}
 
-
-def _ranks(scene: Scene, a: int) -> np.ndarray:
-    """(n,) the best rank of a match in its modality, as on the page; 0 without a match."""
-    found = np.zeros(scene.sides[a].n, np.int64)
-    for b in (item for (query, item) in scene.matches if query == a):
-        ranked = ranks(scene.sides[a].unit(), scene.sides[b].unit(), scene.matches[a, b])
-        before, first = found[ranked.queries], ranked.first
-        found[ranked.queries] = np.where(before == 0, first, np.minimum(before, first))
-    return found
-
-
-def _matches(scene: Scene, a: int, b: int, row: int) -> np.ndarray:
-    found = scene.matches[a, b]
-    return found.items[found.starts[row] : found.starts[row + 1]]
+    def _matches(self, a: int, row: int) -> list[int]:
+        """The matches of a row in all modalities."""
+        found: list[int] = []
+        for (query, b), relevant in self._scene.matches.items():
+            if query == a:
+                items = relevant.items[relevant.starts[row] : relevant.starts[row + 1]]
+                found += (items + self._starts[b]).tolist()
+        return found
 
 
 def _picture(media: Media | None, where: Any, row: int) -> dict[str, bytes] | None:

@@ -14,7 +14,7 @@ from modalgap.data.media import Media
 from modalgap.data.pixels import decode
 from modalgap.embeddings import Embeddings
 from modalgap.errors import FileError, InputError
-from modalgap.explore.scene import Ints
+from modalgap.evaluate.base import Ints
 from modalgap.progress import progress
 
 FEW = 800  # up to this number of items, thumbnails are large

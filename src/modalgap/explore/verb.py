@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +15,12 @@ from modalgap.embeddings import Embeddings, Modalities, Pair
 from modalgap.embeddings.arrays import takes_pair
 from modalgap.errors import NotApplicable
 from modalgap.explore.density import Density, densities
-from modalgap.explore.frames import Frame, frame, scales
-from modalgap.explore.maps import Map, maps
+from modalgap.explore.frames import Frame, frame
+from modalgap.explore.maps import Map, Points, maps
 from modalgap.explore.page import render
 from modalgap.explore.payload import frame_dict, packed, scene_dict
 from modalgap.explore.scene import Scene
-from modalgap.explore.steps import STANDARDISED, Choice, Step, applies, choices
+from modalgap.explore.steps import offered, steps
 from modalgap.explore.thumbnails import Sheet, sheet
 from modalgap.extras import require
 from modalgap.modality import listed, plural
@@ -37,23 +37,17 @@ WIDER = 0.35  # around the map of a server, whose strengths are not known before
 
 @dataclass(frozen=True, eq=False)
 class View:
-    """A scene with its maps, its closers, and its thumbnails.
+    """A scene with its maps and its thumbnails.
 
     Attributes:
         scene: what is shown.
         maps: the projections.
-        offered: the closers that apply.
         sheets: thumbnails of each modality.
     """
 
     scene: Scene
     maps: Sequence[Map]
-    offered: Sequence[Choice]
     sheets: Sequence[Sheet | None]
-
-    def steps(self) -> list[Step]:
-        """All steps of a static page."""
-        return [step for choice in self.offered for step in choice.steps()]
 
 
 @takes_pair
@@ -94,29 +88,44 @@ def explore(
     target = check_page(path, overwrite=overwrite)  # before work that takes long
     found, remarks = views(data, media, points, seed)
     blocks: dict[str, str] = {}
-    with progress("steps", sum(len(view.steps()) for view in found)) as advance:
+    with progress("steps", sum(len(steps(view.scene)) for view in found)) as advance:
         for number, view in enumerate(found):
-            for name, block in _blocks(view, seed, advance):
+            frames, refused = _frames(view, seed, advance)
+            remarks += refused
+            for name, block in _blocks(view, frames):
                 blocks[name.format(number)] = packed(block)
-    text = page_of(found, remarks, title, seed, blocks)
+    text = page_of(found, list(dict.fromkeys(remarks)), title, seed, blocks)
     return write_page(text, target, overwrite=overwrite)
 
 
-def _blocks(
-    view: View, seed: int, advance: Callable[[int], None]
-) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The scene and the frames of a view, with the pattern of their ids."""
-    steps = view.steps()
+def _frames(view: View, seed: int, advance: Callable[[int], None]) -> tuple[list[Frame], list[str]]:
+    """The frames of the steps that apply, and remarks on the others."""
     frames = []
-    for step in steps:
-        frames.append(frame(view.scene, view.maps, step, seed))
+    refused: dict[tuple[str, str], list[str]] = {}
+    for step in steps(view.scene):
+        try:
+            frames.append(frame(view.scene, view.maps, step, seed))
+        except NotApplicable as reason:
+            strength = "" if step.strength is None else f"{step.strength:g}"
+            refused.setdefault((step.closer, str(reason)), []).append(strength)
         advance(1)
-    limits = limits_of(view.maps, frames, MARGIN)
-    counts: Sequence[Density | None] = [None] * len(steps)
+    return frames, [
+        f"{closer} {', '.join(strengths)}".strip() + f" is not offered: {reason}"
+        for (closer, reason), strengths in refused.items()
+    ]
+
+
+def _blocks(view: View, frames: Sequence[Frame]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The scene and the frames of a view, with the pattern of their ids."""
+    made = [each.step for each in frames]
+    limits = limits_of([each.points for each in frames], MARGIN)
+    counts: Sequence[Density | None] = [None] * len(frames)
     if sum(view.scene.totals) > MUCH * sum(side.n for side in view.scene.sides):
-        counts = densities(view.scene, view.maps, steps, limits)
-    offered = scene_dict(view.scene, view.maps, view.offered, steps, view.sheets, limits)
-    yield "scene-{}", offered
+        counts = densities(view.scene, view.maps, made, limits)
+    yield (
+        "scene-{}",
+        scene_dict(view.scene, view.maps, offered(view.scene, made), made, view.sheets, limits),
+    )
     for place, (each, density) in enumerate(zip(frames, counts, strict=True)):
         yield f"frame-{{}}-{place}", frame_dict(each, density)
 
@@ -130,20 +139,13 @@ def views(
     """The views of a page, and remarks on what is left out."""
     require("explore", "explore", "bokeh", "tornado")  # before work that takes long
     if points is None:
-        sides = (data,) if isinstance(data, Embeddings) else data.sides
-        points = FEWER if max(side.n for side in sides) > MUCH * POINTS else POINTS
+        points = FEWER if max(side.n for side in data.sides) > MUCH * POINTS else POINTS
     checks.whole("points", points, 2)
     checks.whole("seed", seed, 0)
     scenes = scenes_of(data, points, seed)
     remarks: list[str] = []
     found = []
     for scene in scenes:
-        offered = []
-        for choice in choices(scene):
-            strengths, refused = _tried(scene, choice)
-            remarks += refused
-            if any(strengths) or not refused:
-                offered.append(replace(choice, strengths=strengths))
         sheets: list[Sheet | None] = []
         for place, (side, rows) in enumerate(zip(scene.sides, scene.rows, strict=True)):
             own = media.get(side.modality) if isinstance(media, Mapping) else media
@@ -153,26 +155,8 @@ def views(
             made, said = sheet(side, rows, own)
             sheets.append(made)
             remarks += [f"thumbnails: {said}"] if said else []
-        found.append(View(scene, maps([each.unit() for each in scene.sides]), offered, sheets))
-    return found, list(dict.fromkeys(remarks))
-
-
-def _tried(scene: Scene, choice: Choice) -> tuple[tuple[float, ...], list[str]]:
-    """The strengths of a closer that apply to these rows, and remarks on what does not."""
-    if choice.closer == STANDARDISED:
-        try:
-            for side in scene.sides:
-                scales(side, scene.sides)
-        except NotApplicable as reason:
-            return (), [f"{choice.closer} is not offered: {reason}"]
-        return (), []
-    tried = {step.strength: applies(scene, step) for step in choice.steps()}
-    reasons = {strength: why for strength, why in tried.items() if why}
-    kept = tuple(each for each in choice.strengths if each not in reasons)
-    return kept, [
-        f"{choice.closer}{'' if strength is None else f' {strength:g}'} is not offered: {why}"
-        for strength, why in reasons.items()
-    ]
+        found.append(View(scene, maps([each.unit() for each in scene.sides]), sheets))
+    return found, remarks
 
 
 def scenes_of(data: Pair | Embeddings | Modalities, points: int, seed: int) -> list[Scene]:
@@ -186,17 +170,15 @@ def scenes_of(data: Pair | Embeddings | Modalities, points: int, seed: int) -> l
     return [Scene.of(each, fewer, seed) for each in every]
 
 
-def limits_of(
-    maps: Sequence[Map], frames: Sequence[Frame], margin: float
-) -> dict[str, list[float]]:
-    """Name of a map to (left, right, bottom, top), wide enough for all frames."""
+def limits_of(points: Sequence[Points], margin: float) -> dict[str, list[float]]:
+    """Name of a map to (left, right, bottom, top), wide enough for all points of all steps."""
     found = {}
-    for each in maps:
-        points = np.concatenate([side for frame in frames for side in frame.points[each.name]])
-        low, high = points.min(0), points.max(0)
+    for name in points[0]:
+        every = np.concatenate([side for each in points for side in each[name]])
+        low, high = every.min(0), every.max(0)
         around = np.maximum(high - low, 1e-3) * margin
         (left, bottom), (right, top) = low - around, high + around
-        found[each.name] = [round(float(edge), 5) for edge in (left, right, bottom, top)]
+        found[name] = [round(float(edge), 5) for edge in (left, right, bottom, top)]
     return found
 
 

@@ -17,10 +17,20 @@ from modalgap.progress import progress
 
 def within(rows: Tensor, k: int) -> Tensor:
     """Indices (n, k) of the k nearest other rows of each row of rows (n, d), nearest first."""
-    top = torch.empty(len(rows), k, dtype=torch.int64)
-    for a, b, cosine in _sweep(rows):
-        top[a:b] = cosine.topk(k, dim=1).indices
-    return top
+    return first(rows, rows, k)[0]
+
+
+def first(queries: Tensor, gallery: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """Indices and cosines (n, k) of the k rows of the gallery (m, d) nearest to each query (n, d).
+
+    Nearest first. If the gallery is the queries, a row itself does not count.
+    """
+    index = torch.empty(len(queries), k, dtype=torch.int64)
+    cosine = torch.empty(len(queries), k)
+    swept = _sweep(queries) if gallery is queries else _across(queries, gallery)
+    for a, b, block in swept:
+        cosine[a:b], index[a:b] = block.topk(k, dim=1)
+    return index, cosine
 
 
 def within_and_above(rows: Tensor, k: int, best: Tensor) -> tuple[Tensor, Tensor]:
@@ -81,6 +91,12 @@ def _sweep(rows: Tensor) -> Iterator[tuple[int, int, Tensor]]:
             cosine[torch.arange(b - a), torch.arange(a, b)] = -torch.inf
             yield a, b, cosine
             advance(b - a)
+
+
+def _across(queries: Tensor, gallery: Tensor) -> Iterator[tuple[int, int, Tensor]]:
+    """Blocks (start, stop, cosines (stop − start, m))."""
+    for a, b in blocks(len(queries), len(gallery)):
+        yield a, b, queries[a:b] @ gallery.T
 
 
 def _spans(start: int, stop: int, columns: int) -> Iterator[tuple[int, int]]:

@@ -39,11 +39,10 @@ def render_page(
     """
     from markupsafe import Markup
 
-    sheet = resources.files("modalgap.report").joinpath("style.css").read_text("utf-8")
-    return _template().render(
+    return template("modalgap.report").render(
         title=title,
         subtitle=subtitle,
-        css=Markup(sheet),  # noqa: S704 - our own file
+        css=Markup(file_of("modalgap.report", "style.css")),  # noqa: S704 - our own file
         light=LIGHT.css(),
         dark=DARK.css(),
         sections=sections,
@@ -78,12 +77,18 @@ def write_page(text: str, path: str | Path, *, overwrite: bool = False) -> Path:
 
 
 @cache
-def _template() -> Template:
+def template(package: str) -> Template:
+    """The template ``page.html.j2`` of a package."""
     from jinja2 import Environment, StrictUndefined
 
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters["number"] = number
-    source = resources.files("modalgap.report").joinpath("page.html.j2").read_text("utf-8")
-    return environment.from_string(source)
+    return environment.from_string(file_of(package, "page.html.j2"))
+
+
+@cache
+def file_of(package: str, name: str) -> str:
+    """The text of a file of a package."""
+    return resources.files(package).joinpath(name).read_text("utf-8")

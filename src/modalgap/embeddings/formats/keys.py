@@ -98,7 +98,7 @@ def sides_of(data: Data) -> dict[str, Embeddings]:
     Raises:
         InputError: the name of a modality or of a factor cannot be part of a key.
     """
-    sides = (data,) if isinstance(data, Embeddings) else data.sides
+    sides = data.sides
     for side in sides:
         modality_name(side.modality)
         for name in side.factors:

@@ -28,7 +28,7 @@ async function plots(page) {
     }
   }
 
-  function draw(scene, frame, mapName, fill, lines, density) {
+  function draw(scene, frame, mapName, fill, lines) {
     const sides = frame.points[mapName], unit = scene.unit;
     first = [0];
     for (const side of scene.sides) first.push(first[first.length - 1] + side.n);
@@ -47,16 +47,16 @@ async function plots(page) {
       x1: ends.map((e) => e[1][0]), y1: ends.map((e) => e[1][1]),
     };
     for (const drawn of map.select("lines-drawn")) drawn.glyph.line_color = { value: css("muted") };
-    shade(scene, frame, mapName, density);
+    shade(scene, frame, mapName);
     const about = scene.maps.find((each) => each.name === mapName);
     map.select({ type: "LinearAxis" }).forEach((axis) => {
       axis.axis_label = about.labels[map.below.includes(axis) ? 0 : 1] || null;
     });
   }
 
-  function shade(scene, frame, mapName, density) {
+  function shade(scene, frame, mapName) {
     scene.sides.forEach((_, side) => {
-      const source = named(map, `density-${side}`), found = density && frame.density?.[mapName];
+      const source = named(map, `density-${side}`), found = frame.density?.[mapName];
       if (!found) {
         source.data = { image: [], x: [], y: [], dw: [], dh: [] };
         return;

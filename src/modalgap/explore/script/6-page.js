@@ -79,7 +79,7 @@ const SILENT = "The server does not answer. Is it still running?";
 
   function recolour() {
     const found = coloured(scene, frame, $("colour").value);
-    drawn.draw(scene, frame, $("map").value, found.fill, $("lines").checked, true);
+    drawn.draw(scene, frame, $("map").value, found.fill, $("lines").checked);
     const shapes = scene.sides.map((side, place) => {
       const shown = element("li", null);
       const mark = element("i", null, { class: `shape ${MARKERS[place % 7]}`, "aria-hidden": "true" });
