@@ -10,7 +10,7 @@ from typing import Any
 from matplotlib.ticker import MaxNLocator
 
 from modalgap.panels import Reference
-from modalgap.report.draw.base import EDGE, SMALL, axes
+from modalgap.report.draw.base import EDGE, SMALL, axes, widest
 from modalgap.report.draw.lines import LETTER, reference
 from modalgap.report.palette import Palette
 from modalgap.result import Value
@@ -49,8 +49,7 @@ def draw_bars(
 ) -> str:
     """Draw bars on an empty figure; returns the values in words."""
     names = [fill(row, LONGEST) for row in rows]
-    longest = max((len(line) for name in names for line in name.split("\n")), default=0)
-    left = min(0.55, 0.05 + LETTER * longest)
+    left = min(0.55, 0.05 + LETTER * widest(names))
     named = _lines([one.label for one in series]) if len(series) > 1 else []
     title = " " + "\n " * (len(named) - 1) if named else ""
     found = axes(figure, palette, title=title, xlabel=xlabel, left=left)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
@@ -58,6 +58,11 @@ class Drawing:
         figure = Figure(figsize=(WIDTH, self.scale * HEIGHT), facecolor="none")
         with _any_script():
             return figure, self.draw(figure, palette)
+
+
+def widest(texts: Iterable[str]) -> int:
+    """Letters of the longest line."""
+    return max((len(line) for text in texts for line in text.split("\n")), default=0)
 
 
 def side_by_side(drawings: Sequence[Drawing], palette: Palette = LIGHT) -> Figure:

@@ -8,7 +8,7 @@ from textwrap import fill
 from typing import Any
 
 from modalgap.panels import Logarithmic, Reference
-from modalgap.report.draw.base import EDGE, SMALL, axes
+from modalgap.report.draw.base import EDGE, SMALL, axes, widest
 from modalgap.report.draw.lines import LETTER, MARKS, reference
 from modalgap.report.palette import Palette
 
@@ -45,7 +45,7 @@ def draw_points(
 ) -> str:
     """Draw groups of points on an empty figure; returns what they show in words."""
     labels = {each.label: fill(each.label, LONGEST) for each in groups if each.label}
-    longest = max((len(line) for each in labels.values() for line in each.split("\n")), default=0)
+    longest = widest(labels.values())
     right = EDGE if not longest else max(0.48, 0.955 - LETTER * longest)
     found = axes(figure, palette, title=ylabel, xlabel=xlabel, right=right)
     for each in groups:
