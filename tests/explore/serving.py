@@ -14,12 +14,12 @@ from modalgap.explore import Explorer, serve
 def serving(explorer: Explorer) -> Iterator[str]:
     """The address of a running server, which is stopped at the end."""
     addresses: list[str] = []
-    loops: list[asyncio.AbstractEventLoop] = []
+    tasks: list[asyncio.Task[None] | None] = []
     ready = threading.Event()
 
     def tell(address: str) -> None:
         addresses.append(address)
-        loops.append(asyncio.get_running_loop())
+        tasks.append(asyncio.current_task())
         ready.set()
 
     def run() -> None:
@@ -31,10 +31,9 @@ def serving(explorer: Explorer) -> Iterator[str]:
     assert ready.wait(60)
     yield addresses[0]
 
-    def stop() -> None:
-        for task in asyncio.all_tasks(loops[0]):
-            task.cancel()
-
-    loops[0].call_soon_threadsafe(stop)
+    # as Ctrl-C does: only the server's own task, which closes the connections of browsers
+    task = tasks[0]
+    assert task is not None
+    task.get_loop().call_soon_threadsafe(task.cancel)
     thread.join(30)
     assert not thread.is_alive()
