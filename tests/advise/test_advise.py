@@ -55,7 +55,7 @@ def test_prompts_are_in_both_parts() -> None:
 def test_parts_of_files_equal_parts_of_memory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from modalgap.embeddings.formats import files
+    from modalgap import files
 
     pair = small()
     mg.save(pair, tmp_path / "a.safetensors")

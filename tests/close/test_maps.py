@@ -34,10 +34,9 @@ from hypothesis import strategies as st
 from reference.cases import unit
 
 import modalgap as mg
-from modalgap import errors
+from modalgap import errors, files
 from modalgap.close import CLOSERS, close, fit
 from modalgap.embeddings import Embeddings, Pair
-from modalgap.embeddings.formats import files
 
 # fitting and applying -----------------------------------------------------------------------------
 

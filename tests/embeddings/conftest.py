@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from modalgap.embeddings.formats import files
+from modalgap import files
 
 
 @pytest.fixture(params=["at once", "as needed"])

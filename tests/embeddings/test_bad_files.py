@@ -15,8 +15,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import save_file
 
 import modalgap as mg
-from modalgap import errors
-from modalgap.embeddings.formats import files
+from modalgap import errors, files
 from modalgap.embeddings.store import load_any
 
 N, M, D = 6, 9, 4

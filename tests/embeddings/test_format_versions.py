@@ -32,8 +32,7 @@ from by_hand import (
 )
 
 import modalgap as mg
-from modalgap import errors
-from modalgap.embeddings.formats import files
+from modalgap import errors, files
 from modalgap.embeddings.store import load_any
 
 

@@ -14,8 +14,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from modalgap import Embeddings, ModalgapError, Pair
-from modalgap.embeddings.formats import READERS, files
+from modalgap import Embeddings, ModalgapError, Pair, files
+from modalgap.embeddings.formats import READERS
 from modalgap.embeddings.store import load_any, save
 
 SUFFIXES = sorted(READERS)

@@ -18,8 +18,7 @@ import xxhash
 from torch import Tensor
 
 import modalgap as mg
-from modalgap import atomic, errors
-from modalgap.embeddings.formats import files
+from modalgap import atomic, errors, files
 from modalgap.embeddings.rows import CHUNK
 from modalgap.embeddings.store import load_any
 

@@ -7,10 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
+from modalgap import files
 from modalgap.arguments import checked
 from modalgap.atomic import check_target, replacing
 from modalgap.embeddings.embeddings import Embeddings
-from modalgap.embeddings.formats import WRITERS, files, npy
+from modalgap.embeddings.formats import WRITERS, npy
 from modalgap.embeddings.formats.contents import Contents, Matches, Side
 from modalgap.embeddings.formats.find import Paths, called, read, read_two
 from modalgap.embeddings.modalities import Modalities, pair_of_matches

@@ -17,9 +17,9 @@ from modalgap.arguments import checked
 from modalgap.atomic import check_target, replacing
 from modalgap.embeddings import Embeddings
 from modalgap.embeddings.formats import safetensors
-from modalgap.embeddings.formats.files import parsing, regular_file
 from modalgap.embeddings.store import load_embeddings
 from modalgap.errors import FileError, OutputError
+from modalgap.files import parsing, regular_file
 from modalgap.invert.base import InversionBatch
 
 SUFFIX = ".safetensors"

@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 from safetensors import safe_open
 
 from modalgap.atomic import replacing
-from modalgap.embeddings.formats.files import parsing
 from modalgap.errors import FileError
+from modalgap.files import parsing
 from modalgap.work.folder import PLAN
 
 Span = tuple[int, int]  # items a … b - 1

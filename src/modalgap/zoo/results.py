@@ -20,8 +20,8 @@ import pyarrow.parquet as pq
 
 from modalgap.arguments import checked
 from modalgap.atomic import replacing
-from modalgap.embeddings.formats.files import parsing, regular_file
 from modalgap.errors import FileError, OptionError, quoted
+from modalgap.files import parsing, regular_file
 from modalgap.result import Answer, Table, Value, reading
 from modalgap.zoo.csv_file import read_csv
 

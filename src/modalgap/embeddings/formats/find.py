@@ -11,10 +11,10 @@ from modalgap.atomic import TEMPORARY
 from modalgap.embeddings.formats import READERS, clip_retrieval
 from modalgap.embeddings.formats.contents import Contents
 from modalgap.embeddings.formats.earlier import ALIASES
-from modalgap.embeddings.formats.files import natural, parsing, regular_file
 from modalgap.embeddings.formats.numbers import check_partners, numbers_of, refuse_unfinished
 from modalgap.embeddings.formats.shards import beside, join
 from modalgap.errors import FileError, InputError
+from modalgap.files import natural, parsing, regular_file
 
 Paths = str | Path | Sequence[str | Path]
 

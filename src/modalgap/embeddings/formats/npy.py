@@ -18,9 +18,9 @@ from numpy.lib import format as npy_format
 from numpy.typing import NDArray
 
 from modalgap.embeddings.formats.contents import Contents, Side
-from modalgap.embeddings.formats.files import check_memory, parsing, regular_file
 from modalgap.embeddings.rows import FileRows, MemoryRows, Rows, torch_dtype
 from modalgap.errors import FileError
+from modalgap.files import check_memory, parsing, regular_file
 
 _LONGEST_HEADER = 16384  # numpy itself refuses to evaluate more than 10,000 characters
 

@@ -17,14 +17,15 @@ import torch
 from numpy.lib import format as npy_format
 from numpy.typing import NDArray
 
-from modalgap.embeddings.formats import files, flat, keys
+from modalgap import files
+from modalgap.embeddings.formats import flat, keys
 from modalgap.embeddings.formats.contents import Contents
-from modalgap.embeddings.formats.files import check_memory, parsing, regular_file
 from modalgap.embeddings.formats.layout import MATRIX, OTHER, STRINGS
 from modalgap.embeddings.formats.npy import Header, check_header, parse_header, read_data
 from modalgap.embeddings.formats.stream import arrays
 from modalgap.embeddings.rows import FileRows, MemoryRows, Rows, torch_dtype
 from modalgap.errors import FileError, InputError, quoted
+from modalgap.files import check_memory, parsing, regular_file
 
 _RATIO = 200  # vectors never compress this well
 _PLAIN = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}  # all that numpy writes

@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 from modalgap.embeddings.embeddings import Embeddings
 from modalgap.embeddings.formats import keys
 from modalgap.embeddings.formats.contents import Contents
-from modalgap.embeddings.formats.files import check_memory, parsing, regular_file
 from modalgap.embeddings.formats.layout import (
     MATRIX,
     OTHER,
@@ -30,6 +29,7 @@ from modalgap.embeddings.formats.layout import (
 )
 from modalgap.embeddings.rows import CHUNK, MemoryRows
 from modalgap.errors import FileError, InputError, quoted
+from modalgap.files import check_memory, parsing, regular_file
 
 PREFIX = "modalgap."
 _BATCH = 8192

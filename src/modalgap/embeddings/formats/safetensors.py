@@ -18,11 +18,11 @@ from safetensors import safe_open
 
 from modalgap.embeddings.formats import flat, keys
 from modalgap.embeddings.formats.contents import Contents
-from modalgap.embeddings.formats.files import parsing, regular_file
 from modalgap.embeddings.formats.layout import MATRIX, OTHER
 from modalgap.embeddings.formats.stream import arrays
 from modalgap.embeddings.rows import FileRows, Rows
 from modalgap.errors import FileError, InputError, quoted
+from modalgap.files import parsing, regular_file
 
 LONGEST_HEADER = 16 * 2**20
 _FLOATS = {
