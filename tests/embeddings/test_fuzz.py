@@ -34,7 +34,7 @@ def judge(path: Path, content: bytes) -> Pair | Embeddings | None:
         line = str(error)
     else:
         assert isinstance(found, Pair | Embeddings)
-        assert len(fingerprint) == 32
+        assert len(fingerprint) == 34
         return found
     assert "\n" not in line
     assert str(path) in line

@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-import xxhash
 from torch import Tensor
 
 import modalgap as mg
@@ -151,24 +150,6 @@ def test_tensors_are_aligned_for_those_who_map_them(tmp_path: Path) -> None:
             size = {"I64": 8, "F64": 8, "F32": 4, "F16": 2, "BF16": 2, "U8": 1}
             if key != "__metadata__":
                 assert entry["data_offsets"][0] % size[entry["dtype"]] == 0
-
-
-@pytest.mark.parametrize("kind", ["rows", "text_to_image", "labels"])
-def test_the_fingerprint_is_what_the_format_says(kind: str) -> None:
-    def by_hand(side: mg.Embeddings) -> str:
-        digest = xxhash.xxh3_128(f"{(side.n, side.dim)}|{side.rows.dtype}|".encode())
-        digest.update(side.rows.read(0, side.n).numpy().astype("<f4").tobytes())
-        for name in sorted(side.factors):
-            values = "\0".join(map(str, side.factors[name].tolist()))
-            digest.update(f"|{name}|{values}".encode())
-        return digest.hexdigest()
-
-    pair = make(kind)
-    digest = xxhash.xxh3_128(f"{by_hand(pair.image)}|{by_hand(pair.text)}|".encode())
-    if kind != "rows":
-        digest.update(kind.encode())
-        digest.update(getattr(pair, kind).astype("<i8").tobytes())
-    assert pair.fingerprint == digest.hexdigest()
 
 
 def test_the_door_stands_before_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@ provide only some of them; a closer that needs others raises NotApplicable with 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,8 +17,10 @@ from torch import Tensor
 
 from modalgap import checks
 from modalgap.embeddings import Embeddings, Moments, Pair, PairMoments
+from modalgap.embeddings.scan import Scan
+from modalgap.embeddings.streaming import SPAN
 from modalgap.errors import InputError, NotApplicable, quoted
-from modalgap.progress import progress
+from modalgap.work import Advance, Span, spans_of, spread
 
 Floats = NDArray[np.float64]
 CAP = 32_768  # rows per modality from which covariances are computed
@@ -53,27 +56,23 @@ class Statistics:
         if not isinstance(self.data, Embeddings):
             return
         side = self.data
-        total = torch.zeros(side.dim, dtype=torch.float64)
-        second = torch.zeros(side.dim, dtype=torch.float64)
-        shift: Tensor | None = None
         wanted = checks.sample(side.n, keep, seed) if keep else torch.empty(0, dtype=torch.int64)
-        kept, at = [], 0
-        with progress(f"reading {self.role}", side.n) as advance:
-            for start, rows in side.chunks():
-                total += rows.sum(0)
-                if squares:
-                    if shift is None:  # sums of squares about a nearby mean stay precise
-                        shift = rows.mean(0)
-                    second += ((rows - shift) ** 2).sum(0)
-                stop = int(torch.searchsorted(wanted, start + len(rows)))
-                if stop > at:
-                    kept.append(rows[wanted[at:stop] - start])
-                    at = stop
-                advance(len(rows))
-        self._mean = (total / side.n).numpy()
-        if squares and shift is not None:
-            moved = self._mean - shift.double().numpy()
-            self._squares = np.maximum(second.numpy() / side.n - moved**2, 0.0)
+        job = _Job(side.bare(), squares)
+        spans = spans_of(side.n, SPAN)
+        total: Sums | None = None
+        kept: list[Tensor] = []
+        scans = []
+        more = ((_between(wanted, *span),) for span in spans)
+        for sums, rows, scan in spread(job, spans, f"reading {self.role}", more=more):
+            total = sums if total is None else total.merge(sums)
+            kept.append(rows)
+            scans += [] if scan is None else [scan]
+        assert total is not None  # noqa: S101 - embeddings have rows
+        if scans:
+            side.keep(scans)
+        self._mean = total.mean
+        if squares:
+            self._squares = np.maximum(total.squares / side.n, 0.0)
         if keep:
             self._sample = torch.cat(kept)
 
@@ -139,6 +138,67 @@ class Statistics:
             for key in ("model", "weights", "weights_hash", "data", "closed")
             if key in self.data.provenance
         }
+
+
+@dataclass(frozen=True, eq=False)
+class Sums:
+    """Sums over some rows.
+
+    Attributes:
+        n: number of rows.
+        total: (d,) their sum.
+        squares: (d,) sum of their squared distances from their mean; zeros if not computed.
+    """
+
+    n: int
+    total: Floats
+    squares: Floats
+
+    @property
+    def mean(self) -> Floats:
+        """(d,) mean of the rows."""
+        return self.total / self.n
+
+    def merge(self, other: Sums) -> Sums:
+        """The sums of the rows of both (Chan, Golub & LeVeque 1979)."""
+        apart = (self.mean - other.mean) ** 2 * (self.n * other.n / (self.n + other.n))
+        squares = self.squares + other.squares + apart
+        return Sums(self.n + other.n, self.total + other.total, squares)
+
+
+@dataclass(frozen=True, eq=False)
+class _Job:
+    """The sums of a span of rows, and those of its rows that are in the sample."""
+
+    side: Embeddings
+    squares: bool
+
+    def __call__(
+        self, span: Span, wanted: Tensor, *, advance: Advance
+    ) -> tuple[Sums, Tensor, Scan | None]:
+        total = torch.zeros(self.side.dim, dtype=torch.float64)
+        second = torch.zeros(self.side.dim, dtype=torch.float64)
+        shift: Tensor | None = None
+        kept = [torch.empty(0, self.side.dim)]
+        reading = self.side.reading(span)
+        for start, rows in reading:
+            total += rows.sum(0)
+            if self.squares:
+                if shift is None:  # sums of squares about a nearby mean stay precise
+                    shift = rows.mean(0)
+                second += ((rows - shift) ** 2).sum(0)
+            kept.append(rows[_between(wanted, start, start + len(rows)) - start])
+            advance(len(rows))
+        n = span[1] - span[0]
+        if shift is not None:
+            second -= n * (total / n - shift.double()) ** 2
+        return Sums(n, total.numpy(), second.numpy()), torch.cat(kept), reading.scan
+
+
+def _between(wanted: Tensor, start: int, stop: int) -> Tensor:
+    """The rows of an ascending sample that lie in [start, stop)."""
+    a, b = torch.searchsorted(wanted, torch.tensor([start, stop])).tolist()
+    return wanted[a:b].clone()
 
 
 class Evidence:

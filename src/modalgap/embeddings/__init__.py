@@ -1,7 +1,7 @@
 """Embeddings, pairs and larger groups of them, and the files they come from."""
 
 from modalgap.embeddings.all_moments import AllMoments, all_moments
-from modalgap.embeddings.describe import describe_input
+from modalgap.embeddings.describe import describe_input, is_of
 from modalgap.embeddings.embeddings import Embeddings
 from modalgap.embeddings.mean_by_item import mean_by_item
 from modalgap.embeddings.modalities import Modalities
@@ -10,12 +10,11 @@ from modalgap.embeddings.moments import (
     MatchMoments,
     Moments,
     PairMoments,
-    moments,
-    pair_moments,
 )
 from modalgap.embeddings.pair import Pair
 from modalgap.embeddings.pick import pick, pick_images
 from modalgap.embeddings.repeats import join_repeats, joined
+from modalgap.embeddings.streaming import moments, pair_moments
 
 __all__ = [
     "GROUPS",
@@ -28,6 +27,7 @@ __all__ = [
     "PairMoments",
     "all_moments",
     "describe_input",
+    "is_of",
     "join_repeats",
     "joined",
     "mean_by_item",

@@ -6,17 +6,21 @@ modality, so that deleting a group deletes whole items. Class prompts are in no 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from modalgap.arguments import checked
+from modalgap.embeddings.embeddings import Embeddings
 from modalgap.embeddings.modalities import Modalities
 from modalgap.embeddings.moments import GROUPS, MatchMoments, Moments, PairMoments, Sums, chunk_of
+from modalgap.embeddings.pair import Pair
 from modalgap.embeddings.rows import CHUNK
-from modalgap.progress import progress
+from modalgap.embeddings.scan import Scan
+from modalgap.embeddings.streaming import SPAN, add_distances, distance
+from modalgap.work import Advance, Span, spans_of, spread
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,57 +51,123 @@ def all_moments(data: Modalities, *, scatter: bool = False) -> AllMoments:
     clusters = {name: torch.from_numpy(each) for name, each in data.clusters.items()}
     free = [each for name, each in clusters.items() if name not in data.fixed]
     groups = min(GROUPS, 1 + max(int(each.max()) for each in free))
-    sums = {side.modality: Sums(side.dim, groups, scatter) for side in data.sides}
-    matched = {two: torch.zeros(3, groups + 1, dtype=torch.float64) for two in data.matched}
-    with progress("reading modalities", sum(side.n for side in data.sides)) as advance:
-        for name, start, rows in _chunks(data, groups, matched):
-            if data.by_row:
-                sums[name].add_interleaved(rows, start)
-            elif name in data.fixed:
-                sums[name].add(rows, None)
-            else:
-                sums[name].add(rows, clusters[name][start : start + len(rows)] % groups)
-            advance(len(rows))
-    if not data.by_row:
+    if data.by_row:
+        total = _together(data, groups, scatter)
+    else:
+        total = _Part({}, {})
+        for side in data.sides:
+            codes = None if side.modality in data.fixed else clusters[side.modality] % groups
+            total.add(_alone(side, codes, groups, scatter))
         for two, pair in data.pairs():
             own = 1 if two[0] in data.fixed else 0
-            index = pair.matches
-            of_match = clusters[two[own]][index[own]] % groups
-            for start in range(0, len(of_match), CHUNK):
-                here = slice(start, start + CHUNK)
-                x, y = (side.take(i[here]) for side, i in zip(pair.sides, index, strict=True))
-                _add(matched[two], x, y, of_match[here])
-    return AllMoments(
-        {name: each.result() for name, each in sums.items()},
-        {two: MatchMoments(*each.numpy()) for two, each in matched.items()},
-    )
+            of_match = clusters[two[own]][pair.matches[own]] % groups
+            total.add(_Part({}, {two: _matched(pair, of_match, groups)}))
+    return AllMoments(total.sides, total.matches)
 
 
-def _chunks(
-    data: Modalities, groups: int, matched: Mapping[tuple[str, str], Tensor]
-) -> Iterator[tuple[str, int, Tensor]]:
-    """Yield (name, first row, unit rows) of every modality.
+@dataclass(frozen=True, eq=False)
+class _Part:
+    """The sums of some rows."""
 
-    By row: side by side, and the matches of every two are added to ``matched`` on the way.
-    """
-    size = chunk_of(groups)
-    if not data.by_row:
-        for side in data.sides:
-            for start, rows in side.chunks(size):
-                yield side.modality, start, rows
-        return
-    for parts in zip(*(side.chunks(size) for side in data.sides), strict=True):
-        here = {name: rows for name, (_, rows) in zip(data, parts, strict=True)}
-        start = parts[0][0]
-        of_match = torch.arange(start, start + len(parts[0][1])) % groups
-        for (a, b), sums in matched.items():
-            _add(sums, here[a], here[b], of_match)
-        for name, rows in here.items():
-            yield name, start, rows
+    sides: dict[str, Moments]
+    matches: dict[tuple[str, str], MatchMoments]
+    scans: tuple[Scan | None, ...] = ()
+
+    def add(self, other: _Part) -> None:
+        """Add the sums of rows that follow these."""
+        for name, moments in other.sides.items():
+            known = self.sides.get(name)
+            self.sides[name] = moments if known is None else known.merge(moments)
+        for two, match in other.matches.items():
+            before = self.matches.get(two)
+            self.matches[two] = match if before is None else before.merge(match)
 
 
-def _add(sums: Tensor, x: Tensor, y: Tensor, groups: Tensor) -> None:
-    """Add matched rows (k, d): their number, Σ‖x − y‖ and Σ‖x − y‖², in the groups (k,)."""
-    values = torch.linalg.vector_norm(x - y, dim=1).double()
-    for row, what in zip(sums, (torch.ones_like(values), values, values**2), strict=True):
-        row.index_add_(0, groups, what)
+def _together(data: Modalities, groups: int, scatter: bool) -> _Part:
+    """All modalities side by side: row i of each belongs to item i."""
+    sides = tuple(side.bare() for side in data.sides)
+    job = _RowsJob(sides, tuple(data.matched), groups, scatter)
+    spans = spans_of(sides[0].n, SPAN)
+    return _added(spread(job, spans, "reading modalities", steps=len(sides)), data.sides)
+
+
+def _alone(side: Embeddings, codes: Tensor | None, groups: int, scatter: bool) -> _Part:
+    """One modality, whose rows are in the groups ``codes`` (n,), or in none."""
+    spans = spans_of(side.n, SPAN)
+    more = ((None if codes is None else codes[slice(*span)].clone(),) for span in spans)
+    job = _GroupsJob(side.bare(), groups, scatter)
+    return _added(spread(job, spans, f"reading {side.modality}", more=more), (side,))
+
+
+def _matched(pair: Pair, of_match: Tensor, groups: int) -> MatchMoments:
+    """The sums over the matches of two modalities, in the groups (k,)."""
+    sums = torch.zeros(3, groups + 1, dtype=torch.float64)
+    index = pair.matches
+    for start in range(0, len(of_match), CHUNK):
+        here = slice(start, start + CHUNK)
+        x, y = (side.take(i[here]) for side, i in zip(pair.sides, index, strict=True))
+        add_distances(sums, distance(x, y), of_match[here])
+    return MatchMoments(*sums.numpy())
+
+
+def _added(parts: Iterable[_Part], sides: Sequence[Embeddings]) -> _Part:
+    """All parts, in order; the modalities keep the scans of their rows."""
+    total = _Part({}, {})
+    scans: list[tuple[Scan | None, ...]] = []
+    for part in parts:
+        total.add(part)
+        scans.append(part.scans)
+    for side, found in zip(sides, zip(*scans, strict=True), strict=True):
+        known = [each for each in found if each is not None]
+        if known:
+            side.keep(known)
+    return total
+
+
+@dataclass(frozen=True, eq=False)
+class _RowsJob:
+    """A span of items of all modalities, and the matches of ``matched`` modalities."""
+
+    sides: tuple[Embeddings, ...]
+    matched: tuple[tuple[str, str], ...]
+    groups: int
+    scatter: bool
+
+    def __call__(self, span: Span, *, advance: Advance) -> _Part:
+        sums = {side.modality: Sums(side.dim, self.groups, self.scatter) for side in self.sides}
+        matched = {
+            two: torch.zeros(3, self.groups + 1, dtype=torch.float64) for two in self.matched
+        }
+        readings = [side.reading(span, chunk_of(self.groups)) for side in self.sides]
+        for chunks in zip(*readings, strict=True):
+            start = chunks[0][0]
+            here = {side.modality: rows for side, (_, rows) in zip(self.sides, chunks, strict=True)}
+            for name, rows in here.items():
+                sums[name].add_interleaved(rows, start)
+                advance(len(rows))
+            of_match = torch.arange(start, start + len(chunks[0][1])) % self.groups
+            for (a, b), each in matched.items():
+                add_distances(each, distance(here[a], here[b]), of_match)
+        return _Part(
+            {name: each.result() for name, each in sums.items()},
+            {two: MatchMoments(*each.numpy()) for two, each in matched.items()},
+            tuple(reading.scan for reading in readings),
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class _GroupsJob:
+    """A span of one modality, whose rows are in groups of any order."""
+
+    side: Embeddings
+    groups: int
+    scatter: bool
+
+    def __call__(self, span: Span, codes: Tensor | None, *, advance: Advance) -> _Part:
+        sums = Sums(self.side.dim, self.groups, self.scatter)
+        reading = self.side.reading(span, chunk_of(self.groups))
+        for start, rows in reading:
+            a = start - span[0]
+            sums.add(rows, None if codes is None else codes[a : a + len(rows)])
+            advance(len(rows))
+        return _Part({self.side.modality: sums.result()}, {}, (reading.scan,))

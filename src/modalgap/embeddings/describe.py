@@ -8,6 +8,7 @@ from modalgap.arguments import checked
 from modalgap.embeddings.embeddings import Embeddings
 from modalgap.embeddings.modalities import Modalities
 from modalgap.embeddings.pair import Pair
+from modalgap.embeddings.scan import FORM, earlier_fingerprint
 
 
 @checked
@@ -25,6 +26,17 @@ def describe_input(data: Pair | Embeddings | Modalities) -> dict[str, Any]:
         "norms": {side.modality: list(side.norm_range) for side in sides},
         "provenance": {side.modality: dict(side.provenance) for side in sides},
     }
+
+
+def is_of(fingerprint: object, data: Pair | Embeddings | Modalities) -> bool:
+    """Whether a stored fingerprint is that of the data; also one in the form of modalgap 0.1."""
+    if not isinstance(fingerprint, str) or fingerprint.startswith(FORM):
+        return fingerprint == data.fingerprint
+    prints = [
+        earlier_fingerprint(side.rows.shape, side.rows.dtype, side.factors, side.stored())
+        for side in data.sides
+    ]
+    return fingerprint == (prints[0] if isinstance(data, Embeddings) else data.hash_of(prints))
 
 
 def _matched_by(pair: Pair | Modalities) -> str:

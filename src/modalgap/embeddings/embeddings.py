@@ -13,13 +13,13 @@ from typing import Any
 
 import numpy as np
 import torch
-import xxhash
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 from torch import Tensor
 
 from modalgap.arguments import checked
 from modalgap.embeddings.matching import array
 from modalgap.embeddings.rows import CHUNK, Rows, as_rows
+from modalgap.embeddings.scan import Scan, Scanning, fingerprint, joined
 from modalgap.errors import InputError, NotApplicable, quoted
 from modalgap.linalg import keep_freed_memory, to_unit
 
@@ -145,50 +145,67 @@ class Embeddings:
 
         The first complete pass also computes ``fingerprint`` and ``norm_range``.
         """
-        keep_freed_memory()
-        scan = None if "fingerprint" in self._cache else _Scan(self)
-        for start, raw in self._stored(size, scan):
-            unit, norms = self._validated(raw, torch.arange(start, start + len(raw)))
-            if scan is not None:
-                scan.add(norms)
-            yield start, unit
-        if scan is not None:
-            scan.finish()
+        reading = self.reading((0, self.n), size)
+        yield from reading
+        if reading.scan is not None:
+            self.keep([reading.scan])
 
-    def _stored(self, size: int, scan: _Scan | None) -> Iterator[tuple[int, Tensor]]:
+    def reading(self, span: tuple[int, int], size: int = CHUNK) -> Reading:
+        """The unit rows of a span, in chunks of ``size``; see ``Reading``."""
+        return Reading(self, span, size)
+
+    def keep(self, scans: Iterable[Scan]) -> None:
+        """Keep the scans of spans that cover all rows in order: the fingerprint is of these."""
+        self._cache["scan"] = joined(scans)
+
+    def bare(self) -> Embeddings:
+        """The same rows without names, factors and provenance: small to send to other processes."""
+        made = object.__new__(Embeddings)
+        vars(made).update(vars(self), names=None, factors={}, provenance={})
+        vars(made).update(_cache={key: self._cache[key] for key in self._cache if key == "scan"})
+        return made
+
+    def stored(self) -> Iterator[Tensor]:
+        """Yield the rows as they are stored, in chunks in order."""
+        return (raw for _, raw in self._stored(0, self.n, CHUNK, None))
+
+    def _stored(
+        self, begin: int, end: int, size: int, scanning: Scanning | None
+    ) -> Iterator[tuple[int, Tensor]]:
         """Yield (start, rows as stored). A thread reads a file one chunk ahead of its use."""
 
         def read(start: int) -> Tensor:
-            raw = self.rows.read(start, min(self.n, start + size))
-            if scan is not None:
-                scan.hash(raw)
+            raw = self.rows.read(start, min(end, start + size))
+            if scanning is not None:
+                scanning.hash(raw)
             return raw
 
-        starts = range(0, self.n, size)
+        starts = range(begin, end, size)
         if self.rows.in_memory or len(starts) < 2:
             for start in starts:
                 yield start, read(start)
             return
         with ThreadPoolExecutor(1) as reader:
-            ahead = reader.submit(read, 0)
+            ahead = reader.submit(read, begin)
             for start in starts:
                 raw = ahead.result()
-                if start + size < self.n:
+                if start + size < end:
                     ahead = reader.submit(read, start + size)
                 yield start, raw
 
     @property
     def fingerprint(self) -> str:
         """A hash of shape, dtype, every byte and the factors, the same in every file format."""
-        self._scan()
+        if "fingerprint" not in self._cache:
+            form = (self.rows.shape, self.rows.dtype, self.factors)
+            self._cache["fingerprint"] = fingerprint(self._scan(), *form)
         return str(self._cache["fingerprint"])
 
     @property
     def norm_range(self) -> tuple[float, float]:
         """Smallest and largest norm of the rows before they were normalised."""
-        self._scan()
-        low, high = self._cache["norm_range"]
-        return (low, high)
+        scan = self._scan()
+        return (scan.low, scan.high)
 
     @property
     def were_unit(self) -> bool:
@@ -206,10 +223,12 @@ class Embeddings:
         values, codes = np.unique(self.factors[name], return_inverse=True)
         return torch.from_numpy(codes.reshape(-1).astype(np.int64)), len(values)
 
-    def _scan(self) -> None:
-        if "fingerprint" not in self._cache:
+    def _scan(self) -> Scan:
+        if "scan" not in self._cache:
             for _ in self.chunks():
                 continue
+        scan: Scan = self._cache["scan"]
+        return scan
 
     def _validated(self, raw: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
         """Unit rows and norms of the stored rows ``raw``, whose row numbers are ``index``."""
@@ -224,29 +243,33 @@ class Embeddings:
         return unit, norms
 
 
-class _Scan:
-    """The hash of the bytes and the range of the norms, computed in the first complete pass."""
+class Reading:
+    """Iterates over (start, unit rows) of a span of rows, in order.
 
-    def __init__(self, side: Embeddings) -> None:
-        self.side = side
-        self.digest = xxhash.xxh3_128()
-        self.digest.update(f"{side.rows.shape}|{side.rows.dtype}|".encode())
-        self.low, self.high = np.inf, 0.0
+    Args:
+        side: the rows.
+        span: from the start of a block; see ``modalgap.embeddings.scan``.
+        size: rows at a time.
 
-    def hash(self, raw: Tensor) -> None:
-        bits = {2: torch.int16, 4: torch.int32, 8: torch.int64}[raw.element_size()]
-        self.digest.update(raw.contiguous().view(bits).numpy().data)
+    Attributes:
+        scan: at the end, the scan of the rows; None if their embeddings have one already.
+    """
 
-    def add(self, norms: Tensor) -> None:
-        self.low = min(self.low, float(norms.min()))
-        self.high = max(self.high, float(norms.max()))
+    def __init__(self, side: Embeddings, span: tuple[int, int], size: int) -> None:
+        self._side, self._span, self._size = side, span, size
+        self.scan: Scan | None = None
 
-    def finish(self) -> None:
-        for name, values in sorted(self.side.factors.items()):
-            self.digest.update(f"|{name}|".encode())
-            self.digest.update("\0".join(map(str, values)).encode())
-        self.side._cache["norm_range"] = (self.low, self.high)
-        self.side._cache["fingerprint"] = self.digest.hexdigest()
+    def __iter__(self) -> Iterator[tuple[int, Tensor]]:
+        keep_freed_memory()
+        side = self._side
+        scanning = None if "scan" in side._cache else Scanning()
+        for start, raw in side._stored(*self._span, self._size, scanning):
+            unit, norms = side._validated(raw, torch.arange(start, start + len(raw)))
+            if scanning is not None:
+                scanning.add(norms)
+            yield start, unit
+        if scanning is not None:
+            self.scan = scanning.result()
 
 
 def _unicode(values: Iterable[str], what: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations
@@ -18,6 +18,7 @@ from modalgap.embeddings import items as rows_of_items
 from modalgap.embeddings.embeddings import Embeddings
 from modalgap.embeddings.matching import Ints, array, index_of, pairs_of
 from modalgap.embeddings.pair import Pair
+from modalgap.embeddings.scan import FORM
 from modalgap.errors import InputError, NotApplicable, OptionError, quoted
 from modalgap.modality import listed, plural
 
@@ -246,8 +247,13 @@ class Modalities(Mapping[str, Embeddings]):
         """A hash of every modality and of the matches; of two modalities, that of their pair."""
         if len(self.sides) == 2:
             return next(iter(self.matched.values())).fingerprint
-        digest = xxhash.xxh3_128()
-        digest.update("".join(f"{side.fingerprint}|" for side in self.sides).encode())
+        return FORM + self.hash_of([side.fingerprint for side in self.sides])
+
+    def hash_of(self, prints: Sequence[str]) -> str:
+        """A hash of the fingerprints of every modality and of the matches."""
+        if len(self.sides) == 2:
+            return next(iter(self.matched.values())).hash_of(prints)
+        digest = xxhash.xxh3_128("".join(f"{each}|" for each in prints).encode())
         if not self.by_row:
             place = {name: i for i, name in enumerate(self)}
             for (a, b), pair in self.matched.items():

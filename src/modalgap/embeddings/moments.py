@@ -14,8 +14,7 @@ groups.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -23,12 +22,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from modalgap.arguments import checked
-from modalgap.embeddings.arrays import takes_pair
 from modalgap.embeddings.embeddings import Embeddings
-from modalgap.embeddings.pair import Pair
 from modalgap.embeddings.rows import CHUNK
 from modalgap.errors import InputError
-from modalgap.progress import progress
 
 GROUPS = 61
 Floats = NDArray[np.float64]
@@ -207,62 +203,6 @@ class Sums:
         return Moments(counts, sums, (scatter + scatter.T) / 2)
 
 
-@checked
-def moments(side: Embeddings, *, scatter: bool = False) -> Moments:
-    """Moments of one modality, in one pass.
-
-    Args:
-        side: n rows.
-        scatter: also the (d, d) scatter matrix.
-    """
-    groups = min(GROUPS, side.n)
-    sums = Sums(side.dim, groups, scatter)
-    with progress(f"reading {side.modality}", side.n) as advance:
-        for start, rows in side.chunks(chunk_of(groups)):
-            sums.add_interleaved(rows, start)
-            advance(len(rows))
-    return sums.result()
-
-
-@takes_pair
-def pair_moments(pair: Pair, *, scatter: bool = False) -> PairMoments:
-    """Moments of both modalities and of their matches, in one pass over each.
-
-    Args:
-        pair: n images and m texts.
-        scatter: also the (d, d) scatter matrices.
-    """
-    independent = pair.image.n
-    if pair.pairs is not None:
-        independent = 1 + max(int(each.max()) for each in pair.clusters)
-    groups = min(GROUPS, independent)
-    image = Sums(pair.dim, groups, scatter)
-    text = Sums(pair.dim, groups, scatter)
-    matched = torch.zeros(3, groups + 1, dtype=torch.float64)
-    each = pair.captions_per_image
-    with progress("reading image and text", pair.image.n + pair.text.n) as advance:
-        for chunk in _aligned(pair, groups, each) if each else _scattered(pair, groups):
-            if chunk.image is not None:
-                if chunk.image_groups is None:
-                    image.add_interleaved(chunk.image, chunk.start)
-                else:
-                    image.add(chunk.image, chunk.image_groups)
-                advance(len(chunk.image))
-            if chunk.text is not None:
-                if each:
-                    text.add_interleaved(chunk.text, chunk.start * each, each)
-                else:
-                    text.add(chunk.text, chunk.text_groups)
-                advance(len(chunk.text))
-            if chunk.distance is not None:
-                values = chunk.distance.double().view(-1)
-                for row, what in zip(
-                    matched, (torch.ones_like(values), values, values**2), strict=True
-                ):
-                    row.index_add_(0, chunk.groups, what)
-    return PairMoments(image.result(), text.result(), MatchMoments(*matched.numpy()))
-
-
 def class_sums(side: Embeddings, codes: Tensor, classes: int, groups: int) -> tuple[Floats, Floats]:
     """Sums of the unit rows of each class in each jackknife group.
 
@@ -289,73 +229,6 @@ def class_sums(side: Embeddings, codes: Tensor, classes: int, groups: int) -> tu
     return counts.view(groups, classes).numpy(), sums.view(groups, classes, side.dim).numpy()
 
 
-@dataclass(frozen=True, eq=False)
-class _Chunk:
-    """Part of a pair: rows to add, and distances (k,) of matches with their groups (k,).
-
-    Without ``image_groups`` the groups of the images run 0, 1, … in the order of their rows.
-    """
-
-    start: int
-    image: Tensor | None = None
-    text: Tensor | None = None
-    text_groups: Tensor | None = None
-    distance: Tensor | None = None
-    groups: Tensor = field(default_factory=lambda: torch.empty(0, dtype=torch.int64))
-    image_groups: Tensor | None = None
-
-
 def chunk_of(groups: int, rows: int = CHUNK) -> int:
     """A chunk size that is a multiple of the number of groups, so that rows can be reshaped."""
     return max(1, rows // groups) * groups
-
-
-def _distance(x: Tensor, y: Tensor) -> Tensor:
-    """‖x − y‖ along the last dimension.
-
-    Computed from the difference, which is precise for close pairs.
-    """
-    apart: Tensor = torch.linalg.vector_norm(x - y, dim=-1)
-    return apart
-
-
-def _aligned(pair: Pair, groups: int, each: int) -> Iterator[_Chunk]:
-    """Texts in order, ``each`` to an image: both sides are read once, side by side."""
-    size = chunk_of(groups, max(groups, CHUNK // each))
-    texts = pair.text.chunks(size * each)
-    for start, image in pair.image.chunks(size):
-        _, text = next(texts)
-        apart = _distance(image[:, None], text.view(len(image), each, -1))
-        group = torch.arange(start, start + len(image)) % groups
-        groups_of_texts = group.repeat_interleave(each)
-        yield _Chunk(start, image, text, distance=apart, groups=groups_of_texts)
-    next(texts, None)  # completes the pass over the texts
-
-
-def _scattered(pair: Pair, groups: int) -> Iterator[_Chunk]:
-    """Any other matching: each side in order, the other side's rows fetched."""
-    images, texts = pair.matches
-    of_image, of_text = (torch.from_numpy(each) % groups for each in pair.clusters)
-    by_label = pair.labels is not None
-    for start, rows in pair.image.chunks(chunk_of(groups)):
-        stop = start + len(rows)
-        group = of_image[start:stop]
-        own = group if pair.pairs is not None else None
-        if by_label:
-            apart = _distance(rows, pair.text.take(texts[start:stop]))
-            yield _Chunk(start, rows, distance=apart, groups=group)
-        else:
-            yield _Chunk(start, rows, image_groups=own)
-    texts, order = texts.sort(stable=True)
-    images = images[order]
-    for start, rows in pair.text.chunks():
-        if by_label:
-            yield _Chunk(start, text=rows)
-            continue
-        stop = start + len(rows)
-        yield _Chunk(start, text=rows, text_groups=of_text[start:stop])
-        first, last = torch.searchsorted(texts, torch.tensor([start, stop])).tolist()
-        for a in range(first, last, CHUNK):
-            b = min(a + CHUNK, last)
-            apart = _distance(rows[texts[a:b] - start], pair.image.take(images[a:b]))
-            yield _Chunk(start, distance=apart, groups=of_image[images[a:b]])

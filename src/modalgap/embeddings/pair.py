@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -15,6 +16,7 @@ from modalgap.arguments import checked
 from modalgap.embeddings import matching
 from modalgap.embeddings.embeddings import Embeddings
 from modalgap.embeddings.matching import Ints
+from modalgap.embeddings.scan import FORM
 from modalgap.errors import InputError, quoted
 from modalgap.modality import plural
 
@@ -178,8 +180,11 @@ class Pair:
     @property
     def fingerprint(self) -> str:
         """A hash of both sides and of the matches."""
-        digest = xxhash.xxh3_128()
-        digest.update(f"{self.image.fingerprint}|{self.text.fingerprint}|".encode())
+        return FORM + self.hash_of([side.fingerprint for side in self.sides])
+
+    def hash_of(self, prints: Sequence[str]) -> str:
+        """A hash of the fingerprints of both sides and of the matches."""
+        digest = xxhash.xxh3_128("".join(f"{each}|" for each in prints).encode())
         if self.captions_per_image != 1:
             digest.update(self.matched_by.encode())
             who = next(

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from modalgap.embeddings import Embeddings, Modalities, Pair
+from modalgap.embeddings import Embeddings, Modalities, Pair, is_of
 from modalgap.embeddings.arrays import takes_pair
 from modalgap.errors import InputError, OptionError
 from modalgap.evaluate.verb import evaluate
@@ -102,7 +102,7 @@ def report(
         raise OptionError(
             f"options of measures cannot be combined with result: {', '.join(options)}"
         )
-    elif result.pair.get("fingerprint") != data.fingerprint:
+    elif not is_of(result.pair.get("fingerprint"), data):
         raise InputError("result: must be of this data; its fingerprint is another")
     seen = views(data, result, seed)
     answers = None

@@ -10,10 +10,13 @@ from modalgap.work.executors import Executor, InProcess, Processes, Setup
 from modalgap.work.folder import changes, is_unfinished, path_of, remove, turn, work_folder
 from modalgap.work.parts import Part, Parts, Span, damaged, read_part, write_part
 from modalgap.work.pool import Pool, processors
+from modalgap.work.spread import Advance, Job, spans_of, spread
 
 __all__ = [
+    "Advance",
     "Executor",
     "InProcess",
+    "Job",
     "Part",
     "Parts",
     "Pool",
@@ -27,6 +30,8 @@ __all__ = [
     "processors",
     "read_part",
     "remove",
+    "spans_of",
+    "spread",
     "turn",
     "work_folder",
     "write_part",

@@ -46,6 +46,9 @@ class Executor(Protocol):
 class InProcess:
     """Runs the calls in this process, one by one. A call runs when its result is read."""
 
+    count = 1
+    local = True
+
     def run(
         self,
         setup: Setup[T],
