@@ -153,45 +153,81 @@ class Ranks:
         return np.add.reduceat(values, self.starts[:-1]) if len(self.ranks) else values
 
 
-def ranks(
-    queries: Tensor,
-    gallery: Tensor,
-    relevant: Relevant,
-    *,
-    itself: bool = False,
-    ignored: Relevant | None = None,
-    correct: Callable[[Tensor], Tensor] | None = None,
-    what: str = "ranking",
-) -> Ranks:
-    """Rank the gallery for each query.
+def block_ranks(
+    block: Tensor, relevant: Relevant, ignored: Relevant | None, a: int, b: int
+) -> Ints:
+    """Ranks of the relevant items of queries [a, b), one query after the other, ascending.
 
     Args:
-        queries: (n, d) rows.
-        gallery: (m, d) rows; scores are inner products.
-        relevant: the relevant items.
-        itself: whether query q is item q, which is then excluded.
+        block: (b - a, m) scores, which ``ignored`` overwrites.
+        relevant: the relevant items, for all queries.
         ignored: items that are excluded per query; relevant items are not excluded.
-        correct: function from scores (b, m) of a block of queries to corrected scores.
-        what: label of the progress bar.
+        a: the first query of the block.
+        b: one past the last query of the block.
     """
-    n, m = len(queries), len(gallery)
-    counts = relevant.counts
-    some = np.flatnonzero(counts)
-    starts = np.concatenate([[0], np.cumsum(counts[some])])
-    out = np.empty(starts[-1], np.int64)
-    spans = list(blocks(n, m))
-    scores = torch.empty(max((b - a for a, b in spans), default=0), m)
-    with progress(what, n) as advance:
-        for a, b in spans:
-            block = torch.mm(queries[a:b], gallery.T, out=scores[: b - a])
-            if correct is not None:
-                block = correct(block)
-            if itself:
-                block[torch.arange(b - a), torch.arange(a, b)] = -torch.inf
-            first, last = relevant.starts[a], relevant.starts[b]
-            out[first:last] = block_ranks(block, relevant, ignored, a, b)
-            advance(b - a)
-    return Ranks(some.astype(np.int64), starts.astype(np.int64), out)
+    counts = relevant.counts[a:b]
+    items, there = padded(relevant.items[relevant.starts[a] : relevant.starts[b]], counts)
+    if not there.any():
+        return np.empty(0, np.int64)
+    limits = block.gather(1, torch.from_numpy(items))
+    if ignored is not None:
+        exclude(block, ignored.part(a, b), items, there, limits)
+    limits[torch.from_numpy(~there)] = torch.inf
+    return final_ranks(at_least(block, limits), limits, there)
+
+
+def padded(values: NDArray[Any], counts: Ints) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    """(b, w) the values of each query, then zeros; and where a value is. w is the largest count."""
+    there = np.arange(int(counts.max(initial=0))) < counts[:, None]
+    table = np.zeros(there.shape, values.dtype)
+    table[there] = values
+    return table, there
+
+
+def exclude(
+    block: Tensor, out: Relevant, items: Ints, there: NDArray[np.bool_], limits: Tensor
+) -> None:
+    """Exclude the items ``out`` of each query from a block of scores, but no relevant item.
+
+    Args:
+        block: (b, m) scores, which are overwritten.
+        out: the items to exclude.
+        items: (b, w) the relevant items.
+        there: (b, w) where an item is.
+        limits: (b, w) their scores.
+    """
+    block[np.repeat(np.arange(len(block)), out.counts), out.items] = -torch.inf
+    block[np.nonzero(there)[0], items[there]] = limits[torch.from_numpy(there)]
+
+
+def final_ranks(above: Tensor, limits: Tensor, there: NDArray[np.bool_]) -> Ints:
+    """Ranks of relevant items, one query after the other, ascending.
+
+    Args:
+        above: (b, w) number of scores that are at least as high as each limit.
+        limits: (b, w) scores of the relevant items, then infinity.
+        there: (b, w) where an item is.
+    """
+    counts, width = there.sum(1), there.shape[1]
+    # relevant items are ranked in the order of their scores; ties get successive ranks
+    few = width <= FEW
+    own = (limits[:, None, :] >= limits[:, :, None] - TIE).sum(2) if few else _own(limits)
+    own = own - (~torch.from_numpy(there)).sum(1, keepdim=True)  # paddings are infinite
+    irrelevant = (above - own).numpy()
+    order = torch.argsort(limits, dim=1, descending=True, stable=True).numpy()
+    ranked = np.take_along_axis(irrelevant, order, 1)
+    padding = width - counts[:, None]
+    # paddings, infinite, come first
+    column = np.arange(width)
+    result: Ints = (ranked + column - padding + 1)[column >= padding]
+    return result
+
+
+def _own(self, values: NDArray[np.int64]) -> Ints:
+        return np.repeat(values, self.counts)
+
+    def _sum(self, values: Floats) -> Floats:
+        return np.add.reduceat(values, self.starts[:-1]) if len(self.ranks) else values
 
 
 def block_ranks(
@@ -220,7 +256,7 @@ def block_ranks(
         block[np.repeat(np.arange(b - a), out.counts), out.items] = -torch.inf
         block[np.nonzero(there)[0], items[there]] = limits[torch.from_numpy(there)]
     limits[torch.from_numpy(~there)] = torch.inf
-    above = _at_least(block, limits)
+    above = at_least(block, limits)
     # relevant items are ranked in the order of their scores; ties get successive ranks
     few = width <= FEW
     own = (limits[:, None, :] >= limits[:, :, None] - TIE).sum(2) if few else _own(limits)
@@ -242,7 +278,7 @@ def _own(limits: Tensor) -> Tensor:
     return limits.shape[1] - below
 
 
-def _at_least(block: Tensor, limits: Tensor) -> Tensor:
+def at_least(block: Tensor, limits: Tensor) -> Tensor:
     """(b, w) for each limit, the number of scores of the same row that are at least as high.
 
     NumPy compares, counts and sorts one row several times as fast as torch. The threads of torch
