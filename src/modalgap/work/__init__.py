@@ -2,14 +2,17 @@
 
 ``work_folder`` locks the folder of an unfinished run and compares its settings; ``turn`` lets
 processes use a shared folder one after another. ``Parts`` are the
-files in it, one for each span of items. An ``Executor`` calls a function for many arguments, in
-this process (``InProcess``) or in several (``Processes``); its results do not depend on which.
+files in it, one for each span of items. An ``Executor`` calls a function for many arguments: in
+this process (``InProcess``), in several (``Processes``) or on a cluster (``Ray``). The results do
+not depend on which. ``on`` chooses the executor of a block, and verbs take it from ``executor``.
 """
 
 from modalgap.work.executors import Executor, InProcess, Processes, Setup
 from modalgap.work.folder import changes, is_unfinished, path_of, remove, turn, work_folder
+from modalgap.work.on import executor, on
 from modalgap.work.parts import Part, Parts, Span, damaged, read_part, write_part
 from modalgap.work.pool import Pool, processors
+from modalgap.work.ray import Ray
 from modalgap.work.spread import Advance, Job, spans_of, spread
 
 __all__ = [
@@ -21,11 +24,14 @@ __all__ = [
     "Parts",
     "Pool",
     "Processes",
+    "Ray",
     "Setup",
     "Span",
     "changes",
     "damaged",
+    "executor",
     "is_unfinished",
+    "on",
     "path_of",
     "processors",
     "read_part",

@@ -1,14 +1,85 @@
-"""Where work runs."""
+"""Where the work runs: in this process, in several processes, or on a Ray cluster."""
 
 from __future__ import annotations
 
-from contextvars import ContextVar
+import re
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
-from modalgap.work.executors import Executor, InProcess
+from modalgap.errors import OptionError, quoted
+from modalgap.work.executors import CURRENT, Executor, InProcess, Processes
+from modalgap.work.pool import processors
+from modalgap.work.ray import Ray
 
-_current: ContextVar[Executor] = ContextVar("executor", default=InProcess())
+RULE = "here, processes:N, ray, ray://HOST[:PORT]"
+MOST = 1024  # processes
+_CLIENT = re.compile(r"ray://(\[[0-9a-fA-F:.]+\]|[^\s:/\[\]]+)(:[0-9]{1,5})?")
 
 
 def executor() -> Executor:
-    """The current executor."""
-    return _current.get()
+    """The executor of the current ``on`` block; in a worker, or outside, this process."""
+    return CURRENT.get()
+
+
+@contextmanager
+def on(where: str | Executor) -> Iterator[Executor]:
+    """Let verbs compute somewhere else: a context manager.
+
+    Processes and the connection to Ray are started at their first use, used by all verbs in the
+    block, and closed when it ends.
+
+        >>> import modalgap as mg
+        >>> from modalgap.work import on
+        >>> with on("processes:4"):  # doctest: +SKIP
+        ...     mg.measure(pair)
+
+    Args:
+        where: "here", in this process. "processes:N", in N processes of this machine. "ray", on the
+            cluster of the environment variable RAY_ADDRESS, or, if it is not set, on a Ray that is
+            started on this machine. "ray://HOST:PORT", on a cluster through Ray Client, by default
+            at port 10001. Or an executor.
+
+    Raises:
+        OptionError: ``where`` is none of these.
+    """
+    chosen = _chosen(where)
+    block: AbstractContextManager[object] = (
+        chosen if isinstance(chosen, AbstractContextManager) else nullcontext()
+    )
+    with block:
+        token = CURRENT.set(chosen)
+        try:
+            yield chosen
+        finally:
+            CURRENT.reset(token)
+    if isinstance(chosen, Processes | Ray):
+        chosen.account.tell()
+
+
+def _chosen(where: str | Executor) -> Executor:
+    if not isinstance(where, str):
+        if all(hasattr(where, name) for name in ("run", "count", "local")):
+            return where
+        raise _wrong(where)
+    kind, colon, rest = where.partition(":")
+    if where == "here":
+        return InProcess()
+    if kind == "processes" and rest.isascii() and rest.isdigit() and 1 <= int(rest[:9]) <= MOST:
+        count = int(rest)
+        return Processes(
+            count=count,
+            option="processes",
+            threads=max(1, processors() // count),
+            fresh=True,
+        )
+    if where == "ray":
+        return Ray()
+    if colon and _CLIENT.fullmatch(where):
+        return Ray(where)
+    raise _wrong(where)
+
+
+def _wrong(found: object) -> OptionError:
+    return OptionError(
+        f"on must be {RULE} (N from 1 to {MOST}), or an executor; got {quoted(found)}"
+    )
