@@ -17,7 +17,8 @@ import modalgap as mg
 from bench.clock import Row, peak_growth, seconds
 from modalgap.close import fit
 from modalgap.evaluate import retrieval
-from modalgap.evaluate.ranks import Relevant, ranks
+from modalgap.evaluate.ranking import ranks
+from modalgap.evaluate.ranks import Relevant
 
 D = 512
 MB = 2**20

@@ -65,7 +65,8 @@ class TestRetrieval:
     @settings(max_examples=60, deadline=None)
     @given(case=many_to_many())
     def test_ndcg(self, case: Any) -> None:
-        from modalgap.evaluate.ranks import Relevant, ranks
+        from modalgap.evaluate.ranking import ranks
+        from modalgap.evaluate.ranks import Relevant
 
         x, y, pairs = case
         images, texts = np.array(sorted(set(pairs))).T

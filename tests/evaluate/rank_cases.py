@@ -9,7 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from modalgap.evaluate.ranks import Relevant, ranks
+from modalgap.evaluate.ranking import ranks
+from modalgap.evaluate.ranks import Relevant
 
 Floats = NDArray[np.float64]
 Lists = list[list[int]]

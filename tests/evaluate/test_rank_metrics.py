@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, ndcg_score
 from torchmetrics.functional import retrieval as torchmetrics
 
-from modalgap.evaluate.ranks import Ranks, ranks
+from modalgap.evaluate.ranking import ranks
+from modalgap.evaluate.ranks import Ranks
 
 
 def test_average_precision_against_sklearn(asked: Queries) -> None:

@@ -12,7 +12,8 @@ from torch import Tensor
 
 from modalgap import linalg
 from modalgap.evaluate import ranks as module
-from modalgap.evaluate.ranks import FEW, Ranks, Relevant, ranks
+from modalgap.evaluate.ranking import ranks
+from modalgap.evaluate.ranks import FEW, Ranks, Relevant
 
 
 def per_query(found: Ranks) -> dict[int, list[int]]:

@@ -33,7 +33,8 @@ from torchmetrics.retrieval import RetrievalHitRate, RetrievalMAP, RetrievalRPre
 import modalgap as mg
 from modalgap import errors
 from modalgap.embeddings import Embeddings, Pair
-from modalgap.evaluate.ranks import Ranks, Relevant, ranks
+from modalgap.evaluate.ranking import ranks
+from modalgap.evaluate.ranks import Ranks, Relevant
 from modalgap.search import PROTOCOLS, query_side, search
 
 REVISITED = ("easy", "medium", "hard")

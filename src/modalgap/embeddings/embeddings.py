@@ -150,9 +150,11 @@ class Embeddings:
         if reading.scan is not None:
             self.keep([reading.scan])
 
-    def reading(self, span: tuple[int, int], size: int = CHUNK) -> Reading:
+    def reading(
+        self, span: tuple[int, int], size: int = CHUNK, *, scanning: bool = True
+    ) -> Reading:
         """The unit rows of a span, in chunks of ``size``; see ``Reading``."""
-        return Reading(self, span, size)
+        return Reading(self, span, size, scanning and "scan" not in self._cache)
 
     def keep(self, scans: Iterable[Scan]) -> None:
         """Keep the scans of spans that cover all rows in order: the fingerprint is of these."""
@@ -250,19 +252,20 @@ class Reading:
         side: the rows.
         span: from the start of a block; see ``modalgap.embeddings.scan``.
         size: rows at a time.
+        scanning: whether to scan the rows.
 
     Attributes:
-        scan: at the end, the scan of the rows; None if their embeddings have one already.
+        scan: at the end, the scan of the rows, if they were scanned.
     """
 
-    def __init__(self, side: Embeddings, span: tuple[int, int], size: int) -> None:
-        self._side, self._span, self._size = side, span, size
+    def __init__(self, side: Embeddings, span: tuple[int, int], size: int, scanning: bool) -> None:
+        self._side, self._span, self._size, self._scanning = side, span, size, scanning
         self.scan: Scan | None = None
 
     def __iter__(self) -> Iterator[tuple[int, Tensor]]:
         keep_freed_memory()
         side = self._side
-        scanning = None if "scan" in side._cache else Scanning()
+        scanning = Scanning() if self._scanning else None
         for start, raw in side._stored(*self._span, self._size, scanning):
             unit, norms = side._validated(raw, torch.arange(start, start + len(raw)))
             if scanning is not None:

@@ -18,7 +18,7 @@ from modalgap.card import Card
 from modalgap.embeddings import Pair
 from modalgap.errors import OptionError, quoted
 from modalgap.evaluate.base import Floats, Outcome, Scores, Task
-from modalgap.evaluate.perturb import exact
+from modalgap.evaluate.ranking import nearest
 
 CARD = Card(
     name="fairness",
@@ -52,7 +52,7 @@ def _fairness(
     values = pair.image.factors[group]
     names, codes = np.unique(values, return_inverse=True)
     checks.needs(len(names) > 1, f"all images are of one {group}")
-    predicted = exact(pair.image.unit(), pair.text.unit())
+    predicted = nearest(pair.image, pair.text)
     hit = np.isin(predicted, bad).astype(np.float64)
     scores: dict[str, Scores] = {}
     for code, name in enumerate(names):

@@ -8,16 +8,13 @@ are treated as equal, because float32 matrix products can give equal rows differ
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-
-from modalgap.linalg import blocks
-from modalgap.progress import progress
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -171,7 +168,9 @@ def block_ranks(
         return np.empty(0, np.int64)
     limits = block.gather(1, torch.from_numpy(items))
     if ignored is not None:
-        exclude(block, ignored.part(a, b), items, there, limits)
+        out = ignored.part(a, b)
+        block[out.queries, out.items] = -torch.inf
+        block[np.nonzero(there)[0], items[there]] = limits[torch.from_numpy(there)]
     limits[torch.from_numpy(~there)] = torch.inf
     return final_ranks(at_least(block, limits), limits, there)
 
@@ -182,22 +181,6 @@ def padded(values: NDArray[Any], counts: Ints) -> tuple[NDArray[Any], NDArray[np
     table = np.zeros(there.shape, values.dtype)
     table[there] = values
     return table, there
-
-
-def exclude(
-    block: Tensor, out: Relevant, items: Ints, there: NDArray[np.bool_], limits: Tensor
-) -> None:
-    """Exclude the items ``out`` of each query from a block of scores, but no relevant item.
-
-    Args:
-        block: (b, m) scores, which are overwritten.
-        out: the items to exclude.
-        items: (b, w) the relevant items.
-        there: (b, w) where an item is.
-        limits: (b, w) their scores.
-    """
-    block[np.repeat(np.arange(len(block)), out.counts), out.items] = -torch.inf
-    block[np.nonzero(there)[0], items[there]] = limits[torch.from_numpy(there)]
 
 
 def final_ranks(above: Tensor, limits: Tensor, there: NDArray[np.bool_]) -> Ints:
@@ -220,54 +203,6 @@ def final_ranks(above: Tensor, limits: Tensor, there: NDArray[np.bool_]) -> Ints
     # paddings, infinite, come first
     column = np.arange(width)
     result: Ints = (ranked + column - padding + 1)[column >= padding]
-    return result
-
-
-def _own(self, values: NDArray[np.int64]) -> Ints:
-        return np.repeat(values, self.counts)
-
-    def _sum(self, values: Floats) -> Floats:
-        return np.add.reduceat(values, self.starts[:-1]) if len(self.ranks) else values
-
-
-def block_ranks(
-    block: Tensor, relevant: Relevant, ignored: Relevant | None, a: int, b: int
-) -> Ints:
-    """Ranks of the relevant items of queries [a, b), one query after the other, ascending.
-
-    Args:
-        block: (b - a, m) scores, which ``ignored`` overwrites.
-        relevant: the relevant items, for all queries.
-        ignored: items that are excluded per query; relevant items are not excluded.
-        a: the first query of the block.
-        b: one past the last query of the block.
-    """
-    counts = relevant.counts[a:b]
-    width = int(counts.max(initial=0))
-    if width == 0:
-        return np.empty(0, np.int64)
-    column = np.arange(width)
-    there = column < counts[:, None]
-    items = np.zeros((b - a, width), np.int64)
-    items[there] = relevant.items[relevant.starts[a] : relevant.starts[b]]
-    limits = block.gather(1, torch.from_numpy(items))
-    if ignored is not None:
-        out = ignored.part(a, b)
-        block[np.repeat(np.arange(b - a), out.counts), out.items] = -torch.inf
-        block[np.nonzero(there)[0], items[there]] = limits[torch.from_numpy(there)]
-    limits[torch.from_numpy(~there)] = torch.inf
-    above = at_least(block, limits)
-    # relevant items are ranked in the order of their scores; ties get successive ranks
-    few = width <= FEW
-    own = (limits[:, None, :] >= limits[:, :, None] - TIE).sum(2) if few else _own(limits)
-    own = own - (~torch.from_numpy(there)).sum(1, keepdim=True)  # paddings are infinite
-    irrelevant = (above - own).numpy()
-    order = torch.argsort(limits, dim=1, descending=True, stable=True).numpy()
-    ranked = np.take_along_axis(irrelevant, order, 1)
-    padding = width - counts[:, None]
-    # paddings, infinite, come first
-    position = column - padding + 1
-    result: Ints = (ranked + position)[column >= padding]
     return result
 
 

@@ -17,7 +17,8 @@ from modalgap import checks
 from modalgap.card import Card
 from modalgap.embeddings import Pair
 from modalgap.evaluate.base import Ints, Outcome, Scores, Task, median
-from modalgap.evaluate.ranks import Ranks, Relevant, ranks
+from modalgap.evaluate.ranking import ranks
+from modalgap.evaluate.ranks import Ranks, Relevant
 
 Correct = Callable[[Tensor], Tensor] | None
 
@@ -49,14 +50,14 @@ def retrieve(
         checks.whole("ks", k, 1)
     checks.needs(pair.labels is None, "class prompts are not captions: use zero_shot")
     images, texts = (index.numpy() for index in pair.matches)
-    x, y = pair.image.unit(), pair.text.unit()
+    x, y = pair.sides
     names = (pair.image.modality, pair.text.modality)
     scores: dict[str, Scores] = {}
     for direction, queries, gallery, query_rows, item_rows, correct in (
         (f"{names[0]}_to_{names[1]}", x, y, images, texts, corrections[0]),
         (f"{names[1]}_to_{names[0]}", y, x, texts, images, corrections[1]),
     ):
-        relevant = Relevant.of(query_rows, item_rows, len(queries))
+        relevant = Relevant.of(query_rows, item_rows, queries.n)
         what = direction.replace("_", " ")
         ranked = ranks(queries, gallery, relevant, correct=correct, what=what)
         # captions of one image, and items connected by captions, are resampled together

@@ -15,7 +15,8 @@ from modalgap.embeddings import Embeddings, Pair
 from modalgap.embeddings.matching import only_match
 from modalgap.errors import NotApplicable, OptionError, quoted
 from modalgap.evaluate.base import Ints, Outcome, Scores, Task
-from modalgap.evaluate.ranks import Relevant, ranks
+from modalgap.evaluate.ranking import ranks
+from modalgap.evaluate.ranks import Relevant
 
 CARD = Card(
     name="within",
@@ -37,12 +38,11 @@ def _within(pair: Pair, *, factor: str | None = None) -> Outcome:
         if codes is None:
             reasons.append(f"{side.modality}s have no classes")
             continue
-        rows = side.unit()
         relevant = Relevant.same_class(codes, codes, itself=True)
         if not relevant.counts.any():
             reasons.append(f"no two {side.modality}s share a class")
             continue
-        ranked = ranks(rows, rows, relevant, itself=True, what=f"among {side.modality}s")
+        ranked = ranks(side, side, relevant, itself=True, what=f"among {side.modality}s")
         # captions of one image are resampled together; images of a class separately
         clusters = pair.clusters[0 if side is pair.image else 1][ranked.queries]
         for name, values in (

@@ -9,7 +9,6 @@ section 3.1; concentration: Sato et al. 2026 (arXiv 2609.01103).
 from __future__ import annotations
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from modalgap import checks
@@ -17,8 +16,8 @@ from modalgap.card import Card
 from modalgap.counts import gini, normalised_entropy
 from modalgap.embeddings import Pair
 from modalgap.evaluate.base import Floats, Outcome, Scores, Statistic, Task
-from modalgap.evaluate.ranks import Relevant, ranks
-from modalgap.linalg import blocks
+from modalgap.evaluate.ranking import nearest, ranks
+from modalgap.evaluate.ranks import Relevant
 
 CARD = Card(
     name="zero_shot",
@@ -38,11 +37,11 @@ def _zero_shot(pair: Pair) -> Outcome:
     checks.needs(pair.labels is not None, "it needs labels: the class prompt of each image")
     assert pair.labels is not None  # noqa: S101 - checked above
     labels, classes = pair.labels, pair.text.n
-    x, y = pair.image.unit(), pair.text.unit()
-    relevant = Relevant.of(np.arange(len(x)), labels, len(x))
-    ranked = ranks(x, y, relevant, what="classifying")
+    n = pair.image.n
+    relevant = Relevant.of(np.arange(n), labels, n)
+    ranked = ranks(pair.image, pair.text, relevant, what="classifying")
     right = ranked.within(1)
-    predicted = torch.cat([(x[a:b] @ y.T).argmax(1) for a, b in blocks(len(x), len(y))]).numpy()
+    predicted = nearest(pair.image, pair.text)
     each = ranked.queries
     scores = {
         "top1": Scores(right, each),

@@ -17,7 +17,7 @@ from torch.nn.functional import normalize
 from modalgap.close.scores import ScoreScaler
 from modalgap.embeddings import Embeddings, Modalities, Pair
 from modalgap.evaluate.base import Floats, Ints
-from modalgap.evaluate.ranks import ranks
+from modalgap.evaluate.ranking import ranks
 from modalgap.explore.keys import Key, keys
 from modalgap.explore.maps import Map, Points, points
 from modalgap.explore.scene import Scene

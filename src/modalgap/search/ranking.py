@@ -6,11 +6,13 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
+from torch import Tensor
 
-from modalgap.embeddings import Embeddings
+from modalgap.embeddings import Embeddings, pick
+from modalgap.embeddings.streaming import SPAN
 from modalgap.errors import NotApplicable
 from modalgap.evaluate.base import Floats, Ints, Scores
-from modalgap.evaluate.ranks import ranks
+from modalgap.evaluate.ranking import ranks
 from modalgap.result import Result
 from modalgap.search.base import Gallery, SearchPlan
 from modalgap.search.result import described, result_of
@@ -71,17 +73,34 @@ def rank(
 
 def _numbers(queries: Embeddings, plan: SearchPlan, counts: Ints) -> dict[str, Floats]:
     """Numbers (k,) of the queries that have a relevant item."""
-    x = queries.take(torch.from_numpy(plan.queries))
-    kept = plan.gallery
-    y = plan.side.unit() if kept is None else plan.side.take(torch.from_numpy(kept))
+    x = _some(queries, plan.queries)
+    y = plan.side if plan.gallery is None else _some(plan.side, plan.gallery)
     parts = []
     for a, b in _spans(counts):
         ignored = None if plan.ignored is None else plan.ignored.part(a, b)
         relevant = plan.relevant.part(a, b)
-        ranked = ranks(x[a:b], y, relevant, ignored=ignored, what="searching")
+        ranked = ranks(_part(x, a, b), y, relevant, ignored=ignored, what="searching")
         if len(ranked.queries):
             parts.append(plan.judge(ranked))
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def _some(side: Embeddings, index: Ints) -> Embeddings | Tensor:
+    """The rows at ``index``; those of a file stay there."""
+    if len(index) == side.n and (index == np.arange(side.n)).all():
+        return side
+    if side.rows.in_memory or len(index) <= SPAN:
+        return side.take(torch.from_numpy(index))
+    return pick(side.bare(), index)
+
+
+def _part(rows: Embeddings | Tensor, a: int, b: int) -> Embeddings | Tensor:
+    """Rows [a, b)."""
+    if isinstance(rows, Tensor):
+        return rows[a:b]
+    if (a, b) == (0, rows.n):
+        return rows
+    return rows.unit(a, b) if b - a <= SPAN else pick(rows.bare(), np.arange(a, b))
 
 
 def _spans(counts: Ints) -> Iterator[tuple[int, int]]:

@@ -23,7 +23,8 @@ from modalgap.embeddings import Embeddings, Pair
 from modalgap.embeddings.pick import pick
 from modalgap.encode import load_model
 from modalgap.evaluate.base import Ints, Scores
-from modalgap.evaluate.ranks import Relevant, ranks
+from modalgap.evaluate.ranking import ranks
+from modalgap.evaluate.ranks import Relevant
 from modalgap.extras import TRAIN
 from modalgap.panels import Bars, Part, Reference
 from modalgap.progress import progress

@@ -15,7 +15,8 @@ import torch
 from modalgap.embeddings import Embeddings, Pair
 from modalgap.encode import Encoder, load_model
 from modalgap.evaluate.base import Floats, Ints, Scores
-from modalgap.evaluate.ranks import Ranks, Relevant, ranks
+from modalgap.evaluate.ranking import ranks
+from modalgap.evaluate.ranks import Ranks, Relevant
 from modalgap.invert import invert
 from modalgap.result import Value
 from modalgap.study.judge import digits_of

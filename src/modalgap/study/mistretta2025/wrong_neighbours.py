@@ -24,7 +24,8 @@ from modalgap.checks import Several, distinct
 from modalgap.embeddings import Pair
 from modalgap.errors import InputError, NotApplicable
 from modalgap.evaluate.base import Floats, Ints, Scores
-from modalgap.evaluate.ranks import Relevant, ranks
+from modalgap.evaluate.ranking import ranks
+from modalgap.evaluate.ranks import Relevant
 from modalgap.extras import TRAIN
 from modalgap.panels import Bars, Part, Reference
 from modalgap.progress import progress
