@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from modalgap.cli import data, options
-from modalgap.cli.build import spread
+from modalgap.cli.build import placed, spread
 from modalgap.cli.inputs import Inputs
 from modalgap.cli.settings import settings
 from modalgap.errors import quoted
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from modalgap.advise import Advice, Comparison
 
 
+@placed
 @spread
 def preflight(
     inputs: Inputs,
@@ -75,6 +76,7 @@ def preflight(
         raise typer.Exit(1)
 
 
+@placed
 @spread
 def compare(
     inputs: Inputs,

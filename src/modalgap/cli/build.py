@@ -10,6 +10,7 @@ from typing import Any
 import typer
 from typer.core import TyperCommand
 
+from modalgap.cli import options
 from modalgap.cli.catalogue import CATALOGUE
 from modalgap.cli.describe import Option, Registry
 from modalgap.cli.group import Commands, group
@@ -193,6 +194,23 @@ def spread(run: Callable[..., None]) -> Callable[..., None]:
     for name, each in signature.parameters.items():
         parameters += groups[name][1].values() if name in groups else [each]
     return signed(command, sorted(parameters, key=lambda each: each.default is not each.empty))
+
+
+def placed(run: Callable[..., None]) -> Callable[..., None]:
+    """A command with the option ``--on``: it runs in a block ``on(WHERE)``."""
+    signature = inspect.signature(run, eval_str=True)
+
+    def command(*method: str, on: str, **given: Any) -> None:
+        from modalgap.work import on as block
+
+        with block(on):
+            run(*method, **given)
+
+    command.__doc__, command.__name__ = run.__doc__, run.__name__
+    option = inspect.Parameter(
+        "on", inspect.Parameter.KEYWORD_ONLY, default="here", annotation=options.On
+    )
+    return signed(command, [*signature.parameters.values(), option])
 
 
 def signed(

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from modalgap.cli import data, options
-from modalgap.cli.build import CLOSERS, SPELT_OUT, methods, spread
+from modalgap.cli.build import CLOSERS, SPELT_OUT, methods, placed, spread
 from modalgap.cli.inputs import Inputs
 from modalgap.cli.settings import settings
 from modalgap.errors import InputError, OptionError
@@ -29,6 +29,7 @@ class Form(StrEnum):
     onnx = "onnx"
 
 
+@placed
 @spread
 def close(
     method: str,
@@ -65,6 +66,7 @@ def close(
         data.note(str(warning.message))
 
 
+@placed
 @spread
 def fit(
     method: str,
@@ -122,6 +124,7 @@ app.add_typer(fits)
 
 
 @fits.command("zscore")
+@placed
 @spread
 def fit_zscore(
     inputs: Inputs,
@@ -158,6 +161,7 @@ def fit_zscore(
 
 
 @app.command()
+@placed
 @spread
 def apply(
     map_: Map,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from modalgap.cli import data, options
-from modalgap.cli.build import spread
+from modalgap.cli.build import placed, spread
 from modalgap.errors import OptionError
 from modalgap.modality import listed
 
@@ -98,6 +98,7 @@ class Encoding:
     ] = False
 
 
+@placed
 @spread
 @data.resumable
 def encode(

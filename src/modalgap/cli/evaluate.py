@@ -5,12 +5,13 @@ from __future__ import annotations
 import typer
 
 from modalgap.cli import data, options
-from modalgap.cli.build import spread
+from modalgap.cli.build import placed, spread
 from modalgap.cli.inputs import Inputs
 from modalgap.cli.settings import settings
 from modalgap.errors import InputError
 
 
+@placed
 @spread
 def evaluate(
     inputs: Inputs,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from modalgap.cli import data, options
-from modalgap.cli.build import spread
+from modalgap.cli.build import placed, spread
 from modalgap.cli.inputs import Inputs
 from modalgap.errors import OptionError
 from modalgap.extras import require
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 DEFAULT = Path("gap.html")
 
 
+@placed
 @spread
 def explore(
     inputs: Inputs,

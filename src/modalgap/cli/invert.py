@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from modalgap.cli import data, options
-from modalgap.cli.build import INVERSIONS, methods
+from modalgap.cli.build import INVERSIONS, methods, placed
 from modalgap.cli.settings import settings
 from modalgap.errors import InputError, OptionError, OutputError
 
@@ -29,6 +29,7 @@ Model = Annotated[
 ]
 
 
+@placed
 @data.resumable
 def invert(
     method: str,
@@ -114,6 +115,7 @@ def invert(
     typer.echo(output)
 
 
+@placed
 def curve(
     method: str,
     gallery: Annotated[

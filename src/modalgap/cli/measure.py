@@ -5,11 +5,12 @@ from __future__ import annotations
 import typer
 
 from modalgap.cli import data, options
-from modalgap.cli.build import spread
+from modalgap.cli.build import placed, spread
 from modalgap.cli.inputs import Inputs
 from modalgap.cli.settings import settings
 
 
+@placed
 @spread
 def measure(
     inputs: Inputs,

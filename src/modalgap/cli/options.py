@@ -120,6 +120,15 @@ StartOver = Annotated[
     bool,
     typer.Option("--force", help="Discard results made with other settings and start over."),
 ]
+On = Annotated[
+    str,
+    typer.Option(
+        "--on",
+        metavar="WHERE",
+        help="Where the work runs: here, processes:N, ray (the cluster of $RAY_ADDRESS, or a Ray"
+        " that is started on this machine) or ray://HOST[:PORT].",
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 Closed = Annotated[
     Path,

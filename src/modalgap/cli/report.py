@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from modalgap.cli import data, options
-from modalgap.cli.build import spread
+from modalgap.cli.build import placed, spread
 from modalgap.cli.inputs import Inputs
 from modalgap.cli.settings import settings
 from modalgap.errors import OptionError
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from modalgap.embeddings import Embeddings, Pair
 
 
+@placed
 @spread
 def report(
     inputs: Inputs,

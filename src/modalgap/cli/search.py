@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from modalgap.cli import data, options
+from modalgap.cli.build import placed
 from modalgap.errors import OptionError
 
 if TYPE_CHECKING:
     from modalgap.result import Result
 
 
+@placed
 def search(
     gallery: Annotated[
         Path,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from modalgap.cli import data, options
-from modalgap.cli.build import SPELT_OUT, STUDIES, methods, with_options
+from modalgap.cli.build import SPELT_OUT, STUDIES, methods, placed, with_options
 from modalgap.cli.settings import settings
 
 if TYPE_CHECKING:
@@ -46,6 +46,7 @@ Output = Annotated[
 ]  # fmt: skip
 
 
+@placed
 @data.resumable
 def study(
     name: str,
@@ -138,6 +139,7 @@ Embedded = Annotated[
 
 
 @app.command("all", cls=with_options(STUDIES))
+@placed
 @data.resumable
 def every(
     output: options.Folder,

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from modalgap.cli import data, options
+from modalgap.cli.build import placed
 from modalgap.errors import OptionError
 
 Many = Annotated[
@@ -83,6 +84,7 @@ Disk = Annotated[
 ]
 
 
+@placed
 @data.resumable
 def zoo(
     output: options.Folder,

@@ -37,6 +37,7 @@ CLIENT_PORT = 10001
 REACH = 10.0  # seconds to wait for an answer of an address
 STORE = 256_000_000  # bytes of the object store of a Ray that is started here
 AHEAD = 2  # calls per worker that are submitted before their results are read
+LONG = 0.5  # seconds of a call beside which the time to submit the next one does not count
 DEATHS = 3  # workers that may die of one call
 PATIENCE = 20.0  # seconds without a worker before a note says why nothing happens
 
@@ -159,6 +160,8 @@ class _Worker:
         actor: its handle.
         hello: reference to its versions; None once it is ready.
         node: its node, once it is ready.
+        ahead: calls that it gets before the results are read. A call never waits behind a long
+            one while another worker is idle.
         calls: reference to each of its calls, oldest first; the index and the arguments.
     """
 
@@ -166,12 +169,13 @@ class _Worker:
         self.number, self.actor = number, actor
         self.hello: Any = actor.hello.remote()
         self.node = "a node"
+        self.ahead = 1
         self.calls: dict[Any, tuple[int, bytes]] = {}
 
     @property
     def free(self) -> bool:
         """Whether it can get a call."""
-        return self.hello is None and len(self.calls) < AHEAD
+        return self.hello is None and len(self.calls) < self.ahead
 
 
 class _Crew:
@@ -237,6 +241,7 @@ class _Crew:
                         self._blame(calls_of[0][0], deaths, worker, lost)
                     continue
                 index, _ = worker.calls.pop(ref)
+                worker.ahead = AHEAD if seconds < LONG else 1
                 self._account.add(worker.node, seconds)
                 done[index] = result
                 while done and (not ordered or turn in done):

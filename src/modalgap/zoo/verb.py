@@ -20,7 +20,7 @@ from modalgap.measure.names import card_of
 from modalgap.method import pick
 from modalgap.progress import note
 from modalgap.result import Value
-from modalgap.work import Pool, work_folder
+from modalgap.work import Pool, executor, work_folder
 from modalgap.zoo.cell import Models, Record, compute
 from modalgap.zoo.cells import Cell, by_model, cells, check
 from modalgap.zoo.facts import read_facts
@@ -117,7 +117,8 @@ def run_cells(
         workers: as for ``encode``.
         seed: seed of samples, intervals, and of models named ``random``.
         isolated: run each model in a process of its own, so that a crash costs its cell only. A
-            script then needs ``if __name__ == "__main__"``.
+            script then needs ``if __name__ == "__main__"``. Not in a block ``on(...)`` of several
+            workers.
         overwrite: remove the features and the results of these cells first.
 
     Raises:
@@ -217,7 +218,8 @@ def _records(
             note(f"{cell.title}: {remark}")
 
     for own in by_model([each for each in found if each not in records]).values():
-        run = _isolated if isolated else _here
+        # in a process of its own, nothing would be computed by the workers of another executor
+        run = _isolated if isolated and executor().local else _here
         run(own, folder, settings, keep)
     return [records[each] for each in found]
 
