@@ -20,6 +20,7 @@ from modalgap.encode import Encoder
 from modalgap.errors import (
     FileError,
     InputError,
+    OptionError,
     OutputError,
 )
 from modalgap.invert import (
@@ -32,6 +33,7 @@ from modalgap.invert import (
     read,
 )
 from modalgap.invert.inputs import known_features
+from modalgap.work import on
 
 OWN = {"method", "seed", "precision", "tokens", "optimiser", "steps", "lr", "weight_decay", "std"}
 
@@ -148,6 +150,17 @@ def test_processes_give_the_same(pair: Pair, spec: str, tmp_path: Path) -> None:
     two = oti(pair, spec, tmp_path / "2.safetensors", steps=5, batch_size=5, jobs=2)
     same(one, two, within=1e-5)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["1.safetensors", "2.safetensors"]
+
+
+def test_the_executor_gives_the_same_bits(pair: Pair, spec: str, tmp_path: Path) -> None:
+    """Batches are as large as in one process, unlike those of jobs."""
+    whole = tmp_path / "1.safetensors"
+    oti(pair, spec, whole, steps=5, batch_size=5)
+    with on("processes:2"):
+        oti(pair, spec, tmp_path / "2.safetensors", steps=5, batch_size=5)
+        with pytest.raises(OptionError, match="jobs: must be 1"):
+            oti(pair, spec, tmp_path / "3.safetensors", steps=5, jobs=2)
+    assert (tmp_path / "2.safetensors").read_bytes() == whole.read_bytes()
 
 
 def test_names_that_are_there_twice(model: Encoder) -> None:

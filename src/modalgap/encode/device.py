@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
 import torch
 
 from modalgap.errors import OptionError, quoted
+from modalgap.work import executor
 
 DEVICES = ("cpu", "cuda", "mps")
 PRECISIONS = ("fp32", "bf16", "fp16")
@@ -31,6 +34,24 @@ def device_of(name: str) -> torch.device:
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         raise _refusal(name, f"not available here; available: {', '.join(_here())}") from error
     return device
+
+
+def requested_device(name: str) -> torch.device:
+    """``device_of``, or for work in other processes a GPU that only these may have."""
+    if not executor().local and isinstance(name, str) and re.fullmatch("cuda(:[0-9]+)?", name):
+        return torch.device("cuda")
+    return device_of(name)
+
+
+def worker_device(kind: str, worker: int) -> torch.device:
+    """The device of a worker, by its number: workers of one machine share its GPUs evenly.
+
+    Raises:
+        OptionError: the worker has no such device.
+    """
+    if kind == "cuda":
+        return device_of(f"cuda:{worker % max(torch.cuda.device_count(), 1)}")
+    return device_of(kind)
 
 
 def _refusal(name: object, reason: str) -> OptionError:

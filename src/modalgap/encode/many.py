@@ -29,7 +29,7 @@ from modalgap.encode.engine.sides import provenance_of, readable
 from modalgap.encode.options import Options, engine_options
 from modalgap.errors import FileError, InputError
 from modalgap.modality import listed
-from modalgap.work import path_of, remove, work_folder
+from modalgap.work import executor, path_of, remove, work_folder
 
 
 @checked
@@ -123,11 +123,20 @@ def run_items(
         raise InputError(f"{every.name}: {name}: {why}")
     chosen = encoders(model, every.kinds, every.name, seed)
     items = every.only(list(chosen))
+    given = model.values() if isinstance(model, Mapping) else [model]
+    named = all(isinstance(each, str) for each in given)
     engines: dict[int, Engine] = {}
     for encoder in chosen.values():
         if id(encoder) not in engines:
-            engines[id(encoder)] = Engine(encoder=encoder, strict=options.strict, **settings)
-            encoder.to(settings["device"])
+            engines[id(encoder)] = Engine(
+                encoder=encoder,
+                strict=options.strict,
+                model=encoder.spec if named else None,
+                seed=seed,
+                **settings,
+            )
+            if executor().local:
+                encoder.to(settings["device"])
     own = {side: engines[id(encoder)] for side, encoder in chosen.items()}
     started = time.monotonic()
     with ExitStack() as stack:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from modalgap.arguments import checked
-from modalgap.encode.device import check_precision, device_of
+from modalgap.encode.device import check_precision, requested_device
 from modalgap.errors import OptionError, quoted
 from modalgap.work import processors
 
@@ -38,7 +38,7 @@ def engine_options(options: Options) -> dict[str, Any]:
     Raises:
         OptionError: an invalid value.
     """
-    device = device_of(options.device)
+    device = requested_device(options.device)
     check_precision(options.precision, device)
     size = options.batch_size
     if size is None:

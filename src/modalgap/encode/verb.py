@@ -37,7 +37,7 @@ from modalgap.encode.many import run_items
 from modalgap.encode.options import Options, engine_options
 from modalgap.encode.registry import load_model
 from modalgap.errors import FileError, InputError, quoted
-from modalgap.work import path_of, remove, work_folder
+from modalgap.work import executor, path_of, remove, work_folder
 
 
 @checked
@@ -195,8 +195,12 @@ def run(
     _check_classes(found)
     encoder = load_model(model, seed=seed)
     _check_kinds(found, encoder)
-    engine = Engine(encoder=encoder, strict=options.strict, **engine_settings)
-    encoder.to(engine.device)
+    name = model if isinstance(model, str) else None
+    engine = Engine(
+        encoder=encoder, strict=options.strict, model=name, seed=seed, **engine_settings
+    )
+    if executor().local:
+        encoder.to(engine.device)
     plan = _plan(found, engine, sentences)
     started = time.monotonic()
     with ExitStack() as stack:

@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 
 from modalgap.embeddings import Embeddings
 from modalgap.encode import load_model
+from modalgap.encode.device import worker_device
 from modalgap.invert.base import Advance, InversionBatch, InversionContext, Inverter, Prepares
 from modalgap.progress import progress
-from modalgap.work import Executor, InProcess, Processes, Setup, Span, processors
+from modalgap.work import Processes, Setup, Span, executor, processors
 
 BUDGET = 2**28  # bytes per batch on the CPU: larger is no faster, and a killed run loses a batch
 MOST = 1024  # items per batch
@@ -33,7 +34,7 @@ class Work:
         options: options of the method.
         context: the context; its encoder is not sent to other processes.
         spec: name of the model, if the processes load it.
-        places: one device per process.
+        places: one device per process; empty: each worker of the executor takes its own.
     """
 
     method: Prepares
@@ -46,9 +47,21 @@ class Work:
         """Build the inverter for these options."""
         return self.method.prepare(self.context, self.options)
 
-    def setup(self, worker: int) -> Callable[[list[str], NDArray[np.float32]], Arrays]:
+    def on_cpu(self) -> Work:
+        """The same work on the CPU: this process may lack the GPUs of the workers."""
+        return replace(self, context=replace(self.context, device=torch.device("cpu")))
+
+    @property
+    def gpus(self) -> float:
+        """GPUs of each worker."""
+        return 1.0 if self.context.device.type == "cuda" else 0.0
+
+    def __call__(self, worker: int) -> Callable[[list[str], NDArray[np.float32]], Arrays]:
         """Load the model onto the device of a worker; return the function that it calls."""
-        device = torch.device(self.places[worker])
+        if self.places:
+            device = torch.device(self.places[worker])
+        else:
+            device = worker_device(self.context.device.type, worker)
         encoder = None
         if self.spec is not None:
             encoder = load_model(self.spec, seed=self.context.seed)
@@ -60,7 +73,7 @@ class Work:
 def batch_of(inverter: Inverter, device: torch.device) -> int:
     """The best number of items per batch."""
     budget = BUDGET
-    if device.type == "cuda":
+    if device.type == "cuda" and torch.cuda.is_available():
         budget = torch.cuda.mem_get_info(device)[0] // 2
     return min(inverter.room(budget), MOST)
 
@@ -88,24 +101,25 @@ def batches(
         names: names of the items.
         todo: spans of items.
         first: number of items that are already inverted.
-        places: names of devices; if there are several, each has its own process.
+        places: names of devices; if there are several, each has its own process of this machine.
+            With one, the current executor runs the work.
 
     Raises:
         ModalgapError: a process died.
     """
-    alone = len(places) == 1
+    where = executor()
+    alone = len(places) == 1 and where.local
     each = inverter.steps + 1 if alone else 1  # the bar counts steps, or items if processes work
     calls = ((list(names[a:b]), data.unit(a, b).numpy()) for a, b in todo)
     with progress("inverting", data.n * each, first=first * each) as advance:
-        executor: Executor = InProcess()
         setup: Setup[Arrays] = lambda _worker: partial(_invert, inverter, advance)  # noqa: E731
         if not alone:
+            setup = replace(work, context=replace(work.context, encoder=None))
+        if len(places) > 1:
             threads = max(1, processors() // len(places))
-            executor = Processes(count=len(places), option="jobs", threads=threads, fresh=True)
-            setup = replace(
-                work, places=tuple(places), context=replace(work.context, encoder=None)
-            ).setup
-        with closing(executor.run(setup, calls, ordered=False)) as results:
+            where = Processes(count=len(places), option="jobs", threads=threads, fresh=True)
+            setup = replace(setup, places=tuple(places))
+        with closing(where.run(setup, calls, ordered=False)) as results:
             for index, arrays in results:
                 a, b = todo[index]
                 if not alone:

@@ -18,14 +18,14 @@ from modalgap.embeddings import Embeddings, Modalities, Pair
 from modalgap.embeddings.formats.keys import factor_name, modality_name
 from modalgap.embeddings.store import load_all
 from modalgap.encode import Encoder, load_model
-from modalgap.encode.device import check_precision, device_of
+from modalgap.encode.device import check_precision, requested_device
 from modalgap.errors import InputError, ModalgapError, OptionError, quoted
 from modalgap.invert import parts
 from modalgap.invert.base import InversionContext, Prepares
 from modalgap.invert.engine import Work, batch_of, batches, shared
 from modalgap.invert.inputs import check_model, item_names, known_features, side_of
 from modalgap.invert.output import Inverted, check_output, joined, rows_of
-from modalgap.work import Parts, path_of, remove, work_folder
+from modalgap.work import Parts, executor, path_of, remove, work_folder
 
 MOST_JOBS = 1024
 
@@ -72,19 +72,14 @@ def run(
     )
     if target is not None:
         _can_be_kept(rows, context.into, options)
-    if encoder is not None:
+    where = executor()
+    if encoder is not None and where.local:
         encoder.to(context.device)
     spec = model if isinstance(model, str) else None
-    if len(places) > 1 and encoder is not None and spec is None:
-        raise OptionError("jobs: several processes need the model by name, as LIBRARY:MODEL")
-    if len(places) > 1 and not _importable(method):
-        raise OptionError(
-            "method: must be in a module that other processes can import; or use jobs=1"
-        )
-    if len(places) > 1 and callable(options.get("loss")):
-        raise OptionError("loss: a function cannot be sent to other processes; use jobs=1")
+    if len(places) > 1 or not where.local:
+        _can_be_sent(method, encoder, spec, options, "on" if len(places) == 1 else "jobs")
     work = Work(method=method, options=options, context=context, spec=spec)
-    inverter = work.inverter()
+    inverter = work.inverter() if where.local else work.on_cpu().inverter()
     size = batch_size or batch_of(inverter, context.device)
     settings = {"method": method.name, **inverter.settings, "seed": seed, "precision": precision}
     plan = _plan(settings, rows, names, context)
@@ -194,6 +189,25 @@ def _can_be_kept(rows: Embeddings, into: str, options: Mapping[str, Any]) -> Non
         )
 
 
+def _can_be_sent(
+    method: Prepares,
+    encoder: Encoder | None,
+    spec: str | None,
+    options: Mapping[str, Any],
+    option: str,
+) -> None:
+    """Raise an error if other processes, which ``option`` asks for, cannot do the work."""
+    here = "on='here'" if option == "on" else "jobs=1"
+    if encoder is not None and spec is None:
+        raise OptionError(f"{option}: other processes need the model by name, as LIBRARY:MODEL")
+    if not _importable(method):
+        raise OptionError(
+            f"method: must be in a module that other processes can import; or use {here}"
+        )
+    if callable(options.get("loss")):
+        raise OptionError(f"loss: a function cannot be sent to other processes; use {here}")
+
+
 def _into(rows: Embeddings, encoder: Encoder | None, bank: Any) -> str:
     """The target modality."""
     if encoder is not None:
@@ -209,12 +223,14 @@ def _places(device: str, jobs: int) -> list[str]:
     """One device per process."""
     checks.whole("jobs", jobs, 1, MOST_JOBS)
     names = [each.strip() for each in device.split(",")] if isinstance(device, str) else [device]
-    found = [str(device_of(each)) for each in names]
+    found = [str(requested_device(each)) for each in names]
     if jobs > 1 and (len(found) > 1 or not found[0].startswith("cpu")):
         raise OptionError(
             "jobs: is for the CPU; for processes on several devices name the devices, such as"
             f" cuda:0,cuda:1; got device={quoted(device)} and jobs={jobs}"
         )
+    if not executor().local and (jobs > 1 or len(found) > 1):
+        raise OptionError("jobs: must be 1, and device one device, if the work runs elsewhere (on)")
     return found * jobs
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
@@ -38,7 +38,7 @@ class Batch:
     failed: list[tuple[int, str]]
 
 
-class _Batches:
+class Batches:
     """Decode and prepare batch number b of a medium."""
 
     def __init__(self, media: Media, prepare: Callable[[Any], Tensor], size: int) -> None:
@@ -49,6 +49,7 @@ class _Batches:
         return self.batch
 
     def batch(self, number: int) -> Batch:
+        """Decode and prepare the items of a batch."""
         start = number * self.size
         stop = min(start + self.size, len(self.media))
         kept, digests, failed = [], [], []
@@ -85,27 +86,26 @@ class _Batches:
 def batches(
     media: Media,
     prepare: Callable[[Any], Tensor],
+    numbers: Sequence[int],
     *,
     size: int,
-    first: int,
     workers: int,
     polite: bool,
 ) -> Generator[Batch]:
-    """Yield batches in order, from the batch that begins at position ``first``.
+    """Yield batches in order.
 
     Args:
         media: the media to read.
         prepare: maps a decoded item to the input of the tower.
-        size: items per batch.
-        first: the first position: the start of a batch, or the end.
+        numbers: which batches.
+        size: items per batch; the last of all may be short.
         workers: number of decoding processes; 0 decodes in this process.
         polite: whether workers have lower priority than the model on the same processors.
 
     Raises:
         ModalgapError: a worker died.
     """
-    task = _Batches(media, prepare, size)
-    numbers = range(-(-first // size), -(-len(media) // size))  # the last may be short
+    task = Batches(media, prepare, size)
     workers = min(workers, len(numbers))
     executor: Executor = InProcess()
     if workers:

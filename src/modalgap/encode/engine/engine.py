@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import AbstractContextManager, closing, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -13,10 +13,12 @@ from torch import Tensor
 
 from modalgap.data.media import Media
 from modalgap.encode.base import Encoder
-from modalgap.encode.engine.batches import batches
-from modalgap.encode.engine.parts import SideParts
-from modalgap.errors import InputError, ModalgapError
+from modalgap.encode.engine.batches import Batch, Batches, batches
+from modalgap.encode.engine.parts import Encoded, SideParts
+from modalgap.encode.engine.workers import EncodingWorker
+from modalgap.errors import InputError, ModalgapError, OptionError
 from modalgap.progress import progress
+from modalgap.work import executor
 
 WINDOW = 16  # batches of texts that are sorted by length together
 NOT_FINITE = "its feature is zero or not finite"
@@ -33,6 +35,8 @@ class Engine:
         batch_size: items per forward pass.
         workers: number of processes that decode images.
         strict: whether to stop at the first item that cannot be encoded.
+        model: the name of the model, LIBRARY:MODEL, for other processes; None if it has none.
+        seed: seed of the weights of a model named ``random``.
     """
 
     encoder: Encoder
@@ -41,6 +45,8 @@ class Engine:
     batch_size: int
     workers: int
     strict: bool
+    model: str | None = None
+    seed: int = 0
 
     @property
     def stored(self) -> torch.dtype:
@@ -53,31 +59,40 @@ class Engine:
         if media.kind == "text":
             self.texts([str(media[i]) for i in range(len(media))], (), parts, media.names)
             return
-        found = batches(
-            media,
-            self.encoder.prepare,
-            size=self.batch_size,
-            first=parts.position,
-            workers=self.workers,
-            polite=self.device.type == "cpu",
-        )
+        first = parts.position
+        numbers = range(-(-first // self.batch_size), -(-len(media) // self.batch_size))
+        work = MediaWork(self, media)
+        found = work.here(numbers) if executor().local else self._elsewhere(work, numbers)
         with (
             closing(found),  # immediately, so that workers end before others are forked
-            _bar(f"{media.kind}s", len(media), parts.position) as advance,
+            _bar(f"{media.kind}s", len(media), first) as advance,
         ):
-            for batch in found:
-                rows = torch.empty(0, parts.dim)
-                kept, failed = batch.kept, list(batch.failed)
-                digests = batch.digests
-                if batch.items is not None:
-                    items = batch.items.to(self.device, non_blocking=True)
-                    rows, fine = self._rows(self.encoder.encode_media, items)
-                    failed += [(int(i), NOT_FINITE) for i in kept[~fine]]
-                    kept, digests, rows = kept[fine], digests[fine], rows[fine]
-                self._report(failed, media.names)
-                parts.add(batch.stop, rows, kept, failed, digests)
-                advance(batch.stop - batch.start)
+            for encoded in found:
+                self._report(encoded.failed, media.names)
+                parts.add(encoded)
+                advance(encoded.stop - encoded.start)
         parts.flush()
+
+    def encoded(self, batch: Batch) -> Encoded:
+        """The rows of a batch of media."""
+        rows = torch.empty(0, self.encoder.dim)
+        kept, failed, digests = batch.kept, list(batch.failed), batch.digests
+        if batch.items is not None:
+            items = batch.items.to(self.device, non_blocking=True)
+            rows, fine = self._rows(self.encoder.encode_media, items)
+            failed += [(int(i), NOT_FINITE) for i in kept[~fine]]
+            kept, digests, rows = kept[fine], digests[fine], rows[fine]
+        return Encoded(batch.start, batch.stop, rows, kept, failed, digests)
+
+    def _elsewhere(self, work: Any, calls: Iterable[Any]) -> Generator[Encoded]:
+        """The results of a work in other processes, each of which loads the model."""
+        if self.model is None:
+            raise OptionError("on: other processes need the model by name, as LIBRARY:MODEL")
+        none: Any = None  # each worker loads its own
+        setup = EncodingWorker(work.by(none, self.device), self.model, self.seed, self.device.type)
+        with closing(executor().run(setup, ((call,) for call in calls))) as results:
+            for _, encoded in results:
+                yield encoded
 
     def texts(
         self,
@@ -92,32 +107,43 @@ class Engine:
         (Radford et al. 2021, section 3.1.4).
         """
         self._report(parts.failed(), texts if names is None else names)
-        each = max(len(templates), 1)
-        window = max(WINDOW * self.batch_size // each, 1)
-        with _bar("texts", len(texts), parts.position) as advance:
-            for start in range(parts.position, len(texts), window):
-                stop = min(start + window, len(texts))
-                faults = {i: why for i in range(start, stop) if (why := fault(texts[i]))}
-                kept = [i for i in range(start, stop) if i not in faults]
-                failed = list(faults.items())
-                rows, cut = self._sentences(
-                    [form.replace("{}", texts[i]) for i in kept for form in templates or ("{}",)]
-                )
-                rows = rows.reshape(len(kept), each, parts.dim).mean(1)
-                fine = rows.isfinite().all(1)
-                failed += [(kept[i], NOT_FINITE) for i in torch.nonzero(~fine).flatten().tolist()]
-                self._report(failed, texts if names is None else names)
-                digests = [list(xxhash.xxh3_128_digest(texts[i].encode())) for i in kept]
-                parts.add(
-                    stop,
-                    torch.nn.functional.normalize(rows[fine], dim=1),
-                    torch.tensor(kept, dtype=torch.int64)[fine],
-                    failed,
-                    torch.tensor(digests, dtype=torch.uint8).reshape(-1, 16)[fine],
-                    cut,
-                )
-                advance(stop - start)
+        window = max(WINDOW * self.batch_size // max(len(templates), 1), 1)
+        windows = (
+            (start, list(texts[start : start + window]))
+            for start in range(parts.position, len(texts), window)
+        )
+        work = TextWork(self, tuple(templates))
+        found = work.here(windows) if executor().local else self._elsewhere(work, windows)
+        with closing(found), _bar("texts", len(texts), parts.position) as advance:
+            for encoded in found:
+                self._report(encoded.failed, texts if names is None else names)
+                parts.add(encoded)
+                advance(encoded.stop - encoded.start)
         parts.flush()
+
+    def encoded_texts(self, start: int, texts: Sequence[str], templates: Sequence[str]) -> Encoded:
+        """The rows of texts that begin at position ``start``."""
+        each = max(len(templates), 1)
+        faults = {i: why for i, text in enumerate(texts) if (why := fault(text))}
+        kept = [i for i in range(len(texts)) if i not in faults]
+        failed = [(start + i, why) for i, why in faults.items()]
+        rows, cut = self._sentences(
+            [form.replace("{}", texts[i]) for i in kept for form in templates or ("{}",)]
+        )
+        rows = rows.reshape(len(kept), each, self.encoder.dim).mean(1)
+        fine = rows.isfinite().all(1)
+        lost = torch.nonzero(~fine).flatten().tolist()
+        failed += [(start + kept[i], NOT_FINITE) for i in lost]
+        digests = [list(xxhash.xxh3_128_digest(texts[i].encode())) for i in kept]
+        return Encoded(
+            start,
+            start + len(texts),
+            torch.nn.functional.normalize(rows[fine], dim=1),
+            start + torch.tensor(kept, dtype=torch.int64)[fine],
+            failed,
+            torch.tensor(digests, dtype=torch.uint8).reshape(-1, 16)[fine],
+            cut,
+        )
 
     def _sentences(self, sentences: Sequence[str]) -> tuple[Tensor, int]:
         """Unit rows (n, dim) of sentences, in batches of equal length; and the number truncated."""
@@ -157,6 +183,59 @@ class Engine:
         if failed and self.strict:
             position, reason = failed[0]
             raise InputError(f"{names[position]}: {reason}")
+
+
+@dataclass(frozen=True, eq=False)
+class MediaWork:
+    """Batches of media by number."""
+
+    engine: Engine
+    media: Media
+
+    def __call__(self, call: int) -> Encoded:
+        """Decode and encode batch number ``call``."""
+        engine = self.engine
+        task = Batches(self.media, engine.encoder.prepare, engine.batch_size)
+        return engine.encoded(task.batch(call))
+
+    def by(self, encoder: Encoder, device: torch.device) -> MediaWork:
+        """The same work with another encoder."""
+        return replace(self, engine=replace(self.engine, encoder=encoder, device=device))
+
+    def here(self, numbers: Sequence[int]) -> Generator[Encoded]:
+        """Encode in this process; other processes decode one batch ahead."""
+        engine = self.engine
+        found = batches(
+            self.media,
+            engine.encoder.prepare,
+            numbers,
+            size=engine.batch_size,
+            workers=engine.workers,
+            polite=engine.device.type == "cpu",
+        )
+        with closing(found):
+            for batch in found:
+                yield engine.encoded(batch)
+
+
+@dataclass(frozen=True, eq=False)
+class TextWork:
+    """Windows of texts: (start, texts)."""
+
+    engine: Engine
+    templates: tuple[str, ...]
+
+    def __call__(self, call: tuple[int, Sequence[str]]) -> Encoded:
+        """Encode the texts that begin at a position."""
+        return self.engine.encoded_texts(*call, self.templates)
+
+    def by(self, encoder: Encoder, device: torch.device) -> TextWork:
+        """The same work with another encoder."""
+        return replace(self, engine=replace(self.engine, encoder=encoder, device=device))
+
+    def here(self, windows: Iterable[tuple[int, Sequence[str]]]) -> Generator[Encoded]:
+        """Encode in this process."""
+        yield from map(self, windows)
 
 
 def fault(text: str) -> str:

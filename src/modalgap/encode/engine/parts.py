@@ -7,6 +7,7 @@ same bytes as one that was not interrupted.
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,29 @@ from modalgap.work import Parts, Span
 
 PATIENCE = 5.0  # seconds of work that a killed run may lose
 MOST = 64 * 2**20  # bytes of rows in memory before they are written
+
+
+@dataclass(frozen=True, eq=False)
+class Encoded:
+    """The results of the positions from ``start`` to ``stop``.
+
+    Attributes:
+        start: the first position.
+        stop: one past the last position.
+        rows: (k, dim) unit rows.
+        kept: (k,) their positions.
+        failed: (position, reason) of each position without a row.
+        digests: (k, 16) hashes of the encoded items.
+        cut: number of truncated texts.
+    """
+
+    start: int
+    stop: int
+    rows: Tensor
+    kept: Tensor
+    failed: list[tuple[int, str]]
+    digests: Tensor
+    cut: int = 0
 
 
 class SideParts:
@@ -47,26 +71,18 @@ class SideParts:
         self._failed: list[tuple[int, str]] = []
         self._since = time.monotonic()
 
-    def add(
-        self,
-        stop: int,
-        rows: Tensor,
-        kept: Tensor,
-        failed: list[tuple[int, str]],
-        digests: Tensor,
-        cut: int = 0,
-    ) -> None:
-        """Add the results of the positions up to ``stop``; write them in larger parts."""
+    def add(self, encoded: Encoded) -> None:
+        """Add the results of the next positions; write them in larger parts."""
         self._waiting.append(
             {
-                "image": rows.to(self.dtype),
-                "kept": kept,
-                "digests": digests,
-                "cut": torch.tensor([cut]),
+                "image": encoded.rows.to(self.dtype),
+                "kept": encoded.kept,
+                "digests": encoded.digests,
+                "cut": torch.tensor([encoded.cut]),
             }
         )
-        self._failed += failed
-        self.position = stop
+        self._failed += encoded.failed
+        self.position = encoded.stop
         held = sum(each["image"].numel() * each["image"].element_size() for each in self._waiting)
         if time.monotonic() - self._since > PATIENCE or held > MOST:
             self.flush()
