@@ -46,6 +46,18 @@ def test_vectors_of_another_model_or_closed_already(
     assert not again.exists()
 
 
+def test_an_output_without_extension_is_a_folder(
+    run: Run, tmp_path: Path, npz: Path, map_: Path
+) -> None:
+    folder = tmp_path / "closed"
+    assert run("close", "apply", map_, npz, "-o", folder)[:2] == (0, f"{folder}\n")
+    same(rows(folder), expected())
+    refused(run("close", "apply", map_, npz, "-o", folder), "must be missing, empty or")
+    assert run("close", "apply", map_, npz, "-o", folder, "--force", "--on", "here")[0] == 0
+    assert run("convert", folder, tmp_path / "again")[0] == 0
+    same(rows(tmp_path / "again"), expected())
+
+
 def test_embeddings_of_another_width(run: Run, tmp_path: Path, map_: Path) -> None:
     narrow = mg.save(Pair(np.eye(7), np.eye(7) + 1), tmp_path / "narrow.npz")
     found = run("close", "apply", map_, narrow, "-o", tmp_path / "closed.npz")

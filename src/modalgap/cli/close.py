@@ -42,14 +42,12 @@ def close(
     """Fit a closer to embeddings and close the same embeddings."""
     import warnings
 
-    from modalgap.atomic import check_target
     from modalgap.close.registry import CLOSERS
     from modalgap.close.remarks import remarks
     from modalgap.close.verb import close as run
     from modalgap.embeddings import Embeddings
-    from modalgap.embeddings.store import save
 
-    check_target(output, overwrite=force)
+    data.check_output(output, force=force)
     inputs.not_the_output(output)
     given = settings(sets, [CLOSERS[method]], seed=seed)
     found = inputs.read()
@@ -58,7 +56,7 @@ def close(
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         closed = run(found, method, **given)
-    typer.echo(save(closed, output, overwrite=force))
+    typer.echo(data.written(closed, output, force=force))
     inputs.remark(found)
     for remark in remarks(CLOSERS[method].card, found):
         data.note(remark)
@@ -175,15 +173,13 @@ def apply(
     ] = False,
 ) -> None:
     """Apply a map to embeddings. Files larger than memory are read in parts."""
-    from modalgap.atomic import check_target
     from modalgap.close.affine import load
-    from modalgap.embeddings.store import save
 
-    check_target(output, overwrite=force)
+    data.check_output(output, force=force)
     inputs.not_the_output(output, map_)
     closing = load(map_)
     found = inputs.read()
-    typer.echo(save(closing.apply(found, force=force), output, overwrite=force))
+    typer.echo(data.written(closing.apply(found, force=force), output, force=force))
     inputs.remark(found)
 
 

@@ -19,7 +19,13 @@ def convert(
             show_default=False,
         ),
     ],
-    target: Annotated[Path, typer.Argument(help="File to write: .safetensors, .npz or .parquet.")],
+    target: Annotated[
+        Path,
+        typer.Argument(
+            help="File to write: .safetensors, .npz or .parquet; or, without extension, a folder"
+            " for shards of 249,856 items."
+        ),
+    ],
     join: Annotated[
         bool,
         typer.Option(
@@ -38,7 +44,7 @@ def convert(
 ) -> None:
     """Write embeddings in another format; values, matches and names do not change."""
     from modalgap.embeddings import Modalities, Pair, joined
-    from modalgap.embeddings.store import load_all, save
+    from modalgap.embeddings.store import load_all
 
     data.not_an_input(target, *source)
     found = load_all(source, items="names" if by_names else None)
@@ -55,6 +61,6 @@ def convert(
         if done.dropped:
             data.note(f"factors that differ within one text left out: {', '.join(done.dropped)}")
         found = done.pair
-    typer.echo(save(found, target, overwrite=force))
+    typer.echo(data.written(found, target, force=force))
     if isinstance(found, Modalities):
         data.remark(found, None)

@@ -133,7 +133,10 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on std
 Closed = Annotated[
     Path,
     typer.Option(
-        "-o", "--output", help="File for the closed embeddings: .safetensors, .npz, .parquet."
+        "-o",
+        "--output",
+        help="File for the closed embeddings: .safetensors, .npz, .parquet; or, without extension,"
+        " a folder for shards of 249,856 items.",
     ),
 ]
 Folder = Annotated[Path, typer.Option("-o", "--output", help="Folder to write into.")]

@@ -1,0 +1,187 @@
+"""Write embeddings as a folder of shards, each by whoever computes it.
+
+A shard holds a span of items of every modality. It is replaced atomically, so one that is there is
+whole: a run that was interrupted writes those that are missing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import xxhash
+
+from modalgap.arguments import checked
+from modalgap.atomic import made_folder
+from modalgap.embeddings.embeddings import Embeddings
+from modalgap.embeddings.modalities import Modalities
+from modalgap.embeddings.pair import Pair
+from modalgap.embeddings.rows import Rows, SomeRows
+from modalgap.embeddings.store import save
+from modalgap.embeddings.streaming import SPAN
+from modalgap.errors import InputError, OutputError
+from modalgap.work import Advance, Span, path_of, remove, spans_of, spread, work_folder
+
+ENDING = ".safetensors"
+Data = Pair | Embeddings | Modalities
+
+
+@checked
+def save_shards(data: Data, folder: str | Path, *, overwrite: bool = False) -> Path:
+    """Write a folder of ``.safetensors`` shards of 249,856 items; ``load`` reads the folder.
+
+    The current executor writes the shards; its workers need the same file system. An interrupted
+    run resumes: the shards that are complete are kept.
+
+    Args:
+        data: items that match by row; captions in the order of their images, the same number for
+            each; or images with class prompts, which every shard repeats.
+        folder: it must be new or empty.
+        overwrite: whether the shards in it may be replaced.
+
+    Returns:
+        The folder.
+
+    Raises:
+        InputError: the matches are of another kind.
+        OutputError: the folder holds other files, or a shard cannot be written.
+    """
+    if not isinstance(data, Data):
+        raise InputError(
+            f"data: must be a Pair, Embeddings or Modalities; got {type(data).__name__}"
+        )
+    each = _texts_per_item(data)
+    folder = Path(folder)
+    there = _there(folder)
+    other = next((path.name for path in there if path.suffix != ENDING), None)
+    if there and (other or not overwrite):
+        raise OutputError(
+            f"{folder}: must be missing, empty or, with --force or overwrite=True, hold"
+            f" {ENDING} files only; found {other or there[0].name}"
+        )
+    work = path_of(folder.absolute())
+    spans = spans_of(data.sides[0].n, SPAN)
+    state = _state(data)
+    plan = {"kind": "shards", "count": len(spans), "data": state}
+    with made_folder(folder), work_folder(work, plan, overwrite=overwrite):
+        place = work / f"shards-{state}"
+        place.mkdir(exist_ok=True)
+        _write(data, each, spans, place)
+        if there:  # the new folder takes the place of the old one at once
+            folder.replace(work / "before")
+        place.replace(folder)
+        remove(work)
+    return folder
+
+
+def _write(data: Data, each: int, spans: list[Span], place: Path) -> None:
+    """Write the shards that are missing."""
+    names = [f"part-{i:05d}-of-{len(spans):05d}{ENDING}" for i in range(len(spans))]
+    todo = [i for i, name in enumerate(names) if not (place / name).exists()]
+    steps = len(data.sides) if each == 1 else 1 + each
+    found = spread(
+        _ShardJob(data, each, place),
+        [spans[i] for i in todo],
+        "writing shards",
+        steps=steps,
+        more=[(names[i],) for i in todo],
+    )
+    for name in found:
+        if not (place / name).exists():
+            raise OutputError(
+                f"{place / name}: was written by a worker, but is not here: the output must be on"
+                " a file system that all workers share"
+            )
+
+
+@dataclass(frozen=True, eq=False)
+class _ShardJob:
+    """Writes one shard."""
+
+    data: Data
+    each: int
+    folder: Path
+
+    def __call__(self, span: Span, name: str, *, advance: Advance) -> str:
+        some = part_of(self.data, span, self.each)
+        save(some, self.folder / name, overwrite=True)
+        advance(sum(side.n for side in some.sides))
+        return name
+
+
+def part_of(data: Data, span: Span, each: int) -> Data:
+    """The items [a, b) of data that match in order."""
+    a, b = span
+    if isinstance(data, Embeddings):
+        return _some(data, a, b)
+    if isinstance(data, Modalities):
+        return Modalities([_some(side, a, b) for side in data.sides])
+    if data.labels is not None:
+        return Pair(_some(data.image, a, b), data.text, labels=data.labels[a:b])
+    text = _some(data.text, a * each, b * each)
+    image = _some(data.image, a, b)
+    if each == 1:
+        return Pair(image, text)
+    assert data.text_to_image is not None  # noqa: S101 - several captions per image
+    return Pair(image, text, text_to_image=data.text_to_image[a * each : b * each] - a)
+
+
+def _some(side: Embeddings, a: int, b: int) -> Embeddings:
+    return Embeddings(
+        SomeRows(side.rows, a, b),
+        side.modality,
+        None if side.names is None else side.names[a:b],
+        {name: values[a:b] for name, values in side.factors.items()},
+        side.provenance,
+        side.source,
+    )
+
+
+def _texts_per_item(data: Data) -> int:
+    """Texts of each image; 1 for other data.
+
+    Raises:
+        InputError: the matches are in another order.
+    """
+    if isinstance(data, Embeddings) or (isinstance(data, Modalities) and data.by_row):
+        return 1
+    each = data.captions_per_image if isinstance(data, Pair) else None
+    if each is None and not (isinstance(data, Pair) and data.labels is not None):
+        raise InputError(
+            "data: shards need items that match by row, captions in the order of their images, or"
+            " class prompts; write one file instead"
+        )
+    return each or 1
+
+
+def _there(folder: Path) -> list[Path]:
+    """What the folder holds."""
+    with suppress(FileNotFoundError, NotADirectoryError):
+        return [path for path in sorted(folder.iterdir()) if not path.name.startswith(".")]
+    return []
+
+
+def _state(data: Data) -> str:
+    """A hash of the shapes, of the files or values of the rows, and of the maps that move them."""
+    found = [(side.rows.shape, str(side.rows.dtype), list(_states(side))) for side in data.sides]
+    return xxhash.xxh3_128_hexdigest(repr(found).encode())
+
+
+def _states(side: Embeddings) -> Iterator[object]:
+    if side.rows.in_memory:
+        yield side.fingerprint
+        return
+    waiting: list[Any] = [side.rows]
+    while waiting:
+        rows = waiting.pop()
+        yield getattr(rows, "stamp", None), getattr(getattr(rows, "by", None), "fingerprint", None)
+        waiting += _under(rows)
+
+
+def _under(rows: Any) -> list[Rows]:
+    """The rows that others are computed from."""
+    parts = list(getattr(rows, "parts", ()))
+    return parts or ([rows.whole] if hasattr(rows, "whole") else [])
