@@ -25,6 +25,7 @@ from modalgap.cli.explore import explore
 from modalgap.cli.group import group
 from modalgap.cli.listing import listing
 from modalgap.cli.measure import measure
+from modalgap.cli.plan import plan
 from modalgap.cli.report import report
 from modalgap.cli.search import search
 from modalgap.cli.train import train
@@ -59,6 +60,7 @@ app.command(cls=with_entries("Protocols", PROTOCOLS))(search)
 app.command()(train)
 app.command(cls=with_options(TASKS))(preflight)
 app.command(cls=with_options(TASKS))(compare)
+app.command()(plan)
 app.command()(convert)
 app.command("list")(listing)
 app.command()(explain)

@@ -53,7 +53,7 @@ def save_shards(data: Data, folder: str | Path, *, overwrite: bool = False) -> P
         raise InputError(
             f"data: must be a Pair, Embeddings or Modalities; got {type(data).__name__}"
         )
-    each = _texts_per_item(data)
+    each = texts_per_item(data)
     folder = Path(folder)
     there = _there(folder)
     other = next((path.name for path in there if path.suffix != ENDING), None)
@@ -140,7 +140,7 @@ def _some(side: Embeddings, a: int, b: int) -> Embeddings:
     )
 
 
-def _texts_per_item(data: Data) -> int:
+def texts_per_item(data: Data) -> int:
     """Texts of each image; 1 for other data.
 
     Raises:

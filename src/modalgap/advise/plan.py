@@ -1,0 +1,189 @@
+"""Plan: what a verb would cost at other sizes, from a small sample of the data.
+
+The verb runs on two samples of different size on this machine. The time of a pass over the rows
+grows with their number and is shared by the workers; exact ranks grow with its square; what is
+computed from a fixed number of rows does not grow. ``docs/scale.md`` compares plans with runs.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from modalgap import checks
+from modalgap.arguments import checked
+from modalgap.close.verb import fit
+from modalgap.embeddings import Embeddings, Modalities, Pair, moments, pair_moments
+from modalgap.embeddings.shard_files import part_of, save_shards, texts_per_item
+from modalgap.embeddings.streaming import SPAN
+from modalgap.errors import InputError
+from modalgap.evaluate.verb import evaluate
+from modalgap.measure.registry import MEASURES
+from modalgap.measure.verb import measure
+
+Data = Pair | Embeddings | Modalities
+LEAST = 2_000  # rows of a sample: fewer say little of the time of a row
+PATIENCE = 3.0  # seconds that the larger sample of a pass may take
+SIZES = (10**6, 10**7, 10**8, 10**9, 10**10)
+WORKERS = (1, 8, 64, 512)
+ROUNDS = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cost:
+    """Seconds of a verb on n items: ``fixed + linear · n + quadratic · n²`` with one worker.
+
+    Attributes:
+        fixed: seconds that do not depend on n, and that workers do not share.
+        linear: seconds per item.
+        quadratic: seconds per pair of items.
+        read: bytes to read per item, all modalities.
+        written: bytes to write per item.
+        sample: items of the larger sample.
+    """
+
+    fixed: float
+    linear: float
+    quadratic: float
+    read: int
+    written: int
+    sample: int
+
+    def seconds(self, items: int, workers: int = 1, bandwidth: float | None = None) -> float:
+        """Seconds on so many items.
+
+        Args:
+            items: n.
+            workers: processes that are each as fast as this one; each takes whole spans.
+            bandwidth: bytes per second that all workers together can read and write; None: as
+                measured here.
+        """
+        spans = -(-items // SPAN)
+        share = min(items, -(-spans // workers) * SPAN)  # items of the worker with most of them
+        cells = spans**2  # of queries and gallery
+        shared = self.linear * share + self.quadratic * items**2 * -(-cells // workers) / cells
+        if bandwidth is not None:
+            shared = max(shared, items * (self.read + self.written) / bandwidth)
+        return self.fixed + shared
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON types."""
+        return dict(vars(self))
+
+
+@checked
+def plan(data: Data, /, verb: str = "measure", **options: Any) -> Cost:
+    """What a verb would cost, from a sample of the data.
+
+    Args:
+        data: at least 4,000 items, which match in order; nothing is changed.
+        verb: "measure"; "close", fit and apply; or "evaluate", exact ranks in both directions.
+        **options: of the verb, such as ``only``.
+
+    Raises:
+        InputError: too few items, or matches in another order.
+        OptionError: an unknown verb or option.
+    """
+    checks.one_of("verb", verb, tuple(VERBS))
+    each = texts_per_item(data)
+    n = data.sides[0].n
+    if n < 2 * LEAST:
+        raise InputError(f"data: must have at least {2 * LEAST:,} items for a plan; found {n:,}")
+
+    def head(items: int) -> Data:
+        return part_of(data, (0, items), each)
+
+    fixed, linear, quadratic, sample = VERBS[verb](head, n, options)
+    row = [side.dim * side.rows.dtype.itemsize for side in data.sides]
+    of_item = [1, each] if isinstance(data, Pair) and data.labels is None else [1] * len(row)
+    if isinstance(data, Pair) and data.labels is not None:
+        of_item = [1, 0]
+    read = sum(a * b for a, b in zip(row, of_item, strict=True))
+    written = sum(4 * side.dim * b for side, b in zip(data.sides, of_item, strict=True))
+    return Cost(
+        fixed=max(fixed, 0.0),
+        linear=max(linear, 0.0),
+        quadratic=max(quadratic, 0.0),
+        read=read * (2 if verb == "close" else 1),
+        written=written if verb == "close" else 0,
+        sample=sample,
+    )
+
+
+Terms = tuple[float, float, float, int]  # fixed, linear, quadratic, items of the larger sample
+Head = Callable[[int], Data]
+
+
+def _measure(head: Head, n: int, options: Mapping[str, Any]) -> Terms:
+    only = options.get("only")
+    wanted = list(MEASURES) if only is None else [only] if isinstance(only, str) else list(only)
+    scatter = any(each.scatter for name, each in MEASURES.items() if name in wanted)
+
+    def one_pass(items: int) -> float:
+        some = head(items)
+        if isinstance(some, Pair):
+            return _timed(lambda: pair_moments(some, scatter=scatter))
+        return sum(_timed(lambda each=each: moments(each, scatter=scatter)) for each in some.sides)
+
+    linear, large = _per_item(one_pass, n)
+    small = min(n, 20_000)  # the sample of the pairwise measures is smaller
+    whole = _timed(lambda: measure(head(small), **options), rounds=1)
+    return whole - linear * small, linear, 0.0, large
+
+
+def _close(head: Head, n: int, options: Mapping[str, Any]) -> Terms:
+    method = str(options.get("method", "center"))
+
+    def run(items: int) -> float:
+        some: Any = head(items)
+        with tempfile.TemporaryDirectory(prefix="modalgap-") as folder:
+
+            def work() -> None:
+                save_shards(fit(some, method).apply(some), Path(folder) / "o", overwrite=True)
+
+            return _timed(work)
+
+    linear, large = _per_item(run, n)
+    return 0.0, linear, 0.0, large
+
+
+def _evaluate(head: Head, n: int, options: Mapping[str, Any]) -> Terms:
+    used = {"only": "retrieval", **options}
+    large = min(n, 16_000)
+    small = large // 2
+    one, two = (_timed(lambda k=k: evaluate(head(k), **used), rounds=2) for k in (small, large))
+    quadratic = (two / large - one / small) / (large - small)
+    return 0.0, two / large - quadratic * large, quadratic, large
+
+
+VERBS: Mapping[str, Callable[[Head, int, Mapping[str, Any]], Terms]] = {
+    "measure": _measure,
+    "close": _close,
+    "evaluate": _evaluate,
+}
+
+
+def _per_item(run: Callable[[int], float], n: int) -> tuple[float, int]:
+    """Seconds per item, from two samples whose difference is large enough to be timed."""
+    small = LEAST
+    before = run(small)
+    large = min(n, 10 * small)
+    after = run(large)
+    while large < n and after < PATIENCE:
+        large = min(n, 4 * large)
+        after = run(large)
+    return (after - before) / (large - small), large
+
+
+def _timed(work: Callable[[], object], rounds: int = ROUNDS) -> float:
+    """The shortest of some runs: others were disturbed."""
+    found = []
+    for _ in range(rounds):
+        start = time.perf_counter()
+        work()
+        found.append(time.perf_counter() - start)
+    return min(found)
