@@ -12,6 +12,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from modalgap.errors import FileError, InputError
@@ -132,40 +133,50 @@ class FileRows:
 
 @dataclass(frozen=True, eq=False)
 class ShardedRows:
-    """Several sources of rows, one after the other."""
+    """Several sources of rows, one after the other.
+
+    What a read costs does not depend on how many parts there are, only on how many it needs.
+    """
 
     parts: tuple[Rows, ...]
+    ends: NDArray[np.int64] = field(init=False, repr=False)  # rows before the end of each part
+    shape: tuple[int, int] = field(init=False)
+    dtype: torch.dtype = field(init=False)
+    in_memory: bool = field(init=False)
 
-    @property
-    def shape(self) -> tuple[int, int]:
-        return (sum(part.shape[0] for part in self.parts), self.parts[0].shape[1])
-
-    @property
-    def dtype(self) -> torch.dtype:
-        return self.parts[0].dtype
-
-    @property
-    def in_memory(self) -> bool:
-        return all(part.in_memory for part in self.parts)
+    def __post_init__(self) -> None:
+        ends = np.cumsum([part.shape[0] for part in self.parts], dtype=np.int64)
+        first = self.parts[0]
+        vars(self).update(  # the fields of a frozen dataclass
+            ends=ends,
+            shape=(int(ends[-1]), first.shape[1]),
+            dtype=first.dtype,
+            in_memory=all(part.in_memory for part in self.parts),
+        )
 
     def read(self, start: int, stop: int) -> Tensor:
+        if start == stop:
+            return torch.empty((0, self.shape[1]), dtype=self.dtype)
         found: list[Tensor] = []
-        first = 0
-        for part in self.parts:
-            a, b = max(start - first, 0), min(stop - first, part.shape[0])
-            if a < b:
-                found.append(part.read(a, b))
-            first += part.shape[0]
+        at = int(np.searchsorted(self.ends, start, side="right"))
+        while start < stop:
+            end = int(self.ends[at])
+            part = self.parts[at]
+            if start < end:
+                first = end - part.shape[0]
+                found.append(part.read(start - first, min(stop, end) - first))
+                start = end
+            at += 1
         return found[0] if len(found) == 1 else torch.cat(found)
 
     def take(self, index: Tensor) -> Tensor:
         out = torch.empty((len(index), self.shape[1]), dtype=self.dtype)
-        first = 0
-        for part in self.parts:
-            here = (index >= first) & (index < first + part.shape[0])
-            if here.any():
-                out[here] = part.take(index[here] - first)
-            first += part.shape[0]
+        owner = torch.from_numpy(np.searchsorted(self.ends, index.numpy(), side="right"))
+        order = owner.argsort(stable=True)  # the places in ``index``, part by part
+        needed, counts = owner.unique(return_counts=True)
+        for at, here in zip(needed.tolist(), order.split(counts.tolist()), strict=True):
+            part = self.parts[at]
+            out[here] = part.take(index[here] - (int(self.ends[at]) - part.shape[0]))
         return out
 
 
