@@ -9,7 +9,6 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
 
 from modalgap.embeddings import Embeddings
 from modalgap.embeddings.rows import MemoryRows, Rows, ShardedRows
@@ -76,7 +75,7 @@ def test_a_read_touches_only_the_parts_that_it_needs(count: int) -> None:
 
 def test_pickled_rows_are_the_same() -> None:
     rows = parts(LENGTHS["ragged"])
-    again: ShardedRows = pickle.loads(pickle.dumps(rows))
+    again: ShardedRows = pickle.loads(pickle.dumps(rows))  # noqa: S301 - our own
     assert again.shape == rows.shape
     assert torch.equal(again.read(0, 20), WHOLE)
     assert torch.equal(Embeddings(again).take([3, 19]), Embeddings(rows).take([3, 19]))

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from modalgap.errors import FileError, InputError
+from modalgap.files import Stamp, stamp, unchanged
 
 CHUNK = 4096  # rows read at a time: small chunks cost time, large ones do not fit in the cache
 FLOATS = (torch.float16, torch.float32, torch.float64, torch.bfloat16)
@@ -86,25 +87,13 @@ class FileRows:
     shape: tuple[int, int]
     dtype: torch.dtype
     in_memory: bool = False
-    stamp: tuple[int, int] = field(init=False, default=(0, 0))
+    stamp: Stamp = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "stamp", self._now())
-
-    def _now(self) -> tuple[int, int]:
-        """Size and time of change: a file that changes after it was opened is refused."""
-        try:
-            found = self.path.stat()
-        except OSError as error:
-            raise FileError(f"{self.path}: cannot be read ({error.strerror})") from error
-        return (found.st_size, found.st_mtime_ns)
-
-    def _unchanged(self) -> None:
-        if self._now() != self.stamp:
-            raise FileError(f"{self.path}: must not change after it was opened; it was changed")
+        object.__setattr__(self, "stamp", stamp(self.path))
 
     def read(self, start: int, stop: int) -> Tensor:
-        self._unchanged()
+        unchanged(self.path, self.stamp)
         d = self.shape[1]
         count = (stop - start) * d
         try:
@@ -118,7 +107,7 @@ class FileRows:
         return self._tensor(flat.reshape(stop - start, d))
 
     def take(self, index: Tensor) -> Tensor:
-        self._unchanged()
+        unchanged(self.path, self.stamp)
         try:
             mapped = np.memmap(self.path, self.kind, "r", self.offset, self.shape)
         except (OSError, ValueError) as error:

@@ -16,7 +16,7 @@ from modalgap.embeddings.formats.contents import Contents, Matches, Side
 from modalgap.embeddings.formats.find import Paths, called, read, read_two
 from modalgap.embeddings.modalities import Modalities, pair_of_matches
 from modalgap.embeddings.pair import Pair
-from modalgap.embeddings.rows import FileRows, MemoryRows, Rows, check_shape
+from modalgap.embeddings.rows import MemoryRows, Rows, check_shape
 from modalgap.errors import FileError, InputError, OutputError, quoted
 from modalgap.modality import legible
 from modalgap.progress import progress
@@ -307,7 +307,8 @@ def _listed(sides: Mapping[str, Side]) -> str:
 
 def _files(rows: Rows) -> list[Path]:
     """The files from which the rows are read."""
-    if isinstance(rows, FileRows):
-        return [rows.path]
+    path = getattr(rows, "path", None)
+    if path is not None:
+        return [path]
     parts = getattr(rows, "parts", ())  # of shards, or the rows that others are computed from
     return [file for part in parts for file in _files(part)]
