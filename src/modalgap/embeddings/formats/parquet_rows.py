@@ -27,10 +27,10 @@ from modalgap.embeddings.rows import MemoryRows, Rows
 from modalgap.errors import FileError, quoted
 from modalgap.files import Stamp, check_memory, reading, stamp, unchanged
 
-BLOCK = 4 * 2**20  # bytes decoded at once: small blocks cost time, large ones leave the cache
+BLOCK = 2 * 2**20  # bytes decoded at once: small blocks cost time, large ones leave the cache
 BUFFER = 8 * 2**20  # bytes read at once from a column chunk that is larger than LARGE
 LARGE = 32 * 2**20
-IDLE = 16  # columns that stay open, with one block each
+IDLE = 8  # columns that stay open, with one block each
 _LISTS = (pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list)
 _DTYPES = {pa.float16(): torch.float16, pa.float32(): torch.float32, pa.float64(): torch.float64}
 
@@ -111,7 +111,7 @@ def rows_of(path: Path, file: pq.ParquetFile, key: str) -> Rows:
         raise FileError(f"{where} must be lists of float16, float32 or float64; found {value}")
     groups = _groups(file.metadata, key)
     ends = np.cumsum([rows for rows, _, _ in groups], dtype=np.int64)
-    n, width = _declared(file, key, where) or _decoded(file, key, where, 0)
+    n, width = _declared(file, key) or _decoded(file, key, where, 0)
     if not n:
         return MemoryRows(torch.empty((0, 1)))
     if n < file.metadata.num_rows:  # what follows the last row is null, as the metadata says
@@ -145,7 +145,7 @@ def _leaf(metadata: pq.FileMetaData, key: str) -> int:
     return next(i for i, path in enumerate(paths) if path.startswith(f"{key}."))
 
 
-def _declared(file: pq.ParquetFile, key: str, where: str) -> tuple[int, int] | None:
+def _declared(file: pq.ParquetFile, key: str) -> tuple[int, int] | None:
     """Number and width of the rows by the metadata; None if it does not tell.
 
     A list counts as many values as it has numbers, and a null as one.
