@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -15,8 +14,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from modalgap import ranges
 from modalgap.errors import FileError, InputError
-from modalgap.files import Stamp, stamp, unchanged
+from modalgap.files import stamp, unchanged
+from modalgap.remote import Location, Remote, Stamp
 
 CHUNK = 4096  # rows read at a time: small chunks cost time, large ones do not fit in the cache
 FLOATS = (torch.float16, torch.float32, torch.float64, torch.bfloat16)
@@ -78,10 +79,11 @@ class FileRows:
     """Rows of a C-ordered array at an offset in a file.
 
     A pass over the rows reads them rather than mapping them, so that resident memory stays at one
-    chunk however large the file is; scattered rows go through a memory map.
+    chunk however large the file is; scattered rows go through a memory map. Rows of a remote file
+    are read in ranges.
     """
 
-    path: Path
+    path: Location
     offset: int
     kind: np.dtype[Any]  # numpy's, with byte order; bfloat16 is read as uint16
     shape: tuple[int, int]
@@ -93,9 +95,15 @@ class FileRows:
         object.__setattr__(self, "stamp", stamp(self.path))
 
     def read(self, start: int, stop: int) -> Tensor:
-        unchanged(self.path, self.stamp)
         d = self.shape[1]
         count = (stop - start) * d
+        if isinstance(self.path, Remote):
+            flat = np.empty(count, self.kind)
+            begin = self.offset + start * d * self.kind.itemsize
+            span = (begin, begin + flat.nbytes)
+            ranges.read(self.path, self.stamp, span, flat.view(np.uint8).data)
+            return self._tensor(flat.reshape(stop - start, d))
+        unchanged(self.path, self.stamp)
         try:
             flat = np.fromfile(
                 self.path, self.kind, count, offset=self.offset + start * d * self.kind.itemsize
@@ -107,12 +115,24 @@ class FileRows:
         return self._tensor(flat.reshape(stop - start, d))
 
     def take(self, index: Tensor) -> Tensor:
+        if isinstance(self.path, Remote):
+            return self._scattered(self.path, index)
         unchanged(self.path, self.stamp)
         try:
             mapped = np.memmap(self.path, self.kind, "r", self.offset, self.shape)
         except (OSError, ValueError) as error:
             raise FileError(f"{self.path}: cannot be mapped ({error})") from error
         return self._tensor(mapped[index.numpy()])
+
+    def _scattered(self, path: Remote, index: Tensor) -> Tensor:
+        """Rows of a remote file: each row once, in the order of the file."""
+        rows, places = np.unique(index.numpy(), return_inverse=True)
+        found = np.empty((len(rows), self.shape[1]), self.kind)
+        size = self.shape[1] * self.kind.itemsize
+        spans = [(begin, begin + size) for begin in (self.offset + rows * size).tolist()]
+        for i, content in enumerate(ranges.scattered(path, self.stamp, spans)):
+            found[i] = np.frombuffer(content, self.kind)
+        return self._tensor(found[places])
 
     def _tensor(self, values: np.ndarray[Any, Any]) -> Tensor:
         native = np.ascontiguousarray(values, dtype=self.kind.newbyteorder("="))

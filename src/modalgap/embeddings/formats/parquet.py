@@ -6,7 +6,6 @@ The vectors stay in the file until they are read (``parquet_rows``).
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
@@ -27,28 +26,29 @@ from modalgap.embeddings.formats.layout import (
     match_key,
     names_key,
 )
-from modalgap.embeddings.formats.parquet_rows import is_list, rows_of
+from modalgap.embeddings.formats.parquet_rows import is_list, opened, rows_of
 from modalgap.embeddings.rows import CHUNK, Rows
 from modalgap.errors import FileError, InputError, quoted
 from modalgap.files import check_memory, parsing, regular_file
+from modalgap.remote import Location
 
 PREFIX = "modalgap."
 
 
-def read(path: Path) -> Contents:
+def read(path: Location) -> Contents:
     """Read a file of modalgap, or of another program with common column names."""
     regular_file(path)
     with (
         parsing(path, "parquet"),
-        pq.ParquetFile(path, page_checksum_verification=True, pre_buffer=False) as file,
+        opened(path, page_checksum_verification=True, pre_buffer=False) as file,
     ):
         return keys.decode(_Table(path, file), str(path), table=True)
 
 
-def read_strings(path: Path, columns: Sequence[str]) -> tuple[int, dict[str, list[str]]]:
+def read_strings(path: Location, columns: Sequence[str]) -> tuple[int, dict[str, list[str]]]:
     """The number of rows, and those of ``columns`` that are there, as strings."""
     regular_file(path)
-    with parsing(path, "parquet"), pq.ParquetFile(path) as file:
+    with parsing(path, "parquet"), opened(path) as file:
         found = {
             name: _strings(_read_column(path, file, name), f"{path}: {quoted(name)}")
             for name in columns
@@ -85,7 +85,7 @@ def write(data: keys.Data, file: IO[bytes]) -> Iterator[int]:
 class _Table:
     """The columns of one file."""
 
-    def __init__(self, path: Path, file: pq.ParquetFile) -> None:
+    def __init__(self, path: Location, file: pq.ParquetFile) -> None:
         self.path, self.file, self.schema = path, file, file.schema_arrow
         raw = self.schema.metadata or {}  # may hold what is not text, under other keys
         text = {
@@ -158,7 +158,7 @@ class _Table:
         return f"{self.path}: {quoted(name[:80])}"
 
 
-def _read_column(path: Path, file: pq.ParquetFile, name: str) -> pa.ChunkedArray:
+def _read_column(path: Location, file: pq.ParquetFile, name: str) -> pa.ChunkedArray:
     check_memory(path, 8 * file.metadata.num_rows)  # a few bytes can declare any number of rows
     return file.read([name])[name]
 

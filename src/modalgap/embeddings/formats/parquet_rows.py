@@ -13,7 +13,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -25,11 +25,13 @@ from torch import Tensor
 
 from modalgap.embeddings.rows import MemoryRows, Rows
 from modalgap.errors import FileError, quoted
-from modalgap.files import Stamp, check_memory, reading, stamp, unchanged
+from modalgap.files import check_memory, reading, stamp, unchanged
+from modalgap.remote import Location, Remote, Stamp
 
 BLOCK = 2 * 2**20  # bytes decoded at once: small blocks cost time, large ones leave the cache
 BUFFER = 8 * 2**20  # bytes read at once from a column chunk that is larger than LARGE
 LARGE = 32 * 2**20
+REQUEST = 16 * 2**20  # bytes requested at once from a remote file
 IDLE = 8  # columns that stay open, with one block each
 _LISTS = (pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list)
 _DTYPES = {pa.float16(): torch.float16, pa.float32(): torch.float32, pa.float64(): torch.float64}
@@ -48,7 +50,7 @@ class ParquetRows:
         buffer: bytes read at once; 0 for whole column chunks.
     """
 
-    path: Path
+    path: Location
     key: str
     shape: tuple[int, int]
     dtype: torch.dtype
@@ -59,6 +61,12 @@ class ParquetRows:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "stamp", stamp(self.path))
+
+    @property
+    def groups_at_once(self) -> int:
+        """Row groups of a remote file whose ranges are requested together."""
+        size = int(self.ends[-1]) * self.shape[1] * self.dtype.itemsize
+        return max(1, REQUEST * len(self.ends) // max(1, size))
 
     def read(self, start: int, stop: int) -> Tensor:
         """Rows [start, stop) as stored, (stop - start, d)."""
@@ -84,7 +92,8 @@ class ParquetRows:
 
     def _blocks(self, start: int, stop: int) -> Iterator[tuple[int, Tensor]]:
         """(first row, rows) of each block that has rows of [start, stop), in order."""
-        unchanged(self.path, self.stamp)
+        if not isinstance(self.path, Remote):  # else whenever it is asked for bytes
+            unchanged(self.path, self.stamp)
         if start >= stop:
             return
         with _OPEN.column(self, start) as column:
@@ -95,7 +104,7 @@ class ParquetRows:
                 start = column.stop
 
 
-def rows_of(path: Path, file: pq.ParquetFile, key: str) -> Rows:
+def rows_of(path: Location, file: pq.ParquetFile, key: str) -> Rows:
     """The rows of a column of lists, before its nulls.
 
     The number and width of the rows follow from the metadata, and every value is checked when it is
@@ -121,6 +130,11 @@ def rows_of(path: Path, file: pq.ParquetFile, key: str) -> Rows:
             n, width = _decoded(file, key, where, 0)
     buffer = BUFFER if max(size for _, _, size in groups) > LARGE else 0
     return ParquetRows(path, key, (n, width), _DTYPES[value], ends, buffer)
+
+
+def opened(path: Location, **options: Any) -> pq.ParquetFile:
+    """A Parquet file, wherever it is; ``options`` are those of pyarrow."""
+    return pq.ParquetFile(path.source() if isinstance(path, Remote) else path, **options)
 
 
 def is_list(kind: pa.DataType) -> bool:
@@ -230,19 +244,28 @@ class _Column:
     def __init__(self, rows: ParquetRows, group: int, metadata: pq.FileMetaData | None) -> None:
         self.rows = rows
         self.start = self.stop = int(rows.ends[group - 1]) if group else 0
-        d = rows.shape[1]
-        step = max(1, BLOCK // (d * rows.dtype.itemsize))
-        check_memory(rows.path, 4 * d * rows.dtype.itemsize)
+        check_memory(rows.path, 4 * rows.shape[1] * rows.dtype.itemsize)
+        far = isinstance(rows.path, Remote)
+        if far:
+            unchanged(rows.path, rows.stamp)
         with reading(rows.path, "parquet"):
-            self.file = pq.ParquetFile(
+            self.file = opened(
                 rows.path,
                 metadata=metadata,
                 page_checksum_verification=True,
-                pre_buffer=False,  # else all row groups are read at once
+                pre_buffer=far and not rows.buffer,  # all ranges of the row groups at once
                 buffer_size=rows.buffer,
             )
-            groups = range(group, len(rows.ends))
-            self.batches: Iterator[pa.RecordBatch] = self.file.iter_batches(
+            self.batches = self._batches(group, rows.groups_at_once if far else len(rows.ends))
+
+    def _batches(self, group: int, at_once: int) -> Iterator[pa.RecordBatch]:
+        rows = self.rows
+        step = max(1, BLOCK // (rows.shape[1] * rows.dtype.itemsize))
+        for first in range(group, len(rows.ends), at_once):
+            if first > group:
+                unchanged(rows.path, rows.stamp)
+            groups = range(first, min(first + at_once, len(rows.ends)))
+            yield from self.file.iter_batches(
                 step, row_groups=groups, columns=[rows.key], use_threads=False
             )
 
