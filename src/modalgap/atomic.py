@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import stat
 from collections.abc import Iterator
@@ -86,6 +87,8 @@ def check_target(path: Path, *, overwrite: bool) -> None:
     try:
         parent = Path(os.path.realpath(path)).parent
         if not parent.is_dir():
+            if re.match(r"[a-z][a-z0-9+.-]+:/", str(path), re.IGNORECASE):
+                raise OutputError(f"{path}: must be a local file; object stores are only read")
             raise OutputError(f"{path}: must be in a folder that exists; found no {parent}")
         found = path.stat()
     except FileNotFoundError:

@@ -44,6 +44,13 @@ def shortened(text: str, most: int = MOST) -> str:
     return text if len(text) <= most else f"{text[: most * 2 // 3]}…{text[-most // 4 :]}"
 
 
+def reason(error: BaseException, most: int = 160) -> str:
+    """Why another library raised an exception, on one line."""
+    text = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    line = " ".join(str(text).split())
+    return "".join(char if char.isprintable() else "?" for char in line)[:most]
+
+
 class ModalgapError(Exception):
     """The base of all exceptions of modalgap; the message gives the reason."""
 

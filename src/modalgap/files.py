@@ -7,16 +7,16 @@ import stat
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from modalgap.checks import available_memory
-from modalgap.errors import FileError, ModalgapError
+from modalgap.errors import FileError, ModalgapError, reason
+from modalgap.remote import Location, Remote, Stamp
 
 SMALL = 64 * 2**20  # bytes of vectors up to which they are read into memory at once
 RESERVE = 0.9  # share of the available memory that one file may use
 
 
-def regular_file(path: Path) -> int:
+def regular_file(path: Location) -> int:
     """The size in bytes of a regular file that is not empty.
 
     Anything else is refused before it is opened: reading a pipe or a device might never end.
@@ -25,8 +25,10 @@ def regular_file(path: Path) -> int:
         found = path.stat()
     except FileNotFoundError as error:
         raise FileError(f"{path}: no such file or directory") from error
+    except ModalgapError:
+        raise
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
-        raise FileError(f"{path}: cannot be read ({_reason(error)})") from error
+        raise FileError(f"{path}: cannot be read ({reason(error)})") from error
     if not stat.S_ISREG(found.st_mode):
         kind = "a directory" if stat.S_ISDIR(found.st_mode) else "a pipe, socket or device"
         raise FileError(f"{path}: must be a regular file; found {kind}")
@@ -36,28 +38,55 @@ def regular_file(path: Path) -> int:
 
 
 @contextmanager
-def parsing(path: Path, what: str) -> Iterator[None]:
+def parsing(path: Location, what: str) -> Iterator[None]:
     """Turn any exception that a parser raises for malformed bytes into a FileError.
 
     Parsers of other people's formats document few of the exceptions that damaged bytes can cause,
     so everything is caught here, at the boundary, on purpose. Their warnings are about the file
     too, and would repeat what the checks that follow say.
     """
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+    if isinstance(path, Remote):
+        with reading(path, what):
             yield
+        return
+    with warnings.catch_warnings(), reading(path, what):
+        warnings.simplefilter("ignore")
+        yield
+
+
+@contextmanager
+def reading(path: Location, what: str) -> Iterator[None]:
+    """``parsing`` where threads may read at the same time, whose warnings cannot be caught."""
+    try:
+        yield
     except ModalgapError:
         raise
     except MemoryError as error:
         raise FileError(f"{path}: must fit in memory; it does not") from error
     except PermissionError as error:
-        raise FileError(f"{path}: cannot be read ({_reason(error)})") from error
+        raise FileError(f"{path}: cannot be read ({reason(error)})") from error
     except Exception as error:
-        raise FileError(f"{path}: must be a whole {what} file; found {_reason(error)}") from error
+        raise FileError(f"{path}: must be a whole {what} file; found {reason(error)}") from error
 
 
-def check_memory(path: Path, wanted: int) -> None:
+def stamp(path: Location) -> Stamp:
+    """What tells a file from the same file after a change."""
+    try:
+        if isinstance(path, Remote):
+            return path.stamp()
+        found = path.stat()
+    except OSError as error:
+        raise FileError(f"{path}: cannot be read ({error.strerror or 'it was removed'})") from error
+    return (found.st_size, found.st_mtime_ns)
+
+
+def unchanged(path: Location, before: Stamp) -> None:
+    """Refuse a file that changed after it was opened."""
+    if stamp(path) != before:
+        raise FileError(f"{path}: must not change after it was opened; it was changed")
+
+
+def check_memory(path: Location, wanted: int) -> None:
     """Refuse to read ``wanted`` bytes if they exceed the available memory."""
     available = available_memory()
     if available is not None and wanted > RESERVE * available:
@@ -67,13 +96,7 @@ def check_memory(path: Path, wanted: int) -> None:
         )
 
 
-def natural(path: Path) -> list[tuple[int, int, str]]:
+def natural(path: Location) -> list[tuple[int, int, str]]:
     """A sorting key that puts part_2 before part_10."""
     parts = re.split(r"([0-9]+)", str(path))
     return [(0, int(part), part) if i % 2 else (1, 0, part) for i, part in enumerate(parts)]
-
-
-def _reason(error: BaseException) -> str:
-    text = getattr(error, "strerror", None) or str(error) or type(error).__name__
-    line = " ".join(str(text).split())
-    return "".join(char if char.isprintable() else "?" for char in line)[:160]

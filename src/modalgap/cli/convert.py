@@ -13,7 +13,7 @@ from modalgap.errors import InputError
 
 def convert(
     source: Annotated[
-        list[Path],
+        list[str],
         typer.Argument(
             help="Embeddings to read, as for measure; or one file per modality.",
             show_default=False,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec
 from modalgap.errors import InputError, OptionError, OutputError, quoted
 from modalgap.modality import listed
 from modalgap.progress import note as note
+from modalgap.remote import location
 
 if TYPE_CHECKING:
     from modalgap.embeddings import Embeddings, Modalities, Pair
@@ -18,7 +19,7 @@ Given = ParamSpec("Given")
 
 
 def read(
-    paths: list[Path] | None, image: Path | None, text: Path | None, pairs: Path | None
+    paths: list[str] | None, image: str | None, text: str | None, pairs: str | None
 ) -> Pair | Embeddings | Modalities:
     """The embeddings that the arguments name."""
     from modalgap.embeddings.store import load_all
@@ -55,13 +56,13 @@ def two_of(found: Pair | Embeddings | Modalities, names: str) -> Pair:
     return (Modalities.of(found) if isinstance(found, Pair) else found).pair(two[0], two[1])
 
 
-def remark(found: Pair | Embeddings | Modalities, paths: list[Path] | None) -> None:
+def remark(found: Pair | Embeddings | Modalities, paths: list[str] | None) -> None:
     """Write messages about the input, after the work, so that an error is a single line."""
     from modalgap.embeddings import Modalities, Pair
 
     sides = found.sides
-    if paths and len(sides) == 1 and (len(paths) > 1 or paths[0].suffix == ".npy"):
-        files = str(paths[0]) if len(paths) == 1 else f"{len(paths)} files, joined,"
+    if paths and len(sides) == 1 and (len(paths) > 1 or location(paths[0]).suffix == ".npy"):
+        files = str(location(paths[0])) if len(paths) == 1 else f"{len(paths)} files, joined,"
         what = "holds" if len(paths) == 1 else "hold"
         note(f"{files} {what} one modality; read as {sides[0].modality}s (see --image, --text)")
     if isinstance(found, Pair) and (lost := _unmatched(found)):
@@ -112,10 +113,11 @@ def check_output(output: Path, *, force: bool) -> None:
         check_target(output, overwrite=force)
 
 
-def not_an_input(output: Path, *inputs: Path | None) -> None:
+def not_an_input(output: Path, *inputs: str | Path | None) -> None:
     """Refuse to overwrite a file that is read."""
-    for path in inputs:
-        if path is None or not path.exists() or not output.exists():
+    for each in inputs:
+        path = None if each is None else location(each)
+        if not isinstance(path, Path) or not path.exists() or not output.exists():
             continue
         folder = path if path.is_dir() else None
         if output.samefile(path) or (folder and output.resolve().parent.samefile(folder)):

@@ -9,28 +9,36 @@ import typer
 
 # embeddings to read
 
-Paths = Annotated[
-    list[Path] | None,
+Paths = Annotated[  # strings: a Path would turn s3:// into s3:/
+    list[str] | None,
     typer.Argument(
         metavar="INPUT",
         help="Embeddings: .npy of shape (2, n, d), .npz, .safetensors, .parquet or a clip-retrieval"
-        " folder; also several shards, a quoted pattern such as 'x-*.npz', or one file per"
-        " modality.",
+        " folder, or a URI of one such as s3://; also several shards, a quoted pattern such as"
+        " 'x-*.npz', or one file per modality.",
         show_default=False,
     ),
 ]
 Image = Annotated[
-    Path | None,
-    typer.Option("--image", help="File of image embeddings, shape (n, d).", show_default=False),
+    str | None,
+    typer.Option(
+        "--image",
+        metavar="PATH",
+        help="File of image embeddings, shape (n, d).",
+        show_default=False,
+    ),
 ]
 Text = Annotated[
-    Path | None,
-    typer.Option("--text", help="File of text embeddings, shape (m, d).", show_default=False),
+    str | None,
+    typer.Option(
+        "--text", metavar="PATH", help="File of text embeddings, shape (m, d).", show_default=False
+    ),
 ]
 Pairs = Annotated[
-    Path | None,
+    str | None,
     typer.Option(
         "--pairs",
+        metavar="PATH",
         help="Matches, .npy: for each text the row of its image, shape (m,), or rows of an image"
         " and of a text, shape (k, 2).",
         show_default=False,

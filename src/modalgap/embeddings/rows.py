@@ -7,14 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
+from modalgap import ranges
 from modalgap.errors import FileError, InputError
+from modalgap.files import stamp, unchanged
+from modalgap.remote import Location, Remote, Stamp
 
 CHUNK = 4096  # rows read at a time: small chunks cost time, large ones do not fit in the cache
 FLOATS = (torch.float16, torch.float32, torch.float64, torch.bfloat16)
@@ -76,36 +79,31 @@ class FileRows:
     """Rows of a C-ordered array at an offset in a file.
 
     A pass over the rows reads them rather than mapping them, so that resident memory stays at one
-    chunk however large the file is; scattered rows go through a memory map.
+    chunk however large the file is; scattered rows go through a memory map. Rows of a remote file
+    are read in ranges.
     """
 
-    path: Path
+    path: Location
     offset: int
     kind: np.dtype[Any]  # numpy's, with byte order; bfloat16 is read as uint16
     shape: tuple[int, int]
     dtype: torch.dtype
     in_memory: bool = False
-    stamp: tuple[int, int] = field(init=False, default=(0, 0))
+    stamp: Stamp = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "stamp", self._now())
-
-    def _now(self) -> tuple[int, int]:
-        """Size and time of change: a file that changes after it was opened is refused."""
-        try:
-            found = self.path.stat()
-        except OSError as error:
-            raise FileError(f"{self.path}: cannot be read ({error.strerror})") from error
-        return (found.st_size, found.st_mtime_ns)
-
-    def _unchanged(self) -> None:
-        if self._now() != self.stamp:
-            raise FileError(f"{self.path}: must not change after it was opened; it was changed")
+        object.__setattr__(self, "stamp", stamp(self.path))
 
     def read(self, start: int, stop: int) -> Tensor:
-        self._unchanged()
         d = self.shape[1]
         count = (stop - start) * d
+        if isinstance(self.path, Remote):
+            flat = np.empty(count, self.kind)
+            begin = self.offset + start * d * self.kind.itemsize
+            span = (begin, begin + flat.nbytes)
+            ranges.read(self.path, self.stamp, span, flat.view(np.uint8).data)
+            return self._tensor(flat.reshape(stop - start, d))
+        unchanged(self.path, self.stamp)
         try:
             flat = np.fromfile(
                 self.path, self.kind, count, offset=self.offset + start * d * self.kind.itemsize
@@ -117,12 +115,24 @@ class FileRows:
         return self._tensor(flat.reshape(stop - start, d))
 
     def take(self, index: Tensor) -> Tensor:
-        self._unchanged()
+        if isinstance(self.path, Remote):
+            return self._scattered(self.path, index)
+        unchanged(self.path, self.stamp)
         try:
             mapped = np.memmap(self.path, self.kind, "r", self.offset, self.shape)
         except (OSError, ValueError) as error:
             raise FileError(f"{self.path}: cannot be mapped ({error})") from error
         return self._tensor(mapped[index.numpy()])
+
+    def _scattered(self, path: Remote, index: Tensor) -> Tensor:
+        """Rows of a remote file: each row once, in the order of the file."""
+        rows, places = np.unique(index.numpy(), return_inverse=True)
+        found = np.empty((len(rows), self.shape[1]), self.kind)
+        size = self.shape[1] * self.kind.itemsize
+        spans = [(begin, begin + size) for begin in (self.offset + rows * size).tolist()]
+        for i, content in enumerate(ranges.scattered(path, self.stamp, spans)):
+            found[i] = np.frombuffer(content, self.kind)
+        return self._tensor(found[places])
 
     def _tensor(self, values: np.ndarray[Any, Any]) -> Tensor:
         native = np.ascontiguousarray(values, dtype=self.kind.newbyteorder("="))
@@ -132,40 +142,50 @@ class FileRows:
 
 @dataclass(frozen=True, eq=False)
 class ShardedRows:
-    """Several sources of rows, one after the other."""
+    """Several sources of rows, one after the other.
+
+    What a read costs does not depend on how many parts there are, only on how many it needs.
+    """
 
     parts: tuple[Rows, ...]
+    ends: NDArray[np.int64] = field(init=False, repr=False)  # rows before the end of each part
+    shape: tuple[int, int] = field(init=False)
+    dtype: torch.dtype = field(init=False)
+    in_memory: bool = field(init=False)
 
-    @property
-    def shape(self) -> tuple[int, int]:
-        return (sum(part.shape[0] for part in self.parts), self.parts[0].shape[1])
-
-    @property
-    def dtype(self) -> torch.dtype:
-        return self.parts[0].dtype
-
-    @property
-    def in_memory(self) -> bool:
-        return all(part.in_memory for part in self.parts)
+    def __post_init__(self) -> None:
+        ends = np.cumsum([part.shape[0] for part in self.parts], dtype=np.int64)
+        first = self.parts[0]
+        vars(self).update(  # the fields of a frozen dataclass
+            ends=ends,
+            shape=(int(ends[-1]), first.shape[1]),
+            dtype=first.dtype,
+            in_memory=all(part.in_memory for part in self.parts),
+        )
 
     def read(self, start: int, stop: int) -> Tensor:
+        if start == stop:
+            return torch.empty((0, self.shape[1]), dtype=self.dtype)
         found: list[Tensor] = []
-        first = 0
-        for part in self.parts:
-            a, b = max(start - first, 0), min(stop - first, part.shape[0])
-            if a < b:
-                found.append(part.read(a, b))
-            first += part.shape[0]
+        at = int(np.searchsorted(self.ends, start, side="right"))
+        while start < stop:
+            end = int(self.ends[at])
+            part = self.parts[at]
+            if start < end:
+                first = end - part.shape[0]
+                found.append(part.read(start - first, min(stop, end) - first))
+                start = end
+            at += 1
         return found[0] if len(found) == 1 else torch.cat(found)
 
     def take(self, index: Tensor) -> Tensor:
         out = torch.empty((len(index), self.shape[1]), dtype=self.dtype)
-        first = 0
-        for part in self.parts:
-            here = (index >= first) & (index < first + part.shape[0])
-            if here.any():
-                out[here] = part.take(index[here] - first)
-            first += part.shape[0]
+        owner = torch.from_numpy(np.searchsorted(self.ends, index.numpy(), side="right"))
+        order = owner.argsort(stable=True)  # the places in ``index``, part by part
+        needed, counts = owner.unique(return_counts=True)
+        for at, here in zip(needed.tolist(), order.split(counts.tolist()), strict=True):
+            part = self.parts[at]
+            out[here] = part.take(index[here] - (int(self.ends[at]) - part.shape[0]))
         return out
 
 

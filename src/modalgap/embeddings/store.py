@@ -16,10 +16,11 @@ from modalgap.embeddings.formats.contents import Contents, Matches, Side
 from modalgap.embeddings.formats.find import Paths, called, read, read_two
 from modalgap.embeddings.modalities import Modalities, pair_of_matches
 from modalgap.embeddings.pair import Pair
-from modalgap.embeddings.rows import FileRows, MemoryRows, Rows, check_shape
+from modalgap.embeddings.rows import MemoryRows, Rows, check_shape
 from modalgap.errors import FileError, InputError, OutputError, quoted
 from modalgap.modality import legible
 from modalgap.progress import progress
+from modalgap.remote import Location, Remote, location
 
 Made = TypeVar("Made", Pair, Embeddings, Modalities)
 
@@ -38,7 +39,8 @@ def load(
     Args:
         path: a file (.npy of shape (2, n, d), .npz, .safetensors, .parquet), an output folder of
             clip-retrieval, a folder of shards, a pattern such as ``"part_*.npz"``, or a list of
-            files: shards, or one file per modality.
+            files: shards, or one file per modality. A string may be the URI of an object store,
+            such as ``"s3://bucket/part_*.npz"``.
         image: instead of ``path``: the files of the first modality, typically an (n, d) .npy.
         text: with ``image``: the files of the second modality.
         pairs: with ``image`` and ``text``: an integer .npy, either (m,) the image of each text, or
@@ -141,7 +143,7 @@ def load_all(
         if len(parts) < 2 or contents.matches:
             found = " and ".join(each.key for each in contents.matches) or "one modality"
             raise InputError(f"pairs: needs image= and text= without matches; got {found}")
-        contents = replace(contents, matches=[_read_pairs(Path(pairs), *contents.sides)])
+        contents = replace(contents, matches=[_read_pairs(location(pairs), *contents.sides)])
     return _validated(contents, items)
 
 
@@ -156,7 +158,7 @@ def save(
 
     Args:
         data: what to write.
-        path: ends in .safetensors, .npz or .parquet.
+        path: ends in .safetensors, .npz or .parquet; local.
         overwrite: whether a file of that name may be replaced.
 
     Returns:
@@ -170,7 +172,10 @@ def save(
         raise InputError(
             f"data: must be a Pair, Embeddings or Modalities; got {type(data).__name__}"
         )
-    path = Path(path)
+    target = location(path)
+    if isinstance(target, Remote):
+        raise OutputError(f"{target}: must be a local file; object stores are only read")
+    path = target
     write = WRITERS.get(path.suffix.lower())
     if write is None:
         known = ", ".join(sorted(WRITERS))
@@ -178,7 +183,7 @@ def save(
     check_target(path, overwrite=overwrite)
     sides = data.sides
     for source in {file for side in sides for file in _files(side.rows)}:
-        if path.exists() and source.samefile(path):
+        if path.exists() and isinstance(source, Path) and source.samefile(path):
             raise OutputError(f"{path}: must not be a file that these embeddings are read from")
     total = sum(side.n for side in sides)
     with progress(f"checking {path.name}", total) as advance:
@@ -227,7 +232,7 @@ def _merged(parts: Mapping[str, Contents], source: str) -> Contents:
     return Contents(source, sides, matches)
 
 
-def _read_pairs(path: Path, one: str, two: str) -> Matches:
+def _read_pairs(path: Location, one: str, two: str) -> Matches:
     """Matches of modality ``two`` with ``one``, by the shape of the array.
 
     Either (m,) the row of ``one`` for each row of ``two``, or (k, 2) a row of each.
@@ -305,9 +310,10 @@ def _listed(sides: Mapping[str, Side]) -> str:
     return " and ".join(names) if len(names) < 3 else f"{len(names)}: {', '.join(names)}"
 
 
-def _files(rows: Rows) -> list[Path]:
+def _files(rows: Rows) -> list[Location]:
     """The files from which the rows are read."""
-    if isinstance(rows, FileRows):
-        return [rows.path]
+    path = getattr(rows, "path", None)
+    if path is not None:
+        return [path]
     parts = getattr(rows, "parts", ())  # of shards, or the rows that others are computed from
     return [file for part in parts for file in _files(part)]

@@ -8,15 +8,15 @@ those of earlier versions and of other programs. ``find`` finds the files, ``sha
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import IO
 
 from modalgap.embeddings.formats import npy, npz, safetensors
 from modalgap.embeddings.formats.contents import Contents
 from modalgap.embeddings.formats.keys import Data
+from modalgap.remote import Location
 
 
-def _read_parquet(path: Path) -> Contents:
+def _read_parquet(path: Location) -> Contents:
     from modalgap.embeddings.formats import parquet  # imports pyarrow, which few files need
 
     return parquet.read(path)
@@ -28,7 +28,7 @@ def _write_parquet(data: Data, file: IO[bytes]) -> Iterator[int]:
     return parquet.write(data, file)
 
 
-READERS: dict[str, Callable[[Path], Contents]] = {
+READERS: dict[str, Callable[[Location], Contents]] = {
     ".npy": npy.read,
     ".npz": npz.read,
     ".parquet": _read_parquet,

@@ -8,12 +8,11 @@ rows are left out.
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from modalgap.embeddings.formats import npy
 from modalgap.embeddings.formats.contents import Contents, Side
 from modalgap.embeddings.formats.numbers import by_number, check_partners, refuse_unfinished
-from modalgap.errors import FileError, quoted
+from modalgap.errors import FileError, quoted, reason
+from modalgap.remote import Location
 
 _KINDS = {  # folder, and the ending of its files
     "image": ("img_emb", ".npy"),
@@ -23,7 +22,7 @@ _KINDS = {  # folder, and the ending of its files
 _NAME_COLUMNS = {"image": "image_path", "text": "caption"}
 
 
-def is_one(folder: Path) -> bool:
+def is_one(folder: Location) -> bool:
     """Whether ``folder`` is the output of clip-retrieval."""
     both = (_KINDS["image"], _KINDS["text"])
     return any((folder / name).is_dir() for name, _ in both) or all(
@@ -31,7 +30,7 @@ def is_one(folder: Path) -> bool:
     )
 
 
-def read(folder: Path) -> list[Contents]:
+def read(folder: Location) -> list[Contents]:
     """Read every shard, in the order of their numbers.
 
     Raises:
@@ -54,28 +53,29 @@ def read(folder: Path) -> list[Contents]:
     return [_shard({kind: found[kind][number] for kind in found}) for number in numbers]
 
 
-def _files(folder: Path, name: str, ending: str) -> list[Path]:
+def _files(folder: Location, name: str, ending: str) -> list[Location]:
     """The files of one kind."""
     inside = (folder / name).is_dir()
     where = folder / name if inside else folder
     try:
         listed = [path for path in where.iterdir() if inside or path.name.startswith(f"{name}_")]
     except OSError as error:
-        raise FileError(f"{where}: cannot be read ({error.strerror})") from error
+        raise FileError(f"{where}: cannot be read ({reason(error)})") from error
     refuse_unfinished(listed, (ending,))
     paths = [
         path for path in listed if path.suffix.lower() == ending and not path.name.startswith(".")
     ]
     strange = [path for path in paths if name != "metadata" and not path.name.startswith(name)]
     if strange:
+        strange.sort(key=str)
         raise FileError(
-            f"{min(strange)}: must be called {name}_NUMBER{ending}, like the other files; found"
-            f" {quoted(min(strange).name)}"
+            f"{strange[0]}: must be called {name}_NUMBER{ending}, like the other files; found"
+            f" {quoted(strange[0].name)}"
         )
-    return sorted(paths)
+    return sorted(paths, key=str)
 
 
-def _shard(paths: dict[str, Path]) -> Contents:
+def _shard(paths: dict[str, Location]) -> Contents:
     """The files of one number."""
     sides = {place: _matrix(path) for place, path in paths.items() if place != "metadata"}
     counts = {str(paths[place]): side.rows.shape[0] for place, side in sides.items()}
@@ -97,7 +97,7 @@ def _shard(paths: dict[str, Path]) -> Contents:
     return Contents(where, {place: sides[place] for place in ("image", "text") if place in sides})
 
 
-def _matrix(path: Path) -> Side:
+def _matrix(path: Location) -> Side:
     sides = list(npy.read(path).sides.values())
     if len(sides) != 1:
         raise FileError(f"{path}: must have shape (n, d); found (2, n, d)")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import re
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from modalgap.atomic import TEMPORARY
@@ -13,8 +14,10 @@ from modalgap.embeddings.formats.contents import Contents
 from modalgap.embeddings.formats.earlier import ALIASES
 from modalgap.embeddings.formats.numbers import check_partners, numbers_of, refuse_unfinished
 from modalgap.embeddings.formats.shards import beside, join
-from modalgap.errors import FileError, InputError
+from modalgap.errors import FileError, InputError, reason
 from modalgap.files import natural, parsing, regular_file
+from modalgap.ranges import REQUESTS
+from modalgap.remote import Location, Remote, location
 
 Paths = str | Path | Sequence[str | Path]
 
@@ -81,7 +84,7 @@ def _of_different_modalities(parts: Sequence[Contents]) -> bool:
     )
 
 
-def _several(paths: Paths) -> list[str | Path]:
+def _several(paths: Paths) -> list[Location]:
     """The paths of a list, or the one path."""
     if not isinstance(paths, str | Path) and not (
         isinstance(paths, Sequence) and all(isinstance(each, str | Path) for each in paths)
@@ -90,26 +93,42 @@ def _several(paths: Paths) -> list[str | Path]:
     several = [paths] if isinstance(paths, str | Path) else list(paths)
     if not several:
         raise InputError("path: must name at least one file; got an empty list")
-    return several
+    return [location(each) for each in several]
 
 
-def _read_one(path: str | Path) -> list[Contents]:
+def _read_one(found: Location) -> list[Contents]:
     """The contents of a file, of each file in a folder, or of each that a pattern matches."""
-    found = Path(path)
     if _is(found.is_dir) and found.suffix.lower() not in READERS:
         if clip_retrieval.is_one(found):
             return clip_retrieval.read(found)
-        return [_read_file(file) for file in _in_folder(found)]
-    if glob.has_magic(str(path)) and not _is(found.exists):
+        return _read_files(_in_folder(found))
+    if glob.has_magic(str(found)) and not _is(found.exists):
         with parsing(found, "readable"):
-            matched = sorted(map(Path, glob.glob(str(path))), key=natural)  # noqa: PTH207 - any root
+            matched = sorted(_matching(found), key=natural)
         if not matched:
-            raise FileError(f"{path}: must match at least one file; found none")
-        return [_read_file(file) for file in matched]
+            raise FileError(f"{found}: must match at least one file; found none")
+        return _read_files(matched)
     return [_read_file(found)]
 
 
-def _read_file(path: Path) -> Contents:
+def _matching(pattern: Location) -> Sequence[Location]:
+    if isinstance(pattern, Remote):
+        return pattern.expanded()
+    return [Path(each) for each in glob.glob(str(pattern))]  # noqa: PTH207 - any root
+
+
+def _read_files(files: Sequence[Location]) -> list[Contents]:
+    """The contents of several files; of remote files several at a time, as each answer takes long.
+
+    The first that cannot be read ends this.
+    """
+    if not isinstance(files[0], Remote):
+        return [_read_file(file) for file in files]
+    with ThreadPoolExecutor(REQUESTS) as pool:
+        return list(pool.map(_read_file, files))
+
+
+def _read_file(path: Location) -> Contents:
     regular_file(path)
     read = READERS.get(path.suffix.lower())
     if read is None:
@@ -118,12 +137,12 @@ def _read_file(path: Path) -> Contents:
     return read(path)
 
 
-def _in_folder(folder: Path) -> list[Path]:
+def _in_folder(folder: Location) -> list[Location]:
     """The shards of a folder: files of one known extension, in natural order."""
     try:
         listed = list(folder.iterdir())
     except OSError as error:
-        raise FileError(f"{folder}: cannot be read ({error.strerror})") from error
+        raise FileError(f"{folder}: cannot be read ({reason(error)})") from error
     refuse_unfinished([path for path in listed if not path.name.startswith(TEMPORARY)], READERS)
     files = sorted(
         (
@@ -151,7 +170,7 @@ def _in_folder(folder: Path) -> list[Path]:
     return files
 
 
-def _all_of_count(files: Sequence[Path]) -> None:
+def _all_of_count(files: Sequence[Location]) -> None:
     """Refuse shards such as NAME-00000-of-00003 if some are missing."""
     there: dict[tuple[str, int], set[int]] = {}
     for file in files:
@@ -170,7 +189,7 @@ def _all_of_count(files: Sequence[Path]) -> None:
 
 def called(paths: Paths) -> str:
     """How messages call these files."""
-    several = [paths] if isinstance(paths, str | Path) else list(paths)
+    several = [str(each) for each in _several(paths)]
     return str(several[0]) if len(several) == 1 else f"{several[0]} … {several[-1]}"
 
 

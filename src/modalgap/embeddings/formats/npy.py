@@ -9,7 +9,6 @@ from __future__ import annotations
 import io
 import math
 from dataclasses import dataclass
-from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
@@ -21,6 +20,7 @@ from modalgap.embeddings.formats.contents import Contents, Side
 from modalgap.embeddings.rows import FileRows, MemoryRows, Rows, torch_dtype
 from modalgap.errors import FileError
 from modalgap.files import check_memory, parsing, regular_file
+from modalgap.remote import Location
 
 _LONGEST_HEADER = 16384  # numpy itself refuses to evaluate more than 10,000 characters
 
@@ -47,7 +47,7 @@ class Header:
         return math.prod(self.shape) * self.kind.itemsize
 
 
-def read(path: Path) -> Contents:
+def read(path: Location) -> Contents:
     """Read a file of shape (2, n, d) or (n, d)."""
     size = regular_file(path)
     with parsing(path, "npy"), path.open("rb") as file:
@@ -70,7 +70,7 @@ def read(path: Path) -> Contents:
     )
 
 
-def read_array(path: Path) -> NDArray[Any]:
+def read_array(path: Location) -> NDArray[Any]:
     """Read any array of numbers, into memory."""
     size = regular_file(path)
     check_memory(path, size)
@@ -123,7 +123,7 @@ def read_data(file: IO[bytes], header: Header, where: str) -> NDArray[Any]:
     return np.ascontiguousarray(array.astype(header.kind.newbyteorder("="), copy=False))
 
 
-def _rows(path: Path, header: Header) -> list[Rows]:
+def _rows(path: Location, header: Header) -> list[Rows]:
     """Each matrix in the file as rows; left in the file if it is stored row by row."""
     n, d = header.shape[-2:]
     dtype = torch_dtype(header.kind) or torch.float32

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import zipfile
 from collections.abc import Collection, Iterator, Mapping
-from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
@@ -26,15 +25,16 @@ from modalgap.embeddings.formats.stream import arrays
 from modalgap.embeddings.rows import FileRows, MemoryRows, Rows, torch_dtype
 from modalgap.errors import FileError, InputError, quoted
 from modalgap.files import check_memory, parsing, regular_file
+from modalgap.remote import Location, Remote
 
 _RATIO = 200  # vectors never compress this well
 _PLAIN = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}  # all that numpy writes
 
 
-def read(path: Path) -> Contents:
+def read(path: Location) -> Contents:
     """Read a file of modalgap, or of another program with common keys."""
     size = regular_file(path)
-    with parsing(path, "npz"), zipfile.ZipFile(path) as archive:
+    with parsing(path, "npz"), _opened(path) as archive:
         return flat.decode(_Archive(path, size, archive), str(path))
 
 
@@ -61,10 +61,14 @@ def write(data: keys.Data, file: IO[bytes]) -> Iterator[int]:
                     yield len(array) if key in vectors else 0
 
 
+def _opened(path: Location) -> zipfile.ZipFile:
+    return zipfile.ZipFile(path.open("rb") if isinstance(path, Remote) else path)
+
+
 class _Archive:
     """The named arrays of one zip."""
 
-    def __init__(self, path: Path, size: int, archive: zipfile.ZipFile) -> None:
+    def __init__(self, path: Location, size: int, archive: zipfile.ZipFile) -> None:
         self.path, self.size, self.archive = path, size, archive
         self.members: dict[str, zipfile.ZipInfo] = {}
         for info in archive.infolist():

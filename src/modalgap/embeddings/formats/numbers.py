@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from modalgap.errors import FileError, quoted
+from modalgap.remote import Location
 
 Number = tuple[int, ...]
 SHOWN = 5  # numbers that a message lists
@@ -30,13 +31,13 @@ def numbers_of(names: Sequence[str]) -> list[Number] | None:
     return [tuple(each[i] for i in vary) for each in found] if vary else None
 
 
-def by_number(paths: Sequence[Path], what: str) -> dict[int, Path]:
+def by_number(paths: Sequence[Location], what: str) -> dict[int, Location]:
     """Files by the number that ends their names.
 
     Raises:
         FileError: a name without a number, or two files of one number.
     """
-    found: dict[int, Path] = {}
+    found: dict[int, Location] = {}
     for path in paths:
         match = re.search("([0-9]+)$", path.stem)
         if match is None:
@@ -74,7 +75,7 @@ def check_partners(where: str, numbers: Mapping[str, Collection[Number | int]]) 
         )
 
 
-def refuse_unfinished(paths: Sequence[Path], endings: Collection[str]) -> None:
+def refuse_unfinished(paths: Sequence[Location], endings: Collection[str]) -> None:
     """Refuse files that another program is still writing, or left half-written.
 
     Args:
@@ -84,7 +85,7 @@ def refuse_unfinished(paths: Sequence[Path], endings: Collection[str]) -> None:
     Raises:
         FileError: a temporary file with one of these endings. The message names the first.
     """
-    found = [path for path in sorted(paths) if _is_unfinished(path, endings)]
+    found = [path for path in sorted(paths, key=str) if _is_unfinished(path, endings)]
     if found:
         more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
         raise FileError(
@@ -93,7 +94,7 @@ def refuse_unfinished(paths: Sequence[Path], endings: Collection[str]) -> None:
         )
 
 
-def _is_unfinished(path: Path, endings: Collection[str]) -> bool:
+def _is_unfinished(path: Location, endings: Collection[str]) -> bool:
     suffixes = [suffix.lower() for suffix in path.suffixes]
     if not set(suffixes[-3:]) & set(endings):
         return False

@@ -1,12 +1,11 @@
 """``.parquet``: one column of lists per modality, side by side; shorter columns end in nulls.
 
-Parquet has no plain arrays that could be mapped, so a file is read into memory, batch by batch.
+The vectors stay in the file until they are read (``parquet_rows``).
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
@@ -27,26 +26,29 @@ from modalgap.embeddings.formats.layout import (
     match_key,
     names_key,
 )
-from modalgap.embeddings.rows import CHUNK, MemoryRows
+from modalgap.embeddings.formats.parquet_rows import is_list, opened, rows_of
+from modalgap.embeddings.rows import CHUNK, Rows
 from modalgap.errors import FileError, InputError, quoted
 from modalgap.files import check_memory, parsing, regular_file
+from modalgap.remote import Location
 
 PREFIX = "modalgap."
-_BATCH = 8192
-_LISTS = (pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list)
 
 
-def read(path: Path) -> Contents:
+def read(path: Location) -> Contents:
     """Read a file of modalgap, or of another program with common column names."""
     regular_file(path)
-    with parsing(path, "parquet"), pq.ParquetFile(path, page_checksum_verification=True) as file:
+    with (
+        parsing(path, "parquet"),
+        opened(path, page_checksum_verification=True, pre_buffer=False) as file,
+    ):
         return keys.decode(_Table(path, file), str(path), table=True)
 
 
-def read_strings(path: Path, columns: Sequence[str]) -> tuple[int, dict[str, list[str]]]:
+def read_strings(path: Location, columns: Sequence[str]) -> tuple[int, dict[str, list[str]]]:
     """The number of rows, and those of ``columns`` that are there, as strings."""
     regular_file(path)
-    with parsing(path, "parquet"), pq.ParquetFile(path) as file:
+    with parsing(path, "parquet"), opened(path) as file:
         found = {
             name: _strings(_read_column(path, file, name), f"{path}: {quoted(name)}")
             for name in columns
@@ -61,7 +63,7 @@ def write(data: keys.Data, file: IO[bytes]) -> Iterator[int]:
     columns = _columns(data)
     schema = pa.schema(
         [
-            *((modality, pa.list_(_value_type(side))) for modality, side in sides.items()),
+            *((modality, _list_type(side)) for modality, side in sides.items()),
             *((name, _column_type(values)) for name, values in columns.items()),
         ],
         metadata={f"{PREFIX}{key}": value for key, value in keys.describe(data).items()},
@@ -83,7 +85,7 @@ def write(data: keys.Data, file: IO[bytes]) -> Iterator[int]:
 class _Table:
     """The columns of one file."""
 
-    def __init__(self, path: Path, file: pq.ParquetFile) -> None:
+    def __init__(self, path: Location, file: pq.ParquetFile) -> None:
         self.path, self.file, self.schema = path, file, file.schema_arrow
         raw = self.schema.metadata or {}  # may hold what is not text, under other keys
         text = {
@@ -103,51 +105,16 @@ class _Table:
 
     def kind(self, key: str) -> str:
         kind = self.schema.field(key).type
-        if not _is_list(kind):
+        if not is_list(kind):
             return STRINGS  # captions or pictures: not vectors
         return MATRIX if pa.types.is_floating(kind.value_type) else OTHER
 
-    def rows(self, key: str) -> MemoryRows:
-        return MemoryRows(torch.from_numpy(self._vectors(key)))
+    def rows(self, key: str) -> Rows:
+        return rows_of(self.path, self.file, key)
 
     def strings(self, key: str, n: int) -> list[str] | None:
         column = self._column(key)
         return None if column is None else _strings(column, self._where(key), n)
-
-    def _vectors(self, key: str) -> NDArray[Any]:
-        """(n, d): the rows of a list column before its trailing nulls."""
-        where = self._where(key)
-        column = self.schema.field(key).type
-        kind = column.value_type if _is_list(column) else column
-        if kind is column or not pa.types.is_floating(kind):
-            raise FileError(f"{where} must be lists of float16, float32 or float64; found {kind}")
-        parts: list[NDArray[Any]] = []
-        width, ended, total = None, False, 0
-        for batch in self.file.iter_batches(_BATCH, columns=[key]):
-            column = batch.column(key)
-            there = len(column) - column.null_count
-            if (there and ended) or column[:there].null_count:
-                raise FileError(f"{where} must have its empty rows at the end; found some before")
-            ended = there < len(column)
-            if not there:
-                continue
-            column = column[:there]
-            flat = column.flatten()
-            if flat.null_count:
-                raise FileError(f"{where} must be numbers in every list; found nulls")
-            lengths = pc.list_value_length(column).to_numpy(zero_copy_only=False)
-            width = int(lengths[0]) if width is None else width
-            if (lengths != width).any():
-                other = int(lengths[lengths != width][0])
-                raise FileError(
-                    f"{where} must be lists of one length; found lengths {width} and {other}"
-                )
-            total += flat.nbytes
-            check_memory(self.path, 2 * total)  # the parts, and then the whole
-            parts.append(flat.to_numpy(zero_copy_only=False).reshape(there, width))
-        if not parts:
-            return np.empty((0, 1), np.float32)
-        return np.concatenate(parts)
 
     def _column(self, name: str) -> pa.ChunkedArray | None:
         """A column, or None if it is missing or holds nothing."""
@@ -162,7 +129,7 @@ class _Table:
         if column is None:
             return None
         where, n = self._where(key), len(column) - column.null_count
-        listed = _is_list(column.type)
+        listed = is_list(column.type)
         kind = column.type.value_type if listed else column.type
         if not pa.types.is_integer(kind):
             raise FileError(f"{where} must be integers or lists of integers; found {column.type}")
@@ -191,7 +158,7 @@ class _Table:
         return f"{self.path}: {quoted(name[:80])}"
 
 
-def _read_column(path: Path, file: pq.ParquetFile, name: str) -> pa.ChunkedArray:
+def _read_column(path: Location, file: pq.ParquetFile, name: str) -> pa.ChunkedArray:
     check_memory(path, 8 * file.metadata.num_rows)  # a few bytes can declare any number of rows
     return file.read([name])[name]
 
@@ -204,10 +171,6 @@ def _strings(column: pa.ChunkedArray, where: str, n: int | None = None) -> list[
     if not (pa.types.is_null(kind) or pa.types.is_string(kind) or pa.types.is_large_string(kind)):
         raise FileError(f"{where} must be strings; found {kind}")
     return [value or "" for value in column[:n].to_pylist()]
-
-
-def _is_list(kind: pa.DataType) -> bool:
-    return any(test(kind) for test in _LISTS)
 
 
 def _columns(data: keys.Data) -> dict[str, NDArray[Any]]:
@@ -242,24 +205,26 @@ def _column_type(values: NDArray[Any]) -> pa.DataType:
     return pa.list_(pa.int64()) if lists else pa.string()
 
 
-def _value_type(side: Embeddings) -> pa.DataType:
+def _list_type(side: Embeddings) -> pa.DataType:
+    """Lists without nulls inside, which take less time to decode than lists that may have some."""
     kinds = {torch.float16: pa.float16(), torch.float32: pa.float32(), torch.float64: pa.float64()}
     if side.rows.dtype not in kinds:
         raise InputError(
             "must hold float16, float32 or float64; got bfloat16, which .safetensors takes"
         )
-    return kinds[side.rows.dtype]
+    return pa.list_(pa.field("element", kinds[side.rows.dtype], nullable=False))
 
 
 def _lists(side: Embeddings, start: int, stop: int) -> pa.Array:
     """Rows [start, stop) as lists, null beyond the last row."""
     there = max(0, min(side.n, stop) - start)
-    missing = pa.nulls(stop - start - there, pa.list_(_value_type(side)))
+    kind = _list_type(side)
+    missing = pa.nulls(stop - start - there, kind)
     if not there:
         return missing
     flat = side.rows.read(start, start + there).contiguous().numpy().reshape(-1)
     offsets = np.arange(0, len(flat) + 1, side.dim, dtype=np.int32)
-    rows = pa.ListArray.from_arrays(offsets, pa.array(flat))
+    rows = pa.ListArray.from_arrays(offsets, pa.array(flat), type=kind)
     return pa.concat_arrays([rows, missing])
 
 

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import json
 import math
+import tempfile
 from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
@@ -16,6 +18,7 @@ import torch
 from numpy.typing import NDArray
 from safetensors import safe_open
 
+from modalgap import ranges
 from modalgap.embeddings.formats import flat, keys
 from modalgap.embeddings.formats.contents import Contents
 from modalgap.embeddings.formats.layout import MATRIX, OTHER
@@ -23,6 +26,7 @@ from modalgap.embeddings.formats.stream import arrays
 from modalgap.embeddings.rows import FileRows, Rows
 from modalgap.errors import FileError, InputError, quoted
 from modalgap.files import parsing, regular_file
+from modalgap.remote import Location, Remote
 
 LONGEST_HEADER = 16 * 2**20
 _FLOATS = {
@@ -38,7 +42,7 @@ _NUMBERS = {
 _DTYPES = {dtype: name for name, (_, dtype) in _FLOATS.items()}
 
 
-def read(path: Path) -> Contents:
+def read(path: Location) -> Contents:
     """Read a file of modalgap, or of another program with common keys."""
     size = regular_file(path)
     with parsing(path, "safetensors"):
@@ -86,7 +90,7 @@ def write(
 class _File:
     """The named arrays of one file."""
 
-    def __init__(self, path: Path, size: int) -> None:
+    def __init__(self, path: Location, size: int) -> None:
         self.path = path
         if size < 8:
             raise FileError(
@@ -101,8 +105,8 @@ class _File:
                     f" its first 8 bytes declare {length}"
                 )
             text = file.read(length)
-        with safe_open(path, framework="np"):  # refuses gaps, overlaps, lengths that do not fit
-            header = json.loads(text)
+        with _local(path, text, size) as local, safe_open(local, framework="np"):
+            header = json.loads(text)  # refused before: gaps, overlaps, lengths that do not fit
         self.start = 8 + length
         self.metadata: Mapping[str, str] = header.pop("__metadata__", None) or {}
         self.entries: dict[str, Any] = header
@@ -133,8 +137,28 @@ class _File:
             )
         kind = np.dtype(_NUMBERS[entry["dtype"]])
         begin = self.start + entry["data_offsets"][0]
-        flat = np.fromfile(self.path, kind, math.prod(entry["shape"]), offset=begin)
+        count = math.prod(entry["shape"])
+        if isinstance(self.path, Remote):
+            flat = np.empty(count, kind)
+            if flat.nbytes:
+                span = (begin, begin + flat.nbytes)
+                ranges.read(self.path, self.path.stamp(), span, flat.view(np.uint8).data)
+        else:
+            flat = np.fromfile(self.path, kind, count, offset=begin)
         return flat.reshape(entry["shape"])
+
+
+@contextmanager
+def _local(path: Location, header: bytes, size: int) -> Iterator[str | Path]:
+    """A local file for the library; of a remote one it has the header, and zeros as data."""
+    if not isinstance(path, Remote):
+        yield path
+        return
+    with tempfile.NamedTemporaryFile(suffix=".safetensors") as file:
+        file.write(len(header).to_bytes(8, "little") + header)
+        file.truncate(size)  # of no size on the disk
+        file.flush()
+        yield file.name
 
 
 def _itemsize(value: Rows | NDArray[Any]) -> int:
