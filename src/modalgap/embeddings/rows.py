@@ -88,22 +88,10 @@ class FileRows:
     stamp: tuple[int, int] = field(init=False, default=(0, 0))
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "stamp", self._now())
-
-    def _now(self) -> tuple[int, int]:
-        """Size and time of change: a file that changes after it was opened is refused."""
-        try:
-            found = self.path.stat()
-        except OSError as error:
-            raise FileError(f"{self.path}: cannot be read ({error.strerror})") from error
-        return (found.st_size, found.st_mtime_ns)
-
-    def _unchanged(self) -> None:
-        if self._now() != self.stamp:
-            raise FileError(f"{self.path}: must not change after it was opened; it was changed")
+        object.__setattr__(self, "stamp", stamp_of(self.path))
 
     def read(self, start: int, stop: int) -> Tensor:
-        self._unchanged()
+        unchanged(self.path, self.stamp)
         d = self.shape[1]
         count = (stop - start) * d
         try:
@@ -117,7 +105,7 @@ class FileRows:
         return self._tensor(flat.reshape(stop - start, d))
 
     def take(self, index: Tensor) -> Tensor:
-        self._unchanged()
+        unchanged(self.path, self.stamp)
         try:
             mapped = np.memmap(self.path, self.kind, "r", self.offset, self.shape)
         except (OSError, ValueError) as error:
@@ -224,6 +212,21 @@ class PickedRows:
 
     def take(self, index: Tensor) -> Tensor:
         return self.whole.take(self.index[index])
+
+
+def stamp_of(path: Path) -> tuple[int, int]:
+    """Size and time of change: a file that changes after it was opened is refused."""
+    try:
+        found = path.stat()
+    except OSError as error:
+        raise FileError(f"{path}: cannot be read ({error.strerror})") from error
+    return (found.st_size, found.st_mtime_ns)
+
+
+def unchanged(path: Path, stamp: tuple[int, int]) -> None:
+    """Refuse a file that changed after ``stamp`` was taken."""
+    if stamp_of(path) != stamp:
+        raise FileError(f"{path}: must not change after it was opened; it was changed")
 
 
 def as_rows(array: object, source: str) -> Rows:

@@ -27,7 +27,9 @@ from modalgap.embeddings.formats.layout import (
     match_key,
     names_key,
 )
+from modalgap.embeddings.formats.parquet_strings import is_empty, strings_of
 from modalgap.embeddings.rows import CHUNK, MemoryRows
+from modalgap.embeddings.strings import Strings
 from modalgap.errors import FileError, InputError, quoted
 from modalgap.files import check_memory, parsing, regular_file
 
@@ -43,16 +45,17 @@ def read(path: Path) -> Contents:
         return keys.decode(_Table(path, file), str(path), table=True)
 
 
-def read_strings(path: Path, columns: Sequence[str]) -> tuple[int, dict[str, list[str]]]:
+def read_strings(path: Path, columns: Sequence[str]) -> tuple[int, dict[str, Strings]]:
     """The number of rows, and those of ``columns`` that are there, as strings."""
     regular_file(path)
     with parsing(path, "parquet"), pq.ParquetFile(path) as file:
+        n: int = file.metadata.num_rows
         found = {
-            name: _strings(_read_column(path, file, name), f"{path}: {quoted(name)}")
+            name: strings_of(path, file, name, f"{path}: {quoted(name)}", n)
             for name in columns
             if name in file.schema_arrow.names
         }
-        return file.metadata.num_rows, found
+        return n, found
 
 
 def write(data: keys.Data, file: IO[bytes]) -> Iterator[int]:
@@ -110,9 +113,10 @@ class _Table:
     def rows(self, key: str) -> MemoryRows:
         return MemoryRows(torch.from_numpy(self._vectors(key)))
 
-    def strings(self, key: str, n: int) -> list[str] | None:
-        column = self._column(key)
-        return None if column is None else _strings(column, self._where(key), n)
+    def strings(self, key: str, n: int) -> Strings | None:
+        if key not in self.names() or is_empty(self.file, key):
+            return None
+        return strings_of(self.path, self.file, key, self._where(key), n)
 
     def _vectors(self, key: str) -> NDArray[Any]:
         """(n, d): the rows of a list column before its trailing nulls."""
@@ -210,10 +214,10 @@ def _is_list(kind: pa.DataType) -> bool:
     return any(test(kind) for test in _LISTS)
 
 
-def _columns(data: keys.Data) -> dict[str, NDArray[Any]]:
+def _columns(data: keys.Data) -> dict[str, NDArray[Any] | Sequence[str]]:
     """Everything but the vectors: one value per row of its modality."""
     sides = keys.sides_of(data)
-    result: dict[str, NDArray[Any]] = {}
+    result: dict[str, NDArray[Any] | Sequence[str]] = {}
     for (own, other), values in keys.matches_of(data).items():
         if values.ndim == 1:
             result[match_key(own, other)] = values
@@ -221,7 +225,7 @@ def _columns(data: keys.Data) -> dict[str, NDArray[Any]]:
             result[match_key(other, own)] = _lists_of_first(values, sides[other].n)
     for modality, side in sides.items():
         if side.names is not None:
-            result[names_key(modality)] = np.array(side.names, dtype=object)
+            result[names_key(modality)] = side.names
         for name, values in side.factors.items():
             result[factor_key(modality, name)] = values
     return result
@@ -235,7 +239,9 @@ def _lists_of_first(pairs: NDArray[np.int64], m: int) -> NDArray[Any]:
     return result
 
 
-def _column_type(values: NDArray[Any]) -> pa.DataType:
+def _column_type(values: NDArray[Any] | Sequence[str]) -> pa.DataType:
+    if not isinstance(values, np.ndarray):
+        return pa.string()
     if values.dtype.kind == "i":
         return pa.int64()
     lists = len(values) and isinstance(values[0], np.ndarray)
@@ -263,6 +269,6 @@ def _lists(side: Embeddings, start: int, stop: int) -> pa.Array:
     return pa.concat_arrays([rows, missing])
 
 
-def _padded(values: NDArray[Any], length: int, kind: pa.DataType) -> pa.Array:
+def _padded(values: NDArray[Any] | Sequence[str], length: int, kind: pa.DataType) -> pa.Array:
     missing = pa.nulls(length - len(values), kind)
     return pa.concat_arrays([pa.array(values, type=kind), missing])

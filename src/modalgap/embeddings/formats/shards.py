@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from modalgap.embeddings import strings
 from modalgap.embeddings.formats.contents import Contents, Matches, Side
 from modalgap.embeddings.rows import CHUNK, Rows, concatenate
 from modalgap.errors import FileError, InputError, quoted
@@ -216,7 +217,7 @@ def _join_side(parts: Sequence[Contents], key: str, source: str) -> Side:
         raise FileError(str(error)) from error
     return Side(
         rows,
-        names=None if first.names is None else [n for side in sides for n in side.names or ()],
+        names=None if first.names is None else strings.concatenate([s.names or () for s in sides]),
         factors={
             name: _column(
                 [side.factors[name] for side in sides], f"{source}: factor {quoted(name)}"
