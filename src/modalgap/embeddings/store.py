@@ -195,6 +195,8 @@ def save(
         ):
             for rows_done in write(data, file):
                 advance(rows_done)
+    except FileError:  # of a file that is read
+        raise
     except InputError as error:  # what this format cannot hold
         raise InputError(f"{path}: {error}") from error
     return path
