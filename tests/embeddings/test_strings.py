@@ -19,7 +19,7 @@ from safetensors.numpy import save_file
 
 import modalgap as mg
 from modalgap import errors, files
-from modalgap.embeddings import strings
+from modalgap.embeddings import repeats, strings
 from modalgap.embeddings.formats import parquet_strings
 from modalgap.embeddings.pick import pick
 from modalgap.embeddings.rows import MemoryRows
@@ -287,7 +287,8 @@ class TestDamage:
         pq.write_table(pa.table({"image": lists, "image_name": texts}), tmp_path / "a.parquet")
         names = mg.load_embeddings(tmp_path / "a.parquet").names
         assert names is not None
-        self.refused(lambda: names[0], "must be a whole parquet file.*utf-8")
+        assert names[0] == "a"
+        self.refused(lambda: names[1], "must be a whole parquet file.*utf-8")
 
 
 @pytest.mark.usefixtures("in_file")
@@ -410,3 +411,49 @@ def test_verbs_that_need_no_names_read_none(
 def test_names_of_users_stay_tuples() -> None:
     assert type(mg.Embeddings(vectors(), "text", list(NAMES)).names) is tuple
     assert type(mg.Embeddings(vectors(), "text", np.array(NAMES)).names) is tuple
+
+
+class TestRepeats:
+    """Of names that stay in the file."""
+
+    def several(self) -> mg.Pair:
+        """Captions of several images, and names that are repeated for different rows."""
+        rows = vectors(6)[[0, 1, 0, 2, 1, 3, 4, 5]]
+        names = ("one", "two", "one", "three", "two", "three", "猫", "")
+        return mg.Pair(mg.Embeddings(vectors(8), "image"), mg.Embeddings(rows, "text", names))
+
+    @pytest.mark.usefixtures("in_file")
+    @pytest.mark.parametrize("suffix", FORMATS)
+    def test_as_in_memory(self, suffix: str, tmp_path: Path) -> None:
+        want = repeats.joined(self.several())
+        found = repeats.joined(mg.load(mg.save(self.several(), tmp_path / f"a{suffix}")))
+        assert want.rows["text"].tolist() == [0, 1, 3, 5, 6, 7]
+        assert found.rows["text"].tolist() == want.rows["text"].tolist()
+        assert found.pair.fingerprint == want.pair.fingerprint
+        assert found.pair.text.names == want.pair.text.names == (
+            "one", "two", "three", "three", "猫", ""
+        )  # fmt: skip
+        assert found.note == want.note
+
+    def test_names_of_one_hash(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Equal rows of different names are never joined, even if all hashes of names are equal."""
+
+        def same(_: bytes) -> int:
+            return 7
+
+        monkeypatch.setattr(repeats.xxhash, "xxh3_64_intdigest", same)
+        whole = self.several()
+        rows = whole.text.unit().clone()
+        rows[1] = rows[0]  # "two" like "one"
+        found = repeats.joined(mg.Pair(whole.image, mg.Embeddings(rows, "text", whole.text.names)))
+        assert found.rows["text"].tolist() == [0, 1, 3, 4, 5, 6, 7]
+
+    def test_too_many_to_look_for(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(repeats, "MOST", 7)
+        found = repeats.joined(self.several())
+        assert not found.rows
+        assert found.note == (
+            "repeated texts were not looked for: hashes of 8 names take too much memory (the limit"
+            " is 7 names)"
+        )
+        assert mg.evaluate(self.several(), ["retrieval"]).pair["repeats"]["note"] == found.note

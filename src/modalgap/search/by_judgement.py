@@ -44,7 +44,7 @@ def revisited(
     asking, kept = _of_role(queries, "query", "queries"), _of_role(side, "gallery", "gallery")
     lists = _judgements(queries, asking)
     names = names_of(side, "gallery")
-    where = places(names if kept is None else [names[row] for row in kept], "gallery")
+    where = places(names if kept is None else pick(names, kept), "gallery")
     found, missing = _listed(lists, relevant, where)
     return SearchPlan(
         side,
