@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from modalgap import checks
 from modalgap.embeddings import Embeddings
+from modalgap.embeddings.strings import pick
 from modalgap.errors import InputError, OptionError, quoted
 from modalgap.evaluate.base import Floats, Ints
 from modalgap.evaluate.ranks import Ranks, Relevant

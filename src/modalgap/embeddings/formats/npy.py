@@ -17,7 +17,9 @@ import torch
 from numpy.lib import format as npy_format
 from numpy.typing import NDArray
 
+from modalgap import files
 from modalgap.embeddings.formats.contents import Contents, Side
+from modalgap.embeddings.mapped import mapped
 from modalgap.embeddings.rows import FileRows, MemoryRows, Rows, torch_dtype
 from modalgap.errors import FileError
 from modalgap.files import check_memory, parsing, regular_file
@@ -71,12 +73,14 @@ def read(path: Path) -> Contents:
 
 
 def read_array(path: Path) -> NDArray[Any]:
-    """Read any array of numbers, into memory."""
+    """Read any array of numbers; if it is large, its values are read when they are used."""
     size = regular_file(path)
-    check_memory(path, size)
     with parsing(path, "npy"), path.open("rb") as file:
         header = parse_header(file)
         check_header(header, str(path), size)
+        if header.nbytes > max(files.SMALL, 0) and not header.fortran:
+            return mapped(path, header.kind, header.offset, header.shape)
+        check_memory(path, size)
         file.seek(header.offset)
         return read_data(file, header, str(path))
 

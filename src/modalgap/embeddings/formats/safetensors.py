@@ -16,10 +16,12 @@ import torch
 from numpy.typing import NDArray
 from safetensors import safe_open
 
+from modalgap import files
 from modalgap.embeddings.formats import flat, keys
 from modalgap.embeddings.formats.contents import Contents
 from modalgap.embeddings.formats.layout import MATRIX, OTHER
 from modalgap.embeddings.formats.stream import Stream, arrays
+from modalgap.embeddings.mapped import mapped
 from modalgap.embeddings.rows import FileRows, Rows
 from modalgap.errors import FileError, InputError, quoted
 from modalgap.files import parsing, regular_file
@@ -127,6 +129,8 @@ class _File:
 
     def array(self, key: str) -> NDArray[Any]:
         kind, begin, shape = self._place(key)
+        if math.prod(shape) * kind.itemsize > max(files.SMALL, 0):
+            return mapped(self.path, kind, begin, shape)
         return np.fromfile(self.path, kind, math.prod(shape), offset=begin).reshape(shape)
 
     def form(self, key: str) -> tuple[np.dtype[Any], tuple[int, ...]]:
