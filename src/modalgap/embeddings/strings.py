@@ -103,8 +103,8 @@ class JoinedStrings(Strings):
         where: what messages call them.
 
     Raises:
-        FileError: offsets that do not begin at 0 and end at b; when strings are read, offsets that
-            fall, or bytes that are not UTF-8.
+        FileError: offsets that do not end at b; when strings are read, offsets that do not begin at
+            0, or that fall, or bytes that are not UTF-8.
     """
 
     data: Rows
@@ -113,7 +113,7 @@ class JoinedStrings(Strings):
 
     def __post_init__(self) -> None:
         n = self.offsets.shape[0]
-        if n == 0 or self._ends(0, 1)[0] != 0 or self._ends(n - 1, n)[0] != self.data.shape[0]:
+        if n == 0 or self._ends(n - 1, n)[0] != self.data.shape[0]:  # one read of each shard
             raise self._wrong()
 
     def __len__(self) -> int:
@@ -130,14 +130,14 @@ class JoinedStrings(Strings):
 
     def _read(self, start: int, stop: int) -> list[str]:
         ends = self._ends(start, stop + 1)
-        self._check(ends[:-1], ends[1:])
+        self._check(start, ends[:-1], ends[1:])
         raw = self.data.read(int(ends[0]), int(ends[-1]))
         return self._decoded(raw, ends - ends[0])
 
     def _scattered(self, index: Ints) -> list[str]:
         both = self.offsets.take(torch.from_numpy(np.concatenate([index, index + 1])))
         first, last = both.reshape(2, -1).numpy()
-        self._check(first, last)
+        self._check(int(index[0]), first, last)
         lengths = last - first
         ends = np.concatenate([[0], np.cumsum(lengths)])
         if ends[-1] > TOGETHER:
@@ -150,8 +150,10 @@ class JoinedStrings(Strings):
     def _ends(self, start: int, stop: int) -> Ints:
         return self.offsets.read(start, stop).reshape(-1).numpy()
 
-    def _check(self, first: Ints, last: Ints) -> None:
-        if (first < 0).any() or (last < first).any() or (last > self.data.shape[0]).any():
+    def _check(self, row: int, first: Ints, last: Ints) -> None:
+        """Refuse wrong offsets of strings, the first of which is of this row."""
+        begins = row > 0 or first[0] == 0
+        if not begins or first.min() < 0 or (last < first).any() or last.max() > self.data.shape[0]:
             raise self._wrong()
 
     def _decoded(self, raw: torch.Tensor, ends: Ints) -> list[str]:
