@@ -43,10 +43,16 @@ def parsing(path: Path, what: str) -> Iterator[None]:
     so everything is caught here, at the boundary, on purpose. Their warnings are about the file
     too, and would repeat what the checks that follow say.
     """
+    with warnings.catch_warnings(), reading(path, what):
+        warnings.simplefilter("ignore")
+        yield
+
+
+@contextmanager
+def reading(path: Path, what: str) -> Iterator[None]:
+    """``parsing`` where threads may read at the same time, whose warnings cannot be caught."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
+        yield
     except ModalgapError:
         raise
     except MemoryError as error:
@@ -55,6 +61,24 @@ def parsing(path: Path, what: str) -> Iterator[None]:
         raise FileError(f"{path}: cannot be read ({_reason(error)})") from error
     except Exception as error:
         raise FileError(f"{path}: must be a whole {what} file; found {_reason(error)}") from error
+
+
+Stamp = tuple[int, int]  # size and time of change
+
+
+def stamp(path: Path) -> Stamp:
+    """What tells a file from the same file after a change."""
+    try:
+        found = path.stat()
+    except OSError as error:
+        raise FileError(f"{path}: cannot be read ({error.strerror})") from error
+    return (found.st_size, found.st_mtime_ns)
+
+
+def unchanged(path: Path, before: Stamp) -> None:
+    """Refuse a file that changed after it was opened."""
+    if stamp(path) != before:
+        raise FileError(f"{path}: must not change after it was opened; it was changed")
 
 
 def check_memory(path: Path, wanted: int) -> None:

@@ -133,6 +133,7 @@ class TestAsInMemory:
             assert found.take(rows) == want
             assert strings.take(NAMES, rows) == want
             picked = strings.pick(found, rows)
+            assert not want or picked.index(want[-1]) == want.index(want[-1])
             assert isinstance(picked, PickedStrings)
             assert list(picked) == want
             assert picked.take(np.arange(len(rows))[::-1]) == want[::-1]

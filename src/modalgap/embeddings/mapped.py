@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from modalgap.embeddings.rows import stamp_of, unchanged
 from modalgap.errors import FileError
+from modalgap.files import Stamp, unchanged
+from modalgap.files import stamp as stamp_of
 
 
 class Mapped(np.memmap[Any, Any]):
@@ -19,9 +20,9 @@ class Mapped(np.memmap[Any, Any]):
     refused. The file must not become shorter while the array is in use.
     """
 
-    stamp: tuple[int, int]
+    stamp: Stamp
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce__(self) -> str | tuple[Any, ...]:
         if not isinstance(self.base, mmap.mmap):  # a part of one, or computed from one
             return np.asarray(self).__reduce__()
         place = (Path(str(self.filename)), self.dtype, self.offset, self.shape)
@@ -33,7 +34,7 @@ def mapped(
     kind: np.dtype[Any],
     offset: int,
     shape: tuple[int, ...],
-    stamp: tuple[int, int] | None = None,
+    stamp: Stamp | None = None,
 ) -> Mapped:
     """The array at an offset in a file.
 

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from modalgap.errors import FileError, InputError
+from modalgap.files import Stamp, stamp, unchanged
 
 CHUNK = 4096  # rows read at a time: small chunks cost time, large ones do not fit in the cache
 FLOATS = (torch.float16, torch.float32, torch.float64, torch.bfloat16)
@@ -85,10 +86,10 @@ class FileRows:
     shape: tuple[int, int]
     dtype: torch.dtype
     in_memory: bool = False
-    stamp: tuple[int, int] = field(init=False, default=(0, 0))
+    stamp: Stamp = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "stamp", stamp_of(self.path))
+        object.__setattr__(self, "stamp", stamp(self.path))
 
     def read(self, start: int, stop: int) -> Tensor:
         unchanged(self.path, self.stamp)
@@ -212,21 +213,6 @@ class PickedRows:
 
     def take(self, index: Tensor) -> Tensor:
         return self.whole.take(self.index[index])
-
-
-def stamp_of(path: Path) -> tuple[int, int]:
-    """Size and time of change: a file that changes after it was opened is refused."""
-    try:
-        found = path.stat()
-    except OSError as error:
-        raise FileError(f"{path}: cannot be read ({error.strerror})") from error
-    return (found.st_size, found.st_mtime_ns)
-
-
-def unchanged(path: Path, stamp: tuple[int, int]) -> None:
-    """Refuse a file that changed after ``stamp`` was taken."""
-    if stamp_of(path) != stamp:
-        raise FileError(f"{path}: must not change after it was opened; it was changed")
 
 
 def as_rows(array: object, source: str) -> Rows:

@@ -213,13 +213,13 @@ class ShardedStrings(Strings):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class PickedStrings(Strings):
-    """Strings of others, at an index (k,)."""
+    """Strings of others, at the rows (k,)."""
 
     whole: Strings
-    index: Ints
+    rows: Ints
 
     def __len__(self) -> int:
-        return len(self.index)
+        return len(self.rows)
 
     @property
     def nbytes(self) -> int:
@@ -231,10 +231,10 @@ class PickedStrings(Strings):
         return (self.whole,)
 
     def _read(self, start: int, stop: int) -> list[str]:
-        return self.whole.take(self.index[start:stop])
+        return self.whole.take(self.rows[start:stop])
 
     def _scattered(self, index: Ints) -> list[str]:
-        return self.whole.take(self.index[index])
+        return self.whole.take(self.rows[index])
 
 
 def blocks(names: Sequence[str], size: int = CHUNK) -> Iterator[Sequence[str]]:

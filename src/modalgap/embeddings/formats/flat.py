@@ -78,12 +78,13 @@ class _Flat:
             raise FileError(f"{where} must have both .bytes and .offsets; found .{has[0]} only")
         stored = [f"{key}.{part}" for part in PARTS]
         forms = [self.tensors.form(each) for each in stored]
-        if [(kind, len(shape)) for kind, shape in forms] != [(np.uint8, 1), (np.int64, 1)]:
+        if [(str(kind), len(shape)) for kind, shape in forms] != [("uint8", 1), ("int64", 1)]:
             found = " and ".join(f"{kind} {shape}" for kind, shape in forms)
             raise FileError(
                 f"{where} must be uint8 .bytes and int64 .offsets of one dimension; found {found}"
             )
-        return JoinedStrings(*map(self.tensors.vector, stored), where)
+        data, offsets = map(self.tensors.vector, stored)
+        return JoinedStrings(data, offsets, where)
 
     def factor(self, key: str, n: int) -> NDArray[Any]:
         if key in self.stored and self.tensors.kind(key) != STRINGS:

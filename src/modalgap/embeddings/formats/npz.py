@@ -137,7 +137,7 @@ class _Archive:
             return MemoryRows(torch.from_numpy(self.array(key)).view(-1, 1))
         begin = self._data_offset(info) + header.offset
         dtype = flat.DTYPES[header.kind.newbyteorder("=")]
-        return FileRows(self.path, begin, header.kind, (*header.shape, 1), dtype)
+        return FileRows(self.path, begin, header.kind, (header.shape[0], 1), dtype)
 
     def _stays(self, info: zipfile.ZipInfo, header: Header) -> bool:
         """Whether a member stays in the file: it is large, and stored rather than deflated."""

@@ -50,7 +50,7 @@ def read_strings(path: Path, columns: Sequence[str]) -> tuple[int, dict[str, Str
     regular_file(path)
     with parsing(path, "parquet"), pq.ParquetFile(path) as file:
         n: int = file.metadata.num_rows
-        found = {
+        found: dict[str, Strings] = {
             name: strings_of(path, file, name, f"{path}: {quoted(name)}", n)
             for name in columns
             if name in file.schema_arrow.names

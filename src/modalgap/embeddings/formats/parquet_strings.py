@@ -13,10 +13,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from modalgap.embeddings.matching import Ints
-from modalgap.embeddings.rows import stamp_of, unchanged
 from modalgap.embeddings.strings import Strings
 from modalgap.errors import FileError
-from modalgap.files import check_memory, parsing
+from modalgap.files import Stamp, check_memory, reading, unchanged
+from modalgap.files import stamp as stamp_of
 
 OPEN = 4  # files that stay open, with their metadata; there may be thousands of shards
 KEPT = 2  # row groups that stay in memory: one for each of two modalities
@@ -38,7 +38,7 @@ class ParquetStrings(Strings):
     key: str
     n: int
     size: int
-    stamp: tuple[int, int]
+    stamp: Stamp
 
     def __len__(self) -> int:
         return self.n
@@ -73,11 +73,11 @@ class ParquetStrings(Strings):
 
     def _starts(self) -> Ints:
         unchanged(self.path, self.stamp)
-        with parsing(self.path, "parquet"):
+        with reading(self.path, "parquet"):
             return _opened(self.path, self.stamp)[1]
 
     def _group(self, group: int) -> pa.ChunkedArray:
-        with parsing(self.path, "parquet"):
+        with reading(self.path, "parquet"):
             return _read(self.path, self.stamp, self.key, group)
 
 
@@ -124,15 +124,15 @@ def _columns(file: pq.ParquetFile, key: str) -> Iterator[pq.ColumnChunkMetaData]
 
 
 @lru_cache(OPEN)
-def _opened(path: Path, _: tuple[int, int]) -> tuple[pq.ParquetFile, Ints]:
+def _opened(path: Path, _: Stamp) -> tuple[pq.ParquetFile, Ints]:
     """An open file, and the first row of each row group and after the last."""
-    file = pq.ParquetFile(path, page_checksum_verification=True)
+    file = pq.ParquetFile(path, page_checksum_verification=True, pre_buffer=False)
     sizes = [file.metadata.row_group(group).num_rows for group in range(file.num_row_groups)]
     return file, np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)])
 
 
 @lru_cache(KEPT)
-def _read(path: Path, stamp: tuple[int, int], key: str, group: int) -> pa.ChunkedArray:
+def _read(path: Path, stamp: Stamp, key: str, group: int) -> pa.ChunkedArray:
     """A column of a row group."""
     file, starts = _opened(path, stamp)
     check_memory(path, 8 * int(starts[group + 1] - starts[group]))
@@ -140,5 +140,5 @@ def _read(path: Path, stamp: tuple[int, int], key: str, group: int) -> pa.Chunke
 
 
 def _listed(path: Path, column: pa.ChunkedArray) -> list[str]:
-    with parsing(path, "parquet"):  # which finds out here whether the bytes are UTF-8
+    with reading(path, "parquet"):  # which finds out here whether the bytes are UTF-8
         return [value or "" for value in column.to_pylist()]
