@@ -6,11 +6,16 @@ megabytes would wait for most of the time.
 
 from __future__ import annotations
 
+import math
 import os
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from modalgap.errors import FileError
 from modalgap.remote import Remote, Stamp
@@ -65,6 +70,18 @@ def read(file: Remote, stamp: Stamp, span: Range, into: memoryview) -> None:
         begin = number * WINDOW
         a, b = max(start, begin), min(stop, begin + len(content))
         into[a - start : b - start] = content[a - begin : b - begin]
+
+
+def array(file: Remote, kind: np.dtype[Any], offset: int, shape: tuple[int, ...]) -> NDArray[Any]:
+    """The array at an offset in a file, in memory.
+
+    Raises:
+        FileError: it does not fit, or cannot be read.
+    """
+    flat = np.empty(math.prod(shape), kind)
+    if flat.nbytes:
+        read(file, file.stamp(), (offset, offset + flat.nbytes), flat.view(np.uint8).data)
+    return flat.reshape(shape)
 
 
 def scattered(file: Remote, stamp: Stamp, spans: Sequence[Range]) -> Iterator[bytes]:

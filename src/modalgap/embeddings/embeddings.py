@@ -20,6 +20,7 @@ from modalgap.arguments import checked
 from modalgap.embeddings.matching import array
 from modalgap.embeddings.rows import CHUNK, Rows, as_rows
 from modalgap.embeddings.scan import Scan, Scanning, fingerprint, joined
+from modalgap.embeddings.strings import Strings
 from modalgap.errors import InputError, NotApplicable, quoted
 from modalgap.linalg import keep_freed_memory, to_unit
 
@@ -35,7 +36,8 @@ class Embeddings:
         vectors: (n, d) array, tensor, memory map or ``Rows``; float16, bfloat16, float32 or
             float64. Rows of any norm are accepted.
         modality: "image", "text", or another name; it becomes the suffix of per-modality measures.
-        names: one name per row (file names, captions), or None. Shown to people.
+        names: one name per row (file names, captions), or None. Shown to people. A tuple; names
+            that a large file holds are a sequence that reads them when they are used.
         factors: attributes of the rows: name to (n,) integers or strings, for instance
             ``{"object": [...], "color": [...]}``. MOAD needs them.
         provenance: where the vectors come from (model, weights, data set, prompt, logit_scale ...).
@@ -47,7 +49,7 @@ class Embeddings:
 
     rows: Rows
     modality: str
-    names: tuple[str, ...] | None
+    names: Sequence[str] | None
     factors: Mapping[str, NDArray[Any]]
     provenance: Mapping[str, str]
     source: str
@@ -69,10 +71,11 @@ class Embeddings:
         rows = as_rows(vectors, source)
         n = rows.shape[0]
         if names is not None:
-            names = tuple(map(str, names))
+            if not isinstance(names, Strings):
+                names = tuple(map(str, names))
+                _unicode(names, f"{source}: names")
             if len(names) != n:
                 raise InputError(f"{source}: names must be {n}, one per row; got {len(names)}")
-            _unicode(names, f"{source}: names")
         columns = {
             str(name): _column(values, f"{source}: factor {quoted(name)}", n)
             for name, values in (factors or {}).items()

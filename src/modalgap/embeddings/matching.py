@@ -9,12 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from modalgap.embeddings.mapped import Mapped
 from modalgap.embeddings.rows import refuse_mask
 from modalgap.errors import InputError
 
 Ints = NDArray[np.int64]
 KINDS = ("text_to_image", "labels", "pairs")  # how a Pair can be matched, besides row by row
 NAMES = ("images", "texts")
+BLOCK = 2**20  # row numbers that are checked at a time: those of a file may not fit in memory
 
 
 def array(values: object, what: str) -> NDArray[Any]:
@@ -24,6 +26,8 @@ def array(values: object, what: str) -> NDArray[Any]:
         InputError: rows of several lengths, a mask, or a dtype that numpy lacks.
     """
     refuse_mask(values, what)
+    if isinstance(values, Mapped):
+        return values
     try:
         return values.numpy(force=True) if isinstance(values, Tensor) else np.asarray(values)
     except (ValueError, TypeError) as error:  # ragged, or a dtype that numpy lacks
@@ -60,7 +64,7 @@ def matches_of(
         owner = image_of_each(pairs, m)
         if owner is None:
             result["pairs"] = pairs
-        elif n != m or not np.array_equal(owner, np.arange(n)):
+        elif n != m or not in_order(owner, 1):
             result["text_to_image"] = owner
     return result
 
@@ -86,13 +90,12 @@ def index_of(values: object, what: str, length: int, limit: int, own: str, other
         raise InputError(
             f"{what}: must have shape ({length},), one for each of the {own}; got {index.shape}"
         )
-    wrong = np.nonzero((index < 0) | (index >= limit))[0]
-    if len(wrong):
-        row = int(wrong[0])
+    row = first_beyond(index, limit)
+    if row is not None:
         raise InputError(
             f"{what}: must lie in 0 … {limit - 1} (the {other}); row {row} holds {index[row]}"
         )
-    return index.astype(np.int64)
+    return _int64(index)
 
 
 def pairs_of(values: object, what: str, n: int, m: int, names: tuple[str, str] = NAMES) -> Ints:
@@ -119,24 +122,57 @@ def pairs_of(values: object, what: str, n: int, m: int, names: tuple[str, str] =
     if found.dtype.kind not in "iu":
         raise InputError(f"{what}: must hold integers; got {found.dtype}")
     for column, (limit, side) in enumerate(zip((n, m), names, strict=True)):
-        wrong = np.flatnonzero((found[:, column] < 0) | (found[:, column] >= limit))
-        if len(wrong):
-            row = int(wrong[0])
+        row = first_beyond(found[:, column], limit)
+        if row is not None:
             raise InputError(
                 f"{what}: column {column} must lie in 0 … {limit - 1} (the {side}); row {row}"
                 f" holds {found[row, column]}"
             )
+    if _rising(found):
+        return _int64(found)
     flat = np.unique(found[:, 0].astype(np.int64) * m + found[:, 1].astype(np.int64))
     return np.stack(np.divmod(flat, m), 1)
 
 
 def image_of_each(pairs: Ints, m: int) -> Ints | None:
     """(m,) the image of each text, or None where a text has no image, or several."""
-    order = np.argsort(pairs[:, 1], kind="stable")
-    if not np.array_equal(pairs[order, 1], np.arange(m)):
+    if len(pairs) != m:
         return None
-    owner: Ints = pairs[order, 0]
-    return owner
+    owner = np.full(m, -1)
+    owner[pairs[:, 1]] = pairs[:, 0]
+    return None if owner.min() < 0 else owner  # one that is missing: another occurs twice
+
+
+def in_order(index: Ints, each: int) -> bool:
+    """Whether an index is 0, 1, 2, … with every number ``each`` times."""
+    spans = ((a, min(len(index), a + BLOCK)) for a in range(0, len(index), BLOCK))
+    return all(np.array_equal(index[a:b], np.arange(a, b) // each) for a, b in spans)
+
+
+def first_beyond(index: NDArray[Any], limit: int) -> int | None:
+    """The first place of an index that does not lie in 0 … limit - 1; None if all do."""
+    for start in range(0, len(index), BLOCK):
+        part = index[start : start + BLOCK]
+        wrong = np.flatnonzero((part < 0) | (part >= limit))
+        if len(wrong):
+            return start + int(wrong[0])
+    return None
+
+
+def _rising(pairs: NDArray[Any]) -> bool:
+    """Whether pairs (k, 2) are sorted by the first number, then the second, each once."""
+    for start in range(0, len(pairs), BLOCK):
+        one, two = pairs[start : start + BLOCK + 1].astype(np.int64).T
+        if not ((one[1:] > one[:-1]) | ((one[1:] == one[:-1]) & (two[1:] > two[:-1]))).all():
+            return False
+    return True
+
+
+def _int64(values: NDArray[Any]) -> Ints:
+    """A copy as int64, or the values themselves if they lie in a file."""
+    if isinstance(values, Mapped) and values.dtype == np.int64:
+        return values
+    return np.array(values, np.int64, order="C")
 
 
 def only_match(own: Ints, other: Ints, size: int) -> Ints | None:

@@ -113,7 +113,7 @@ class Pair:
         """The first modality, then the second."""
         return (self.image, self.text)
 
-    @property
+    @cached_property
     def captions_per_image(self) -> int | None:
         """C if the texts lie in the order of the images, C per image; otherwise None."""
         if self.labels is not None or self.pairs is not None:
@@ -121,7 +121,7 @@ class Pair:
         if self.text_to_image is None:
             return 1
         c, rest = divmod(self.text.n, self.image.n)
-        if rest or not np.array_equal(self.text_to_image, np.arange(self.text.n) // c):
+        if rest or not matching.in_order(self.text_to_image, c):
             return None
         return c
 

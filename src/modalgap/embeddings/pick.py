@@ -7,6 +7,7 @@ import torch
 from numpy.typing import NDArray
 
 from modalgap.arguments import checked
+from modalgap.embeddings import strings
 from modalgap.embeddings.embeddings import Embeddings
 from modalgap.embeddings.pair import Pair
 from modalgap.embeddings.rows import MemoryRows, PickedRows, Rows
@@ -27,7 +28,7 @@ def pick(side: Embeddings, index: NDArray[np.int64]) -> Embeddings:
     return Embeddings(
         rows,
         side.modality,
-        None if side.names is None else [side.names[i] for i in index],
+        None if side.names is None else strings.pick(side.names, index),
         {name: values[index] for name, values in side.factors.items()},
         side.provenance,
         side.source,

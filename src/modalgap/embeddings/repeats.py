@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import torch
+import xxhash
 from numpy.typing import NDArray
 
 from modalgap.embeddings.embeddings import Embeddings
@@ -22,9 +23,11 @@ from modalgap.embeddings.matching import Ints
 from modalgap.embeddings.pair import Pair
 from modalgap.embeddings.pick import pick
 from modalgap.embeddings.rows import CHUNK
+from modalgap.embeddings.strings import blocks, take
 from modalgap.errors import InputError
 
 SAME = 1e-4  # cosine distance up to which two rows of one name are one item
+MOST = 10**8  # names among which repeats are looked for: 16 bytes of memory each
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +42,7 @@ class Joined:
             these are not joined.
         dropped: factors of texts that differ among the rows of one text, and are left out.
         before: modality to its number of rows in the original.
+        unsearched: modalities with more than ``MOST`` names, whose repeats were not looked for.
     """
 
     pair: Pair
@@ -46,6 +50,7 @@ class Joined:
     unnamed: Mapping[str, int]
     before: Mapping[str, int]
     dropped: Sequence[str] = ()
+    unsearched: Sequence[str] = ()
 
     @property
     def note(self) -> str:
@@ -70,6 +75,11 @@ class Joined:
             " and no names: they count as different items; add names, or matches (pairs), if they"
             " are the same"
             for modality, count in self.unnamed.items()
+        ]
+        parts += [
+            f"repeated {modality}s were not looked for: hashes of {self.before[modality]:,} names"
+            f" take too much memory (the limit is {MOST:,} names)"
+            for modality in self.unsearched
         ]
         return "; ".join(parts)
 
@@ -101,13 +111,14 @@ def joined(pair: Pair) -> Joined:
     if pair.labels is not None:
         return Joined(pair, {}, {}, before)
     first = [_first_rows(pair.image, by_factors=True), _first_rows(pair.text, by_factors=False)]
+    unsearched = [side.modality for side in pair.sides if side.names is not None and side.n > MOST]
     unnamed = {
         side.modality: count
         for side in pair.sides
         if side.names is None and (count := _alike(side))
     }
     if all(each is None for each in first):
-        return Joined(pair, {}, unnamed, before)
+        return Joined(pair, {}, unnamed, before, unsearched=unsearched)
     sides, places, rows, dropped = [], [], {}, []
     for side, each in zip(pair.sides, first, strict=True):
         if each is None:
@@ -126,7 +137,7 @@ def joined(pair: Pair) -> Joined:
         rows[side.modality] = kept
     image, text = (index.numpy() for index in pair.matches)
     pairs = np.stack([places[0][image], places[1][text]], 1)
-    return Joined(Pair(sides[0], sides[1], pairs=pairs), rows, unnamed, before, dropped)
+    return Joined(Pair(*sides, pairs=pairs), rows, unnamed, before, dropped, unsearched)
 
 
 def _distinct(side: Embeddings, kept: Ints, place: Ints) -> Embeddings:
@@ -142,20 +153,46 @@ def _distinct(side: Embeddings, kept: Ints, place: Ints) -> Embeddings:
 
 def _first_rows(side: Embeddings, *, by_factors: bool) -> Ints | None:
     """(n,) the first row of the same item; None where every row is another item."""
-    if side.names is None or len(set(side.names)) == side.n:
+    if side.names is None or side.n > MOST:
         return None
+    named, names = _repeated_names(side.names)
     factors = side.factors.values() if by_factors else ()
-    codes = _codes([np.array(side.names, dtype=object), *factors])
-    several = np.flatnonzero(np.bincount(codes)[codes] > 1)
-    first = np.arange(side.n)
+    codes = _codes([names, *(values[named] for values in factors)])
+    some = np.bincount(codes)[codes] > 1
+    several, codes = named[some], codes[some]
     if not len(several):
         return None
-    exact = _codes([codes[several], _hashes(side, several)])
+    first = np.arange(side.n)
+    exact = _codes([codes, _hashes(side, several)])
     first[several] = _join(side, several, exact, bits=True)
-    left = several[first[several] == several]  # distinct vectors of one name
-    first[left] = _join(side, left, codes[left], bits=False)
+    left = first[several] == several  # distinct vectors of one name
+    first[several[left]] = _join(side, several[left], codes[left], bits=False)
     first = first[first]  # what was joined to a row that was itself joined
     return None if np.array_equal(first, np.arange(side.n)) else first
+
+
+def _repeated_names(names: Sequence[str]) -> tuple[Ints, NDArray[np.uint64]]:
+    """Rows (k,), ascending, whose names occur more than once, and hashes (k,) of their names.
+
+    Different names of one hash, which are very rare, are told apart by ``_same_names``; the second
+    of them is then not joined with its repeats.
+    """
+    hashes = np.empty(len(names), np.uint64)
+    for a, block in zip(range(0, len(names), CHUNK), blocks(names, CHUNK), strict=True):
+        hashes[a : a + len(block)] = [xxhash.xxh3_64_intdigest(name.encode()) for name in block]
+    order = np.sort(hashes)
+    again = np.unique(order[1:][order[1:] == order[:-1]])
+    del order
+    rows = np.flatnonzero(np.isin(hashes, again))
+    return rows, hashes[rows]
+
+
+def _same_names(side: Embeddings, one: Ints, other: Ints) -> NDArray[np.bool_]:
+    """(k,) whether two rows have the same name. Without names, they have."""
+    if side.names is None:
+        return np.ones(len(one), np.bool_)
+    both = zip(take(side.names, one), take(side.names, other), strict=True)
+    return np.array([a == b for a, b in both], np.bool_)
 
 
 def _join(side: Embeddings, rows: Ints, codes: Ints, *, bits: bool) -> Ints:
@@ -172,7 +209,7 @@ def _join(side: Embeddings, rows: Ints, codes: Ints, *, bits: bool) -> Ints:
         else:
             cosine = torch.linalg.vecdot(side.take(ours).double(), side.take(theirs).double())
             same = cosine >= 1 - SAME
-        kept = part[same.numpy()]
+        kept = part[same.numpy() & _same_names(side, rows[part], first[part])]
         result[kept] = first[kept]
     return result
 

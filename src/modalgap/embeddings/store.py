@@ -10,13 +10,14 @@ from typing import Any, TypeVar
 from modalgap import files
 from modalgap.arguments import checked
 from modalgap.atomic import check_target, replacing
+from modalgap.embeddings import strings
 from modalgap.embeddings.embeddings import Embeddings
 from modalgap.embeddings.formats import WRITERS, npy
 from modalgap.embeddings.formats.contents import Contents, Matches, Side
 from modalgap.embeddings.formats.find import Paths, called, read, read_two
 from modalgap.embeddings.modalities import Modalities, pair_of_matches
 from modalgap.embeddings.pair import Pair
-from modalgap.embeddings.rows import MemoryRows, Rows, check_shape
+from modalgap.embeddings.rows import MemoryRows, check_shape
 from modalgap.errors import FileError, InputError, OutputError, quoted
 from modalgap.modality import legible
 from modalgap.progress import progress
@@ -182,7 +183,8 @@ def save(
         raise OutputError(f"{path}: must end in {known}; found {path.suffix or 'no extension'}")
     check_target(path, overwrite=overwrite)
     sides = data.sides
-    for source in {file for side in sides for file in _files(side.rows)}:
+    read_from = [each for side in sides for each in (side.rows, side.names)]
+    for source in {file for each in read_from for file in _files(each)}:
         if path.exists() and isinstance(source, Path) and source.samefile(path):
             raise OutputError(f"{path}: must not be a file that these embeddings are read from")
     total = sum(side.n for side in sides)
@@ -198,6 +200,8 @@ def save(
         ):
             for rows_done in write(data, file):
                 advance(rows_done)
+    except FileError:  # of a file that is read
+        raise
     except InputError as error:  # what this format cannot hold
         raise InputError(f"{path}: {error}") from error
     return path
@@ -286,7 +290,10 @@ def _embeddings(where: str, side: Side, modality: str) -> Embeddings:
         n, d = rows.shape
         if not rows.in_memory and n * d * rows.dtype.itemsize <= files.SMALL:
             rows = MemoryRows(rows.read(0, n))
-        return Embeddings(rows, modality, side.names, side.factors, side.provenance, source)
+        names = side.names
+        if names is not None and strings.nbytes(names) <= files.SMALL:
+            names = tuple(names)
+        return Embeddings(rows, modality, names, side.factors, side.provenance, source)
 
     return _named(where, make)
 
@@ -310,10 +317,10 @@ def _listed(sides: Mapping[str, Side]) -> str:
     return " and ".join(names) if len(names) < 3 else f"{len(names)}: {', '.join(names)}"
 
 
-def _files(rows: Rows) -> list[Location]:
-    """The files from which the rows are read."""
-    path = getattr(rows, "path", None)
-    if path is not None:
+def _files(stored: object) -> list[Location]:
+    """The files from which rows or names are read."""
+    path = getattr(stored, "path", None)
+    if isinstance(path, Location):
         return [path]
-    parts = getattr(rows, "parts", ())  # of shards, or the rows that others are computed from
+    parts = getattr(stored, "parts", ())  # of shards, or the rows that others are computed from
     return [file for part in parts for file in _files(part)]

@@ -44,18 +44,30 @@ class Side:
     Args:
         embeddings: n rows.
         scatter: collect second moments too.
-        clusters: (n,) rows with the same value are not independent (the captions of one image).
+        clusters: (n,) rows with the same value are not independent (the captions of one image);
+            or a function that returns them, for measures that use them.
     """
 
     def __init__(
-        self, embeddings: Embeddings, *, scatter: bool, clusters: Tensor | None = None
+        self,
+        embeddings: Embeddings,
+        *,
+        scatter: bool,
+        clusters: Tensor | Callable[[], Tensor] | None = None,
     ) -> None:
         self.embeddings = embeddings
-        self.clusters = torch.arange(embeddings.n) if clusters is None else clusters
+        self._clusters = clusters
         self._within: dict[tuple[int, int, int], Tensor] = {}
         self.modality = embeddings.modality
         self.n, self.dim = embeddings.n, embeddings.dim
         self._scatter = scatter
+
+    @cached_property
+    def clusters(self) -> Tensor:
+        """(n,) rows with the same value are not independent."""
+        if self._clusters is None:
+            return torch.arange(self.n)
+        return self._clusters() if callable(self._clusters) else self._clusters
 
     @cached_property
     def moments(self) -> Moments:
@@ -129,10 +141,9 @@ class Evidence:
         self.pair = pair
         self._scatter = scatter
         if sides is None:
-            one, two = (torch.from_numpy(each) for each in pair.clusters)
             sides = (
-                Side(pair.image, scatter=scatter, clusters=one),
-                Side(pair.text, scatter=scatter, clusters=two),
+                Side(pair.image, scatter=scatter, clusters=lambda: _clusters(pair, 0)),
+                Side(pair.text, scatter=scatter, clusters=lambda: _clusters(pair, 1)),
             )
         self.image, self.text = sides
         self._once: dict[str, Any] = {}
@@ -360,6 +371,10 @@ class Measure(Method, Generic[Options]):
                 f" got {wanted}"
             )
         return self.run(Seen(evidence, evidence.side(str(self.modality))), options)
+
+
+def _clusters(pair: Pair, side: int) -> Tensor:
+    return torch.from_numpy(pair.clusters[side])
 
 
 def _any_set(*values: Any) -> bool:

@@ -108,15 +108,17 @@ def same_space(queries: Embeddings, side: Embeddings, what: str) -> None:
 
 
 def places(names: Sequence[str], what: str, wanted: Iterable[str] | None = None) -> dict[str, int]:
-    """The position of each name; refuses a repeated name if it is among ``wanted``."""
-    found = {name: row for row, name in enumerate(names)}
-    if len(found) < len(names):
-        checked = None if wanted is None else set(wanted)
-        for row, name in enumerate(names):
-            if found[name] != row and (checked is None or name in checked):
-                raise InputError(
-                    f"{what}: names must be different; found {quoted(name)} more than once"
-                )
+    """The position of each name, or of those that are ``wanted``; each may occur once only."""
+    wanted = None if wanted is None else set(wanted)
+    found: dict[str, int] = {}
+    for row, name in enumerate(names):
+        if wanted is not None and name not in wanted:
+            continue
+        if name in found:
+            raise InputError(
+                f"{what}: names must be different; found {quoted(name)} more than once"
+            )
+        found[name] = row
     return found
 
 
@@ -142,7 +144,7 @@ def searched_side(queries: Embeddings, gallery: Gallery) -> Embeddings:
     return side
 
 
-def names_of(side: Embeddings, what: str) -> tuple[str, ...]:
+def names_of(side: Embeddings, what: str) -> Sequence[str]:
     """The names of a side; refuses a side without names."""
     if side.names is None:
         raise NotApplicable(f"the {what} must have names, which identify its items; found none")

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from modalgap import checks
 from modalgap.embeddings import Embeddings
+from modalgap.embeddings.strings import pick
 from modalgap.errors import InputError, OptionError, quoted
 from modalgap.evaluate.base import Floats, Ints
 from modalgap.evaluate.ranks import Ranks, Relevant
@@ -44,7 +45,7 @@ def revisited(
     asking, kept = _of_role(queries, "query", "queries"), _of_role(side, "gallery", "gallery")
     lists = _judgements(queries, asking)
     names = names_of(side, "gallery")
-    where = places(names if kept is None else [names[row] for row in kept], "gallery")
+    where = places(names if kept is None else pick(names, kept), "gallery")
     found, missing = _listed(lists, relevant, where)
     return SearchPlan(
         side,

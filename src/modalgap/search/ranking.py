@@ -55,8 +55,8 @@ def rank(
         "seed": seed,
     }
     if protocol == "split" and queries.names is not None and plan.side.names is not None:
-        shared = set(queries.names) & set(plan.side.names)
-        if shared and len(shared) == len(set(queries.names)):
+        asked = set(queries.names)  # few: the names of the gallery may not fit in memory
+        if len({name for name in plan.side.names if name in asked}) == len(asked):
             params["all_in_gallery"] = True
     details = {
         **plan.details,

@@ -6,20 +6,23 @@ A list of strings under KEY is two arrays: ``KEY.bytes``, the UTF-8 of all strin
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from modalgap.embeddings.formats import keys
 from modalgap.embeddings.formats.contents import Contents
 from modalgap.embeddings.formats.layout import STRINGS, Named, factor_key, match_key, names_key
+from modalgap.embeddings.formats.stream import Stream
 from modalgap.embeddings.rows import Rows
+from modalgap.embeddings.strings import JoinedStrings, blocks
 from modalgap.errors import FileError, quoted
 
 PARTS = ("bytes", "offsets")
+DTYPES = {np.dtype(np.uint8): torch.uint8, np.dtype(np.int64): torch.int64}  # of these
 
 
 class Tensors(Named, Protocol):
@@ -27,6 +30,14 @@ class Tensors(Named, Protocol):
 
     def array(self, key: str) -> NDArray[Any]:
         """Any array of numbers or strings, in memory."""
+        ...
+
+    def form(self, key: str) -> tuple[np.dtype[Any], tuple[int, ...]]:
+        """Dtype, in native byte order, and shape of an array of numbers."""
+        ...
+
+    def vector(self, key: str) -> Rows:
+        """An array (n,) of uint8 or int64 as rows (n, 1), in the file where they can stay there."""
         ...
 
 
@@ -65,13 +76,20 @@ class _Flat:
         has = [part for part in PARTS if f"{key}.{part}" in self.stored]
         if len(has) == 1:
             raise FileError(f"{where} must have both .bytes and .offsets; found .{has[0]} only")
-        data, offsets = (self.tensors.array(f"{key}.{part}") for part in PARTS)
-        return _joined_strings(data, offsets, where)
+        stored = [f"{key}.{part}" for part in PARTS]
+        forms = [self.tensors.form(each) for each in stored]
+        if [(str(kind), len(shape)) for kind, shape in forms] != [("uint8", 1), ("int64", 1)]:
+            found = " and ".join(f"{kind} {shape}" for kind, shape in forms)
+            raise FileError(
+                f"{where} must be uint8 .bytes and int64 .offsets of one dimension; found {found}"
+            )
+        data, offsets = map(self.tensors.vector, stored)
+        return JoinedStrings(data, offsets, where)
 
     def factor(self, key: str, n: int) -> NDArray[Any]:
         if key in self.stored and self.tensors.kind(key) != STRINGS:
             return self.tensors.array(key)
-        return np.array(self.strings(key, n), dtype=str)
+        return np.array(list(self.strings(key, n)), dtype=str)
 
     def matches(self, key: str) -> NDArray[Any]:
         self._check_stored(key)
@@ -82,10 +100,10 @@ class _Flat:
             raise FileError(f"{self.source}: {quoted(key[:80])} must be numbers; found strings")
 
 
-def encode(data: keys.Data) -> dict[str, Rows | NDArray[Any]]:
+def encode(data: keys.Data) -> dict[str, Rows | NDArray[Any] | Stream]:
     """Every array of a file by its key, vectors first."""
     sides = keys.sides_of(data)
-    result: dict[str, Rows | NDArray[Any]] = {
+    result: dict[str, Rows | NDArray[Any] | Stream] = {
         modality: side.rows for modality, side in sides.items()
     }
     result |= {match_key(*two): values for two, values in keys.matches_of(data).items()}
@@ -107,36 +125,28 @@ def _without_part(key: str) -> str:
     return key
 
 
-def _encode_strings(key: str, values: Sequence[str]) -> dict[str, Rows | NDArray[Any]]:
-    encoded = [value.encode() for value in values]
-    offsets = np.fromiter(itertools.accumulate(map(len, encoded), initial=0), np.int64)
+def _encode_strings(key: str, values: Sequence[str]) -> dict[str, Rows | NDArray[Any] | Stream]:
+    """The two arrays of a list of strings, which may not fit in memory: each is one more pass."""
+
+    def encoded() -> Iterator[list[bytes]]:
+        return ([value.encode() for value in block] for block in blocks(values))
+
+    def data() -> Iterator[NDArray[Any]]:
+        return (np.frombuffer(b"".join(block), np.uint8) for block in encoded())
+
+    def offsets() -> Iterator[NDArray[Any]]:
+        end = 0
+        yield np.zeros(1, np.int64)
+        for block in encoded():
+            ends = end + np.cumsum(np.fromiter(map(len, block), np.int64, len(block)))
+            end = int(ends[-1])
+            yield ends
+
+    length = sum(len(each) for block in encoded() for each in block)
     return {
-        f"{key}.bytes": np.frombuffer(b"".join(encoded), np.uint8),
-        f"{key}.offsets": offsets,
+        f"{key}.bytes": Stream((length,), np.dtype(np.uint8), data),
+        f"{key}.offsets": Stream((len(values) + 1,), np.dtype(np.int64), offsets),
     }
-
-
-def _joined_strings(data: NDArray[Any], offsets: NDArray[Any], where: str) -> list[str]:
-    if data.dtype != np.uint8 or data.ndim != 1 or offsets.dtype != np.int64 or offsets.ndim != 1:
-        raise FileError(
-            f"{where} must be uint8 .bytes and int64 .offsets of one dimension;"
-            f" found {data.dtype} {data.shape} and {offsets.dtype} {offsets.shape}"
-        )
-    if (
-        len(offsets) == 0
-        or offsets[0] != 0
-        or offsets[-1] != len(data)
-        or (offsets[1:] < offsets[:-1]).any()
-    ):
-        raise FileError(
-            f"{where} must have .offsets that rise from 0 to {len(data)}, the length of its .bytes;"
-            " found other offsets"
-        )
-    whole, ends = data.tobytes(), offsets.tolist()
-    try:
-        return [whole[a:b].decode() for a, b in itertools.pairwise(ends)]
-    except UnicodeDecodeError as error:
-        raise FileError(f"{where} must be UTF-8; found other bytes") from error
 
 
 def _plain_strings(array: NDArray[Any], where: str) -> list[str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import math
 from dataclasses import dataclass
+from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
@@ -16,7 +17,9 @@ import torch
 from numpy.lib import format as npy_format
 from numpy.typing import NDArray
 
+from modalgap import files
 from modalgap.embeddings.formats.contents import Contents, Side
+from modalgap.embeddings.mapped import mapped
 from modalgap.embeddings.rows import FileRows, MemoryRows, Rows, torch_dtype
 from modalgap.errors import FileError
 from modalgap.files import check_memory, parsing, regular_file
@@ -71,12 +74,15 @@ def read(path: Location) -> Contents:
 
 
 def read_array(path: Location) -> NDArray[Any]:
-    """Read any array of numbers, into memory."""
+    """Read any array of numbers; if it is large, its values are read when they are used."""
     size = regular_file(path)
-    check_memory(path, size)
     with parsing(path, "npy"), path.open("rb") as file:
         header = parse_header(file)
         check_header(header, str(path), size)
+        large = header.nbytes > max(files.SMALL, 0)
+        if large and not header.fortran and isinstance(path, Path):
+            return mapped(path, header.kind, header.offset, header.shape)
+        check_memory(path, size)
         file.seek(header.offset)
         return read_data(file, header, str(path))
 

@@ -107,7 +107,7 @@ class _Archive:
                 f"{where} must be float16, float32 or float64 of two dimensions;"
                 f" found {header.kind} of shape {header.shape}"
             )
-        if info.compress_type == zipfile.ZIP_STORED and header.nbytes > files.SMALL:
+        if self._stays(info, header):
             if not header.fortran:
                 begin = self._data_offset(info) + header.offset
                 n, d = header.shape
@@ -129,6 +129,23 @@ class _Archive:
             result = read_data(member, header, where)
             member.read(1)  # the end of the member, where its checksum is compared
         return result
+
+    def form(self, key: str) -> tuple[np.dtype[Any], tuple[int, ...]]:
+        header = self._header(key)
+        check_header(header, self._where(key), self.members[key].file_size)
+        return header.kind.newbyteorder("="), header.shape
+
+    def vector(self, key: str) -> Rows:
+        info, header = self.members[key], self._header(key)
+        if not self._stays(info, header):
+            return MemoryRows(torch.from_numpy(self.array(key)).view(-1, 1))
+        begin = self._data_offset(info) + header.offset
+        dtype = flat.DTYPES[header.kind.newbyteorder("=")]
+        return FileRows(self.path, begin, header.kind, (header.shape[0], 1), dtype)
+
+    def _stays(self, info: zipfile.ZipInfo, header: Header) -> bool:
+        """Whether a member stays in the file: it is large, and stored rather than deflated."""
+        return info.compress_type == zipfile.ZIP_STORED and header.nbytes > files.SMALL
 
     def _header(self, key: str) -> Header:
         info = self.members[key]

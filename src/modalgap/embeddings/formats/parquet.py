@@ -27,7 +27,9 @@ from modalgap.embeddings.formats.layout import (
     names_key,
 )
 from modalgap.embeddings.formats.parquet_rows import is_list, opened, rows_of
+from modalgap.embeddings.formats.parquet_strings import is_empty, strings_of
 from modalgap.embeddings.rows import CHUNK, Rows
+from modalgap.embeddings.strings import Strings
 from modalgap.errors import FileError, InputError, quoted
 from modalgap.files import check_memory, parsing, regular_file
 from modalgap.remote import Location
@@ -45,16 +47,17 @@ def read(path: Location) -> Contents:
         return keys.decode(_Table(path, file), str(path), table=True)
 
 
-def read_strings(path: Location, columns: Sequence[str]) -> tuple[int, dict[str, list[str]]]:
+def read_strings(path: Location, columns: Sequence[str]) -> tuple[int, dict[str, Strings]]:
     """The number of rows, and those of ``columns`` that are there, as strings."""
     regular_file(path)
-    with parsing(path, "parquet"), opened(path) as file:
-        found = {
-            name: _strings(_read_column(path, file, name), f"{path}: {quoted(name)}")
+    with parsing(path, "parquet"), opened(path, pre_buffer=False) as file:
+        n: int = file.metadata.num_rows
+        found: dict[str, Strings] = {
+            name: strings_of(path, file, name, f"{path}: {quoted(name)}", n)
             for name in columns
             if name in file.schema_arrow.names
         }
-        return file.metadata.num_rows, found
+        return n, found
 
 
 def write(data: keys.Data, file: IO[bytes]) -> Iterator[int]:
@@ -112,9 +115,10 @@ class _Table:
     def rows(self, key: str) -> Rows:
         return rows_of(self.path, self.file, key)
 
-    def strings(self, key: str, n: int) -> list[str] | None:
-        column = self._column(key)
-        return None if column is None else _strings(column, self._where(key), n)
+    def strings(self, key: str, n: int) -> Strings | None:
+        if key not in self.names() or is_empty(self.file, key):
+            return None
+        return strings_of(self.path, self.file, key, self._where(key), n)
 
     def _column(self, name: str) -> pa.ChunkedArray | None:
         """A column, or None if it is missing or holds nothing."""
@@ -173,10 +177,10 @@ def _strings(column: pa.ChunkedArray, where: str, n: int | None = None) -> list[
     return [value or "" for value in column[:n].to_pylist()]
 
 
-def _columns(data: keys.Data) -> dict[str, NDArray[Any]]:
+def _columns(data: keys.Data) -> dict[str, NDArray[Any] | Sequence[str]]:
     """Everything but the vectors: one value per row of its modality."""
     sides = keys.sides_of(data)
-    result: dict[str, NDArray[Any]] = {}
+    result: dict[str, NDArray[Any] | Sequence[str]] = {}
     for (own, other), values in keys.matches_of(data).items():
         if values.ndim == 1:
             result[match_key(own, other)] = values
@@ -184,7 +188,7 @@ def _columns(data: keys.Data) -> dict[str, NDArray[Any]]:
             result[match_key(other, own)] = _lists_of_first(values, sides[other].n)
     for modality, side in sides.items():
         if side.names is not None:
-            result[names_key(modality)] = np.array(side.names, dtype=object)
+            result[names_key(modality)] = side.names
         for name, values in side.factors.items():
             result[factor_key(modality, name)] = values
     return result
@@ -198,7 +202,9 @@ def _lists_of_first(pairs: NDArray[np.int64], m: int) -> NDArray[Any]:
     return result
 
 
-def _column_type(values: NDArray[Any]) -> pa.DataType:
+def _column_type(values: NDArray[Any] | Sequence[str]) -> pa.DataType:
+    if not isinstance(values, np.ndarray):
+        return pa.string()
     if values.dtype.kind == "i":
         return pa.int64()
     lists = len(values) and isinstance(values[0], np.ndarray)
@@ -228,6 +234,6 @@ def _lists(side: Embeddings, start: int, stop: int) -> pa.Array:
     return pa.concat_arrays([rows, missing])
 
 
-def _padded(values: NDArray[Any], length: int, kind: pa.DataType) -> pa.Array:
+def _padded(values: NDArray[Any] | Sequence[str], length: int, kind: pa.DataType) -> pa.Array:
     missing = pa.nulls(length - len(values), kind)
     return pa.concat_arrays([pa.array(values, type=kind), missing])

@@ -18,11 +18,12 @@ import torch
 from numpy.typing import NDArray
 from safetensors import safe_open
 
-from modalgap import ranges
+from modalgap import files, ranges
 from modalgap.embeddings.formats import flat, keys
 from modalgap.embeddings.formats.contents import Contents
 from modalgap.embeddings.formats.layout import MATRIX, OTHER
-from modalgap.embeddings.formats.stream import arrays
+from modalgap.embeddings.formats.stream import Stream, arrays
+from modalgap.embeddings.mapped import mapped
 from modalgap.embeddings.rows import FileRows, Rows
 from modalgap.errors import FileError, InputError, quoted
 from modalgap.files import parsing, regular_file
@@ -130,22 +131,30 @@ class _File:
         return FileRows(self.path, begin, np.dtype(kind), shape, dtype)
 
     def array(self, key: str) -> NDArray[Any]:
+        kind, begin, shape = self._place(key)
+        if isinstance(self.path, Remote):
+            return ranges.array(self.path, kind, begin, shape)
+        if math.prod(shape) * kind.itemsize > max(files.SMALL, 0):
+            return mapped(self.path, kind, begin, shape)
+        return np.fromfile(self.path, kind, math.prod(shape), offset=begin).reshape(shape)
+
+    def form(self, key: str) -> tuple[np.dtype[Any], tuple[int, ...]]:
+        kind, _, shape = self._place(key)
+        return kind.newbyteorder("="), shape
+
+    def vector(self, key: str) -> Rows:
+        kind, begin, (n,) = self._place(key)
+        return FileRows(self.path, begin, kind, (n, 1), flat.DTYPES[kind.newbyteorder("=")])
+
+    def _place(self, key: str) -> tuple[np.dtype[Any], int, tuple[int, ...]]:
+        """Dtype, first byte and shape of an array of numbers."""
         entry = self.entries[key]
         if entry["dtype"] not in _NUMBERS:
             raise FileError(
                 f"{self.path}: {quoted(key[:80])} must be numbers; found {entry['dtype']}"
             )
-        kind = np.dtype(_NUMBERS[entry["dtype"]])
         begin = self.start + entry["data_offsets"][0]
-        count = math.prod(entry["shape"])
-        if isinstance(self.path, Remote):
-            flat = np.empty(count, kind)
-            if flat.nbytes:
-                span = (begin, begin + flat.nbytes)
-                ranges.read(self.path, self.path.stamp(), span, flat.view(np.uint8).data)
-        else:
-            flat = np.fromfile(self.path, kind, count, offset=begin)
-        return flat.reshape(entry["shape"])
+        return np.dtype(_NUMBERS[entry["dtype"]]), begin, tuple(entry["shape"])
 
 
 @contextmanager
@@ -161,12 +170,12 @@ def _local(path: Location, header: bytes, size: int) -> Iterator[str | Path]:
         yield file.name
 
 
-def _itemsize(value: Rows | NDArray[Any]) -> int:
+def _itemsize(value: Rows | NDArray[Any] | Stream) -> int:
     return value.dtype.itemsize
 
 
-def _dtype(value: Rows | NDArray[Any]) -> str:
-    if isinstance(value, np.ndarray):
+def _dtype(value: Rows | NDArray[Any] | Stream) -> str:
+    if isinstance(value.dtype, np.dtype):
         names = {np.uint8: "U8", np.int64: "I64", np.float32: "F32"}
         return names[value.dtype.type]
     return _DTYPES[value.dtype]

@@ -10,7 +10,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from modalgap.embeddings import strings
 from modalgap.embeddings.formats.contents import Contents, Matches, Side
+from modalgap.embeddings.matching import first_beyond
 from modalgap.embeddings.rows import CHUNK, Rows, concatenate
 from modalgap.errors import FileError, InputError, quoted
 from modalgap.modality import listed
@@ -88,16 +90,15 @@ def beside(parts: Sequence[Contents]) -> Contents:
 
 def integers(values: Any, where: str, limit: int) -> NDArray[np.int64]:
     """Indices (k,) into ``limit`` rows; a shard may not point into the next one."""
-    found = np.asarray(values)
+    found: NDArray[Any] = np.asarray(values)
     if found.dtype.kind not in "iu" or found.ndim != 1:
         raise FileError(
             f"{where} must be integers of one dimension; found {found.dtype} {found.shape}"
         )
-    wrong = np.flatnonzero((found < 0) | (found >= limit))
-    if len(wrong):
-        row = int(wrong[0])
+    row = first_beyond(found, limit)
+    if row is not None:
         raise FileError(f"{where} must lie in 0 … {limit - 1}; row {row} holds {found[row]}")
-    return found.astype(np.int64)
+    return found.astype(np.int64, copy=False)
 
 
 def _agree(first: Contents, other: Contents, what: str, one: object, two: object) -> None:
@@ -124,11 +125,13 @@ def _key(parts: Sequence[Contents]) -> str:
 
 def _count_on(parts: Sequence[Contents], one: str) -> NDArray[np.int64]:
     """(m,) the first modality's row for each row of the second, counted over all shards."""
-    before, found = 0, []
-    for part in parts:
-        found.append(_of_each(part, part.matches[0]) + before)
+    lengths = [len(part.matches[0].values) for part in parts]
+    before, done, found = 0, 0, np.empty(sum(lengths), np.int64)
+    for part, length in zip(parts, lengths, strict=True):
+        np.add(_of_each(part, part.matches[0]), before, out=found[done : done + length])
         before += part.sides[one].rows.shape[0]
-    return np.concatenate(found)
+        done += length
+    return found
 
 
 def _of_each(part: Contents, match: Matches) -> NDArray[np.int64]:
@@ -216,7 +219,7 @@ def _join_side(parts: Sequence[Contents], key: str, source: str) -> Side:
         raise FileError(str(error)) from error
     return Side(
         rows,
-        names=None if first.names is None else [n for side in sides for n in side.names or ()],
+        names=None if first.names is None else strings.concatenate([s.names or () for s in sides]),
         factors={
             name: _column(
                 [side.factors[name] for side in sides], f"{source}: factor {quoted(name)}"

@@ -1,8 +1,9 @@
-"""Rows on their way out: arrays of a few MB, in the byte order of the file."""
+"""Arrays on their way out: parts of a few MB, in the byte order of the file."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,11 +12,26 @@ from numpy.typing import NDArray
 
 from modalgap.embeddings.rows import CHUNK, Rows
 
+LENGTH = 2**20  # elements of an array that are written at a time
 
-def arrays(value: Rows | NDArray[Any]) -> Iterator[NDArray[Any]]:
+
+@dataclass(frozen=True, eq=False)
+class Stream:
+    """An array that is made part by part while it is written."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    parts: Callable[[], Iterator[NDArray[Any]]]
+
+
+def arrays(value: Rows | NDArray[Any] | Stream) -> Iterator[NDArray[Any]]:
     """The little-endian arrays that make up ``value``; bfloat16 as the bits of int16."""
+    if isinstance(value, Stream):
+        yield from map(little, value.parts())
+        return
     if isinstance(value, np.ndarray):
-        yield little(value)
+        for start in range(0, max(len(value), 1), LENGTH):
+            yield little(value[start : start + LENGTH])
         return
     n = value.shape[0]
     for start in range(0, n, CHUNK):

@@ -104,7 +104,7 @@ def held(side: Embeddings) -> Embeddings:
     return Embeddings(
         MemoryRows(side.rows.read(0, side.n)),
         side.modality,
-        side.names,
+        None if side.names is None else tuple(side.names),
         side.factors,
         side.provenance,
         side.source,
