@@ -21,6 +21,7 @@ from bench.encoding import encode_captions, encode_images
 from bench.exploring import explorer
 from bench.inverting import inverting
 from bench.mad import mad_shapes
+from bench.scaling import parquet, spans
 from bench.searching import mixed
 from bench.simulating import cone, rise
 from bench.training import training
@@ -233,6 +234,8 @@ CASES: dict[str, Callable[[], Iterable[Row]]] = {
     "second": second_moments,
     "linear": linear,
     "streaming": streaming,
+    "parquet": parquet,
+    "spans": spans,
     "neighbours": neighbours,
     "fits": fits,
     "maps": maps,
