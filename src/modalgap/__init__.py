@@ -38,7 +38,8 @@ if TYPE_CHECKING:
     from modalgap.advise.compare import compare
     from modalgap.advise.preflight import preflight
     from modalgap.embeddings import Embeddings, Modalities, Pair
-    from modalgap.embeddings.store import load, load_embeddings, save
+    from modalgap.embeddings.saving import save
+    from modalgap.embeddings.store import load, load_embeddings
     from modalgap.result import Result
 
 _HOMES = {
@@ -47,7 +48,7 @@ _HOMES = {
     "Pair": "embeddings",
     "load": "embeddings.store",
     "load_embeddings": "embeddings.store",
-    "save": "embeddings.store",
+    "save": "embeddings.saving",
     "close": "",
     "compare": "advise",
     "data": "",

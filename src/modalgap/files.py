@@ -86,13 +86,13 @@ def unchanged(path: Location, before: Stamp) -> None:
         raise FileError(f"{path}: must not change after it was opened; it was changed")
 
 
-def check_memory(path: Location, wanted: int) -> None:
+def check_memory(path: Location | str, wanted: int) -> None:
     """Refuse to read ``wanted`` bytes if they exceed the available memory."""
     available = available_memory()
     if available is not None and wanted > RESERVE * available:
         raise FileError(
             f"{path}: must fit in the available memory of {available / 2**30:.1f} GiB;"
-            f" it declares {wanted / 2**30:.1f} GiB"
+            f" it needs {wanted / 2**30:.1f} GiB"
         )
 
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 import modalgap as mg
-from modalgap import files
+from modalgap import errors, files
 from modalgap.close import statistics
 from modalgap.embeddings import Modalities, all_moments, moments, pair_moments, streaming
 from modalgap.embeddings.moments import GROUPS, PairMoments
@@ -136,3 +136,13 @@ def test_spans() -> None:
     assert streaming.SPAN % GROUPS == 0
     assert streaming.SPAN % 4096 == 0
     assert moments(mg.Embeddings(made(0, N))).n == N
+
+
+def test_more_than_fits_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What needs all rows at once says so, in one line, before it reads them."""
+    side = mg.Embeddings(made(0, N), source="a.parquet (image)")
+    monkeypatch.setattr(files, "available_memory", lambda: 2**20)
+    monkeypatch.setattr("modalgap.embeddings.embeddings.SMALL", 10**6)
+    with pytest.raises(errors.FileError, match=r"^a\.parquet .image.: must fit in .*it needs"):
+        side.unit()
+    assert len(side.unit(0, 1000)) == 1000

@@ -46,6 +46,7 @@ def close(
     from modalgap.close.remarks import remarks
     from modalgap.close.verb import close as run
     from modalgap.embeddings import Embeddings
+    from modalgap.embeddings.saving import save
 
     data.check_output(output, force=force)
     inputs.not_the_output(output)
@@ -56,7 +57,7 @@ def close(
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         closed = run(found, method, **given)
-    typer.echo(data.written(closed, output, force=force))
+    typer.echo(save(closed, output, overwrite=force))
     inputs.remark(found)
     for remark in remarks(CLOSERS[method].card, found):
         data.note(remark)
@@ -174,12 +175,13 @@ def apply(
 ) -> None:
     """Apply a map to embeddings. Files larger than memory are read in parts."""
     from modalgap.close.affine import load
+    from modalgap.embeddings.saving import save
 
     data.check_output(output, force=force)
     inputs.not_the_output(output, map_)
     closing = load(map_)
     found = inputs.read()
-    typer.echo(data.written(closing.apply(found, force=force), output, force=force))
+    typer.echo(save(closing.apply(found, force=force), output, overwrite=force))
     inputs.remark(found)
 
 

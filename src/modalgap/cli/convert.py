@@ -44,6 +44,7 @@ def convert(
 ) -> None:
     """Write embeddings in another format; values, matches and names do not change."""
     from modalgap.embeddings import Modalities, Pair, joined
+    from modalgap.embeddings.saving import save
     from modalgap.embeddings.store import load_all
 
     data.not_an_input(target, *source)
@@ -61,6 +62,6 @@ def convert(
         if done.dropped:
             data.note(f"factors that differ within one text left out: {', '.join(done.dropped)}")
         found = done.pair
-    typer.echo(data.written(found, target, force=force))
+    typer.echo(save(found, target, overwrite=force))
     if isinstance(found, Modalities):
         data.remark(found, None)

@@ -94,17 +94,6 @@ def repeats(about: Mapping[str, Any]) -> None:
         note(about["repeats"]["note"])
 
 
-def written(found: Pair | Embeddings | Modalities, output: Path, *, force: bool) -> Path:
-    """Write embeddings to a file or, if the output has no extension, to a folder of shards."""
-    if output.suffix:
-        from modalgap.embeddings.store import save
-
-        return save(found, output, overwrite=force)
-    from modalgap.embeddings.shard_files import save_shards
-
-    return save_shards(found, output, overwrite=force)
-
-
 def check_output(output: Path, *, force: bool) -> None:
     """Refuse, before the work starts, a file that cannot be written; see ``written``."""
     from modalgap.atomic import check_target

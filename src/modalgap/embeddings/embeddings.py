@@ -22,6 +22,7 @@ from modalgap.embeddings.rows import CHUNK, Rows, as_rows
 from modalgap.embeddings.scan import Scan, Scanning, fingerprint, joined
 from modalgap.embeddings.strings import Strings
 from modalgap.errors import InputError, NotApplicable, quoted
+from modalgap.files import SMALL, check_memory
 from modalgap.linalg import keep_freed_memory, to_unit
 
 UNIT_TOLERANCE = 2e-3  # float16 rows of unit norm come back within about 1e-3
@@ -131,6 +132,8 @@ class Embeddings:
                 f"{self.source}: rows must lie in 0 … {self.n}; got {quoted(start)} to"
                 f" {quoted(stop)}"
             )
+        if (wanted := 4 * (stop - start) * self.dim) > SMALL:
+            check_memory(self.source, wanted)
         return self._validated(self.rows.read(start, stop), torch.arange(start, stop))[0]
 
     def take(self, index: Tensor | Sequence[int]) -> Tensor:

@@ -152,23 +152,7 @@ def load_all(
 def save(
     data: Pair | Embeddings | Modalities, path: str | Path, *, overwrite: bool = False
 ) -> Path:
-    """Write embeddings so that reading them gives the same: vectors, matches, names, provenance.
-
-    The vectors are written as they were stored, not normalised, and chunk by chunk, so that they
-    need not fit in memory.
-
-    Args:
-        data: what to write.
-        path: ends in .safetensors, .npz or .parquet; local.
-        overwrite: whether a file of that name may be replaced.
-
-    Returns:
-        The path written.
-
-    Raises:
-        OutputError: an unknown extension, a file that exists, or one that cannot be written.
-        InputError: the data breaks a rule, or this format cannot hold it.
-    """
+    """Write one file; see ``modalgap.save``."""
     if not isinstance(data, (Pair, Embeddings, Modalities)):
         raise InputError(
             f"data: must be a Pair, Embeddings or Modalities; got {type(data).__name__}"

@@ -50,7 +50,7 @@ def spread(
     total = sum(b - a for a, b in spans) * steps
     extra = [()] * len(spans) if more is None else more
     calls = ((span, *each) for span, each in zip(spans, extra, strict=True))
-    with progress(what, total) as advance:
+    with progress(what, total, unit="rows") as advance:
         setup = (lambda _worker: partial(job, advance=advance)) if where.local else _Remote(job)
         with closing(where.run(setup, calls)) as results:
             for index, result in results:
