@@ -121,12 +121,12 @@ from modalgap.encode import Options, run
 from modalgap.encode.engine import batches
 from modalgap.__main__ import guard
 guard()
-real = batches._Batches.batch
+real = batches.Batches.batch
 def batch(self, number):
     print("batch", flush=True)
     time.sleep(0.0 if number < 4 else 600)
     return real(self, number)
-batches._Batches.batch = batch
+batches.Batches.batch = batch
 from modalgap.encode.engine import parts
 parts.PATIENCE = 0.0
 try:
