@@ -7,6 +7,7 @@ dies, its calls run again on another one, and a new worker starts when there is 
 
 from __future__ import annotations
 
+import logging
 import os
 import pickle
 import re
@@ -111,9 +112,9 @@ class Ray:
             if crew is not None:
                 crew.end()
             if ray is not None and self._ours:
-                with warnings.catch_warnings():
-                    warnings.simplefilter("ignore")
+                with _quiet():
                     ray.shutdown()
+                _print(ray, True)
         finally:
             if self._folder is not None:
                 self._folder.cleanup()
@@ -129,6 +130,7 @@ class Ray:
             ray = import_extra("ray", "ray", "on='ray'")
             self._ours = not ray.is_initialized()
             if self._ours:
+                _print(ray, False)
                 self._connect(ray, address)
         self._ray = ray
         return ray
@@ -141,7 +143,9 @@ class Ray:
             self._folder = tempfile.TemporaryDirectory(prefix="mg-ray-", ignore_cleanup_errors=True)
             if len(self._folder.name) < 40:  # names of sockets in it have at most 107 bytes
                 given["_temp_dir"] = self._folder.name
-        if "://" not in address:
+        if "://" in address:
+            logging.getLogger("ray.client_builder").setLevel(logging.ERROR)
+        else:
             given["logging_level"] = "ERROR"
         try:
             ray.init(**given)
@@ -228,7 +232,7 @@ class _Crew:
                 if worker is None:
                     continue
                 try:
-                    if ref is worker.hello:
+                    if ref == worker.hello:  # Ray Client returns equal references
                         self._welcome(worker)
                         continue
                     seconds, result = self._get(ref)
@@ -438,6 +442,12 @@ def _quiet() -> Iterator[None]:
             os.environ[USAGE] = told
         for each, handler in before.items():
             signal.signal(each, handler)
+
+
+def _print(ray: Any, yes: bool) -> None:
+    """Whether Ray prints on stdout, where results are, that a worker has died."""
+    with suppress(AttributeError):  # private, and without another way to say it
+        ray._private.worker._worker_logs_enabled = yes
 
 
 def _first(error: BaseException) -> str:
