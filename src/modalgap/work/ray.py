@@ -253,9 +253,18 @@ class _Crew:
                     turn += 1
                     yield index, done.pop(index)
         finally:
-            for worker in list(self._workers.values()):
-                if worker.calls:  # the run did not reach its end
-                    self._kill(worker)
+            self._clear()
+
+    def _clear(self) -> None:
+        """Leave no call: short ones end, and the workers of others are ended."""
+        left = [ref for worker in self._workers.values() for ref in worker.calls]
+        if left:  # the run did not reach its end
+            with suppress(Exception):
+                _, left = self._ray.wait(left, num_returns=len(left), timeout=LONG)
+        for worker in list(self._workers.values()):
+            if any(ref in left for ref in worker.calls):
+                self._kill(worker)
+            worker.calls.clear()
 
     def end(self) -> None:
         """End the workers."""
