@@ -64,6 +64,10 @@ def plain(results: Iterable[tuple[int, dict[str, Any]]]) -> list[tuple[int, byte
     ]
 
 
+def dying(_worker: int) -> Callable[..., int]:
+    os._exit(1)
+
+
 def waiting(folder: Path) -> Callable[[int], Callable[[int], int]]:
     """Calls that wait, but the first two."""
 

@@ -127,7 +127,7 @@ class Ray:
         address = self.address or os.environ.get(ADDRESS) or "local"
         _reach(address)
         with _quiet():
-            ray = import_extra("ray", "ray", "on='ray'")
+            ray = import_extra("ray", "ray", "the Ray executor")
             self._ours = not ray.is_initialized()
             if self._ours:
                 _print(ray, False)
@@ -145,6 +145,7 @@ class Ray:
                 given["_temp_dir"] = self._folder.name
         if "://" in address:
             logging.getLogger("ray.client_builder").setLevel(logging.ERROR)
+            logging.getLogger("ray.util.client.logsclient").addHandler(logging.NullHandler())
         else:
             given["logging_level"] = "ERROR"
         try:
@@ -391,12 +392,26 @@ class Worker:
         began = time.monotonic()
         try:
             if run != self._run:
-                self._function = pickle.loads(ray.get(setup[0]))(self._number)  # noqa: S301 - ours
+                self._function = _loaded(ray.get(setup[0]))(self._number)
                 self._run = run
-            result = self._function(*pickle.loads(arguments))  # noqa: S301 - of the driver
+            result = self._function(*_loaded(arguments))
         except ModalgapError as error:
             result = _Failure(error)
         return time.monotonic() - began, ray.cloudpickle.dumps(result)
+
+
+def _loaded(sent: bytes) -> Any:
+    """What the driver sent.
+
+    Raises:
+        ModalgapError: it needs a module that is not on this node.
+    """
+    try:
+        return pickle.loads(sent)  # noqa: S301 - of the driver
+    except ImportError as error:
+        raise ModalgapError(
+            f"a Ray worker cannot import what the work needs ({error}); install it on all nodes"
+        ) from error
 
 
 def _total(ray: Any, kind: str) -> float:
