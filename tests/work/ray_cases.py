@@ -64,6 +64,15 @@ def plain(results: Iterable[tuple[int, dict[str, Any]]]) -> list[tuple[int, byte
     ]
 
 
+class OnGpu:
+    """A setup that asks for a GPU: which one the worker sees."""
+
+    gpus = 1.0
+
+    def __call__(self, _worker: int) -> Callable[[], str]:
+        return lambda: os.environ.get("CUDA_VISIBLE_DEVICES", "")
+
+
 def dying(_worker: int) -> Callable[..., int]:
     os._exit(1)
 

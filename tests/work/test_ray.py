@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import pytest
 from calls import CALLS, drawing, failing
-from work.ray_cases import SPANS, Sums, plain, waiting
+from work.ray_cases import SPANS, OnGpu, Sums, plain, waiting
 
 from modalgap import errors
 from modalgap.work import InProcess, Ray, executor, on
@@ -59,7 +59,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
         made = Cluster()
         try:
             add_node(made, ray_client_server_port=port)
-            add_node(made)
+            add_node(made, num_gpus=1)  # that it has one is only said
             made.client = f"ray://127.0.0.1:{port}"
             patch.setenv("RAY_ADDRESS", made.address)
             yield made
@@ -183,6 +183,15 @@ def test_closing_ends_what_runs(ray: Ray, tmp_path: Path) -> None:
     assert len(running) < 3
     until(lambda: not any(Path(f"/proc/{each}").exists() for each in running))
     assert len(list(ray.run(drawing, CALLS))) == len(CALLS)
+
+
+def test_gpus(ray: Ray) -> None:
+    job = OnGpu()
+    assert [each for _, each in ray.run(job, [()] * 4)] == ["0"] * 4
+    assert ray._crew is not None
+    assert len(ray._crew._workers) == 1  # as many as GPUs
+    found = {each for _, each in ray.run(job.__call__, [()] * 4)}
+    assert "0" not in found
 
 
 def test_versions(ray: Ray, capsys: pytest.CaptureFixture[str]) -> None:
