@@ -22,7 +22,9 @@ from work.ray_cases import SPANS, OnGpu, Sums, plain, waiting
 
 from modalgap import errors
 from modalgap.work import InProcess, Ray, executor, on
-from modalgap.work import ray as rays
+from modalgap.work import crew as crews
+from modalgap.work.account import Account
+from modalgap.work.ray import Worker
 from modalgap.work.versions import Versions
 
 HERE = Path(__file__).resolve().parents[1]
@@ -86,6 +88,12 @@ def until(there: Callable[[], object]) -> None:
         time.sleep(0.02)
 
 
+def released(ray: Ray) -> None:
+    """End its workers, so that others find free CPUs; the next run starts them again."""
+    assert ray._crew is not None
+    ray._crew.end()
+
+
 def test_same_bits_here_and_on_ray(ray: Ray, tmp_path: Path) -> None:
     job = Sums(tmp_path)
     found = list(ray.run(job, SPANS))
@@ -109,7 +117,7 @@ def test_order(ray: Ray, ordered: bool) -> None:
         indices.append(index)
         np.testing.assert_array_equal(result, drawing(0)(*(CALLS * 3)[index]))
         result += 1  # belongs to the caller
-        assert len(read) <= len(indices) + rays.AHEAD * ray.count
+        assert len(read) <= len(indices) + crews.AHEAD * ray.count
     assert sorted(indices) == list(range(len(CALLS) * 3))
     if ordered:
         assert indices == sorted(indices)
@@ -167,7 +175,7 @@ def test_a_killed_worker(ray: Ray, tmp_path: Path, capsys: pytest.CaptureFixture
 def test_a_call_that_kills_its_worker_ends_the_run(
     ray: Ray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rays, "DEATHS", 1)
+    monkeypatch.setattr(crews, "DEATHS", 1)
     job = Sums(tmp_path, ends=SPANS[5][0], times=100)
     with pytest.raises(errors.ModalgapError, match="workers died 1 times in the same call") as why:
         list(ray.run(job, SPANS))
@@ -222,17 +230,29 @@ def test_versions(ray: Ray, capsys: pytest.CaptureFixture[str]) -> None:
     assert said.endswith("results agree within 1e-10, not bit for bit\n")
 
 
+def test_a_worker_without_this_modalgap(ray: Ray, monkeypatch: pytest.MonkeyPatch) -> None:
+    released(ray)
+
+    class Newer(Worker):
+        pass
+
+    there = ModuleType("modalgap.newer")
+    there.Newer = Newer  # type: ignore[attr-defined]
+    Newer.__module__, Newer.__qualname__ = "modalgap.newer", "Newer"
+    monkeypatch.setitem(sys.modules, "modalgap.newer", there)
+    crew = crews.Crew(ray._open(), Newer, 0.0, Account())
+    try:
+        with pytest.raises(errors.ModalgapError, match=r"^a node of the Ray cluster has no modalg"):
+            list(crew.run(drawing, CALLS, ordered=True))
+    finally:
+        crew.end()
+
+
 def test_versions_are_compared() -> None:
     here = Versions.here()
     assert here == Versions.here()
     assert here.check(here, "node a") is None
     assert "python 3.0, here 3." in str(here.check(replace(here, python="3.0"), "node a"))
-
-
-def released(ray: Ray) -> None:
-    """End its workers, so that others find free CPUs; the next run starts them again."""
-    assert ray._crew is not None
-    ray._crew.end()
 
 
 def test_on_tells_what_was_done(ray: Ray, capsys: pytest.CaptureFixture[str]) -> None:
