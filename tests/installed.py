@@ -35,6 +35,7 @@ COMMANDS: list[tuple[str | None, str, str]] = [
     ("export", ALWAYS, "close export map.safetensors --to onnx --role image -o map.onnx"),
     ("explore", ALWAYS, "explore pair.npz -o explored.html"),
     (None, ALWAYS, "explore pair.npz --table explored.parquet"),
+    ("ray", NEVER, "measure pair.npz --on ray"),
     ("transport", ALWAYS, "close transport pair.npz -o moved.npz"),
     (None, ALWAYS, "invert gap_shift image.npz --bank pair.npz -o shifted.safetensors"),
     (None, ALWAYS, "invert ridge_map image.npz --bank pair.npz -o mapped.safetensors"),

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 from modalgap.errors import OptionError, quoted
+from modalgap.extras import require
 from modalgap.work.executors import CURRENT, Executor, InProcess, Processes
 from modalgap.work.pool import processors
 from modalgap.work.ray import Ray
@@ -41,6 +42,7 @@ def on(where: str | Executor) -> Iterator[Executor]:
 
     Raises:
         OptionError: ``where`` is none of these.
+        InputError: ray is not installed.
     """
     chosen = _chosen(where)
     block: AbstractContextManager[object] = (
@@ -61,7 +63,7 @@ def _chosen(where: str | Executor) -> Executor:
         if all(hasattr(where, name) for name in ("run", "count", "local")):
             return where
         raise _wrong(where)
-    kind, colon, rest = where.partition(":")
+    kind, _, rest = where.partition(":")
     if where == "here":
         return InProcess()
     if kind == "processes" and rest.isascii() and rest.isdigit() and 1 <= int(rest[:9]) <= MOST:
@@ -72,10 +74,9 @@ def _chosen(where: str | Executor) -> Executor:
             threads=max(1, processors() // count),
             fresh=True,
         )
-    if where == "ray":
-        return Ray()
-    if colon and _CLIENT.fullmatch(where):
-        return Ray(where)
+    if where == "ray" or _CLIENT.fullmatch(where):
+        require("ray", f"on={where!r}", "ray")
+        return Ray(None if where == "ray" else where)
     raise _wrong(where)
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import platform
 import sys
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -39,6 +40,11 @@ class Versions:
             torch = "none"
         python = f"{sys.version_info.major}.{sys.version_info.minor}"
         return cls(__version__, python, torch, _processor())
+
+    @classmethod
+    def of(cls, found: Mapping[str, str]) -> Versions:
+        """Those that a worker sent, of any version of this class."""
+        return cls(**{each.name: found.get(each.name, "unknown") for each in fields(cls)})
 
     def check(self, other: Versions, node: str) -> str | None:
         """Compare with those of a worker.
