@@ -22,6 +22,7 @@ from bench.exploring import explorer
 from bench.inverting import inverting
 from bench.mad import mad_shapes
 from bench.searching import mixed
+from bench.shards import shards
 from bench.simulating import cone, rise
 from bench.training import training
 
@@ -233,6 +234,7 @@ CASES: dict[str, Callable[[], Iterable[Row]]] = {
     "second": second_moments,
     "linear": linear,
     "streaming": streaming,
+    "shards": shards,
     "neighbours": neighbours,
     "fits": fits,
     "maps": maps,

@@ -31,7 +31,10 @@ Image = Annotated[
 Text = Annotated[
     str | None,
     typer.Option(
-        "--text", metavar="<path>", help="File of text embeddings, shape (m, d).", show_default=False
+        "--text",
+        metavar="<path>",
+        help="File of text embeddings, shape (m, d).",
+        show_default=False,
     ),
 ]
 Pairs = Annotated[
