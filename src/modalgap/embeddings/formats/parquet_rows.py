@@ -256,18 +256,7 @@ class _Column:
                 pre_buffer=far and not rows.buffer,  # all ranges of the row groups at once
                 buffer_size=rows.buffer,
             )
-            self.batches = self._batches(group, rows.groups_at_once if far else len(rows.ends))
-
-    def _batches(self, group: int, at_once: int) -> Iterator[pa.RecordBatch]:
-        rows = self.rows
-        step = max(1, BLOCK // (rows.shape[1] * rows.dtype.itemsize))
-        for first in range(group, len(rows.ends), at_once):
-            if first > group:
-                unchanged(rows.path, rows.stamp)
-            groups = range(first, min(first + at_once, len(rows.ends)))
-            yield from self.file.iter_batches(
-                step, row_groups=groups, columns=[rows.key], use_threads=False
-            )
+            self.batches = _batches(rows, self.file, group)
 
     def advance(self) -> None:
         """Decode the next block."""
@@ -281,6 +270,18 @@ class _Column:
         self.start, self.stop = self.stop, self.stop + len(batch)
         if len(self.block) != min(self.stop, rows.shape[0]) - self.start:
             raise FileError(f"{where} must have its empty rows at the end; found some before")
+
+
+def _batches(rows: ParquetRows, file: pq.ParquetFile, group: int) -> Iterator[pa.RecordBatch]:
+    """The batches of a column from a row group on; of a remote file, few row groups at a time."""
+    step = max(1, BLOCK // (rows.shape[1] * rows.dtype.itemsize))
+    last = len(rows.ends)
+    at_once = rows.groups_at_once if isinstance(rows.path, Remote) else last
+    for first in range(group, last, at_once):
+        if first > group:
+            unchanged(rows.path, rows.stamp)
+        groups = range(first, min(first + at_once, last))
+        yield from file.iter_batches(step, row_groups=groups, columns=[rows.key], use_threads=False)
 
 
 class _OpenColumns:
