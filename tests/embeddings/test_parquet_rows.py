@@ -302,7 +302,11 @@ def test_a_file_that_changes(tmp_path: Path) -> None:
     rows = rows_in(FILES["lists"](tmp_path / "a.parquet"))
     rows.read(0, 5)
     write(tmp_path / "a.parquet", column(LIST, 0, VALUES * 2), compression="gzip")
-    for work in (lambda: rows.read(5, 10), lambda: rows.take(torch.tensor([3]))):
+    works: list[Callable[[], object]] = [
+        lambda: rows.read(5, 10),
+        lambda: rows.take(torch.tensor([3])),
+    ]
+    for work in works:
         with pytest.raises(errors.FileError, match=r"a\.parquet: must not change after it was"):
             work()
     (tmp_path / "a.parquet").unlink()

@@ -229,7 +229,8 @@ def _vectors(column: pa.Array, where: str, width: int | None) -> Tensor:
         raise FileError(
             f"{where} must be lists of one length; found lengths {width} and {lengths[wrong][0]}"
         )
-    return torch.from_dlpack(flat).reshape(there, width)  # no copy
+    found: Tensor = torch.from_dlpack(flat)  # type: ignore[attr-defined]  # no copy
+    return found.reshape(there, width)
 
 
 class _Column:
