@@ -21,8 +21,9 @@ from bench.encoding import encode_captions, encode_images
 from bench.exploring import explorer
 from bench.inverting import inverting
 from bench.mad import mad_shapes
-from bench.scaling import parquet, spans
+from bench.scaling import spans
 from bench.searching import mixed
+from bench.shards import shards
 from bench.simulating import cone, rise
 from bench.training import training
 
@@ -234,8 +235,8 @@ CASES: dict[str, Callable[[], Iterable[Row]]] = {
     "second": second_moments,
     "linear": linear,
     "streaming": streaming,
-    "parquet": parquet,
     "spans": spans,
+    "shards": shards,
     "neighbours": neighbours,
     "fits": fits,
     "maps": maps,

@@ -1,4 +1,4 @@
-"""Size: growth with the number of rows, shards in Parquet, what spans cost, what workers bring.
+"""Size: growth with the number of rows, what spans cost, what workers bring.
 
 ``python -m bench.scaling FOLDER ROWS`` makes the data of the large case (20,000,000 pairs of 256
 float16 numbers, 20 GB) and prints seconds and memory for 10^5 to ROWS pairs.
@@ -61,24 +61,6 @@ def apart(*arguments: str) -> list[float]:
         text=True,
     )
     return [float(each) for each in done.stdout.split()]
-
-
-def parquet() -> list[Row]:
-    """2,000,000 pairs in 20 shards of Parquet, against the same in .safetensors."""
-    with tempfile.TemporaryDirectory() as folder:
-        found = {}
-        for ending in ("safetensors", "parquet"):
-            paths = shards(Path(folder) / ending, 2_000_000, ending, 100_000)
-            found[ending] = apart("read", *map(str, paths))
-    start, work, memory = found["parquet"]
-    plain = found["safetensors"][1]
-    return [
-        Row("2,000,000 pairs x 256 in 20 shards of Parquet: start", f"{start:.1f} s", "<= 3 s",
-            start <= 3),
-        Row("  measures, against .safetensors", f"{work / plain:.2f} x", "<= 2 x",
-            work <= 2 * plain),
-        Row("  resident memory", f"{memory / 1e9:.2f} GB", "<= 1 GB", memory <= 1e9),
-    ]  # fmt: skip
 
 
 def spans() -> list[Row]:

@@ -92,12 +92,12 @@ class Remote:
 
     def exists(self) -> bool:
         """Whether it is a file or a folder."""
-        return self._info().type.value > 0
+        return bool(self._info().type.value)
 
     def is_dir(self) -> bool:
         """Whether it is a folder: a store calls every prefix of a key a folder."""
         info = self._info()
-        return info.type.value > 0 and not info.is_file
+        return bool(info.type.value) and not info.is_file
 
     def stat(self) -> Status:
         """Size and kind.

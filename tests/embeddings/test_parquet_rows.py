@@ -24,7 +24,8 @@ from modalgap.embeddings.formats.parquet_rows import ParquetRows
 from modalgap.embeddings.rows import Rows
 
 N, D = 103, 3
-VALUES = np.random.default_rng(0).normal(size=(N, D)).astype(np.float32)
+RANDOM = np.random.default_rng(0)
+VALUES = RANDOM.normal(size=(N, D)).astype(np.float32)
 
 
 def column(kind: pa.DataType, nulls: int = 0, values: np.ndarray[Any, Any] = VALUES) -> pa.Array:
@@ -69,13 +70,17 @@ FILES: dict[str, Callable[[Path], Path]] = {
 def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Blocks of seven rows, which end inside of row groups and run over their borders."""
     monkeypatch.setattr(parquet_rows, "BLOCK", 7 * D * 4)
+    monkeypatch.setattr(parquet_rows, "WHOLE", 0)
 
 
 @pytest.mark.parametrize("kind", FILES)
-@pytest.mark.parametrize("buffered", [False, True])
+@pytest.mark.parametrize("way", ["by block", "buffered", "plain pages"])
 def test_every_kind_of_file(
-    kind: str, buffered: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    kind: str, way: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    buffered = way == "buffered"
+    if way == "plain pages":
+        monkeypatch.setattr(parquet_rows, "WHOLE", 10**6)
     if buffered:
         monkeypatch.setattr(parquet_rows, "LARGE", 0)
         monkeypatch.setattr(parquet_rows, "BUFFER", 64)
@@ -91,6 +96,60 @@ def test_every_kind_of_file(
     for index in indices:
         at = torch.tensor(index, dtype=torch.int64)
         assert torch.equal(rows.take(at), whole[at])
+
+
+@pytest.mark.parametrize("kind", FILES)
+def test_which_pages_are_plain(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All without a dictionary, which pyarrow writes unless it is told not to."""
+    monkeypatch.setattr(parquet_rows, "WHOLE", 10**6)
+    path = FILES[kind](tmp_path / "a.parquet")
+    plain = decoded(monkeypatch)
+    rows_in(path).read(0, 15)
+    assert plain == ([0] if kind == "ours" else [0, 7, 14])
+    split, second = kind.startswith("split"), kind.startswith("second")
+    pq.write_table(
+        pq.read_table(path), path, use_dictionary=False, use_byte_stream_split=split,
+        data_page_version="2.0" if second else "1.0", compression="zstd",
+    )  # fmt: skip
+    plain.clear()
+    rows_in(path).read(0, 15)
+    assert plain == ([0, 7, 14] if split or second or kind.find("null") in (0, 15) else [0])
+
+
+def test_pages_that_end_inside_of_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    values = RANDOM.normal(size=(2000, 37)).astype(np.float16)
+    flat = pa.FixedSizeListArray.from_arrays(pa.array(values.reshape(-1)), 37)
+    path = write(
+        tmp_path / "a.parquet", flat, row_group_size=700, data_page_size=1000, use_dictionary=False
+    )
+    monkeypatch.setattr(parquet_rows, "WHOLE", 10**6)
+    found = decoded(monkeypatch)
+    assert torch.equal(rows_in(path).read(0, 2000), torch.from_numpy(values))
+    assert found == [0, 700, 1400]
+
+
+def test_changed_bytes_of_plain_pages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Any changed byte gives what pyarrow alone gives, or the rows as they were written."""
+    values = VALUES[:6]
+    flat = pa.FixedSizeListArray.from_arrays(pa.array(values.reshape(-1)), D)
+    path = write(tmp_path / "a.parquet", flat, use_dictionary=False, compression="none")
+    good = path.read_bytes()
+    end = 4 + pq.ParquetFile(path).metadata.row_group(0).column(0).total_compressed_size
+
+    def outcome(limit: int) -> object:
+        monkeypatch.setattr(parquet_rows, "WHOLE", limit)
+        parquet_rows._OPEN.idle.clear()
+        try:
+            return rows_in(path).read(0, 6).numpy().tobytes()
+        except errors.FileError as error:
+            return str(error)
+
+    for at in range(4, end):
+        for bit in (1, 8, 128):
+            bad = bytearray(good)
+            bad[at] ^= bit
+            path.write_bytes(bad)
+            assert outcome(10**6) in (outcome(0), values.tobytes()), at
 
 
 @pytest.mark.parametrize("width", [1, 2])
@@ -243,7 +302,11 @@ def test_a_file_that_changes(tmp_path: Path) -> None:
     rows = rows_in(FILES["lists"](tmp_path / "a.parquet"))
     rows.read(0, 5)
     write(tmp_path / "a.parquet", column(LIST, 0, VALUES * 2), compression="gzip")
-    for work in (lambda: rows.read(5, 10), lambda: rows.take(torch.tensor([3]))):
+    works: list[Callable[[], object]] = [
+        lambda: rows.read(5, 10),
+        lambda: rows.take(torch.tensor([3])),
+    ]
+    for work in works:
         with pytest.raises(errors.FileError, match=r"a\.parquet: must not change after it was"):
             work()
     (tmp_path / "a.parquet").unlink()

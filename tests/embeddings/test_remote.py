@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import pickle
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from commands import Run
 from embeddings.s3 import Server, serving
+from numpy.typing import NDArray
 
 import modalgap as mg
 from modalgap import errors, files, ranges, remote
@@ -128,7 +130,8 @@ def test_the_output_of_clip_retrieval(inside: str, server: Server, tmp_path: Pat
 
 
 def test_two_modalities_and_their_matches(server: Server, tmp_path: Path) -> None:
-    for name, array in {"a": IMAGE, "b": TEXT, "pairs": np.arange(N)}.items():
+    arrays: dict[str, NDArray[Any]] = {"a": IMAGE, "b": TEXT, "pairs": np.arange(N)}
+    for name, array in arrays.items():
         np.save(tmp_path / f"{name}.npy", array)
         server.put(tmp_path / f"{name}.npy", f"two/{name}.npy")
     image, text, pairs = (server.uri(f"two/{name}.npy") for name in ("a", "b", "pairs"))
@@ -188,7 +191,7 @@ def test_threads_share_what_they_read(server: Server, tmp_path: Path) -> None:
 # failures ------------------------------------------------------------------------------------
 
 
-def refuses(paths: object, message: str) -> str:
+def refuses(paths: str, message: str) -> str:
     with pytest.raises(errors.FileError, match=message) as caught:
         mg.load(paths)
     text = str(caught.value)
@@ -229,7 +232,7 @@ def test_an_object_that_changes(
     content[len(content) // 2] ^= 1
     (tmp_path / "b").write_bytes(content)
     server.put(tmp_path / "b", f"changed/a{suffix}")
-    works = [
+    works: list[Callable[[], object]] = [
         lambda: found.image.rows.read(200, 205),
         lambda: found.text.rows.take(torch.tensor([7])),
     ]

@@ -18,7 +18,7 @@ LENGTHS = {"one": [20], "even": [5] * 4, "ragged": [1, 0, 7, 0, 0, 11, 1], "empt
 
 
 def parts(lengths: list[int]) -> ShardedRows:
-    return ShardedRows(tuple(MemoryRows(part) for part in WHOLE.split(lengths)))
+    return ShardedRows(tuple(MemoryRows(part) for part in torch.split(WHOLE, lengths)))
 
 
 @dataclass(frozen=True, eq=False)

@@ -35,7 +35,7 @@ def invert(
     method: str,
     output: Annotated[Path, typer.Option("-o", "--output", help="File to write: .safetensors.")],
     path: Annotated[
-        Path | None,
+        str | None,
         typer.Argument(
             metavar="INPUT", help="Embeddings to invert, with names.", show_default=False
         ),
@@ -53,9 +53,10 @@ def invert(
     root: options.Root = None,
     model: Model = None,
     bank: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
             "--bank",
+            metavar="<path>",
             help="Pairs, or embeddings of the other modality, for methods without a model.",
             show_default=False,
         ),
@@ -93,7 +94,7 @@ def invert(
     running = data.given(
         seed=seed, device=device, precision=precision, batch_size=batch_size, jobs=jobs
     )
-    read: Path | Embeddings | Pair
+    read: str | Embeddings | Pair
     if path is not None:
         data.not_an_input(output, path, bank)
         read = path
@@ -119,12 +120,14 @@ def invert(
 def curve(
     method: str,
     gallery: Annotated[
-        Path,
+        str,
         typer.Argument(metavar="GALLERY", help="Native embeddings to search.", show_default=False),
     ],
     query: Annotated[
-        Path,
-        typer.Option("--query", help="Native embeddings to invert.", show_default=False),
+        str,
+        typer.Option(
+            "--query", metavar="<path>", help="Native embeddings to invert.", show_default=False
+        ),
     ],
     model: options.Model,
     output: options.Folder,
@@ -294,7 +297,7 @@ def _encoded(
     return done.data
 
 
-def _bank_notes(method: str, found: Inverted, bank: Path, read: Path | Embeddings | Pair) -> None:
+def _bank_notes(method: str, found: Inverted, bank: str, read: str | Embeddings | Pair) -> None:
     """Write notes if the bank has few rows, or holds the items: the same names or rows."""
     from modalgap.close.remarks import remarks
     from modalgap.embeddings.store import load_all
@@ -310,7 +313,7 @@ def _bank_notes(method: str, found: Inverted, bank: Path, read: Path | Embedding
     for remark in remarks(METHODS[method].card, learnt_from):
         data.note(remark)
     learnt = native(learnt_from)
-    items = native(load_all(read) if isinstance(read, Path) else read)
+    items = native(load_all(read) if isinstance(read, str) else read)
     if {side.fingerprint for side in learnt} & {side.fingerprint for side in items}:
         both = found.features.n
     else:

@@ -23,7 +23,7 @@ Image = Annotated[
     str | None,
     typer.Option(
         "--image",
-        metavar="PATH",
+        metavar="<path>",
         help="File of image embeddings, shape (n, d).",
         show_default=False,
     ),
@@ -31,14 +31,17 @@ Image = Annotated[
 Text = Annotated[
     str | None,
     typer.Option(
-        "--text", metavar="PATH", help="File of text embeddings, shape (m, d).", show_default=False
+        "--text",
+        metavar="<path>",
+        help="File of text embeddings, shape (m, d).",
+        show_default=False,
     ),
 ]
 Pairs = Annotated[
     str | None,
     typer.Option(
         "--pairs",
-        metavar="PATH",
+        metavar="<path>",
         help="Matches, .npy: for each text the row of its image, shape (m,), or rows of an image"
         " and of a text, shape (k, 2).",
         show_default=False,

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 @placed
 def search(
     gallery: Annotated[
-        Path,
+        str,
         typer.Argument(
             metavar="GALLERY",
             help="Embeddings to search; class prompts for zero_shot.",
@@ -26,9 +26,12 @@ def search(
         ),
     ],
     query: Annotated[
-        Path,
+        str,
         typer.Option(
-            "--query", help="Embeddings of the queries, native or inverted.", show_default=False
+            "--query",
+            metavar="<path>",
+            help="Embeddings of the queries, native or inverted.",
+            show_default=False,
         ),
     ],
     protocol: options.Protocol = "split",

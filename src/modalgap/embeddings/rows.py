@@ -180,11 +180,11 @@ class ShardedRows:
 
     def take(self, index: Tensor) -> Tensor:
         out = torch.empty((len(index), self.shape[1]), dtype=self.dtype)
-        owner = torch.from_numpy(np.searchsorted(self.ends, index.numpy(), side="right"))
-        order = owner.argsort(stable=True)  # the places in ``index``, part by part
-        needed, counts = owner.unique(return_counts=True)
-        for at, here in zip(needed.tolist(), order.split(counts.tolist()), strict=True):
-            part = self.parts[at]
+        owner = np.searchsorted(self.ends, index.numpy(), side="right")
+        order = np.argsort(owner, kind="stable")  # the places in ``index``, part by part
+        needed, begins = np.unique(owner[order], return_index=True)
+        for at, places in zip(needed.tolist(), np.split(order, begins)[1:], strict=True):
+            part, here = self.parts[at], torch.from_numpy(places)
             out[here] = part.take(index[here] - (int(self.ends[at]) - part.shape[0]))
         return out
 

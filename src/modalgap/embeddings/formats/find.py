@@ -140,7 +140,7 @@ def _read_file(path: Location) -> Contents:
 def _in_folder(folder: Location) -> list[Location]:
     """The shards of a folder: files of one known extension, in natural order."""
     try:
-        listed = list(folder.iterdir())
+        listed: list[Location] = [*folder.iterdir()]
     except OSError as error:
         raise FileError(f"{folder}: cannot be read ({reason(error)})") from error
     refuse_unfinished([path for path in listed if not path.name.startswith(TEMPORARY)], READERS)

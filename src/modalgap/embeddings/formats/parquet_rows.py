@@ -23,6 +23,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from modalgap.embeddings.formats.parquet_pages import plain_rows
 from modalgap.embeddings.rows import MemoryRows, Rows
 from modalgap.errors import FileError, quoted
 from modalgap.files import check_memory, reading, stamp, unchanged
@@ -33,7 +34,9 @@ BUFFER = 8 * 2**20  # bytes read at once from a column chunk that is larger than
 LARGE = 32 * 2**20
 REQUEST = 16 * 2**20  # bytes requested at once from a remote file
 IDLE = 8  # columns that stay open, with one block each
+WHOLE = 8 * 2**20  # bytes of the largest row group that is one block, if its pages are plain
 _LISTS = (pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list)
+_KINDS = {torch.float16: "<f2", torch.float32: "<f4", torch.float64: "<f8"}
 _DTYPES = {pa.float16(): torch.float16, pa.float32(): torch.float32, pa.float64(): torch.float64}
 
 
@@ -226,7 +229,8 @@ def _vectors(column: pa.Array, where: str, width: int | None) -> Tensor:
         raise FileError(
             f"{where} must be lists of one length; found lengths {width} and {lengths[wrong][0]}"
         )
-    return torch.from_dlpack(flat).reshape(there, width)  # no copy
+    found: Tensor = torch.from_dlpack(flat)  # type: ignore[attr-defined]  # no copy
+    return found.reshape(there, width)
 
 
 class _Column:
@@ -249,38 +253,60 @@ class _Column:
         if far:
             unchanged(rows.path, rows.stamp)
         with reading(rows.path, "parquet"):
-            self.file = opened(
-                rows.path,
+            path = rows.path
+            source = path.source() if isinstance(path, Remote) else pa.OSFile(str(path))
+            self.file = pq.ParquetFile(
+                source,
                 metadata=metadata,
                 page_checksum_verification=True,
                 pre_buffer=far and not rows.buffer,  # all ranges of the row groups at once
                 buffer_size=rows.buffer,
             )
-            self.batches = self._batches(group, rows.groups_at_once if far else len(rows.ends))
-
-    def _batches(self, group: int, at_once: int) -> Iterator[pa.RecordBatch]:
-        rows = self.rows
-        step = max(1, BLOCK // (rows.shape[1] * rows.dtype.itemsize))
-        for first in range(group, len(rows.ends), at_once):
-            if first > group:
-                unchanged(rows.path, rows.stamp)
-            groups = range(first, min(first + at_once, len(rows.ends)))
-            yield from self.file.iter_batches(
-                step, row_groups=groups, columns=[rows.key], use_threads=False
-            )
+            self.blocks = _decoding(rows, self.file, source, group)
 
     def advance(self) -> None:
         """Decode the next block."""
         rows = self.rows
         where = f"{rows.path}: {quoted(rows.key[:80])}"
         with reading(rows.path, "parquet"):
-            batch = next(self.batches, None)
-            if batch is None:
-                raise FileError(f"{where} must have {rows.shape[0]} rows; it ends early")
-            self.block = _vectors(batch.column(0), where, rows.shape[1])
-        self.start, self.stop = self.stop, self.stop + len(batch)
+            found = next(self.blocks, None)
+        if found is None:
+            raise FileError(f"{where} must have {rows.shape[0]} rows; it ends early")
+        length, self.block = found
+        self.start, self.stop = self.stop, self.stop + length
         if len(self.block) != min(self.stop, rows.shape[0]) - self.start:
             raise FileError(f"{where} must have its empty rows at the end; found some before")
+
+
+def _decoding(
+    rows: ParquetRows, file: pq.ParquetFile, source: pa.NativeFile, group: int
+) -> Iterator[tuple[int, Tensor]]:
+    """Blocks of a column from a row group on: how many rows, and those that are not null."""
+    where = f"{rows.path}: {quoted(rows.key[:80])}"
+    leaf, kind = _leaf(file.metadata, rows.key), _KINDS[rows.dtype]
+    last = len(rows.ends)
+    while group < last and not isinstance(rows.path, Remote):  # whose ranges are read together
+        if file.metadata.row_group(group).column(leaf).total_compressed_size > WHOLE:
+            break
+        plain = plain_rows(source, file.metadata, group, leaf, rows.shape[1], kind)
+        if plain is None:
+            break
+        yield len(plain), torch.from_numpy(plain)
+        group += 1
+    for batch in _batches(rows, file, group):
+        yield len(batch), _vectors(batch.column(0), where, rows.shape[1])
+
+
+def _batches(rows: ParquetRows, file: pq.ParquetFile, group: int) -> Iterator[pa.RecordBatch]:
+    """The batches of a column from a row group on; of a remote file, few row groups at a time."""
+    step = max(1, BLOCK // (rows.shape[1] * rows.dtype.itemsize))
+    last = len(rows.ends)
+    at_once = rows.groups_at_once if isinstance(rows.path, Remote) else last
+    for first in range(group, last, at_once):
+        if first > group:
+            unchanged(rows.path, rows.stamp)
+        groups = range(first, min(first + at_once, last))
+        yield from file.iter_batches(step, row_groups=groups, columns=[rows.key], use_threads=False)
 
 
 class _OpenColumns:

@@ -1,0 +1,179 @@
+"""Plain pages of a Parquet column of lists, read without decoding two levels for each number.
+
+Parquet stores with every number a repetition level (0 where a list begins) and a definition level
+(which says what is null). To decode them takes several times as long as to read the numbers. Where
+no list is null and all have one length, the levels of a page are known in advance: they are
+compared with what they must be, and the numbers are taken as they are. Whatever differs (another
+encoding, other lengths, a null, a wrong checksum) is left to pyarrow, which decodes it or says what
+is wrong.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+_PHYSICAL = {"<f2": "FIXED_LEN_BYTE_ARRAY", "<f4": "FLOAT", "<f8": "DOUBLE"}
+_DATA_PAGE, _PLAIN, _RLE = 0, 0, 3  # numbers of parquet.thrift
+Fields = dict[int, Any]
+
+
+def plain_rows(
+    source: pa.NativeFile, metadata: pq.FileMetaData, group: int, leaf: int, width: int, kind: str
+) -> NDArray[Any] | None:
+    """(n, width) numbers of a row group; None if its pages are not as plain as that.
+
+    Args:
+        source: the file.
+        metadata: of the file.
+        group: number of the row group.
+        leaf: number of the column of numbers.
+        width: of every list.
+        kind: "<f2", "<f4" or "<f8".
+    """
+    column, schema = metadata.row_group(group).column(leaf), metadata.schema.column(leaf)
+    n = metadata.row_group(group).num_rows
+    if (
+        column.num_values != n * width
+        or column.physical_type != _PHYSICAL[kind]
+        or schema.max_repetition_level != 1
+        or column.has_dictionary_page
+        or not set(column.encodings) <= {"PLAIN", "RLE", "BIT_PACKED"}
+    ):
+        return None
+    try:
+        packed = column.compression != "UNCOMPRESSED"
+        codec = pa.Codec(column.compression) if packed else None
+        chunk = source.read_at(column.total_compressed_size, column.data_page_offset)
+        level, values, found = schema.max_definition_level, 0, []
+        for count, body in _pages(memoryview(chunk), codec, n * width * np.dtype(kind).itemsize):
+            repeated, rest = _levels(body)
+            defined, rest = _levels(rest)
+            found.append(np.frombuffer(rest, kind))
+            regular = defined == _run(count, level)
+            regular = regular and _regular(repeated, count, width, values % width)
+            if not regular or len(found[-1]) != count:
+                return None
+            values += count
+    except Exception:  # damaged bytes can raise anything: pyarrow says what is wrong
+        return None
+    return np.concatenate(found).reshape(n, width) if values == n * width else None
+
+
+def _pages(
+    chunk: memoryview, codec: pa.Codec | None, size: int
+) -> Iterator[tuple[int, memoryview]]:
+    """Number of values, levels included, and content of each page.
+
+    Raises:
+        ValueError: a page of another kind or with a wrong checksum.
+    """
+    at = 0
+    while at < len(chunk):
+        header, at = _struct(chunk, at)
+        body = chunk[at : at + header[3]]
+        at += header[3]
+        about = header[5]
+        if header[1] != _DATA_PAGE or [about[i] for i in (2, 3, 4)] != [_PLAIN, _RLE, _RLE]:
+            raise ValueError("not plain")
+        if len(body) != header[3] or (4 in header and zlib.crc32(body) != header[4] % 2**32):
+            raise ValueError("damaged")
+        if header[2] > 2 * size + 1024:  # more than the numbers and their levels
+            raise ValueError("too large")
+        if codec is not None:
+            body = memoryview(codec.decompress(body, header[2]))
+        yield about[1], body
+
+
+def _levels(body: memoryview) -> tuple[bytes, memoryview]:
+    """The levels at the start of a page or of its rest, and what follows."""
+    end = 4 + int.from_bytes(body[:4], "little")
+    return bytes(body[4:end]), body[end:]
+
+
+def _run(count: int, level: int) -> bytes:
+    """One level, ``count`` times, as one run."""
+    return _encoded(count << 1) + bytes([level])
+
+
+@lru_cache(64)
+def _regular(levels: bytes, count: int, width: int, first: int) -> bool:
+    """Whether repetition levels begin a list every ``width`` values, the first after the others.
+
+    Pages of one size have the same levels, byte for byte.
+    """
+    found = np.zeros(count, bool)
+    at = done = 0
+    while done < count:
+        head, at = _varint(levels, at)
+        if head & 1:  # groups of eight levels, one bit each
+            size = head >> 1
+            bits = np.unpackbits(np.frombuffer(levels[at : at + size], np.uint8), bitorder="little")
+            some = bits[: count - done]
+            found[done : done + len(some)] = some
+            at += size
+            length = len(bits)
+        else:  # one level, many times
+            length = head >> 1
+            found[done : done + length] = levels[at]
+            at += 1
+        if not length:
+            return False
+        done += length
+    return bool((found == ((np.arange(count) + first) % width != 0)).all())
+
+
+def _encoded(number: int) -> bytes:
+    found = bytearray()
+    while number > 127:
+        found.append(number & 127 | 128)
+        number >>= 7
+    return bytes([*found, number])
+
+
+def _varint(data: memoryview | bytes, at: int) -> tuple[int, int]:
+    number = shift = 0
+    while True:
+        byte = data[at]
+        number |= (byte & 127) << shift
+        at, shift = at + 1, shift + 7
+        if byte < 128:
+            return number, at
+
+
+def _struct(data: memoryview, at: int) -> tuple[Fields, int]:
+    """The numbers and structs of a struct in Thrift's compact protocol, and where it ends.
+
+    Raises:
+        ValueError: a kind of field that no header of a page has.
+    """
+    found: Fields = {}
+    number = 0
+    while True:
+        head = data[at]
+        at += 1
+        if head == 0:
+            return found, at
+        kind, step = head & 15, head >> 4
+        if not step:
+            raise ValueError("a long step between fields")
+        number += step
+        if kind in (1, 2):  # true, false
+            continue
+        if kind in (5, 6):  # integers
+            value, at = _varint(data, at)
+            found[number] = (value >> 1) ^ -(value & 1)
+        elif kind == 8:  # bytes
+            size, at = _varint(data, at)
+            at += size
+        elif kind == 12:
+            found[number], at = _struct(data, at)
+        else:
+            raise ValueError(f"a field of kind {kind}")
