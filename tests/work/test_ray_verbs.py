@@ -13,6 +13,7 @@ from encode.cases import folder_of
 from encode.transformers_cases import CASES
 from invert.cases import small_model
 from work.killing_cases import Killing
+from work.test_ray import cluster, ray  # noqa: F401 - fixtures
 
 import modalgap as mg
 from modalgap import files
