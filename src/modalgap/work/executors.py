@@ -58,8 +58,8 @@ class Executor(Protocol):
 
         Args:
             setup: called once in each worker with its number, 0, 1, …; returns the function. If it
-                has an attribute ``gpus``, and the executor schedules GPUs, each worker gets so many
-                of them: 1, or 0.5 if two workers share one.
+                has an attribute ``gpus``, and the executor schedules GPUs, each worker gets this
+                number of them: 1, or 0.5 if two workers share one.
             calls: the arguments of each call, read as needed.
             ordered: yield results in the order of the calls, or else as they finish.
         """
