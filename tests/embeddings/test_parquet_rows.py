@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import pickle
 import re
 import threading
+import weakref
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -234,6 +236,17 @@ def test_few_columns_stay_open(tmp_path: Path) -> None:
     for i in range(20):
         rows_in(FILES["lists"](tmp_path / f"{i}.parquet")).read(0, 5)
     assert len(parquet_rows._OPEN.idle) == parquet_rows.IDLE
+
+
+def test_a_column_that_is_closed_is_freed_at_once(tmp_path: Path) -> None:
+    rows_in(FILES["lists"](tmp_path / "a.parquet")).read(0, 5)
+    last = weakref.ref(parquet_rows._OPEN.idle[-1])
+    gc.disable()  # a cycle of references would keep its memory until the next collection
+    try:
+        parquet_rows._OPEN.idle.clear()
+        assert last() is None
+    finally:
+        gc.enable()
 
 
 def test_pickled_rows_hold_no_open_file(tmp_path: Path) -> None:

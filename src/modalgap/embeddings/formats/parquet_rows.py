@@ -136,7 +136,7 @@ def rows_of(path: Location, file: pq.ParquetFile, key: str) -> Rows:
 
 
 def opened(path: Location, **options: Any) -> pq.ParquetFile:
-    """A Parquet file, wherever it is; ``options`` are those of pyarrow."""
+    """A Parquet file, local or remote; ``options`` are those of pyarrow."""
     return pq.ParquetFile(path.source() if isinstance(path, Remote) else path, **options)
 
 
@@ -237,7 +237,7 @@ class _Column:
     """A column that is being decoded, from the start of a row group on, and its last block.
 
     Attributes:
-        rows: of which column.
+        rows: the rows of the column.
         start: first row of the block.
         stop: end of the block.
         block: rows [start, stop).
