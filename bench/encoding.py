@@ -94,7 +94,9 @@ def encode_images() -> list[Row]:
                 encoder.prepare(decode(media[i]))
             decoding = (time.perf_counter() - start) / cores
             start = time.perf_counter()
-            next(batches(media, encoder.prepare, size=1, first=0, workers=cores, polite=True))
+            next(
+                batches(media, encoder.prepare, range(PICTURES), size=1, workers=cores, polite=True)
+            )
             starts.append(time.perf_counter() - start)
             start = time.perf_counter()
             run(source, encoder, options=Options(batch_size=BATCH))

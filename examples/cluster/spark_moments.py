@@ -53,7 +53,7 @@ def sums_of(path: str) -> Any:
         pair = mg.load(path)
         for batch in batches:
             for start, stop in zip(*(batch.column(i).to_pylist() for i in (0, 1)), strict=True):
-                some = part_of(pair, (start, stop), pair.captions_per_image or 1)
+                some: Any = part_of(pair, (start, stop), pair.captions_per_image or 1)
                 content = to_bytes(pair_moments(some, scatter=True))
                 yield pa.RecordBatch.from_pydict({"start": [start], "sums": [content]})
 

@@ -174,14 +174,14 @@ def test_matrix(result: mg.Result, mods: mg.Modalities) -> None:
 
 def test_each_modality_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
     reads = dict.fromkeys(NAMES, 0)
-    chunks = mg.Embeddings.chunks
+    reading = mg.Embeddings.reading
 
     def counted(side: mg.Embeddings, *args: Any, **options: Any) -> Any:
         reads[side.modality] += 1
-        return chunks(side, *args, **options)
+        return reading(side, *args, **options)
 
     mods = mg.Modalities(rows(NAMES))
-    monkeypatch.setattr(mg.Embeddings, "chunks", counted)
+    monkeypatch.setattr(mg.Embeddings, "reading", counted)
     mg.measure(mods, only=["l2m", "rmg", "l2i", "cone", "frechet", "trace_ratio"])
     assert reads == dict.fromkeys(NAMES, 1)
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from work.cluster import cluster, ray  # noqa: F401 - fixtures of the tests beside
 from work.ending_cases import Started
 
 

@@ -13,7 +13,6 @@ from encode.cases import folder_of
 from encode.transformers_cases import CASES
 from invert.cases import small_model
 from work.killing_cases import Killing
-from work.test_ray import cluster, ray  # noqa: F401 - fixtures
 
 import modalgap as mg
 from modalgap import files
@@ -70,12 +69,17 @@ def stored(kind: str, folder: Path) -> list[Path]:
 def test_moments_and_measures(kind: str, ray: Ray, tmp_path: Path) -> None:
     paths = stored(kind, tmp_path)
     here = mg.measure(mg.load(paths), only=ONLY)
-    sums = pair_moments(mg.load(paths), scatter=True)
     with on(ray):
         there = mg.measure(mg.load(paths), only=ONLY)
-        other = pair_moments(mg.load(paths), scatter=True)
     assert there.to_json() == here.to_json()
-    for one, two in ((sums.image, other.image), (sums.text, other.text)):
+
+
+def test_sums_and_products(ray: Ray, tmp_path: Path) -> None:
+    paths = stored("safetensors", tmp_path)
+    here = pair_moments(mg.load(paths), scatter=True)
+    with on(ray):
+        there = pair_moments(mg.load(paths), scatter=True)
+    for one, two in ((here.image, there.image), (here.text, there.text)):
         np.testing.assert_array_equal(one.sums, two.sums)
         np.testing.assert_array_equal(one.scatter, two.scatter)
 

@@ -11,6 +11,7 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -127,7 +128,7 @@ def _measure(head: Head, n: int, options: Mapping[str, Any]) -> Terms:
         some = head(items)
         if isinstance(some, Pair):
             return _timed(lambda: pair_moments(some, scatter=scatter))
-        return sum(_timed(lambda each=each: moments(each, scatter=scatter)) for each in some.sides)
+        return sum(_timed(partial(moments, each, scatter=scatter)) for each in some.sides)
 
     linear, large = _per_item(one_pass, n)
     small = min(n, 20_000)  # the sample of the pairwise measures is smaller
@@ -155,7 +156,12 @@ def _evaluate(head: Head, n: int, options: Mapping[str, Any]) -> Terms:
     used = {"only": "retrieval", **options}
     large = min(n, 16_000)
     small = large // 2
-    one, two = (_timed(lambda k=k: evaluate(head(k), **used), rounds=2) for k in (small, large))
+
+    def run(items: int) -> float:
+        some: Any = head(items)
+        return _timed(lambda: evaluate(some, **used), rounds=2)
+
+    one, two = run(small), run(large)
     quadratic = (two / large - one / small) / (large - small)
     return 0.0, two / large - quadratic * large, quadratic, large
 

@@ -195,9 +195,9 @@ def run(
     _check_classes(found)
     encoder = load_model(model, seed=seed)
     _check_kinds(found, encoder)
-    name = model if isinstance(model, str) else None
+    spec = model if isinstance(model, str) else None
     engine = Engine(
-        encoder=encoder, strict=options.strict, model=name, seed=seed, **engine_settings
+        encoder=encoder, strict=options.strict, model=spec, seed=seed, **engine_settings
     )
     if executor().local:
         encoder.to(engine.device)

@@ -166,11 +166,11 @@ def _by_spans(
     for cell, values in zip(those, scored, strict=True):
         limits[found.pairs(*cell)] = values
     above = np.zeros(len(limits), np.int64)
-    more = (
+    calls = (
         (g, relevant.part(*q), limits[found.all(q)], found.relevant(q, g), found.ignored(q, g))
         for q, g in cells
     )
-    counted = spread(_Counts(search), [q for q, _ in cells], what, more=more)
+    counted = spread(_Counts(search), [q for q, _ in cells], what, more=calls)
     for (q, _), counts in zip(cells, counted, strict=True):
         above[found.all(q)] += counts
     return _ordered(relevant, above, limits)
@@ -204,7 +204,8 @@ class _Cells:
         where = self.all(queries)
         own = self._relevant.items[where]
         inside = np.flatnonzero((own >= items[0]) & (own < items[1]))
-        return inside.astype(np.int64) + where.start
+        found: Ints = inside.astype(np.int64) + where.start
+        return found
 
     def relevant(self, queries: Span, items: Span) -> Relevant:
         """The relevant items of these queries in this span, counted from its start."""

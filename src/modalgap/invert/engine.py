@@ -114,11 +114,11 @@ def batches(
     with progress("inverting", data.n * each, first=first * each) as advance:
         setup: Setup[Arrays] = lambda _worker: partial(_invert, inverter, advance)  # noqa: E731
         if not alone:
-            setup = replace(work, context=replace(work.context, encoder=None))
+            own = tuple(places) if len(places) > 1 else ()
+            setup = replace(work, places=own, context=replace(work.context, encoder=None))
         if len(places) > 1:
             threads = max(1, processors() // len(places))
             where = Processes(count=len(places), option="jobs", threads=threads, fresh=True)
-            setup = replace(setup, places=tuple(places))
         with closing(where.run(setup, calls, ordered=False)) as results:
             for index, arrays in results:
                 a, b = todo[index]
