@@ -1,4 +1,4 @@
-"""What each place of an executor did: calls and seconds."""
+"""Count the calls and the seconds of each place: a worker process, or a node of a cluster."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from collections import Counter
 
 from modalgap.progress import note
 
-MOST = 16  # places that are listed
+MOST = 16  # places with a note of their own; the others share one
 
 
 class Account:
-    """Counts the calls and the busy seconds of each place, such as a node.
+    """Counts the calls and the busy seconds of each place: a worker process, or a node.
 
     Attributes:
         calls: number of calls by place.
@@ -37,7 +37,7 @@ class Account:
         if left := places[MOST:]:
             count = sum(self.calls[place] for place in left)
             seconds = sum(self.seconds[place] for place in left)
-            note(f"{len(left)} more: {count} of {_calls(total)}, {seconds:.1f} s")
+            note(f"{len(left)} others: {count} of {_calls(total)}, {seconds:.1f} s")
         if self.again:
             were = "call was" if self.again == 1 else "calls were"
             note(f"{self.again} {were} run again because a worker died")
