@@ -202,7 +202,7 @@ class Processes:
         script = "; a script also needs if __name__ == '__main__'" if self.fresh else ""
         return (
             f"a worker died, possibly because memory ran out; run the same command again{fewer}"
-            f" (with an output, it resumes){script}"
+            f"; it resumes if it saved finished parts{script}"
         )
 
 
@@ -225,8 +225,8 @@ class _Kept:
             whole = pickle.dumps(setup, protocol=5)
         except (pickle.PicklingError, AttributeError, TypeError) as error:
             raise ModalgapError(
-                f"the work must be picklable to run in other processes; {quoted(str(error))}: run"
-                " it here"
+                "on: the work must be picklable to run in other processes; found"
+                f" {quoted(str(error))}: use on='here'"
             ) from error
         try:
             if self._folder is None:
