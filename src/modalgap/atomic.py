@@ -88,7 +88,7 @@ def check_target(path: Path, *, overwrite: bool) -> None:
         parent = Path(os.path.realpath(path)).parent
         if not parent.is_dir():
             if re.match(r"[a-z][a-z0-9+.-]+:/", str(path), re.IGNORECASE):
-                raise OutputError(f"{path}: must be a local file; object stores cannot be written")
+                raise OutputError(f"{path}: must be a local file; object stores are only read")
             raise OutputError(f"{path}: must be in a folder that exists; found no {parent}")
         found = path.stat()
     except FileNotFoundError:

@@ -211,19 +211,25 @@ def test_versions_are_compared() -> None:
     assert "python 3.0, here 3." in str(here.check(replace(here, python="3.0"), "node a"))
 
 
+class Counted:
+    def items_of(self, items: int) -> int:
+        return items
+
+
 def test_on_tells_what_was_done(ray: Ray, capsys: pytest.CaptureFixture[str]) -> None:
     with on("ray") as made:
         assert isinstance(made, Ray)
         assert executor() is made
         assert made.count == 2  # connects
-        made.account.add("node 10.0.0.5", 0.25)
-        made.account.add("node 10.0.0.7", 1.5)
-        made.account.add("node 10.0.0.5", 1)
+        list(made.account.counted(Counted(), [(100,), (3000,), (150,)]))
+        made.account.add("node 10.0.0.5", 0.25, 0)
+        made.account.add("node 10.0.0.7", 1.5, 1)
+        made.account.add("node 10.0.0.5", 1, 2)
         made.account.again = 2
     assert executor().local
     assert capsys.readouterr().err.splitlines() == [
-        "modalgap: node 10.0.0.5: 2 of 3 calls, 1.2 s",
-        "modalgap: node 10.0.0.7: 1 of 3 calls, 1.5 s",
+        "modalgap: node 10.0.0.5: 2 of 3 calls, 1.2 s, 200 items/s per worker",
+        "modalgap: node 10.0.0.7: 1 of 3 calls, 1.5 s, 2,000 items/s per worker",
         "modalgap: 2 calls were run again because a worker died",
     ]
 

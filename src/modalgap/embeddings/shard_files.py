@@ -164,17 +164,14 @@ def texts_per_item(data: Data) -> int:
 
 
 def _there(folder: Path) -> list[Path]:
-    """The files in the folder."""
+    """What the folder holds."""
     with suppress(FileNotFoundError, NotADirectoryError):
         return [path for path in sorted(folder.iterdir()) if not path.name.startswith(".")]
     return []
 
 
 def _state(data: Data) -> str:
-    """A hash that tells whether unfinished shards are of the same data.
-
-    It is over shapes, the state of files or the values of rows in memory, and maps applied to them.
-    """
+    """A hash of the shapes, of the files or values of the rows, and of the maps that move them."""
     found = [(side.rows.shape, str(side.rows.dtype), list(_states(side))) for side in data.sides]
     return xxhash.xxh3_128_hexdigest(repr(found).encode())
 

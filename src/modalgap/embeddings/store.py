@@ -159,7 +159,7 @@ def save(
         )
     target = location(path)
     if isinstance(target, Remote):
-        raise OutputError(f"{target}: must be a local file; object stores cannot be written")
+        raise OutputError(f"{target}: must be a local file; object stores are only read")
     path = target
     write = WRITERS.get(path.suffix.lower())
     if write is None:

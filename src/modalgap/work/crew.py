@@ -82,7 +82,10 @@ class Crew:
         # bytes, because arrays that Ray itself unpickles are read-only; a reference in a list is
         # not resolved for each call
         task = (self._runs, [ray.put(pack(setup))])
-        left = ((index, pack(arguments)) for index, arguments in enumerate(calls))
+        left = (
+            (index, pack(arguments))
+            for index, arguments in enumerate(self._account.counted(setup, calls))
+        )
         again: list[tuple[int, bytes]] = []
         done: dict[int, Any] = {}
         deaths: Counter[int] = Counter()
@@ -121,7 +124,7 @@ class Crew:
                     continue
                 index, _ = worker.calls.pop(ref)
                 worker.ahead = AHEAD if seconds < LONG else 1
-                self._account.add(worker.node, seconds)
+                self._account.add(worker.node, seconds, index)
                 done[index] = result
                 while done and (not ordered or turn in done):
                     index = turn if ordered else next(iter(done))

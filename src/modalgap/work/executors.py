@@ -153,10 +153,11 @@ class Processes:
         call = partial(_call_of, source)
         ended: BaseException | None = None
         try:
+            counted = self.account.counted(setup, calls)
             for index, (worker, seconds, result) in self._each(
-                kept.pool, call, calls, ordered=ordered
+                kept.pool, call, counted, ordered=ordered
             ):
-                self.account.add(f"process {worker}", seconds)
+                self.account.add(f"process {worker}", seconds, index)
                 yield index, result
         except BaseException as error:
             ended = error
