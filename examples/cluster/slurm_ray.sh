@@ -4,7 +4,7 @@
 #SBATCH --cpus-per-task=16
 #SBATCH --gpus-per-node=4
 #SBATCH --time=04:00:00
-# A Ray cluster in the nodes of this job, and one command on it. The environment with modalgap[ray]
+# Starts a Ray cluster on the nodes of this job and runs one command on it. The environment with modalgap[ray]
 # must be active on all nodes; INPUT and OUTPUT must be on storage that all nodes share.
 set -euo pipefail
 head=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)

@@ -2,7 +2,7 @@
 
     spark-submit examples/cluster/spark_moments.py 's3://bucket/embeddings/*.parquet'
 
-The workers need modalgap, and the files where they can read them. The result is that of
+The workers need modalgap and access to the files. The result is that of
 ``modalgap.embeddings.pair_moments`` in one process, to the last bit on processors of one kind.
 """
 
@@ -47,7 +47,7 @@ def from_bytes(content: bytes) -> PairMoments:
 
 
 def sums_of(path: str) -> Any:
-    """The function of a task: spans in, their sums out. Items must match in order."""
+    """The function of a Spark task, from spans to their sums. Items must match in order."""
 
     def sums(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         pair = mg.load(path)

@@ -70,7 +70,7 @@ def reading(path: Location, what: str) -> Iterator[None]:
 
 
 def stamp(path: Location) -> Stamp:
-    """What tells a file from the same file after a change."""
+    """Size, and time of the last change or entity tag, which differ after a change of the file."""
     try:
         if isinstance(path, Remote):
             return path.stamp()

@@ -1,7 +1,8 @@
-"""Bytes of remote files: a pass reads ahead in large ranges, scattered reads are joined.
+"""Read ranges of bytes of remote files.
 
-Each range is a request, which takes as long as the transfer of about a megabyte; so chunks of two
-megabytes would wait for most of the time.
+The latency of a request equals the time to transfer about one megabyte. A pass over a file
+therefore requests large ranges, called windows, before they are needed, and scattered reads that
+lie close together share one request.
 """
 
 from __future__ import annotations
@@ -22,15 +23,15 @@ from modalgap.remote import Remote, Stamp
 
 WINDOW = 8 * 2**20  # bytes of one request
 AHEAD = 3  # windows that are requested before they are needed
-KEPT = 16  # windows in memory
-REQUESTS = 8  # at the same time
-GAP = 256 * 2**10  # scattered reads that lie closer are one request
+KEPT = 16  # windows that stay in memory, of all files together
+REQUESTS = 8  # requests at the same time
+GAP = 256 * 2**10  # bytes between scattered reads that share one request, at most
 
 Range = tuple[int, int]  # [start, stop)
 
 
 class _Windows:
-    """The windows that were requested last, of all files."""
+    """The most recent windows of all files, and the threads that request them."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
@@ -38,7 +39,7 @@ class _Windows:
         self.pool = ThreadPoolExecutor(REQUESTS, thread_name_prefix="modalgap-ranges")
 
     def get(self, file: Remote, stamp: Stamp, number: int, end: int) -> Future[bytes]:
-        """The window of this number, requested now if it was not before; none reaches ``end``."""
+        """The window of this number, requested if it is not in memory; ``end`` is the file size."""
         key = (file, stamp, number)
         with self.lock:
             found = self.kept.get(key)
@@ -53,7 +54,7 @@ class _Windows:
 
 
 def read(file: Remote, stamp: Stamp, span: Range, into: memoryview) -> None:
-    """Read a range into memory, and request what follows it.
+    """Read a range into memory, and request the windows after it.
 
     Raises:
         FileError: the file changed since its ``stamp``, or cannot be read.
@@ -117,7 +118,7 @@ def _fetch(file: Remote, stamp: Stamp, span: Range) -> bytes:
     except FileNotFoundError as error:
         raise FileError(f"{file}: must not change after it was opened; it was removed") from error
     if len(found) != stop - start:
-        raise FileError(f"{file}: ends early, it was changed while being read")
+        raise FileError(f"{file}: must not change while it is read; it has become shorter")
     return found
 
 
@@ -125,7 +126,7 @@ _windows = _Windows()
 
 
 def _after_fork() -> None:
-    """Threads do not follow into a child process."""
+    """A child process has none of its parent's threads."""
     global _windows
     _windows = _Windows()
 

@@ -1,8 +1,8 @@
 """Files in object stores, named by URI: ``s3://``, ``gs://``, ``abfs://``, ``hf://`` and others.
 
-A ``Remote`` has those methods of ``pathlib.Path`` that the readers of files use, so that one reader
+A ``Remote`` has the methods of ``pathlib.Path`` that the readers of files use, so that one reader
 serves both. Stores are opened by pyarrow or, for other schemes, by fsspec, which find credentials
-in the environment. No message and no text of a ``Remote`` contains what a URI says about them.
+in the environment. Messages and ``str(remote)`` never contain credentials of a URI.
 """
 
 from __future__ import annotations
@@ -49,8 +49,8 @@ class Remote:
     """A file or folder of an object store.
 
     Attributes:
-        root: scheme, host and options: what opens the store. It may hold credentials.
-        path: inside of the store, from its root, with a slash first; or empty.
+        root: scheme, host and options of the URI, which open the store. It may hold credentials.
+        path: path in the store, from a slash on; or empty.
     """
 
     root: str = field(repr=False)
@@ -112,11 +112,11 @@ class Remote:
         return Status(info.size or 0, stat.S_IFREG if info.is_file else stat.S_IFDIR)
 
     def iterdir(self) -> Iterator[Remote]:
-        """What is in the folder."""
+        """The files and folders in this folder."""
         return iter(self._below(recursive=False))
 
     def glob(self, pattern: str) -> Iterator[Remote]:
-        """What matches a pattern below the folder; no part of it matches a slash."""
+        """Files and folders below this one that match a pattern; wildcards match no slash."""
         wanted = pattern.split("/")
         skip = len(self.path.rstrip("/")) + 1
         for found in self._below(recursive=len(wanted) > 1):
@@ -143,7 +143,7 @@ class Remote:
         return self.ask(lambda store, path: store.open_input_file(path))
 
     def stamp(self) -> Stamp:
-        """What tells a file from the same file after a change: its size and its entity tag."""
+        """Size and entity tag of the file, which differ after a change."""
         with self.source() as file:
             return self.stamp_of(file)
 
@@ -157,11 +157,11 @@ class Remote:
         return (size, tag.decode() if tag else self._info().mtime_ns or 0)
 
     def ask(self, question: Callable[[FileSystem, str], Answer]) -> Answer:
-        """Ask the store; its errors become those of this file, on one line, without secrets.
+        """Call ``question(store, path)``; errors become a FileError of one line, without secrets.
 
         Raises:
-            FileError: the store refuses or does not answer.
-            FileNotFoundError: it has no such file.
+            FileError: the store refuses the request or does not answer.
+            FileNotFoundError: the store has no such file.
         """
         try:
             store, base = _store(self.root, ATTEMPTS)

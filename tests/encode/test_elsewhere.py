@@ -53,5 +53,5 @@ def test_a_strict_run_ends_with_one_line(folder: Path, model: str, tmp_path: Pat
 
 def test_a_model_without_a_name_is_refused(model: str) -> None:
     source = Source(name="numbers", media=Numbered([1, 2, 3]), texts=["a", "b", "c"])
-    with on("processes:2"), pytest.raises(OptionError, match="need the model by name"):
+    with on("processes:2"), pytest.raises(OptionError, match="model: must be a name"):
         run(source, load_model(model), None, OPTIONS)

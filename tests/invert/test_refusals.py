@@ -77,7 +77,7 @@ REFUSED: list[tuple[str, Any, dict[str, Any], type[ModalgapError], str]] = [
     ("oti", some, {"wanted": float("nan")}, OptionError, "wanted must be"),
     ("oti", some, {"batch_size": 0}, OptionError, "batch_size must be .* at least 1 .* got 0"),
     ("oti", some, {"jobs": 0}, OptionError, "jobs must be .* at least 1 .* got 0"),
-    ("oti", some, {"jobs": 2}, OptionError, "by name, as LIBRARY:MODEL"),
+    ("oti", some, {"jobs": 2}, OptionError, "model: must be a name, LIBRARY:MODEL"),
     ("oti", some, {"jobs": 2, "device": "cpu,cpu"}, OptionError, "jobs: is for the CPU"),
     ("oti", some, {"seed": -1}, OptionError, "seed must be an integer"),
     ("oti", some, {"device": "tpu9"}, OptionError, "device: cannot use 'tpu9'"),

@@ -1,8 +1,8 @@
-"""Plan: what a verb would cost at other sizes, from a small sample of the data.
+"""Plan: estimate the time and bytes of a verb at other sizes, from a small sample of the data.
 
-The verb runs on two samples of different size on this machine. The time of a pass over the rows
-grows with their number and is shared by the workers; exact ranks grow with its square; what is
-computed from a fixed number of rows does not grow. ``docs/scale.md`` compares plans with runs.
+The verb runs on two samples of different size on this machine. The time of a pass grows with the
+number of rows n, the time of exact ranks with n²; workers share both. Measures that use a fixed
+number of rows take the same time at every n. ``docs/scale.md`` compares plans with runs.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ from modalgap.measure.registry import MEASURES
 from modalgap.measure.verb import measure
 
 Data = Pair | Embeddings | Modalities
-LEAST = 2_000  # rows of a sample: fewer say little of the time of a row
-PATIENCE = 3.0  # seconds that the larger sample of a pass may take
+LEAST = 2_000  # items of the smaller sample: the time of fewer is mostly overhead
+PATIENCE = 3.0  # seconds; the larger sample grows until it takes this long
 SIZES = (10**6, 10**7, 10**8, 10**9, 10**10)
 WORKERS = (1, 8, 64, 512)
-ROUNDS = 3
+ROUNDS = 3  # runs of each sample
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +44,7 @@ class Cost:
         quadratic: seconds per pair of items.
         read: bytes to read per item, all modalities.
         written: bytes to write per item.
-        sample: items of the larger sample.
+        sample: number of items of the larger sample.
     """
 
     fixed: float
@@ -55,13 +55,13 @@ class Cost:
     sample: int
 
     def seconds(self, items: int, workers: int = 1, bandwidth: float | None = None) -> float:
-        """Seconds on so many items.
+        """Estimated seconds, without the start of the workers.
 
         Args:
-            items: n.
-            workers: processes that are each as fast as this one; each takes whole spans.
-            bandwidth: bytes per second that all workers together can read and write; None: as
-                measured here.
+            items: number of items n.
+            workers: number of processes, each as fast as this one. Each computes whole spans.
+            bandwidth: bytes per second that all workers together can read and write. None: no
+                limit; each worker reads as fast as this process.
         """
         spans = -(-items // SPAN)
         share = min(items, -(-spans // workers) * SPAN)  # items of the worker with most of them
@@ -78,12 +78,12 @@ class Cost:
 
 @checked
 def plan(data: Data, /, verb: str = "measure", **options: Any) -> Cost:
-    """What a verb would cost, from a sample of the data.
+    """Estimate the cost of a verb from a sample of the data.
 
     Args:
-        data: at least 4,000 items, which match in order; nothing is changed.
+        data: at least 4,000 items, which match in order.
         verb: "measure"; "close", fit and apply; or "evaluate", exact ranks in both directions.
-        **options: of the verb, such as ``only``.
+        **options: options of the verb, such as ``only``.
 
     Raises:
         InputError: too few items, or matches in another order.
@@ -131,7 +131,7 @@ def _measure(head: Head, n: int, options: Mapping[str, Any]) -> Terms:
         return sum(_timed(partial(moments, each, scatter=scatter)) for each in some.sides)
 
     linear, large = _per_item(one_pass, n)
-    small = min(n, 20_000)  # the sample of the pairwise measures is smaller
+    small = min(n, 20_000)  # enough for the pairwise measures, which use 10,000 rows
     whole = _timed(lambda: measure(head(small), **options), rounds=1)
     return whole - linear * small, linear, 0.0, large
 
@@ -186,7 +186,7 @@ def _per_item(run: Callable[[int], float], n: int) -> tuple[float, int]:
 
 
 def _timed(work: Callable[[], object], rounds: int = ROUNDS) -> float:
-    """The shortest of some runs: others were disturbed."""
+    """Seconds of the shortest run: other programs slow the others down."""
     found = []
     for _ in range(rounds):
         start = time.perf_counter()

@@ -14,8 +14,8 @@ Paths = Annotated[  # strings: a Path would turn s3:// into s3:/
     typer.Argument(
         metavar="INPUT",
         help="Embeddings: .npy of shape (2, n, d), .npz, .safetensors, .parquet or a clip-retrieval"
-        " folder, or a URI of one such as s3://; also several shards, a quoted pattern such as"
-        " 'x-*.npz', or one file per modality.",
+        " folder, or the URI of one, such as s3://BUCKET/KEY; also several shards, a quoted pattern"
+        " such as 'x-*.npz', or one file per modality.",
         show_default=False,
     ),
 ]

@@ -28,7 +28,8 @@ def plan(
         str | None,
         typer.Option(
             "--rows",
-            help="Numbers of items, comma-separated (default: that of INPUT, and 1e6 to 1e10).",
+            help="Numbers of items, comma-separated (default: that of INPUT, and 1e6 to 1e10 in"
+            " powers of ten).",
             show_default=False,
         ),
     ] = None,
@@ -39,8 +40,8 @@ def plan(
         float | None,
         typer.Option(
             "--bandwidth",
-            help="GB per second that all workers together can read (default: no limit but the time"
-            " measured here).",
+            help="GB per second that all workers together can read and write (default: no limit;"
+            " each worker reads as fast as measured here).",
             show_default=False,
         ),
     ] = None,
@@ -48,7 +49,7 @@ def plan(
 ) -> None:
     """Estimate time and bytes of a command at other sizes, from a sample of the data.
 
-    A worker is a process as fast as this one. Nothing is written.
+    A worker is a process as fast as this one, with as many cores. Nothing is written.
     """
     from modalgap.advise.plan import SIZES
     from modalgap.advise.plan import plan as run
@@ -90,8 +91,8 @@ def plan(
     for line in (heads, *table):
         typer.echo("   ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)))
     data.note(
-        f"{verb}: estimated from {cost.sample:,} items on this machine; start of the workers not"
-        " included"
+        f"{verb}: estimated from {cost.sample:,} items on this machine; without the start"
+        " of the workers"
     )
 
 
@@ -110,13 +111,13 @@ def _counts(option: str, text: str) -> list[int]:
 
 
 def size(count: float) -> str:
-    """Bytes for people."""
+    """Bytes with a unit, such as 1.5 GB."""
     unit, factor = next((each for each in UNITS if count >= each[1]), ("B", 1.0))
     return f"{count / factor:.3g} {unit}"
 
 
 def duration(seconds: float) -> str:
-    """Seconds for people."""
+    """Seconds in a readable unit, such as 4.7 h."""
     unit, factor = next((each for each in TIMES if seconds >= 2 * each[1]), ("s", 1.0))
     value = seconds / factor
     return f"{value:,.0f} {unit}" if value >= 100 else f"{value:.2g} {unit}"

@@ -15,16 +15,16 @@ from modalgap.remote import Stamp
 
 
 class Mapped(np.memmap[Any, Any]):
-    """An array whose pages are read when they are used. Changes of it stay in memory.
+    """An array whose pages are read when they are used. Changes to it stay in memory.
 
-    Pickled, it is the place in the file rather than the values; a file that changed in between is
-    refused. The file must not become shorter while the array is in use.
+    Pickling stores path and offset, not the values. Unpickling refuses a file that has changed.
+    The file must not become shorter while the array is in use.
     """
 
     stamp: Stamp
 
     def __reduce__(self) -> str | tuple[Any, ...]:
-        if not isinstance(self.base, mmap.mmap):  # a part of one, or computed from one
+        if not isinstance(self.base, mmap.mmap):  # a slice of a mapped array, or computed from one
             return np.asarray(self).__reduce__()
         place = (Path(str(self.filename)), self.dtype, self.offset, self.shape)
         return (mapped, (*place, self.stamp))

@@ -23,13 +23,13 @@ def save(
     Args:
         data: what to write.
         path: a file that ends in .safetensors, .npz or .parquet; or, without extension, a folder
-            for .safetensors shards of 249,856 items. The current executor
-            (``modalgap.work.on``) writes the shards; an interrupted run resumes. They need items
-            that match in order: by row, captions in the order of their images, or class prompts.
+            for .safetensors shards of 249,856 items. The workers of the current executor
+            (``modalgap.work.on``) write them, and an interrupted run resumes. The items must match
+            by row, or be captions in the order of their images, or have class prompts.
         overwrite: whether a file of that name, or the shards in the folder, may be replaced.
 
     Returns:
-        The path written.
+        The path of the file or folder.
 
     Raises:
         OutputError: an unknown extension, a file that exists, a folder with other files, or one

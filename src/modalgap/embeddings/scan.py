@@ -1,7 +1,8 @@
-"""Scan: what one pass over stored rows tells of them: a hash of each block, the range of norms.
+"""Scan: a hash of each block of stored rows and the range of their norms, from one pass.
 
-A hash of all bytes could only be computed by one reader, from the first row to the last. Hashes of
-blocks can be computed anywhere in any order, and are joined afterwards (docs/format.md).
+A hash of all bytes can only be computed by one process, from the first row to the last. Hashes of
+blocks can be computed by several processes in any order, and are joined afterwards
+(docs/format.md).
 """
 
 from __future__ import annotations
@@ -15,17 +16,17 @@ import xxhash
 from numpy.typing import NDArray
 from torch import Tensor
 
-BLOCK = 4096  # rows of a block, which is hashed as one
+BLOCK = 4096  # rows of a block; each block has one hash
 FORM = "2-"  # starts every fingerprint; those of modalgap 0.1 had no such start
 _BITS = {2: torch.int16, 4: torch.int32, 8: torch.int64}
 
 
 @dataclass(frozen=True)
 class Scan:
-    """Some rows that follow one another, from the start of a block.
+    """The scan of consecutive rows, from the start of a block.
 
     Attributes:
-        blocks: 16 bytes, an XXH3-128, for each block.
+        blocks: the 128-bit XXH3 of each block, 16 bytes each.
         low: smallest norm.
         high: largest norm.
     """
@@ -45,7 +46,7 @@ class Scanning:
         self.low, self.high = np.inf, 0.0
 
     def hash(self, raw: Tensor) -> None:
-        """The next rows (n, d) as they are stored."""
+        """Add the next rows (n, d), as they are stored, to the hashes."""
         bits = _bits(raw)
         start = 0
         while start < len(bits):
@@ -57,12 +58,12 @@ class Scanning:
                 self._close()
 
     def add(self, norms: Tensor) -> None:
-        """The norms (n,) of the next rows."""
+        """Add the norms (n,) of the next rows."""
         self.low = min(self.low, float(norms.min()))
         self.high = max(self.high, float(norms.max()))
 
     def result(self) -> Scan:
-        """The scan of the rows so far, which must be the last of the block."""
+        """The scan of all added rows. An unfinished block ends here."""
         if self._inside:
             self._close()
         return Scan(bytes(self._blocks), self.low, self.high)
@@ -73,7 +74,7 @@ class Scanning:
 
 
 def joined(scans: Iterable[Scan]) -> Scan:
-    """The scan of rows that follow one another."""
+    """The scan of the rows of several scans, in this order."""
     found = list(scans)
     return Scan(
         b"".join(each.blocks for each in found),

@@ -1,7 +1,7 @@
-"""Write embeddings as a folder of shards, each by whoever computes it.
+"""Write embeddings as a folder of shards. The worker that computes a shard writes it.
 
-A shard holds a span of items of every modality. It is replaced atomically, so one that is there is
-whole: a run that was interrupted writes those that are missing.
+A shard is a file with a span of items, in every modality. It is written atomically, so a shard that
+exists is complete: an interrupted run resumes with the missing shards.
 """
 
 from __future__ import annotations
@@ -39,14 +39,14 @@ def save_shards(data: Data, folder: str | Path, *, overwrite: bool = False) -> P
     Args:
         data: items that match by row; captions in the order of their images, the same number for
             each; or images with class prompts, which every shard repeats.
-        folder: it must be new or empty.
-        overwrite: whether the shards in it may be replaced.
+        folder: new or empty; with ``overwrite`` it may hold .safetensors files.
+        overwrite: whether the files in the folder may be replaced.
 
     Returns:
         The folder.
 
     Raises:
-        InputError: the matches are of another kind.
+        InputError: other matches.
         OutputError: the folder holds other files, or a shard cannot be written.
     """
     if not isinstance(data, Data):
@@ -113,7 +113,13 @@ class _ShardJob:
 
 
 def part_of(data: Data, span: Span, each: int) -> Data:
-    """The items [a, b) of data that match in order."""
+    """The items [a, b), a span, of data whose items match in order.
+
+    Args:
+        data: as for ``save_shards``.
+        span: (a, b).
+        each: ``texts_per_item(data)``.
+    """
     a, b = span
     if isinstance(data, Embeddings):
         return _some(data, a, b)
@@ -151,8 +157,8 @@ def texts_per_item(data: Data) -> int:
     each = data.captions_per_image if isinstance(data, Pair) else None
     if each is None and not (isinstance(data, Pair) and data.labels is not None):
         raise InputError(
-            "data: shards need items that match by row, captions in the order of their images, or"
-            " class prompts; write one file instead"
+            "data: items must match by row, or be captions in the order of their images, or have"
+            " class prompts; found other matches (a single file can hold these)"
         )
     return each or 1
 

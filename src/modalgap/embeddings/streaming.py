@@ -1,7 +1,8 @@
 """Moments of rows that need not fit in memory: one pass, in spans, by the current executor.
 
-The spans start at multiples of the blocks of the fingerprint and of the jackknife groups. They
-depend on the number of rows only: not on the files that the rows lie in, nor on who reads them.
+The length of a span is a multiple of the length of a block of the fingerprint (4,096 rows) and of
+the number of jackknife groups (61). Spans depend on the number of rows only, not on the files or
+the worker that reads them.
 """
 
 from __future__ import annotations
@@ -80,7 +81,7 @@ def pair_moments(pair: Pair, *, scatter: bool = False) -> PairMoments:
 
 @dataclass(frozen=True, eq=False)
 class _Part:
-    """What a job found in its span; None for what it did not read."""
+    """The result of a job for its span; None for what the job does not compute."""
 
     image: Moments | None = None
     text: Moments | None = None
@@ -90,7 +91,7 @@ class _Part:
 
 
 class _Total:
-    """The parts so far, joined in order."""
+    """The sum of the parts that were added, in order."""
 
     def __init__(self) -> None:
         self.image: Moments | None = None
@@ -165,7 +166,7 @@ class _PairJob:
 
 @dataclass(frozen=True, eq=False)
 class _AlignedJob(_PairJob):
-    """A span of images with their texts, ``each`` to an image, read side by side."""
+    """A span of images and their texts, ``each`` texts per image, read together."""
 
     each: int
 
@@ -212,7 +213,7 @@ class _ImageJob(_PairJob):
 
 @dataclass(frozen=True, eq=False)
 class _TextJob(_PairJob):
-    """A span of texts and the images that they match, which are fetched."""
+    """A span of texts, and the images that they match, which are read by index."""
 
     def __call__(
         self,
@@ -240,7 +241,7 @@ class _TextJob(_PairJob):
 
 
 def _matched_rows(pair: Pair, groups: int) -> tuple[Any, Any]:
-    """Functions of a span of images, and of a span of texts: the arguments of their jobs."""
+    """Two functions: of a span of images, or of texts, to the further arguments of its job."""
     images, texts = pair.matches
     of_image, of_text = (torch.from_numpy(each) % groups for each in pair.clusters)
     by_label = pair.labels is not None

@@ -1,8 +1,9 @@
-"""Strings: one per row, that may lie in memory, in a file, or in many files.
+"""Sequences of strings, one per row, that stay in one file or in many.
 
-They take the place of a tuple where one would not fit in memory: each access reads what it needs,
-an iteration reads block by block, and nothing stays in memory between accesses. What can be checked
-without reading every string is checked when the file is opened, the rest when a string is read.
+They replace a tuple that might not fit in memory. Each access reads the strings that it returns, an
+iteration reads ``CHUNK`` strings at a time, and nothing stays in memory between accesses. What can
+be checked without reading every string is checked when the file is opened, the rest when a string
+is read.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ TOGETHER = 2**24  # bytes of scattered strings that are read at once
 
 
 class Strings(Sequence[str]):
-    """A sequence of strings that are read when they are used. It equals a tuple of the same."""
+    """A sequence of strings that are read when they are used; equal to a tuple of these strings."""
 
     @property
     @abstractmethod
@@ -53,7 +54,7 @@ class Strings(Sequence[str]):
             if where.step != 1:
                 return tuple(self.take(where))
             return tuple(self._read(where.start, where.stop)) if where else ()
-        row = range(len(self))[operator.index(key)]  # counts from the end, refuses what is beyond
+        row = range(len(self))[operator.index(key)]  # negative: from the end; else an IndexError
         return self._read(row, row + 1)[0]
 
     def __iter__(self) -> Iterator[str]:
@@ -95,16 +96,16 @@ class Strings(Sequence[str]):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class JoinedStrings(Strings):
-    """Strings as the UTF-8 of all of them, one after the other, and where each begins and ends.
+    """Strings that are stored as one array of UTF-8 bytes, and the offsets between them.
 
     Args:
         data: (b, 1) uint8.
         offsets: (n + 1, 1) int64.
-        where: what messages call them.
+        where: the name of the strings in messages.
 
     Raises:
-        FileError: offsets that do not end at b; when strings are read, offsets that do not begin at
-            0, or that fall, or bytes that are not UTF-8.
+        FileError: the last offset is not b; when strings are read: the first offset is not 0, an
+            offset is smaller than the one before, or bytes are not UTF-8.
     """
 
     data: Rows
@@ -151,7 +152,7 @@ class JoinedStrings(Strings):
         return self.offsets.read(start, stop).reshape(-1).numpy()
 
     def _check(self, row: int, first: Ints, last: Ints) -> None:
-        """Refuse wrong offsets of strings, the first of which is of this row."""
+        """Refuse wrong offsets of strings; the first string is that of this row."""
         begins = row > 0 or first[0] == 0
         if not begins or first.min() < 0 or (last < first).any() or last.max() > self.data.shape[0]:
             raise self._wrong()
@@ -207,13 +208,13 @@ class ShardedStrings(Strings):
         ]
 
     def _part(self, row: int) -> int:
-        """The part that holds a row; the last of those that start there, as others are empty."""
+        """The part that holds a row: the last that starts there, as the others are empty."""
         return int(np.searchsorted(self.starts, row, "right")) - 1
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class PickedStrings(Strings):
-    """Strings of others, at the rows (k,)."""
+    """The strings of ``whole`` at ``rows`` (k,)."""
 
     whole: Strings
     rows: Ints

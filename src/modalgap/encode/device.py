@@ -37,7 +37,7 @@ def device_of(name: str) -> torch.device:
 
 
 def requested_device(name: str) -> torch.device:
-    """``device_of``, or for work in other processes a GPU that only these may have."""
+    """The device of this name. If other processes do the work, this one need not have a GPU."""
     if not executor().local and isinstance(name, str) and re.fullmatch("cuda(:[0-9]+)?", name):
         return torch.device("cuda")
     return device_of(name)

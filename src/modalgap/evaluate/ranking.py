@@ -1,9 +1,9 @@
-"""Rank a gallery by queries; neither needs to fit in memory.
+"""Rank the items of a gallery for each query; neither queries nor gallery need to fit in memory.
 
-Queries and gallery are cut into spans. An item that is at least as good as a relevant one is
-counted in the span where it lies: the rank is a sum of counts, so the ranks are exact. Scores of
-relevant items are read off the same blocks of scores in which the others are counted: a score that
-is computed in another way can differ in its last bits.
+Queries and gallery are divided into spans. A cell is a span of queries and a span of the gallery.
+In each cell, the items that score at least as high as a relevant item are counted. A rank is the
+sum of these counts, so ranks are exact. Scores of relevant items are taken from the same matrix
+products in which the others are counted: another product could differ in the last bits.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def ranks(
     Args:
         queries: (n, d) rows.
         gallery: (m, d) rows; scores are inner products.
-        relevant: the relevant items.
+        relevant: the relevant items of each query.
         itself: whether query q is item q, which is then excluded.
         ignored: items that are excluded per query; relevant items are not excluded.
         correct: function from scores (b, m) of a block of queries to corrected scores. It needs
@@ -95,7 +95,7 @@ class _Search:
         queries: (n, d) rows.
         gallery: (m, d) rows.
         itself: whether query q is item q.
-        span: items that are in memory at a time.
+        span: number of items that are in memory at a time.
     """
 
     queries: Rows
@@ -105,7 +105,7 @@ class _Search:
     _last: dict[Span, Tensor] = field(default_factory=dict, repr=False)
 
     def items(self, span: Span) -> Tensor:
-        """The items of a span; the last ones are kept."""
+        """The items of a span; those of the last call stay in memory."""
         if span not in self._last:
             self._last.clear()
             rows = self.gallery
@@ -190,7 +190,7 @@ def _ordered(relevant: Relevant, above: Ints, limits: NDArray[np.float32]) -> In
 
 
 class _Cells:
-    """The relevant and ignored items of spans of queries that lie in spans of the gallery."""
+    """The relevant and ignored items of each cell."""
 
     def __init__(self, relevant: Relevant, ignored: Relevant | None) -> None:
         self._relevant, self._ignored = relevant, ignored
@@ -317,10 +317,6 @@ def _chunks(rows: Rows, span: Span, step: int) -> Iterator[tuple[int, Tensor]]:
     else:
         for start in range(*span, step):
             yield start, rows[start : min(start + step, span[1])]
-
-
-def _rows(rows: Rows, span: Span) -> Tensor:
-    return rows.unit(*span) if isinstance(rows, Embeddings) else rows[slice(*span)]
 
 
 def _bare(rows: Rows) -> Rows:

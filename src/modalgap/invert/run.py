@@ -199,7 +199,10 @@ def _can_be_sent(
     """Raise an error if other processes, which ``option`` asks for, cannot do the work."""
     here = "on='here'" if option == "on" else "jobs=1"
     if encoder is not None and spec is None:
-        raise OptionError(f"{option}: other processes need the model by name, as LIBRARY:MODEL")
+        raise OptionError(
+            f"model: must be a name, LIBRARY:MODEL, if other processes invert ({option}); got an"
+            " encoder"
+        )
     if not _importable(method):
         raise OptionError(
             f"method: must be in a module that other processes can import; or use {here}"
@@ -230,7 +233,10 @@ def _places(device: str, jobs: int) -> list[str]:
             f" cuda:0,cuda:1; got device={quoted(device)} and jobs={jobs}"
         )
     if not executor().local and (jobs > 1 or len(found) > 1):
-        raise OptionError("jobs: must be 1, and device one device, if the work runs elsewhere (on)")
+        raise OptionError(
+            "jobs: must be 1, and device a single device, if other processes invert (on); got"
+            f" device={quoted(device)} and jobs={jobs}"
+        )
     return found * jobs
 
 

@@ -1,10 +1,11 @@
 """Long-running work: distribute it over processes, write it in parts, resume it.
 
-``work_folder`` locks the folder of an unfinished run and compares its settings; ``turn`` lets
-processes use a shared folder one after another. ``Parts`` are the
-files in it, one for each span of items. An ``Executor`` calls a function for many arguments: in
-this process (``InProcess``), in several (``Processes``) or on a cluster (``Ray``). The results do
-not depend on which. ``on`` chooses the executor of a block, and verbs take it from ``executor``.
+``work_folder`` locks the folder of an unfinished run and compares its settings. ``Parts`` are the
+files in it, one for each span of items. ``turn`` lets processes use a shared folder one after
+another. An ``Executor`` calls a function with many arguments: in this process (``InProcess``), in
+several (``Processes``) or on a cluster (``Ray``). The results do not depend on the executor. ``on``
+sets the executor of a ``with`` block, and verbs get it from ``executor``. ``spread`` divides rows
+into spans and gives each span to the executor.
 """
 
 from modalgap.work.executors import Executor, InProcess, Processes, Setup

@@ -1,4 +1,4 @@
-"""What each place of an executor did: calls, seconds, and items."""
+"""Count the calls, seconds and items of each place: a worker process, or a node of a cluster."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from typing import Any
 
 from modalgap.progress import note
 
-MOST = 16  # places that are listed
+MOST = 16  # places with a note of their own; the others share one
 
 
 class Account:
-    """Counts the calls and the busy seconds of each place, such as a node.
+    """Counts the calls and the busy seconds of each place: a worker process, or a node.
 
     Attributes:
         calls: number of calls by place.
         seconds: seconds of work by place, summed over its workers.
-        items: items of the spans by place, if the work counts them.
+        items: number of items by place, for work that counts them; otherwise 0.
         again: number of calls that were run again because a worker died.
     """
 
@@ -29,7 +29,7 @@ class Account:
         self._of_call: dict[int, int] = {}
 
     def counted(self, setup: object, calls: Iterable[tuple[Any, ...]]) -> Iterator[tuple[Any, ...]]:
-        """The calls; if ``setup`` has a method ``items_of``, it gives the items of each of them."""
+        """Yield the calls, and store the items of each, if ``setup`` has a method ``items_of``."""
         items_of: Callable[..., int] | None = getattr(setup, "items_of", None)
         self._of_call.clear()
         for index, arguments in enumerate(calls):
@@ -54,7 +54,7 @@ class Account:
         if left := places[MOST:]:
             count = sum(self.calls[place] for place in left)
             seconds = sum(self.seconds[place] for place in left)
-            note(f"{len(left)} more: {count} of {_calls(total)}, {seconds:.1f} s")
+            note(f"{len(left)} others: {count} of {_calls(total)}, {seconds:.1f} s")
         if self.again:
             were = "call was" if self.again == 1 else "calls were"
             note(f"{self.again} {were} run again because a worker died")

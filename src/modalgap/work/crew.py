@@ -1,8 +1,8 @@
-"""The workers of a Ray cluster: calls are given to them, and moved if one dies.
+"""The workers of a Ray cluster. If one dies, its calls run again on other workers.
 
-Ray would restart an actor and run its calls again there. They would then wait for a node that never
-returns, while other workers are idle. The module ``ray`` is an argument: only ``work.ray`` imports
-it.
+Ray itself would restart the actor and run its calls there. If no CPU is free for it, the calls
+would wait while other workers are idle. The module ``ray`` is an argument, because only
+``work.ray`` imports it.
 """
 
 from __future__ import annotations
@@ -23,22 +23,22 @@ from modalgap.work.versions import Versions
 
 T = TypeVar("T")
 AHEAD = 2  # calls per worker that are submitted before their results are read
-LONG = 0.5  # seconds of a call beside which the time to submit the next one does not count
-DEATHS = 3  # workers that may die of one call
-PATIENCE = 20.0  # seconds without a worker before a note says why nothing happens
+LONG = 0.5  # seconds; after a longer call, the time to submit the next one does not matter
+DEATHS = 3  # a call during which this many workers died ends the run
+PATIENCE = 20.0  # seconds without a ready worker before a note says so
 
 
 class _Worker:
-    """An actor, as the driver sees it.
+    """An actor, as the driver (the process that started the run) sees it.
 
     Attributes:
-        number: of the worker.
-        actor: its handle.
-        hello: reference to its versions; None once it is ready.
-        node: its node, once it is ready.
-        ahead: calls that it gets before the results are read. A call never waits behind a long
-            one while another worker is idle.
-        calls: reference to each of its calls, oldest first; the index and the arguments.
+        number: number of the worker.
+        actor: handle of the actor.
+        hello: reference to the result of its ``hello``; None when the worker is ready.
+        node: name of its node, when the worker is ready.
+        ahead: calls that may be submitted to it at a time: one if its calls are long, so that none
+            waits behind a long call while another worker is idle.
+        calls: reference to each of its calls, oldest first, with the index and the arguments.
     """
 
     def __init__(self, number: int, actor: Any) -> None:
@@ -134,7 +134,7 @@ class Crew:
             self._clear()
 
     def _clear(self) -> None:
-        """Leave no call: short ones end, and the workers of others are ended."""
+        """Let no call outlive the run: wait for short calls, end the workers of the others."""
         left = [ref for worker in self._workers.values() for ref in worker.calls]
         if left:  # the run did not reach its end
             with suppress(Exception):
@@ -150,14 +150,14 @@ class Crew:
             self._kill(worker)
 
     def _start(self, number: int) -> None:
-        """Start a worker, in place of one that has ended."""
+        """Start a worker; it replaces the one of the same number."""
         if number in self._workers:
             self._kill(self._workers[number])
         self._workers[number] = _Worker(number, self._kind.remote(number))
 
     def _kill(self, worker: _Worker) -> None:
         del self._workers[worker.number]
-        with suppress(Exception):  # it has ended, or the connection has
+        with suppress(Exception):  # the worker or the connection has already ended
             self._ray.kill(worker.actor)
 
     def _free(self) -> _Worker | None:
@@ -205,11 +205,16 @@ class Crew:
 
     def _note(self, message: str) -> None:
         if message not in self._noted:
-            self._noted.add(message)
+            self._noted.add(message)  # once, not for each worker
             note(message)
 
     def _get(self, ref: Any) -> tuple[Any, Any]:
-        """The two results of a method of ``Worker``; an error of the work is raised as it is."""
+        """The two results of a method of ``Worker``.
+
+        Raises:
+            _Lost: the worker or its node has ended.
+            Exception: the error that the call raised.
+        """
         errors = self._ray.exceptions
         try:
             first, packed = self._ray.get(ref)
@@ -225,7 +230,7 @@ class Crew:
         return first, result
 
     def _blame(self, index: int, deaths: Counter[int], worker: _Worker, lost: _Lost) -> None:
-        """Count a death; stop if workers die of this call again and again."""
+        """Count a death of a worker during this call; the last that is allowed ends the run."""
         deaths[index] += 1
         if deaths[index] >= DEATHS:
             raise ModalgapError(
@@ -242,7 +247,7 @@ class _Lost(Exception):  # noqa: N818 - not an error yet
 
 
 class Failure:
-    """An error of the work, as a result: Ray would wrap and print it."""
+    """The result of a call that raised an error: Ray would wrap and print a raised one."""
 
     def __init__(self, error: ModalgapError) -> None:
         self.error = error
@@ -262,7 +267,7 @@ def places(ray: Any, gpus: float) -> int:
 
 
 def first_line(error: BaseException) -> str:
-    """What a message of Ray says, in one line without colours."""
+    """The first line of a message of Ray, without colours."""
     text = re.sub(r"\x1b\[[0-9;]*m", "", str(error))
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     return shortened(lines[0] if lines else type(error).__name__, 200)

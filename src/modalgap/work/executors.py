@@ -1,10 +1,10 @@
 """Executors call a function with many arguments.
 
-A task is a setup function and a list of calls. Each worker calls ``setup(worker)`` once, with its
-number. The function that it returns is then called with the arguments of each call. A result must
-depend on the arguments only, so that all executors give the same results.
-To add an executor, write a class with ``run``, ``count`` and ``local``. Except in this process, the
-setup function, the arguments and the results of a task must be picklable.
+A run has a setup function and a list of calls. Each worker calls ``setup(number)`` once, with its
+own number. The function that this returns is then called with the arguments of each call. A result
+must depend on the arguments only, so that all executors give the same results. Except
+in this process, the setup function, the arguments and the results must be picklable. To add an
+executor, write a class with ``run``, ``count`` and ``local``.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class Executor(Protocol):
                 has an attribute ``gpus``, and the executor schedules GPUs, each worker gets this
                 number of them: 1, or 0.5 if two workers share one.
             calls: the arguments of each call, read as needed.
-            ordered: yield results in the order of the calls, or else as they finish.
+            ordered: whether results are yielded in the order of the calls, or as they finish.
         """
         ...
 
@@ -93,7 +93,7 @@ class Processes:
     """Worker processes of this machine.
 
     By default each ``run`` starts processes and ends them. In a block ``with Processes(...)`` the
-    processes are kept between runs until the block ends, or until a run does not reach its end.
+    processes are kept between runs until the block ends, or until a run fails or is closed early.
 
     Attributes:
         count: number of processes.
@@ -203,12 +203,12 @@ class Processes:
         script = "; a script also needs if __name__ == '__main__'" if self.fresh else ""
         return (
             f"a worker died, possibly because memory ran out; run the same command again{fewer}"
-            f" (with an output, it resumes){script}"
+            f"; it resumes if it saved finished parts{script}"
         )
 
 
 class _Kept:
-    """Processes that are kept between runs, and the setup of each run, in a file of its own."""
+    """Processes that are kept between runs, and a file with the setup of each run."""
 
     def __init__(self) -> None:
         self.pool: Pool | None = None
@@ -226,8 +226,8 @@ class _Kept:
             whole = pickle.dumps(setup, protocol=5)
         except (pickle.PicklingError, AttributeError, TypeError) as error:
             raise ModalgapError(
-                f"the work must be picklable to run in other processes; {quoted(str(error))}: run"
-                " it here"
+                "on: the work must be picklable to run in other processes; found"
+                f" {quoted(str(error))}: use on='here'"
             ) from error
         try:
             if self._folder is None:

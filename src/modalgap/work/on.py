@@ -18,13 +18,13 @@ _CLIENT = re.compile(r"ray://(\[[0-9a-fA-F:.]+\]|[^\s:/\[\]]+)(:[0-9]{1,5})?")
 
 
 def executor() -> Executor:
-    """The executor of the current ``on`` block; in a worker, or outside, this process."""
+    """The executor of the current ``on`` block. Outside a block, and in a worker: ``InProcess``."""
     return CURRENT.get()
 
 
 @contextmanager
 def on(where: str | Executor) -> Iterator[Executor]:
-    """Let verbs compute somewhere else: a context manager.
+    """Set where verbs run: a context manager.
 
     Processes and the connection to Ray are started at their first use, used by all verbs in the
     block, and closed when it ends.
@@ -35,10 +35,10 @@ def on(where: str | Executor) -> Iterator[Executor]:
         ...     mg.measure(pair)
 
     Args:
-        where: "here", in this process. "processes:N", in N processes of this machine. "ray", on the
-            cluster of the environment variable RAY_ADDRESS, or, if it is not set, on a Ray that is
-            started on this machine. "ray://HOST:PORT", on a cluster through Ray Client, by default
-            at port 10001. Or an executor.
+        where: "here": in this process. "processes:N": in N processes of this machine, 1 to 1024.
+            "ray": on the cluster of the environment variable RAY_ADDRESS, or, if it is not set, on
+            a Ray that is started on this machine. "ray://HOST[:PORT]": on a cluster through Ray
+            Client, at port 10001 by default. An executor is used as it is.
 
     Raises:
         OptionError: ``where`` is none of these.

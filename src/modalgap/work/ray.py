@@ -1,8 +1,9 @@
 """A Ray cluster as an executor. The only file that imports ray, when it is used.
 
-Each worker is an actor with one CPU, and a part of the GPUs if the setup asks for them. It is told
-the setup with its first call and keeps the function, such as an encoder with its model. If a worker
-dies, its calls run again on another one, and a new worker starts when there is room for it.
+Each worker is an actor with one CPU, and with GPUs if the setup asks for them. It gets the setup
+with its first call of a run and keeps the function that the setup returns, such as an encoder with
+its model. If a worker dies, its calls run again on other workers, and a new worker starts when a
+CPU is free.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ T = TypeVar("T")
 ADDRESS = "RAY_ADDRESS"  # variables of Ray itself
 USAGE = "RAY_USAGE_STATS_ENABLED"
 CLIENT_PORT = 10001
-REACH = 10.0  # seconds to wait for an answer of an address
+REACH = 10.0  # seconds to wait until an address answers
 STORE = 256_000_000  # bytes of the object store of a Ray that is started here
 
 
@@ -49,7 +50,7 @@ class Ray:
             and stays.
 
     Attributes:
-        account: what each node did.
+        account: calls and seconds of each node.
     """
 
     local = False
@@ -77,7 +78,7 @@ class Ray:
 
         Raises:
             ModalgapError: the cluster is not reachable, or a worker cannot compute: it has another
-                version of modalgap, or dies again and again of one call.
+                version of modalgap, or three workers died in the same call.
         """
         ray = self._open()
         gpus = float(getattr(setup, "gpus", 0.0)) if total(ray, "GPU") else 0.0
@@ -159,15 +160,15 @@ class Worker:
         self._function: Callable[..., Any]
 
     def hello(self) -> tuple[str, bytes]:
-        """The address of the node, and the versions."""
+        """The address of the node, and the pickled versions."""
         import ray
         import torch
 
-        torch.set_num_threads(1)  # as many as CPUs
+        torch.set_num_threads(1)  # the actor has one CPU
         return ray.util.get_node_ip_address(), pickle.dumps(vars(Versions.here()))
 
     def call(self, run: int, setup: list[Any], arguments: bytes) -> tuple[float, bytes]:
-        """The seconds of a call, and its result or error."""
+        """The seconds of a call, and its pickled result or ``Failure``."""
         import ray
 
         began = time.monotonic()
@@ -182,10 +183,10 @@ class Worker:
 
 
 def _loaded(sent: bytes) -> Any:
-    """What the driver sent.
+    """The object that the driver sent.
 
     Raises:
-        ModalgapError: it needs a module that is not on this node.
+        ModalgapError: it needs a module that this node does not have.
     """
     try:
         return pickle.loads(sent)  # noqa: S301 - of the driver
@@ -207,7 +208,9 @@ def _reach(address: str) -> None:
     if not host or port.endswith("]"):
         host, port = f"{host}:{port}" if host else port, str(CLIENT_PORT)
     if not port.isdigit() or int(port) > 65535:
-        raise ModalgapError(f"{address}: must be HOST:PORT or ray://HOST:PORT")
+        raise ModalgapError(
+            f"the address of a Ray cluster must be HOST:PORT or ray://HOST:PORT; got {address}"
+        )
     try:
         socket.create_connection((host.strip("[]"), int(port)), REACH).close()
     except OSError as error:
@@ -218,7 +221,7 @@ def _reach(address: str) -> None:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """No reports of usage, no warnings of Ray, and our own signal handlers."""
+    """Turn off the usage reports and warnings of Ray, and restore our signal handlers."""
     before = {}
     if threading.current_thread() is threading.main_thread():
         before = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)}
@@ -238,6 +241,6 @@ def _quiet() -> Iterator[None]:
 
 
 def _print(ray: Any, yes: bool) -> None:
-    """Whether Ray prints on stdout, where results are, that a worker has died."""
-    with suppress(AttributeError):  # private, and without another way to say it
+    """Set whether Ray prints deaths of workers on stdout, where modalgap prints results."""
+    with suppress(AttributeError):  # private: Ray has no public setting for this
         ray._private.worker._worker_logs_enabled = yes

@@ -1,8 +1,8 @@
-"""Spread work over spans of rows: one fold, whatever executor runs its parts.
+"""Spread work over spans of rows, with any executor.
 
-Rows 0 … n - 1 are cut into spans. A job computes something of one span; the caller joins the
-results in the order of the spans. The spans depend on n only, and each result on its span only, so
-that every executor gives the same bits.
+A span is a range of consecutive rows. A job computes the result of one span, and the caller joins
+the results in the order of the spans. The spans depend on the number of rows only, and each result
+on its span only, so that every executor gives the same bits.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from modalgap.work.parts import Span
 
 T = TypeVar("T")
 Advance = Callable[[int], None]
-Job = Callable[..., T]  # (span, more of a call, advance) to a result
+Job = Callable[..., T]  # job(span, *more, advance=advance) returns the result of the span
 
 
 def spans_of(n: int, size: int) -> list[Span]:
-    """The spans of n rows, each of ``size`` rows but the last."""
+    """The spans of n rows. Each has ``size`` rows; the last may be shorter."""
     return [(a, min(a + size, n)) for a in range(0, n, size)]
 
 
@@ -41,9 +41,9 @@ def spread(
     Args:
         job: function of a span (a, b), of the values of ``more`` for it, and of ``advance``, which
             it may call with the number of steps that it has completed. It must be picklable.
-        spans: of rows.
+        spans: ranges of rows [a, b). A single one is computed in this process.
         what: label of the progress bar.
-        steps: steps of the progress bar per row.
+        steps: number of steps of the progress bar per row.
         more: further arguments for each span.
     """
     where: Executor = executor() if len(spans) > 1 else InProcess()
@@ -70,7 +70,7 @@ class _Remote:
         return partial(self.job, advance=_silent)
 
     def items_of(self, span: Span, *_more: Any) -> int:
-        """Items of a call, for the account of what each worker did."""
+        """Number of items of a call, for the notes at the end."""
         return span[1] - span[0]
 
 

@@ -23,7 +23,7 @@ class Versions:
         modalgap: version.
         python: version, without the last number.
         torch: version.
-        processor: kind of the processor, its name and its instructions.
+        processor: architecture, name and, on Linux, a hash of the instruction sets.
     """
 
     modalgap: str
@@ -33,7 +33,7 @@ class Versions:
 
     @classmethod
     def here(cls) -> Versions:
-        """Those of this process. Imports no library."""
+        """Those of this process. Does not import torch."""
         try:
             torch = version("torch")
         except PackageNotFoundError:
@@ -43,14 +43,14 @@ class Versions:
 
     @classmethod
     def of(cls, found: Mapping[str, str]) -> Versions:
-        """Those that a worker sent, of any version of this class."""
+        """Those that a worker sent, which may have another version of this class."""
         return cls(**{each.name: found.get(each.name, "unknown") for each in fields(cls)})
 
     def check(self, other: Versions, node: str) -> str | None:
         """Compare with those of a worker.
 
         Args:
-            other: of the worker.
+            other: versions of the worker.
             node: its name, for messages.
 
         Returns:
@@ -75,7 +75,7 @@ class Versions:
 
 
 def _processor() -> str:
-    """Its kind, its name, and a hash of its instructions where the system lists them."""
+    """Architecture and name of the processor; on Linux also a hash of its instruction sets."""
     found = {}
     with suppress(OSError):
         for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").split("\n\n")[0].splitlines():

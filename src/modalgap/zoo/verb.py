@@ -218,7 +218,7 @@ def _records(
             note(f"{cell.title}: {remark}")
 
     for own in by_model([each for each in found if each not in records]).values():
-        # in a process of its own, nothing would be computed by the workers of another executor
+        # a separate process would not use the current executor
         run = _isolated if isolated and executor().local else _here
         run(own, folder, settings, keep)
     return [records[each] for each in found]

@@ -118,9 +118,10 @@ def _matching(pattern: Location) -> Sequence[Location]:
 
 
 def _read_files(files: Sequence[Location]) -> list[Contents]:
-    """The contents of several files; of remote files several at a time, as each answer takes long.
+    """The contents of several files.
 
-    The first that cannot be read ends this.
+    Remote files are opened several at a time, because each request takes long.
+    Raises the error of the first file that cannot be read.
     """
     if not isinstance(files[0], Remote):
         return [_read_file(file) for file in files]

@@ -3,9 +3,9 @@
 Parquet stores with every number a repetition level (0 where a list begins) and a definition level
 (which says what is null). To decode them takes several times as long as to read the numbers. Where
 no list is null and all have one length, the levels of a page are known in advance: they are
-compared with what they must be, and the numbers are taken as they are. Whatever differs (another
-encoding, other lengths, a null, a wrong checksum) is left to pyarrow, which decodes it or says what
-is wrong.
+compared with what they must be, and the numbers are taken as they are. Any other page (another
+encoding, other lengths, a null, a wrong checksum) is left to pyarrow, which decodes it or raises an
+error.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ Fields = dict[int, Any]
 def plain_rows(
     source: pa.NativeFile, metadata: pq.FileMetaData, group: int, leaf: int, width: int, kind: str
 ) -> NDArray[Any] | None:
-    """(n, width) numbers of a row group; None if its pages are not as plain as that.
+    """(n, width) numbers of a row group; None if one of its pages is not of this kind.
 
     Args:
         source: the file.
-        metadata: of the file.
+        metadata: metadata of the file.
         group: number of the row group.
         leaf: number of the column of numbers.
-        width: of every list.
+        width: length of every list.
         kind: "<f2", "<f4" or "<f8".
     """
     column, schema = metadata.row_group(group).column(leaf), metadata.schema.column(leaf)
@@ -62,7 +62,7 @@ def plain_rows(
             if not regular or len(found[-1]) != count:
                 return None
             values += count
-    except Exception:  # damaged bytes can raise anything: pyarrow says what is wrong
+    except Exception:  # damaged bytes can raise anything; the error of pyarrow is clearer
         return None
     return np.concatenate(found).reshape(n, width) if values == n * width else None
 

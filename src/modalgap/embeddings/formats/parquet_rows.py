@@ -1,8 +1,8 @@
 """Rows of a Parquet column of lists, which stay in the file and are decoded as they are needed.
 
-Parquet has no plain arrays that could be mapped: a column is stored in row groups, and a row can
-only be reached by decoding its group from the start. A pass over the rows decodes each group once,
-block by block; scattered rows decode the groups that hold them.
+Parquet cannot be memory-mapped: a column is stored in row groups, and a row can only be reached by
+decoding its row group from the start. A pass over the rows decodes each row group once, in blocks
+of about 2 MB. To read scattered rows, the row groups that hold them are decoded.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ from modalgap.errors import FileError, quoted
 from modalgap.files import check_memory, reading, stamp, unchanged
 from modalgap.remote import Location, Remote, Stamp
 
-BLOCK = 2 * 2**20  # bytes decoded at once: small blocks cost time, large ones leave the cache
+BLOCK = 2 * 2**20  # bytes decoded at once: small blocks are slow, large ones exceed the cache
 BUFFER = 8 * 2**20  # bytes read at once from a column chunk that is larger than LARGE
 LARGE = 32 * 2**20
 REQUEST = 16 * 2**20  # bytes requested at once from a remote file
-IDLE = 8  # columns that stay open, with one block each
-WHOLE = 8 * 2**20  # bytes of the largest row group that is one block, if its pages are plain
+IDLE = 8  # columns that stay open after a read, with one decoded block each
+WHOLE = 8 * 2**20  # bytes of the largest row group that plain_rows reads, as one block
 _LISTS = (pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list)
 _KINDS = {torch.float16: "<f2", torch.float32: "<f4", torch.float64: "<f8"}
 _DTYPES = {pa.float16(): torch.float16, pa.float32(): torch.float32, pa.float64(): torch.float64}
@@ -45,10 +45,10 @@ class ParquetRows:
     """Rows of one column of lists.
 
     Attributes:
-        path: of the file.
+        path: path of the file.
         key: name of the column.
         shape: (n, d); the column may have more rows, which are null.
-        dtype: of the numbers.
+        dtype: dtype of the numbers.
         ends: number of rows before the end of each row group.
         buffer: bytes read at once; 0 for whole column chunks.
     """
@@ -95,7 +95,7 @@ class ParquetRows:
 
     def _blocks(self, start: int, stop: int) -> Iterator[tuple[int, Tensor]]:
         """(first row, rows) of each block that has rows of [start, stop), in order."""
-        if not isinstance(self.path, Remote):  # else whenever it is asked for bytes
+        if not isinstance(self.path, Remote):  # remote: checked by each request
             unchanged(self.path, self.stamp)
         if start >= stop:
             return
@@ -163,7 +163,7 @@ def _leaf(metadata: pq.FileMetaData, key: str) -> int:
 
 
 def _declared(file: pq.ParquetFile, key: str) -> tuple[int, int] | None:
-    """Number and width of the rows by the metadata; None if it does not tell.
+    """Number and width of the rows by the metadata; None if the metadata is not enough.
 
     A list counts as many values as it has numbers, and a null as one.
     """
@@ -310,7 +310,7 @@ def _batches(rows: ParquetRows, file: pq.ParquetFile, group: int) -> Iterator[pa
 
 
 class _OpenColumns:
-    """Columns that were read last; a thread that reads on finds its own where it left it."""
+    """The columns that were read last, so that the next read of a pass does not start again."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()

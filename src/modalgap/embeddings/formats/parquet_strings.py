@@ -32,7 +32,7 @@ class ParquetStrings(Strings):
         key: name of the column.
         n: number of strings.
         size: bytes of the column, decompressed.
-        stamp: of the file when it was opened.
+        stamp: stamp of the file when it was opened.
     """
 
     path: Location
@@ -64,7 +64,7 @@ class ParquetStrings(Strings):
         ]
 
     def _groups(self, start: int, stop: int) -> Iterator[pa.ChunkedArray]:
-        """Yield what each row group has of the rows [start, stop)."""
+        """Yield the strings [start, stop), one row group at a time."""
         starts = self._starts()
         first, last = np.searchsorted(starts, [start, stop - 1], "right") - 1
         for group in range(int(first), int(last) + 1):
@@ -91,7 +91,7 @@ def strings_of(
         path: the file.
         file: the same, open.
         key: name of the column.
-        where: what messages call it.
+        where: the name of the column in messages.
         n: number of strings.
 
     Raises:
@@ -143,5 +143,5 @@ def _read(path: Location, stamp: Stamp, key: str, group: int) -> pa.ChunkedArray
 
 
 def _listed(path: Location, column: pa.ChunkedArray) -> list[str]:
-    with reading(path, "parquet"):  # which finds out here whether the bytes are UTF-8
+    with reading(path, "parquet"):  # to_pylist raises an error if the bytes are not UTF-8
         return [value or "" for value in column.to_pylist()]

@@ -165,7 +165,7 @@ def _local(path: Location, header: bytes, size: int) -> Iterator[str | Path]:
         return
     with tempfile.NamedTemporaryFile(suffix=".safetensors") as file:
         file.write(len(header).to_bytes(8, "little") + header)
-        file.truncate(size)  # of no size on the disk
+        file.truncate(size)  # a sparse file, which takes no space on disk
         file.flush()
         yield file.name
 

@@ -85,9 +85,12 @@ class Engine:
         return Encoded(batch.start, batch.stop, rows, kept, failed, digests)
 
     def _elsewhere(self, work: Any, calls: Iterable[Any]) -> Generator[Encoded]:
-        """The results of a work in other processes, each of which loads the model."""
+        """Encode in other processes. Each of them loads the model."""
         if self.model is None:
-            raise OptionError("on: other processes need the model by name, as LIBRARY:MODEL")
+            raise OptionError(
+                "model: must be a name, LIBRARY:MODEL, if other processes encode (on); got an"
+                " encoder"
+            )
         none: Any = None  # each worker loads its own
         setup = EncodingWorker(work.by(none, self.device), self.model, self.seed, self.device.type)
         with closing(executor().run(setup, ((call,) for call in calls))) as results:

@@ -1,7 +1,7 @@
 """Encode in other processes: each worker loads the model once and keeps it.
 
-A batch is decoded and encoded by the same worker: only its rows are sent back. Batches begin at the
-same positions everywhere, so that the rows do not depend on who computes them.
+The same worker decodes and encodes a batch, and only the rows are sent back. Batches begin at the
+same positions with every executor, so the rows do not depend on the worker.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class EncodingWorker:
         work: what to encode.
         model: name of the model.
         seed: seed of the weights of a model named ``random``.
-        device: "cpu", "cuda" or "mps"; which one of several depends on the worker.
+        device: "cpu", "cuda" or "mps"; workers of one machine take its GPUs in turn.
     """
 
     work: Work
