@@ -100,7 +100,7 @@ def test_processes_are_kept_between_runs(
 def test_work_that_cannot_be_pickled() -> None:
     with (
         on("processes:2"),
-        pytest.raises(errors.ModalgapError, match=r"^on: the work must be picklable .*lambda"),
+        pytest.raises(errors.ModalgapError, match=r"^the work must be picklable .*lambda"),
     ):
         list(executor().run(lambda _: max, CALLS))
 

@@ -208,7 +208,7 @@ class Processes:
 
 
 class _Kept:
-    """Processes that are kept between runs, and a file with the setup of each run."""
+    """Processes that are kept between runs, and the setup of each run, in a file of its own."""
 
     def __init__(self) -> None:
         self.pool: Pool | None = None
@@ -226,8 +226,8 @@ class _Kept:
             whole = pickle.dumps(setup, protocol=5)
         except (pickle.PicklingError, AttributeError, TypeError) as error:
             raise ModalgapError(
-                "on: the work must be picklable to run in other processes; found"
-                f" {quoted(str(error))}: use on='here'"
+                f"the work must be picklable to run in other processes; {quoted(str(error))}: run"
+                " it here"
             ) from error
         try:
             if self._folder is None:
