@@ -62,7 +62,11 @@ def made_folder(folder: Path) -> Iterator[None]:
     """
     try:
         new = [each for each in (folder, *folder.parents) if not os.path.lexists(each)]
+        if folder.parent in new:
+            _refuse_uri(folder, "folder")
         folder.mkdir(parents=True, exist_ok=True)
+    except OutputError:
+        raise
     except FileExistsError as error:
         raise OutputError(f"{folder}: must be a folder; found a file") from error
     except (OSError, ValueError) as error:
@@ -87,8 +91,7 @@ def check_target(path: Path, *, overwrite: bool) -> None:
     try:
         parent = Path(os.path.realpath(path)).parent
         if not parent.is_dir():
-            if re.match(r"[a-z][a-z0-9+.-]+:/", str(path), re.IGNORECASE):
-                raise OutputError(f"{path}: must be a local file; object stores are only read")
+            _refuse_uri(path, "file")
             raise OutputError(f"{path}: must be in a folder that exists; found no {parent}")
         found = path.stat()
     except FileNotFoundError:
@@ -103,6 +106,11 @@ def check_target(path: Path, *, overwrite: bool) -> None:
         raise OutputError(f"{path}: must be a file; found {kind}")
     if not overwrite:
         raise OutputError(f"{path}: exists; replace it with --force or overwrite=True")
+
+
+def _refuse_uri(path: Path, kind: str) -> None:
+    if re.match(r"[a-z][a-z0-9+.-]+:/", str(path), re.IGNORECASE):
+        raise OutputError(f"{path}: must be a local {kind}; object stores are only read")
 
 
 def _sync_folder(folder: Path) -> None:

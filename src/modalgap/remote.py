@@ -34,6 +34,7 @@ _URI = re.compile(
     r"(?:\?(?P<options>\w+=.*))?",  # a "?" without "=" belongs to a pattern
     re.IGNORECASE | re.DOTALL,
 )
+PATIENCE = 30  # seconds that Google Cloud Storage may not answer
 _BY_ARROW = {"gs", "gcs", "abfs", "abfss", "hdfs", "viewfs"}
 
 
@@ -198,7 +199,7 @@ def location(path: str | Path | Remote) -> Location:
     """The local path or the remote file that a user's path means.
 
     Raises:
-        FileError: options after "?" that a store does not have.
+        FileError: options after "?" that a store does not have, or a secret key with a "/".
     """
     if not isinstance(path, str):
         return path
@@ -208,6 +209,8 @@ def location(path: str | Path | Remote) -> Location:
     scheme = found["scheme"].lower()
     if scheme == "file":
         return Path(url2pathname(urlsplit(path).path))
+    if scheme == "s3" and ":" in found["host"] and "@" in (found["path"] or ""):
+        raise FileError("s3://…: must have the / of a secret key as %2F; found another /")
     if found["options"] and scheme not in _BY_ARROW | {"s3"}:
         raise FileError(
             f"{scheme}://{found['host']}{found['path'] or ''}: must have no options after '?';"
@@ -227,6 +230,9 @@ def _store(root: str, attempts: int) -> tuple[FileSystem, str]:
     if found["scheme"] == "s3":
         return _s3(found, attempts), found["host"]
     if found["scheme"] in _BY_ARROW:
+        if found["scheme"] in ("gs", "gcs") and "retry_limit_seconds=" not in root:
+            # by default it tries for 15 minutes
+            root += f"{'&' if found['options'] else '?'}retry_limit_seconds={PATIENCE}"
         store, base = fs.FileSystem.from_uri(root)
         return store, base.rstrip("/")
     import fsspec

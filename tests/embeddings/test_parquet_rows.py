@@ -342,3 +342,22 @@ def test_rows_too_wide_for_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(files, "available_memory", lambda: 100_000)
     with pytest.raises(errors.FileError, match=r"a\.parquet: must fit in the available memory"):
         rows.read(0, 2)
+
+
+def test_damaged_metadata_does_not_end_the_process(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    rows = pa.FixedSizeListArray.from_arrays(pa.array(np.ones(40)), 4)
+    pq.write_table(pa.table({"image": rows, "text": rows}), path)
+    whole = bytearray(path.read_bytes())
+    size = int.from_bytes(whole[-8:-4], "little")
+    refused = 0
+    for at in range(len(whole) - 8 - size, len(whole) - 8):
+        if whole[at] == 10 and whole[at - 1] == 0x15:  # the type of a column: DOUBLE, in Thrift
+            damaged = whole.copy()
+            damaged[at] = 90
+            path.write_bytes(damaged)
+            try:
+                mg.load(path)
+            except errors.FileError:
+                refused += 1
+    assert refused

@@ -284,6 +284,12 @@ def test_a_server_that_goes_away(
         assert "\n" not in str(one.value)
 
 
+def test_a_secret_with_a_slash_is_not_shown() -> None:
+    with pytest.raises(errors.FileError, match="%2F") as found:
+        location("s3://user:pass/word@bucket/a.npy")
+    assert "word" not in str(found.value)
+
+
 def test_secrets_are_never_shown(server: Server, tmp_path: Path) -> None:
     server.put(write(tmp_path / "a.npy"), "secret/a.npy")
     options = f"?endpoint_override=127.0.0.1:{server.port}&scheme=http&region=us-east-1"

@@ -15,6 +15,7 @@ import torch
 import modalgap as mg
 from modalgap import errors, files
 from modalgap.embeddings import Modalities, shard_files
+from modalgap.embeddings.rows import PickedRows
 from modalgap.embeddings.shard_files import save_shards
 from modalgap.work import on, path_of
 
@@ -136,3 +137,107 @@ def test_a_killed_run_resumes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     save_shards(mg.load(source), folder)
     assert written == ["part-00002-of-00003.safetensors"]
     assert mg.load(folder).fingerprint == pair.fingerprint
+
+
+def killed(data: mg.Pair, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Write the first shard only."""
+    write = shard_files.save
+
+    def save(data: object, path: Path, **options: object) -> Path:
+        if path.name.startswith("part-00001"):
+            raise KeyboardInterrupt
+        return write(data, path, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(shard_files, "save", save)
+        with pytest.raises(KeyboardInterrupt):
+            save_shards(data, folder)
+
+
+def test_other_data_of_the_same_file_is_not_resumed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "SMALL", -1)
+    pair = mg.load(mg.save(pair_of("labels"), tmp_path / "a.safetensors"))
+    image, text = pair.image, pair.text
+    rows = image.rows
+    others = [
+        mg.Pair(image, text, labels=(np.arange(N) + 1) % 3),
+        mg.Pair(mg.Embeddings(rows, names=names(N + 1)[1:]), text, labels=pair.labels),
+        mg.Pair(mg.Embeddings(rows, factors={"a": np.arange(N)}), text, labels=pair.labels),
+        mg.Pair(mg.Embeddings(rows, provenance={"model": "b"}), text, labels=pair.labels),
+        mg.Pair(
+            mg.Embeddings(PickedRows(rows, torch.arange(N).flip(0)), names=image.names),
+            text,
+            labels=pair.labels,
+        ),
+        mg.Pair(mg.Embeddings(Own(0.5)), text, labels=pair.labels),
+    ]
+    killed(
+        mg.Pair(mg.Embeddings(Own(1.0)), text, labels=pair.labels), tmp_path / "own", monkeypatch
+    )
+    with pytest.raises(errors.InputError, match="other settings"):
+        save_shards(others[-1], tmp_path / "own")
+    killed(pair, tmp_path / "shards", monkeypatch)
+    for other in others:
+        with pytest.raises(errors.InputError, match="other settings"):
+            save_shards(other, tmp_path / "shards")
+    again = mg.load(tmp_path / "a.safetensors")
+    assert mg.load(save_shards(again, tmp_path / "shards")).fingerprint == pair.fingerprint
+
+
+class Own:
+    """Rows of a class of a user."""
+
+    shape, dtype, in_memory = (N, 4), torch.float32, False
+
+    def __init__(self, value: float) -> None:
+        self.value = value
+
+    def read(self, start: int, stop: int) -> torch.Tensor:
+        return torch.full((stop - start, 4), self.value)
+
+    def take(self, index: torch.Tensor) -> torch.Tensor:
+        return torch.full((len(index), 4), self.value)
+
+
+def test_folders_that_cannot_be_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pair = pair_of("rows")
+    (tmp_path / "hidden").mkdir()
+    (tmp_path / "hidden" / ".mine").write_text("precious")
+    (tmp_path / "deep" / "a.safetensors").mkdir(parents=True)
+    for name, found in {"hidden": r"\.mine", "deep": r"a\.safetensors"}.items():
+        for overwrite in (False, True):
+            with pytest.raises(errors.OutputError, match=f"found {found}"):
+                save_shards(pair, tmp_path / name, overwrite=overwrite)
+    assert (tmp_path / "hidden" / ".mine").read_text() == "precious"
+    with pytest.raises(errors.OutputError, match=r"cannot be read .*null byte"):
+        save_shards(pair, f"{tmp_path}/a\0b")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(errors.OutputError, match="must be a local folder"):
+        save_shards(pair, "s3://bucket/shards")
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    with pytest.raises(errors.OutputError, match=r"^\.: cannot be replaced"):
+        save_shards(pair, ".")
+
+
+def test_a_link_stays_a_link(tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "link").symlink_to("disk")
+    for seed in (0, 1):
+        data = mg.Embeddings(made(seed), "image")
+        assert save_shards(data, tmp_path / "link", overwrite=True) == tmp_path / "link"
+        assert mg.load_embeddings(tmp_path / "disk").fingerprint == data.fingerprint
+    assert (tmp_path / "link").is_symlink()
+
+
+def test_unfinished_files_of_a_killed_run_are_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "shards"
+    killed(pair_of("rows"), folder, monkeypatch)
+    (place,) = path_of(folder).glob("shards-*")
+    (place / ".modalgap-0123456789abcdef.part").write_text("half")
+    save_shards(pair_of("rows"), folder)
+    assert len(os.listdir(folder)) == 3  # noqa: PTH208 - hidden files too

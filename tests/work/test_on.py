@@ -136,3 +136,31 @@ def test_the_command_line(run: Run, tmp_path: Path) -> None:
         assert (code, out) == (2, ""), command
         assert err.startswith("modalgap: on must be here, processes:N, ray"), command
         assert err.count("\n") == 1
+
+
+class Odd(Exception):  # noqa: N818 - an error that cannot be unpickled, as some libraries have
+    def __init__(self, what: str, why: str) -> None:
+        super().__init__(f"{what}: {why}")
+
+
+def odd(_worker: int) -> Any:
+    def fail(*_arguments: Any) -> None:
+        raise Odd("row 3", "is odd")
+
+    return fail
+
+
+class Unknown:
+    """Work that another process cannot load, as what is defined at a prompt."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return getattr, (errors, "Missing")
+
+
+def test_errors_that_cannot_be_sent() -> None:
+    with on("processes:1"):
+        with pytest.raises(RuntimeError, match=r"^Odd: row 3: is odd$"):
+            list(executor().run(odd, CALLS))
+        unknown: Any = Unknown()
+        with pytest.raises(errors.ModalgapError, match=r"cannot be loaded .*Missing"):
+            list(executor().run(unknown, CALLS))

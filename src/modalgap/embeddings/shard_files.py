@@ -6,8 +6,8 @@ exists is complete: an interrupted run resumes with the missing shards.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,14 +15,16 @@ from typing import Any
 import xxhash
 
 from modalgap.arguments import checked
-from modalgap.atomic import made_folder
+from modalgap.atomic import TEMPORARY, made_folder
 from modalgap.embeddings.embeddings import Embeddings
 from modalgap.embeddings.modalities import Modalities
 from modalgap.embeddings.pair import Pair
-from modalgap.embeddings.rows import Rows, SomeRows
+from modalgap.embeddings.rows import CHUNK, SomeRows
+from modalgap.embeddings.scan import Scanning
 from modalgap.embeddings.store import save
 from modalgap.embeddings.streaming import SPAN
-from modalgap.errors import InputError, OutputError
+from modalgap.embeddings.strings import blocks
+from modalgap.errors import InputError, OutputError, reason
 from modalgap.work import Advance, Span, path_of, remove, spans_of, spread, work_folder
 
 ENDING = ".safetensors"
@@ -54,9 +56,11 @@ def save_shards(data: Data, folder: str | Path, *, overwrite: bool = False) -> P
             f"data: must be a Pair, Embeddings or Modalities; got {type(data).__name__}"
         )
     each = texts_per_item(data)
-    folder = Path(folder)
+    path, folder = Path(folder), Path(folder)
+    if folder.is_symlink():  # the shards go where it points
+        folder = Path(os.path.realpath(folder))
     there = _there(folder)
-    other = next((path.name for path in there if path.suffix != ENDING), None)
+    other = next((path.name for path in there if not _is_shard(path)), None)
     if there and (other or not overwrite):
         raise OutputError(
             f"{folder}: must be missing, empty or, with --force or overwrite=True, hold"
@@ -69,12 +73,19 @@ def save_shards(data: Data, folder: str | Path, *, overwrite: bool = False) -> P
     with made_folder(folder), work_folder(work, plan, overwrite=overwrite):
         place = work / f"shards-{state}"
         place.mkdir(exist_ok=True)
+        for unfinished in place.glob(f"{TEMPORARY}*"):  # of a run that was killed
+            unfinished.unlink(missing_ok=True)
         _write(data, each, spans, place)
-        if there:  # the new folder takes the place of the old one at once
-            folder.replace(work / "before")
-        place.replace(folder)
+        try:
+            if there:  # the new folder takes the place of the old one at once
+                folder.replace(work / "before")
+            place.replace(folder)
+        except OSError as error:
+            raise OutputError(
+                f"{folder}: cannot be replaced ({reason(error)}); the shards are in {place}"
+            ) from error
         remove(work)
-    return folder
+    return path
 
 
 def _write(data: Data, each: int, spans: list[Span], place: Path) -> None:
@@ -164,30 +175,56 @@ def texts_per_item(data: Data) -> int:
 
 
 def _there(folder: Path) -> list[Path]:
-    """What the folder holds."""
-    with suppress(FileNotFoundError, NotADirectoryError):
-        return [path for path in sorted(folder.iterdir()) if not path.name.startswith(".")]
-    return []
+    """What the folder holds, files of others first."""
+    try:
+        return sorted(folder.iterdir(), key=lambda path: (_is_shard(path), path.name))
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        raise OutputError(f"{folder}: cannot be read ({reason(error)})") from error
+
+
+def _is_shard(path: Path) -> bool:
+    return path.suffix == ENDING and not path.name.startswith(".") and path.is_file()
 
 
 def _state(data: Data) -> str:
-    """A hash of the shapes, of the files or values of the rows, and of the maps that move them."""
-    found = [(side.rows.shape, str(side.rows.dtype), list(_states(side))) for side in data.sides]
-    return xxhash.xxh3_128_hexdigest(repr(found).encode())
+    """A hash of all that the shards will hold; of rows in files, of what tells a changed file."""
+    digest = xxhash.xxh3_128()
+
+    def add(*found: object) -> None:
+        digest.update(repr(found).encode(errors="backslashreplace"))
+
+    for side in data.sides:
+        add(side.modality, side.n, sorted(side.provenance.items()), sorted(side.factors))
+        for values in side.factors.values():
+            add(values.dtype.str, values.tolist())
+        for names in blocks(side.names or ()):
+            add(names)
+        if side.rows.in_memory:
+            add(side.fingerprint)
+        else:
+            add(*_states(side.rows))
+    if isinstance(data, Pair) and data.labels is not None:
+        add(xxhash.xxh3_128_hexdigest(data.labels))
+    return digest.hexdigest()
 
 
-def _states(side: Embeddings) -> Iterator[object]:
-    if side.rows.in_memory:
-        yield side.fingerprint
-        return
-    waiting: list[Any] = [side.rows]
-    while waiting:
-        rows = waiting.pop()
-        yield getattr(rows, "stamp", None), getattr(getattr(rows, "by", None), "fingerprint", None)
-        waiting += _under(rows)
-
-
-def _under(rows: Any) -> list[Rows]:
-    """The rows that others are computed from."""
-    parts = list(getattr(rows, "parts", ()))
-    return parts or ([rows.whole] if hasattr(rows, "whole") else [])
+def _states(rows: Any) -> Iterator[object]:
+    """What these rows are: a place in a file, or others and what is computed from them."""
+    yield type(rows).__name__, rows.shape, str(rows.dtype)
+    names = ("path", "stamp", "key", "offset", "start", "stop")
+    yield [(name, str(getattr(rows, name))) for name in names if hasattr(rows, name)]
+    if hasattr(rows, "index"):
+        yield xxhash.xxh3_128_hexdigest(rows.index.numpy())
+    by = getattr(getattr(rows, "by", None), "fingerprint", None)
+    yield by
+    under = list(getattr(rows, "parts", ())) or ([rows.whole] if hasattr(rows, "whole") else [])
+    if under and (by or not hasattr(rows, "by")):
+        for each in under:
+            yield from _states(each)
+    elif not hasattr(rows, "stamp"):  # in memory, or of a class of the user
+        scanning = Scanning()
+        for a, b in spans_of(rows.shape[0], CHUNK):
+            scanning.hash(rows.read(a, b))
+        yield scanning.result().blocks

@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 from modalgap.errors import ModalgapError, shortened
 from modalgap.progress import note
 from modalgap.work.account import Account
-from modalgap.work.executors import Call, Setup
+from modalgap.work.executors import Call, Setup, picklable
 from modalgap.work.versions import Versions
 
 T = TypeVar("T")
@@ -81,7 +81,8 @@ class Crew:
         self._runs += 1
         # bytes, because arrays that Ray itself unpickles are read-only; a reference in a list is
         # not resolved for each call
-        task = (self._runs, [ray.put(pack(setup))])
+        with picklable():
+            task = (self._runs, [ray.put(pack(setup))])
         left = (
             (index, pack(arguments))
             for index, arguments in enumerate(self._account.counted(setup, calls))

@@ -13,8 +13,9 @@ import multiprocessing
 import pickle
 import tempfile
 import time
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, wait
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import partial
@@ -23,7 +24,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, NoReturn, Protocol, TypeVar
 
-from modalgap.errors import ModalgapError, OutputError, quoted
+from modalgap.errors import ModalgapError, OutputError, quoted, reason
 from modalgap.work.account import Account
 from modalgap.work.pool import Pool
 
@@ -207,6 +208,22 @@ class Processes:
         )
 
 
+@contextmanager
+def picklable() -> Iterator[None]:
+    """Say that work cannot be pickled.
+
+    Raises:
+        ModalgapError: it cannot.
+    """
+    try:
+        yield
+    except (pickle.PicklingError, AttributeError, TypeError, RecursionError) as error:
+        raise ModalgapError(
+            f"the work must be picklable to run in other processes; {quoted(str(error))}: run it"
+            " here"
+        ) from error
+
+
 class _Kept:
     """Processes that are kept between runs, and the setup of each run, in a file of its own."""
 
@@ -222,13 +239,8 @@ class _Kept:
             ModalgapError: it cannot be pickled.
             OutputError: it cannot be written.
         """
-        try:
+        with picklable():
             whole = pickle.dumps(setup, protocol=5)
-        except (pickle.PicklingError, AttributeError, TypeError) as error:
-            raise ModalgapError(
-                f"the work must be picklable to run in other processes; {quoted(str(error))}: run"
-                " it here"
-            ) from error
         try:
             if self._folder is None:
                 self._folder = tempfile.TemporaryDirectory(
@@ -293,14 +305,33 @@ def _prepare(setup: Setup[Any]) -> None:
 def _call(*arguments: Any) -> tuple[int, float, Any]:
     """The number of this worker, the seconds of a call, and its result."""
     began = time.monotonic()
-    result = _function(*arguments)
+    try:
+        result = _function(*arguments)
+    except Exception as error:
+        _check_sent(error)
+        raise
     return _worker, time.monotonic() - began, result
+
+
+def _check_sent(error: Exception) -> None:
+    """Replace an error that the other process could not unpickle, which would end the pool."""
+    try:
+        pickle.loads(pickle.dumps(error))  # noqa: S301 - of this process
+    except Exception:
+        raise RuntimeError(f"{type(error).__name__}: {error}") from None
 
 
 def _call_of(source: Path, *arguments: Any) -> tuple[int, float, Any]:
     """``_call`` of a run whose setup is in a file."""
     global _source
     if source != _source:
-        _prepare(pickle.loads(source.read_bytes()))  # noqa: S301 - of the parent, in its own folder
+        try:
+            setup = pickle.loads(source.read_bytes())  # noqa: S301 - of the parent, in its folder
+        except (AttributeError, ImportError) as error:
+            raise ModalgapError(
+                f"the work cannot be loaded in another process ({reason(error)}): define what it"
+                " uses in a module, or run it here"
+            ) from None
+        _prepare(setup)
         _source = source
     return _call(*arguments)

@@ -57,9 +57,8 @@ def plain_rows(
             repeated, rest = _levels(body)
             defined, rest = _levels(rest)
             found.append(np.frombuffer(rest, kind))
-            regular = defined == _run(count, level)
-            regular = regular and _regular(repeated, count, width, values % width)
-            if not regular or len(found[-1]) != count:
+            regular = len(found[-1]) == count and defined == _run(count, level)
+            if not (regular and _regular(repeated, count, width, values % width)):
                 return None
             values += count
     except Exception:  # damaged bytes can raise anything; the error of pyarrow is clearer
@@ -146,6 +145,8 @@ def _varint(data: memoryview | bytes, at: int) -> tuple[int, int]:
         at, shift = at + 1, shift + 7
         if byte < 128:
             return number, at
+        if shift > 63:
+            raise ValueError("a long number")
 
 
 def _struct(data: memoryview, at: int) -> tuple[Fields, int]:

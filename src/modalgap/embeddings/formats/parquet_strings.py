@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from modalgap.embeddings.formats.parquet_rows import opened
+from modalgap.embeddings.formats.parquet_rows import opened, statistics
 from modalgap.embeddings.matching import Ints
 from modalgap.embeddings.strings import Strings
 from modalgap.errors import FileError
@@ -102,28 +102,30 @@ def strings_of(
         kind = kind.value_type
     if not (pa.types.is_null(kind) or pa.types.is_string(kind) or pa.types.is_large_string(kind)):
         raise FileError(f"{where} must be strings; found {kind}")
-    size = sum(column.total_uncompressed_size for column in _columns(file, key))
+    about, leaf = file.metadata, _leaf(file, key)
+    groups = map(about.row_group, range(about.num_row_groups))
+    size = sum(group.column(leaf).total_uncompressed_size for group in groups)
     return ParquetStrings(path, key, min(n, file.metadata.num_rows), size, stamp_of(path))
 
 
 def is_empty(file: pq.ParquetFile, key: str) -> bool:
     """Whether a column holds nulls only."""
-    for group, column in enumerate(_columns(file, key)):
-        known = column.statistics
+    about, leaf = file.metadata, _leaf(file, key)
+    for group in range(about.num_row_groups):
+        known = statistics(about, group, leaf)
         if known is None or not known.has_null_count:
             nulls = file.read_row_group(group, [key])[key].null_count
         else:
             nulls = known.null_count
-        if nulls < file.metadata.row_group(group).num_rows:
+        if nulls < about.row_group(group).num_rows:
             return False
     return True
 
 
-def _columns(file: pq.ParquetFile, key: str) -> Iterator[pq.ColumnChunkMetaData]:
-    """Yield the metadata of a column in each row group."""
+def _leaf(file: pq.ParquetFile, key: str) -> int:
+    """The number of a column of strings."""
     about = file.metadata
-    place = next(i for i in range(about.num_columns) if about.schema.column(i).path == key)
-    return (about.row_group(group).column(place) for group in range(about.num_row_groups))
+    return next(i for i in range(about.num_columns) if about.schema.column(i).path == key)
 
 
 @lru_cache(OPEN)
