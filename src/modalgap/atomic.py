@@ -13,6 +13,7 @@ from typing import IO
 
 from modalgap.errors import OutputError
 
+_URI = re.compile(r"[a-z][a-z0-9+.-]+:/", re.IGNORECASE)  # a Path has one "/" only
 TEMPORARY = ".modalgap-"  # names of temporary files begin with it
 
 
@@ -60,6 +61,8 @@ def made_folder(folder: Path) -> Iterator[None]:
     Raises:
         OutputError: the folder cannot be made.
     """
+    if _URI.match(str(folder)) and not os.path.lexists(folder):
+        raise OutputError(f"{folder}: must be a local folder; object stores are only read")
     try:
         new = [each for each in (folder, *folder.parents) if not os.path.lexists(each)]
         folder.mkdir(parents=True, exist_ok=True)
@@ -87,7 +90,7 @@ def check_target(path: Path, *, overwrite: bool) -> None:
     try:
         parent = Path(os.path.realpath(path)).parent
         if not parent.is_dir():
-            if re.match(r"[a-z][a-z0-9+.-]+:/", str(path), re.IGNORECASE):
+            if _URI.match(str(path)):
                 raise OutputError(f"{path}: must be a local file; object stores are only read")
             raise OutputError(f"{path}: must be in a folder that exists; found no {parent}")
         found = path.stat()
