@@ -13,6 +13,7 @@ from typing import IO
 
 from modalgap.errors import OutputError
 
+_URI = re.compile(r"[a-z][a-z0-9+.-]+:/", re.IGNORECASE)  # a Path has one "/" only
 TEMPORARY = ".modalgap-"  # names of temporary files begin with it
 
 

@@ -94,6 +94,8 @@ def test_what_cannot_be_planned() -> None:
         module_of_plan.plan(pair(100))
     with pytest.raises(errors.OptionError, match="verb"):
         module_of_plan.plan(pair(), "train")
+    with pytest.raises(errors.OptionError, match="only: must be absent"):
+        module_of_plan.plan(pair(), "close", only="retrieval")
 
 
 def test_the_command(run: Run, tmp_path: Any) -> None:

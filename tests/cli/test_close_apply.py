@@ -52,9 +52,9 @@ def test_an_output_without_extension_is_a_folder(
     folder = tmp_path / "closed"
     assert run("close", "apply", map_, npz, "-o", folder)[:2] == (0, f"{folder}\n")
     same(rows(folder), expected())
-    refused(run("close", "apply", map_, npz, "-o", folder), "must be missing, empty or")
+    refused(run("close", "apply", map_, npz, "-o", folder), "holds shards; replace them")
     assert run("close", "apply", map_, npz, "-o", folder, "--force", "--on", "here")[0] == 0
-    assert run("convert", folder, tmp_path / "again")[0] == 0
+    assert run("convert", folder, tmp_path / "again", "--on", "here")[0] == 0
     same(rows(tmp_path / "again"), expected())
 
 

@@ -88,7 +88,7 @@ def test_what_is_there_is_not_lost(tmp_path: Path) -> None:
     folder = save_shards(pair_of("rows"), tmp_path / "shards")
     before = mg.load(folder).fingerprint
     other = mg.Embeddings(made(7, 12), "image")
-    with pytest.raises(errors.OutputError, match=r"--force.*found part-00000-of-00003"):
+    with pytest.raises(errors.OutputError, match="holds shards; replace them with --force"):
         save_shards(other, folder)
     assert mg.load(folder).fingerprint == before
     save_shards(other, folder, overwrite=True)
@@ -117,7 +117,9 @@ shard_files.save_shards(mg.load(sys.argv[1]), sys.argv[2])
 """
 
 
-def test_a_killed_run_resumes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_killed_run_resumes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setattr(files, "SMALL", -1)
     pair = pair_of("captions")
     source = mg.save(pair, tmp_path / "a.safetensors")
@@ -136,6 +138,7 @@ def test_a_killed_run_resumes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(shard_files, "save", save)
     save_shards(mg.load(source), folder)
     assert written == ["part-00002-of-00003.safetensors"]
+    assert "2 of 3 shards were there already" in capsys.readouterr().err
     assert mg.load(folder).fingerprint == pair.fingerprint
 
 
@@ -241,3 +244,10 @@ def test_unfinished_files_of_a_killed_run_are_removed(
     (place / ".modalgap-0123456789abcdef.part").write_text("half")
     save_shards(pair_of("rows"), folder)
     assert len(os.listdir(folder)) == 3  # noqa: PTH208 - hidden files too
+
+
+def test_object_stores_are_only_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(errors.OutputError, match="must be a local folder"):
+        mg.save(pair_of("rows"), "s3://bucket/closed")
+    assert not any(tmp_path.iterdir())

@@ -228,10 +228,17 @@ def test_on_tells_what_was_done(ray: Ray, capsys: pytest.CaptureFixture[str]) ->
         made.account.again = 2
     assert executor().local
     assert capsys.readouterr().err.splitlines() == [
-        "modalgap: node 10.0.0.5: 2 of 3 calls, 1.2 s, 200 items/s per worker",
-        "modalgap: node 10.0.0.7: 1 of 3 calls, 1.5 s, 2,000 items/s per worker",
-        "modalgap: 2 calls were run again because a worker died",
+        "modalgap: node 10.0.0.5: 2 of 3 parts of the work, 1.2 s, 200 items/s per worker",
+        "modalgap: node 10.0.0.7: 1 of 3 parts of the work, 1.5 s, 2,000 items/s per worker",
+        "modalgap: 2 parts were computed again because a worker died",
     ]
+
+
+def test_on_tells_that_nothing_was_divided(capsys: pytest.CaptureFixture[str]) -> None:
+    with on("processes:2"):
+        pass
+    note = "modalgap: no work was divided: all of it ran in this process\n"
+    assert capsys.readouterr().err == note
 
 
 CLIENT = """

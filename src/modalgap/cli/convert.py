@@ -8,9 +8,11 @@ from typing import Annotated
 import typer
 
 from modalgap.cli import data, options
+from modalgap.cli.build import placed
 from modalgap.errors import InputError
 
 
+@placed
 def convert(
     source: Annotated[
         list[str],

@@ -12,6 +12,7 @@ from modalgap.cli.build import spread
 from modalgap.cli.inputs import Inputs
 from modalgap.errors import OptionError, quoted
 
+WHAT = {"close": "close (fit and apply center)", "evaluate": "evaluate (exact ranks)"}
 UNITS = (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3))
 TIMES = (("years", 31_557_600.0), ("days", 86_400.0), ("h", 3_600.0), ("min", 60.0))
 
@@ -90,8 +91,9 @@ def plan(
     widths = [max(map(len, column)) for column in zip(heads, *table, strict=True)]
     for line in (heads, *table):
         typer.echo("   ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)))
+    what = WHAT.get(verb, verb)
     data.note(
-        f"{verb}: estimated from {cost.sample:,} items on this machine; without the start"
+        f"{what}: estimated from {cost.sample:,} items on this machine; without the start"
         " of the workers"
     )
 

@@ -29,7 +29,7 @@ def describe_input(data: Pair | Embeddings | Modalities) -> dict[str, Any]:
 
 
 def is_of(fingerprint: object, data: Pair | Embeddings | Modalities) -> bool:
-    """Whether a stored fingerprint is that of the data; also one in the form of modalgap 0.1."""
+    """Whether a stored fingerprint is that of the data; also one without ``2-``."""
     if not isinstance(fingerprint, str) or fingerprint.startswith(FORM):
         return fingerprint == data.fingerprint
     prints = [

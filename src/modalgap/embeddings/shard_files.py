@@ -25,6 +25,7 @@ from modalgap.embeddings.store import save
 from modalgap.embeddings.streaming import SPAN
 from modalgap.embeddings.strings import blocks
 from modalgap.errors import InputError, OutputError, reason
+from modalgap.progress import note
 from modalgap.work import Advance, Span, path_of, remove, spans_of, spread, work_folder
 
 ENDING = ".safetensors"
@@ -61,11 +62,12 @@ def save_shards(data: Data, folder: str | Path, *, overwrite: bool = False) -> P
         folder = Path(os.path.realpath(folder))
     there = _there(folder)
     other = next((path.name for path in there if not _is_shard(path)), None)
-    if there and (other or not overwrite):
+    if other:
         raise OutputError(
-            f"{folder}: must be missing, empty or, with --force or overwrite=True, hold"
-            f" {ENDING} files only; found {other or there[0].name}"
+            f"{folder}: must be missing, empty, or a folder of {ENDING} shards; found {other}"
         )
+    if there and not overwrite:
+        raise OutputError(f"{folder}: holds shards; replace them with --force or overwrite=True")
     work = path_of(folder.absolute())
     spans = spans_of(data.sides[0].n, SPAN)
     state = _state(data)
@@ -92,6 +94,8 @@ def _write(data: Data, each: int, spans: list[Span], place: Path) -> None:
     """Write the shards that are missing."""
     names = [f"part-{i:05d}-of-{len(spans):05d}{ENDING}" for i in range(len(spans))]
     todo = [i for i, name in enumerate(names) if not (place / name).exists()]
+    if len(todo) < len(names):
+        note(f"{len(names) - len(todo)} of {len(names)} shards were there already")
     steps = len(data.sides) if each == 1 else 1 + each
     found = spread(
         _ShardJob(data, each, place),

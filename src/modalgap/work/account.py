@@ -46,19 +46,21 @@ class Account:
     def tell(self) -> None:
         """Write a note for each place to stderr, and for calls that were run again."""
         total = self.calls.total()
+        if not total:
+            note("no work was divided: all of it ran in this process")
         places = sorted(self.calls)
         for place in places[:MOST]:
             seconds, items = self.seconds[place], self.items[place]
             speed = f", {items / seconds:,.0f} items/s per worker" if items and seconds else ""
-            note(f"{place}: {self.calls[place]} of {_calls(total)}, {seconds:.1f} s{speed}")
+            note(f"{place}: {self.calls[place]} of {_parts(total)}, {seconds:.1f} s{speed}")
         if left := places[MOST:]:
             count = sum(self.calls[place] for place in left)
             seconds = sum(self.seconds[place] for place in left)
-            note(f"{len(left)} others: {count} of {_calls(total)}, {seconds:.1f} s")
+            note(f"{len(left)} others: {count} of {_parts(total)}, {seconds:.1f} s")
         if self.again:
-            were = "call was" if self.again == 1 else "calls were"
-            note(f"{self.again} {were} run again because a worker died")
+            were = "part was" if self.again == 1 else "parts were"
+            note(f"{self.again} {were} computed again because a worker died")
 
 
-def _calls(count: int) -> str:
-    return "1 call" if count == 1 else f"{count} calls"
+def _parts(count: int) -> str:
+    return "1 part of the work" if count == 1 else f"{count} parts of the work"
