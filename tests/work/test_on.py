@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Generator, Iterable
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -154,7 +155,7 @@ class Unknown:
     """Work that another process cannot load, as what is defined at a prompt."""
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return getattr, (errors, "Missing")
+        return attrgetter("missing"), (0,)
 
 
 def test_errors_that_cannot_be_sent() -> None:
@@ -162,5 +163,5 @@ def test_errors_that_cannot_be_sent() -> None:
         with pytest.raises(RuntimeError, match=r"^Odd: row 3: is odd$"):
             list(executor().run(odd, CALLS))
         unknown: Any = Unknown()
-        with pytest.raises(errors.ModalgapError, match=r"cannot be loaded .*Missing"):
+        with pytest.raises(errors.ModalgapError, match=r"cannot be loaded .*missing"):
             list(executor().run(unknown, CALLS))

@@ -21,7 +21,7 @@ from modalgap.close.verb import fit
 from modalgap.embeddings import Embeddings, Modalities, Pair, moments, pair_moments
 from modalgap.embeddings.shard_files import part_of, save_shards, texts_per_item
 from modalgap.embeddings.streaming import SPAN
-from modalgap.errors import InputError
+from modalgap.errors import InputError, OptionError
 from modalgap.evaluate.verb import evaluate
 from modalgap.measure.registry import MEASURES
 from modalgap.measure.verb import measure
@@ -137,6 +137,8 @@ def _measure(head: Head, n: int, options: Mapping[str, Any]) -> Terms:
 
 
 def _close(head: Head, n: int, options: Mapping[str, Any]) -> Terms:
+    if unknown := sorted(set(options) - {"method"}):
+        raise OptionError(f"{unknown[0]}: the plan of close has no such option; it has: method")
     method = str(options.get("method", "center"))
 
     def run(items: int) -> float:
