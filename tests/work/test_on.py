@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
 from collections.abc import Generator, Iterable
 from operator import attrgetter
@@ -16,7 +17,7 @@ from commands import Run
 from work.ray_cases import SPANS, Sums, dying, plain
 
 from modalgap import errors
-from modalgap.work import Executor, InProcess, Processes, Setup, executor, on, processors
+from modalgap.work import Executor, InProcess, Processes, Setup, executor, on, processors, ray
 from modalgap.work import executors as module
 
 
@@ -165,3 +166,16 @@ def test_errors_that_cannot_be_sent() -> None:
         unknown: Any = Unknown()
         with pytest.raises(errors.ModalgapError, match=r"cannot be loaded .*missing"):
             list(executor().run(unknown, CALLS))
+
+
+def test_ctrl_c_waits_until_ray_has_started() -> None:
+    reached = []
+
+    def start() -> None:
+        with ray._uninterrupted():
+            signal.raise_signal(signal.SIGINT)
+            reached.append(True)
+
+    with pytest.raises(KeyboardInterrupt):
+        start()
+    assert reached
