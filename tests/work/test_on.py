@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
 from collections.abc import Generator, Iterable
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,7 @@ from commands import Run
 from work.ray_cases import SPANS, Sums, dying, plain
 
 from modalgap import errors
-from modalgap.work import Executor, InProcess, Processes, Setup, executor, on, processors
+from modalgap.work import Executor, InProcess, Processes, Setup, executor, on, processors, ray
 from modalgap.work import executors as module
 
 
@@ -154,7 +156,7 @@ class Unknown:
     """Work that another process cannot load, as what is defined at a prompt."""
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return getattr, (errors, "Missing")
+        return attrgetter("missing"), (0,)
 
 
 def test_errors_that_cannot_be_sent() -> None:
@@ -162,5 +164,18 @@ def test_errors_that_cannot_be_sent() -> None:
         with pytest.raises(RuntimeError, match=r"^Odd: row 3: is odd$"):
             list(executor().run(odd, CALLS))
         unknown: Any = Unknown()
-        with pytest.raises(errors.ModalgapError, match=r"cannot be loaded .*Missing"):
+        with pytest.raises(errors.ModalgapError, match=r"cannot be loaded .*missing"):
             list(executor().run(unknown, CALLS))
+
+
+def test_ctrl_c_waits_until_ray_has_started() -> None:
+    reached = []
+
+    def start() -> None:
+        with ray._uninterrupted():
+            signal.raise_signal(signal.SIGINT)
+            reached.append(True)
+
+    with pytest.raises(KeyboardInterrupt):
+        start()
+    assert reached

@@ -137,10 +137,8 @@ def _measure(head: Head, n: int, options: Mapping[str, Any]) -> Terms:
 
 
 def _close(head: Head, n: int, options: Mapping[str, Any]) -> Terms:
-    if other := sorted(set(options) - {"method"}):
-        raise OptionError(
-            f"{other[0]}: must be absent for a plan of close, which needs method only"
-        )
+    if unknown := sorted(set(options) - {"method"}):
+        raise OptionError(f"{unknown[0]}: the plan of close has no such option; it has: method")
     method = str(options.get("method", "center"))
 
     def run(items: int) -> float:

@@ -210,7 +210,7 @@ def _state(data: Data) -> str:
         else:
             add(*_states(side.rows))
     if isinstance(data, Pair) and data.labels is not None:
-        add(xxhash.xxh3_128_hexdigest(data.labels))
+        add(xxhash.xxh3_128_hexdigest(data.labels.tobytes()))
     return digest.hexdigest()
 
 

@@ -18,7 +18,7 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from types import TracebackType
 from typing import Any, TypeVar
 
@@ -144,7 +144,8 @@ class Ray:
         else:
             given["logging_level"] = "ERROR"
         try:
-            ray.init(**given)
+            with nullcontext() if "://" in address else _uninterrupted():
+                ray.init(**given)
         except (OSError, RuntimeError, ValueError, TimeoutError) as error:
             with suppress(Exception):
                 ray.shutdown()
@@ -217,6 +218,25 @@ def _reach(address: str) -> None:
         raise ModalgapError(
             f"{address}: no Ray cluster answers ({error.strerror or error})"
         ) from error
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Delay Ctrl-C: it would leave Ray's library half-made, which then crashes at the exit.
+
+    ``ending.delayed`` would block the signals in the processes that Ray starts, too.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, _: came.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if came:
+        signal.raise_signal(signal.SIGINT)
 
 
 @contextmanager
