@@ -25,6 +25,7 @@ COMMANDS: list[tuple[str | None, str, str]] = [
     (None, ALWAYS, "evaluate pair.npz"),
     (None, ALWAYS, "search image.npz --query image.npz --protocol self_removed"),
     (None, ALWAYS, "preflight pair.npz --only retrieval"),
+    (None, ALWAYS, "plan wide.npz --only l2m --rows 1e6"),
     (None, ALWAYS, "compare pair.npz --only center,retrieval"),
     (None, ALWAYS, "convert pair.npz pair.safetensors"),
     (None, ALWAYS, "close fit center pair.npz -o map.safetensors"),
@@ -123,6 +124,7 @@ def inputs() -> None:
     names, kinds = [f"{i}.jpg" for i in range(120)], np.arange(120) % 3
     image = mg.Embeddings(rows + 0.3, "image", names, {"kind": kinds}, told)
     mg.save(mg.Pair(image, rows + rng.standard_normal((120, 8))), "pair.npz")
+    mg.save(mg.Pair(*rng.standard_normal((2, 4_000, 4))), "wide.npz")
     mg.save(image, "image.npz")
     mg.save(mg.Embeddings(rows, "text", provenance=told), "text.npz")
     Path("texts.txt").write_text("three\nfour\nfive\n")

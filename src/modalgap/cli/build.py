@@ -200,7 +200,7 @@ def placed(run: Callable[..., None]) -> Callable[..., None]:
     """A command with the option ``--on``: it runs in a block ``on(WHERE)``."""
     signature = inspect.signature(run, eval_str=True)
 
-    def command(*method: str, on: str, **given: Any) -> None:
+    def command(*method: str, on: str = "here", **given: Any) -> None:
         from modalgap.work import on as block
 
         with block(on):
