@@ -80,6 +80,7 @@ def test_real_plans() -> None:
         cost = module_of_plan.plan(pair(), verb, **options)
         assert 0 < cost.linear < 1e-3
         assert cost.seconds(10**7) > cost.seconds(10**6)
+        assert 10**8 < cost.memory < 10**11
     assert cost.written == 2 * D * 4
     captions = mg.Pair(
         np.random.default_rng(0).normal(size=(5_000, 3)),

@@ -7,6 +7,7 @@ number of rows take the same time at every n. ``docs/scale.md`` compares plans w
 
 from __future__ import annotations
 
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping
@@ -45,6 +46,8 @@ class Cost:
         read: bytes to read per item, all modalities.
         written: bytes to write per item.
         sample: number of items of the larger sample.
+        memory: resident bytes of a worker at most, torch included: this process after the samples,
+            and for exact ranks a whole span of the gallery. It does not grow with n. 0: unknown.
     """
 
     fixed: float
@@ -53,6 +56,7 @@ class Cost:
     read: int
     written: int
     sample: int
+    memory: int = 0
 
     def seconds(self, items: int, workers: int = 1, bandwidth: float | None = None) -> float:
         """Estimated seconds, without the start of the workers.
@@ -112,6 +116,7 @@ def plan(data: Data, /, verb: str = "measure", **options: Any) -> Cost:
         read=read * (2 if verb == "close" else 1),
         written=written if verb == "close" else 0,
         sample=sample,
+        memory=_memory(4 * SPAN * data.sides[0].dim if verb == "evaluate" else 0),
     )
 
 
@@ -185,6 +190,16 @@ def _per_item(run: Callable[[int], float], n: int) -> tuple[float, int]:
         large = min(n, 4 * large)
         after = run(large)
     return (after - before) / (large - small), large
+
+
+def _memory(more: int) -> int:
+    """Resident bytes of this process at their highest, and ``more``; 0 if the system hides them."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return 0
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit + more
 
 
 def _timed(work: Callable[[], object], rounds: int = ROUNDS) -> float:

@@ -96,6 +96,8 @@ def plan(
         f"{what}: estimated from {cost.sample:,} items on this machine; without the start"
         " of the workers"
     )
+    if cost.memory:
+        data.note(f"memory of each worker: about {size(cost.memory)}, whatever the number of items")
 
 
 def _counts(option: str, text: str) -> list[int]:
