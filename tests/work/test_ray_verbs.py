@@ -84,6 +84,17 @@ def test_sums_and_products(ray: Ray, tmp_path: Path) -> None:
         np.testing.assert_array_equal(one.scatter, two.scatter)
 
 
+def test_relative_paths(ray: Ray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Workers work in the folder in which the run was started, if their node has it."""
+    paths = stored("safetensors", tmp_path)
+    here = mg.measure(mg.load(paths), only="l2m")
+    monkeypatch.chdir(tmp_path)
+    ray.close()  # the next workers start here
+    with on(ray):
+        there = mg.measure(mg.load([path.name for path in paths]), only="l2m")
+    assert there.to_json() == here.to_json()
+
+
 def test_exact_ranks(ray: Ray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     noise = made(3, 900).float()
     path = mg.save(mg.Pair(noise + made(4, 900) / 3, noise), tmp_path / "a.safetensors")

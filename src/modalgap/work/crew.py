@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Generator, Iterable
 from contextlib import suppress
 from itertools import islice
+from pathlib import Path
 from typing import Any, TypeVar
 
 from modalgap.errors import ModalgapError, shortened
@@ -154,7 +155,7 @@ class Crew:
         """Start a worker; it replaces the one of the same number."""
         if number in self._workers:
             self._kill(self._workers[number])
-        self._workers[number] = _Worker(number, self._kind.remote(number))
+        self._workers[number] = _Worker(number, self._kind.remote(number, str(Path.cwd())))
 
     def _kill(self, worker: _Worker) -> None:
         del self._workers[worker.number]

@@ -156,9 +156,11 @@ class Ray:
 class Worker:
     """The actor: it keeps the function that the setup of the current run returned."""
 
-    def __init__(self, number: int) -> None:
+    def __init__(self, number: int, folder: str) -> None:
         self._number, self._run = number, 0
         self._function: Callable[..., Any]
+        with suppress(OSError):  # relative paths mean the same as where the run was started
+            os.chdir(folder)
 
     def hello(self) -> tuple[str, bytes]:
         """The address of the node, and the pickled versions."""
