@@ -6,6 +6,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterable
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -90,3 +91,22 @@ def waiting(folder: Path) -> Callable[[int], Callable[[int], int]]:
         return wait
 
     return setup
+
+
+class Odd(Exception):  # noqa: N818 - an error that cannot be unpickled, as some libraries have
+    def __init__(self, what: str, why: str) -> None:
+        super().__init__(f"{what}: {why}")
+
+
+def odd(_worker: int) -> Any:
+    def fail(*_arguments: Any) -> None:
+        raise Odd("row 3", "is odd")
+
+    return fail
+
+
+class Unknown:
+    """Work that another process cannot load, as what is defined at a prompt."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return attrgetter("missing"), (0,)

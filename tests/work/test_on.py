@@ -6,7 +6,6 @@ import os
 import signal
 import time
 from collections.abc import Generator, Iterable
-from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ import numpy as np
 import pytest
 from calls import CALLS, drawing, failing
 from commands import Run
-from work.ray_cases import SPANS, Sums, dying, plain
+from work.ray_cases import SPANS, Sums, Unknown, dying, odd, plain
 
 from modalgap import errors
 from modalgap.work import Executor, InProcess, Processes, Setup, executor, on, processors, ray
@@ -138,25 +137,6 @@ def test_the_command_line(run: Run, tmp_path: Path) -> None:
         assert (code, out) == (2, ""), command
         assert err.startswith("modalgap: on must be here, processes:N, ray"), command
         assert err.count("\n") == 1
-
-
-class Odd(Exception):  # noqa: N818 - an error that cannot be unpickled, as some libraries have
-    def __init__(self, what: str, why: str) -> None:
-        super().__init__(f"{what}: {why}")
-
-
-def odd(_worker: int) -> Any:
-    def fail(*_arguments: Any) -> None:
-        raise Odd("row 3", "is odd")
-
-    return fail
-
-
-class Unknown:
-    """Work that another process cannot load, as what is defined at a prompt."""
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return attrgetter("missing"), (0,)
 
 
 def test_errors_that_cannot_be_sent() -> None:
