@@ -31,7 +31,6 @@ Data = Pair | Embeddings | Modalities
 LEAST = 2_000  # items of the smaller sample: the time of fewer is mostly overhead
 PATIENCE = 3.0  # seconds; the larger sample grows until it takes this long
 SIZES = (10**6, 10**7, 10**8, 10**9, 10**10)
-WORKERS = (1, 8, 64, 512)
 ROUNDS = 3  # runs of each sample
 
 
