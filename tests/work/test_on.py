@@ -83,7 +83,8 @@ def test_processes_are_kept_between_runs(
         assert list(executor().run(drawing, [])) == []
         assert time.monotonic() - began < 1
     processes = {each["process"] for _, each in first}
-    assert {each["process"] for _, each in second} <= processes
+    both = processes | {each["process"] for _, each in second}
+    assert len(both) <= 2  # on a busy machine one of the two may do a whole run
     assert os.getpid() not in processes
     for folder in marks:  # a setup per process and run
         assert 1 <= len(Sums(folder).setups()) <= 2
@@ -91,7 +92,7 @@ def test_processes_are_kept_between_runs(
     assert plain(first) == plain(sorted(second, key=lambda each: each[0])) == here
     for index, call in enumerate(CALLS):
         np.testing.assert_array_equal(third[index], drawing(0)(*call))
-    assert not [each for each in processes if Path(f"/proc/{each}").exists()]
+    assert not [each for each in both if Path(f"/proc/{each}").exists()]
     assert not list(tmp_path.glob("modalgap-*"))
     lines = capsys.readouterr().err.splitlines()
     assert lines

@@ -268,7 +268,7 @@ def test_client(cluster: Any, ray: Ray, tmp_path: Path) -> None:
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert done.stdout == "call 10 … 15\n"
-    assert done.stderr.startswith("modalgap: node ")
+    assert done.stderr.splitlines()[-1].startswith("modalgap: node ")  # it may say that it waited
 
 
 @pytest.mark.parametrize("port", [":1", ""])
