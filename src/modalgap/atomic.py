@@ -13,8 +13,9 @@ from typing import IO
 
 from modalgap.errors import OutputError
 
-_URI = re.compile(r"[a-z][a-z0-9+.-]+:/", re.IGNORECASE)  # a Path has one "/" only
 TEMPORARY = ".modalgap-"  # names of temporary files begin with it
+
+_cleaned: set[Path] = set()  # folders from which this process removed abandoned files
 
 
 @contextmanager
@@ -22,7 +23,8 @@ def replacing(path: Path, *, overwrite: bool = False) -> Iterator[IO[bytes]]:
     """Yield a file for writing that replaces ``path`` if the block ends without an error.
 
     The bytes are written to a hidden file in the same folder, which is flushed to the disk and then
-    renamed. If the block is interrupted, ``path`` is unchanged and the hidden file is removed.
+    renamed. If the block is interrupted, ``path`` is unchanged and the hidden file is removed. If
+    the process is killed, the next one that writes in this folder removes it.
 
     Args:
         path: the file to make.
@@ -34,22 +36,62 @@ def replacing(path: Path, *, overwrite: bool = False) -> Iterator[IO[bytes]]:
     # a link still points to the same path, now the new file
     target = Path(os.path.realpath(path))
     check_target(path, overwrite=overwrite)
-    part = target.parent / f"{TEMPORARY}{secrets.token_hex(8)}.part"
     try:
-        with part.open("x+b") as file:
+        if target.parent not in _cleaned:
+            _cleaned.add(target.parent)
+            remove_abandoned(target.parent)
+        with _temporary(target.parent) as (part, file):
             yield file
             file.flush()
             os.fsync(file.fileno())
-        check_target(path, overwrite=overwrite)
-        part.replace(target)
+            file.close()
+            check_target(path, overwrite=overwrite)
+            part.replace(target)
     except OutputError:
         raise
     except OSError as error:
         raise OutputError(f"{path}: cannot be written ({error.strerror or error})") from error
+    _sync_folder(target.parent)
+
+
+@contextmanager
+def _temporary(folder: Path) -> Iterator[tuple[Path, IO[bytes]]]:
+    """A new hidden file, locked in the block, and removed at its end if it is still there."""
+    while True:
+        part = folder / f"{TEMPORARY}{secrets.token_hex(8)}.part"
+        file = part.open("x+b")
+        lock = os.dup(file.fileno())  # outlives the file, which is closed before it is renamed
+        _lock(lock)
+        if part.exists():
+            break
+        file.close()  # another process found it before it was locked, and removed it
+        os.close(lock)
+    try:
+        with file:
+            yield part, file
     finally:
         with suppress(OSError):
             part.unlink()
-    _sync_folder(target.parent)
+        os.close(lock)
+
+
+def remove_abandoned(folder: Path) -> None:
+    """Remove the hidden files that killed processes left in a folder."""
+    for part in folder.glob(f"{TEMPORARY}*.part"):
+        with suppress(OSError), part.open("r+b") as file:
+            if _lock(file.fileno()):
+                part.unlink()
+
+
+def _lock(handle: int) -> bool:
+    """Lock a file until all of its handles are closed; whether that succeeded."""
+    try:
+        import fcntl
+
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (ImportError, OSError):  # the system has no such locks, or another process has this one
+        return False
+    return True
 
 
 @contextmanager

@@ -20,6 +20,7 @@ from modalgap._version import __version__
 from modalgap.atomic import check_target, replacing
 from modalgap.close.step import Step
 from modalgap.errors import FileError, InputError, OutputError, quoted
+from modalgap.tensor_files import sort_metadata
 
 FORMAT, VERSION = "modalgap.map", 1
 Made = TypeVar("Made")
@@ -59,6 +60,7 @@ def write(
     metadata = {"format": FORMAT, "version": str(VERSION), "map": text}
     with replacing(path, overwrite=overwrite) as file:
         file.write(to_bytes(tensors, metadata))
+        sort_metadata(file)
     return path
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import xxhash
 
 from modalgap.arguments import checked
-from modalgap.atomic import TEMPORARY, made_folder
+from modalgap.atomic import made_folder, remove_abandoned
 from modalgap.embeddings.embeddings import Embeddings
 from modalgap.embeddings.modalities import Modalities
 from modalgap.embeddings.pair import Pair
@@ -75,8 +75,7 @@ def save_shards(data: Data, folder: str | Path, *, overwrite: bool = False) -> P
     with made_folder(folder), work_folder(work, plan, overwrite=overwrite):
         place = work / f"shards-{state}"
         place.mkdir(exist_ok=True)
-        for unfinished in place.glob(f"{TEMPORARY}*"):  # of a run that was killed
-            unfinished.unlink(missing_ok=True)
+        remove_abandoned(place)
         _write(data, each, spans, place)
         try:
             if there:  # the new folder takes the place of the old one at once

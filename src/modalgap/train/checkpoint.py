@@ -6,6 +6,7 @@ Nothing is pickled. Random numbers depend on the step only, so no random state i
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from torch import Tensor, nn
 
 from modalgap.atomic import replacing
 from modalgap.errors import FileError, OutputError
+from modalgap.tensor_files import sort_metadata
 
 FORMAT = "modalgap training checkpoint 1"
 
@@ -75,6 +77,9 @@ def save(
     try:
         with replacing(path, overwrite=True) as file:
             save_file(tensors, file.name, metadata)
+            with Path(file.name).open("r+b") as written:  # the library made a new file
+                sort_metadata(written)
+                os.fsync(written.fileno())
     except SafetensorError as error:  # a full disk
         raise OutputError(f"{path}: cannot be written ({error})") from error
     files = sorted(folder.glob("step-*.safetensors"))

@@ -10,7 +10,7 @@ from typing import Any
 
 from modalgap import checks
 from modalgap.arguments import checked
-from modalgap.atomic import TEMPORARY, replacing
+from modalgap.atomic import remove_abandoned, replacing
 from modalgap.close import CLOSERS, Closer
 from modalgap.encode import Options
 from modalgap.encode.options import engine_options
@@ -177,8 +177,7 @@ def _opened(folder: Path) -> Iterator[None]:
     with work_folder(folder, {"kind": "zoo"}, overwrite=False):
         for each in (folder, folder / EMBEDDINGS, folder / CELLS):
             _make(each)
-            for left in each.glob(f"{TEMPORARY}*"):  # of runs that were killed
-                left.unlink(missing_ok=True)
+            remove_abandoned(each)
         yield
 
 

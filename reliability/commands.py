@@ -1,0 +1,102 @@
+"""Commands that write, with small inputs: what ``kill`` and ``soak`` run."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import yaml
+
+PAIRS, WIDE = 400, 520_000  # rows; WIDE are three shards
+# {out} is the output
+COMMANDS: dict[str, str] = {
+    "convert": "convert in/pair.npz {out}.safetensors",
+    "convert to shards": "convert in/wide.npz {out}",
+    "convert to Parquet": "convert in/pair.npz {out}.parquet",
+    "close": "close standardize in/pair.npz -o {out}.npz",
+    "close fit": "close fit whiten in/pair.npz -o {out}.safetensors",
+    "close apply": "close apply in/map.safetensors in/pair.npz -o {out}.safetensors",
+    "close apply to shards": "close apply in/wide_map.safetensors in/shards -o {out}",
+    "close export": "close export in/map.safetensors --to onnx --role image -o {out}.onnx",
+    "report": "report in/pair.npz -o {out}.html",
+    "explore": "explore in/pair.npz -o {out}.html",
+    "explore table": "explore in/pair.npz --table {out}.parquet",
+    "simulate": "simulate free_points -o {out}.npz --set steps=5",
+    "compare": "compare in/pair.npz --only center,shift,retrieval -o {out}.json",
+    "data mad": "data mad -o {out} --limit 300",
+    "data emoji": "data emoji in/packages -o {out} --size 16",
+    "train": "train in/config.yaml -o {out}",
+    "encode": "encode in/photos -m open_clip:in/run/model -o {out}.safetensors --workers 0",
+    "encode texts": "encode in/texts.txt -m open_clip:in/run/model -o {out}.npz --workers 0",
+    "encode on processes": (
+        "encode in/photos -m open_clip:in/run/model -o {out}.safetensors --on processes:2"
+    ),
+    "invert a map": "invert ridge_map in/image.npz --bank in/pair.npz -o {out}.safetensors",
+    "invert": (
+        "invert oti in/photos.safetensors -m open_clip:in/run/model -o {out}.safetensors"
+        " --steps 6 --batch 8"
+    ),
+    "zoo": (
+        "zoo -m open_clip:in/run/model -d in/texts.txt -d in/photos -o {out}"
+        " --measures rmg,l2m --tasks retrieval --workers 0"
+    ),
+    "study": "study sphere_pairs -o {out}",
+    "studies": "study all -o {out} --only sphere_pairs --only nine_points",
+}
+VIT = {
+    "model_cfg": {
+        "embed_dim": 16,
+        "vision_cfg": {"image_size": 28, "layers": 1, "width": 32, "head_width": 16,
+                       "patch_size": 7},
+        "text_cfg": {"context_length": 8, "hf_tokenizer_name": "words", "width": 32, "heads": 2,
+                     "layers": 1},
+    },
+    "preprocess_cfg": {"mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5]},
+}  # fmt: skip
+CONFIG = {
+    "model": {"architecture": VIT},
+    "data": {"limit": 300, "captions": "object_attribute_2"},
+    "batch": 32,
+    "steps": 10,
+    "optimiser": {"lr": 2e-3, "warmup": 2, "weight_decay": 0.1},
+    "watch": {"every": 1, "measure": 5, "rows": 100, "tensorboard": False},
+    "checkpoint": {"every": 2},
+    "accelerator": "cpu",
+}
+# inputs that commands make, in this order
+MADE = (
+    "close fit standardize in/pair.npz -o in/map.safetensors",
+    "close fit center in/wide.npz -o in/wide_map.safetensors",
+    "convert in/wide.npz in/shards",
+    "train in/config.yaml -o in/run",
+    "encode in/photos -m open_clip:in/run/model -o in/photos.safetensors --workers 0",
+)
+
+
+def write_inputs(folder: Path) -> None:
+    """The inputs of all commands but those of ``MADE``, in ``folder/in``."""
+    from PIL import Image
+
+    import modalgap as mg
+
+    into = folder / "in"
+    into.mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    rows = rng.standard_normal((PAIRS, 32)).astype(np.float32)
+    names, kinds = [f"{i}.jpg" for i in range(PAIRS)], np.arange(PAIRS) % 3
+    image = mg.Embeddings(rows + 0.3, "image", names, {"kind": kinds})
+    other = rows + rng.standard_normal(rows.shape).astype(np.float32)
+    mg.save(mg.Pair(image, other), into / "pair.npz")
+    mg.save(image, into / "image.npz")
+    mg.save(mg.Pair(*rng.standard_normal((2, WIDE, 4)).astype(np.float16)), into / "wide.npz")
+    into.joinpath("texts.txt").write_text("\n".join(f"a thing number {i}" for i in range(200)))
+    into.joinpath("config.yaml").write_text(yaml.safe_dump(CONFIG))
+    into.joinpath("photos").mkdir()
+    for i in range(60):
+        pixels = rng.integers(0, 255, (28, 28, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(into / "photos" / f"{i:03}.png")
+    into.joinpath("packages", "noto").mkdir(parents=True)
+    shapes = {f"thing {i}": {"body": f"<circle r='{i % 9 + 3}'/>"} for i in range(40)}
+    icons = {name.replace(" ", "-"): shape for name, shape in shapes.items()}
+    into.joinpath("packages", "noto", "icons.json").write_text(json.dumps({"icons": icons}))

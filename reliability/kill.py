@@ -1,0 +1,202 @@
+"""``kill -9`` at random moments of every command that writes; the same command then resumes.
+
+After each kill no file under its final name may be half; after the last one, the same command must
+end with the same bytes as a run that nothing disturbed, and leave nothing beside them.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import re
+import shutil
+import time
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from reliability import child
+from reliability.commands import COMMANDS, MADE, write_inputs
+
+# what no two runs share: times and speeds, in records and logs
+VARIES = re.compile(
+    rb'"(seconds|started|ended|created|time|date|pairs_per_second|rate|took)[^"]*":\s*("[^"]*"|[^,}\s]+)'
+)
+UNFINISHED = re.compile(r"(^|/)(\.modalgap-[^/]*|[^/]*\.parts(/.*)?|[^/]*lock)$")
+Tree = dict[str, bytes]
+
+
+@dataclass
+class Outcome:
+    """What happened to one command."""
+
+    name: str
+    seconds: float  # of the run that nothing disturbed
+    kills: int = 0  # that found the command running
+    late: int = 0  # runs that ended before their kill
+    resumed: int = 0
+    faults: list[str] = field(default_factory=list)
+
+
+def tree(folder: Path) -> Tree:
+    """Every file below a folder but the inputs, without what varies between runs."""
+    found = {}
+    for path in sorted(folder.rglob("*")):
+        name = str(path.relative_to(folder))
+        if path.is_file() and not name.startswith("in/") and name != "messages":
+            found[name] = VARIES.sub(rb'"\1": 0', path.read_bytes())
+    return found
+
+
+def prepare(folder: Path) -> Path:
+    """Make the inputs; the folder that holds them."""
+    folder.mkdir(parents=True)
+    child.preload(lambda: write_inputs(folder), folder)
+    for line in MADE:
+        child.preload(child.command(line.split(), folder), folder)
+    return folder / "in"
+
+
+def place(folder: Path, inputs: Path) -> Path:
+    """A new folder to run a command in."""
+    if folder.exists():
+        shutil.rmtree(folder)
+    folder.mkdir(parents=True)
+    folder.joinpath("in").symlink_to(inputs)
+    return folder
+
+
+def half(before: Tree, whole: Tree) -> list[str]:
+    """Files with a final name whose content is not that of the end, and is not an earlier one."""
+    return [
+        name
+        for name, content in before.items()
+        if not UNFINISHED.search(name) and whole.get(name) != content and not earlier(name, content)
+    ]
+
+
+def earlier(name: str, content: bytes) -> bool:
+    """Whether a file that grows or is replaced as the work advances is complete in itself."""
+    if name.endswith(".jsonl"):
+        return all(_parses(line) for line in content.splitlines()[:-1])
+    if name.endswith(".json"):
+        return _parses(content)
+    if name.endswith((".csv", ".md", ".yaml", ".txt")):
+        return content.endswith(b"\n")
+    if name.endswith((".pt", ".safetensors")):
+        return _loads(content)
+    if name.endswith(".parquet"):
+        return content[:4] == content[-4:] == b"PAR1"
+    return False
+
+
+def _parses(text: bytes) -> bool:
+    try:
+        json.loads(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _loads(content: bytes) -> bool:
+    if content[:2] == b"PK":
+        return b"PK\x05\x06" in content[-100:]
+    size = int.from_bytes(content[:8], "little")
+    try:
+        header = json.loads(content[8 : 8 + size])
+    except ValueError:
+        return False
+    end = max((each["data_offsets"][1] for key, each in header.items() if key[:2] != "__"),
+              default=0)  # fmt: skip
+    return len(content) == 8 + size + end
+
+
+def run_once(arguments: Sequence[str], folder: Path) -> tuple[int, float]:
+    """Exit code and seconds of an undisturbed run."""
+    began = time.monotonic()
+    code = child.wait(child.start(child.command(arguments, folder), folder / "messages"))
+    return code, time.monotonic() - began
+
+
+def disturb(name: str, kills: int, inputs: Path, folder: Path, rng: random.Random) -> Outcome:
+    """Kill one command ``kills`` times, at random moments of its run; resume; compare."""
+    arguments = COMMANDS[name].format(out="out").split()
+    here = place(folder / "whole", inputs)
+    child.preload(child.command(arguments, here), here)
+    here.joinpath("modules").unlink()
+    whole = tree(here)
+    here = place(folder / "again", inputs)
+    code, seconds = run_once(arguments, here)
+    outcome = Outcome(name, seconds)
+    if code or tree(here) != whole:
+        outcome.faults.append(f"two whole runs: {code}, {differences(tree(here), whole)}")
+        return outcome
+    while outcome.kills < kills and outcome.late < 3 * kills + 10:
+        here = place(folder / "killed", inputs)
+        for _ in range(rng.randint(1, 4)):  # kills before the run that ends
+            began = time.monotonic()
+            started = child.start(child.command(arguments, here), here / "messages")
+            moment = rng.uniform(0.0, 1.05 * seconds)
+            while time.monotonic() - began < moment and not _ended(started):
+                time.sleep(0.001)
+            if _ended(started):
+                outcome.late += 1
+                break
+            child.kill(started)
+            child.wait(started)
+            outcome.kills += 1
+            outcome.faults += [f"half after {moment:.3f} s: {each}" for each in half(tree(here), whole)]
+        else:
+            started = child.start(child.command(arguments, here), here / "messages")
+        code = child.wait(started)
+        again = tree(here)
+        finished = "exists" in _messages(here)  # the kill came after the last change of a file
+        if code and not (code == 2 and finished):
+            outcome.faults.append(f"resumed: exit code {code}: {_messages(here)}")
+        elif again != whole:
+            outcome.faults.append(f"resumed: {differences(again, whole)}")
+        outcome.resumed += 1
+        if outcome.faults:  # what it left is kept by --keep
+            break
+    return outcome
+
+
+def _ended(started: int) -> bool:
+    """Whether a child has ended; it is not reaped."""
+    return os.waitid(os.P_PID, started, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+
+
+def _messages(folder: Path) -> str:
+    return " ".join((folder / "messages").read_text(errors="replace").split())[-300:]
+
+
+def differences(found: Tree, whole: Tree) -> str:
+    """Which files differ from those of a run that nothing disturbed."""
+    lines = [f"missing {name}" for name in whole.keys() - found.keys()]
+    lines += [f"left {name}" for name in found.keys() - whole.keys()]
+    lines += [f"differs {name}" for name in whole.keys() & found.keys() if found[name] != whole[name]]
+    return ", ".join(sorted(lines)[:6])
+
+
+def main(kills: int, seed: int, only: Iterable[str], folder: Path) -> int:
+    """Disturb every command; 1 if there is a fault."""
+    names = [*only] or [*COMMANDS]
+    rng = random.Random(seed)  # noqa: S311
+    began = time.monotonic()
+    inputs = prepare(folder / "prepared")
+    print(f"seed {seed}; {kills} kills over {len(names)} commands", flush=True)
+    total: Counter[str] = Counter()
+    for i, name in enumerate(names):
+        share = kills * (i + 1) // len(names) - kills * i // len(names)
+        found = disturb(name, share, inputs, folder, rng)
+        print(
+            f"{name:<24}{found.seconds:7.2f} s {found.kills:5} kills {found.resumed:5} resumed"
+            f" {found.late:4} late {len(found.faults):4} faults", flush=True,
+        )  # fmt: skip
+        for fault in found.faults:
+            print(f"    {fault}", flush=True)
+        total.update(kills=found.kills, resumed=found.resumed, faults=len(found.faults))
+    print(f"{dict(total)} in {(time.monotonic() - began) / 60:.1f} min")
+    return int(total["faults"] > 0)
