@@ -1,7 +1,8 @@
-"""Waiting for other processes: by looking again and again, with one limit for what never comes."""
+"""What takes long: tests of minutes, and waiting for other processes with one limit for all."""
 
 from __future__ import annotations
 
+import os
 import subprocess
 import time
 from collections.abc import Callable
@@ -11,6 +12,8 @@ import pytest
 # Seconds. A machine that is many times slower than usual stays far below it; only what never ends
 # reaches it.
 LIMIT = 1800.0
+FULL = bool(os.environ.get("MODALGAP_FULL"))
+in_full = pytest.mark.skipif(not FULL, reason="takes minutes; MODALGAP_FULL=1 runs it")
 
 
 def until(condition: Callable[[], bool], *processes: subprocess.Popen[str]) -> None:

@@ -19,11 +19,11 @@ import pytest
 import typer
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+from patience import FULL
 
 from modalgap import errors, extras
 
 ROOT = Path(__file__).resolve().parent.parent
-FULL = bool(os.environ.get("MODALGAP_FULL"))
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 EXTRAS: dict[str, list[str]] = PROJECT["optional-dependencies"]
 TOP: dict[str, list[str]] = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -345,42 +346,60 @@ def copied(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
+LINES = """
+import contextlib, io, json, sys
+from modalgap.cli import main
+
+found = []
+for line in json.loads(sys.argv[1]):
+    out, err, code = io.StringIO(), io.StringIO(), 0
+    sys.argv = ["modalgap", *line]
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        try:
+            main()
+        except SystemExit as leaving:
+            code = leaving.code or 0
+    found.append([code, out.getvalue(), err.getvalue()])
+print(json.dumps(found))
+"""
+
+
 def test_a_method_is_one_file_and_one_line(copied: Path, tmp_path: Path) -> None:
     pair = mg.Pair(np.eye(4) + 1, np.eye(4) - 2)
     path = mg.save(pair, tmp_path / "pair.npz")
-
-    def command(*arguments: object) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "modalgap", *map(str, arguments)],
-            capture_output=True,
-            text=True,
-            env={**os.environ, "PYTHONPATH": str(copied)},
-            check=False,
-        )
-
-    shown = command("close", "halve", "--help").stdout
-    assert "Halving. Divides the gap." in shown
-    assert "by=2" in shown
-    assert "The divisor of the gap." in shown
-    assert "halve" in command("close", "--help").stdout
+    names = [f"{i}" for i in range(4)]
+    images = mg.save(mg.Embeddings(pair.image.unit(), names=names), tmp_path / "images.safetensors")
     output = tmp_path / "closed.npz"
-    done = command("close", "halve", path, "--set", "by=4", "-o", output)
-    assert (done.returncode, done.stdout) == (0, f"{output}\n"), done.stderr
+    lines = [
+        ("close", "halve", "--help"),
+        ("close", "--help"),
+        ("close", "halve", path, "--set", "by=4", "-o", output),
+        ("close", "halve", path, "--set", "bye=4", "-o", tmp_path / "x.npz"),
+        ("invert", "nearest_caption", images, "--bank", path, "-o", tmp_path / "i.safetensors"),
+        ("invert", "nearest_caption", "--help"),
+    ]
+    ran = subprocess.run(
+        [sys.executable, "-c", LINES, json.dumps([[*map(str, line)] for line in lines])],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(copied)},
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stderr
+    shown, listed, done, refused, inverted, helped = json.loads(ran.stdout)
+    assert "Halving. Divides the gap." in shown[1]
+    assert "by=2" in shown[1]
+    assert "The divisor of the gap." in shown[1]
+    assert "halve" in listed[1]
+    assert done[:2] == [0, f"{output}\n"]
     before, after = (mg.load(each) for each in (path, output))
     gap = before.image.unit().mean(0) - before.text.unit().mean(0)
     rows = before.image.unit() - 0.75 * gap
     np.testing.assert_allclose(after.image.unit(), rows / rows.norm(dim=1, keepdim=True), atol=1e-6)
-    refused = command("close", "halve", path, "--set", "bye=4", "-o", tmp_path / "x.npz")
-    assert refused.returncode == 2
-    assert refused.stderr == ("modalgap: unknown option of halve 'bye'; did you mean 'by'?\n")
-    names = [f"{i}" for i in range(4)]
-    images = mg.save(mg.Embeddings(pair.image.unit(), names=names), tmp_path / "images.safetensors")
-    done = command(
-        "invert", "nearest_caption", images, "--bank", path, "-o", tmp_path / "i.safetensors"
-    )
-    assert done.returncode == 0, done.stderr
-    assert "4 images became texts" in done.stderr
-    assert "sharpness=0.01" in command("invert", "nearest_caption", "--help").stdout
+    assert refused == [2, "", "modalgap: unknown option of halve 'bye'; did you mean 'by'?\n"]
+    assert inverted[0] == 0, inverted
+    assert "4 images became texts" in inverted[2]
+    assert "sharpness=0.01" in helped[1]
 
 
 def test_a_seed_is_for_random_methods(run: Run) -> None:

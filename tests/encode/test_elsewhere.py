@@ -29,26 +29,22 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_same_bytes(folder: Path, model: str, tmp_path: Path) -> None:
-    """A file that is no image, and an empty caption, are skipped alike."""
+    """What cannot be read is skipped alike; a strict run ends with one line."""
     (folder / "005.png").write_bytes(b"not an image")
     (folder / "007.txt").write_text("one caption\n\n")
     here = run(folder, model, tmp_path / "here.safetensors", OPTIONS)
     with on("processes:2"):
         there = run(folder, model, tmp_path / "there.safetensors", OPTIONS)
+        strict = Options(batch_size=4, strict=True)
+        with pytest.raises(InputError, match=r"^005.*\n*$"):
+            run(folder, model, tmp_path / "strict.safetensors", strict)
+    assert not (tmp_path / "strict.safetensors").exists()
     assert (tmp_path / "here.safetensors").read_bytes() == (
         tmp_path / "there.safetensors"
     ).read_bytes()
     assert there.skipped == here.skipped
     assert any(name.startswith("005") for name, _ in here.skipped)
     assert there.data.fingerprint == here.data.fingerprint
-
-
-def test_a_strict_run_ends_with_one_line(folder: Path, model: str, tmp_path: Path) -> None:
-    (folder / "005.png").write_bytes(b"not an image")
-    strict = Options(batch_size=4, strict=True)
-    with on("processes:2"), pytest.raises(InputError, match=r"^005.*\n*$"):
-        run(folder, model, tmp_path / "a.safetensors", strict)
-    assert not (tmp_path / "a.safetensors").exists()
 
 
 def test_a_model_without_a_name_is_refused(model: str) -> None:

@@ -185,7 +185,7 @@ def test_files_may_go_between_listing_and_reading(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_images_that_ship_with_libraries(tmp_path: Path) -> None:
-    """Real photographs of scikit-image and scikit-learn through an untrained ViT-B/32."""
+    """Real photographs of scikit-image and scikit-learn through an untrained model."""
     skimage = pytest.importorskip("skimage")
     sklearn = pytest.importorskip("sklearn.datasets")
     folder = tmp_path / "photographs"
@@ -199,7 +199,7 @@ def test_images_that_ship_with_libraries(tmp_path: Path) -> None:
     for name, values in zip(photographs.filenames, photographs.images, strict=True):
         Image.fromarray(values).save(folder / Path(name).name)
         (folder / Path(name).with_suffix(".txt").name).write_text(f"a photo: {Path(name).stem}")
-    done = run(folder, load_model("open_clip:ViT-B-32/random"), tmp_path / "o.safetensors")
+    done = run(folder, load_model("open_clip:ViT-S-32-alt/random"), tmp_path / "o.safetensors")
     assert isinstance(done.data, mg.Pair)
     assert done.data.image.n >= 6
     page = mg.report(done.data, tmp_path / "page.html")

@@ -32,6 +32,7 @@ from encode.transformers_cases import (
     text_features,
 )
 from open_clip.transform import PreprocessCfg, image_transform_v2
+from patience import in_full
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -40,7 +41,7 @@ from modalgap.encode.quiet import quiet
 
 TEXTS = ["a photo of a cat", "", "two dogs running along the beach in the morning, naïve café 🐈"]
 IMAGES = [image(500, 333), image(97, 460, 1)]
-pytestmark = pytest.mark.slow
+pytestmark = in_full  # test_checkpoints and test_transformers_loading have the small versions
 
 
 @pytest.fixture(autouse=True)

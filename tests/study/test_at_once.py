@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
+from patience import in_full
 
 CODE = """
 import sys
@@ -18,7 +18,7 @@ imbalance(sys.argv[1], attributes=(1,), train=few, models=sys.argv[2], jobs=1)
 """
 
 
-@pytest.mark.slow
+@in_full
 def test_two_studies_share_models_at_the_same_time(tmp_path: Path) -> None:
     models = tmp_path / "models"
     both = [

@@ -6,7 +6,6 @@ The small version trains for three steps and searches for a few; ``MODALGAP_FULL
 from __future__ import annotations
 
 import csv
-import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from commands import Run
+from patience import in_full
 
 import modalgap as mg
 from modalgap.data.mad import build, digits, source
@@ -22,7 +22,6 @@ from modalgap.result import Table
 from modalgap.study import inversion
 from modalgap.train.captions import captions_of
 
-FULL = bool(os.environ.get("MODALGAP_FULL"))
 SMALL = {"steps": 3, "batch": 32, "data.limit": 200, "watch.measure": 0}
 METHODS: dict[str, dict[str, Any]] = {
     "native": {},
@@ -127,7 +126,7 @@ def test_from_the_shell(
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not FULL, reason="ten minutes; MODALGAP_FULL=1 runs it")
+@in_full
 def test_the_paper_s_cosine_is_reached(tmp_path: Path) -> None:
     """With captions that tell all, both ways reach .95 within their default steps."""
     table = inversion(tmp_path, attributes=[5])

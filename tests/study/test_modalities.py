@@ -5,13 +5,13 @@ The small version runs in CI; ``MODALGAP_FULL=1`` trains at full length, five mi
 
 from __future__ import annotations
 
-import os
 from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from patience import FULL, in_full
 
 import modalgap as mg
 from modalgap.embeddings import Modalities
@@ -19,7 +19,6 @@ from modalgap.errors import InputError
 from modalgap.result import Table
 from modalgap.study import modalities
 
-FULL = bool(os.environ.get("MODALGAP_FULL"))
 SMALL = {} if FULL else {"steps": 3, "batch": 32, "data.limit": 200, "watch": {"measure": 0}}
 NAMES = ("image", "text", "profile")
 
@@ -93,7 +92,7 @@ def test_files(folder: Path, table: Table) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not FULL, reason="minutes of training; MODALGAP_FULL=1 runs it")
+@in_full
 def test_findings(table: Table) -> None:
     """What docs/modalities.md says of the full run."""
     pairwise, gram, both = (

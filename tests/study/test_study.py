@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from typing import Any
 import pytest
 from commands import Run
 from conftest import find_shared
+from patience import FULL, in_full
 from trained import VIT, config
 
 import modalgap as mg
@@ -28,7 +28,6 @@ from modalgap.study.training import train_all
 from modalgap.trace import traced
 from modalgap.train import train
 
-FULL = bool(os.environ.get("MODALGAP_FULL"))
 SMALL = {"steps": 3, "batch": 32, "data.limit": 200, "watch": {"measure": 0}}
 
 
@@ -40,7 +39,7 @@ def of(table: Table, name: str) -> list[float]:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not FULL, reason="minutes of training; MODALGAP_FULL=1 runs it")
+@in_full
 def test_imbalance_on_mnist(tmp_path: Path) -> None:
     """MOAD and RMG fall as captions tell more; test_demo has a small version on other digits."""
     table = imbalance(

@@ -15,16 +15,13 @@ from typing import Any
 
 import pytest
 from encode.cases import folder_of
-from patience import LIMIT, until
+from patience import LIMIT, in_full, until
 from zoo.cases import OPTIONS, QUICK, REFUSED, again, breaks, broken, disturbed, limited, quick
 
 from modalgap.zoo import Zoo, cell, verb
 from modalgap.zoo.cells import Cell
 
 MOST = 1000  # more than the changes of files of a run
-EVERY = pytest.mark.skipif(
-    not os.environ.get("MODALGAP_FULL"), reason="minutes of starts; MODALGAP_FULL=1 runs it"
-)
 Start = Callable[..., int]
 
 
@@ -82,7 +79,7 @@ def moments(changes: int, count: int) -> list[int]:
 
 
 @pytest.mark.parametrize("how", ["kill", "full"])
-@pytest.mark.parametrize("count", [5, pytest.param(MOST, marks=EVERY)])
+@pytest.mark.parametrize("count", [5, pytest.param(MOST, marks=in_full)])
 def test_disturbed_at_a_change_of_a_file(
     how: str, count: int, start: Start, captions: Path, tmp_path: Path
 ) -> None:
