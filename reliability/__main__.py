@@ -1,8 +1,10 @@
-"""``python -m reliability NAME``: see ``--help``."""
+"""``python -m reliability TEST``: long tests outside the suite. docs/reliability.md has results."""
 
 from __future__ import annotations
 
 import argparse
+import datetime
+import os
 import shutil
 import sys
 import tempfile
@@ -20,14 +22,24 @@ def main() -> int:
     kill = tests.add_parser("kill", help="kill -9 at random moments of commands, then resume")
     kill.add_argument("--kills", type=int, default=1000)
     kill.add_argument("--only", action="append", default=[], help="a command of commands.py")
-    kill.add_argument("--seed", type=int, default=0)
-    kill.add_argument("--keep", action="store_true", help="leave the folder of the runs")
+    fuzz = tests.add_parser("fuzz", help="damaged inputs for every reader")
+    fuzz.add_argument("--inputs", type=int, default=1_000_000)
+    fuzz.add_argument("--only", action="append", default=[], help="a target of targets.py")
+    fuzz.add_argument("--faults", type=Path, default=Path("faults"), help="where they are kept")
+    for each in (kill, fuzz):
+        each.add_argument("--seed", default=str(datetime.date.today()))  # noqa: DTZ011
+        each.add_argument("--keep", action="store_true", help="leave the folder of the runs")
     given = parser.parse_args()
-    from reliability.kill import main as run
-
     folder = Path(tempfile.mkdtemp(prefix="reliability-"))
     try:
-        return run(given.kills, given.seed, given.only, folder)
+        if given.test == "kill":
+            from reliability.kill import main as run_kill
+
+            return run_kill(given.kills, given.seed, given.only, folder)
+        os.environ["OMP_NUM_THREADS"] = "1"  # forked processes must not need the parent's threads
+        from reliability.fuzz import main as run_fuzz
+
+        return run_fuzz(given.inputs, given.seed, given.only, folder, given.faults.absolute())
     finally:
         if not given.keep:
             shutil.rmtree(folder)

@@ -44,6 +44,25 @@ COMMANDS: dict[str, str] = {
     "study": "study sphere_pairs -o {out}",
     "studies": "study all -o {out} --only sphere_pairs --only nine_points",
 }
+# command lines that run in milliseconds on a few pairs: what is fuzzed
+LINES = (
+    "measure pair.npz",
+    "measure pair.npz --only rmg,hubness --json --seed 3",
+    "evaluate pair.npz --only retrieval --json",
+    "measure pair.npz --only mmd --set mmd.max_rows=20 --json",
+    "search pair.npz --query pair.npz --protocol self_removed --json",
+    "close center pair.npz -o out.npz --force",
+    "close fit standardize pair.npz -o map.safetensors --force",
+    "close fit zscore pair.npz -o scales.json --force",
+    "convert pair.npz out.safetensors --force",
+    "preflight pair.npz --only retrieval --json",
+    "compare pair.npz --only center,retrieval --json",
+    "list measures --json",
+    "explain rmg",
+    "simulate free_points -o points.npz --set steps=2 --force",
+    "invert ridge_map pair.npz --bank pair.npz -o i.safetensors --force",
+    "data check mnist",
+)
 VIT = {
     "model_cfg": {
         "embed_dim": 16,

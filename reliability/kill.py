@@ -180,7 +180,7 @@ def differences(found: Tree, whole: Tree) -> str:
     return ", ".join(sorted(lines)[:6])
 
 
-def main(kills: int, seed: int, only: Iterable[str], folder: Path) -> int:
+def main(kills: int, seed: str, only: Iterable[str], folder: Path) -> int:
     """Disturb every command; 1 if there is a fault."""
     names = [*only] or [*COMMANDS]
     rng = random.Random(seed)  # noqa: S311
