@@ -26,22 +26,37 @@ def main() -> int:
     fuzz.add_argument("--inputs", type=int, default=1_000_000)
     fuzz.add_argument("--only", action="append", default=[], help="a target of targets.py")
     fuzz.add_argument("--faults", type=Path, default=Path("faults"), help="where they are kept")
-    for each in (kill, fuzz):
-        each.add_argument("--seed", default=str(datetime.date.today()))  # noqa: DTZ011
+    intervals = tests.add_parser("intervals", help="coverage of the 95 % intervals by simulation")
+    intervals.add_argument("--repeats", type=int, default=2000)
+    intervals.add_argument("--processes", type=int, default=2)
+    soak = tests.add_parser("soak", help="mixed commands; memory and open files are watched")
+    soak.add_argument("--minutes", type=float, default=60)
+    soak.add_argument("--processes", type=int, default=2)
+    for each in (kill, fuzz, soak):
+        each.add_argument("--seed", default=str(datetime.date.today()))
         each.add_argument("--keep", action="store_true", help="leave the folder of the runs")
     given = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="reliability-"))
+    if given.test in ("fuzz", "intervals"):
+        os.environ["OMP_NUM_THREADS"] = "1"  # forked processes must not need the parent's threads
     try:
+        if given.test == "intervals":
+            from reliability.intervals import main as run_intervals
+
+            return run_intervals(given.repeats, given.processes, folder)
+        if given.test == "soak":
+            from reliability.soak import main as run_soak
+
+            return run_soak(given.minutes, given.processes, given.seed, folder)
         if given.test == "kill":
             from reliability.kill import main as run_kill
 
             return run_kill(given.kills, given.seed, given.only, folder)
-        os.environ["OMP_NUM_THREADS"] = "1"  # forked processes must not need the parent's threads
         from reliability.fuzz import main as run_fuzz
 
         return run_fuzz(given.inputs, given.seed, given.only, folder, given.faults.absolute())
     finally:
-        if not given.keep:
+        if not getattr(given, "keep", False):
             shutil.rmtree(folder)
 
 

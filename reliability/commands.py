@@ -49,7 +49,7 @@ LINES = (
     "measure pair.npz",
     "measure pair.npz --only rmg,hubness --json --seed 3",
     "evaluate pair.npz --only retrieval --json",
-    "measure pair.npz --only mmd --set mmd.max_rows=20 --json",
+    "measure pair.npz --only mmd --set max_rows=20 --json",
     "search pair.npz --query pair.npz --protocol self_removed --json",
     "close center pair.npz -o out.npz --force",
     "close fit standardize pair.npz -o map.safetensors --force",

@@ -49,7 +49,9 @@ class Cases:
     def __post_init__(self) -> None:
         valid = self.folder / "valid"
         self.target.make(valid)
-        paths = sorted(each for each in valid.rglob("*") if each.is_file() and not each.is_symlink())
+        paths = sorted(
+            each for each in valid.rglob("*") if each.is_file() and not each.is_symlink()
+        )
         self.files = [(path, path.read_bytes()) for path in paths]
         for each in sorted(valid.iterdir()):
             try:
@@ -156,7 +158,9 @@ def fuzz(name: str, count: int, seed: str, folder: Path, faults: Path) -> Counte
         messages = folder / f"{name}.txt"
         messages.unlink(missing_ok=True)
         process = child.start(
-            lambda size=size, start=start: batch(cases, size, f"{seed} {name} {start}", faults, shared),
+            lambda size=size, start=start: batch(
+                cases, size, f"{seed} {name} {start}", faults, shared
+            ),
             messages,
         )
         code = child.wait(process, 3600)

@@ -147,7 +147,9 @@ def disturb(name: str, kills: int, inputs: Path, folder: Path, rng: random.Rando
             child.kill(started)
             child.wait(started)
             outcome.kills += 1
-            outcome.faults += [f"half after {moment:.3f} s: {each}" for each in half(tree(here), whole)]
+            outcome.faults += [
+                f"half after {moment:.3f} s: {each}" for each in half(tree(here), whole)
+            ]
         else:
             started = child.start(child.command(arguments, here), here / "messages")
         code = child.wait(started)
@@ -176,7 +178,9 @@ def differences(found: Tree, whole: Tree) -> str:
     """Which files differ from those of a run that nothing disturbed."""
     lines = [f"missing {name}" for name in whole.keys() - found.keys()]
     lines += [f"left {name}" for name in found.keys() - whole.keys()]
-    lines += [f"differs {name}" for name in whole.keys() & found.keys() if found[name] != whole[name]]
+    lines += [
+        f"differs {name}" for name in whole.keys() & found.keys() if found[name] != whole[name]
+    ]
     return ", ".join(sorted(lines)[:6])
 
 

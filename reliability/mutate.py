@@ -41,7 +41,9 @@ def _word(data: bytes, at: int, rng: random.Random) -> bytes:
 def _number(data: bytes, at: int, rng: random.Random) -> bytes:
     form = rng.choice(("<b", "<h", "<i", "<q", ">i", ">q"))
     size = struct.calcsize(form)
-    new = (rng.choice(NUMBERS) % 2 ** (8 * size)).to_bytes(size, "big" if form[0] == ">" else "little")
+    new = (rng.choice(NUMBERS) % 2 ** (8 * size)).to_bytes(
+        size, "big" if form[0] == ">" else "little"
+    )
     return data[:at] + new + data[at + size :]
 
 

@@ -61,7 +61,9 @@ def _embeddings(folder: Path) -> None:
     image = mg.Embeddings(x, "image", list("abcde"), {"object": list("aabbc")}, {"model": "none"})
     text = mg.Embeddings(y, "text", None, {"class": range(8)})
     for suffix in ("npz", "safetensors", "parquet"):
-        mg.save(mg.Pair(image, text, np.arange(8) % 5), place(folder / f"our_{suffix}" / f"a.{suffix}"))
+        mg.save(
+            mg.Pair(image, text, np.arange(8) % 5), place(folder / f"our_{suffix}" / f"a.{suffix}")
+        )
     three = mg.Modalities({"image": x, "text": x + 1, "audio": x - 1})
     for suffix in ("npz", "safetensors"):
         mg.save(three, place(folder / f"three_{suffix}" / f"a.{suffix}"))
