@@ -1,1 +1,1 @@
-"""Long tests of trust, outside the suite: ``python -m reliability``. docs/reliability.md has results."""
+"""Long tests outside the suite: ``python -m reliability``; results are in docs/reliability.md."""

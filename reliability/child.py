@@ -13,9 +13,10 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
+DAY = 86_400.0  # seconds
 LATE = 124  # the exit code for a child that was ended after its time limit, as timeout(1)
 
 
@@ -59,6 +60,18 @@ def wait(child: int, limit: float = 600.0) -> int:
         time.sleep(0.002)
 
 
+def run_all(functions: Iterable[Callable[[], int | None]], messages: Path) -> None:
+    """Call functions at once, each in a child, and wait for all.
+
+    Raises:
+        RuntimeError: one of them failed; with their messages.
+    """
+    started = [start(each, messages) for each in functions]
+    codes = [wait(each, DAY) for each in started]
+    if any(codes):
+        raise RuntimeError(f"exit codes {codes}: {messages.read_text()[-2000:]}")
+
+
 def kill(child: int) -> None:
     """``kill -9`` for a child and all processes of its session's group."""
     with contextlib.suppress(ProcessLookupError):
@@ -81,7 +94,7 @@ def command(arguments: Sequence[str], folder: Path) -> Callable[[], None]:
 
 
 def preload(function: Callable[[], int | None], folder: Path) -> None:
-    """Import what a function imports, found by a first run, so that its next children start at once.
+    """Import what a function imports, found by a first run: its next children start at once.
 
     Raises:
         RuntimeError: the first run failed; with its messages.

@@ -21,6 +21,7 @@ import warnings
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from modalgap.errors import ModalgapError
@@ -104,7 +105,7 @@ def batch(cases: Cases, count: int, seed: str, faults: Path, shared: mmap.mmap) 
     """Try random inputs in this process; faults are written to files."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     watch = Watch(cases.folder, faults)
-    rng = random.Random(seed)  # noqa: S311
+    rng = random.Random(seed)
     contents = [content for _, content in cases.files]
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     tried = refused = 0
@@ -157,12 +158,8 @@ def fuzz(name: str, count: int, seed: str, folder: Path, faults: Path) -> Counte
         size = min(BATCH, count - start)
         messages = folder / f"{name}.txt"
         messages.unlink(missing_ok=True)
-        process = child.start(
-            lambda size=size, start=start: batch(
-                cases, size, f"{seed} {name} {start}", faults, shared
-            ),
-            messages,
-        )
+        chosen = f"{seed} {name} {start}"
+        process = child.start(partial(batch, cases, size, chosen, faults, shared), messages)
         code = child.wait(process, 3600)
         child.kill(process)  # what it started
         tried, refused = COUNTER.unpack(shared[: COUNTER.size])
@@ -196,8 +193,9 @@ def main(inputs: int, seed: str, only: Iterable[str], folder: Path, faults: Path
         new = [path for path in sorted(faults.glob("*")) if path.name not in before]
         print(
             f"{name:<12}{found['tried']:>9,} inputs {found['refused']:>9,} refused {len(new):>4}"
-            f" kinds of fault {found['tried'] / (time.monotonic() - start):8.0f} a second", flush=True,
-        )  # fmt: skip
+            f" kinds of fault {found['tried'] / (time.monotonic() - start):8.0f} per second",
+            flush=True,
+        )
         for path in new:
             print("   ", json.loads((path / "about.json").read_text())["fault"][:300], flush=True)
         total.update(found)

@@ -11,6 +11,7 @@ import math
 import time
 from collections import defaultdict
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -59,10 +60,10 @@ def numbers(pair: mg.Pair, seed: int) -> dict[str, tuple[float, float, float]]:
     return found
 
 
-def samples(population: Population, first: int, count: int, path: Path) -> None:
-    """Write the numbers of ``count`` samples, one JSON line each."""
+def samples(population: Population, first: int, last: int, path: Path) -> None:
+    """Write the numbers of samples ``first`` up to ``last``, one JSON line each."""
     with path.open("w") as file:
-        for i in range(first, first + count):
+        for i in range(first, last):
             found = numbers(population(np.random.default_rng(i + 1)), i)
             file.write(json.dumps(found) + "\n")
 
@@ -74,10 +75,10 @@ def coverage(lines: list[dict[str, list[float]]]) -> dict[str, tuple[int, float]
         for name, found in line.items():
             values[name].append(found)
     result = {}
-    for name, found in values.items():
-        value, low, high = np.array(found).T
+    for name, each in values.items():
+        value, low, high = np.array(each).T
         truth = value.mean()
-        result[name] = (len(found), float(np.mean((low <= truth) & (truth <= high))))
+        result[name] = (len(each), float(np.mean((low <= truth) & (truth <= high))))
     return result
 
 
@@ -87,19 +88,14 @@ def main(repeats: int, processes: int, folder: Path) -> int:
     for name, population in POPULATIONS.items():
         began = time.monotonic()
         paths = [folder / f"{i}.jsonl" for i in range(processes)]
-        started = []
-        for i, path in enumerate(paths):
-            first, last = repeats * i // processes, repeats * (i + 1) // processes
-            started.append(
-                child.start(
-                    lambda first=first, last=last, path=path: samples(
-                        population, first, last - first, path
-                    ),
-                    folder / "messages",
-                )
-            )
-        if any([child.wait(each, 100_000) for each in started]):
-            raise RuntimeError((folder / "messages").read_text()[-2000:])
+        edges = [repeats * i // processes for i in range(processes + 1)]
+        child.run_all(
+            [
+                partial(samples, population, first, last, path)
+                for first, last, path in zip(edges, edges[1:], paths, strict=False)
+            ],
+            folder / "messages",
+        )
         lines = [json.loads(line) for path in paths for line in path.open()]
         print(f"{name}, {repeats:,} samples, {(time.monotonic() - began) / 60:.1f} min")
         for number, (count, share) in sorted(coverage(lines).items()):

@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from reliability import child
@@ -36,7 +37,7 @@ def work(inputs: Path, folder: Path, seconds: float, seed: str, log: Path) -> No
     """Run commands in this process until the time is over; one JSON line after each round."""
     from modalgap.cli import main
 
-    rng = random.Random(seed)  # noqa: S311
+    rng = random.Random(seed)
     names = [name for name in COMMANDS if name not in LEFT_OUT]
     end = time.monotonic() + seconds
     with log.open("w") as file:
@@ -66,16 +67,13 @@ def main(minutes: float, processes: int, seed: str, folder: Path) -> int:
     """Run the commands in some processes; 1 if memory or open files grow."""
     inputs = prepare(folder / "prepared")
     logs = [folder / f"{i}.jsonl" for i in range(processes)]
-    started = [
-        child.start(
-            lambda i=i, log=log: work(inputs, folder / f"run{i}", 60 * minutes, f"{seed} {i}", log),
-            folder / "messages",
-        )
-        for i, log in enumerate(logs)
-    ]
-    if any([child.wait(each, 60 * minutes + 3600) for each in started]):
-        print((folder / "messages").read_text()[-2000:])
-        return 1
+    child.run_all(
+        [
+            partial(work, inputs, folder / f"run{i}", 60 * minutes, f"{seed} {i}", log)
+            for i, log in enumerate(logs)
+        ],
+        folder / "messages",
+    )
     grown = 0
     for log in logs:
         rounds = [json.loads(line) for line in log.open()]

@@ -54,7 +54,7 @@ def _embeddings(folder: Path) -> None:
     x, y = rng.normal(size=(5, 3)).astype(np.float32), rng.normal(size=(8, 3)).astype(np.float32)
     np.save(place(folder / "npy" / "one.npy"), x.astype(np.float16))
     np.save(place(folder / "stack" / "two.npy"), np.stack([x, y[:5]]))
-    arrays = {"image_embeds": x, "texts": y, "text_to_image": np.arange(8) % 5}
+    arrays: dict[str, Any] = {"image_embeds": x, "texts": y, "text_to_image": np.arange(8) % 5}
     names = np.array([f"é{i}" for i in range(8)])
     np.savez(place(folder / "npz" / "plain.npz"), **arrays, text_names=names)
     np.savez_compressed(place(folder / "deflated" / "deflated.npz"), **arrays)
@@ -172,7 +172,9 @@ def _weights(folder: Path) -> None:
     torch.save({"state_dict": state, "epoch": 3, "name": "x"}, place(folder / "training" / "a.pt"))
     torch.save(state, place(folder / "old" / "a.pt"), _use_new_zipfile_serialization=False)
     save_file(state, place(folder / "safetensors" / "a.safetensors"))
-    module = torch.jit.trace(torch.nn.Linear(3, 2), torch.ones(1, 3))
+    module: Any = torch.jit.trace(  # type: ignore[no-untyped-call]
+        torch.nn.Linear(3, 2), torch.ones(1, 3)
+    )
     torch.jit.save(module, str(place(folder / "torchscript" / "a.pt")))
 
 
