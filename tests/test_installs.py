@@ -19,7 +19,7 @@ import pytest
 import typer
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
-from patience import FULL
+from patience import in_full
 
 from modalgap import errors, extras
 
@@ -95,7 +95,13 @@ def test_what_is_hidden() -> None:
 
 
 # what training brings hides little, and is tried in a real environment below
-@pytest.mark.parametrize("extra", ["", *(each for each in EXTRAS if "train" not in brought(each))])
+HIDDEN = ["", *(each for each in EXTRAS if "train" not in brought(each))]
+
+
+@pytest.mark.parametrize(
+    "extra",
+    [pytest.param(each, marks=() if each in ("", "models") else in_full) for each in HIDDEN],
+)
 def test_modules_hidden(extra: str, tmp_path: Path) -> None:
     names = brought(extra) if extra else set()
     ran = check(sys.executable, tmp_path, names, hidden(names))
@@ -182,12 +188,10 @@ def test_all_is_all() -> None:
     assert brought("all") == set(EXTRAS)
 
 
-# train brings models, and test_modules_hidden tries the others in this environment
-REAL = ["", *(each for each in EXTRAS if each != "all")] if FULL else ["", "train"]
-
-
 @pytest.mark.slow
-@pytest.mark.parametrize("extra", REAL)
+@pytest.mark.parametrize(
+    "extra", ["", *(pytest.param(each, marks=in_full) for each in EXTRAS if each != "all")]
+)
 def test_a_real_environment(extra: str, tmp_path: Path, place: Path) -> None:
     if not Path(UV).is_file():
         pytest.skip("needs uv, as make installs it")

@@ -32,8 +32,8 @@ METHODS = {
 def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the package to which the recipes were applied, and a pair of embeddings."""
     folder = tmp_path_factory.mktemp("recipes")
-    ignored = shutil.ignore_patterns("__pycache__")
-    shutil.copytree(ROOT / "src" / "modalgap", folder / "src" / "modalgap", ignore=ignored)
+    # with its byte code, without which the first start compiles the whole package again
+    shutil.copytree(ROOT / "src" / "modalgap", folder / "src" / "modalgap")
     for path, text in BLOCK.findall((ROOT / "CONTRIBUTING.md").read_text("utf-8")):
         file = folder / path
         if file.name == "registry.py":

@@ -18,7 +18,7 @@ HERE = Path(__file__).parents[1]
 RULE = 10.0  # seconds
 BUSY = 3.0  # times as long, on a machine that does something else
 MARK = "MODALGAP_TESTED"
-BEGIN = 120.0  # seconds that a start may take
+BEGIN = 900.0  # seconds that a start may take, also on a busy machine
 
 
 class Started:

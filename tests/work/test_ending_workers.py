@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import trained
+from patience import in_full
 from work.ending_cases import BUSY, ENDLESS, HERE, RULE, Started, checkpoints, steps
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
@@ -116,11 +117,17 @@ def test_training_under_fabric_ends(start: Callable[..., Started], tmp_path: Pat
     assert step > 5
     assert f"interrupted: the same command resumes after step {step}\n" in found.text()
 
+
+@in_full
+def test_a_missing_process_is_named(start: Callable[..., Started], tmp_path: Path) -> None:
+    path = trained.write(tmp_path / "c.yaml", **ENDLESS, devices=2, timeout=2)
+    folder = tmp_path / "run"
     found = start("-m", "modalgap", "train", path, "-o", folder)
-    found.until(lambda: steps(folder) > step + 5)
+    found.until(lambda: steps(folder) > 5)
     os.kill(found.rank(1), signal.SIGSTOP)
     assert found.ended() == 1  # it names the process that does not answer, and ends it
     assert "modalgap: rank 1 of 2 processes: missing" in found.text()
+    written = checkpoints(folder)
 
     before = steps(folder)
     found = start("-m", "modalgap", "train", path, "-o", folder)
@@ -128,7 +135,7 @@ def test_training_under_fabric_ends(start: Callable[..., Started], tmp_path: Pat
     os.kill(found.rank(1), signal.SIGKILL)
     assert found.ended() == 2
     assert "modalgap: rank 1 of 2 processes: missing (" in found.text()
-    assert checkpoints(folder) == [name]
+    assert checkpoints(folder) == written
 
 
 @pytest.mark.slow

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from patience import in_full
 from work.ending_cases import Started
 
 pytest.importorskip("ray")
@@ -32,7 +33,9 @@ except KeyboardInterrupt:
 """
 
 
-@pytest.mark.parametrize("kind", ["end", "SIGINT", "SIGKILL"])
+@pytest.mark.parametrize(
+    "kind", ["SIGKILL", *(pytest.param(each, marks=in_full) for each in ("end", "SIGINT"))]
+)
 def test_no_process_is_left(
     kind: str,
     start: Callable[..., Started],
