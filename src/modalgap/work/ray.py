@@ -35,6 +35,7 @@ ADDRESS = "RAY_ADDRESS"  # variables of Ray itself
 USAGE = "RAY_USAGE_STATS_ENABLED"
 CLIENT_PORT = 10001
 REACH = 10.0  # seconds to wait until an address answers
+BUSY = "Starting Ray client server failed"  # the head node did not start it within its time limit
 STORE = 256_000_000  # bytes of the object store of a Ray that is started here
 
 
@@ -143,14 +144,20 @@ class Ray:
             logging.getLogger("ray.util.client.logsclient").addHandler(logging.NullHandler())
         else:
             given["logging_level"] = "ERROR"
-        try:
-            with nullcontext() if "://" in address else _uninterrupted():
-                ray.init(**given)
-        except (OSError, RuntimeError, ValueError, TimeoutError) as error:
-            with suppress(Exception):
-                ray.shutdown()
-            what = "Ray cannot be started" if address == "local" else f"{address}: no Ray cluster"
-            raise ModalgapError(f"{what} ({first_line(error)})") from error
+        for again in (True, False):
+            try:
+                with nullcontext() if "://" in address else _uninterrupted():
+                    ray.init(**given)
+                return
+            except (OSError, RuntimeError, ValueError, TimeoutError) as error:
+                with suppress(Exception):
+                    ray.shutdown()
+                if again and BUSY in str(error):
+                    continue
+                what = (
+                    "Ray cannot be started" if address == "local" else f"{address}: no Ray cluster"
+                )
+                raise ModalgapError(f"{what} ({first_line(error)})") from error
 
 
 class Worker:
