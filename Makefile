@@ -10,7 +10,7 @@ LOCK := requirements.lock
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format bench docs gallery lock chromium clean
+.PHONY: help demo test check format bench docs gallery lock lowest chromium clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -61,6 +61,12 @@ gallery: .venv/ready  ## every study, and the pages docs/gallery.md and docs/rep
 lock: .venv/ready  ## update the pinned versions and hashes
 	VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/uv pip compile --quiet --universal --upgrade --generate-hashes --no-emit-index-url --no-annotate \
 	    --custom-compile-command "make lock" pyproject.toml --extra all --group dev -o $(LOCK)
+
+lowest: .venv/ready  ## the commands with the oldest versions of the dependencies that are allowed
+	rm -rf .venv/lowest && $(BIN)/uv venv --quiet --python $(PYTHON) .venv/lowest
+	VIRTUAL_ENV=$(CURDIR)/.venv/lowest $(BIN)/uv pip install --quiet --resolution lowest-direct .
+	folder=$$(mktemp -d) && .venv/lowest/bin/python tests/installed.py $$folder "" "[]"; \
+	    code=$$?; rm -rf $$folder; exit $$code
 
 chromium:
 	@command -v chromium >/dev/null || { echo "installing chromium for the page tests"; \

@@ -10,7 +10,9 @@ import re
 import shutil
 import subprocess
 import sys
+import tarfile
 import tomllib
+import zipfile
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -21,6 +23,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from patience import in_full
 
+import modalgap
 from modalgap import errors, extras
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -183,6 +186,50 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("environments")
 
 
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The source distribution, and the wheel built from it."""
+    if not Path(UV).is_file():
+        pytest.skip("needs uv, as make installs it")
+    folder = tmp_path_factory.mktemp("dist")
+    # without isolation: the build needs what make installed, and no network
+    subprocess.run(
+        [UV, "build", "--quiet", "--no-build-isolation", "--out-dir", folder, ROOT],
+        check=True, timeout=900, env={**os.environ, "VIRTUAL_ENV": str(Path(sys.prefix))},
+    )  # fmt: skip
+    return {each.suffix: each for each in folder.iterdir() if each.suffix in (".whl", ".gz")}
+
+
+def test_what_is_built(built: dict[str, Path]) -> None:
+    """The wheel holds every file of the package and nothing else; both have the version."""
+    package = ROOT / "src" / "modalgap"
+    kept = {
+        f"modalgap/{each.relative_to(package)}"
+        for each in package.rglob("*")
+        if each.is_file() and "__pycache__" not in each.parts
+    }
+    with zipfile.ZipFile(built[".whl"]) as wheel:
+        inside = {each for each in wheel.namelist() if ".dist-info/" not in each}
+    assert inside == kept
+    assert "modalgap/py.typed" in inside
+    assert {each.name.split("-")[1].removesuffix(".tar.gz") for each in built.values()} == {
+        modalgap.__version__
+    }
+    with tarfile.open(built[".gz"]) as source:
+        tops = {each.partition("/")[2].partition("/")[0] for each in source.getnames()}
+    assert {"src", "tests", "docs", "examples", "bench", "reliability", "LICENSE"} <= tops
+
+
+def test_what_is_built_passes_the_checks_of_the_index(built: dict[str, Path]) -> None:
+    pytest.importorskip("twine")
+    done = subprocess.run(
+        [sys.executable, "-m", "twine", "check", "--strict", *built.values()],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout
+    assert done.stdout.count("PASSED") == 2
+
+
 def test_all_is_all() -> None:
     """What the development environment has, in which all other tests run."""
     assert brought("all") == set(EXTRAS)
@@ -192,11 +239,12 @@ def test_all_is_all() -> None:
 @pytest.mark.parametrize(
     "extra", ["", *(pytest.param(each, marks=in_full) for each in EXTRAS if each != "all")]
 )
-def test_a_real_environment(extra: str, tmp_path: Path, place: Path) -> None:
-    if not Path(UV).is_file():
-        pytest.skip("needs uv, as make installs it")
+def test_a_real_environment(
+    extra: str, tmp_path: Path, place: Path, built: dict[str, Path]
+) -> None:
+    """The wheel alone, with one extra, does what the README shows."""
     home = place / "environment"
-    what = f"{ROOT}[{extra}]" if extra else str(ROOT)
+    what = f"{built['.whl']}[{extra}]" if extra else str(built[".whl"])
     for arguments in (
         ["venv", "--quiet", "--clear", "--python", sys.executable, home],
         ["pip", "install", "--quiet", "-c", ROOT / "requirements.lock", what],
