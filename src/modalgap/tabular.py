@@ -8,7 +8,7 @@ import io
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from modalgap.text import markdown_cell
+from modalgap.text import csv_cell, markdown_cell
 from modalgap.verdicts import NAMES, Verdict, by_kind
 
 
@@ -53,9 +53,9 @@ def as_csv(found: Numbers) -> str:
     names = list(found.heads)
     text = io.StringIO()
     lines = csv.writer(text, lineterminator="\n")
-    lines.writerow([found.vary, *(f"{n}{end}" for n in names for end in ("", "_low", "_high"))])
+    lines.writerow([csv_cell(found.vary), *(f"{csv_cell(n)}{end}" for n in names for end in ("", "_low", "_high"))])
     for row, values in found.rows.items():
-        cells = [row]
+        cells = [csv_cell(row)]
         for name in names:
             value = values.get(name)
             ends = ("", "") if value is None or value.interval is None else value.interval

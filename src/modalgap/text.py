@@ -1,6 +1,10 @@
-"""Text from data in other formats: a cell of a Markdown table."""
+"""Text from data in other formats: a cell of a Markdown table, or of a CSV file."""
 
 from __future__ import annotations
+
+import re
+
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 
 
 def markdown_cell(text: str) -> str:
@@ -9,3 +13,9 @@ def markdown_cell(text: str) -> str:
     for sign, entity in (("&", "&amp;"), ("<", "&lt;"), ("|", "\\|")):
         line = line.replace(sign, entity)
     return line
+
+
+def csv_cell(text: str) -> str:
+    """``text`` as a cell of a CSV file that spreadsheets do not take for a formula."""
+    formula = text.startswith(("=", "+", "-", "@", "\t", "\r")) and not _NUMBER.fullmatch(text)
+    return f"'{text}" if formula else text

@@ -23,6 +23,7 @@ from modalgap.atomic import replacing
 from modalgap.errors import FileError, OptionError, quoted
 from modalgap.files import parsing, regular_file
 from modalgap.result import Answer, Table, Value, reading
+from modalgap.text import csv_cell
 from modalgap.zoo.csv_file import read_csv
 
 RESULTS, MODELS, FAILED = "results.parquet", "models.parquet", "failed.csv"
@@ -152,7 +153,8 @@ class Zoo(Answer):
             return
         text_io = io.StringIO()
         lines = csv.writer(text_io, lineterminator="\n")
-        lines.writerows([("model", "data", "reason"), *self.failed])
+        lines.writerow(("model", "data", "reason"))
+        lines.writerows([csv_cell(each) for each in line] for line in self.failed)
         with replacing(folder / FAILED, overwrite=True) as file:
             file.write(text_io.getvalue().encode())
 

@@ -1,0 +1,105 @@
+"""A small share of the long tests in ``reliability/``, and that these can fail."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+TODAY = str(datetime.datetime.now(tz=datetime.UTC).date())  # other inputs each day
+
+
+def run(*arguments: object, folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "reliability", *map(str, arguments)],
+        cwd=ROOT, capture_output=True, text=True, check=False, timeout=1800,
+        env={**os.environ, "TMPDIR": str(folder)},
+    )  # fmt: skip
+
+
+def test_damaged_inputs(tmp_path: Path) -> None:
+    """If it fails: ``python -m reliability fuzz --seed DATE`` finds the input again."""
+    quick = ("embeddings", "shards", "maps", "answers", "configs", "checkpoints", "zoos", "images")
+    only = [word for name in quick for word in ("--only", name)]
+    faults = tmp_path / "faults"
+    done = run(
+        "fuzz", "--inputs", 2000, "--seed", TODAY, "--faults", faults, *only, folder=tmp_path
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "'tried': 1998" in done.stdout  # shares are rounded
+
+
+@pytest.mark.slow
+def test_killed_commands(tmp_path: Path) -> None:
+    only = ("--only", "convert", "--only", "close apply to shards", "--only", "encode")
+    done = run("kill", "--kills", 12, "--seed", TODAY, *only, folder=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "'faults': 0" in done.stdout
+
+
+FAULTS = """
+import os, subprocess, sys, time
+from pathlib import Path
+from reliability import fuzz, targets
+from modalgap.errors import InputError
+
+def make(folder):
+    for kind in ("traceback", "lines", "outside", "program", "dies", "fine", "refused"):
+        targets.place(folder / kind / "a").write_text(kind)
+
+def read(folder):
+    if not getattr(read, "ready", False):
+        return
+    kind = folder.name
+    if kind == "traceback":
+        raise ValueError("a fault")
+    if kind == "lines":
+        raise Odd("x")
+    if kind == "outside":
+        Path(sys.argv[1], "written").write_text("x")
+    if kind == "program":
+        subprocess.run(["true"])
+    if kind == "dies":
+        os.abort()
+    if kind == "refused":
+        raise InputError("a: must be b; found c")
+
+class Odd(InputError):
+    def __str__(self):
+        return "two\\nlines"
+
+fuzz.TARGETS["odd"] = targets.Target(make, read)
+fuzz.BATCH = 40
+real = fuzz.attempt
+def attempt(*arguments):
+    read.ready = True
+    return real(*arguments)
+fuzz.attempt = attempt
+code = fuzz.main(120, "seed", ["odd"], Path(sys.argv[2]), Path(sys.argv[3]))
+assert code == 1
+"""
+
+
+def test_faults_are_found(tmp_path: Path) -> None:
+    folders = [tmp_path / name for name in ("outside", "work", "faults")]
+    for each in folders:
+        each.mkdir()
+    done = subprocess.run(
+        [sys.executable, "-c", FAULTS, *folders],
+        cwd=ROOT, capture_output=True, text=True, check=False, timeout=600,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = [json.loads(each.read_text()) for each in folders[2].glob("*/about.json")]
+    said = {each["file"].partition("/")[0]: each["fault"].partition(":")[0] for each in found}
+    assert said["traceback"].startswith("ValueError")
+    assert said["lines"] == "not one line"
+    assert {said.get(kind) for kind in ("outside", "program")} <= {"forbidden", None}
+    assert "forbidden" in said.values()  # one input of each kind of fault is kept
+    assert said["dies"].startswith("process ended (-6)")
+    assert not said.keys() & {"fine", "refused"}
