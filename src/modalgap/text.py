@@ -17,5 +17,6 @@ def markdown_cell(text: str) -> str:
 
 def csv_cell(text: str) -> str:
     """``text`` as a cell of a CSV file that spreadsheets do not take for a formula."""
-    formula = text.startswith(("=", "+", "-", "@", "\t", "\r")) and not _NUMBER.fullmatch(text)
+    text = text.replace("\r", " ")  # which the csv module of Python 3.11 does not quote
+    formula = text.startswith(("=", "+", "-", "@", "\t")) and not _NUMBER.fullmatch(text)
     return f"'{text}" if formula else text
