@@ -29,6 +29,8 @@ def main() -> int:
     intervals = tests.add_parser("intervals", help="coverage of the 95 % intervals by simulation")
     intervals.add_argument("--repeats", type=int, default=2000)
     intervals.add_argument("--processes", type=int, default=2)
+    numbers = tests.add_parser("numbers", help="changes of the data that must not change a number")
+    numbers.add_argument("--cases", type=int, default=1000)
     soak = tests.add_parser("soak", help="mixed commands; memory and open files are watched")
     soak.add_argument("--minutes", type=float, default=60)
     soak.add_argument("--processes", type=int, default=2)
@@ -37,13 +39,17 @@ def main() -> int:
         each.add_argument("--keep", action="store_true", help="leave the folder of the runs")
     given = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="reliability-"))
-    if given.test in ("fuzz", "intervals"):
+    if given.test in ("fuzz", "intervals", "numbers"):
         os.environ["OMP_NUM_THREADS"] = "1"  # forked processes must not need the parent's threads
     try:
         if given.test == "intervals":
             from reliability.intervals import main as run_intervals
 
             return run_intervals(given.repeats, given.processes, folder)
+        if given.test == "numbers":
+            from reliability.numbers import main as run_numbers
+
+            return run_numbers(given.cases, 0, folder)
         if given.test == "soak":
             from reliability.soak import main as run_soak
 

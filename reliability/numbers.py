@@ -1,0 +1,197 @@
+"""Changes of the data that must not change a number, for every measure, task and closer.
+
+Rotation of both modalities, order of rows, scale of rows, float64 against float32, and rows in
+shards, at random shapes. Numbers that depend on ranks may change when a rounding error swaps two
+almost equal cosines: a difference counts as one only if it is larger than those that noise of the
+size of rounding causes.
+"""
+
+from __future__ import annotations
+
+import math
+import shutil
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import modalgap as mg
+from modalgap.close import CLOSERS
+from modalgap.evaluate import TASKS
+from modalgap.measure import MEASURES
+
+Floats = NDArray[Any]
+RELATIVE, ABSOLUTE, ROUNDING = 1e-4, 1e-5, 3e-7
+AFTER_CLOSING = ["l2m", "rmg", "matched_cosine", "cone"]
+
+
+@dataclass(frozen=True)
+class Data:
+    """Rows of two modalities, before they become a ``Pair``."""
+
+    image: Floats
+    text: Floats
+    of: NDArray[np.int64]  # image of each text
+    kind: NDArray[np.int64]  # class of each image
+
+    def pair(self) -> mg.Pair:
+        """The pair."""
+        names = [f"class {each}" for each in self.kind]
+        image = mg.Embeddings(self.image, "image", factors={"class": names})
+        return mg.Pair(image, mg.Embeddings(self.text, "text"), self.of)
+
+
+def drawn(rng: np.random.Generator) -> Data:
+    """Random pairs of a random shape, in two cones, with classes."""
+    n, d = int(rng.integers(24, 160)), int(rng.integers(4, 40))
+    counts = rng.choice([1, 1, 1, 2, 3], size=n) if rng.random() < 0.5 else np.ones(n, int)
+    of, kind = np.arange(n).repeat(counts), rng.integers(int(rng.integers(2, 8)), size=n)
+    content = rng.normal(size=(kind.max() + 1, d))[kind] + rng.normal(size=(n, d))
+    gap = rng.normal(size=(2, d)) * rng.uniform(0, 2)
+    image = content + rng.uniform(0.1, 1) * rng.normal(size=(n, d)) + gap[0]
+    text = content[of] + rng.uniform(0.1, 1) * rng.normal(size=(len(of), d)) + gap[1]
+    # values that float32 holds, so that a change of type changes nothing
+    return Data(image.astype(np.float32), text.astype(np.float32), of, kind)
+
+
+def rotated(data: Data, rng: np.random.Generator, _: Path) -> mg.Pair:
+    """Both modalities by the same orthogonal matrix."""
+    q, _ = np.linalg.qr(rng.normal(size=2 * (data.image.shape[1],)))
+    both = (each.astype(np.float64) @ q for each in (data.image, data.text))
+    image, text = both
+    return replace(data, image=image, text=text).pair()
+
+
+def reordered(data: Data, rng: np.random.Generator, _: Path) -> mg.Pair:
+    """Images and texts in another order."""
+    p, q = rng.permutation(len(data.image)), rng.permutation(len(data.text))
+    place = np.argsort(p)
+    return Data(data.image[p], data.text[q], place[data.of[q]], data.kind[p]).pair()
+
+
+def scaled(data: Data, rng: np.random.Generator, _: Path) -> mg.Pair:
+    """Each row by a positive factor of its own."""
+    image, text = (
+        each.astype(np.float64) * np.exp(rng.normal(size=(len(each), 1)) * 3)
+        for each in (data.image, data.text)
+    )
+    return replace(data, image=image, text=text).pair()
+
+
+def widened(data: Data, _: np.random.Generator, __: Path) -> mg.Pair:
+    """float64 instead of float32."""
+    both = {"image": data.image.astype(np.float64), "text": data.text.astype(np.float64)}
+    return replace(data, **both).pair()
+
+
+def sharded(data: Data, rng: np.random.Generator, folder: Path) -> mg.Pair:
+    """Rows in several files."""
+    if not np.array_equal(data.of, np.arange(len(data.of))):  # shards of pairs are cut row by row
+        return mg.load(mg.save(data.pair(), folder / "whole.safetensors"))
+    cut = np.sort(rng.choice(np.arange(1, len(data.of)), 2, replace=False))
+    for i, rows in enumerate(np.split(np.arange(len(data.of)), cut)):
+        part = Data(data.image[rows], data.text[rows], np.arange(len(rows)), data.kind[rows])
+        mg.save(part.pair(), folder / "shards" / f"{i}.safetensors")
+    return mg.load(folder / "shards")
+
+
+Change = Callable[[Data, np.random.Generator, Path], mg.Pair]
+CHANGES: dict[str, Change] = {
+    "rotated": rotated,
+    "reordered": reordered,
+    "scaled": scaled,
+    "float64": widened,
+    "shards": sharded,
+}
+# numbers that may change, by a trait of their card
+MAY_CHANGE = {"rotated": "coordinates", "reordered": "order"}
+CARDS = {name: each.card for name, each in (*MEASURES.items(), *TASKS.items(), *CLOSERS.items())}
+
+
+def numbers(pair: mg.Pair, closers: list[str], seed: int) -> dict[str, float]:
+    """Every number of the pair, and the gap after some closers; NaN for what does not apply."""
+    found = {}
+    for result in (mg.measure(pair, seed=seed), mg.evaluate(pair, seed=seed)):
+        found |= {name: value.value for name, value in result.items()}
+    for closer in closers:
+        try:
+            closed = mg.close(pair, closer)
+        except (mg.errors.NotApplicable, mg.errors.InputError):  # it needs what is not there
+            continue
+        for name, value in mg.measure(closed, only=AFTER_CLOSING).items():
+            found[f"{closer}: {name}"] = value.value
+    return found
+
+
+def differing(found: Mapping[str, float], expected: Mapping[str, float]) -> dict[str, float]:
+    """Numbers of both that are not nearly equal, each with the difference."""
+    off = {}
+    for name in found.keys() & expected.keys():
+        a, b = found[name], expected[name]
+        if math.isnan(a) != math.isnan(b):
+            off[name] = math.inf
+        elif abs(a - b) > ABSOLUTE + RELATIVE * abs(b):
+            off[name] = abs(a - b)
+    return off
+
+
+def allowed(name: str, change: str) -> bool:
+    """Whether a card says that a number depends on what was changed."""
+    trait = MAY_CHANGE.get(change)
+    own = next((card for key, card in CARDS.items() if name.startswith(key)), None)
+    return trait is not None and own is not None and trait in own.traits
+
+
+def noise(
+    data: Data, closers: list[str], seed: int, expected: Mapping[str, float]
+) -> dict[str, float]:
+    """The largest difference that noise of the size of rounding causes, by number."""
+    most: dict[str, float] = Counter()  # type: ignore[assignment]
+    for i in range(4):
+        rng = np.random.default_rng([seed, i])
+        image, text = (
+            each * (1 + ROUNDING * rng.normal(size=each.shape)) for each in (data.image, data.text)
+        )
+        found = numbers(replace(data, image=image, text=text).pair(), closers, seed)
+        for name, value in differing(found, expected).items():
+            most[name] = max(most[name], value)
+    return most
+
+
+def main(cases: int, seed: int, folder: Path) -> int:
+    """Compare random data before and after each change; 1 if a number changes."""
+    names, began, compared, wrong = sorted(CLOSERS), time.monotonic(), 0, Counter[str]()
+    for case in range(cases):
+        rng = np.random.default_rng([seed, case])
+        data = drawn(rng)
+        closers = [names[(3 * case + i) % len(names)] for i in range(3)]
+        expected = numbers(data.pair(), closers, case)
+        rounding: dict[str, float] | None = None
+        for change, function in CHANGES.items():
+            place = folder / change
+            (place / "shards").mkdir(parents=True)
+            found = numbers(function(data, rng, place), closers, case)
+            shutil.rmtree(place)
+            compared += len(found.keys() & expected.keys())
+            off = {
+                name: by
+                for name, by in differing(found, expected).items()
+                if not allowed(name, change)
+            }
+            if off and rounding is None:
+                rounding = noise(data, closers, case, expected)
+            for name, by in off.items():
+                if by > 3 * (rounding or {}).get(name, 0.0):
+                    wrong[f"{change}: {name}"] += 1
+            missing = found.keys() ^ expected.keys()
+            wrong.update(f"{change}: only one has {name}" for name in missing)
+    minutes = (time.monotonic() - began) / 60
+    print(f"{cases} random data sets, {compared:,} comparisons, {minutes:.1f} min; seed {seed}")
+    for what, count in wrong.most_common():
+        print(f"  {what}: {count} of {cases}")
+    return int(bool(wrong))
