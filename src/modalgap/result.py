@@ -14,8 +14,18 @@ from typing import Any, Self, TypeVar, overload
 
 from modalgap._version import __version__
 from modalgap.arguments import checked
+from modalgap.columns import Column, Columns
 from modalgap.errors import FileError, ModalgapError, NotApplicable, OptionError, quoted
-from modalgap.tabular import as_csv, as_html, as_markdown
+from modalgap.tabular import (
+    as_columns,
+    as_csv,
+    as_html,
+    as_markdown,
+    by_reason,
+    html_table,
+    interval,
+    number,
+)
 from modalgap.verdicts import summary
 
 Other = TypeVar("Other")
@@ -116,8 +126,11 @@ class Answer(ABC):
 
 @checked
 @dataclass(frozen=True)
-class Result(Answer, Mapping[str, Value]):
+class Result(Answer, Columns, Mapping[str, Value]):
     """Named values measured on one input. A mapping: ``result["rmg"].value``.
+
+    Table libraries read it with one row per number and the columns name, value, low, high, better
+    and unit: ``result.to_frame()``, ``pyarrow.table(result)``, ``duckdb.sql("from result")``.
 
     Attributes:
         measures: name to value.
@@ -197,6 +210,31 @@ class Result(Answer, Mapping[str, Value]):
             raise OptionError.unknown("measure of modalities", name, self.measures)
         return found
 
+    def _columns(self) -> dict[str, Column]:
+        values = list(self.measures.values())
+        ends = [each.interval or (None, None) for each in values]
+        return {
+            "name": (str, list(self.measures)),
+            "value": (float, [each.value for each in values]),
+            "low": (float, [low for low, _ in ends]),
+            "high": (float, [high for _, high in ends]),
+            "better": (str, [each.params.get("better") for each in values]),
+            "unit": (str, [each.params.get("unit", "") for each in values]),
+        }
+
+    def _repr_html_(self) -> str:
+        rows = []
+        for name, each in self.measures.items():
+            better = str(each.params.get("better", ""))
+            unit = str(each.params.get("unit", ""))
+            shown = "" if better == "neither" else better
+            rows.append([name, number(each.value) + unit, interval(each), shown])
+        notes = [
+            f"Not computed: {', '.join(names)}: {reason}"
+            for reason, names in by_reason(self.skipped).items()
+        ]
+        return html_table(["number", "value", "95 % interval", "better"], rows, notes)
+
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types."""
         return {
@@ -231,8 +269,11 @@ class Result(Answer, Mapping[str, Value]):
 
 @checked
 @dataclass(frozen=True, kw_only=True)
-class Table(Answer):
+class Table(Answer, Columns):
     """Values in rows and columns: the result of a study.
+
+    Table libraries read it with the columns of ``to_csv``: ``table.to_frame()``,
+    ``polars.DataFrame(table)``.
 
     Attributes:
         name: the name of the study.
@@ -300,6 +341,9 @@ class Table(Answer):
                 verdicts=[dict(each) for each in found.get("verdicts", ())],
                 versions=dict(found["versions"]),
             )
+
+    def _columns(self) -> dict[str, Column]:
+        return as_columns(self)
 
     def to_csv(self) -> str:
         """One line per row: each number with the ends of its interval."""
