@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib import metadata
-from typing import Any, Self, TypeVar, overload
+from typing import Any, ClassVar, Self, TypeVar, overload
 
 from modalgap._version import __version__
 from modalgap.arguments import checked
@@ -95,7 +95,13 @@ class Value:
 
 @checked
 class Answer(ABC):
-    """The base of what verbs return; it can be written as JSON and read again."""
+    """The base of what verbs return; it can be written as JSON and read again.
+
+    Attributes:
+        schema: the name and the version of its JSON schema.
+    """
+
+    schema: ClassVar[str]
 
     @abstractmethod
     def to_dict(self) -> dict[str, Any]:
@@ -111,8 +117,11 @@ class Answer(ABC):
         """
 
     def to_json(self, indent: int | None = 2) -> str:
-        """One JSON object; standard JSON, without NaN or Infinity."""
-        return json.dumps(self.to_dict(), indent=indent, allow_nan=False)
+        """One JSON object; standard JSON, without NaN or Infinity.
+
+        Its first key, "schema", names the JSON schema and its version: see docs/json.md.
+        """
+        return json.dumps({"schema": self.schema, **self.to_dict()}, indent=indent, allow_nan=False)
 
     @classmethod
     def from_json(cls, text: str) -> Self:
@@ -121,7 +130,11 @@ class Answer(ABC):
         Raises:
             FileError: the text is not JSON, or not what ``to_json`` wrote.
         """
-        return cls.from_dict(parsed(text, cls.__name__))
+        found = parsed(text, cls.__name__)
+        schema = found.get("schema", cls.schema)  # files of earlier versions do not have it
+        if schema != cls.schema:
+            raise FileError(f"{cls.__name__}: schema must be {cls.schema}; got {quoted(schema)}")
+        return cls.from_dict(found)
 
 
 @checked
@@ -140,6 +153,7 @@ class Result(Answer, Columns, Mapping[str, Value]):
         versions: versions of modalgap and of the libraries that compute.
     """
 
+    schema: ClassVar[str] = "result/1"
     measures: Mapping[str, Value]
     skipped: Mapping[str, str]
     pair: Mapping[str, Any]
@@ -288,6 +302,7 @@ class Table(Answer, Columns):
         versions: versions of modalgap and of the libraries that compute.
     """
 
+    schema: ClassVar[str] = "table/1"
     name: str
     source: str
     vary: str

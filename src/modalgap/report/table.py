@@ -99,7 +99,7 @@ def provenance(pair: Mapping[str, Any], versions: Mapping[str, str]) -> list[tup
 def as_json(result: Result) -> str:
     """The result as JSON with one measure per line, which is easy to read and to copy."""
     whole = result.to_dict()
-    lines = []
+    lines = [f' "schema": {_json(result.schema)}']
     for key, part in whole.items():
         inside = ",\n".join(f"  {_json(name)}: {_json(value)}" for name, value in part.items())
         lines.append(f" {_json(key)}: {{\n{inside}\n }}" if part else f" {_json(key)}: {{}}")
