@@ -258,7 +258,7 @@ FORMS: dict[Any, Form] = {
     DataCard: Form(more={"here": list[str]}),
 }
 LISTED: dict[str, Any] = {
-    **{kind: Mapping[str, Card] for kind in CATALOGUE},
+    **dict.fromkeys(CATALOGUE, Mapping[str, Card]),
     "models": Mapping[str, Library],
     "data": Mapping[str, DataCard],
     "configs": Mapping[str, Config],
@@ -310,7 +310,9 @@ def commands() -> dict[str, str]:
             return
         dynamic = [each for each in command.list_commands(None) if each not in inner]
         for each in dynamic[:1]:
-            yield from ((f"{name} NAME", schema) for schema in _declared(command.get_command(None, each)))
+            yield from (
+                (f"{name} NAME", schema) for schema in _declared(command.get_command(None, each))
+            )
         for key, each in inner.items():
             yield from walk(each, f"{name} {key}".strip())
 
@@ -403,7 +405,9 @@ def breaks(old: Any, new: Any, at: str = "") -> Iterator[str]:
     for key in set(old.get("required", ())) - set(new.get("required", ())):
         yield f"{at}.{key}: is not always there"
     for key, before in old.items():
-        if key == "required" or (key in ("description", "title", "$id") and isinstance(before, str)):
+        if key == "required" or (
+            key in ("description", "title", "$id") and isinstance(before, str)
+        ):
             continue
         if key not in new:
             yield f"{at}.{key}: is gone"

@@ -1,8 +1,8 @@
 """Columns: results as tables of other libraries, through Arrow's C stream interface.
 
-Every object that has ``__arrow_c_stream__`` is read by ``pyarrow.table(x)``, ``polars.DataFrame(x)``,
-``pandas.DataFrame.from_arrow(x)`` and ``duckdb.sql("from x")``. Polars takes a ``Result``, which is a
-mapping, for a dictionary: ``polars.DataFrame(pyarrow.table(result))``.
+Every object that has ``__arrow_c_stream__`` is read by ``pyarrow.table(x)``,
+``polars.DataFrame(x)``, ``pandas.DataFrame.from_arrow(x)`` and ``duckdb.sql("from x")``. Polars
+takes a ``Result``, which is a mapping, for a dictionary: ``polars.DataFrame(pyarrow.table(x))``.
 """
 
 from __future__ import annotations
@@ -32,7 +32,10 @@ class Columns(ABC):
 
         kinds = {str: pa.large_string(), float: pa.float64()}
         table = pa.table(
-            {name: pa.array(values, kinds[kind]) for name, (kind, values) in self._columns().items()}
+            {
+                name: pa.array(values, kinds[kind])
+                for name, (kind, values) in self._columns().items()
+            }
         )
         return table.__arrow_c_stream__(requested_schema)
 

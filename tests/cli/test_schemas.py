@@ -30,9 +30,7 @@ from modalgap.simulate import SIMULATIONS
 
 items_place = items_place  # a fixture
 TINY = "open_clip:tiny-clip/random"
-WRITTEN = {
-    path.name: json.loads(path.read_text("utf-8")) for path in schemas.FOLDER.glob("*.json")
-}
+WRITTEN = {path.name: json.loads(path.read_text("utf-8")) for path in schemas.FOLDER.glob("*.json")}
 LINES = {  # command to lines that run it; each prints an object of its schema
     "measure": ["measure pair.npz", "measure image.npz", "measure three.npz"],
     "evaluate": ["evaluate pair.npz", "evaluate three.npz --only retrieval"],
@@ -43,8 +41,10 @@ LINES = {  # command to lines that run it; each prints an object of its schema
     "list": [f"list {kind}" for kind in Listed],
     "explain": ["explain rmg", "explain center", "explain infonce --kind loss"],
     "encode": [f"encode texts.txt -m {TINY} -o o.npz"],
-    "zoo": ["zoo -m open_clip:ViT-S-32-alt/random -m open_clip:RN50/none -d texts.txt -o zoo"
-            " --measures cone --workers 0"],
+    "zoo": [
+        "zoo -m open_clip:ViT-S-32-alt/random -m open_clip:RN50/none -d texts.txt -o zoo"
+        " --measures cone --workers 0"
+    ],
     "demo": ["demo -o demo --set train.steps=20 --set train.batch=64 --set train.data.limit=300"],
     "study NAME": ["study sphere_pairs -o study"],
     "study all": ["study all -o studies --only sphere_pairs"],
@@ -189,7 +189,9 @@ def test_the_checks_can_fail(name: str) -> None:
 
 
 def test_python_reads_only_its_own_schema() -> None:
-    table = Table(name="t", source="", vary="x", rows={}, heads={}, settings={}, notes=[], verdicts=[])
+    table = Table(
+        name="t", source="", vary="x", rows={}, heads={}, settings={}, notes=[], verdicts=[]
+    )
     text = table.to_json()
     assert json.loads(text)["schema"] == "table/1"
     assert Table.from_json(text) == table

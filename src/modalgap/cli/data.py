@@ -23,9 +23,7 @@ def print_json(schema: str, found: Mapping[str, Any]) -> None:
     """Print one object with its schema; standard JSON, without NaN or Infinity."""
     import typer
 
-    text = json.dumps(
-        {"schema": schema, **found}, indent=2, ensure_ascii=False, allow_nan=False
-    )
+    text = json.dumps({"schema": schema, **found}, indent=2, ensure_ascii=False, allow_nan=False)
     typer.echo(text)
 
 

@@ -81,7 +81,9 @@ def _schemas() -> Listing:
     from importlib.resources import files
 
     texts = [each.read_text("utf-8") for each in (files("modalgap") / "schemas").iterdir()]
-    cards = {each["title"]: each for each in sorted(map(json.loads, texts), key=itemgetter("title"))}
+    cards = {
+        each["title"]: each for each in sorted(map(json.loads, texts), key=itemgetter("title"))
+    }
     rows = [(name, each["description"]) for name, each in cards.items()]
     return ("schema", "what it describes"), rows, cards
 

@@ -8,7 +8,6 @@ from typing import Annotated, Any
 import typer
 
 
-
 def json(schema: str) -> Any:
     """The option ``--json`` of a command that prints a JSON object with this schema."""
     return typer.Option("--json", help=f"Print one JSON object on stdout; its schema is {schema}.")

@@ -56,8 +56,8 @@ def plan(
 
     counts = _counts("--workers", workers)
     sizes = None if rows is None else _counts("--rows", rows)
-    if bandwidth is not None and not bandwidth > 0:
-        raise OptionError(f"--bandwidth must be above 0; got {bandwidth:g}")
+    if bandwidth is not None and not bandwidth >= 1e-9:
+        raise OptionError(f"--bandwidth must be at least 1e-9; got {bandwidth:g}")
     found = inputs.read()
     names = data.names(only)
     cost = run(found, verb, **({} if names is None else {"only": names}))

@@ -61,9 +61,7 @@ def reader(
             raw = rows.read(start, stop)
             if not rows.in_memory:  # those in memory were checked when they were made
                 check(raw, torch.arange(start, stop))
-            parts = [
-                pa.array(values[start:stop], kinds[name]) for name, values in columns.items()
-            ]
+            parts = [pa.array(values[start:stop], kinds[name]) for name, values in columns.items()]
             flat = (raw.float() if raw.dtype is torch.bfloat16 else raw).reshape(-1).numpy()
             parts.append(pa.FixedSizeListArray.from_arrays(pa.array(flat), type=vectors))
             yield pa.record_batch(parts, schema=schema)
