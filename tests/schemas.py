@@ -368,10 +368,12 @@ def _object(kind: Any, defined: dict[str, Schema]) -> Schema:
     hints = {name: each for name, each in hints.items() if name not in form.without}
     hints = {**form.more, **hints, **form.replaced}
     doc = (inspect.getdoc(kind) or "").replace("``", "")
-    texts = _attributes(doc)
+    members = {name: vars(kind).get(name) for name in form.more}
+    texts = {name: inspect.getdoc(each) or "" for name, each in members.items() if each is not None}
+    texts |= _attributes(doc)
     made = {name: _schema(each, defined) for name, each in hints.items()}
     for name, text in texts.items():
-        if name in made:
+        if name in made and text:
             made[name] = {"description": text, **made[name]}
     return {
         "description": f"{' '.join(doc.split()).partition('. ')[0].removesuffix('.')}.",
