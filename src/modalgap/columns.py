@@ -40,7 +40,7 @@ class Columns(ABC):
         return table.__arrow_c_stream__(requested_schema)
 
     def to_frame(self) -> DataFrame:
-        """The same columns as a pandas ``DataFrame``; NaN where there is no number.
+        """The same columns as a pandas ``DataFrame``; NaN for missing numbers.
 
         Raises:
             InputError: pandas is not installed.
