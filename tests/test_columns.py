@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import builtins
 import io
 import re
+import sys
 from typing import Any
 
 import duckdb
@@ -107,14 +107,7 @@ def test_names_of_columns_differ(heads: list[str]) -> None:
 
 
 def test_without_pandas(monkeypatch: pytest.MonkeyPatch) -> None:
-    real = builtins.__import__
-
-    def fail(name: str, *args: Any, **more: Any) -> Any:
-        if name == "pandas":
-            raise ModuleNotFoundError("No module named 'pandas'", name="pandas")
-        return real(name, *args, **more)
-
-    monkeypatch.setattr(builtins, "__import__", fail)
+    monkeypatch.setitem(sys.modules, "pandas", None)
     with pytest.raises(mg.errors.InputError) as found:
         table().to_frame()
     assert str(found.value) == "to_frame needs pandas: pip install pandas"

@@ -9,12 +9,10 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from importlib import import_module
+from typing import Any
 
 from modalgap.errors import InputError
-
-if TYPE_CHECKING:
-    from pandas import DataFrame
 
 Column = tuple[type[str] | type[float], Sequence[Any]]  # the type, and a value or None for each row
 
@@ -39,14 +37,14 @@ class Columns(ABC):
         )
         return table.__arrow_c_stream__(requested_schema)
 
-    def to_frame(self) -> DataFrame:
+    def to_frame(self) -> Any:
         """The same columns as a pandas ``DataFrame``; NaN for missing numbers.
 
         Raises:
             InputError: pandas is not installed.
         """
         try:
-            import pandas
+            pandas = import_module("pandas")
         except ImportError as error:
             raise InputError("to_frame needs pandas: pip install pandas") from error
         return pandas.DataFrame(
