@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
+from importlib.resources import files
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import reproduce
 
@@ -47,6 +49,7 @@ def write_pages(folder: Path) -> None:
         "configs": _configs(),
         "checks": _checks(),
         "data": _data(),
+        "schemas": _schemas(),
         **reproduce.pages(),
     }
     for name, lines in pages.items():
@@ -132,6 +135,29 @@ def _models() -> list[str]:
         for i, form in enumerate(library.forms):
             lines.append(f"| `{name}:{form}` | {library.models if i == 0 else ''} |")
     return lines
+
+
+def _schemas() -> list[str]:
+    """Each schema: who prints it, and its keys."""
+    lines = []
+    for path in sorted((files("modalgap") / "schemas").iterdir(), key=lambda path: path.name):
+        schema = json.loads(path.read_text("utf-8"))
+        lines += [f"### {path.name.removesuffix('.json')}", ""]
+        lines += [f"`{schema['title']}`. {schema['description']}", ""]
+        lines += ["| key | type | meaning |", "|---|---|---|"]
+        for name, each in schema["properties"].items():
+            key = f"`{name}`" if name in schema["required"] else f"`{name}`, optional"
+            about = each.get("description", "").replace("|", r"\|")
+            lines.append(f"| {key} | {_type(each)} | {about} |")
+        lines.append("")
+    return lines
+
+
+def _type(schema: dict[str, Any]) -> str:
+    if "const" in schema:
+        return f"`{schema['const']}`"
+    kinds = schema.get("type", "object")
+    return kinds if isinstance(kinds, str) else " or ".join(kinds)
 
 
 def _data() -> list[str]:

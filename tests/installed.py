@@ -43,7 +43,7 @@ COMMANDS: list[tuple[str | None, str, str]] = [
     (None, ALWAYS, "invert caption_mixture image.npz --bank pair.npz -o mixed.safetensors"),
     *((None, ALWAYS, f"list {what}") for what in (
         "measures", "closers", "tasks", "models", "data", "losses", "configs", "inversions",
-        "simulations", "studies")),
+        "simulations", "studies", "schemas")),
     (None, ALWAYS, "simulate free_points -o points.npz --set steps=2"),
     (None, ALWAYS, "data check mnist"),
     ("emoji", ALWAYS, "data emoji packages -o emoji --size 16"),

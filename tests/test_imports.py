@@ -47,6 +47,7 @@ COMMANDS: list[tuple[list[str], set[str]]] = [
     (["list", "data"], {"PIL", "pyarrow"}),
     (["list", "studies"], set()),
     (["list", "models"], set()),
+    (["list", "schemas"], set()),
     (["report", "pair.npy", "-o", "page.html"], {"jinja2", "matplotlib"}),
 ]
 RUN = """

@@ -10,12 +10,22 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib import metadata
-from typing import Any, Self, TypeVar, overload
+from typing import Any, ClassVar, Self, TypeVar, overload
 
 from modalgap._version import __version__
 from modalgap.arguments import checked
+from modalgap.columns import Column, Columns
 from modalgap.errors import FileError, ModalgapError, NotApplicable, OptionError, quoted
-from modalgap.tabular import as_csv, as_html, as_markdown
+from modalgap.tabular import (
+    as_columns,
+    as_csv,
+    as_html,
+    as_markdown,
+    by_reason,
+    html_table,
+    interval,
+    number,
+)
 from modalgap.verdicts import summary
 
 Other = TypeVar("Other")
@@ -85,7 +95,13 @@ class Value:
 
 @checked
 class Answer(ABC):
-    """The base of what verbs return; it can be written as JSON and read again."""
+    """The base of what verbs return; it can be written as JSON and read again.
+
+    Attributes:
+        schema: the name and the version of its JSON schema.
+    """
+
+    schema: ClassVar[str]
 
     @abstractmethod
     def to_dict(self) -> dict[str, Any]:
@@ -101,8 +117,11 @@ class Answer(ABC):
         """
 
     def to_json(self, indent: int | None = 2) -> str:
-        """One JSON object; standard JSON, without NaN or Infinity."""
-        return json.dumps(self.to_dict(), indent=indent, allow_nan=False)
+        """One JSON object; standard JSON, without NaN or Infinity.
+
+        Its first key, "schema", names the JSON schema and its version: see docs/json.md.
+        """
+        return json.dumps({"schema": self.schema, **self.to_dict()}, indent=indent, allow_nan=False)
 
     @classmethod
     def from_json(cls, text: str) -> Self:
@@ -111,13 +130,20 @@ class Answer(ABC):
         Raises:
             FileError: the text is not JSON, or not what ``to_json`` wrote.
         """
-        return cls.from_dict(parsed(text, cls.__name__))
+        found = parsed(text, cls.__name__)
+        schema = found.get("schema", cls.schema)  # files of earlier versions do not have it
+        if schema != cls.schema:
+            raise FileError(f"{cls.__name__}: schema must be {cls.schema}; got {quoted(schema)}")
+        return cls.from_dict(found)
 
 
 @checked
 @dataclass(frozen=True)
-class Result(Answer, Mapping[str, Value]):
+class Result(Answer, Columns, Mapping[str, Value]):
     """Named values measured on one input. A mapping: ``result["rmg"].value``.
+
+    Table libraries read it with one row per number and the columns name, value, low, high, better
+    and unit: ``result.to_frame()``, ``pyarrow.table(result)``, ``duckdb.sql("from result")``.
 
     Attributes:
         measures: name to value.
@@ -127,6 +153,7 @@ class Result(Answer, Mapping[str, Value]):
         versions: versions of modalgap and of the libraries that compute.
     """
 
+    schema: ClassVar[str] = "result/1"
     measures: Mapping[str, Value]
     skipped: Mapping[str, str]
     pair: Mapping[str, Any]
@@ -197,6 +224,31 @@ class Result(Answer, Mapping[str, Value]):
             raise OptionError.unknown("measure of modalities", name, self.measures)
         return found
 
+    def _columns(self) -> dict[str, Column]:
+        values = list(self.measures.values())
+        ends = [each.interval or (None, None) for each in values]
+        return {
+            "name": (str, list(self.measures)),
+            "value": (float, [each.value for each in values]),
+            "low": (float, [low for low, _ in ends]),
+            "high": (float, [high for _, high in ends]),
+            "better": (str, [each.params.get("better") for each in values]),
+            "unit": (str, [each.params.get("unit", "") for each in values]),
+        }
+
+    def _repr_html_(self) -> str:
+        rows = []
+        for name, each in self.measures.items():
+            better = str(each.params.get("better", ""))
+            unit = str(each.params.get("unit", ""))
+            shown = "" if better == "neither" else better
+            rows.append([name, number(each.value) + unit, interval(each), shown])
+        notes = [
+            f"Not computed: {', '.join(names)}: {reason}"
+            for reason, names in by_reason(self.skipped).items()
+        ]
+        return html_table(["number", "value", "95 % interval", "better"], rows, notes)
+
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types."""
         return {
@@ -231,8 +283,11 @@ class Result(Answer, Mapping[str, Value]):
 
 @checked
 @dataclass(frozen=True, kw_only=True)
-class Table(Answer):
+class Table(Answer, Columns):
     """Values in rows and columns: the result of a study.
+
+    Table libraries read it with the columns of ``to_csv``: ``table.to_frame()``,
+    ``polars.DataFrame(table)``.
 
     Attributes:
         name: the name of the study.
@@ -247,6 +302,7 @@ class Table(Answer):
         versions: versions of modalgap and of the libraries that compute.
     """
 
+    schema: ClassVar[str] = "table/1"
     name: str
     source: str
     vary: str
@@ -300,6 +356,9 @@ class Table(Answer):
                 verdicts=[dict(each) for each in found.get("verdicts", ())],
                 versions=dict(found["versions"]),
             )
+
+    def _columns(self) -> dict[str, Column]:
+        return as_columns(self)
 
     def to_csv(self) -> str:
         """One line per row: each number with the ends of its interval."""

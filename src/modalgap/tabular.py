@@ -5,9 +5,10 @@ from __future__ import annotations
 import csv
 import html
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from typing import Protocol
 
+from modalgap.columns import Column
 from modalgap.text import csv_cell, markdown_cell
 from modalgap.verdicts import NAMES, Verdict, by_kind
 
@@ -50,18 +51,38 @@ class Numbers(Protocol):
 
 def as_csv(found: Numbers) -> str:
     """One line per row: each number with the ends of its interval."""
-    names = list(found.heads)
     text = io.StringIO()
     lines = csv.writer(text, lineterminator="\n")
-    lines.writerow([csv_cell(found.vary), *(f"{csv_cell(n)}{end}" for n in names for end in ("", "_low", "_high"))])
-    for row, values in found.rows.items():
-        cells = [csv_cell(row)]
-        for name in names:
-            value = values.get(name)
-            ends = ("", "") if value is None or value.interval is None else value.interval
-            cells += ["" if value is None else repr(value.value), *map(str, ends)]
-        lines.writerow(cells)
+    columns = as_columns(found)
+    lines.writerow(map(csv_cell, columns))
+    for row in zip(*(values for _, values in columns.values()), strict=True):
+        lines.writerow([csv_cell(cell) if isinstance(cell, str) else cell for cell in row])
     return text.getvalue()
+
+
+def as_columns(found: Numbers) -> dict[str, Column]:
+    """The names of the rows, then for each number its values and the ends of its interval.
+
+    A name that another column has ends in ``_``.
+    """
+    made: dict[str, Column] = {found.vary: (str, list(found.rows))}
+    for name in found.heads:
+        values = [row.get(name) for row in found.rows.values()]
+        ends = [(None, None) if each is None else each.interval or (None, None) for each in values]
+        for key, column in (
+            (name, [None if each is None else each.value for each in values]),
+            (f"{name}_low", [low for low, _ in ends]),
+            (f"{name}_high", [high for _, high in ends]),
+        ):
+            made[unused(key, made)] = (float, column)
+    return made
+
+
+def unused(name: str, names: Container[str]) -> str:
+    """The name, with ``_`` at its end until it is none of ``names``."""
+    while name in names:
+        name += "_"
+    return name
 
 
 def as_markdown(found: Numbers) -> str:
@@ -83,17 +104,29 @@ def as_markdown(found: Numbers) -> str:
 
 def as_html(found: Numbers) -> str:
     """A table of the numbers, for notebooks."""
-    rows = [[found.vary, *found.heads.values()]]
-    rows += [
+    rows = [
         [row, *(_cell(values.get(name)) for name in found.heads)]
         for row, values in found.rows.items()
     ]
+    return html_table([found.vary, *found.heads.values()], rows, found.notes)
+
+
+def html_table(heads: Sequence[str], rows: Sequence[Sequence[str]], notes: Sequence[str]) -> str:
+    """A table of texts, and notes below it; without colours, so that it fits light and dark."""
     head, *body = (
         "<tr>" + "".join(f"<{tag}>{html.escape(cell)}</{tag}>" for cell in row) + "</tr>"
-        for row, tag in zip(rows, ["th", *["td"] * (len(rows) - 1)], strict=True)
+        for row, tag in zip([heads, *rows], ["th", *["td"] * len(rows)], strict=True)
     )
-    notes = "".join(f"<p>{html.escape(note)}</p>" for note in found.notes)
-    return f"<table><thead>{head}</thead><tbody>{''.join(body)}</tbody></table>{notes}"
+    below = "".join(f"<p>{html.escape(note)}</p>" for note in notes)
+    return f"<table><thead>{head}</thead><tbody>{''.join(body)}</tbody></table>{below}"
+
+
+def by_reason(skipped: Mapping[str, str]) -> dict[str, list[str]]:
+    """Reason to the names that were skipped for it."""
+    found: dict[str, list[str]] = {}
+    for name, reason in skipped.items():
+        found.setdefault(reason, []).append(name)
+    return found
 
 
 def _line(cells: Sequence[str]) -> str:
@@ -115,10 +148,10 @@ def number(value: float) -> str:
     return f"{value:.3g}"
 
 
+def interval(value: Number) -> str:
+    """The interval: "[0.843, 0.860]"; "" if there is none."""
+    return "" if value.interval is None else "[{}, {}]".format(*map(number, value.interval))
+
+
 def _cell(value: Number | None) -> str:
-    if value is None:
-        return "–"
-    if value.interval is None:
-        return number(value.value)
-    low, high = map(number, value.interval)
-    return f"{number(value.value)} [{low}, {high}]"
+    return "–" if value is None else f"{number(value.value)} {interval(value)}".rstrip()

@@ -113,6 +113,10 @@ def test_the_command(run: Run, tmp_path: Any) -> None:
     for wrong in ("0", "1.5", "x", "1,,2", "-3", "inf", "nan"):
         code, out, err = run("plan", path, "--rows", wrong)
         assert (code, out, err.count("\n")) == (2, "", 1)
+    for wrong in ("0", "-1", "nan", "1e-320"):  # the last would be infinitely many seconds
+        code, out, err = run("plan", path, "--only", "l2m", "--json", "--bandwidth", wrong)
+        assert (code, out) == (2, "")
+        assert err.startswith("modalgap: --bandwidth must be at least 1e-9; got ")
 
 
 def test_numbers_for_people() -> None:

@@ -139,10 +139,12 @@ def test_options_reach_those_that_have_them(pair: Pair) -> None:
     assert found["logit_entropy_text"].params["temperature"] == 0.07
     assert found["loss_landscape"].params["batch"] == 20
     assert found["nas"].params["k"] == found["hubness_image"].params["k"] == 3
-    assert found["gap_concentration"].params == {"top": 2}
-    assert found["principal_angles"].params == {"directions": 4, "used": 4}
-    assert found["leakage_text"].params == {"explained_variance": 0.5}
-    assert found["l2m"].params == {}
+    assert found["gap_concentration"].params == {"top": 2, "better": "neither"}
+    assert found["principal_angles"].params == {
+        "directions": 4, "used": 4, "better": "lower", "unit": "°"
+    }  # fmt: skip
+    assert found["leakage_text"].params == {"explained_variance": 0.5, "better": "lower"}
+    assert found["l2m"].params == {"better": "lower"}
     plain = mg.measure(pair)
     for name in ("infonce", "nas", "gap_concentration", "principal_angles", "leakage_image"):
         assert found[name].value != plain[name].value

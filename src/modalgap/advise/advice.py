@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from modalgap.arguments import checked
 from modalgap.result import Answer, reading
@@ -68,7 +68,7 @@ class Check:
 @checked
 @dataclass(frozen=True)
 class Advice(Answer):
-    """The result of ``preflight``; ``print(advice)`` shows the report.
+    """The result of ``preflight``. ``print(advice)`` shows the report.
 
     Attributes:
         verdicts: maps a task to its recommendation.
@@ -80,6 +80,7 @@ class Advice(Answer):
         checks: health checks of the embeddings; ``status`` is the worst of them.
     """
 
+    schema: ClassVar[str] = "advice/1"
     verdicts: Mapping[str, Verdict]
     diagnosis: tuple[str, ...]
     measured: Mapping[str, float]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from modalgap.arguments import checked
 from modalgap.modality import plural, several
@@ -64,6 +64,7 @@ class Comparison(Answer):
         versions: versions of modalgap and of the libraries that compute.
     """
 
+    schema: ClassVar[str] = "comparison/1"
     entries: Mapping[str, Entry]
     columns: tuple[str, ...]
     failed: Mapping[str, str]

@@ -49,7 +49,7 @@ def preflight(
             show_default=False,
         ),
     ] = None,
-    json: options.Json = False,
+    json: Annotated[bool, options.json("advice/1")] = False,
 ) -> None:
     """Recommend for each task whether to close the gap, and with which closer.
 
@@ -105,7 +105,7 @@ def compare(
         ),
     ] = 0.5,
     seed: options.Seed = None,
-    json: options.Json = False,
+    json: Annotated[bool, options.json("comparison/1")] = False,
     force: options.Restart = False,
 ) -> None:
     """Fit closers on one part of the images and compare them on the rest. Resumes with -o.

@@ -90,7 +90,8 @@ def _root(
 def main() -> None:
     """Run the command line. Errors of the user are one line on stderr, with exit code 2.
 
-    Typer itself exits with 130 on Ctrl-C, and without a message if the reader of a pipe closes it.
+    Typer itself exits with 130 on Ctrl-C, and with 1, without a message, if the reader of a pipe
+    closes it. docs/json.md lists the exit codes.
     """
     wait_passively()
     # SIGTERM unwinds, so that files half written are removed

@@ -1,7 +1,8 @@
-"""Read the embeddings of a command, and write messages about them."""
+"""Read the embeddings of a command, write messages about them, and print JSON."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from functools import wraps
 from pathlib import Path
@@ -16,6 +17,14 @@ if TYPE_CHECKING:
     from modalgap.embeddings import Embeddings, Modalities, Pair
 
 Given = ParamSpec("Given")
+
+
+def print_json(schema: str, found: Mapping[str, Any]) -> None:
+    """Print one object with its schema; standard JSON, without NaN or Infinity."""
+    import typer
+
+    text = json.dumps({"schema": schema, **found}, indent=2, ensure_ascii=False, allow_nan=False)
+    typer.echo(text)
 
 
 def read(

@@ -20,7 +20,7 @@ def demo(
     sets: options.Settings = None,
     jobs: Jobs = None,
     force: options.StartOver = False,
-    json: options.Json = False,
+    json: Annotated[bool, options.json("table/1")] = False,
 ) -> None:
     """Train two small models, measure both, and close the gap of one (the study demo).
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -129,9 +128,7 @@ def encode(
     reading: Reading,
     encoding: Encoding,
     seed: options.Seed = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print as JSON what was read, written and left out.")
-    ] = False,
+    as_json: Annotated[bool, options.json("encoded/1")] = False,
     force: options.Restart = False,
 ) -> None:
     """Compute embeddings of images and captions, or of any number of modalities.
@@ -148,7 +145,7 @@ def encode(
     else:
         done = run_items(source, chosen, output, seed=seed, force=force, **given)
     if as_json:
-        typer.echo(json.dumps(done.to_dict(), indent=2, ensure_ascii=False))
+        data.print_json("encoded/1", done.to_dict())
         return
     for path in done.files:
         typer.echo(path)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
 from modalgap.cli import data, options
@@ -18,7 +20,7 @@ def evaluate(
     only: options.Tasks = None,
     sets: options.Settings = None,
     seed: options.Seed = None,
-    json: options.Json = False,
+    json: Annotated[bool, options.json("result/1")] = False,
 ) -> None:
     """Evaluate embeddings on retrieval, zero-shot, mixed search, robustness and more."""
     found = inputs.read()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from modalgap.cli import data, options
 from modalgap.cli.catalogue import SINGULAR, card, methods, plain
 from modalgap.errors import OptionError
 
@@ -29,14 +30,12 @@ def explain(
             show_default=False,
         ),
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")] = False,
+    json: Annotated[bool, options.json("method/1")] = False,
 ) -> None:
     """Explain a method: purpose, definition, equation, source, file and options."""
     method = _found(name, kind)
     if json:
-        import json as jsonlib
-
-        typer.echo(jsonlib.dumps(described(method), indent=2, ensure_ascii=False))
+        data.print_json("method/1", described(method))
     else:
         _print(method)
 

@@ -202,11 +202,9 @@ def words(
     k: Annotated[int, typer.Option("--k", help="Number of words per pseudo-token.")] = 5,
     items: Annotated[int, typer.Option("--items", min=0, help="Number of items to show.")] = 20,
     seed: options.Seed = None,
-    json: options.Json = False,
+    json: Annotated[bool, options.json("words/1")] = False,
 ) -> None:
     """Print the nearest words of each pseudo-token."""
-    import json as jsonlib
-
     from modalgap.invert import nearest_words, read
 
     found = read(path)
@@ -217,7 +215,7 @@ def words(
             {"name": name, "words": [[[w, round(c, 6)] for w, c in token] for token in tokens]}
             for name, tokens in zip(names, near, strict=True)
         ]
-        typer.echo(jsonlib.dumps({"items": said}, ensure_ascii=False))
+        data.print_json("words/1", {"items": said})
         return
     for name, tokens in list(zip(names, near, strict=True))[:items]:
         each = "  |  ".join(", ".join(f"{w} {c:.2f}" for w, c in token) for token in tokens)

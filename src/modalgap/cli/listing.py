@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from enum import StrEnum
+from operator import itemgetter
 from typing import Annotated, Any, get_args
 
 import typer
 
+from modalgap.cli import data, options
 from modalgap.cli.catalogue import CATALOGUE, card, methods, table
 
-OTHERS = ("models", "data", "configs")
+OTHERS = ("models", "data", "configs", "schemas")
 Listed = StrEnum("Listed", [(name, name) for name in (*CATALOGUE, *OTHERS)])  # type: ignore[misc]
 
 Row = tuple[str, ...]
@@ -18,15 +20,13 @@ Row = tuple[str, ...]
 
 def listing(
     what: Annotated[Listed, typer.Argument(help="Kind of entries to list.")],
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")] = False,
+    json: Annotated[bool, options.json("list/1")] = False,
 ) -> None:
     """List all measures, closers, tasks, losses, models, data sets or other entries."""
-    import json as jsonlib
-
-    others = {"models": _models, "data": _data, "configs": _configs}
+    others = {"models": _models, "data": _data, "configs": _configs, "schemas": _schemas}
     head, rows, cards = others[what.value]() if what.value in others else _methods(what.value)
     if json:
-        typer.echo(jsonlib.dumps({what.value: cards}, indent=2, ensure_ascii=False))
+        data.print_json("list/1", {what.value: cards})
         return
     from rich import box
     from rich.markup import escape
@@ -74,6 +74,18 @@ def _configs() -> Listing:
         rows.append((name, about))
         cards[name] = {"about": about, "text": "\n".join(lines)}
     return ("name", "what it trains"), rows, cards
+
+
+def _schemas() -> Listing:
+    import json
+    from importlib.resources import files
+
+    texts = [each.read_text("utf-8") for each in (files("modalgap") / "schemas").iterdir()]
+    cards = {
+        each["title"]: each for each in sorted(map(json.loads, texts), key=itemgetter("title"))
+    }
+    rows = [(name, each["description"]) for name, each in cards.items()]
+    return ("schema", "what it describes"), rows, cards
 
 
 def _data() -> Listing:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
 from modalgap.cli import data, options
@@ -17,7 +19,7 @@ def measure(
     only: options.Measures = None,
     sets: options.Settings = None,
     seed: options.Seed = None,
-    json: options.Json = False,
+    json: Annotated[bool, options.json("result/1")] = False,
 ) -> None:
     """Compute measures of the modality gap with 95 % intervals and explanations."""
     found = inputs.read()

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+
+
+def json(schema: str) -> Any:
+    """The option ``--json`` of a command that prints a JSON object with this schema."""
+    return typer.Option("--json", help=f"Print one JSON object on stdout; its schema is {schema}.")
+
 
 # embeddings to read
 
@@ -140,7 +146,6 @@ On = Annotated[
         " that is started on this machine) or ray://HOST[:PORT].",
     ),
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 Closed = Annotated[
     Path,
     typer.Option(

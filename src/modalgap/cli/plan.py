@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json as json_
 from typing import Annotated
 
 import typer
@@ -46,7 +45,7 @@ def plan(
             show_default=False,
         ),
     ] = None,
-    json: options.Json = False,
+    json: Annotated[bool, options.json("plan/1")] = False,
 ) -> None:
     """Estimate time and bytes of a command at other sizes, from a sample of the data.
 
@@ -57,8 +56,8 @@ def plan(
 
     counts = _counts("--workers", workers)
     sizes = None if rows is None else _counts("--rows", rows)
-    if bandwidth is not None and not bandwidth > 0:
-        raise OptionError(f"--bandwidth must be above 0; got {bandwidth:g}")
+    if bandwidth is not None and not bandwidth >= 1e-9:
+        raise OptionError(f"--bandwidth must be at least 1e-9; got {bandwidth:g}")
     found = inputs.read()
     names = data.names(only)
     cost = run(found, verb, **({} if names is None else {"only": names}))
@@ -75,7 +74,7 @@ def plan(
             }
             for n in sizes
         ]
-        typer.echo(json_.dumps({"verb": verb, "cost": cost.to_dict(), "plan": lines}))
+        data.print_json("plan/1", {"verb": verb, "cost": cost.to_dict(), "plan": lines})
         return
     heads = ["items", "read", *(["written"] if cost.written else [])]
     heads += [f"{k:,} worker{'s' if k > 1 else ''}" for k in counts]

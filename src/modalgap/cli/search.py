@@ -53,7 +53,7 @@ def search(
         ),
     ] = None,
     seed: options.Seed = None,
-    json: options.Json = False,
+    json: Annotated[bool, options.json("result/1")] = False,
 ) -> None:
     """Search a gallery with queries from another file, and compute retrieval metrics."""
     from modalgap.close.scores import ScoreScaler

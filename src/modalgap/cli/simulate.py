@@ -29,7 +29,7 @@ def simulate(
     sets: options.Settings = None,
     seed: options.Seed = None,
     force: options.Force = False,
-    json: options.Json = False,
+    json: Annotated[bool, options.json("table/1")] = False,
 ) -> None:
     """Run a simulation, and print or write its result."""
     from modalgap.atomic import check_target, replacing

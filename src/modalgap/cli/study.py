@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from json import dumps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -56,7 +55,7 @@ def study(
     jobs: Jobs = None,
     models: Models = None,
     force: options.StartOver = False,
-    json: options.Json = False,
+    json: Annotated[bool, options.json("table/1")] = False,
 ) -> None:
     """Run a study and print its table, what differs from published results, and its files."""
     from modalgap.cli.table import print_table
@@ -149,7 +148,7 @@ def every(
     seed: options.Seed = None,
     jobs: Jobs = None,
     force: options.StartOver = False,
-    json: options.Json = False,
+    json: Annotated[bool, options.json("studies/1")] = False,
 ) -> None:
     """Run all studies, one after another. The same command resumes after an interruption."""
     from modalgap.study.every import outcomes
@@ -161,8 +160,7 @@ def every(
     own = settings(sets, chosen or studies.values(), seed=seed)
     found = outcomes(output, only=names, jobs=jobs, embedded=embedded, overwrite=force, **own)
     if json:
-        found_json = {"studies": [each.to_dict() for each in found]}
-        typer.echo(dumps(found_json, indent=2, ensure_ascii=False))
+        data.print_json("studies/1", {"studies": [each.to_dict() for each in found]})
     else:
         _print_outcomes(found)
         for name in ("verdicts.json", "verdicts.csv", "verdicts.md", "index.html"):

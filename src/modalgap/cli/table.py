@@ -13,7 +13,7 @@ from modalgap.measure.names import card_of, modalities, of_modalities
 from modalgap.modality import dimensions, listed
 from modalgap.result import Result
 from modalgap.result import Table as Values
-from modalgap.tabular import number
+from modalgap.tabular import by_reason, number
 from modalgap.terminal import console, print_numbers
 
 
@@ -112,8 +112,5 @@ def begun(result: Result) -> Console:
 
 def left_out(on: Console, result: Result) -> None:
     """Print what was not measured, with the reason."""
-    groups: dict[str, list[str]] = {}
-    for name, reason in result.skipped.items():
-        groups.setdefault(reason, []).append(name)
-    for reason, names in groups.items():
+    for reason, names in by_reason(result.skipped).items():
         on.print(f"not measured: {', '.join(names)}: {reason}", markup=False, style="dim")

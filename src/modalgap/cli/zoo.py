@@ -112,7 +112,7 @@ def zoo(
     batch_size: options.BatchSize = None,
     workers: options.Workers = None,
     seed: options.Seed = None,
-    as_json: options.Json = False,
+    as_json: Annotated[bool, options.json("zoo/1")] = False,
     force: Annotated[
         bool, typer.Option("--force", help="Compute finished cells again, with new features.")
     ] = False,

@@ -109,6 +109,17 @@ class Embeddings:
         rows = self.unit().numpy()
         return rows if dtype is None else rows.astype(dtype)
 
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        """Names, factors and vectors as stored, for table libraries: ``polars.DataFrame(texts)``.
+
+        Columns: name, if there are names; the factors; vector, a list of d numbers. Vectors in
+        memory are not copied, except bfloat16, which becomes float32.
+        """
+        from modalgap.embeddings.arrow import reader
+
+        stream = reader(self.rows, self.names, self.factors, self._validated)
+        return stream.__arrow_c_stream__(requested_schema)
+
     @property
     def sides(self) -> tuple[Embeddings]:
         """Itself, as the only modality: ``sides`` of a pair, or of several, are all of theirs."""

@@ -309,7 +309,9 @@ class Measure(Method, Generic[Options]):
         compute: Callable[..., Value] = self.compute
         with np.errstate(divide="ignore", invalid="ignore"):  # Value refuses undefined numbers
             value = compute(target, **own)
-        params = {**own, **value.params}
+        params = {**own, **value.params, "better": self.card.direction}
+        if self.card.unit:
+            params["unit"] = self.card.unit
         return Value(value.value, value.interval, params, value.details, self.card.source)
 
     def __call__(

@@ -14,6 +14,7 @@ from modalgap.measure.names import GROUPS, modalities, of_modalities
 from modalgap.measure.registry import MEASURES
 from modalgap.report.say import NARROW
 from modalgap.result import Result, Value
+from modalgap.tabular import by_reason
 
 OTHERS = "Others"
 FRACTIONS = ("separability", "gap_concentration", "centroid_share")  # in percent on their tiles
@@ -77,10 +78,7 @@ def rows(result: Result) -> list[Row]:
 
 def skipped(result: Result) -> list[tuple[str, str]]:
     """Measures that do not apply, grouped by the reason."""
-    reasons: dict[str, list[str]] = {}
-    for name, reason in result.skipped.items():
-        reasons.setdefault(reason, []).append(name)
-    return [(", ".join(names), reason) for reason, names in reasons.items()]
+    return [(", ".join(names), reason) for reason, names in by_reason(result.skipped).items()]
 
 
 def provenance(pair: Mapping[str, Any], versions: Mapping[str, str]) -> list[tuple[str, str]]:
@@ -101,7 +99,7 @@ def provenance(pair: Mapping[str, Any], versions: Mapping[str, str]) -> list[tup
 def as_json(result: Result) -> str:
     """The result as JSON with one measure per line, which is easy to read and to copy."""
     whole = result.to_dict()
-    lines = []
+    lines = [f' "schema": {_json(result.schema)}']
     for key, part in whole.items():
         inside = ",\n".join(f"  {_json(name)}: {_json(value)}" for name, value in part.items())
         lines.append(f" {_json(key)}: {{\n{inside}\n }}" if part else f" {_json(key)}: {{}}")
@@ -118,7 +116,8 @@ def _row(name: str, title: str, value: Value, card: Card) -> Row:
     if low is not None and high is not None:
         at = min(1.0, max(0.0, (value.value - low) / (high - low)))
         span = f"{_text(low)} … {_text(high)}{card.unit}"
-    params = ", ".join(f"{key} {_param(given)}" for key, given in sorted(value.params.items()))
+    shown = {key: given for key, given in value.params.items() if key not in ("better", "unit")}
+    params = ", ".join(f"{key} {_param(given)}" for key, given in sorted(shown.items()))
     return Row(
         name,
         title,

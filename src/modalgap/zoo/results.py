@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import isfinite
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -59,6 +59,7 @@ class Zoo(Answer):
         settings: the options of the run.
     """
 
+    schema: ClassVar[str] = "zoo/1"
     values: Mapping[str, Mapping[str, Mapping[str, Value]]]
     models: Mapping[str, Mapping[str, str | float]]
     failed: Sequence[tuple[str, str, str]] = ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -22,6 +23,18 @@ SMALL = 8.5  # points
 EDGE = 0.955  # right end of axes without labels: half of the last tick label has room
 COLUMNS = 3  # drawings in a row of a figure
 HEAD = 0.36  # inches above each drawing of a figure for its title
+SHARP, SCREEN = 200, 100  # dots per inch of an image in a notebook, and of the space it takes
+
+
+class Inline(Figure):
+    """A figure that a notebook shows, also if nothing has imported pyplot."""
+
+    def _repr_png_(self) -> tuple[bytes, dict[str, int]]:
+        buffer = io.BytesIO()
+        with style(), _any_script():
+            self.savefig(buffer, format="png", dpi=SHARP)
+        width, height = (round(SCREEN * inches) for inches in self.get_size_inches())
+        return buffer.getvalue(), {"width": width, "height": height}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,10 +65,12 @@ class Drawing:
     def figure(self, palette: Palette = LIGHT) -> Figure:
         """The drawing as a matplotlib figure."""
         with style(self.name):
-            return self._drawn(palette)[0]
+            figure, _ = self._drawn(palette)
+        figure.set_facecolor(palette.paper)
+        return figure
 
     def _drawn(self, palette: Palette) -> tuple[Figure, str]:
-        figure = Figure(figsize=(WIDTH, self.scale * HEIGHT), facecolor="none")
+        figure = Inline(figsize=(WIDTH, self.scale * HEIGHT), facecolor="none")
         with _any_script():
             return figure, self.draw(figure, palette)
 
@@ -71,7 +86,7 @@ def side_by_side(drawings: Sequence[Drawing], palette: Palette = LIGHT) -> Figur
     rows = [drawings[at : at + columns] for at in range(0, len(drawings), columns)]
     heights = [h for row in rows for h in (HEAD, HEIGHT * max(each.scale for each in row))]
     with style("figure"), _any_script():
-        figure = Figure(figsize=(columns * WIDTH, sum(heights)), facecolor="none")
+        figure = Inline(figsize=(columns * WIDTH, sum(heights)), facecolor=palette.paper)
         parts: Any = figure.subfigures(
             len(heights), columns, squeeze=False, height_ratios=heights, hspace=0
         )
