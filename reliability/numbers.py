@@ -24,6 +24,7 @@ import modalgap as mg
 from modalgap.close import CLOSERS
 from modalgap.evaluate import TASKS
 from modalgap.measure import MEASURES
+from modalgap.method import Method
 
 Floats = NDArray[Any]
 RELATIVE, ABSOLUTE, ROUNDING = 1e-4, 1e-5, 3e-7
@@ -48,7 +49,7 @@ class Data:
 
 def drawn(rng: np.random.Generator) -> Data:
     """Random pairs of a random shape, in two cones, with classes."""
-    n, d = int(rng.integers(24, 160)), int(rng.integers(4, 40))
+    n, d = int(rng.integers(60, 200)), int(rng.integers(4, 28))
     counts = rng.choice([1, 1, 1, 2, 3], size=n) if rng.random() < 0.5 else np.ones(n, int)
     of, kind = np.arange(n).repeat(counts), rng.integers(int(rng.integers(2, 8)), size=n)
     content = rng.normal(size=(kind.max() + 1, d))[kind] + rng.normal(size=(n, d))
@@ -108,9 +109,8 @@ CHANGES: dict[str, Change] = {
     "float64": widened,
     "shards": sharded,
 }
-# numbers that may change, by a trait of their card
-MAY_CHANGE = {"rotated": "coordinates", "reordered": "order"}
-CARDS = {name: each.card for name, each in (*MEASURES.items(), *TASKS.items(), *CLOSERS.items())}
+METHODS: dict[str, Method] = {**MEASURES, **TASKS, **CLOSERS}
+ON_COORDINATES = ("drop_dims", "robustness")  # they act on single dimensions, as the card says
 
 
 def numbers(pair: mg.Pair, closers: list[str], seed: int) -> dict[str, float]:
@@ -141,10 +141,17 @@ def differing(found: Mapping[str, float], expected: Mapping[str, float]) -> dict
 
 
 def allowed(name: str, change: str) -> bool:
-    """Whether a card says that a number depends on what was changed."""
-    trait = MAY_CHANGE.get(change)
-    own = next((card for key, card in CARDS.items() if name.startswith(key)), None)
-    return trait is not None and own is not None and trait in own.traits
+    """Whether a number depends on what was changed, by its definition."""
+    key = max((each for each in METHODS if name.startswith(each)), key=len, default="")
+    traits = METHODS[key].card.traits if key else ()
+    if "random" in traits:
+        return True
+    if change == "rotated":
+        return "coordinates" in traits or key in ON_COORDINATES
+    # folds, samples and divisions of the gallery are drawn by position
+    return change == "reordered" and (
+        "order" in traits or (key != "" and "seed" in METHODS[key].options)
+    )
 
 
 def noise(
