@@ -59,7 +59,7 @@ def to_model(
         raise NotApplicable(
             f"{encoder.spec}: must be a model of st:, hf: or open_clip: to be saved closed"
         )
-    _check_fit(map_, encoder, force=force)
+    check_fit(map_, encoder, force=force)
     steps = {
         role: tuple((_tensor(each.matrix), _tensor(each.offset), each.unit) for each in own)
         for role, own in map_.roles.items()
@@ -80,7 +80,12 @@ def to_model(
     return folder
 
 
-def _check_fit(map_: AffineMap, encoder: Encoder, *, force: bool) -> None:
+def check_fit(map_: AffineMap, encoder: Encoder, *, force: bool) -> None:
+    """Refuse a map of another width, or one that was fitted on another model.
+
+    Raises:
+        InputError: it is one.
+    """
     for role in map_.roles:
         if map_.dims[role] != encoder.dim:
             raise InputError(
