@@ -107,6 +107,12 @@ class SentenceTransformersEncoder:
 
     def save_closed(self, steps: Mapping[str, Sequence[AffineStep]], folder: Path) -> None:
         """Save the model with the map as modules of the library itself; see ``closed_model``."""
+        # a tokenizer stores its last truncation, which the processor of a loaded CLAP would apply
+        # to sounds
+        inner = getattr(self.model.tokenizer, "backend_tokenizer", None)
+        if inner is not None:
+            inner.no_truncation()
+            inner.no_padding()
         with silent():
             closed_model(self.model, steps, self.spec).save_pretrained(
                 str(folder), create_model_card=False
@@ -145,8 +151,11 @@ class SentenceTransformersEncoder:
         if not isinstance(tokenizer, hf.PreTrainedTokenizerBase):
             return None
         with silent():
-            whole = self.model.preprocess(["a"], prompt=prompt or None).get("input_ids")
-        return None if whole is None else int(whole.shape[-1]) - self._count("a")
+            if "message" in self._accepted:  # texts become chats
+                ids = self.model.preprocess(["a"], prompt=prompt or None)["input_ids"][0]
+            else:
+                ids = tokenizer(f"{prompt}a").input_ids
+        return len(ids) - self._count("a")
 
     def _count(self, text: str) -> int:
         with silent():

@@ -105,14 +105,12 @@ def _dense(matrix: Tensor, offset: Tensor | None) -> Dense:
 
 def _router(routes: Mapping[str, list[Any]], accepted: Sequence[str]) -> Router:
     """A Router by modality, and by task where a route is one; other inputs are an error."""
-    only = accepted[0] if len(accepted) == 1 else None  # modules of texts do not name the modality
-    keys = {((None, each) if each in accepted else (each, None)): each for each in routes}
-    return Router(
-        dict(routes),
-        default_route=only,
-        allow_empty_key=False,
-        route_mappings=keys,
-    )
+    keys: dict[Any, str] = {
+        ((None, each) if each in accepted else (each, None)): each for each in routes
+    }
+    if len(accepted) == 1:  # modules of texts do not name the modality
+        keys[None, None] = accepted[0]
+    return Router(dict(routes), allow_empty_key=False, route_mappings=keys)
 
 
 def _same(steps: Sequence[AffineStep], others: Sequence[AffineStep]) -> bool:
