@@ -19,6 +19,7 @@ from encode.transformers_cases import (
     SQUARE,
     TEXTS,
     bert_tokenizer,
+    image,
     make_clap,
     make_siglip,
     pieces_tokenizer,
@@ -219,3 +220,15 @@ def library_features(
 
 
 VERSION = sentence_transformers.__version__
+
+
+def photos(folder: Path, count: int = 40) -> Path:
+    """Images of noise, each with another caption of words that the small models know."""
+    folder.mkdir()
+    words = LONG.split()[:11]
+    for number in range(count):
+        image(40, 40, number).save(folder / f"{number:02d}.png")
+        order = np.random.default_rng(number).permutation(len(words))[:5]
+        text = " ".join(words[place] for place in order)
+        (folder / f"{number:02d}.txt").write_text(f"{text} {'cat ' * (number % 7)}{number}")
+    return folder

@@ -342,6 +342,8 @@ class TestFolders:
         to_model(map_, made.spec, tmp_path / "new" / "deep")
         assert (tmp_path / "new" / "deep" / "modules.json").is_file()
         assert not list(tmp_path.rglob(".modalgap*"))
+        modes = {path.stat().st_mode & 0o777 for path in tmp_path.rglob("*") if path.is_file()}
+        assert modes == {(tmp_path / "file").stat().st_mode & 0o777}
 
     def test_another_model_is_refused(self, make_st: Make, tmp_path: Path) -> None:
         made = make_st("clip")

@@ -69,6 +69,9 @@ def to_model(
         try:
             part.mkdir()
             encoder.save_closed(steps, part)
+            for path in part.rglob("*"):  # libraries write weights that nobody else can read
+                if path.is_file():
+                    path.chmod(part.stat().st_mode & 0o666)
             _check_saved(map_, encoder, part)
             part.rename(folder)
         except OSError as error:
