@@ -9,6 +9,7 @@ import modalgap as mg
 
 photos, model, folder = sys.argv[1:]  # photos open_clip:ViT-B-32/laion2b_s34b_b79k closed
 pair = mg.encode(photos, model)
+assert isinstance(pair, mg.Pair)  # of a source with one modality: Embeddings
 closing = mg.close.fit(pair, "drop_dims")  # linear; a map with an offset would be refused
 mg.close.to_model(closing, model, folder)
 

@@ -8,6 +8,7 @@ import modalgap as mg
 
 photos, model, folder = sys.argv[1:]  # photos st:sentence-transformers/clip-ViT-B-32 closed
 pair = mg.encode(photos, model)
+assert isinstance(pair, mg.Pair)  # of a source with one modality: Embeddings
 closing = mg.close.fit(pair, "center")
 mg.close.to_model(closing, model, folder)
 

@@ -11,6 +11,7 @@ photos, model, *names = sys.argv[1:]  # photos st:sentence-transformers/clip-ViT
 mocks = [MockAny2AnyRetrievalI2TTask(), MockAny2AnyRetrievalT2ITask()]  # without a download
 tasks = mteb.get_tasks(tasks=names) if names else mocks
 pair = mg.encode(photos, model)
+assert isinstance(pair, mg.Pair)  # of a source with one modality: Embeddings
 for closing in (None, mg.close.fit(pair, "center"), mg.close.ScoreScaler.fit(pair)):
     found = mteb.evaluate(mg.close.to_mteb(closing, model), tasks, cache=None)
     scores = {each.task_name: each.get_score() for each in found.task_results}

@@ -14,24 +14,19 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 from torch import Tensor
 
 from modalgap.arguments import checked
 from modalgap.atomic import TEMPORARY, made_folder
 from modalgap.close.affine import AffineMap
 from modalgap.close.step import Floats
-from modalgap.encode import Encoder, load_model
-from modalgap.encode.closed import Savable
 from modalgap.errors import InputError, ModalgapError, NotApplicable, OutputError, reason
 
 CLOSE = 1e-5  # largest error of an entry of a unit row
 
 
 @checked
-def to_model(
-    map_: AffineMap, model: str | Encoder, folder: str | Path, *, force: bool = False
-) -> Path:
+def to_model(map_: AffineMap, model: Any, folder: str | Path, *, force: bool = False) -> Path:
     """Save a model with a map after its towers, in the format of its own library.
 
     The features of the saved model, normalised, are the closed rows. Its library needs no modalgap
@@ -54,7 +49,10 @@ def to_model(
     folder = Path(folder)
     if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
         raise OutputError(f"{folder}: must not exist, or be an empty folder")
-    encoder = load_model(model)
+    from modalgap.encode import load_model  # imports what maps alone do not need
+    from modalgap.encode.closed import Savable
+
+    encoder: Any = load_model(model)
     if not isinstance(encoder, Savable):
         raise NotApplicable(
             f"{encoder.spec}: must be a model of st:, hf: or open_clip: to be saved closed"
@@ -83,7 +81,7 @@ def to_model(
     return folder
 
 
-def check_fit(map_: AffineMap, encoder: Encoder, *, force: bool) -> None:
+def check_fit(map_: AffineMap, encoder: Any, *, force: bool) -> None:
     """Refuse a map of another width, or one that was fitted on another model.
 
     Raises:
@@ -106,6 +104,8 @@ def check_fit(map_: AffineMap, encoder: Encoder, *, force: bool) -> None:
 
 def _check_saved(map_: AffineMap, encoder: Any, folder: Path) -> None:
     """Load the folder as anyone would, and compare its features with the closed rows."""
+    from modalgap.encode import load_model
+
     try:
         saved = load_model(f"{encoder.spec.partition(':')[0]}:{folder}")
     except ModalgapError as error:
@@ -116,31 +116,40 @@ def _check_saved(map_: AffineMap, encoder: Any, folder: Path) -> None:
     for role in map_.roles:
         if role in encoder.modalities:
             wanted, found = (_features(each, role) for each in (encoder, saved))
-            error = float(np.abs(map_(wanted, role) - found / _norms(found)).max())
-            if not error < CLOSE:
+            largest = float(np.abs(map_(wanted, role) - found / _norms(found)).max())
+            if not largest < CLOSE:
                 raise NotApplicable(
                     f"{encoder.spec}: the saved {role} tower must give the closed rows; an entry"
-                    f" differs by {error:.1e}"
+                    f" differs by {largest:.1e}"
                 )
 
 
 @torch.inference_mode()
-def _features(encoder: Encoder, role: str) -> NDArray[np.float32]:
+def _features(encoder: Any, role: str) -> NDArray[np.float32]:
     """Features (2, d) of two made items."""
+    from PIL import Image
+
     random = np.random.default_rng(0)
     if role == "text":
-        return encoder.encode_text(encoder.tokenize(["a cat", "two dogs on a beach"])).numpy()
+        texts: NDArray[np.float32] = encoder.encode_text(
+            encoder.tokenize(["a cat", "two dogs on a beach"])
+        ).numpy()
+        return texts
     items: list[Any] = [(random.normal(0, 0.1, 16_000).astype(np.float32), 16_000) for _ in "ab"]
     if role == "image":
         noise = random.integers(0, 255, (2, 64, 48, 3), np.uint8)
         items = [Image.fromarray(each) for each in noise]
     join = getattr(encoder.prepare, "join", torch.stack)
-    return encoder.encode_media(join([encoder.prepare(each) for each in items])).numpy()
+    media: NDArray[np.float32] = encoder.encode_media(
+        join([encoder.prepare(each) for each in items])
+    ).numpy()
+    return media
 
 
 def _norms(rows: NDArray[np.float32]) -> NDArray[np.float32]:
     """(n, 1) Euclidean lengths."""
-    return np.linalg.norm(rows, axis=1, keepdims=True)
+    found: NDArray[np.float32] = np.linalg.norm(rows, axis=1, keepdims=True)
+    return found
 
 
 def _tensor(array: Floats | None) -> Tensor | None:

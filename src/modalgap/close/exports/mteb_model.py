@@ -20,9 +20,6 @@ from modalgap.arguments import checked
 from modalgap.close.affine import AffineMap
 from modalgap.close.exports.model_folder import check_fit
 from modalgap.close.scores import ScoreScaler
-from modalgap.data import pixels
-from modalgap.encode import Encoder, load_model
-from modalgap.encode.device import requested_device
 from modalgap.errors import InputError, NotApplicable
 from modalgap.extras import import_extra
 
@@ -41,7 +38,7 @@ class MtebModel:
     """
 
     def __init__(
-        self, encoder: Encoder, closing: AffineMap | ScoreScaler | None, device: torch.device
+        self, encoder: Any, closing: AffineMap | ScoreScaler | None, device: torch.device
     ) -> None:
         self.encoder, self.closing, self.device = encoder, closing, device
         self.mteb_model_meta = _meta(encoder, closing)
@@ -66,18 +63,18 @@ class MtebModel:
             NotApplicable: a map that lacks a modality.
         """
         kind = str(getattr(prompt_type, "value", prompt_type))
-        closing = self.closing
-        if isinstance(closing, ScoreScaler):
-            closing = None
-            if kind in ("query", "document"):
-                closing = self.closing.augmented(_asking(task_metadata))
+        closing: AffineMap | None = None
+        if not isinstance(self.closing, ScoreScaler):
+            closing = self.closing
+        elif kind in ("query", "document"):
+            closing = self.closing.augmented(_asking(task_metadata))
         parts = [self._batch(batch, closing, kind == "query") for batch in inputs]
         return np.concatenate(parts) if parts else np.empty((0, self.encoder.dim), np.float32)
 
     def similarity(self, embeddings1: Any, embeddings2: Any) -> torch.Tensor:
         """Inner products (n, m): cosines, or standardised scores."""
-        one, two = _matrix(embeddings1), _matrix(embeddings2)
-        return one @ two.T
+        scores: torch.Tensor = _matrix(embeddings1) @ _matrix(embeddings2).T
+        return scores
 
     def similarity_pairwise(self, embeddings1: Any, embeddings2: Any) -> torch.Tensor:
         """Inner products (n,) of rows in pairs."""
@@ -112,6 +109,8 @@ class MtebModel:
     @torch.inference_mode()
     def _features(self, name: str, items: Sequence[Any]) -> Rows:
         """Unit features (n, d)."""
+        from modalgap.data import pixels
+
         encoder = self.encoder
         if name in MEDIA:
             decode = pixels.decode if name == "image" else _sound
@@ -126,7 +125,7 @@ class MtebModel:
 @checked
 def to_mteb(
     closing: AffineMap | ScoreScaler | None,
-    model: str | Encoder,
+    model: Any,
     *,
     device: str = "auto",
     force: bool = False,
@@ -142,6 +141,9 @@ def to_mteb(
     Raises:
         InputError: the map has another width, or was fitted on another model; mteb is missing.
     """
+    from modalgap.encode import load_model  # imports what maps alone do not need
+    from modalgap.encode.device import requested_device
+
     place = requested_device(device)
     encoder = load_model(model)
     if isinstance(closing, AffineMap):
@@ -200,10 +202,11 @@ def _sound(stored: Any) -> tuple[Rows, int]:
 
 
 def _matrix(rows: Any) -> torch.Tensor:
-    return torch.atleast_2d(torch.as_tensor(rows)).float()
+    found = torch.as_tensor(rows).float()
+    return found if found.ndim > 1 else found[None]
 
 
-def _meta(encoder: Encoder, closing: AffineMap | ScoreScaler | None) -> Any:
+def _meta(encoder: Any, closing: AffineMap | ScoreScaler | None) -> Any:
     """What MTEB stores with results: a name and a revision that are the model's own."""
     mteb = import_extra("mteb.models.model_meta", "mteb", "to_mteb")
     name = re.sub(r"[^\w.-]+", "-", encoder.spec).strip("-")

@@ -68,7 +68,8 @@ def head_of(owner: Any, *names: str) -> Head | None:
 
 @torch.no_grad()
 def _fold(owner: Any, name: str, matrix: Tensor) -> None:
-    layer = owner[int(name)] if isinstance(owner, nn.Sequential) else getattr(owner, name)
+    inside = isinstance(owner, nn.Sequential)
+    layer: Any = owner[int(name)] if inside else getattr(owner, name)
     if isinstance(layer, nn.Parameter):  # f = h P, so A f = h (P Aᵀ)
         setattr(owner, name, _times(layer.T, matrix, transposed=True))
         return

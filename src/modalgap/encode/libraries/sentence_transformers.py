@@ -60,13 +60,13 @@ class SentenceTransformersEncoder:
         self.modalities = tuple(each for each in ORDER if each in accepted)
         if not self.modalities:
             raise OptionError(f"{spec}: must take {', '.join(ORDER)}; takes {quoted(accepted)}")
-        self._accepted = [each for each in accepted if isinstance(each, str)]
+        self._accepted: list[Any] = [each for each in accepted if isinstance(each, str)]
         self._processor = getattr(model[0], "processor", None)
         self.prepare = _media(self._processor, spec)
         inner = getattr(model, "transformers_model", None)
         scale = getattr(inner, "logit_scale", None)
         self.logit_scale = float(scale.exp()) if isinstance(scale, Tensor) else None
-        prompt = self.model.prompts.get(self.model.default_prompt_name or "", "")
+        prompt: str = self.model.prompts.get(self.model.default_prompt_name or "") or ""
         self._known: list[Any] = []
         self._extra = self._further_tokens(prompt) if "text" in self.modalities else None
         self.provenance = {
@@ -167,7 +167,7 @@ class SentenceTransformersEncoder:
             return False
         if len(text.encode()) + self._extra <= most:  # a token has at least one byte
             return False
-        return self._count(text) + self._extra > most
+        return bool(self._count(text) + self._extra > most)
 
 
 def load(rest: str, spec: str, _seed: int) -> SentenceTransformersEncoder:

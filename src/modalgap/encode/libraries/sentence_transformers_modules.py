@@ -67,8 +67,9 @@ def closed_model(
             kept = [role for role in chosen if role in accepted]
             modules[first] = _router({role: [modules[first]] for role in kept}, accepted)
     names = (str(number) for number in range(len(modules), len(modules) + len(added)))
+    every: Any = OrderedDict([*modules.items(), *zip(names, added, strict=True)])
     closed = SentenceTransformer(
-        modules=OrderedDict([*modules.items(), *zip(names, added, strict=True)]),
+        modules=every,
         device=str(model.device),
         prompts={name: prompt for name, prompt in model.prompts.items() if prompt is not None},
         default_prompt_name=model.default_prompt_name,
