@@ -14,7 +14,8 @@ import pytest
 import tiny
 import torch
 import transformers
-from encode.sentence_transformers_cases import MODALITIES, MadeModel, library_features
+from commands import Run
+from encode.sentence_transformers_cases import MODALITIES, MadeModel, library_features, photos
 from encode.transformers_cases import IMAGES, SOUNDS, TEXTS, Made, image
 from numpy.typing import NDArray
 from sentence_transformers import SentenceTransformer
@@ -381,3 +382,25 @@ class TestFolders:
         assert "takes no image; this part of the map is not saved" in capsys.readouterr().err
         with pytest.raises(NotApplicable, match="must have a role among text, which the model"):
             to_model(hand_made({"image": ()}, 32), made.ours, tmp_path / "y")
+
+
+class TestCommand:
+    def test_encode_fit_and_save(self, make_st: Make, tmp_path: Path, run: Run) -> None:
+        made = make_st("clip")
+        source, folder = photos(tmp_path / "photos", 12), tmp_path / "closed"
+        rows, map_ = tmp_path / "rows.safetensors", tmp_path / "map.safetensors"
+        assert run("encode", source, "--model", made.spec, "-o", rows)[0] == 0
+        assert run("close", "fit", "center", rows, "-o", map_)[0] == 0
+        export = ("close", "export", map_, "--to", "model", "--model", made.spec)
+        assert run(*export, "-o", folder)[:2] == (0, f"{folder}\n")
+        again = mg.encode(source, f"st:{folder}", keep_repeats=True)
+        wanted = mg.close.load(map_).apply(mg.encode(source, made.spec, keep_repeats=True))
+        for one, other in zip(again.sides, wanted.sides, strict=True):
+            np.testing.assert_allclose(one.unit(), other.unit(), atol=1e-5)
+
+    def test_options_that_do_not_fit(self, tmp_path: Path, run: Run) -> None:
+        map_ = fitted("center", ("image", "text"), 24).save(tmp_path / "map.safetensors")
+        for more in (("--to", "model"), ("--model", "st:x"), ("--to", "onnx", "--model", "st:x")):
+            code, _, err = run("close", "export", map_, *more)
+            assert code == 2
+            assert "--model: must be given with --to model" in err
