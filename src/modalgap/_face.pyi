@@ -77,6 +77,8 @@ class close:
     fit = _close.fit
     load = staticmethod(_close.load)
     to_json = staticmethod(_close.to_json)
+    to_model = staticmethod(_close.to_model)
+    to_mteb = staticmethod(_close.to_mteb)
     to_onnx = staticmethod(_close.to_onnx)
     to_torch = staticmethod(_close.to_torch)
     none = _close.none

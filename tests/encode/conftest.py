@@ -45,3 +45,20 @@ def make(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Made]:
 @pytest.fixture(params=list(CASES))
 def made(request: pytest.FixtureRequest, make: Callable[[str], Made]) -> Made:
     return make(request.param)
+
+
+@pytest.fixture(scope="session")
+def make_st(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Any]:
+    """make_st(name): one of the small models of sentence-transformers, made once."""
+    from encode.sentence_transformers_cases import MadeModel, made_model
+
+    known: dict[str, MadeModel] = {}
+
+    def made(name: str) -> MadeModel:
+        if name not in known:
+            folder = tmp_path_factory.mktemp("st") / name
+            folder.mkdir()
+            known[name] = made_model(name, folder)
+        return known[name]
+
+    return made

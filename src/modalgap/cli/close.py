@@ -27,6 +27,7 @@ class Form(StrEnum):
 
     json = "json"
     onnx = "onnx"
+    model = "model"
 
 
 @placed
@@ -192,7 +193,8 @@ def export(
         Form | None,
         typer.Option(
             "--to",
-            help="json or onnx (default: the extension of OUTPUT, or json); onnx needs --role.",
+            help="json, onnx or model (default: the extension of OUTPUT, or json); onnx needs"
+            " --role, model needs --model.",
             show_default=False,
         ),
     ] = None,
@@ -200,22 +202,41 @@ def export(
         str | None,
         typer.Option("--role", help="Role to export, such as image or text.", show_default=False),
     ] = None,
-    output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="File to write.", show_default=False)
+    model: Annotated[
+        str | None,
+        typer.Option(
+            "--model",
+            help="Model to save with the map after its towers: st:, hf: or open_clip:MODEL.",
+            show_default=False,
+        ),
     ] = None,
-    force: options.Force = False,
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", help="File or folder to write.", show_default=False),
+    ] = None,
+    force: Annotated[
+        bool,
+        typer.Option("--force", help="Replace an existing file, and allow a map of another model."),
+    ] = False,
 ) -> None:
-    """Write a map as plain numbers (JSON) or as an ONNX file."""
+    """Write a map as plain numbers (JSON), as an ONNX file, or as part of a model.
+
+    A model is written as a folder that its own library loads without modalgap.
+    """
     from modalgap.atomic import replacing
     from modalgap.close.affine import load
-    from modalgap.close.exports import to_json, to_onnx
+    from modalgap.close.exports import to_json, to_model, to_onnx
 
     if form is None:
         form = Form.onnx if output is not None and output.suffix.lower() == ".onnx" else Form.json
+    if (form is Form.model) != (model is not None):
+        raise OptionError("--model: must be given with --to model, and with no other form")
     closing = load(map_)
     output = output or map_.with_suffix(f".{form.value}")
     data.not_an_input(output, map_)
-    if form is Form.onnx:
+    if model is not None:
+        to_model(closing, model, output, force=force)
+    elif form is Form.onnx:
         if role is None:
             raise OptionError(f"--role must be one of {', '.join(closing.roles)}; got none")
         to_onnx(closing, output, role, overwrite=force)

@@ -241,7 +241,7 @@ def _check(
 
     check_running(seed=seed, batch_size=batch_size, **running)
     encoder = load_model(model, seed=seed)
-    media, text = encoder.modalities
+    media, text = encoder.modalities[0], encoder.modalities[-1]
     modality, into = (text, media) if METHODS[method].card.roles == ("text",) else (media, text)
     given = InversionContext(
         encoder=encoder, device=torch.device("cpu"), dim=encoder.dim, modality=modality, into=into

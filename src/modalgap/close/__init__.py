@@ -9,7 +9,7 @@ and applies in one call, and so does ``modalgap.close.center(pair)``. Each file 
 from modalgap._lazy import callable_package
 from modalgap.close.affine import AffineMap, load
 from modalgap.close.base import Closer, Fitted, Transductive
-from modalgap.close.exports import faiss_views, to_json, to_onnx, to_torch
+from modalgap.close.exports import faiss_views, to_json, to_model, to_mteb, to_onnx, to_torch
 from modalgap.close.registry import *
 from modalgap.close.scores import CORRECTIONS, Correction, CorrectionRule, ScoreScaler, correct
 from modalgap.close.scores.registry import *
@@ -35,6 +35,8 @@ __all__ = [
     "fit",
     "load",
     "to_json",
+    "to_model",
+    "to_mteb",
     "to_onnx",
     "to_torch",
     *CLOSERS,

@@ -26,8 +26,8 @@ class Encoder(Protocol):
         ...
 
     @property
-    def modalities(self) -> tuple[str, str]:
-        """The modalities of the towers: ("image", "text") or ("audio", "text")."""
+    def modalities(self) -> tuple[str, ...]:
+        """The modalities of the towers, text last, such as ("image", "text")."""
         ...
 
     @property
@@ -53,7 +53,9 @@ class Encoder(Protocol):
     def prepare(self) -> Callable[[Any], Tensor]:
         """A function from one decoded item, an RGB image or (samples, rate), to a tower's input.
 
-        Workers call it: it must be picklable, and holds no weights.
+        Workers call it: it must be picklable, and holds no weights. If its results differ in shape,
+        it has an attribute ``join``, which makes a batch of a list of them; without it, they are
+        stacked.
         """
         ...
 

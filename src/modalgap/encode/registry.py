@@ -22,11 +22,13 @@ class Library:
         module: the module that defines ``load(rest, spec, seed)``.
         forms: the forms of the name after the colon.
         models: description of the models.
+        extra: the extra of modalgap that installs it.
     """
 
     module: str
     forms: tuple[str, ...]
     models: str
+    extra: str = "models"
 
 
 ENCODERS: dict[str, Library] = {
@@ -46,6 +48,13 @@ ENCODERS: dict[str, Library] = {
         module="transformers",
         forms=("ORG/NAME", "/path/to/folder", "ORG/NAME/random", "/path/to/folder/random"),
         models="CLIP, SigLIP, SigLIP 2, ALIGN, AltCLIP, Chinese-CLIP and, for audio, CLAP",
+    ),
+    "st": Library(
+        module="sentence_transformers",
+        forms=("NAME", "ORG/NAME", "/path/to/folder"),
+        models="any SentenceTransformer: of texts, of images and texts, or LLM-based embedders of"
+        " text, image and audio; weights in safetensors",
+        extra="st",
     ),
     "slip": Library(
         module="slip",
@@ -80,7 +89,8 @@ def load_model(spec: str | Encoder, *, seed: int = 0) -> Encoder:
         raise OptionError(f"model: must be LIBRARY:MODEL{_near(spec)}; got {quoted(spec)}")
     if name not in ENCODERS:
         raise OptionError.unknown("library of models", name, ENCODERS)
-    module = import_extra(f"modalgap.encode.libraries.{ENCODERS[name].module}", "models", spec)
+    library = ENCODERS[name]
+    module = import_extra(f"modalgap.encode.libraries.{library.module}", library.extra, spec)
     result: Encoder = module.load(rest, spec, seed)
     return result
 

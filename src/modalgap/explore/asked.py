@@ -32,7 +32,7 @@ def searcher(scene: Scene, encoder: Encoder) -> Callable[[str], list[Answer]]:
     """
     sides = scene.sides
     names = [side.modality for side in sides]
-    asking = next((name for name in ("text", encoder.modalities[1]) if name in names), None)
+    asking = next((name for name in ("text", encoder.modalities[-1]) if name in names), None)
     if len(sides) < 2 or asking is None or not isinstance(scene.shown, Pair | Modalities):
         raise InputError(
             "model: search by text needs texts and another modality; these are"

@@ -76,7 +76,7 @@ def curve(
     place = device_of(device)
     check_precision(precision, place)
     encoder.to(place)
-    other = next(each for each in encoder.modalities if each != rows.modality)
+    other = next((each for each in encoder.modalities if each != rows.modality), rows.modality)
     context = InversionContext(
         encoder=encoder,
         device=place,

@@ -54,13 +54,14 @@ class Batches:
         stop = min(start + self.size, len(self.media))
         kept, digests, failed = [], [], []
         items: list[Tensor] = []
+        join = getattr(self.prepare, "join", torch.stack)
         for position in range(start, stop):
             try:
                 stored = self.media[position]
                 item = self.prepare(_decode(stored, self.media.kind))
                 if not isinstance(item, Tensor):
                     raise FileError(f"prepare: must return a tensor; got {type(item).__name__}")
-                if items and item.shape != items[0].shape:
+                if join is torch.stack and items and item.shape != items[0].shape:
                     raise FileError(
                         f"prepared to shape {tuple(item.shape)}, and other items to"
                         f" {tuple(items[0].shape)}"
@@ -77,7 +78,7 @@ class Batches:
             start,
             stop,
             torch.tensor(kept, dtype=torch.int64),
-            torch.stack(items) if items else None,
+            join(items) if items else None,
             torch.tensor(digests, dtype=torch.uint8).reshape(-1, 16),
             failed,
         )

@@ -8,6 +8,8 @@ or that of the weights that ``NAME/TAG@PATH`` names.
 
 from __future__ import annotations
 
+import copy
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -16,13 +18,18 @@ from typing import Any
 
 import open_clip
 import torch
-from open_clip.factory import _find_checkpoint_in_dir
+from open_clip.factory import _find_checkpoint_in_dir, _get_hf_config
+from open_clip.push_to_hf_hub import save_config_for_hf
 from open_clip.transform import PreprocessCfg, image_transform_v2
+from open_clip.transformer import QuickGELU
 from PIL import Image
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from modalgap._version import __version__
+from modalgap.encode.closed import AffineStep
 from modalgap.encode.libraries.causal_tower import CausalTextTower
+from modalgap.encode.libraries.heads import Head, fold, head_of
 from modalgap.encode.libraries.open_clip_towers import image_tower, projected, text_tower
 from modalgap.encode.libraries.open_clip_weights import (
     Settings,
@@ -38,10 +45,11 @@ from modalgap.encode.quiet import quiet
 from modalgap.encode.tokens import Tokens
 from modalgap.encode.towers import ImageTower, TextTower
 from modalgap.encode.weights import describe, reading_weights, unavailable, weights_hash
-from modalgap.errors import FileError, OptionError, quoted
+from modalgap.errors import FileError, NotApplicable, OptionError, quoted
 from modalgap.modality import listed
 from modalgap.progress import note
 
+WEIGHTS = "open_clip_model.safetensors"
 LOCAL = "local-dir:"  # open_clip's prefix for a folder
 PREPROCESSING = ("size", "mean", "std", "interpolation", "resize_mode")
 
@@ -54,12 +62,21 @@ class OpenClipEncoder:
         tokenizer: a tokenizer from ``open_clip.get_tokenizer``.
         spec: the name of the model.
         weights: the origin of the weights.
+        config: the architecture, as open_clip's ``model_cfg``; needed only to save the model.
     """
 
     modalities = ("image", "text")
 
-    def __init__(self, model: Any, tokenizer: Any, spec: str, weights: str) -> None:
+    def __init__(
+        self,
+        model: Any,
+        tokenizer: Any,
+        spec: str,
+        weights: str,
+        config: Mapping[str, Any] | None = None,
+    ) -> None:
         self.model = model
+        self.config = config
         self.model.eval().requires_grad_(False)
         self.tokenizer = tokenizer
         self.spec = spec
@@ -124,6 +141,21 @@ class OpenClipEncoder:
     def image_tower(self) -> ImageTower | None:
         return image_tower(self.model, self.prepare(Image.new("RGB", (8, 8)))[None])
 
+    def save_closed(self, steps: Mapping[str, Sequence[AffineStep]], folder: Path) -> None:
+        """Save the model with linear maps folded into its projections; see ``heads.fold``."""
+        if self.config is None:
+            raise NotApplicable(f"{self.spec}: the encoder must know its config to be saved")
+        model = copy.deepcopy(self.model)
+        width = fold(_heads(model), steps, self.dim, self.spec)
+        config = {**self.config, "embed_dim": width}
+        if any(isinstance(each, QuickGELU) for each in model.modules()):
+            config["quick_gelu"] = True  # its weights may need it though the name does not say so
+        tensors = {name: each.contiguous() for name, each in model.state_dict().items()}
+        save_file(tensors, folder / WEIGHTS)
+        if hasattr(self.tokenizer, "save_pretrained"):
+            self.tokenizer.save_pretrained(folder)
+        save_config_for_hf(model, folder / "open_clip_config.json", config)
+
     def _was_cut(self, texts: Sequence[str], ids: Tensor) -> Tensor:
         """Whether each text was truncated: only full contexts are tokenised again."""
         inner = getattr(self.tokenizer, "tokenizer", None)  # of transformers
@@ -137,6 +169,14 @@ class OpenClipEncoder:
                     count = len(inner(texts[row]).input_ids)
             cut[row] = count > ids.shape[1]
         return cut
+
+
+def _heads(model: Any) -> dict[str, Head | None]:
+    """The last linear layers of both towers; None where a tower ends otherwise."""
+    visual, text = model.visual, getattr(model, "text", model)
+    paths = (("proj",), ("attnpool", "c_proj"), ("head", "proj"), ("head", "mlp", "fc2"))
+    image = next((head for path in paths if (head := head_of(visual, *path))), None)
+    return {"image": image, "text": head_of(text, "text_projection") or head_of(text, "proj")}
 
 
 def names() -> list[str]:
@@ -245,7 +285,8 @@ def _load_folder(folder: Path, spec: str) -> OpenClipEncoder:
             raise ValueError("it has no file of weights")
         fill(model, read_weights(Path(weights))[0])
         tokenizer = open_clip.get_tokenizer(f"{LOCAL}{folder}")
-    return OpenClipEncoder(model, tokenizer, spec, folder.name)
+    stored = json.loads(config.read_text(encoding="utf-8"))["model_cfg"]
+    return OpenClipEncoder(model, tokenizer, spec, folder.name, stored)
 
 
 def _load_hub(schema: str, spec: str) -> OpenClipEncoder:
@@ -254,7 +295,8 @@ def _load_hub(schema: str, spec: str) -> OpenClipEncoder:
     with _fetching(spec, f"{name} in the cache of Hugging Face", how):
         model = open_clip.create_model(schema, require_pretrained=True)
         tokenizer = open_clip.get_tokenizer(schema)
-    return OpenClipEncoder(model, tokenizer, spec, name)
+        config = _get_hf_config(name)["model_cfg"]
+    return OpenClipEncoder(model, tokenizer, spec, name, config)
 
 
 def _untrained(name: str, spec: str, settings: Settings) -> nn.Module:
@@ -275,7 +317,7 @@ def _encoder(model: nn.Module, name: str, spec: str, weights: str) -> OpenClipEn
     how = "download it on a machine with network"
     with _fetching(spec, f"its tokenizer {wanted} in the cache of Hugging Face", how):
         tokenizer = open_clip.get_tokenizer(name)
-    return OpenClipEncoder(model, tokenizer, spec, weights)
+    return OpenClipEncoder(model, tokenizer, spec, weights, config)
 
 
 @contextmanager

@@ -9,6 +9,7 @@ this.
 
 from __future__ import annotations
 
+import copy
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -23,15 +24,18 @@ from PIL import Image
 from torch import Tensor
 
 from modalgap._version import __version__
+from modalgap.encode.closed import AffineStep
 from modalgap.encode.libraries.causal_tower import CausalTextTower
+from modalgap.encode.libraries.heads import Head, fold, head_of
 from modalgap.encode.libraries.sentence_transformers_folder import clip_folder
+from modalgap.encode.libraries.transformers_loading import check_complete, silent
 from modalgap.encode.libraries.transformers_media import filling, prepared, preprocessing
 from modalgap.encode.libraries.transformers_towers import PATCHED, image_tower, text_tower
 from modalgap.encode.quiet import quiet
 from modalgap.encode.tokens import Tokens
 from modalgap.encode.towers import ImageTower, TextTower
 from modalgap.encode.weights import describe, reading_weights, unavailable, weights_hash
-from modalgap.errors import InputError, OptionError, quoted
+from modalgap.errors import InputError, NotApplicable, OptionError, quoted
 
 hf: Any = transformers  # only half of it has types, which fails a strict check
 
@@ -65,6 +69,9 @@ FAMILIES: Mapping[str, Family] = {
     "siglip": Family("seen"),
     "siglip2": Family("seen"),
 }
+
+
+PROJECTED = ("clip", "altclip", "chinese_clip")  # both towers end in a projection without bias
 
 
 class TransformersEncoder:
@@ -162,6 +169,25 @@ class TransformersEncoder:
         blank = self.prepare(Image.new("RGB", filling(self._processor)))[None]
         return image_tower(self.model, self.encode_media, blank)
 
+    def save_closed(self, steps: Mapping[str, Sequence[AffineStep]], folder: Path) -> None:
+        """Save the model with linear maps folded into its projections; see ``heads.fold``."""
+        model = copy.deepcopy(self.model)
+        heads = dict(zip(self.modalities, _heads(model, self.kind), strict=True))
+        width = fold(heads, steps, self.dim, self.spec)
+        if width != self.dim:
+            if self.kind not in PROJECTED:
+                raise NotApplicable(
+                    f"{self.spec}: the map must not change the width of a model of type"
+                    f" {self.kind}; it gives {width} of {self.dim} columns"
+                )
+            config = model.config
+            for each in (config, config.text_config, config.vision_config):
+                each.projection_dim = width
+        with silent():
+            model.save_pretrained(folder)
+            self.tokenizer.save_pretrained(folder)
+            self._processor.save_pretrained(folder)
+
     def _was_cut(self, texts: Sequence[str], real: Tensor) -> Tensor:
         """Whether each text was truncated: only full contexts are tokenised again."""
         cut = torch.zeros(len(real), dtype=torch.bool)
@@ -211,11 +237,11 @@ def load(rest: str, spec: str, seed: int) -> TransformersEncoder:
     if source != rest:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            with _silent(), reading_weights(spec, place):
+            with silent(), reading_weights(spec, place):
                 model = hf.AutoModel.from_config(config, trust_remote_code=False)
         weights = f"random, seed {seed}"
     else:
-        with _silent(), reading_weights(spec, place) if local else _finding(spec, found_in, how):
+        with silent(), reading_weights(spec, place) if local else _finding(spec, found_in, how):
             model = _read(place, config)
         weights = _relative_name(folder, named) if local else _with_commit(source)
     with reading_weights(spec, place):
@@ -233,13 +259,7 @@ def _read(place: str, config: Any) -> Any:
         ignore_mismatched_sizes=True,  # they raise an error below, with their names
         output_loading_info=True,
     )
-    for name, stored, wanted in sorted(found["mismatched_keys"]):
-        raise ValueError(f"{name} must be {tuple(wanted)}; is {tuple(stored)}")
-    # integers are positions, which the library computes itself
-    learned = {name for name, value in model.state_dict().items() if value.is_floating_point()}
-    missing = sorted(learned.intersection(found["missing_keys"]))
-    if missing:
-        raise ValueError(f"{len(missing)} of {len(learned)} are missing, such as {missing[0]}")
+    check_complete(model, found)
     return model
 
 
@@ -266,7 +286,7 @@ def _processor(kind: str, place: str) -> Any:
 def _finding(spec: str, looked: str, how: str) -> Iterator[None]:
     """Turn every error of a hub or folder into an error about missing files."""
     try:
-        with _silent():
+        with silent():
             yield
     except MemoryError:
         raise
@@ -277,17 +297,17 @@ def _finding(spec: str, looked: str, how: str) -> Iterator[None]:
         raise unavailable(spec, looked, how, error) from error
 
 
-@contextmanager
-def _silent() -> Iterator[None]:
-    """``quiet``, and no progress bars of the library inside the block."""
-    bars = hf.utils.logging.is_progress_bar_enabled()
-    hf.utils.logging.disable_progress_bar()
-    try:
-        with quiet():
-            yield
-    finally:
-        if bars:
-            hf.utils.logging.enable_progress_bar()
+def _heads(model: Any, kind: str) -> tuple[Head | None, Head | None]:
+    """The last linear layers of the tower of media and of that of texts, if they are linear."""
+    if kind in PROJECTED:
+        return head_of(model, "visual_projection"), head_of(model, "text_projection")
+    if kind == "clap":
+        return head_of(model, "audio_projection", "linear2"), head_of(
+            model, "text_projection", "linear2"
+        )
+    if kind == "align":
+        return None, head_of(model, "text_projection")
+    return None, head_of(model, "text_model", "head")  # SigLIP's images end in attention pooling
 
 
 def _features(found: Any) -> Tensor:

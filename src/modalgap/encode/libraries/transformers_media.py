@@ -46,16 +46,20 @@ class _Sound:
     extractor: Any
 
     def __call__(self, sound: tuple[NDArray[np.float32], int]) -> Tensor:
-        samples, rate = sound
         wanted = int(self.extractor.sampling_rate)
-        common = math.gcd(rate, wanted)
-        from scipy.signal import resample_poly  # takes half a second; images do not need it
-
-        samples = resample_poly(samples, wanted // common, rate // common)
-        samples = samples[: int(self.extractor.nb_max_samples)]
+        samples = resampled(*sound, wanted)[: int(self.extractor.nb_max_samples)]
         found = self.extractor(samples, sampling_rate=wanted, return_tensors="pt")
         mels: Tensor = found["input_features"][0].float()
         return mels
+
+
+def resampled(samples: NDArray[np.float32], rate: int, wanted: int) -> NDArray[np.float32]:
+    """A sound at another number of samples per second."""
+    common = math.gcd(rate, wanted)
+    from scipy.signal import resample_poly  # takes half a second; images do not need it
+
+    found: NDArray[np.float32] = resample_poly(samples, wanted // common, rate // common)
+    return found
 
 
 def _processed(processor: Any, image: Image.Image) -> Any:

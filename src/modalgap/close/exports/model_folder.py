@@ -1,0 +1,156 @@
+"""A closed model as a folder that its own library loads.
+
+Models of sentence-transformers get the map as modules after their own (any map). Into checkpoints
+of transformers and open_clip a map folds if it is linear: the last layer W of a tower becomes A W.
+"""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from modalgap.arguments import checked
+from modalgap.atomic import TEMPORARY, made_folder
+from modalgap.close.affine import AffineMap
+from modalgap.close.step import Floats
+from modalgap.errors import InputError, ModalgapError, NotApplicable, OutputError, reason
+
+CLOSE = 1e-5  # largest error of an entry of a unit row
+
+
+@checked
+def to_model(map_: AffineMap, model: Any, folder: str | Path, *, force: bool = False) -> Path:
+    """Save a model with a map after its towers, in the format of its own library.
+
+    The features of the saved model, normalised, are the closed rows. Its library needs no modalgap
+    to load it.
+
+    Args:
+        map_: the map.
+        model: LIBRARY:MODEL of ``st``, ``hf`` or ``open_clip``, or such an encoder.
+        folder: the folder to make; it must not exist, or be empty.
+        force: save it even if the map was fitted on the embeddings of another model.
+
+    Returns:
+        The folder.
+
+    Raises:
+        InputError: the map has another width, or was fitted on another model.
+        NotApplicable: the model cannot express the map; the error says why.
+        OutputError: the folder is not empty, or cannot be written.
+    """
+    folder = Path(folder)
+    if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
+        raise OutputError(f"{folder}: must not exist, or be an empty folder")
+    from modalgap.encode import load_model  # imports what maps alone do not need
+    from modalgap.encode.closed import Savable
+
+    encoder: Any = load_model(model)
+    if not isinstance(encoder, Savable):
+        raise NotApplicable(
+            f"{encoder.spec}: must be a model of st:, hf: or open_clip: to be saved closed"
+        )
+    check_fit(map_, encoder, force=force)
+    steps = {
+        role: tuple((_tensor(each.matrix), _tensor(each.offset), each.unit) for each in own)
+        for role, own in map_.roles.items()
+    }
+    with made_folder(folder):
+        part = folder.parent / f"{TEMPORARY}{secrets.token_hex(8)}.part"
+        try:
+            part.mkdir()
+            encoder.save_closed(steps, part)
+            for path in part.rglob("*"):  # libraries write weights that nobody else can read
+                if path.is_file():
+                    path.chmod(part.stat().st_mode & 0o666)
+            _check_saved(map_, encoder, part)
+            part.rename(folder)
+        except OSError as error:
+            if isinstance(error, ModalgapError):
+                raise
+            raise OutputError(f"{folder}: cannot be written ({reason(error)})") from error
+        finally:
+            shutil.rmtree(part, ignore_errors=True)
+    return folder
+
+
+def check_fit(map_: AffineMap, encoder: Any, *, force: bool) -> None:
+    """Refuse a map of another width, or one that was fitted on another model.
+
+    Raises:
+        InputError: it is one.
+    """
+    for role in map_.roles:
+        if map_.dims[role] != encoder.dim:
+            raise InputError(
+                f"{encoder.spec}: has {encoder.dim} columns; the map takes {map_.dims[role]} of"
+                f" {role}s"
+            )
+        known = map_.fitted_on.get(role, {})
+        fitted, own = known.get("weights_hash", ""), encoder.provenance.get("weights_hash", "")
+        if fitted and own and fitted != own and not force:
+            raise InputError(
+                f"{encoder.spec}: must be the model on whose {role}s the map was fitted,"
+                f" {known.get('model', 'another')} (to save it anyway, use --force or force=True)"
+            )
+
+
+def _check_saved(map_: AffineMap, encoder: Any, folder: Path) -> None:
+    """Load the folder as anyone would, and compare its features with the closed rows."""
+    from modalgap.encode import load_model
+
+    try:
+        saved = load_model(f"{encoder.spec.partition(':')[0]}:{folder}")
+    except ModalgapError as error:
+        why = str(error.__cause__ or error).replace(str(folder), "the folder")
+        raise NotApplicable(
+            f"{encoder.spec}: its library cannot load the model with this map ({why[:200]})"
+        ) from error
+    for role in map_.roles:
+        if role in encoder.modalities:
+            wanted, found = (_features(each, role) for each in (encoder, saved))
+            largest = float(np.abs(map_(wanted, role) - found / _norms(found)).max())
+            if not largest < CLOSE:
+                raise NotApplicable(
+                    f"{encoder.spec}: the saved {role} tower must give the closed rows; an entry"
+                    f" differs by {largest:.1e}"
+                )
+
+
+@torch.inference_mode()
+def _features(encoder: Any, role: str) -> NDArray[np.float32]:
+    """Features (2, d) of two made items."""
+    from PIL import Image
+
+    random = np.random.default_rng(0)
+    if role == "text":
+        texts: NDArray[np.float32] = encoder.encode_text(
+            encoder.tokenize(["a cat", "two dogs on a beach"])
+        ).numpy()
+        return texts
+    items: list[Any] = [(random.normal(0, 0.1, 16_000).astype(np.float32), 16_000) for _ in "ab"]
+    if role == "image":
+        noise = random.integers(0, 255, (2, 64, 48, 3), np.uint8)
+        items = [Image.fromarray(each) for each in noise]
+    join = getattr(encoder.prepare, "join", torch.stack)
+    media: NDArray[np.float32] = encoder.encode_media(
+        join([encoder.prepare(each) for each in items])
+    ).numpy()
+    return media
+
+
+def _norms(rows: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(n, 1) Euclidean lengths."""
+    found: NDArray[np.float32] = np.linalg.norm(rows, axis=1, keepdims=True)
+    return found
+
+
+def _tensor(array: Floats | None) -> Tensor | None:
+    return None if array is None else torch.from_numpy(array.copy())
