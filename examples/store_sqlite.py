@@ -12,7 +12,7 @@ from modalgap.embeddings import pick_images
 
 # both modalities are closed at once; the same expression closes a query
 CLOSE = """UPDATE items SET v = vec_normalize(vec_add(
-    v, CASE role WHEN 'image' THEN :image ELSE :text END))"""
+    vec_normalize(v), CASE role WHEN 'image' THEN :image ELSE :text END))"""
 QUANTISE = """INSERT INTO codes(id, bits, bytes)
     SELECT id, vec_quantize_binary(v), vec_quantize_int8(v, 'unit') FROM items"""
 SEARCH = {

@@ -22,10 +22,10 @@ from bench.stores.base import Open  # noqa: E402
 from bench.stores.data import Data, coco, made  # noqa: E402
 from bench.stores.experiment import lines, markdown  # noqa: E402
 
-STORES = {  # name to its module, and the packages whose versions are printed
+STORES = {  # name to its module, and the package of which the version is printed
     "FAISS": ("faiss", "faiss-cpu"),
     "LanceDB": ("lancedb", "lancedb"),
-    "pgvector": ("postgres", "psycopg"),
+    "pgvector": ("postgres", "pgvector"),
     "sqlite-vec": ("sqlite", "sqlite-vec"),
     "Milvus Lite": ("milvus", "milvus-lite"),
 }
@@ -41,7 +41,7 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--data", type=Path, help="clip_coco500.npy")
-    parser.add_argument("--rows", type=int, default=100_000, help="made-up rows")
+    parser.add_argument("--rows", type=int, default=100_000, help="made-up rows; 0: none")
     parser.add_argument("--queries", type=int, default=300, help="of each modality, made-up rows")
     parser.add_argument("--postgres", help="connection string of a server with pgvector")
     parser.add_argument("--only", help="stores, separated by commas")
@@ -55,11 +55,13 @@ def main() -> int:
     if "pgvector" in names and not given.postgres:
         print("pgvector is left out: it needs --postgres", file=sys.stderr)
         names.remove("pgvector")
-    versions = ", ".join(f"{name} {metadata.version(STORES[name][1])}" for name in names)
-    print(f"{versions}; {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
-    sets: list[Callable[[], Data]] = [lambda: made(given.rows, given.queries)]
+    print(f"{', '.join(version(name, given.postgres) for name in names)}")
+    print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
+    sets: list[Callable[[], Data]] = []
     if given.data:
-        sets.insert(0, lambda: coco(given.data))
+        sets.append(lambda: coco(given.data))
+    if given.rows:
+        sets.append(lambda: made(given.rows, given.queries))
     for each in sets:
         data = each()
         print(f"\n{data.name}\n\n| {HEAD} |\n|{'---|' * (HEAD.count('|') + 1)}", flush=True)
@@ -69,6 +71,14 @@ def main() -> int:
                 print(line, flush=True)
     print(f"\nload {os.getloadavg()[0]:.1f}")
     return 0
+
+
+def version(name: str, server: str | None) -> str:
+    """The store and its version: that of the server for pgvector, else of the package."""
+    module, package = STORES[name]
+    if name == "pgvector":
+        return str(import_module(f"bench.stores.in_{module}").version(server))
+    return f"{name} {metadata.version(package)}"
 
 
 def store(name: str, server: str | None) -> tuple[Open, tuple[str, ...]]:

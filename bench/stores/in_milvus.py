@@ -10,7 +10,7 @@ from pymilvus import DataType, MilvusClient
 
 from bench.stores.base import Found, Rows
 
-INDEXES = ("FLAT", "HNSW", "HNSW_SQ", "IVF_SQ8")
+INDEXES = ("FLAT", "HNSW_SQ", "IVF_SQ8")
 DEFAULT_LISTS = 128  # of IVF_SQ8; all are searched, so that only the quantisation loses neighbours
 
 
