@@ -25,7 +25,7 @@ class Line:
     """One line of the table: shares of queries, bytes, seconds.
 
     Attributes:
-        images: raw, closed: the matching image is among the first ten of the stored images.
+        images: raw, closed: the matching image is the first of the stored images.
         neighbours: raw, closed: how many of the ten exact neighbours among the images are found.
         mixed: raw, closed, standardised: the match is among the first ten of images and texts.
         size: bytes of the index of all rows.
@@ -55,7 +55,7 @@ def lines(data: Data, open_: Open, indexes: tuple[str, ...]) -> dict[str, Line]:
             asked = data.asked if method == "none" else texts_asked
             for index, line in table.items():
                 found, _ = searched(gallery, index, queries, asked)
-                line.images.append(hits(found, texts_asked))
+                line.images.append(hits(found, texts_asked, 1))
                 kept = [
                     np.isin(rows, found[query][0]).mean()
                     for query, rows in zip(texts_asked, exact, strict=True)
@@ -112,9 +112,9 @@ def nearest(rows: Rows, queries: Rows) -> NDArray[np.int64]:
     return np.argsort(-(queries @ rows.T), axis=1)[:, :K]
 
 
-def hits(found: Lists, asked: tuple[int, ...] | list[int]) -> float:
-    """Share of queries whose match, the row of the same number, was found."""
-    return float(np.mean([query in found[query][0] for query in asked]))
+def hits(found: Lists, asked: tuple[int, ...] | list[int], k: int = K) -> float:
+    """Share of queries whose match, the row of the same number, is among the first k."""
+    return float(np.mean([query in found[query][0][:k] for query in asked]))
 
 
 def merge(scaler: mg.close.ScoreScaler, lists: dict[str, Lists], half: int) -> Lists:

@@ -25,7 +25,7 @@ class Stored:
     def __init__(self, rows: Rows, _: Path) -> None:
         self.indexes: dict[str, Any] = {}
         for name, factory in FACTORIES.items():
-            index = faiss.index_factory(rows.shape[1], factory, faiss.METRIC_INNER_PRODUCT)
+            index: Any = faiss.index_factory(rows.shape[1], factory, faiss.METRIC_INNER_PRODUCT)
             index.train(rows)
             index.add(rows)
             if "RFlat" in factory:

@@ -60,7 +60,9 @@ class Stored:
 
     def size(self, index: str) -> int:
         chunks = CHUNKS[index.removesuffix(", rescored")]
-        return int(self.db.execute(f"SELECT sum(length(vectors)) FROM {chunks}").fetchall()[0][0])
+        ((size,),) = self.db.execute(f"SELECT sum(length(vectors)) FROM {chunks}").fetchall()
+        assert isinstance(size, int)
+        return size
 
     def close(self) -> None:
         self.db.close()
