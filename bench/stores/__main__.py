@@ -57,17 +57,18 @@ def main() -> int:
         names.remove("pgvector")
     print(f"{', '.join(version(name, given.postgres) for name in names)}")
     print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
-    sets: list[Callable[[], Data]] = []
+    sets: list[Callable[[], list[Data]]] = []
     if given.data:
         sets.append(lambda: coco(given.data))
     if given.rows:
         sets.append(lambda: made(given.rows, given.queries))
     for each in sets:
-        data = each()
-        print(f"\n{data.name}\n\n| {HEAD} |\n|{'---|' * (HEAD.count('|') + 1)}", flush=True)
+        divisions = each()
+        print(f"\n{divisions[0].name}\n\n| {HEAD} |\n|{'---|' * (HEAD.count('|') + 1)}", flush=True)
         for name in names:
             open_, indexes = store(name, given.postgres)
-            for line in markdown(name, lines(data, open_, indexes)):
+            tables = [lines(data, open_, indexes) for data in divisions]
+            for line in markdown(name, tables):
                 print(line, flush=True)
     print(f"\nload {os.getloadavg()[0]:.1f}")
     return 0

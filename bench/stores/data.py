@@ -32,17 +32,23 @@ class Data:
     asked: tuple[int, ...]
 
 
-def coco(path: Path) -> Data:
-    """CLIP ViT-B/16 features of 500 COCO pairs, divided as the examples do it."""
+def coco(path: Path) -> list[Data]:
+    """CLIP ViT-B/16 features of 500 COCO pairs: in four divisions, each text is a query once."""
     images, texts = np.load(path)
     pair = mg.Pair(images, texts)
     n = pair.image.n
-    fitted = pick_images(pair, np.arange(0, n, 2))
-    stored = pick_images(pair, np.concatenate([np.arange(1, n, 4), np.arange(3, n, 4)]))
-    return Data(f"{stored.image.n} pairs of COCO", fitted, stored, tuple(range(stored.image.n)))
+    divisions = []
+    for start in (1, 0):
+        fitted = pick_images(pair, np.arange(1 - start, n, 2))
+        halves = [np.arange(start, n, 4), np.arange(start + 2, n, 4)]
+        for order in (halves, halves[::-1]):
+            stored = pick_images(pair, np.concatenate(order))
+            name = f"{n} pairs of COCO, {stored.image.n} stored at a time"
+            divisions.append(Data(name, fitted, stored, tuple(range(stored.image.n))))
+    return divisions
 
 
-def made(rows: int, queries: int, seed: int = 0) -> Data:
+def made(rows: int, queries: int, seed: int = 0) -> list[Data]:
     """``rows`` rows of made-up vectors, as many images as texts, and as many queries of each."""
     random = np.random.default_rng(seed)
     # As in CLIP: each mean has one large coordinate of its own, and shares the rest. Along them,
@@ -68,7 +74,7 @@ def made(rows: int, queries: int, seed: int = 0) -> Data:
 
     half = rows // 2
     asked = [*range(min(queries, half)), *range(half, half + min(queries, half))]
-    return Data(f"{2 * half:,} made-up rows", draw(2_000), draw(2 * half), tuple(asked))
+    return [Data(f"{2 * half:,} made-up rows", draw(2_000), draw(2 * half), tuple(asked))]
 
 
 def rotation(random: np.random.Generator) -> Rows:

@@ -129,10 +129,12 @@ def merge(scaler: mg.close.ScoreScaler, lists: dict[str, Lists], half: int) -> L
     return merged
 
 
-def markdown(name: str, table: dict[str, Line]) -> Iterator[str]:
-    """The rows of a Markdown table."""
-    for index, line in table.items():
-        shares = [*line.images, *line.neighbours, *line.mixed]
+def markdown(name: str, tables: list[dict[str, Line]]) -> Iterator[str]:
+    """The rows of a Markdown table: means over the divisions of the data."""
+    for index in tables[0]:
+        lines = [table[index] for table in tables]
+        shares = np.mean([each.images + each.neighbours + each.mixed for each in lines], axis=0)
         cells = [f"{share:.3f}".removeprefix("0") for share in shares]
-        cells += [f"{line.size / 2**20:.3g}", f"{1e3 * line.seconds:.2g}"]
+        cells.append(f"{np.mean([each.size for each in lines]) / 2**20:.3g}")
+        cells.append(f"{1e3 * np.mean([each.seconds for each in lines]):.3g}")
         yield f"| {name} | {index} | {' | '.join(cells)} |"

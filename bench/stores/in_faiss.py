@@ -31,7 +31,8 @@ class Stored:
             if "RFlat" in factory:
                 index.k_factor = 5  # of 10 results, 50 are rescored
             if "HNSW" in factory:
-                faiss.downcast_index(index).hnsw.efSearch = 100
+                inner: Any = faiss.downcast_index(index)
+                inner.hnsw.efSearch = 100
             self.indexes[name] = index
 
     def search(self, index: str, query: Rows, k: int) -> Found:

@@ -36,6 +36,28 @@ def recall(pair: mg.Pair) -> dict[str, float]:
     return shares
 
 
+ROWS = np.random.default_rng(0).standard_normal((300, 128)).astype(np.float32)
+ROWS /= np.linalg.norm(ROWS, axis=1, keepdims=True)
+
+
+def each_index_is_right(gallery: Any, indexes: tuple[str, ...]) -> None:
+    """Exact neighbours and cosines of the first index, near ones of the others; a size each."""
+    queries = ROWS[:20] + 0.1 * ROWS[20:40]
+    queries /= np.linalg.norm(queries, axis=1, keepdims=True)
+    for number, index in enumerate(indexes):
+        kept, errors = [], []
+        for query in queries:
+            exact = ROWS @ query
+            rows, cosines = gallery.search(index, query, 10)
+            assert len(rows) == 10
+            assert (np.diff(cosines) <= 1e-6).all()  # the best first
+            kept.append(np.isin(np.argsort(-exact)[:10], rows).mean())
+            errors.append(np.abs(cosines - exact[rows]).mean())
+        assert np.mean(kept) >= (0.999 if number == 0 else 0.3), index
+        assert np.mean(errors) < (1e-5 if number == 0 else 0.2), index
+        assert gallery.size(index) > 0
+
+
 def arranged(sides: list[NDArray[np.float64]], as_text: NDArray[np.bool_]) -> list[NDArray[Any]]:
     """Queries and stored rows."""
     images, texts = sides

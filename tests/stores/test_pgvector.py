@@ -14,7 +14,7 @@ import pytest
 from numpy.typing import NDArray
 from pgvector.psycopg import register_vector
 from postgres import postgres, server
-from stores.by_hand import recall
+from stores.by_hand import ROWS, each_index_is_right, recall
 
 import modalgap as mg
 
@@ -121,6 +121,18 @@ def test_a_matrix_as_sql(db: Any, coco: NDArray[np.float32]) -> None:
     db.execute(close)
     expected = np.concatenate([images, map_.text(texts)])
     np.testing.assert_allclose(vectors(db), expected, atol=1e-6)
+
+
+def test_the_store_of_the_bench(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(ROOT))
+    from bench.stores import in_postgres
+
+    assert in_postgres.version(server).startswith("pgvector 0.")
+    gallery = in_postgres.Stored(ROWS, server)
+    each_index_is_right(gallery, in_postgres.INDEXES)
+    gallery.close()
+    with psycopg.connect(server) as db:
+        assert db.execute("SELECT to_regclass('modalgap_bench')").fetchone() == (None,)
 
 
 def test_no_server_remains() -> None:

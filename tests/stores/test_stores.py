@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import runpy
 import sys
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 import sqlite_vec
 from milvus_lite.server_manager import server_manager_instance
 from numpy.typing import NDArray
-from stores.by_hand import recall
+from stores.by_hand import ROWS, each_index_is_right, recall
 
 import modalgap as mg
 
@@ -100,6 +101,18 @@ def test_the_table(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixtur
     assert min(flat[0], flat[1], flat[5], flat[6]) > 0.5
     bits = shares["sqlite-vec", "bits"]
     assert bits[2] < bits[3] < 0.9  # quantisation loses fewer neighbours without the gap
+
+
+@pytest.mark.parametrize("store", ["lancedb", "milvus"])
+def test_stores_of_the_bench(
+    store: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.syspath_prepend(str(ROOT))
+    module: Any = importlib.import_module(f"bench.stores.in_{store}")
+    gallery = module.Stored(ROWS, tmp_path)
+    each_index_is_right(gallery, module.INDEXES)
+    gallery.close()
+    capfd.readouterr()  # lance and faiss warn that the rows are few
 
 
 def test_a_store_that_the_bench_does_not_know(
