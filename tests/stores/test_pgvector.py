@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import runpy
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -128,9 +129,8 @@ def test_the_store_of_the_bench(server: str, monkeypatch: pytest.MonkeyPatch) ->
     from bench.stores import in_postgres
 
     assert in_postgres.version(server).startswith("pgvector 0.")
-    gallery = in_postgres.Stored(ROWS, server)
-    each_index_is_right(gallery, in_postgres.INDEXES)
-    gallery.close()
+    with closing(in_postgres.Stored(ROWS, server)) as gallery:
+        each_index_is_right(gallery, in_postgres.INDEXES)
     with psycopg.connect(server) as db:
         assert db.execute("SELECT to_regclass('modalgap_bench')").fetchone() == (None,)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import runpy
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -109,9 +110,8 @@ def test_stores_of_the_bench(
 ) -> None:
     monkeypatch.syspath_prepend(str(ROOT))
     module: Any = importlib.import_module(f"bench.stores.in_{store}")
-    gallery = module.Stored(ROWS, tmp_path)
-    each_index_is_right(gallery, module.INDEXES)
-    gallery.close()
+    with closing(module.Stored(ROWS, tmp_path)) as gallery:
+        each_index_is_right(gallery, module.INDEXES)
     capfd.readouterr()  # lance and faiss warn that the rows are few
 
 
