@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import runpy
 import sys
 from pathlib import Path
 from typing import Any
@@ -18,9 +17,6 @@ from modalgap import errors
 from modalgap.advise.trial import Candidate, Closed, halves
 from modalgap.embeddings import pick_images
 from modalgap.report.comparison import comparison_page
-
-ROOT = Path(__file__).resolve().parents[2]
-
 
 # parts --------------------------------------------------------------------------------------------
 
@@ -157,19 +153,6 @@ def test_commands(tmp_path: Path, run: Any) -> None:
 def test_page_needs_a_comparison(tmp_path: Path) -> None:
     with pytest.raises(errors.InputError, match="must be a Comparison"):
         comparison_page(3, tmp_path / "a.html")  # type: ignore[arg-type]
-
-
-# stores -------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("store", ["store_faiss", "store_lancedb"])
-def test_stores_on_real_pairs(store: str, coco: Floats, capfd: pytest.CaptureFixture[str]) -> None:
-    found = runpy.run_path(str(ROOT / "examples" / f"{store}.py"))["found"]
-    shares = found(mg.Pair(coco[0], coco[1]))
-    capfd.readouterr()  # faiss and lance warn that the rows are few
-    assert shares["before"] < 0.1
-    assert shares["after"] > 0.6
-    assert shares["standardised"] > 0.8
 
 
 # modalities of other names, options that would change what is said --------------------------------

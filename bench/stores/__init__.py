@@ -1,0 +1,1 @@
+"""Vector stores: recall, size and time of raw, closed and standardised vectors."""
