@@ -60,7 +60,7 @@ def drawn(rng: np.random.Generator) -> Data:
     return Data(image.astype(np.float32), text.astype(np.float32), of, kind)
 
 
-def rotated(data: Data, rng: np.random.Generator, _: Path) -> mg.Pair:
+def rotated(data: Data, rng: np.random.Generator, __: Path) -> mg.Pair:
     """Both modalities by the same orthogonal matrix."""
     q, _ = np.linalg.qr(rng.normal(size=2 * (data.image.shape[1],)))
     both = (each.astype(np.float64) @ q for each in (data.image, data.text))
@@ -86,8 +86,8 @@ def scaled(data: Data, rng: np.random.Generator, _: Path) -> mg.Pair:
 
 def widened(data: Data, _: np.random.Generator, __: Path) -> mg.Pair:
     """float64 instead of float32."""
-    both = {"image": data.image.astype(np.float64), "text": data.text.astype(np.float64)}
-    return replace(data, **both).pair()
+    image, text = data.image.astype(np.float64), data.text.astype(np.float64)
+    return replace(data, image=image, text=text).pair()
 
 
 def sharded(data: Data, rng: np.random.Generator, folder: Path) -> mg.Pair:
@@ -115,7 +115,7 @@ ON_COORDINATES = ("drop_dims", "robustness")  # they act on single dimensions, a
 
 def numbers(pair: mg.Pair, closers: list[str], seed: int) -> dict[str, float]:
     """Every number of the pair, and the gap after some closers; NaN for what does not apply."""
-    found = {}
+    found: dict[str, float] = {}
     for result in (mg.measure(pair, seed=seed), mg.evaluate(pair, seed=seed)):
         found |= {name: value.value for name, value in result.items()}
     for closer in closers:

@@ -56,6 +56,8 @@ COMMANDS: list[tuple[str | None, str, str]] = [
     ("models", NEVER, "invert ovi text.npz -m open_clip:RN50/openai -o ovi.safetensors"),
     ("models", NEVER, "invert curve oti image.npz --query image.npz"
                       " -m open_clip:RN50/openai -o curve"),
+    ("st", NEVER, "encode texts.txt -m st:all-MiniLM-L6-v2 -o o.npz"),
+    ("st", NEVER, "close export map.safetensors --to model --model st:some/model -o closed"),
     ("train", ALWAYS, "data mad -o mad --limit 40"),
     ("train", ALWAYS, "demo -o demo --set train.steps=2 --set train.data.limit=400"
                       " --set train.batch=16"),
