@@ -1,16 +1,19 @@
 """``kill -9`` at random moments of every command that writes; the same command then resumes.
 
-After each kill no file under its final name may be half; after the last one, the same command must
-end with the same bytes as a run that nothing disturbed, and leave nothing beside them.
+Half of the moments are random times, half are random changes of a file: right before one. After
+each kill no file under its final name may be half; after the last one, the same command must end
+with the same bytes as a run that nothing disturbed, and leave nothing beside them.
 """
 
 from __future__ import annotations
 
 import json
+import mmap
 import os
 import random
 import re
 import shutil
+import signal
 import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -19,12 +22,14 @@ from pathlib import Path
 
 from reliability import child
 from reliability.commands import COMMANDS, MADE, write_inputs
+from reliability.watch import NUMBER, count_changes
 
 # what no two runs share: times and speeds, in records and logs
 VARIES = re.compile(
     rb'"(seconds|started|ended|created|time|date|pairs_per_second|rate|took)[^"]*":\s*("[^"]*"|[^,}\s]+)'
 )
 UNFINISHED = re.compile(r"(^|/)(\.modalgap-[^/]*|[^/]*\.parts(/.*)?|[^/]*lock)$")
+NEVER = 2**60
 Tree = dict[str, bytes]
 
 
@@ -113,11 +118,22 @@ def _loads(content: bytes) -> bool:
     return len(content) == 8 + size + end
 
 
-def run_once(arguments: Sequence[str], folder: Path) -> tuple[int, float]:
-    """Exit code and seconds of an undisturbed run."""
-    began = time.monotonic()
-    code = child.wait(child.start(child.command(arguments, folder), folder / "messages"))
-    return code, time.monotonic() - began
+def started(arguments: Sequence[str], folder: Path, at: int, changes: mmap.mmap) -> int:
+    """Start a command that is killed at its change number ``at`` of a file; its process.
+
+    Args:
+        arguments: the command line.
+        folder: where it runs.
+        at: number of the change, from 0.
+        changes: where the number of changes so far is written.
+    """
+    command = child.command(arguments, folder)
+
+    def run() -> None:
+        count_changes(folder, at, changes)
+        command()
+
+    return child.start(run, folder / "messages")
 
 
 def disturb(name: str, kills: int, inputs: Path, folder: Path, rng: random.Random) -> Outcome:
@@ -127,8 +143,11 @@ def disturb(name: str, kills: int, inputs: Path, folder: Path, rng: random.Rando
     child.preload(child.command(arguments, here), here)
     here.joinpath("modules").unlink()
     whole = tree(here)
-    here = place(folder / "again", inputs)
-    code, seconds = run_once(arguments, here)
+    here, changes = place(folder / "again", inputs), mmap.mmap(-1, NUMBER.size)
+    began = time.monotonic()
+    code = child.wait(started(arguments, here, NEVER, changes))
+    seconds = time.monotonic() - began
+    (count,) = NUMBER.unpack(changes[:])
     outcome = Outcome(name, seconds)
     if code or tree(here) != whole:
         outcome.faults.append(f"two whole runs: {code}, {differences(tree(here), whole)}")
@@ -137,28 +156,32 @@ def disturb(name: str, kills: int, inputs: Path, folder: Path, rng: random.Rando
         here = place(folder / "killed", inputs)
         for _ in range(rng.randint(1, 4)):  # kills before the run that ends
             began = time.monotonic()
-            started = child.start(child.command(arguments, here), here / "messages")
-            moment = rng.uniform(0.0, 1.05 * seconds)
-            while time.monotonic() - began < moment and not _ended(started):
+            by_time = rng.random() < 0.5
+            at = NEVER if by_time else rng.randrange(count)
+            moment = rng.uniform(0.0, 1.05 * seconds) if by_time else 3600.0
+            process = started(arguments, here, at, changes)
+            while time.monotonic() - began < moment and not _ended(process):
                 time.sleep(0.001)
-            if _ended(started):
+            if not _ended(process):
+                child.kill(process)
+            code = child.wait(process)
+            if code != -signal.SIGKILL:
                 outcome.late += 1
                 break
-            child.kill(started)
-            child.wait(started)
             outcome.kills += 1
-            outcome.faults += [
-                f"half after {moment:.3f} s: {each}" for each in half(tree(here), whole)
-            ]
+            when = f"{moment:.3f} s" if by_time else f"change {at} of {count}"
+            outcome.faults += [f"half at {when}: {each}" for each in half(tree(here), whole)]
         else:
-            started = child.start(child.command(arguments, here), here / "messages")
-        code = child.wait(started)
-        again = tree(here)
-        # the kill came after the last change of a file: the output is refused without --force
-        finished = "replace it with --force" in _messages(here) or "--force or" in _messages(here)
-        if code and not (code == 2 and finished):
-            outcome.faults.append(f"resumed: exit code {code}: {_messages(here)}")
-        elif again != whole:
+            code = child.wait(started(arguments, here, NEVER, changes))
+        again, said = tree(here), _messages(here)
+        # after the last change of a file, the output is there and refused; a kill at that moment
+        # may leave the folder of parts
+        finished = code == 2 and ("with --force" in said or "--force or" in said)
+        if finished:
+            again = {name: each for name, each in again.items() if not UNFINISHED.search(name)}
+        elif code:
+            outcome.faults.append(f"resumed: exit code {code}: {said}")
+        if again != whole:
             outcome.faults.append(f"resumed: {differences(again, whole)}")
         outcome.resumed += 1
         if outcome.faults:  # what it left is kept by --keep

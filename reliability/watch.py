@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import mmap
 import os
+import signal
+import struct
 import sys
 from pathlib import Path
 from typing import Any
@@ -13,6 +16,7 @@ CHANGES = {  # events that change files, each with the number of its paths
     "os.rmdir": 1, "os.symlink": 2, "os.truncate": 1, "shutil.rmtree": 1,
 }  # fmt: skip
 WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
+NUMBER = struct.Struct("<q")
 HARMLESS = ("/dev/null", "/proc/", "/dev/shm/")
 
 
@@ -35,17 +39,47 @@ class Watch:
                 self.seen.append(f"{event} {arguments}"[:200])
         elif event in ("pickle.find_class", "socket.connect"):
             self.seen.append(f"{event} {arguments[-2:]}"[:200])
-        elif event == "open":
-            path, _, flags = arguments
-            if isinstance(path, str | bytes | os.PathLike) and flags & WRITES:
-                self._check(event, path)
-        elif event in CHANGES:
-            for path in arguments[: CHANGES[event]]:
+        else:
+            for path in changed(event, arguments):
                 self._check(event, path)
 
     def _check(self, event: str, path: Any) -> None:
-        if isinstance(path, int):  # an open file
+        if not isinstance(path, str | bytes | os.PathLike):  # an open file
             return
         whole = os.path.abspath(os.fsdecode(path))  # noqa: PTH100 - resolve opens files
         if not whole.startswith((*self._allowed, *HARMLESS)) and "__pycache__" not in whole:
             self.seen.append(f"{event} {whole}"[:200])
+
+
+def changed(event: str, arguments: tuple[Any, ...]) -> list[Any]:
+    """The paths that an audit event changes."""
+    if event == "open":
+        path, _, flags = arguments
+        return [path] if isinstance(flags, int) and flags & WRITES else []
+    return list(arguments[: CHANGES.get(event, 0)])
+
+
+def count_changes(folder: Path, at: int, changes: mmap.mmap) -> None:
+    """From now on count the changes of files below a folder; before number ``at``, end by SIGKILL.
+
+    Args:
+        folder: the folder.
+        at: number of the change, from 0.
+        changes: where the number of changes so far is written.
+    """
+    inside = str(folder)
+    done = 0
+
+    def hook(event: str, arguments: tuple[Any, ...]) -> None:
+        nonlocal done
+        paths = [each for each in changed(event, arguments) if isinstance(each, str | os.PathLike)]
+        if not any(os.path.abspath(each).startswith(inside) for each in paths):  # noqa: PTH100
+            return
+        if any(str(each).endswith("messages") for each in paths):
+            return
+        if done == at:
+            os.killpg(0, signal.SIGKILL)
+        done += 1
+        changes[: NUMBER.size] = NUMBER.pack(done)
+
+    sys.addaudithook(hook)
