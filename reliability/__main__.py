@@ -22,6 +22,9 @@ def main() -> int:
     kill = tests.add_parser("kill", help="kill -9 at random moments of commands, then resume")
     kill.add_argument("--kills", type=int, default=1000)
     kill.add_argument("--only", action="append", default=[], help="a command of commands.py")
+    disks = tests.add_parser("disks", help="full and read-only disks at random changes of files")
+    disks.add_argument("--runs", type=int, default=500)
+    disks.add_argument("--only", action="append", default=[], help="a command of commands.py")
     fuzz = tests.add_parser("fuzz", help="damaged inputs for every reader")
     fuzz.add_argument("--inputs", type=int, default=1_000_000)
     fuzz.add_argument("--only", action="append", default=[], help="a target of targets.py")
@@ -34,7 +37,7 @@ def main() -> int:
     soak = tests.add_parser("soak", help="mixed commands; memory and open files are watched")
     soak.add_argument("--minutes", type=float, default=60)
     soak.add_argument("--processes", type=int, default=2)
-    for each in (kill, fuzz, soak):
+    for each in (kill, disks, fuzz, soak):
         each.add_argument("--seed", default=str(datetime.date.today()))
         each.add_argument("--keep", action="store_true", help="leave the folder of the runs")
     given = parser.parse_args()
@@ -54,6 +57,10 @@ def main() -> int:
             from reliability.soak import main as run_soak
 
             return run_soak(given.minutes, given.processes, given.seed, folder)
+        if given.test == "disks":
+            from reliability.disks import main as run_disks
+
+            return run_disks(given.runs, given.seed, given.only, folder)
         if given.test == "kill":
             from reliability.kill import main as run_kill
 

@@ -173,11 +173,8 @@ def disturb(name: str, kills: int, inputs: Path, folder: Path, rng: random.Rando
             outcome.faults += [f"half at {when}: {each}" for each in half(tree(here), whole)]
         else:
             code = child.wait(started(arguments, here, NEVER, changes))
-        again, said = tree(here), _messages(here)
-        # after the last change of a file, the output is there and refused; a kill at that moment
-        # may leave the folder of parts
-        finished = code == 2 and ("with --force" in said or "--force or" in said)
-        if finished:
+        again, said = tree(here), messages(here)
+        if refused_as_finished(code, said):
             again = {name: each for name, each in again.items() if not UNFINISHED.search(name)}
         elif code:
             outcome.faults.append(f"resumed: exit code {code}: {said}")
@@ -194,8 +191,17 @@ def _ended(started: int) -> bool:
     return os.waitid(os.P_PID, started, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
 
 
-def _messages(folder: Path) -> str:
+def messages(folder: Path) -> str:
+    """The last messages of a command, on one line."""
     return " ".join((folder / "messages").read_text(errors="replace").split())[-300:]
+
+
+def refused_as_finished(code: int, said: str) -> bool:
+    """Whether a command refused output that is there: it was killed after its last change.
+
+    At that moment it may leave the folder of parts.
+    """
+    return code == 2 and ("with --force" in said or "--force or" in said)
 
 
 def differences(found: Tree, whole: Tree) -> str:

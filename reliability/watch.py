@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import mmap
 import os
 import signal
 import struct
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -67,19 +69,43 @@ def count_changes(folder: Path, at: int, changes: mmap.mmap) -> None:
         at: number of the change, from 0.
         changes: where the number of changes so far is written.
     """
-    inside = str(folder)
+
+    def act(_: str, done: int) -> None:
+        if done == at:
+            os.killpg(0, signal.SIGKILL)
+        changes[: NUMBER.size] = NUMBER.pack(done + 1)
+
+    _at_changes(folder, act)
+
+
+def fail_changes(folder: Path, at: int, number: int) -> None:
+    """Let all changes of files below a folder fail from number ``at`` on, with error ``number``.
+
+    A full disk (ENOSPC) lets files be removed.
+    """
+
+    def act(event: str, done: int) -> None:
+        adds = event in ("open", "os.mkdir", "os.rename", "os.link", "os.symlink")
+        if done >= at and (adds or number == errno.EROFS):
+            raise OSError(number, os.strerror(number))
+
+    _at_changes(folder, act)
+
+
+def _at_changes(folder: Path, act: Callable[[str, int], None]) -> None:
+    """Call ``act`` (event, number of changes before) right before each change below a folder."""
+    inside, own = str(folder), str(folder / "messages")
     done = 0
 
     def hook(event: str, arguments: tuple[Any, ...]) -> None:
         nonlocal done
-        paths = [each for each in changed(event, arguments) if isinstance(each, str | os.PathLike)]
-        if not any(os.path.abspath(each).startswith(inside) for each in paths):  # noqa: PTH100
-            return
-        if any(str(each).endswith("messages") for each in paths):
-            return
-        if done == at:
-            os.killpg(0, signal.SIGKILL)
-        done += 1
-        changes[: NUMBER.size] = NUMBER.pack(done)
+        for path in changed(event, arguments):
+            if not isinstance(path, str | os.PathLike):
+                continue
+            whole = os.path.abspath(path)  # noqa: PTH100 - resolve opens files
+            if whole.startswith(inside) and whole != own:
+                act(event, done)
+                done += 1
+                return
 
     sys.addaudithook(hook)
