@@ -110,7 +110,7 @@ CHANGES: dict[str, Change] = {
     "shards": sharded,
 }
 METHODS: dict[str, Method] = {**MEASURES, **TASKS, **CLOSERS}
-ON_COORDINATES = ("drop_dims", "robustness")  # they act on single dimensions, as the card says
+ON_COORDINATES = ("drop_dims", "robustness", "standardize")  # they act on single dimensions
 
 
 def numbers(pair: mg.Pair, closers: list[str], seed: int) -> dict[str, float]:
