@@ -49,11 +49,11 @@ def plain_rows(
     ):
         return None
     try:
-        packed = column.compression != "UNCOMPRESSED"
-        codec = pa.Codec(column.compression) if packed else None
+        # not column.compression: pyarrow ends the process at a number that is no codec
+        packed = column.total_compressed_size != column.total_uncompressed_size
         chunk = source.read_at(column.total_compressed_size, column.data_page_offset)
         level, values, found = schema.max_definition_level, 0, []
-        for count, body in _pages(memoryview(chunk), codec, n * width * np.dtype(kind).itemsize):
+        for count, body in _pages(memoryview(chunk), packed, n * width * np.dtype(kind).itemsize):
             repeated, rest = _levels(body)
             defined, rest = _levels(rest)
             found.append(np.frombuffer(rest, kind))
@@ -66,13 +66,11 @@ def plain_rows(
     return np.concatenate(found).reshape(n, width) if values == n * width else None
 
 
-def _pages(
-    chunk: memoryview, codec: pa.Codec | None, size: int
-) -> Iterator[tuple[int, memoryview]]:
+def _pages(chunk: memoryview, packed: bool, size: int) -> Iterator[tuple[int, memoryview]]:
     """Number of values, levels included, and content of each page.
 
     Raises:
-        ValueError: a page of another kind or with a wrong checksum.
+        ValueError: a page of another kind, of another codec, or with a wrong checksum.
     """
     at = 0
     while at < len(chunk):
@@ -86,9 +84,21 @@ def _pages(
             raise ValueError("damaged")
         if header[2] > 2 * size + 1024:  # more than the numbers and their levels
             raise ValueError("too large")
-        if codec is not None:
-            body = memoryview(codec.decompress(body, header[2]))
+        if packed:
+            body = memoryview(_codec(body, header[2]).decompress(body, header[2]))
+        elif header[2] != header[3]:
+            raise ValueError("compressed")
         yield about[1], body
+
+
+def _codec(body: memoryview, size: int) -> pa.Codec:
+    """The codec of a page, by its first bytes; Snappy begins with the size of the content."""
+    for start, name in ((b"\x28\xb5\x2f\xfd", "zstd"), (b"\x1f\x8b", "gzip")):
+        if body[: len(start)] == start:
+            return pa.Codec(name)
+    if _varint(body, 0)[0] != size:
+        raise ValueError("another codec")
+    return pa.Codec("snappy")
 
 
 def _levels(body: memoryview) -> tuple[bytes, memoryview]:
