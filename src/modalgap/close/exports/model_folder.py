@@ -29,7 +29,8 @@ CLOSE = 1e-5  # largest error of an entry of a unit row
 def to_model(map_: AffineMap, model: Any, folder: str | Path, *, force: bool = False) -> Path:
     """Save a model with a map in it, in the format of the model's own library.
 
-    The normalised features of the saved model are the closed rows, within 1e-5 in each entry. The
+    The normalised features of the saved model are the closed rows. Two generated items per
+    modality check this before the folder gets its name: each entry must agree within 1e-5. The
     library loads the model without modalgap.
 
     Args:
