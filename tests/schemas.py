@@ -65,12 +65,12 @@ class Encoded(TypedDict):
         further_columns: columns of a table that are not used.
         files: the files that were written.
         encoded: modality to the number of rows.
-        complete: of more than two modalities: the items that have a row of each.
+        complete: of more than two modalities: the number of items that have a row of each.
         skipped: items that have no row.
         listing: the file that lists what was left out, if one was written.
-        cut: texts that were truncated to the context of the model.
-        joined: what was merged.
-        resumed: rows that an earlier run had encoded.
+        cut: number of texts that were truncated to the context length of the model.
+        joined: what was merged while encoding, one short sentence each.
+        resumed: number of rows that an earlier run had encoded.
         seconds: duration, without loading the model.
     """
 
@@ -114,9 +114,9 @@ class Plan(TypedDict):
     """An estimate of time and bytes at other sizes.
 
     Attributes:
-        verb: what would run.
-        cost: the cost of it.
-        plan: one entry per size.
+        verb: the command that is estimated: measure, close or evaluate.
+        cost: how time and bytes depend on the number of items.
+        plan: the estimates, one entry per number of items.
     """
 
     verb: str
@@ -168,7 +168,7 @@ class Words(TypedDict):
     """The nearest words of pseudo-tokens.
 
     Attributes:
-        items: one entry per item.
+        items: one entry per inverted item.
     """
 
     items: list[Inverted]
@@ -181,7 +181,7 @@ class Explained(TypedDict):
         kind: the kind of method.
         name: its name.
         card: its description; the keys are those of modalgap.card.Card.
-        definition: the text at the top of its file.
+        definition: the docstring of its file, which defines it.
         file: the file that implements it.
         source: the paper and section that define it.
         options: option to its default.

@@ -38,7 +38,9 @@ class Columns(ABC):
         return table.__arrow_c_stream__(requested_schema)
 
     def to_frame(self) -> Any:
-        """The same columns as a pandas ``DataFrame``; NaN for missing numbers.
+        """A pandas ``DataFrame`` with one column per column of the Arrow table.
+
+        The description of the class lists the columns. Missing numbers are NaN.
 
         Raises:
             InputError: pandas is not installed.

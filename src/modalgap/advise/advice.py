@@ -73,7 +73,7 @@ class Advice(Answer):
     Attributes:
         verdicts: maps a task to its recommendation.
         diagnosis: sentences on the gap itself.
-        measured: the measures behind them.
+        measured: the measures on which the diagnosis and the verdicts are based.
         skipped: tasks that do not apply, with the reason.
         pair: facts of the input.
         versions: versions of modalgap and of the libraries that compute.

@@ -193,8 +193,8 @@ def export(
         Form | None,
         typer.Option(
             "--to",
-            help="json, onnx or model (default: the extension of OUTPUT, or json); onnx needs"
-            " --role, model needs --model.",
+            help="Format to write (default: onnx if OUTPUT ends in .onnx, else json). onnx needs"
+            " --role; model needs --model.",
             show_default=False,
         ),
     ] = None,
@@ -206,22 +206,32 @@ def export(
         str | None,
         typer.Option(
             "--model",
-            help="Model to save with the map after its towers: st:, hf: or open_clip:MODEL.",
+            help="Model to save with the map: st:MODEL, hf:MODEL or open_clip:MODEL.",
             show_default=False,
         ),
     ] = None,
     output: Annotated[
         Path | None,
-        typer.Option("-o", "--output", help="File or folder to write.", show_default=False),
+        typer.Option(
+            "-o",
+            "--output",
+            help="File to write; with --to model, a new or empty folder (default: the path of MAP"
+            " with another extension).",
+            show_default=False,
+        ),
     ] = None,
     force: Annotated[
         bool,
-        typer.Option("--force", help="Replace an existing file, and allow a map of another model."),
+        typer.Option(
+            "--force",
+            help="Replace an existing file; with --to model, allow a map that was fitted on"
+            " another model.",
+        ),
     ] = False,
 ) -> None:
-    """Write a map as plain numbers (JSON), as an ONNX file, or as part of a model.
+    """Write a map as plain numbers (JSON) or as an ONNX file, or save a model with it.
 
-    A model is written as a folder that its own library loads without modalgap.
+    With --to model, the library of the model loads the folder without modalgap.
     """
     from modalgap.atomic import replacing
     from modalgap.close.affine import load

@@ -62,7 +62,8 @@ class Reading:
         str | None,
         typer.Option(
             "--captions",
-            help="Captions in a cell or a caption file: one or several (default: detected).",
+            help="Number of captions in a cell or in a caption file: one or several (default:"
+            " detected).",
             show_default=False,
         ),
     ] = None
@@ -116,9 +117,9 @@ def encode(
         typer.Option(
             "-m",
             "--model",
-            help="LIBRARY:MODEL, such as open_clip:ViT-B-32/openai; see: modalgap list models. Or"
-            " several options NAMES=LIBRARY:MODEL, such as image,text=open_clip:… and audio=hf:…,"
-            " for items of several modalities.",
+            help="LIBRARY:MODEL, such as open_clip:ViT-B-32/openai; see: modalgap list models. If"
+            " several models encode the modalities, repeat the option with"
+            " NAMES=LIBRARY:MODEL, such as image,text=open_clip:… and audio=hf:….",
             show_default=False,
         ),
     ],

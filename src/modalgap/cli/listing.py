@@ -22,7 +22,7 @@ def listing(
     what: Annotated[Listed, typer.Argument(help="Kind of entries to list.")],
     json: Annotated[bool, options.json("list/1")] = False,
 ) -> None:
-    """List all measures, closers, tasks, losses, models, data sets or other entries."""
+    """List all entries of one kind, such as measures, closers, models or data sets."""
     others = {"models": _models, "data": _data, "configs": _configs, "schemas": _schemas}
     head, rows, cards = others[what.value]() if what.value in others else _methods(what.value)
     if json:

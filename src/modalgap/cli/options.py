@@ -174,8 +174,8 @@ BatchSize = Annotated[
     int | None,
     typer.Option(
         "--batch-size",
-        help="Items per batch (default: encode: 32 on the CPU, else 256; invert: as many as fit"
-        " into memory).",
+        help="Items per batch (default for encode: 32 on the CPU, 256 on a GPU; for invert: as"
+        " many as fit into memory).",
         show_default=False,
     ),
 ]

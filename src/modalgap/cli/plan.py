@@ -21,7 +21,11 @@ def plan(
     inputs: Inputs,
     verb: Annotated[
         str,
-        typer.Option("--verb", help="measure, close (fit and apply) or evaluate (exact ranks)."),
+        typer.Option(
+            "--verb",
+            help="Command to estimate: measure, close (fit and apply center) or evaluate (exact"
+            " ranks).",
+        ),
     ] = "measure",
     only: options.Measures = None,
     rows: Annotated[
@@ -47,9 +51,10 @@ def plan(
     ] = None,
     json: Annotated[bool, options.json("plan/1")] = False,
 ) -> None:
-    """Estimate time and bytes of a command at other sizes, from a sample of the data.
+    """Estimate time, bytes and memory of a command at other sizes, from a sample of the data.
 
-    A worker is a process as fast as this one, with as many cores. Nothing is written.
+    A worker of the plan is as fast as this process, with the same number of cores. No output is
+    written.
     """
     from modalgap.advise.plan import SIZES
     from modalgap.advise.plan import plan as run

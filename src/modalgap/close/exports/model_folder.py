@@ -27,23 +27,25 @@ CLOSE = 1e-5  # largest error of an entry of a unit row
 
 @checked
 def to_model(map_: AffineMap, model: Any, folder: str | Path, *, force: bool = False) -> Path:
-    """Save a model with a map after its towers, in the format of its own library.
+    """Save a model with a map in it, in the format of the model's own library.
 
-    The features of the saved model, normalised, are the closed rows. Its library needs no modalgap
-    to load it.
+    The normalised features of the saved model are the closed rows. Two generated items per
+    modality check this before the folder gets its name: each entry must agree within 1e-5. The
+    library loads the model without modalgap.
 
     Args:
         map_: the map.
         model: LIBRARY:MODEL of ``st``, ``hf`` or ``open_clip``, or such an encoder.
-        folder: the folder to make; it must not exist, or be empty.
-        force: save it even if the map was fitted on the embeddings of another model.
+        folder: the folder to make; it must not exist, or must be empty.
+        force: save the model even if the map was fitted on the embeddings of another model.
 
     Returns:
         The folder.
 
     Raises:
-        InputError: the map has another width, or was fitted on another model.
-        NotApplicable: the model cannot express the map; the error says why.
+        InputError: the map takes rows of another width, or was fitted on another model.
+        NotApplicable: the format of the model cannot express the map, such as an offset for ``hf``
+            and ``open_clip``; the error says why.
         OutputError: the folder is not empty, or cannot be written.
     """
     folder = Path(folder)

@@ -1,9 +1,9 @@
 """A closed or standardised model that MTEB evaluates like any other (its ``EncoderProtocol``).
 
-Requires ``pip install mteb``. A map closes queries and documents; its role "query", if it has one,
-closes all queries. Documents of an image and a text are fused, as ``AffineMap.fuse`` does. A score
-scaler adds one column that holds the means (its ``augmented``), so that the inner product, which
-``similarity`` computes, is the standardised score.
+Requires ``pip install 'modalgap[mteb]'``. A map closes queries and documents; its role "query", if
+it has one, closes all queries. Documents of an image and a text are fused, as ``AffineMap.fuse``
+does. A score scaler adds one column that holds the means (its ``augmented``), so that the inner
+product, which ``similarity`` computes, is the standardised score.
 """
 
 from __future__ import annotations
@@ -130,16 +130,21 @@ def to_mteb(
     device: str = "auto",
     force: bool = False,
 ) -> MtebModel:
-    """A model that ``mteb.evaluate`` takes.
+    """Wrap a closed or standardised model for ``mteb.evaluate``.
 
     Args:
-        closing: a map, a score scaler, or None for the model itself.
+        closing: a map, which closes queries and documents; a ``ScoreScaler``, which standardises
+            scores; or None for the model itself.
         model: LIBRARY:MODEL, or an encoder.
-        device: as for ``encode``.
-        force: evaluate it even if the map was fitted on the embeddings of another model.
+        device: cpu, cuda, cuda:1, mps or auto.
+        force: wrap the model even if the map was fitted on the embeddings of another model.
+
+    Returns:
+        A model with the methods of MTEB's ``EncoderProtocol``.
 
     Raises:
-        InputError: the map has another width, or was fitted on another model; mteb is missing.
+        InputError: the map takes rows of another width, or was fitted on another model; or mteb is
+            not installed.
     """
     from modalgap.encode import load_model  # imports what maps alone do not need
     from modalgap.encode.device import requested_device
