@@ -37,7 +37,7 @@ def test_json_is_one_object_and_nothing_else(run: Run, npz: Path) -> None:
     code, out, err = run("measure", npz, "--json")
     assert code == 0
     found = json.loads(out)
-    assert set(found) == {"measures", "skipped", "pair", "versions"}
+    assert set(found) == {"schema", "measures", "skipped", "pair", "versions"}
     assert (found["pair"]["n_image"], found["pair"]["n_text"], found["pair"]["dim"]) == (40, 80, 16)
     assert found["pair"]["fingerprint"] == mg.load(npz).fingerprint
     for value in found["measures"].values():

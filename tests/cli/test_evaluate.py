@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from commands import Run
+from patience import in_full
 from reference.cases import two_cones
 
 import modalgap as mg
@@ -55,7 +56,7 @@ def found_by(run: Run, *arguments: object) -> dict[str, Any]:
 # tables --------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("columns", ["80", "200"])
+@pytest.mark.parametrize("columns", ["80", pytest.param("200", marks=in_full)])
 def test_a_table_fits_and_shows_every_value(
     run: Run, shared_data: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch, columns: str
 ) -> None:

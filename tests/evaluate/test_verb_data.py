@@ -29,8 +29,8 @@ def test_json_is_standard_and_whole(make: Callable[[], Pair]) -> None:
     assert "NaN" not in text
     assert "Infinity" not in text
     found = json.loads(text)
-    assert found == json.loads(json.dumps(result.to_dict()))
-    assert set(found) == {"measures", "skipped", "pair", "versions"}
+    assert found == {"schema": "result/1", **json.loads(json.dumps(result.to_dict()))}
+    assert set(found) == {"schema", "measures", "skipped", "pair", "versions"}
     assert list(found["measures"]) == list(result)
     for name, value in found["measures"].items():
         assert value["value"] == result[name].value == float(result[name])

@@ -299,7 +299,7 @@ def test_json_is_strict_and_complete(pair: Pair) -> None:
         raise AssertionError(text)
 
     read = json.loads(found.to_json(), parse_constant=never)
-    assert list(read) == ["measures", "skipped", "pair", "versions"]
+    assert list(read) == ["schema", "measures", "skipped", "pair", "versions"]
     assert set(read["measures"]) == set(found)
     for name, value in read["measures"].items():
         assert (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -29,16 +30,16 @@ def test_damaged_inputs(tmp_path: Path) -> None:
     only = [word for name in quick for word in ("--only", name)]
     faults = tmp_path / "faults"
     done = run(
-        "fuzz", "--inputs", 2000, "--seed", TODAY, "--faults", faults, *only, folder=tmp_path
+        "fuzz", "--inputs", 1000, "--seed", TODAY, "--faults", faults, *only, folder=tmp_path
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "'tried': 1998" in done.stdout  # shares are rounded
+    assert re.search(r"'tried': (99\d|100\d),", done.stdout)  # shares are rounded
 
 
 @pytest.mark.slow
 def test_killed_commands(tmp_path: Path) -> None:
-    only = ("--only", "convert", "--only", "close apply to shards", "--only", "encode")
-    done = run("kill", "--kills", 12, "--seed", TODAY, *only, folder=tmp_path)
+    only = ("--only", "convert to shards", "--only", "encode texts")
+    done = run("kill", "--kills", 8, "--seed", TODAY, *only, folder=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "'faults': 0" in done.stdout
 
