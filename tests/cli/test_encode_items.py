@@ -7,10 +7,11 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import pytest
 from commands import Run
 from encode.items_cases import folder_of, images, sounds
-from layouts import collections
+from layouts import collections, items
 
 import modalgap as mg
 
@@ -73,6 +74,44 @@ def test_encode_a_named_data_set(place: Path, run: Run) -> None:
     assert code == 0, err
     assert "no model encodes image and tts" in err
     assert [side.modality for side in mg.load("speech.npz").sides] == ["text", "speech"]
+
+
+def test_mixbench_is_searched_by_its_judgements(place: Path, run: Run) -> None:
+    """NDCG by its definition: one list of all rows; those of the judged document are relevant."""
+    items.mixbench(place / "data" / "mixbench")
+    model = ("--model", "open_clip:a/b", "--workers", "0")
+    for split in ("MSCOCO", "MSCOCO-queries", "OVEN-queries"):
+        code, _, err = run("encode", "mixbench", "--split", split, *model, "-o", f"{split}.npz")
+        assert code == 0, err
+    mixed = ("--protocol", "mixed", "--json")
+    code, out, err = run("search", "MSCOCO.npz", "--query", "MSCOCO-queries.npz", *mixed)
+    assert code == 0, err
+    found = json.loads(out)["measures"]
+    corpus, queries = mg.load("MSCOCO.npz"), mg.load("MSCOCO-queries.npz")
+    assert [side.n for side in corpus.sides] == [4, 4]
+    rows = np.concatenate([side.unit().numpy() for side in corpus.sides])
+    owner = np.concatenate([side.factors["document"] for side in corpus.sides])
+    wanted = dict(zip(queries.names, queries.factors["document"], strict=True))
+    assert wanted == {f"query q{i}": f"d{5 - i}" for i in range(6)}
+    ndcg = []
+    for query, document in zip(queries.unit().numpy(), wanted.values(), strict=True):
+        gains = (owner == document)[np.argsort(-(rows @ query), kind="stable")]
+        weights = 1 / np.log2(np.arange(len(rows)) + 2)
+        ndcg.append((gains * weights).sum() / weights[: gains.sum()].sum())
+    assert found["ndcg10"]["value"] == pytest.approx(np.mean(ndcg), abs=1e-6)
+    assert found["ndcg10"]["details"]["classes_by"] == "document"
+    oven = ("--query", "OVEN-queries.npz", "--modality", "image")
+    code, _, err = run("search", "MSCOCO.npz", *oven, *mixed)
+    assert code == 0, err
+    by_modality = ("--model", "image,text,query=open_clip:a/b", "--workers", "0")
+    code, _, err = run("encode", "mixbench", *by_modality, "-o", "all.npz")
+    assert code == 0, err
+    every = mg.load("all.npz")
+    assert list(every) == ["image", "text", "query"]
+    tasks = ("--only", "mixed,retrieval", "--json")
+    code, out, err = run("evaluate", "all.npz", "--pair", "image,query", *tasks)
+    assert code == 0, err
+    assert json.loads(out)["measures"]["retrieval.query_to_image_r1"]["details"]
 
 
 @pytest.mark.parametrize(
