@@ -30,13 +30,13 @@ def test_documents_and_queries(number: int, folder: Path) -> None:
     source = read("mixbench", folder, subset)
     assert list(media(source).names) == ["d1", "d2", "d4", "d5"]
     assert [media(source)[i] for i in range(4)] == [png(100 * number + i) for i in (1, 2, 4, 5)]
-    assert source.texts == [f"{subset} text {i}" for i in (0, 2, 3, 5)]
+    assert source.texts == [f"{subset} text {'a' * i}" for i in (0, 2, 3, 5)]
     assert source.factors == {"document": ["d1", "d2", "d4", "d5"]}
     assert source.text_factors == {"document": ["d0", "d2", "d3", "d5"]}
     assert source.matches.tolist() == [[1, 1], [3, 3]]
     assert source.missing == ()
     asked = read("mixbench", folder, f"{subset}-queries")
-    texts = [f"{subset} query {i}" for i in range(6)]
+    texts = [f"{subset} query {'b' * i}" for i in range(6)]
     assert list(media(asked).names) == [f"query q{i}" for i in range(6)]
     assert asked.factors == {"document": RELEVANT}
     if subset == "OVEN":

@@ -99,7 +99,7 @@ def mixbench(folder: Path) -> None:
     """
     for number, subset in enumerate(("MSCOCO", "Google_WIT", "VisualNews", "OVEN")):
         place = folder / subset
-        texts = [None if i % 3 == 1 else f"{subset} text {i}" for i in range(6)]
+        texts = [None if i % 3 == 1 else f"{subset} text {'a' * i}" for i in range(6)]
         images = [None if i % 3 == 0 else png(100 * number + i) for i in range(6)]
         parquet(
             place / "mixed_corpus.parquet",
@@ -114,7 +114,7 @@ def mixbench(folder: Path) -> None:
             place / "queries.parquet",
             {
                 "id": ([f"q{i}" for i in range(6)], "Value"),
-                "text": ([f"{subset} query {i}" for i in range(6)], "Value"),
+                "text": ([f"{subset} query {'b' * i}" for i in range(6)], "Value"),
                 "image": (asked, "Image"),
             },
         )
