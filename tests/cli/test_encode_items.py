@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import runpy
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -15,6 +16,8 @@ from layouts import collections, items
 
 import modalgap as mg
 from modalgap.embeddings.store import load_embeddings
+
+EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "mixed_documents.py"
 
 
 @pytest.fixture
@@ -101,6 +104,16 @@ def test_mixbench_is_searched_by_its_judgements(place: Path, run: Run) -> None:
         ndcg.append((gains * weights).sum() / weights[: gains.sum()].sum())
     assert found["ndcg10"]["value"] == pytest.approx(np.mean(ndcg), abs=1e-6)
     assert found["ndcg10"]["details"]["classes_by"] == "document"
+    one_row = runpy.run_path(str(EXAMPLE))["documents"](corpus)
+    fused = [rows[owner == name].mean(0) for name in one_row.factors["document"]]
+    fused = [each / np.linalg.norm(each) for each in fused]
+    np.testing.assert_allclose(one_row.unit(), fused, rtol=0, atol=1e-6)
+    assert sorted(one_row.factors["document"]) == sorted(wanted.values())
+    scores = queries.unit().numpy() @ np.array(fused).T
+    right = [list(one_row.names).index(document) for document in wanted.values()]
+    ranks = (scores > scores[np.arange(6), right][:, None]).sum(1)
+    alone = mg.search(queries, one_row, "mixed")["ndcg10"]
+    assert float(alone) == pytest.approx(np.mean(1 / np.log2(2 + ranks)), abs=1e-6)
     oven = ("--query", "OVEN-queries.npz", "--modality", "image")
     code, _, err = run("search", "MSCOCO.npz", *oven, *mixed)
     assert code == 0, err

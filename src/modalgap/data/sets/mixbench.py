@@ -91,7 +91,7 @@ class MixBench(ItemDataset):
             name="",
             sides=sides,
             ids=ids,
-            missing=tuple([*lost, *queries.empty()]),
+            missing=(*lost, *queries.empty()),
             rule=f"an item is a document of {split.removesuffix(_QUERIES)} with its queries",
         )
 
