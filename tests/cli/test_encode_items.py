@@ -117,6 +117,17 @@ def test_mixbench_is_searched_by_its_judgements(place: Path, run: Run) -> None:
     oven = ("--query", "OVEN-queries.npz", "--modality", "image")
     code, _, err = run("search", "MSCOCO.npz", *oven, *mixed)
     assert code == 0, err
+    assert run("close", "fit", "center", "MSCOCO.npz", "-o", "map.safetensors")[0] == 0
+    for name in ("MSCOCO", "MSCOCO-queries"):
+        applied = ("close", "apply", "map.safetensors", f"{name}.npz", "-o", f"{name}-closed.npz")
+        code, _, err = run(*applied)
+        assert code == 0, err
+    closed = ("search", "MSCOCO-closed.npz", "--query", "MSCOCO-queries-closed.npz", *mixed)
+    code, out, err = run(*closed)
+    assert code == 0, err
+    assert json.loads(out)["measures"]["ndcg10"]["value"] != found["ndcg10"]["value"]
+    code, _, err = run("evaluate", "MSCOCO.npz", "--only", "mixed", "--set", "max_rows=9")
+    assert code == 0, err
     by_modality = ("--model", "image,text,query=open_clip:a/b", "--workers", "0")
     code, _, err = run("encode", "mixbench", *by_modality, "-o", "all.npz")
     assert code == 0, err
