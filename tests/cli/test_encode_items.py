@@ -132,6 +132,7 @@ def test_mixbench_is_searched_by_its_judgements(place: Path, run: Run) -> None:
     code, _, err = run("encode", "mixbench", *by_modality, "-o", "all.npz")
     assert code == 0, err
     every = mg.load("all.npz")
+    assert isinstance(every, mg.Modalities)
     assert list(every) == ["image", "text", "query"]
     tasks = ("--only", "mixed,retrieval", "--json")
     code, out, err = run("evaluate", "all.npz", "--pair", "image,query", *tasks)
