@@ -17,7 +17,7 @@ import torch
 from PIL import Image
 
 from layouts.drawing import draw, write
-from layouts.items import modal_equiv
+from layouts.items import mixbench, modal_equiv
 
 KARPATHY_SPLITS = ("train", "test", "val", "test", "restval")
 
@@ -289,6 +289,7 @@ BUILD = {
     "flickr8k": flickr8k,
     "imdb": imdb,
     "mit-states": mit_states,
+    "mixbench": mixbench,
     "nanobeir": nanobeir,
     "newsgroups": newsgroups,
     "nocaps": nocaps,

@@ -1,4 +1,4 @@
-"""Items of several modalities: tiny images and sounds, and MTEB's COCO Modality Equivalence."""
+"""Items of several modalities: tiny images and sounds, COCO Modality Equivalence, MixBench."""
 
 from __future__ import annotations
 
@@ -89,3 +89,34 @@ def modal_equiv(folder: Path, count: int = 4) -> None:
     )
     judged = {"query-id": (names, "Value"), "corpus-id": (names, "Value")}
     parquet(folder / "t2i-qrels" / PART, judged)
+
+
+def mixbench(folder: Path) -> None:
+    """The files of MixBench2026 with the judgements of MixBench25, in another order.
+
+    Documents 0 and 3 are texts, 1 and 4 images, 2 and 5 both. Query i is for document 5 - i; no id
+    is that of a document. Queries of OVEN have images; the other files have a column of nulls.
+    """
+    for number, subset in enumerate(("MSCOCO", "Google_WIT", "VisualNews", "OVEN")):
+        place = folder / subset
+        texts = [None if i % 3 == 1 else f"{subset} text {'a' * i}" for i in range(6)]
+        images = [None if i % 3 == 0 else png(100 * number + i) for i in range(6)]
+        parquet(
+            place / "mixed_corpus.parquet",
+            {
+                "id": ([f"d{i}" for i in range(6)], "Value"),
+                "text": (texts, "Value"),
+                "image": (images, "Image"),
+            },
+        )
+        asked = [png(100 * number + 10 + i) if subset == "OVEN" else None for i in range(6)]
+        parquet(
+            place / "queries.parquet",
+            {
+                "id": ([f"q{i}" for i in range(6)], "Value"),
+                "text": ([f"{subset} query {'b' * i}" for i in range(6)], "Value"),
+                "image": (asked, "Image"),
+            },
+        )
+        judged = "".join(f"q{i}\td{5 - i}\t1\n" for i in reversed(range(6)))
+        put(place / "qrels" / "qrels.tsv", f"query_id\tcorpus_id\tscore\n{judged}")

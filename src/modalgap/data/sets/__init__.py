@@ -30,6 +30,7 @@ from modalgap.data.sets.imagenet_sketch import ImageNetSketch
 from modalgap.data.sets.imagenet_v2 import ImageNetV2
 from modalgap.data.sets.imdb import IMDB
 from modalgap.data.sets.mit_states import MITStates
+from modalgap.data.sets.mixbench import MixBench
 from modalgap.data.sets.mnist import MNIST
 from modalgap.data.sets.nanobeir import NanoBEIR
 from modalgap.data.sets.newsgroups import Newsgroups
@@ -74,6 +75,7 @@ _SETS: tuple[type[Dataset], ...] = (
     ImageNetV2,
     IMDB,
     MITStates,
+    MixBench,
     MNIST,
     NanoBEIR,
     Newsgroups,
