@@ -66,9 +66,9 @@ class Started:
             assert time.monotonic() < end, self.text()
             time.sleep(0.02)
 
-    def ended(self) -> int:
-        """The exit code, once no process is left: within the rule."""
-        end = time.monotonic() + RULE * BUSY
+    def ended(self, limit: float = RULE * BUSY) -> int:
+        """The exit code, once no process is left: within the rule, or ``limit`` seconds."""
+        end = time.monotonic() + limit
         while self.child.poll() is None or self.processes():
             assert time.monotonic() < end, (self.processes().keys(), self.text())
             time.sleep(0.02)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from patience import in_full
+from patience import LIMIT, in_full
 from work.ending_cases import Started
 
 pytest.importorskip("ray")
@@ -58,7 +58,9 @@ def test_no_process_is_left(
         found.child.kill()
     else:
         found.until(lambda: found.text().count("result") == 6)
-    assert found.ended() == {"end": 0, "SIGINT": 130, "SIGKILL": -signal.SIGKILL}[kind]
+    # after SIGKILL it is Ray that ends its processes, and it takes its time on a busy machine
+    code = found.ended(LIMIT) if kind == "SIGKILL" else found.ended()
+    assert code == {"end": 0, "SIGINT": 130, "SIGKILL": -signal.SIGKILL}[kind]
     lines = found.text().splitlines()
     assert lines[0] == "modalgap: starting Ray on this machine"
     assert set(lines[1:]) - {"result"} == (
