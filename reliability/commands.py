@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import trained
 import yaml
 
 PAIRS, WIDE = 400, 520_000  # rows; WIDE are three shards
@@ -63,26 +64,7 @@ LINES = (
     "invert ridge_map pair.npz --bank pair.npz -o i.safetensors --force",
     "data check mnist",
 )
-VIT = {
-    "model_cfg": {
-        "embed_dim": 16,
-        "vision_cfg": {"image_size": 28, "layers": 1, "width": 32, "head_width": 16,
-                       "patch_size": 7},
-        "text_cfg": {"context_length": 8, "hf_tokenizer_name": "words", "width": 32, "heads": 2,
-                     "layers": 1},
-    },
-    "preprocess_cfg": {"mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5]},
-}  # fmt: skip
-CONFIG = {
-    "model": {"architecture": VIT},
-    "data": {"limit": 300, "captions": "object_attribute_2"},
-    "batch": 32,
-    "steps": 10,
-    "optimiser": {"lr": 2e-3, "warmup": 2, "weight_decay": 0.1},
-    "watch": {"every": 1, "measure": 5, "rows": 100, "tensorboard": False},
-    "checkpoint": {"every": 2},
-    "accelerator": "cpu",
-}
+CONFIG = trained.config(steps=10, watch={"measure": 5}, checkpoint={"every": 2})
 # inputs that commands make, in this order
 MADE = (
     "close fit standardize in/pair.npz -o in/map.safetensors",

@@ -15,9 +15,6 @@ import modalgap as mg
 from modalgap.close import ScoreScaler
 from modalgap.embeddings.store import load_all, load_any
 
-TESTS = Path(__file__).resolve().parent.parent / "tests"
-sys.path.insert(0, str(TESTS))  # the layouts of data sets
-
 
 @dataclass(frozen=True)
 class Target:
