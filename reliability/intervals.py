@@ -6,17 +6,22 @@ samples: the number that a sample of this size gives on average.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import time
-from collections import defaultdict
-from collections.abc import Callable
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 import modalgap as mg
+from modalgap.evaluate import TASKS
+from modalgap.measure import MEASURES
+from modalgap.method import Method
 from reliability import child
 
 LOW, HIGH = 0.93, 0.97
@@ -43,33 +48,96 @@ def _drawn(rng: np.random.Generator, images: int, captions: int) -> mg.Pair:
     )
 
 
+def _classes(rng: np.random.Generator) -> mg.Pair:
+    """Images, and one prompt per class; the prompts are the same in all samples."""
+    fixed = np.random.default_rng(0)
+    centres = fixed.normal(size=(CLASSES, DIMENSIONS))
+    image, text = 2 * fixed.normal(size=(2, DIMENSIONS))
+    prompts = centres + 0.5 * fixed.normal(size=centres.shape) + text
+    kind = rng.integers(CLASSES, size=400)
+    rows = centres[kind] + 1.5 * rng.normal(size=(400, DIMENSIONS)) + image
+    race = [f"group {each}" for each in rng.integers(2, size=400)]
+    return mg.Pair(
+        mg.Embeddings(rows.astype(np.float32), "image", factors={"race": race}),
+        mg.Embeddings(prompts.astype(np.float32), "text"),
+        labels=kind,
+    )
+
+
 POPULATIONS: dict[str, Population] = {
     "200 pairs": lambda rng: _drawn(rng, 200, 1),
-    "1,000 pairs": lambda rng: _drawn(rng, 1_000, 1),
     "150 images with 3 captions": lambda rng: _drawn(rng, 150, 3),
+    "400 images of 8 classes": _classes,
+    "1,000 pairs": lambda rng: _drawn(rng, 1_000, 1),
 }
+Verb = Callable[..., mg.Result]
+VERBS: dict[Verb, dict[str, Method]] = {mg.measure: {**MEASURES}, mg.evaluate: {**TASKS}}
+MEASURES_ONLY = ("1,000 pairs",)  # tasks take seconds per sample
+OPTIONS = {"harmful": [0, 1]}  # of fairness
 
 
-def numbers(pair: mg.Pair, seed: int) -> dict[str, tuple[float, float, float]]:
+def with_intervals(pair: mg.Pair, verbs: Iterable[Verb]) -> dict[Verb, list[str]]:
+    """The measures and tasks that give an interval for a pair."""
+    found: dict[Verb, list[str]] = {verb: [] for verb in verbs}
+    for verb in found:
+        for name, method in VERBS[verb].items():
+            options = {key: OPTIONS[key] for key in method.options if key in OPTIONS}
+            with contextlib.suppress(mg.errors.NotApplicable):
+                result = verb(pair, only=[name], **options)
+                if any(value.interval is not None for _, value in result.items()):
+                    found[verb].append(name)
+    return found
+
+
+def numbers(
+    pair: mg.Pair, methods: dict[Verb, list[str]], seed: int
+) -> dict[str, tuple[float, float, float]]:
     """Every number that has an interval: value, low, high."""
     found = {}
-    for result in (mg.measure(pair, seed=seed), mg.evaluate(pair, seed=seed)):
-        for name, value in result.items():
+    for verb, names in methods.items():
+        options = OPTIONS if "fairness" in names else {}
+        for name, value in verb(pair, only=names, seed=seed, **options).items():
             if value.interval is not None and not math.isnan(value.value):
                 found[name] = (value.value, *value.interval)
     return found
 
 
-def samples(population: Population, first: int, last: int, path: Path) -> None:
+def samples(name: str, first: int, last: int, path: Path) -> None:
     """Write the numbers of samples ``first`` up to ``last``, one JSON line each."""
+    population = POPULATIONS[name]
+    verbs = [mg.measure] if name in MEASURES_ONLY else VERBS
+    methods = with_intervals(population(np.random.default_rng(0)), verbs)
     with path.open("w") as file:
         for i in range(first, last):
-            found = numbers(population(np.random.default_rng(i + 1)), i)
+            found = numbers(population(np.random.default_rng(i + 1)), methods, i)
             file.write(json.dumps(found) + "\n")
 
 
-def coverage(lines: list[dict[str, list[float]]]) -> dict[str, tuple[int, float]]:
-    """Number to the samples that have it, and the share of them whose interval has the mean."""
+@dataclass(frozen=True)
+class Covered:
+    """How the intervals of one number behave.
+
+    Attributes:
+        samples: how many have the number.
+        share: of them whose interval contains the mean of the number.
+        width: mean width of the intervals over that of ±1.96 standard deviations of the number;
+            NaN if the number is the same in all samples.
+    """
+
+    samples: int
+    share: float
+    width: float
+
+    @property
+    def verdict(self) -> str:
+        """Empty if the coverage is as it should be."""
+        if math.isnan(self.width):
+            return "constant"
+        return "" if LOW <= self.share <= HIGH else "outside"
+
+
+def coverage(lines: list[dict[str, list[float]]]) -> dict[str, Covered]:
+    """What the intervals of each number cover."""
     values: dict[str, list[list[float]]] = defaultdict(list)
     for line in lines:
         for name, found in line.items():
@@ -77,32 +145,34 @@ def coverage(lines: list[dict[str, list[float]]]) -> dict[str, tuple[int, float]
     result = {}
     for name, each in values.items():
         value, low, high = np.array(each).T
-        truth = value.mean()
-        result[name] = (len(each), float(np.mean((low <= truth) & (truth <= high))))
+        truth, spread = value.mean(), 2 * 1.96 * value.std()
+        share = float(np.mean((low <= truth) & (truth <= high)))
+        width = float((high - low).mean() / spread) if np.ptp(value) > 0 else math.nan
+        result[name] = Covered(len(each), share, width)
     return result
 
 
 def main(repeats: int, processes: int, folder: Path) -> int:
     """Print the coverage of every interval in every population; 1 if one is outside the range."""
-    outside = 0
-    for name, population in POPULATIONS.items():
+    verdicts: Counter[str] = Counter()
+    for name in POPULATIONS:
         began = time.monotonic()
         paths = [folder / f"{i}.jsonl" for i in range(processes)]
         edges = [repeats * i // processes for i in range(processes + 1)]
         child.run_all(
             [
-                partial(samples, population, first, last, path)
+                partial(samples, name, first, last, path)
                 for first, last, path in zip(edges, edges[1:], paths, strict=False)
             ],
             folder / "messages",
         )
         lines = [json.loads(line) for path in paths for line in path.open()]
         print(f"{name}, {repeats:,} samples, {(time.monotonic() - began) / 60:.1f} min")
-        for number, (count, share) in sorted(coverage(lines).items()):
-            inside = LOW <= share <= HIGH
-            outside += not inside
-            print(
-                f"  {number:<44}{share:7.1%}{count:8,}{'' if inside else '   outside'}", flush=True
-            )
-    print(f"{outside} outside {LOW:.0%} to {HIGH:.0%}")
-    return int(outside > 0)
+        for number, found in sorted(coverage(lines).items()):
+            verdicts[found.verdict] += 1
+            print(f"  {number:<44}{found.share:7.1%}  width {found.width:5.2f}"
+                  f"{found.samples:8,}  {found.verdict}", flush=True)  # fmt: skip
+    whole = sum(verdicts.values())
+    print(f"{verdicts['outside']} of {whole} outside {LOW:.0%} to {HIGH:.0%},"
+          f" {verdicts['constant']} constant")  # fmt: skip
+    return int(verdicts["outside"] > 0)

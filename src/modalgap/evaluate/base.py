@@ -33,9 +33,36 @@ DRAWS = 1000
 LEVEL = 0.95
 
 
-def mean(values: NDArray[Any], weights: Floats) -> float:
-    """Weighted mean."""
-    return float(np.average(values, weights=weights))
+@dataclass(frozen=True)
+class OfSums:
+    """A statistic that is a function of weighted sums over units.
+
+    Its resamples need only the sums within clusters, not the units.
+
+    Attributes:
+        terms: function of values (q, …) that returns what is summed (q, k).
+        number: function of sums (…, k) that returns the number (…).
+    """
+
+    terms: Callable[[NDArray[Any]], Floats]
+    number: Callable[[Floats], Floats]
+
+    def __call__(self, values: NDArray[Any], weights: Floats) -> float:
+        """The number of values (q, …) with weights (q,)."""
+        return float(self.number(weights @ self.terms(values)))
+
+    def within(self, values: NDArray[Any], codes: Ints, n: int) -> Floats:
+        """Sums (n, k) of the units of each of n clusters."""
+        return np.stack([np.bincount(codes, each, n) for each in self.terms(values).T], 1)
+
+
+def ratio(sums: Floats) -> Floats:
+    """The first of two sums over the second; NaN if the second is 0."""
+    above, below = sums[..., 0], sums[..., 1]
+    return np.divide(above, below, out=np.full_like(above, np.nan), where=below > 0)
+
+
+mean = OfSums(lambda values: np.stack([values, np.ones(len(values))], 1), ratio)
 
 
 def median(values: NDArray[Any], weights: Floats) -> float:
@@ -80,14 +107,14 @@ class Scores:
         n = int(codes.max()) + 1
         if n < 5:
             return None
-        result = np.empty(draws)
+        statistic, result = self.statistic, np.empty(draws)
+        sums = statistic.within(self.values, codes, n) if isinstance(statistic, OfSums) else None
         for a, times in resamples(n, seed, draws):
             b = a + len(times)
-            if self.statistic is mean:
-                sums, counts = np.bincount(codes, self.values, n), np.bincount(codes, minlength=n)
-                result[a:b] = (times @ sums) / (times @ counts)
+            if isinstance(statistic, OfSums):
+                result[a:b] = statistic.number(times @ sums)
             else:
-                result[a:b] = [self.statistic(self.values, each[codes]) for each in times]
+                result[a:b] = [statistic(self.values, each[codes]) for each in times]
         return result
 
     def interval(self, seed: int) -> tuple[float, float] | None:

@@ -26,7 +26,7 @@ from modalgap.card import Card
 from modalgap.embeddings import Pair
 from modalgap.embeddings.arrays import takes_pair
 from modalgap.errors import InputError, NotApplicable, OptionError, quoted
-from modalgap.evaluate.base import Floats, Ints, Outcome, Scores, Task
+from modalgap.evaluate.base import Floats, Ints, OfSums, Outcome, Scores, Task, ratio
 from modalgap.evaluate.cutoff import CutOff, cut_off
 from modalgap.evaluate.within import classes, count
 
@@ -350,27 +350,22 @@ def _auc(values: NDArray[np.float64], _weights: Floats) -> float:
     return float(roc_auc_score(values[:, 1], values[:, 0]))
 
 
-def _ece(values: NDArray[np.float64], weights: Floats) -> float:
-    """Expected calibration error of rows (probability, match, weight), over equal bins."""
-    p, y, w = values[:, 0], values[:, 1], values[:, 2] * weights
+def _bins(values: NDArray[np.float64]) -> Floats:
+    """Of rows (probability, match, weight): weight × difference in its bin, and weight."""
+    p, y, w = values.T
+    terms = np.zeros((len(p), BINS + 1))
     number = np.minimum((p * BINS).astype(np.int64), BINS - 1)
-    apart = np.abs(np.bincount(number, w * p, BINS) - np.bincount(number, w * y, BINS))
-    return float(apart.sum() / w.sum())
+    terms[np.arange(len(p)), number] = w * (p - y)
+    terms[:, BINS] = w
+    return terms
 
 
-def _brier(values: NDArray[np.float64], weights: Floats) -> float:
-    w = values[:, 2] * weights
-    return float((w * (values[:, 0] - values[:, 1]) ** 2).sum() / w.sum())
-
-
-def _precision(values: NDArray[np.float64], weights: Floats) -> float:
-    w = values[:, 2] * weights * values[:, 0]
-    return float((w * values[:, 1]).sum() / w.sum()) if w.sum() > 0 else float("nan")
-
-
-def _recall(values: NDArray[np.float64], weights: Floats) -> float:
-    w = values[:, 2] * weights * values[:, 1]
-    return float((w * values[:, 0]).sum() / w.sum()) if w.sum() > 0 else float("nan")
+# expected calibration error over equal bins
+_ece = OfSums(_bins, lambda sums: np.abs(sums[..., :BINS]).sum(-1) / sums[..., BINS])
+_brier = OfSums(lambda v: np.stack([v[:, 2] * (v[:, 0] - v[:, 1]) ** 2, v[:, 2]], 1), ratio)
+# of rows (accepted, match, weight)
+_precision = OfSums(lambda v: v[:, 2:] * v[:, :1] * np.stack([v[:, 1], np.ones(len(v))], 1), ratio)
+_recall = OfSums(lambda v: v[:, 2:] * v[:, 1:2] * np.stack([v[:, 0], np.ones(len(v))], 1), ratio)
 
 
 def _reliability(p: Floats, y: Floats, weights: Floats) -> list[list[float]]:
