@@ -29,6 +29,7 @@ def main() -> int:
     fuzz.add_argument("--inputs", type=int, default=1_000_000)
     fuzz.add_argument("--only", action="append", default=[], help="a target of targets.py")
     fuzz.add_argument("--faults", type=Path, default=Path("faults"), help="where they are kept")
+    fuzz.add_argument("--guided", action="store_true", help="by coverage, with Atheris")
     intervals = tests.add_parser("intervals", help="coverage of the 95 % intervals by simulation")
     intervals.add_argument("--repeats", type=int, default=2000)
     intervals.add_argument("--processes", type=int, default=2)
@@ -67,7 +68,8 @@ def main() -> int:
             return run_kill(given.kills, given.seed, given.only, folder)
         from reliability.fuzz import main as run_fuzz
 
-        return run_fuzz(given.inputs, given.seed, given.only, folder, given.faults.absolute())
+        faults = given.faults.absolute()
+        return run_fuzz(given.inputs, given.seed, given.only, folder, faults, given.guided)
     finally:
         if not getattr(given, "keep", False):
             shutil.rmtree(folder)

@@ -31,7 +31,7 @@ from reliability.targets import TARGETS, Target
 from reliability.watch import Watch
 
 SECONDS, BYTES = 10.0, 2_000_000_000  # limits for one input
-BATCH = 2_000  # inputs per child
+BATCH, GUIDED = 2_000, 20_000  # inputs per child
 # a damaged footer of Parquet: pyarrow does not catch this exception (SECURITY.md)
 INSIDE_PYARROW = "terminate called after throwing an instance of 'parquet::"
 COUNTER = struct.Struct("<qq")  # inputs tried, of which were refused
@@ -103,30 +103,40 @@ def describe(error: BaseException) -> str:
     return f"{type(error).__name__} at {Path(last.filename).name}:{last.lineno}: {str(error)[:150]}"
 
 
-def batch(cases: Cases, count: int, seed: str, faults: Path, shared: mmap.mmap) -> None:
-    """Try random inputs in this process; faults are written to files."""
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    watch = Watch(cases.folder, faults)
-    rng = random.Random(seed)
-    contents = [content for _, content in cases.files]
-    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    tried = refused = 0
-    for i in range(count):
-        number = rng.randrange(len(cases.files))
-        content = mutate(contents[number], rng, contents)
-        (cases.folder / "current").write_bytes(struct.pack("<q", number) + content)
-        fault, no = attempt(cases, number, content, watch)
+class Trial:
+    """Tries inputs of a target in this process; faults are written to files."""
+
+    def __init__(self, cases: Cases, faults: Path, shared: mmap.mmap) -> None:
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        self.cases, self.faults, self.shared = cases, faults, shared
+        self.contents = [content for _, content in cases.files]
+        self._watch = Watch(cases.folder, faults)
+        self._most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        self._tried = self._refused = 0
+
+    def run(self, number: int, content: bytes) -> None:
+        """Try an input in which one file has another content."""
+        (self.cases.folder / "current").write_bytes(struct.pack("<q", number) + content)
+        fault, refused = attempt(self.cases, number, content, self._watch)
         now = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        if not fault and (now - most) * 1024 > BYTES:
-            fault = f"needed {(now - most) / 1e6:.1f} GB"
-        most = max(most, now)
+        if not fault and (now - self._most) * 1024 > BYTES:
+            fault = f"needed {(now - self._most) / 1e6:.1f} GB"
+        self._most = max(self._most, now)
         if fault:
-            record(cases, number, content, fault, faults)
-        tried, refused = tried + 1, refused + no
-        shared[: COUNTER.size] = COUNTER.pack(tried, refused)
-        if i % 200 == 0:
+            record(self.cases, number, content, fault, self.faults)
+        self._tried, self._refused = self._tried + 1, self._refused + refused
+        self.shared[: COUNTER.size] = COUNTER.pack(self._tried, self._refused)
+        if self._tried % 200 == 0:
             gc.collect()
-            tidy(cases)
+            tidy(self.cases)
+
+
+def batch(cases: Cases, count: int, seed: str, faults: Path, shared: mmap.mmap) -> None:
+    """Try random inputs."""
+    trial, rng = Trial(cases, faults, shared), random.Random(seed)
+    for _ in range(count):
+        number = rng.randrange(len(cases.files))
+        trial.run(number, mutate(trial.contents[number], rng, trial.contents))
 
 
 def tidy(cases: Cases) -> None:
@@ -149,19 +159,27 @@ def record(cases: Cases, number: int, content: bytes, fault: str, faults: Path) 
         (folder / "about.json").write_text(json.dumps(about, indent=1))
 
 
-def fuzz(name: str, count: int, seed: str, folder: Path, faults: Path) -> Counter[str]:
+def fuzz(
+    name: str, count: int, seed: str, folder: Path, faults: Path, guided: bool = False
+) -> Counter[str]:
     """Try ``count`` inputs of a target; counts of what was tried, refused and ended a process."""
     total: Counter[str] = Counter()
     cases = Cases(TARGETS[name], folder / name)
+    try_some, size_of_batch = batch, BATCH
+    if guided:
+        from reliability import guide
+
+        guide.instrument()
+        try_some, size_of_batch = guide.batch, GUIDED
     shared = mmap.mmap(-1, COUNTER.size)
     start = 0
     while start < count:
         shared[: COUNTER.size] = COUNTER.pack(0, 0)
-        size = min(BATCH, count - start)
+        size = min(size_of_batch, count - start)
         messages = folder / f"{name}.txt"
         messages.unlink(missing_ok=True)
         chosen = f"{seed} {name} {start}"
-        process = child.start(partial(batch, cases, size, chosen, faults, shared), messages)
+        process = child.start(partial(try_some, cases, size, chosen, faults, shared), messages)
         code = child.wait(process, 3600)
         child.kill(process)  # what it started
         tried, refused = COUNTER.unpack(shared[: COUNTER.size])
@@ -183,7 +201,9 @@ def fuzz(name: str, count: int, seed: str, folder: Path, faults: Path) -> Counte
     return total
 
 
-def main(inputs: int, seed: str, only: Iterable[str], folder: Path, faults: Path) -> int:
+def main(
+    inputs: int, seed: str, only: Iterable[str], folder: Path, faults: Path, guided: bool
+) -> int:
     """Fuzz the targets by their shares; 1 if there is a fault."""
     names = [*only] or [*TARGETS]
     whole = sum(TARGETS[name].share for name in names)
@@ -193,7 +213,7 @@ def main(inputs: int, seed: str, only: Iterable[str], folder: Path, faults: Path
         start = time.monotonic()
         count = round(inputs * TARGETS[name].share / whole)
         before = {path.name for path in faults.glob("*")}
-        found = fuzz(name, count, seed, folder, faults)
+        found = fuzz(name, count, seed, folder, faults, guided)
         new = [path for path in sorted(faults.glob("*")) if path.name not in before]
         print(
             f"{name:<12}{found['tried']:>9,} inputs {found['refused']:>9,} refused {len(new):>4}"

@@ -94,7 +94,8 @@ def sharded(data: Data, rng: np.random.Generator, folder: Path) -> mg.Pair:
     """Rows in several files."""
     if not np.array_equal(data.of, np.arange(len(data.of))):  # shards of pairs are cut row by row
         return mg.load(mg.save(data.pair(), folder / "whole.safetensors"))
-    cut = np.sort(rng.choice(np.arange(1, len(data.of)), 2, replace=False))
+    # at least two rows in each
+    cut = np.sort(rng.choice(np.arange(2, len(data.of) - 1, 2), 2, replace=False))
     for i, rows in enumerate(np.split(np.arange(len(data.of)), cut)):
         part = Data(data.image[rows], data.text[rows], np.arange(len(rows)), data.kind[rows])
         mg.save(part.pair(), folder / "shards" / f"{i}.safetensors")
@@ -195,6 +196,7 @@ def main(cases: int, seed: int, folder: Path) -> int:
             for name, by in off.items():
                 if by > 3 * (rounding or {}).get(name, 0.0):
                     wrong[f"{change}: {name}"] += 1
+                    print(f"case {case}: {change}: {name} by {by:.3g}", flush=True)
             missing = found.keys() ^ expected.keys()
             wrong.update(f"{change}: only one has {name}" for name in missing)
     minutes = (time.monotonic() - began) / 60
