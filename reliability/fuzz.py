@@ -34,6 +34,7 @@ SECONDS, BYTES = 10.0, 2_000_000_000  # limits for one input
 BATCH, GUIDED = 2_000, 20_000  # inputs per child
 # a damaged footer of Parquet: pyarrow does not catch this exception (SECURITY.md)
 INSIDE_PYARROW = "terminate called after throwing an instance of 'parquet::"
+ALIKE = 12
 COUNTER = struct.Struct("<qq")  # inputs tried, of which were refused
 
 
@@ -42,20 +43,27 @@ class Cases:
     """The valid inputs of a target, and the files that are changed.
 
     Attributes:
-        files: each with its content.
+        files: those that are damaged, each with its content; of files of one input with one suffix
+            the first ``ALIKE``.
+        known: all files.
     """
 
     target: Target
     folder: Path
     files: list[tuple[Path, bytes]] = field(init=False)
+    known: set[Path] = field(init=False)
 
     def __post_init__(self) -> None:
         valid = self.folder / "valid"
         self.target.make(valid)
-        paths = sorted(
-            each for each in valid.rglob("*") if each.is_file() and not each.is_symlink()
-        )
-        self.files = [(path, path.read_bytes()) for path in paths]
+        kinds: Counter[tuple[Path, str]] = Counter()
+        self.files, self.known = [], set()
+        for path in sorted(valid.rglob("*")):
+            if path.is_file() and not path.is_symlink():
+                self.known.add(path)
+                kinds[self.input_of(path), path.suffix] += 1
+                if kinds[self.input_of(path), path.suffix] <= ALIKE:
+                    self.files.append((path, path.read_bytes()))
         for each in sorted(valid.iterdir()):
             try:
                 self.target.read(each)
@@ -141,9 +149,8 @@ def batch(cases: Cases, count: int, seed: str, faults: Path, shared: mmap.mmap) 
 
 def tidy(cases: Cases) -> None:
     """Remove what readers wrote beside the inputs."""
-    known = {path for path, _ in cases.files}
     for path in (cases.folder / "valid").rglob("*"):
-        if path.is_file() and not path.is_symlink() and path not in known:
+        if path.is_file() and not path.is_symlink() and path not in cases.known:
             path.unlink()
 
 

@@ -320,7 +320,11 @@ def _commands(folder: Path) -> None:
     rows = rng.normal(size=(30, 4)).astype(np.float32)
     for i, line in enumerate(LINES):
         case = place(folder / f"{i}" / "x").parent
-        mg.save(mg.Pair(rows, rows[::-1] + 0.5), case / "pair.npz")
+        factors = {"kind": np.arange(30) % 3}
+        names = [str(each) for each in range(30)]
+        image = mg.Embeddings(rows, "image", names, factors)
+        text = mg.Embeddings(rows[::-1] + 0.5, "text", names, factors)
+        mg.save(mg.Pair(image, text), case / "pair.npz")
         (case / "arguments").write_text("\n".join(line.split()))
 
 
@@ -366,8 +370,8 @@ TARGETS: dict[str, Target] = {
     "sounds": Target(_sounds, _read_sound, 3),
     "drawings": Target(_drawings, _read_drawing, 2),
     "sources": Target(_sources, _read_source, 4),
-    "sets": Target(_sets, _read_set, 4),
+    "sets": Target(_sets, _read_set, 0.4),
     "zoos": Target(_zoos, _read_zoo, 3),
-    "commands": Target(_commands, _read_command, 3),
-    "pickles": Target(_pickles, _read_pickle, 0.5),
+    "commands": Target(_commands, _read_command, 2),
+    "pickles": Target(_pickles, _read_pickle, 0.1),
 }
