@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 from advise.cases import Floats, lopsided, small
-from patience import until
+from patience import in_full, until
 
 import modalgap as mg
 from modalgap import errors
@@ -115,6 +115,7 @@ def test_a_run_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert not work.exists()
 
 
+@in_full
 def test_a_killed_command_goes_on(tmp_path: Path) -> None:
     mg.save(small(120, 32), tmp_path / "a.safetensors")
     command = [

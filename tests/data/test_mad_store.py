@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from patience import until
+from patience import in_full, until
 
 from modalgap import errors
 from modalgap.data import mad as package
@@ -154,7 +154,7 @@ build(few, Path({str(folder)!r}), workers={workers})
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("workers", [pytest.param(1, marks=in_full), 2])
 @pytest.mark.usefixtures("small")
 def test_killed_it_goes_on_to_the_same_bytes(tmp_path: Path, workers: int) -> None:
     folder = tmp_path / "m"

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from patience import LIMIT
+from patience import LIMIT, in_full
 from PIL import Image
 from torch.nn import functional
 from trained import config, losses
@@ -117,7 +117,7 @@ def test_resumed_or_in_parts_it_is_the_same(run: Run, tmp_path: Path) -> None:
     assert held_out_of(again).fingerprint == held_out_of(run).fingerprint
 
 
-@pytest.mark.slow
+@in_full
 def test_two_processes_give_the_curve_of_one(tmp_path: Path) -> None:
     changes: dict[str, Any] = three({"infonce": 1.0, "gram": 1.0}, steps=8)
     one = train(changes, tmp_path / "one")

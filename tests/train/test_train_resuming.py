@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import trained
-from patience import LIMIT, until
+from patience import LIMIT, in_full, until
 from safetensors import SafetensorError
 from trained import command, config, losses, write
 
@@ -194,7 +194,7 @@ def test_the_checkpoint_before_is_kept(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("launcher", ["fabric", "torchrun"])
+@pytest.mark.parametrize("launcher", [pytest.param("fabric", marks=in_full), "torchrun"])
 def test_two_processes_give_the_curve_of_one(launcher: str, tmp_path: Path) -> None:
     """The same global batch, whoever starts the processes; with views, and in parts."""
     changes: dict[str, Any] = {"steps": 15, "losses": {"infonce": 1, "intra_simclr": 0.5}}

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import trained
 from invert.cases import looks, small_model
+from patience import in_full
 from work.ending_cases import BUSY, ENDLESS, HERE, RULE, Started, checkpoints, steps
 
 import modalgap as mg
@@ -188,7 +189,7 @@ def test_invert_ends(start: Callable[..., Started], tmp_path: Path) -> None:
     assert (tmp_path / "o.safetensors.parts" / "plan.json").is_file()
 
 
-@pytest.mark.slow
+@in_full
 def test_a_study_ends_and_keeps_checkpoints(start: Callable[..., Started], tmp_path: Path) -> None:
     made = load_config(trained.config(**ENDLESS)).plain()
     (tmp_path / "study.py").write_text(f"""

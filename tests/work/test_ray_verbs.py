@@ -12,6 +12,7 @@ import torch
 from encode.cases import folder_of
 from encode.transformers_cases import CASES
 from invert.cases import small_model
+from patience import in_full
 from work.killing_cases import Killing
 
 import modalgap as mg
@@ -65,7 +66,14 @@ def stored(kind: str, folder: Path) -> list[Path]:
     return [mg.save(pair, folder / f"{kind}.safetensors")]
 
 
-@pytest.mark.parametrize("kind", ["safetensors", "parquet", "captions", "labels", "shuffled"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "parquet",
+        "captions",
+        *(pytest.param(each, marks=in_full) for each in ("safetensors", "labels", "shuffled")),
+    ],
+)
 def test_moments_and_measures(kind: str, ray: Ray, tmp_path: Path) -> None:
     paths = stored(kind, tmp_path)
     here = mg.measure(mg.load(paths), only=ONLY)
@@ -74,6 +82,7 @@ def test_moments_and_measures(kind: str, ray: Ray, tmp_path: Path) -> None:
     assert there.to_json() == here.to_json()
 
 
+@in_full
 def test_sums_and_products(ray: Ray, tmp_path: Path) -> None:
     paths = stored("safetensors", tmp_path)
     here = pair_moments(mg.load(paths), scatter=True)
@@ -84,6 +93,7 @@ def test_sums_and_products(ray: Ray, tmp_path: Path) -> None:
         np.testing.assert_array_equal(one.scatter, two.scatter)
 
 
+@in_full
 def test_relative_paths(ray: Ray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Workers work in the folder in which the run was started, if their node has it."""
     paths = stored("safetensors", tmp_path)
@@ -136,6 +146,7 @@ def test_encoding(ray: Ray, tmp_path: Path) -> None:
     assert (tmp_path / "there.safetensors").read_bytes() == here
 
 
+@in_full
 def test_an_actor_with_a_model_is_killed(ray: Ray, tmp_path: Path) -> None:
     """The batch is encoded again, by a worker that has loaded the model again."""
     folder = tmp_path / "model"
@@ -150,6 +161,7 @@ def test_an_actor_with_a_model_is_killed(ray: Ray, tmp_path: Path) -> None:
     assert there.data.fingerprint == here.data.fingerprint
 
 
+@in_full
 def test_inversion(ray: Ray, tmp_path: Path) -> None:
     spec = small_model(tmp_path)
     rows = np.random.default_rng(0).normal(size=(7, 16))

@@ -196,7 +196,7 @@ def child_of(process: subprocess.Popen[str]) -> int | None:
     return None
 
 
-@pytest.mark.slow
+@in_full
 def test_killed_from_outside(captions: Path, tmp_path: Path) -> None:
     """The command, and the processes of its models, killed at several moments."""
     with run(captions, tmp_path / "whole") as process:
