@@ -36,6 +36,16 @@ def test_damaged_inputs(tmp_path: Path) -> None:
     assert re.search(r"'tried': (99\d|100\d),", done.stdout)  # shares are rounded
 
 
+def test_damaged_inputs_by_coverage(tmp_path: Path) -> None:
+    pytest.importorskip("atheris")
+    done = run(
+        "fuzz", "--guided", "--inputs", 300, "--seed", TODAY, "--only", "answers",
+        "--faults", tmp_path / "faults", folder=tmp_path,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert int(re.findall(r"'tried': (\d+)", done.stdout)[0]) >= 300
+
+
 @pytest.mark.slow
 def test_killed_commands(tmp_path: Path) -> None:
     only = ("--only", "convert to shards", "--only", "encode texts")
