@@ -16,7 +16,8 @@ import modalgap as mg
 from modalgap import errors, evaluate
 from modalgap.embeddings import Embeddings
 from modalgap.evaluate import TASKS, Outcome, Scores
-from modalgap.evaluate.base import mean, median
+from modalgap.evaluate.base import mean, median, ratio
+from modalgap.evaluate.calibration import BINS, _brier, _ece, _precision, _recall
 from modalgap.evaluate.clustering import v_measure
 from modalgap.evaluate.zero_shot import mean_per_class
 
@@ -127,6 +128,35 @@ def test_clusters_move_together() -> None:
     assert apart[1] - apart[0] < 0.6 * (alone[1] - alone[0])
 
 
+def error_of_bins(rows: Floats) -> float:
+    """The expected calibration error by its definition, from rows (probability, match, weight)."""
+    total = 0.0
+    for number in range(BINS):
+        p, hit, w = rows[np.minimum(np.floor(rows[:, 0] * BINS), BINS - 1) == number].T
+        if len(p):
+            total += w.sum() * abs(np.average(p, weights=w) - np.average(hit, weights=w))
+    return float(total / rows[:, 2].sum())
+
+
+def test_functions_of_sums_are_those_of_repeated_rows() -> None:
+    random = np.random.default_rng(0)
+    p, hit = random.random(90), random.random(90) < 0.4
+    rows = np.stack([p, hit, random.random(90)], 1)
+    accepted = np.stack([p > 0.5, hit, random.random(90)], 1).astype(np.float64)
+    plain: dict[Any, Callable[[Any], float]] = {
+        _ece: error_of_bins,
+        _brier: lambda v: float(np.average((v[:, 0] - v[:, 1]) ** 2, weights=v[:, 2])),
+        _precision: lambda v: float(np.average(v[:, 1], weights=v[:, 0] * v[:, 2])),
+        _recall: lambda v: float(np.average(v[:, 0], weights=v[:, 1] * v[:, 2])),
+    }
+    for statistic, definition in plain.items():
+        values = accepted if statistic in (_precision, _recall) else rows
+        scores = Scores(values, np.arange(90) // 2, statistic)
+        assert scores.value == pytest.approx(definition(values))
+        assert np.allclose(scores.draws(3, 40), repeated(scores, definition, 3, 40))
+    assert math.isnan(ratio(np.zeros(2)))
+
+
 def test_names_of_clusters_do_not_matter() -> None:
     values = np.random.default_rng(0).normal(size=40)
     codes = np.arange(40) // 4
@@ -148,6 +178,17 @@ def test_large_samples_are_drawn_in_blocks_alike(statistic: Any) -> None:
         assert found[row] == pytest.approx(expected, abs=1e-9)
     spread = 1 / np.sqrt(9000) * (1 if statistic is mean else np.sqrt(np.pi / 2))
     assert found.std() == pytest.approx(spread, rel=0.1)
+
+
+@pytest.mark.parametrize("value", [0.0, 1.0])
+def test_units_that_are_all_alike(value: float) -> None:
+    from modalgap.measure.intervals import wilson
+
+    scores = Scores(np.full(60, value), np.arange(60) // 3)
+    assert scores.interval(0) == pytest.approx(wilson(value, 20))
+    assert Scores(np.full(60, value), None).interval(0) is None
+    assert Scores(np.full(60, value), np.arange(60), median).interval(0) == (value, value)
+    assert Scores(np.full(60, 0.5), np.arange(60)).interval(0) == (0.5, 0.5)
 
 
 @pytest.mark.parametrize("clustered", [False, True])

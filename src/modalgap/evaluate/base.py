@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from statistics import NormalDist
 from typing import Any, ClassVar, Concatenate, Generic
 
 import numpy as np
@@ -31,6 +32,7 @@ Ints = NDArray[np.int64]
 Statistic = Callable[[NDArray[Any], Floats], float]
 DRAWS = 1000
 LEVEL = 0.95
+Z = NormalDist().inv_cdf((1 + LEVEL) / 2)
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,7 @@ class Scores:
     """One number of a task, with the values per unit behind it.
 
     Attributes:
-        values: (q, …) one entry per unit.
+        values: (q, …) one entry per unit; between 0 and 1 if the number is their mean.
         clusters: (q,) cluster of each unit; units of one cluster are resampled together, such as
             the captions of one image. None if the number cannot be resampled.
         statistic: function of values and weights (q,) that returns the number.
@@ -118,8 +120,16 @@ class Scores:
         return result
 
     def interval(self, seed: int) -> tuple[float, float] | None:
-        """The 95 % percentile interval."""
-        return percentiles(self.draws(seed))
+        """The 95 % percentile interval.
+
+        Resamples of a mean do not vary if every unit has 0, or every unit 1. The interval is then
+        Wilson's, with the clusters as independent units.
+        """
+        found, value = percentiles(self.draws(seed)), self.value
+        if found != (value, value) or self.statistic is not mean or value not in (0.0, 1.0):
+            return found
+        reach = Z**2 / (len(np.unique(self.clusters)) + Z**2)
+        return (0.0, reach) if value == 0 else (1 - reach, 1.0)
 
     def number(self, seed: int) -> Value:
         """The number with its 95 % interval."""
