@@ -36,7 +36,7 @@ COMMANDS: dict[str, str] = {
     "invert a map": "invert ridge_map in/image.npz --bank in/pair.npz -o {out}.safetensors",
     "invert": (
         "invert oti in/photos.safetensors -m open_clip:in/run/model -o {out}.safetensors"
-        " --steps 6 --batch 8"
+        " --set steps=6 --batch-size 8"
     ),
     "zoo": (
         "zoo -m open_clip:in/run/model -d in/texts.txt -d in/photos -o {out}"
