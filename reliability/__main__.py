@@ -35,6 +35,7 @@ def main() -> int:
     intervals.add_argument("--processes", type=int, default=2)
     numbers = tests.add_parser("numbers", help="changes of the data that must not change a number")
     numbers.add_argument("--cases", type=int, default=1000)
+    numbers.add_argument("--seed", type=int, default=0)
     soak = tests.add_parser("soak", help="mixed commands; memory and open files are watched")
     soak.add_argument("--minutes", type=float, default=60)
     soak.add_argument("--processes", type=int, default=2)

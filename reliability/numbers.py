@@ -27,7 +27,7 @@ from modalgap.measure import MEASURES
 from modalgap.method import Method
 
 Floats = NDArray[Any]
-RELATIVE, ABSOLUTE, ROUNDING = 1e-4, 1e-5, 3e-7
+RELATIVE, ABSOLUTE, ROUNDING, DRAWS = 1e-4, 1e-5, 3e-7, 60
 AFTER_CLOSING = ["l2m", "rmg", "matched_cosine", "cone"]
 
 
@@ -155,20 +155,32 @@ def allowed(name: str, change: str) -> bool:
     )
 
 
-def noise(
-    data: Data, closers: list[str], seed: int, expected: Mapping[str, float]
-) -> dict[str, float]:
-    """The largest difference that noise of the size of rounding causes, by number."""
-    most: dict[str, float] = Counter()  # type: ignore[assignment]
-    for i in range(4):
-        rng = np.random.default_rng([seed, i])
-        image, text = (
-            each * (1 + ROUNDING * rng.normal(size=each.shape)) for each in (data.image, data.text)
-        )
-        found = numbers(replace(data, image=image, text=text).pair(), closers, seed)
-        for name, value in differing(found, expected).items():
-            most[name] = max(most[name], value)
-    return most
+class Noise:
+    """The largest differences that noise of the size of rounding causes, by number."""
+
+    def __init__(
+        self, data: Data, closers: list[str], seed: int, expected: Mapping[str, float]
+    ) -> None:
+        self.most: dict[str, float] = {}
+        self._data, self._closers, self._seed, self._expected = data, closers, seed, expected
+        self._draws = 0
+
+    def explains(self, off: Mapping[str, float]) -> bool:
+        """Whether noise causes differences of this size; draws it until it does, or often."""
+        while not (done := all(by <= 3 * self.most.get(name, 0.0) for name, by in off.items())):
+            if self._draws == DRAWS:
+                break
+            rng = np.random.default_rng([self._seed, self._draws])
+            self._draws += 1
+            image, text = (
+                each * (1 + ROUNDING * rng.normal(size=each.shape))
+                for each in (self._data.image, self._data.text)
+            )
+            pair = replace(self._data, image=image, text=text).pair()
+            found = numbers(pair, self._closers, self._seed)
+            for name, by in differing(found, self._expected).items():
+                self.most[name] = max(self.most.get(name, 0.0), by)
+        return done
 
 
 def main(cases: int, seed: int, folder: Path) -> int:
@@ -179,7 +191,7 @@ def main(cases: int, seed: int, folder: Path) -> int:
         data = drawn(rng)
         closers = [names[(3 * case + i) % len(names)] for i in range(3)]
         expected = numbers(data.pair(), closers, case)
-        rounding: dict[str, float] | None = None
+        noise = Noise(data, closers, case, expected)
         for change, function in CHANGES.items():
             place = folder / change
             (place / "shards").mkdir(parents=True)
@@ -191,12 +203,11 @@ def main(cases: int, seed: int, folder: Path) -> int:
                 for name, by in differing(found, expected).items()
                 if not allowed(name, change)
             }
-            if off and rounding is None:
-                rounding = noise(data, closers, case, expected)
-            for name, by in off.items():
-                if by > 3 * (rounding or {}).get(name, 0.0):
-                    wrong[f"{change}: {name}"] += 1
-                    print(f"case {case}: {change}: {name} by {by:.3g}", flush=True)
+            if not noise.explains(off):
+                for name, by in off.items():
+                    if not noise.explains({name: by}):
+                        wrong[f"{change}: {name}"] += 1
+                        print(f"case {case}: {change}: {name} by {by:.3g}", flush=True)
             missing = found.keys() ^ expected.keys()
             wrong.update(f"{change}: only one has {name}" for name in missing)
     minutes = (time.monotonic() - began) / 60
