@@ -44,10 +44,13 @@ class OfSums:
     Attributes:
         terms: function of values (q, …) that returns what is summed (q, k).
         number: function of sums (…, k) that returns the number (…).
+        biased: whether resampling raises the number, as it does for a sum of absolute values. The
+            resamples are then shifted so that their mean is the number, and cut at 0.
     """
 
     terms: Callable[[NDArray[Any]], Floats]
     number: Callable[[Floats], Floats]
+    biased: bool = False
 
     def __call__(self, values: NDArray[Any], weights: Floats) -> float:
         """The number of values (q, …) with weights (q,)."""
@@ -117,6 +120,8 @@ class Scores:
                 result[a:b] = statistic.number(times @ sums)
             else:
                 result[a:b] = [statistic(self.values, each[codes]) for each in times]
+        if isinstance(statistic, OfSums) and statistic.biased:
+            return np.maximum(result - result.mean() + self.value, 0.0)
         return result
 
     def interval(self, seed: int) -> tuple[float, float] | None:

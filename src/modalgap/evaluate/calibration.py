@@ -361,7 +361,7 @@ def _bins(values: NDArray[np.float64]) -> Floats:
 
 
 # expected calibration error over equal bins
-_ece = OfSums(_bins, lambda sums: np.abs(sums[..., :BINS]).sum(-1) / sums[..., BINS])
+_ece = OfSums(_bins, lambda sums: np.abs(sums[..., :BINS]).sum(-1) / sums[..., BINS], biased=True)
 _brier = OfSums(lambda v: np.stack([v[:, 2] * (v[:, 0] - v[:, 1]) ** 2, v[:, 2]], 1), ratio)
 # of rows (accepted, match, weight)
 _precision = OfSums(lambda v: v[:, 2:] * v[:, :1] * np.stack([v[:, 1], np.ones(len(v))], 1), ratio)
