@@ -12,7 +12,12 @@ mocks = [MockAny2AnyRetrievalI2TTask(), MockAny2AnyRetrievalT2ITask()]  # withou
 tasks = mteb.get_tasks(tasks=names) if names else mocks
 pair = mg.encode(photos, model)
 assert isinstance(pair, mg.Pair)  # of a source with one modality: Embeddings
-for closing in (None, mg.close.fit(pair, "center"), mg.close.ScoreScaler.fit(pair)):
+closings: dict[str, mg.close.AffineMap | mg.close.ScoreScaler | None] = {
+    "raw": None,
+    "closed": mg.close.fit(pair, "center"),
+    "standardised": mg.close.ScoreScaler.fit(pair),
+}
+for name, closing in closings.items():
     found = mteb.evaluate(mg.close.to_mteb(closing, model), tasks, cache=None)
     scores = {each.task_name: each.get_score() for each in found.task_results}
-    print(type(closing).__name__, scores)
+    print(name, scores)
