@@ -104,5 +104,8 @@ def main(runs: int, seed: str, only: Iterable[str], folder: Path) -> int:
         for fault in faults:
             print(f"    {fault}", flush=True)
         total.update(disks=share, faults=len(faults))
-    print(f"{dict(total)} in {(time.monotonic() - began) / 60:.1f} min; seed {seed}")
+    print(
+        f"{total['disks']} disks, {total['faults']} faults;"
+        f" {(time.monotonic() - began) / 60:.1f} min; seed {seed}"
+    )
     return int(total["faults"] > 0)

@@ -215,10 +215,13 @@ def main(
     names = [*only] or [*TARGETS]
     whole = sum(TARGETS[name].share for name in names)
     total: Counter[str] = Counter()
+    share, planned = 0.0, 0
     began = time.monotonic()
     for name in names:
         start = time.monotonic()
-        count = round(inputs * TARGETS[name].share / whole)
+        share += TARGETS[name].share
+        count = round(inputs * share / whole) - planned
+        planned += count
         before = {path.name for path in faults.glob("*")}
         found = fuzz(name, count, seed, folder, faults, guided)
         new = [path for path in sorted(faults.glob("*")) if path.name not in before]
@@ -232,5 +235,9 @@ def main(
         total.update(found)
         total["kinds"] += len(new)
         shutil.rmtree(folder / name)
-    print(f"{dict(total)} in {(time.monotonic() - began) / 60:.1f} min; seed {seed}")
+    print(
+        f"{total['tried']:,} inputs, {total['refused']:,} refused, {total['kinds']} kinds of fault,"
+        f" {total['ended inside pyarrow']} ended inside pyarrow;"
+        f" {(time.monotonic() - began) / 60:.1f} min; seed {seed}"
+    )
     return int(total["kinds"] > 0)

@@ -232,5 +232,8 @@ def main(kills: int, seed: str, only: Iterable[str], folder: Path) -> int:
         for fault in found.faults:
             print(f"    {fault}", flush=True)
         total.update(kills=found.kills, resumed=found.resumed, faults=len(found.faults))
-    print(f"{dict(total)} in {(time.monotonic() - began) / 60:.1f} min")
+    print(
+        f"{total['kills']:,} kills, {total['resumed']:,} runs resumed, {total['faults']} faults;"
+        f" {(time.monotonic() - began) / 60:.1f} min"
+    )
     return int(total["faults"] > 0)
