@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import struct
+import tarfile
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
+from scipy.io import savemat
 
-from modalgap import errors
+from modalgap import errors, files
 from modalgap.data import pixels, sound
 from modalgap.data.find import read
+from modalgap.data.sets._shared import matlab
 
 REFUSED = "must expand at most 200 times"
 LONG = "a" * 2**20
@@ -174,3 +177,111 @@ def test_sounds_are_decoded_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     found, rate = sound.decode(file.getvalue())
     np.testing.assert_array_equal(found, samples.mean(axis=1))
     assert rate == 8000
+
+
+# archives and variables ---------------------------------------------------------------------------
+
+
+def test_a_member_of_negative_size_is_no_endless_archive(tmp_path: Path) -> None:
+    """Of size -512 its data would end where its header begins, so it would be read for ever."""
+    head = bytearray(tarfile.TarInfo("a.jpg").tobuf(tarfile.GNU_FORMAT))
+    head[124:136] = (-512).to_bytes(12, "big", signed=True)
+    total = sum(head[:148]) + 8 * ord(" ") + sum(head[156:512])
+    head[148:156] = b"%06o\0 " % total
+    (tmp_path / "00000.tar").write_bytes(bytes(head) + bytes(10_240))
+    with pytest.raises(errors.FileError, match="must have members of a size from 0 on"):
+        read(tmp_path / "00000.tar")
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+def test_variables_of_matlab(
+    compressed: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted = {f"v{i}": np.zeros(200_000) + i for i in range(5)}
+    savemat(tmp_path / "a.mat", wanted, do_compression=compressed)
+    for key, value in wanted.items():
+        np.testing.assert_array_equal(matlab(tmp_path / "a.mat")[key], value)
+    monkeypatch.setattr(files, "EXPANDED", 2**20)
+    if not compressed:
+        matlab(tmp_path / "a.mat")
+        return
+    with pytest.raises(errors.FileError, match=REFUSED):
+        matlab(tmp_path / "a.mat")
+
+
+def test_tiles_that_are_larger_than_their_image() -> None:
+    tags = [(256, 64), (257, 64), (258, 8), (259, 8), (262, 1), (277, 1)]
+    tags += [(322, 46_336), (323, 46_336), (324, 200), (325, 100)]
+    found = b"II*\0\x08\0\0\0" + struct.pack("<H", len(tags))
+    found += b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags)
+    with pytest.raises(errors.FileError, match="a tile has 46336 x 46336 pixels"):
+        pixels.decode(found + bytes(300))
+    tiled = stored(noise("RGB"), "TIFF", compression="tiff_lzw", tiffinfo={322: 256, 323: 256})
+    np.testing.assert_array_equal(pixels.decode(tiled), noise("RGB"))
+
+
+def test_formats_that_need_several_copies(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = stored(noise("RGB"), "WEBP", lossless=True)
+    np.testing.assert_array_equal(pixels.decode(found), noise("RGB"))
+    monkeypatch.setitem(pixels.MOST_IN_FORMAT, "WEBP", 800)
+    with pytest.raises(errors.FileError, match="at most 800 pixels in WEBP; declares 23 x 37"):
+        pixels.decode(found)
+
+
+# Arrow --------------------------------------------------------------------------------------------
+
+
+def arrow(folder: Path, column: Any, **options: Any) -> Path:
+    table = pa.table({"caption": column})
+    path = folder / "a-00000-of-00001.arrow"
+    with pa.ipc.new_stream(path, table.schema, options=pa.ipc.IpcWriteOptions(**options)) as writer:
+        writer.write_table(table)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("column", "options", "reason"),
+    [
+        (repeated(LONG, 1500), {}, REFUSED),
+        (pa.nulls(2**30), {}, REFUSED),
+        (["a" * 1000], {"compression": "zstd"}, "must not be compressed inside"),
+        (["a" * 1000], {"compression": "lz4"}, "must not be compressed inside"),
+        (repeated(LONG, 2), {"compression": "zstd"}, "must not be compressed inside"),
+        (pa.array([LONG], pa.string_view()), {}, "'caption' has an unusual type"),
+        (
+            pa.RunEndEncodedArray.from_arrays(pa.array([2**30], pa.int32()), pa.array(["a"])),
+            {},
+            "'caption' has an unusual type",
+        ),
+    ],
+)
+def test_arrow_files(column: Any, options: dict[str, Any], reason: str, tmp_path: Path) -> None:
+    arrow(tmp_path, column, **options)
+    with pytest.raises(errors.FileError, match=reason):
+        read(tmp_path)
+
+
+def test_offsets_of_arrow_that_point_outside(tmp_path: Path) -> None:
+    path = arrow(tmp_path, ["a", "bc", "d"])
+    found = path.read_bytes()
+    offsets = np.array([0, 1, 3, 4], np.int32).tobytes()
+    assert found.count(offsets) == 1
+    wrong = np.array([0, 2**30, 3, 4], np.int32).tobytes()
+    path.write_bytes(found.replace(offsets, wrong))
+    with pytest.raises(errors.FileError, match=r"is malformed \(.*[Oo]ffset"):
+        read(tmp_path)
+
+
+@pytest.mark.parametrize("splits", [False, True])
+def test_a_saved_data_set(tmp_path: Path, *, splits: bool) -> None:
+    datasets = pytest.importorskip("datasets")
+    made = datasets.Dataset.from_dict({"text": ["a", "b"], "label": [1, 2]})
+    saved = datasets.DatasetDict({"train": made}) if splits else made
+    saved.save_to_disk(str(tmp_path / "d"))
+    assert read(tmp_path / "d").texts == ["a", "b"]
+    (path,) = (tmp_path / "d").rglob("*.arrow")
+    made = pa.table({"text": repeated(LONG, 1500)})
+    with pa.ipc.new_stream(path, made.schema) as writer:
+        writer.write_table(made)
+    with pytest.raises(errors.FileError, match=REFUSED):
+        read(tmp_path / "d")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import warnings
 
 import numpy as np
@@ -15,6 +16,9 @@ MOST_PIXELS = 178_956_970  # Pillow's limit for a "decompression bomb"
 MOST_STRETCHED = 100  # limit of the aspect ratio: models resize the shorter side to a fixed length
 BAND = 2**22  # pixels that are converted at once
 PROGRAMS = ("EPS",)  # formats whose files Pillow runs, with Ghostscript
+MOST_IN_FORMAT = {"WEBP": 89_478_485}
+TILE = (322, 323)  # tags of TIFF: width and height of a tile
+LARGEST_TILE = 2**24  # pixels
 WIDE_GREY = ("I;16", "I;16L", "I;16B", "I;16N", "I")
 
 
@@ -67,11 +71,14 @@ def _decode(found: bytes | Image.Image) -> Image.Image:
             if image.format in PROGRAMS:
                 raise FileError("must be an image; it is a program in PostScript")
             _check_shape(*image.size)
+            _check_memory(image)
             image.load()
             _check_shape(*image.size)  # of an icon the size is known now
             turn = _turn(image)
-            image = _rgb(image)
-            return image if turn is None else image.transpose(turn)
+            plain = _rgb(image)
+            if turn is not None:
+                return plain.transpose(turn)
+            return image.copy() if plain is image else plain  # without the file it was read from
     except FileError:
         raise
     except MemoryError as error:
@@ -118,6 +125,24 @@ def _check_shape(width: int, height: int) -> None:
         raise FileError(
             f"its aspect ratio must be at most {MOST_STRETCHED}; it is {width} x {height}"
         )
+
+
+def _check_memory(image: Image.Image) -> None:
+    """Refuse images whose decoders need much more memory than their pixels.
+
+    That of WebP has four copies of them. TIFF is decoded in tiles, which can be larger than the
+    image.
+    """
+    width, height = image.size
+    most = MOST_IN_FORMAT.get(image.format or "", MOST_PIXELS)
+    if width * height > most:
+        raise FileError(
+            f"must have at most {most} pixels in {image.format}; declares {width} x {height}"
+        )
+    tags = getattr(image, "tag_v2", {})
+    tile = [int(tags.get(tag) or 1) for tag in TILE]
+    if math.prod(tile) > max(LARGEST_TILE, 4 * width * height):
+        raise FileError(f"its tiles must not be larger; a tile has {tile[0]} x {tile[1]} pixels")
 
 
 def _rgb(image: Image.Image) -> Image.Image:

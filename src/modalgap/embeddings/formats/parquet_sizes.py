@@ -134,7 +134,7 @@ class _Chunk:
                 for batch in file.iter_batches(
                     rows, row_groups=[self.group], columns=[self.leaf], use_threads=False
                 ):
-                    yield sum(_bytes(column) for column in batch.columns)
+                    yield sum(string_bytes(column) for column in batch.columns)
 
 
 def _chunks(
@@ -210,16 +210,16 @@ def _header(file: IO[bytes], at: int) -> tuple[dict[int, Any], int]:
         return header_of(memoryview(start + file.read(_LONG_HEADER)))
 
 
-def _bytes(values: pa.Array) -> int:
+def string_bytes(values: pa.Array) -> int:
     """Bytes of strings, each counted as often as it occurs."""
     kind = values.type
     if pa.types.is_dictionary(kind):
         lengths = pc.binary_length(values.dictionary).cast(pa.int64())
         return pc.sum(lengths.take(values.indices)).as_py() or 0
     if pa.types.is_struct(kind):
-        return sum(_bytes(values.field(i)) for i in range(kind.num_fields))
+        return sum(string_bytes(values.field(i)) for i in range(kind.num_fields))
     if pa.types.is_map(kind):
-        return _bytes(values.keys) + _bytes(values.items)
+        return string_bytes(values.keys) + string_bytes(values.items)
     if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
-        return _bytes(values.flatten())
+        return string_bytes(values.flatten())
     return int(values.nbytes)
