@@ -94,7 +94,7 @@ def _decode(found: bytes | Image.Image) -> Image.Image:
 def _turn(image: Image.Image) -> Image.Transpose | None:
     """What turns the image upright by its metadata; None if nothing, or if these are damaged."""
     try:
-        return UPRIGHT.get(image.getexif().get(ORIENTATION))
+        return UPRIGHT.get(image.getexif().get(ORIENTATION, 1))
     except MemoryError:
         raise
     except Exception:  # any error of damaged metadata; the pixels are already read

@@ -58,7 +58,7 @@ def check_columns(
         file: the same, open.
         names: the columns.
         group: the row group; by default all.
-        each: bytes that a value takes beside its string.
+        each: bytes of a value in addition to its string.
 
     Raises:
         FileError: as ``check_expansion``, or damaged pages.
@@ -94,7 +94,7 @@ class _Chunk:
         values: number of values, with nulls.
         size: bytes of the pages, decompressed.
         largest: bytes of the largest page; no value is larger.
-        fixed: bytes of each value, if all have as many and are no numbers.
+        fixed: bytes of each value of a column of byte strings of one length, otherwise 0.
         strings: whether the values are strings or bytes.
         coded: whether strings that occur twice may be stored once.
         prefixed: whether strings may be stored as differences.
@@ -113,7 +113,7 @@ class _Chunk:
     nested: bool
 
     def plain(self, each: int) -> int:
-        """Bytes of the values, of which each takes ``each`` beside its string."""
+        """Bytes of the values; each takes ``each`` bytes in addition to its string."""
         if self.strings:
             return each * self.values + self.size
         return max(each * self.values, self.size)
