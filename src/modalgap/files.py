@@ -13,6 +13,8 @@ from modalgap.errors import FileError, ModalgapError, reason
 from modalgap.remote import Location, Remote, Stamp
 
 SMALL = 64 * 2**20  # bytes of vectors up to which they are read into memory at once
+EXPANDED = 2**29  # bytes that the content of a file of any size may have in memory
+RATIO = 200  # of the content of a file to its size; text and vectors compress less
 RESERVE = 0.9  # share of the available memory that one file may use
 
 
@@ -94,6 +96,25 @@ def check_memory(path: Location | str, wanted: int) -> None:
             f"{path}: must fit in the available memory of {available / 2**30:.1f} GiB;"
             f" it needs {wanted / 2**30:.1f} GiB"
         )
+
+
+def check_expansion(path: Location | str, size: int, wanted: int) -> None:
+    """Refuse a small file whose content is very large, and content that exceeds the memory.
+
+    Args:
+        path: the file.
+        size: its bytes.
+        wanted: bytes of its content in memory.
+
+    Raises:
+        FileError: the content has more than ``EXPANDED`` bytes and ``RATIO`` times ``size``.
+    """
+    if wanted > max(EXPANDED, RATIO * size):
+        raise FileError(
+            f"{path}: must expand at most {RATIO} times, or to {EXPANDED >> 20} MiB; its"
+            f" {size:,} bytes expand to {wanted:,} or more"
+        )
+    check_memory(path, wanted)
 
 
 def natural(path: Location) -> list[tuple[int, int, str]]:

@@ -114,7 +114,7 @@ def test_files_that_cannot_be_read(folder: Path) -> None:
         (f"{head}q0\td0\t1\nq0\td1\t1\n", "query 'q0' has 'd0' and 'd1'"),
         (f"{head}q0\td0\t0\n", "must have queries with a relevant document; found none"),
         (f"{head}q0\td0\n", "row 2 must have as many cells"),
-        (f"{head}q0\td0\tyes\n", "is malformed"),
+        (f"{head}q0\td0\tyes\n", "a score must be a number"),
         ("", "found none"),
     ):
         put(place / "qrels" / "qrels.tsv", text)

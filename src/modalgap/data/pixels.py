@@ -3,20 +3,36 @@
 from __future__ import annotations
 
 import io
+import math
 import warnings
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
 from modalgap.data.plugins import prepare
 from modalgap.errors import FileError
 
 MOST_PIXELS = 178_956_970  # Pillow's limit for a "decompression bomb"
 MOST_STRETCHED = 100  # limit of the aspect ratio: models resize the shorter side to a fixed length
+BAND = 2**22  # pixels that are converted at once
+PROGRAMS = ("EPS",)  # formats whose files Pillow runs, with Ghostscript
+MOST_IN_FORMAT = {"WEBP": 89_478_485}
+TILE = (322, 323)  # tags of TIFF: width and height of a tile
+LARGEST_TILE = 2**24  # pixels
 WIDE_GREY = ("I;16", "I;16L", "I;16B", "I;16N", "I")
 
 
 PNG = b"\x89PNG\r\n\x1a\n"
+ORIENTATION = 0x0112  # tag of Exif
+UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 REMARKS = (b"tEXt", b"zTXt", b"iTXt", b"iCCP", b"tIME", b"hIST", b"sPLT", b"pHYs")
 
 
@@ -52,9 +68,17 @@ def _decode(found: bytes | Image.Image) -> Image.Image:
             if isinstance(found, bytes):
                 prepare(found)
             image = Image.open(io.BytesIO(found)) if isinstance(found, bytes) else found
+            if image.format in PROGRAMS:
+                raise FileError("must be an image; it is a program in PostScript")
             _check_shape(*image.size)
+            _check_memory(image)
             image.load()
-            return _rgb(_upright(image))
+            _check_shape(*image.size)  # of an icon the size is known now
+            turn = _turn(image)
+            plain = _rgb(image)
+            if turn is not None:
+                return plain.transpose(turn)
+            return image.copy() if plain is image else plain  # without the file it was read from
     except FileError:
         raise
     except MemoryError as error:
@@ -67,14 +91,14 @@ def _decode(found: bytes | Image.Image) -> Image.Image:
         raise FileError(reason[:160]) from error
 
 
-def _upright(image: Image.Image) -> Image.Image:
-    """The image in the orientation of its metadata; unchanged if the metadata is damaged."""
+def _turn(image: Image.Image) -> Image.Transpose | None:
+    """What turns the image upright by its metadata; None if nothing, or if these are damaged."""
     try:
-        return ImageOps.exif_transpose(image)
+        return UPRIGHT.get(image.getexif().get(ORIENTATION, 1))
     except MemoryError:
         raise
     except Exception:  # any error of damaged metadata; the pixels are already read
-        return image
+        return None
 
 
 def _without_remarks(found: bytes) -> bytes | None:
@@ -103,16 +127,45 @@ def _check_shape(width: int, height: int) -> None:
         )
 
 
+def _check_memory(image: Image.Image) -> None:
+    """Refuse images whose decoders need much more memory than their pixels.
+
+    That of WebP has four copies of them. TIFF is decoded in tiles, which can be larger than the
+    image.
+    """
+    width, height = image.size
+    most = MOST_IN_FORMAT.get(image.format or "", MOST_PIXELS)
+    if width * height > most:
+        raise FileError(
+            f"must have at most {most} pixels in {image.format}; declares {width} x {height}"
+        )
+    tags = getattr(image, "tag_v2", {})
+    tile = [int(tags.get(tag) or 1) for tag in TILE]
+    if math.prod(tile) > max(LARGEST_TILE, 4 * width * height):
+        raise FileError(f"its tiles must not be larger; a tile has {tile[0]} x {tile[1]} pixels")
+
+
 def _rgb(image: Image.Image) -> Image.Image:
+    """The image in RGB, made in bands: one more copy of a large image may not fit in memory."""
     if image.mode == "RGB" and "transparency" not in image.info:
         return image
+    if image.mode == "F":
+        raise FileError("must have integer pixels; has floating point")
+    width, height = image.size
+    found = Image.new("RGB", image.size)
+    step = max(1, BAND // width)
+    for top in range(0, height, step):
+        band = image.crop((0, top, width, min(top + step, height)))
+        found.paste(_rgb_band(band), (0, top))
+    return found
+
+
+def _rgb_band(image: Image.Image) -> Image.Image:
     if image.mode in WIDE_GREY:
         wide = np.asarray(image)
         if wide.min() < 0 or wide.max() > 0xFFFF:
             raise FileError("must have at most 16 bits of grey; has more")
         return Image.fromarray((wide >> 8).astype(np.uint8)).convert("RGB")
-    if image.mode == "F":
-        raise FileError("must have integer pixels; has floating point")
     if image.has_transparency_data:
         layer = image.convert("RGBA")
         white = Image.new("RGBA", layer.size, "white")

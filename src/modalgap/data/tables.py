@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,6 +20,8 @@ UNQUOTED = ("\t", "|")  # files with these separators often hold quotes as plain
 JSON_LINES = (".jsonl", ".ndjson")
 ENDINGS = (".csv", ".tsv", *JSON_LINES)
 _EXCEL = re.compile("sep=(.)(?:\r\n|\n|\r)")  # Excel reads this line before the first row
+CELLS = 2**22  # of a table of records; a larger one must hold a value in one of SPARSE cells
+SPARSE = 100
 FEW = 100  # one row in this many may have a wrong number of cells; it is left out
 
 
@@ -72,7 +75,10 @@ def read_table_file(path: Path, separator: str | None = None) -> Table:
         if ending == ".parquet":
             import pyarrow.parquet as pq
 
-            whole = pq.read_table(path)
+            from modalgap.embeddings.formats.parquet_sizes import read_columns
+
+            with pq.ParquetFile(path) as file:
+                whole = read_columns(path, file, file.schema_arrow.names)
             columns = {name: whole.column(name).to_pylist() for name in whole.column_names}
             return Table(columns, [f"row {i}" for i in range(whole.num_rows)])
         return _separated(read_text(path), separator, tab_first=ending == ".tsv")
@@ -95,16 +101,23 @@ def records(rows: Iterable[tuple[str, Any]]) -> Table:
     """Build a table from mappings; a missing field of a row is None.
 
     Raises:
-        FileError: there are no rows, or one is not a mapping.
+        FileError: there are no rows, one is not a mapping, or almost all fields are missing.
     """
     columns: dict[str, list[Any]] = {}
     names: list[str] = []
+    held = 0
     for name, row in rows:
         if not isinstance(row, Mapping):
             raise FileError(f"{name} must be an object with fields; it is {type(row).__name__}")
         for key, value in row.items():
             columns.setdefault(str(key), [None] * len(names)).append(value)
         names.append(name)
+        held += len(row)
+        if len(columns) * len(names) > max(CELLS, SPARSE * held):
+            raise FileError(
+                f"records must have common fields; {len(names):,} records have"
+                f" {len(columns):,} different fields"
+            )
         for values in columns.values():
             if len(values) < len(names):
                 values.append(None)
@@ -231,7 +244,7 @@ def _table(found: _Parsed, *, explicit: bool) -> Table:
 def _names(head: list[str]) -> list[str]:
     names = [name or f"column {i}" for i, name in enumerate(head, 1)]
     small = [name.lower() for name in names]
-    twice = next((name for name in small if small.count(name) > 1), None)
+    twice = next((name for name, count in Counter(small).items() if count > 1), None)
     if twice is not None:
         raise FileError(f"columns must have distinct names; {quoted(twice)} occurs twice")
     return names

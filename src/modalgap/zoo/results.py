@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 
 from modalgap.arguments import checked
 from modalgap.atomic import replacing
+from modalgap.embeddings.formats.parquet_sizes import read_columns
 from modalgap.errors import FileError, OptionError, quoted
 from modalgap.files import parsing, regular_file
 from modalgap.result import Answer, Table, Value, reading
@@ -259,5 +260,5 @@ def _read(path: Path, columns: Sequence[str]) -> list[dict[str, Any]]:
         missing = [name for name in columns if name not in names]
         if missing:
             raise OptionError(f"{path}: must have a column {quoted(missing[0])}")
-        rows: list[dict[str, Any]] = file.read().to_pylist()
+        rows: list[dict[str, Any]] = read_columns(path, file, names).to_pylist()
         return rows

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import re
+import zlib
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +21,10 @@ from modalgap.data.imagenet import names
 from modalgap.data.reading import reading
 from modalgap.data.source import Source
 from modalgap.errors import FileError, quoted
+from modalgap.files import check_expansion
+
+COMPRESSED = 15  # kind of an element of a .mat file
+BLOCK = 2**20  # bytes that are decompressed at once
 
 
 class Placed(Dataset):
@@ -82,12 +88,44 @@ def camel_words(name: str) -> str:
 
 
 def matlab(path: Path) -> dict[str, Any]:
-    """Read the variables of a .mat file."""
+    """Read the variables of a .mat file.
+
+    Raises:
+        FileError: it is damaged, or a small file with very large variables.
+    """
     from scipy.io import loadmat
 
     with reading(str(path)):
+        _check_variables(path)
         result: dict[str, Any] = loadmat(str(path), squeeze_me=True)
         return result
+
+
+def _check_variables(path: Path) -> None:
+    """Decompress the variables of a .mat file of version 5 part by part, to learn their size.
+
+    Raises:
+        FileError: as ``check_expansion``.
+    """
+    size, wanted = path.stat().st_size, 0
+    with path.open("rb") as file:
+        order: Literal["big", "little"] = "big" if file.read(128)[126:] == b"MI" else "little"
+        while len(tag := file.read(8)) == 8:
+            kind, left = (int.from_bytes(tag[i : i + 4], order) for i in (0, 4))
+            if kind != COMPRESSED:
+                file.seek(left, io.SEEK_CUR)
+                continue
+            stream, rest = zlib.decompressobj(), b""
+            while left > 0 and (rest or (rest := file.read(min(left, BLOCK)))):
+                left -= len(rest)
+                found = stream.decompress(rest, BLOCK)
+                rest = stream.unconsumed_tail
+                left += len(rest)
+                wanted += len(found)
+                check_expansion(path, size, wanted)
+                if stream.eof:
+                    break
+            file.seek(left - len(rest), io.SEEK_CUR)
 
 
 def whole(values: Any, what: str) -> NDArray[np.int64]:

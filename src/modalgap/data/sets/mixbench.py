@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -175,7 +176,7 @@ def _relevant(
     lost: Lost = []
     for row in rows:
         query, document, score = (row[name] for name in columns)
-        if float(score) <= 0:
+        if not _number(path, score) > 0:
             continue  # judged not relevant
         if query not in asked:
             lost.append((f"query {query}", f"is not in {_FILES[1]}"))
@@ -190,6 +191,21 @@ def _relevant(
     if not found:
         raise FileError(f"{path}: must have queries with a relevant document; found none")
     return found, lost
+
+
+def _number(path: Path, score: str) -> float:
+    """A score.
+
+    Raises:
+        FileError: it is not a number.
+    """
+    try:
+        found = float(score)
+    except ValueError:
+        found = math.nan
+    if math.isnan(found):
+        raise FileError(f"{path}: a score must be a number; found {quoted(score[:40])}")
+    return found
 
 
 def _source(rows: _Rows, document: Mapping[str, str], lost: Lost) -> Source:

@@ -11,6 +11,7 @@ from modalgap.data.dataset import DataCard, Dataset
 from modalgap.data.media import Documents
 from modalgap.data.reading import reading
 from modalgap.data.source import Source
+from modalgap.embeddings.formats.parquet_sizes import read_columns
 from modalgap.errors import FileError
 
 _SUBSETS = (
@@ -117,13 +118,13 @@ def _texts(folder: Path) -> dict[str, str]:
 def _rows(folder: Path, columns: Sequence[str], optional: str) -> list[dict[str, Any]]:
     result: list[dict[str, Any]] = []
     for path in sorted(folder.glob("*.parquet")):
-        with reading(str(path)):
-            names = pq.read_schema(path).names
+        with reading(str(path)), pq.ParquetFile(path) as file:
+            names = file.schema_arrow.names
             for column in columns:
                 if column not in names:
                     raise FileError(f"must have the column {column}; has {', '.join(names)}")
             there = [*columns, *([optional] if optional in names else [])]
-            for row in pq.read_table(path, columns=there).to_pylist():
+            for row in read_columns(path, file, there).to_pylist():
                 if any(row[column] is None for column in columns):
                     raise FileError(f"{' and '.join(columns)} must not be empty; one is")
                 result.append(row)

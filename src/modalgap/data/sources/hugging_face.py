@@ -17,6 +17,7 @@ from modalgap.data.media import Cells, Kind, Media
 from modalgap.data.reading import reading
 from modalgap.data.source import Source
 from modalgap.data.sources.arrow import read_typed
+from modalgap.data.sources.arrow_sizes import check_arrow, check_saved
 from modalgap.data.sources.parquet import item_bytes
 from modalgap.data.sources.shards import absent, check_whole
 from modalgap.data.sources.typed import Fits, Typed, features_of, null_cells
@@ -70,6 +71,7 @@ def saved_table(folder: Path, split: str | None) -> SavedTable:
         InputError: ``datasets`` is not installed.
     """
     datasets = import_extra("datasets", "models", str(folder))
+    check_saved(folder)
     found: Any = datasets.load_from_disk(str(folder))
     notes: tuple[str, ...] = ()
     provenance: dict[str, str] = {}
@@ -105,6 +107,7 @@ def read_arrow(files: Sequence[Path], name: str, columns: Columns = FIND) -> Sou
         parts = []
         for path in files:
             with reading(str(path)):
+                check_arrow(path)
                 parts.append(datasets.Dataset.from_file(str(path)))
         found = parts[0] if len(parts) == 1 else datasets.concatenate_datasets(parts)
         made = read_typed(_Saved(found, name), columns, "Arrow")

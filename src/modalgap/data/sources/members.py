@@ -39,7 +39,7 @@ def samples(shard: Path, left: Left) -> dict[str, dict[str, Part]]:
     """The samples of a shard: maps a key to extension to position.
 
     Raises:
-        FileError: the archive is compressed.
+        FileError: the archive is compressed, or the size of a member is negative.
         tarfile.TarError: it is not an archive.
     """
     result: dict[str, dict[str, Part]] = {}
@@ -49,6 +49,8 @@ def samples(shard: Path, left: Left) -> dict[str, dict[str, Part]]:
             raise FileError("must be a plain archive; it is compressed")
     with tarfile.open(shard, "r:") as archive, shard.open("rb") as raw:
         for member in archive:
+            if member.size < 0:  # the next member would be this one again
+                raise FileError("must have members of a size from 0 on; one has less")
             end = archive.offset
             if member.isdir():
                 continue

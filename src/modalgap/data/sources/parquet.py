@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -27,7 +28,9 @@ from modalgap.data.sources.typed import (
     holds_string,
     null_cells,
 )
+from modalgap.embeddings.formats.parquet_sizes import VALUE, read_columns, rows_at_once
 from modalgap.errors import FileError, quoted
+from modalgap.files import check_expansion
 
 ROWS = 64  # cells in memory at once
 BUFFER = 2**20  # bytes per read of a file
@@ -99,8 +102,8 @@ class ParquetTable:
         except (pa.ArrowException, OSError) as error:
             reason = " ".join(str(error).split())[:160]
             raise FileError(f"{path}: must be a complete Parquet file ({reason})") from error
-        for name in schema.names:
-            if schema.names.count(name) > 1:
+        for name, count in Counter(schema.names).items():
+            if count > 1:
                 raise FileError(
                     f"{path}: columns must have distinct names; {quoted(name)} occurs twice"
                 )
@@ -113,6 +116,7 @@ class ParquetTable:
         for group in range(metadata.num_row_groups):
             self.starts.append((len(self.shards), group, self.rows))
             self.rows += metadata.row_group(group).num_rows
+        check_expansion(path, path.stat().st_size, VALUE * metadata.num_rows)
         self.shards.append(path)
         self.schemas.append(schema)
 
@@ -124,7 +128,7 @@ class ParquetTable:
         result: list[Any] = []
         for path in self.shards:
             with pq.ParquetFile(path) as file:
-                result += file.read(columns=[column]).column(column).to_pylist()
+                result += read_columns(path, file, [column]).column(column).to_pylist()
         return result
 
     def cells(self, column: str, names: Sequence[str], kind: Kind) -> Media:
@@ -162,7 +166,8 @@ class ParquetTable:
                 if _without_nulls(file.metadata, column):
                     found.append(np.zeros(file.metadata.num_rows, bool))
                     continue
-                cells = file.iter_batches(batch_size=ROWS, columns=[column])
+                rows = rows_at_once(path, file, column, ROWS)
+                cells = file.iter_batches(batch_size=rows, columns=[column])
                 found += [null_cells(batch.column(0)) for batch in cells]
         return np.flatnonzero(np.concatenate(found)) if found else np.empty(0, np.int64)
 
@@ -216,8 +221,9 @@ class _Group:
 
     def _start(self) -> None:
         file = pq.ParquetFile(self.path, pre_buffer=False, buffer_size=BUFFER)
+        rows = rows_at_once(self.path, file, self.name, ROWS, self.group)
         self.batches = file.iter_batches(
-            ROWS, row_groups=[self.group], columns=[self.name], use_threads=False
+            rows, row_groups=[self.group], columns=[self.name], use_threads=False
         )
         self.first, self.cells = 0, pa.array([])
 
@@ -244,7 +250,8 @@ def _kept(files: tuple[tuple[Path, Stamp], ...], name: str) -> pa.Array | None:
             if _stamp(path) != stamp:
                 return None
             with pq.ParquetFile(path, pre_buffer=False, buffer_size=BUFFER) as file:
-                for batch in file.iter_batches(ROWS, columns=[name], use_threads=False):
+                rows = rows_at_once(path, file, name, ROWS)
+                for batch in file.iter_batches(rows, columns=[name], use_threads=False):
                     found.append(batch.column(0))
                     left -= found[-1].nbytes
                     if left < 0:

@@ -24,10 +24,9 @@ from modalgap.embeddings.formats.npy import Header, check_header, parse_header, 
 from modalgap.embeddings.formats.stream import arrays
 from modalgap.embeddings.rows import FileRows, MemoryRows, Rows, torch_dtype
 from modalgap.errors import FileError, InputError, quoted
-from modalgap.files import check_memory, parsing, regular_file
+from modalgap.files import check_expansion, parsing, regular_file
 from modalgap.remote import Location, Remote
 
-_RATIO = 200  # vectors never compress this well
 _PLAIN = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}  # all that numpy writes
 
 
@@ -112,7 +111,7 @@ class _Archive:
                 begin = self._data_offset(info) + header.offset
                 n, d = header.shape
                 return FileRows(self.path, begin, header.kind, (n, d), dtype)
-        elif info.file_size > files.SMALL and info.file_size > _RATIO * info.compress_size:
+        elif info.file_size > files.SMALL and info.file_size > files.RATIO * info.compress_size:
             raise FileError(
                 f"{where} must be vectors, which compress little; found {info.compress_size} bytes"
                 f" that expand to {info.file_size}"
@@ -123,7 +122,7 @@ class _Archive:
         where, info, header = self._where(key), self.members[key], self._header(key)
         check_header(header, where, info.file_size)
         self.claimed += info.file_size
-        check_memory(self.path, self.claimed)
+        check_expansion(self.path, self.size, self.claimed)
         with self.archive.open(info) as member:
             member.read(header.offset)
             result = read_data(member, header, where)

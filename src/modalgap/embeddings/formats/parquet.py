@@ -27,11 +27,12 @@ from modalgap.embeddings.formats.layout import (
     names_key,
 )
 from modalgap.embeddings.formats.parquet_rows import is_list, opened, rows_of
+from modalgap.embeddings.formats.parquet_sizes import read_columns
 from modalgap.embeddings.formats.parquet_strings import is_empty, strings_of
 from modalgap.embeddings.rows import CHUNK, Rows
 from modalgap.embeddings.strings import Strings
 from modalgap.errors import FileError, InputError, quoted
-from modalgap.files import check_memory, parsing, regular_file
+from modalgap.files import parsing, regular_file
 from modalgap.remote import Location
 
 PREFIX = "modalgap."
@@ -116,7 +117,7 @@ class _Table:
         return rows_of(self.path, self.file, key)
 
     def strings(self, key: str, n: int) -> Strings | None:
-        if key not in self.names() or is_empty(self.file, key):
+        if key not in self.names() or is_empty(self.path, self.file, key):
             return None
         return strings_of(self.path, self.file, key, self._where(key), n)
 
@@ -124,7 +125,7 @@ class _Table:
         """A column, or None if it is missing or holds nothing."""
         if name not in self.names():
             return None
-        column = _read_column(self.path, self.file, name)
+        column = read_columns(self.path, self.file, [name])[name]
         return None if column.null_count == len(column) else column
 
     def matches(self, key: str) -> NDArray[Any] | None:
@@ -160,11 +161,6 @@ class _Table:
 
     def _where(self, name: str) -> str:
         return f"{self.path}: {quoted(name[:80])}"
-
-
-def _read_column(path: Location, file: pq.ParquetFile, name: str) -> pa.ChunkedArray:
-    check_memory(path, 8 * file.metadata.num_rows)  # a few bytes can declare any number of rows
-    return file.read([name])[name]
 
 
 def _strings(column: pa.ChunkedArray, where: str, n: int | None = None) -> list[str]:

@@ -91,6 +91,16 @@ def _pages(chunk: memoryview, packed: bool, size: int) -> Iterator[tuple[int, me
         yield about[1], body
 
 
+def header_of(data: memoryview) -> tuple[Fields, int]:
+    """The header of a page at the start of ``data``, by number of the field, and its length.
+
+    Raises:
+        IndexError: it does not end in ``data``.
+        ValueError: it is damaged.
+    """
+    return _struct(data, 0)
+
+
 def _codec(body: memoryview, size: int) -> pa.Codec:
     """The codec of a page, by its first bytes; Snappy begins with the size of the content."""
     for start, name in ((b"\x28\xb5\x2f\xfd", "zstd"), (b"\x1f\x8b", "gzip")):

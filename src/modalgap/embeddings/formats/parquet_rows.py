@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from modalgap.embeddings.formats.parquet_pages import plain_rows
+from modalgap.embeddings.formats.parquet_sizes import check_columns
 from modalgap.embeddings.rows import MemoryRows, Rows
 from modalgap.errors import FileError, quoted
 from modalgap.files import check_memory, reading, stamp, unchanged
@@ -123,6 +124,7 @@ def rows_of(path: Location, file: pq.ParquetFile, key: str) -> Rows:
         raise FileError(f"{where} must be lists of float16, float32 or float64; found {value}")
     groups = _groups(file.metadata, key)
     ends = np.cumsum([rows for rows, _, _ in groups], dtype=np.int64)
+    check_columns(path, file, [key], each=value.bit_width // 8)
     n, width = _declared(file, key) or _decoded(file, key, where, 0)
     if not n:
         return MemoryRows(torch.empty((0, 1)))

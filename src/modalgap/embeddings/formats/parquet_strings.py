@@ -12,10 +12,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from modalgap.embeddings.formats.parquet_rows import opened, statistics
+from modalgap.embeddings.formats.parquet_sizes import read_columns
 from modalgap.embeddings.matching import Ints
 from modalgap.embeddings.strings import Strings
 from modalgap.errors import FileError
-from modalgap.files import check_memory, reading, unchanged
+from modalgap.files import reading, unchanged
 from modalgap.files import stamp as stamp_of
 from modalgap.remote import Location, Stamp
 
@@ -108,13 +109,13 @@ def strings_of(
     return ParquetStrings(path, key, min(n, file.metadata.num_rows), size, stamp_of(path))
 
 
-def is_empty(file: pq.ParquetFile, key: str) -> bool:
+def is_empty(path: Location, file: pq.ParquetFile, key: str) -> bool:
     """Whether a column holds nulls only."""
     about, leaf = file.metadata, _leaf(file, key)
     for group in range(about.num_row_groups):
         known = statistics(about, group, leaf)
         if known is None or not known.has_null_count:
-            nulls = file.read_row_group(group, [key])[key].null_count
+            nulls = read_columns(path, file, [key], group)[key].null_count
         else:
             nulls = known.null_count
         if nulls < about.row_group(group).num_rows:
@@ -139,9 +140,7 @@ def _opened(path: Location, _: Stamp) -> tuple[pq.ParquetFile, Ints]:
 @lru_cache(KEPT)
 def _read(path: Location, stamp: Stamp, key: str, group: int) -> pa.ChunkedArray:
     """A column of a row group."""
-    file, starts = _opened(path, stamp)
-    check_memory(path, 8 * int(starts[group + 1] - starts[group]))
-    return file.read_row_group(group, [key])[key]
+    return read_columns(path, _opened(path, stamp)[0], [key], group)[key]
 
 
 def _listed(path: Location, column: pa.ChunkedArray) -> list[str]:
