@@ -11,6 +11,8 @@ import torch
 import trained
 from commands import Run as Command
 from PIL import Image
+from safetensors import safe_open
+from safetensors.torch import save_file
 from trained import VIT, config, losses, write
 
 from modalgap.data import read
@@ -19,8 +21,8 @@ from modalgap.encode import load_model
 from modalgap.encode.trainable import build as build_model
 from modalgap.encode.trainable import own_architectures
 from modalgap.encode.word_tokenizer import vocabulary, write_tokenizer
-from modalgap.errors import InputError, OptionError
-from modalgap.train import Run, load_config, train
+from modalgap.errors import FileError, InputError, OptionError
+from modalgap.train import Run, checkpoint, load_config, train
 from modalgap.train.batches import Sampler, split
 from modalgap.train.mad_batches import MadBatches
 from modalgap.train.source_batches import SourceBatches
@@ -254,3 +256,15 @@ def test_from_the_shell(run: Command, tmp_path: Path) -> None:
 
 
 assert load_config(trained.TINY)
+
+
+def test_a_checkpoint_with_deeply_nested_facts(tmp_path: Path) -> None:
+    model = torch.nn.Linear(3, 2)
+    checkpoint.save(tmp_path, 4, model, torch.optim.AdamW(model.parameters()), {"run": "a"}, keep=1)
+    (path,) = tmp_path.iterdir()
+    with safe_open(path, "pt") as file:
+        metadata = dict(file.metadata()) | {"facts": "[" * 100_000}
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    save_file(tensors, path, metadata)
+    with pytest.raises(FileError, match="is damaged"):
+        checkpoint._read(path)

@@ -151,7 +151,7 @@ def _read(path: Path) -> Checkpoint:
         if metadata.get("format") != FORMAT or metadata.get("hash") != _hash(tensors):
             raise FileError(f"{path}: is damaged, or not a training checkpoint")
         return Checkpoint(path, int(metadata["step"]), tensors, json.loads(metadata["facts"]))
-    except (OSError, SafetensorError, ValueError, KeyError) as error:
+    except (OSError, SafetensorError, ValueError, KeyError, RecursionError) as error:
         if isinstance(error, FileError):
             raise
         raise FileError(f"{path}: is damaged ({' '.join(str(error).split())[:100]})") from error

@@ -264,7 +264,7 @@ class ScoreScaler:
             found = json.loads(path.read_text("utf-8"))
         except OSError as error:
             raise FileError(f"{path}: cannot be read ({error.strerror})") from None
-        except ValueError:
+        except (ValueError, RecursionError):
             raise FileError(f"{path}: must be JSON") from None
         if not isinstance(found, dict) or found.get("format") != FORMAT:
             raise FileError(f"{path}: must be a score scaler, as close fit zscore writes it")
