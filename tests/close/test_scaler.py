@@ -135,7 +135,8 @@ def test_files(tmp_path: Path) -> None:
     with pytest.raises(errors.OutputError, match=r"must end in \.json; found \.npz"):
         scaler.save(tmp_path / "scales.npz")
     for damage in (
-        "", "[]", "{}", "[" * 100_000, found | {"version": 9}, found | {"scales": {}}, found | {"scales": 3},
+        "", "[]", "{}", "[" * 100_000,
+        found | {"version": 9}, found | {"scales": {}}, found | {"scales": 3},
         found | {"scales": {"text": {"image": {"mean": 1}}}},
         found | {"scales": {"text": {"image": {"mean": 0.1, "sd": 0}}}},
     ):  # fmt: skip
