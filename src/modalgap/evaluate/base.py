@@ -112,16 +112,15 @@ class Scores:
         n = int(codes.max()) + 1
         if n < 5:
             return None
-        statistic, result = self.statistic, np.empty(draws)
-        sums = statistic.within(self.values, codes, n) if isinstance(statistic, OfSums) else None
-        for a, times in resamples(n, seed, draws):
-            b = a + len(times)
-            if isinstance(statistic, OfSums):
-                result[a:b] = statistic.number(times @ sums)
-            else:
-                result[a:b] = [statistic(self.values, each[codes]) for each in times]
-        if isinstance(statistic, OfSums) and statistic.biased:
-            return np.maximum(result - result.mean() + self.value, 0.0)
+        blocks = resamples(n, seed, draws)
+        statistic = self.statistic
+        if not isinstance(statistic, OfSums):
+            found = [statistic(self.values, each[codes]) for times in blocks for each in times]
+            return np.array(found)
+        sums = statistic.within(self.values, codes, n)
+        result: Floats = np.concatenate([statistic.number(times @ sums) for times in blocks])
+        if statistic.biased:
+            result = np.maximum(result - result.mean() + self.value, 0)
         return result
 
     def interval(self, seed: int) -> tuple[float, float] | None:
@@ -131,7 +130,9 @@ class Scores:
         Wilson's, with the clusters as independent units.
         """
         found, value = percentiles(self.draws(seed)), self.value
-        if found != (value, value) or self.statistic is not mean or value not in (0.0, 1.0):
+        if self.clusters is None or self.statistic is not mean:
+            return found
+        if found != (value, value) or value not in (0.0, 1.0):
             return found
         reach = Z**2 / (len(np.unique(self.clusters)) + Z**2)
         return (0.0, reach) if value == 0 else (1 - reach, 1.0)
@@ -155,15 +156,15 @@ class Scores:
         return self.value - other.value, between
 
 
-def resamples(n: int, seed: int, draws: int) -> Iterator[tuple[int, Floats]]:
-    """Yield blocks (start, counts (b, n)) of how often each draw contains each of n clusters."""
+def resamples(n: int, seed: int, draws: int) -> Iterator[Floats]:
+    """Yield blocks (b, n) of how often each draw contains each of n clusters."""
     if n * draws <= 2**23:
-        yield 0, _resamples(n, seed, draws)
+        yield _resamples(n, seed, draws)
         return
     random = np.random.default_rng(seed)
     step = max(1, 2**21 // n)
     for a in range(0, draws, step):
-        yield a, _counted(random, n, min(step, draws - a))
+        yield _counted(random, n, min(step, draws - a))
 
 
 @lru_cache(maxsize=4)
