@@ -27,6 +27,7 @@ from reliability.watch import NUMBER, count_changes
 # what no two runs share: times and speeds, in records and logs
 VARIES = re.compile(
     rb'"(seconds|started|ended|created|time|date|pairs_per_second|rate|took)[^"]*":\s*("[^"]*"|[^,}\s]+)'
+    rb"|\d+ seconds\b"
 )
 UNFINISHED = re.compile(r"(^|/)(\.modalgap-[^/]*|[^/]*\.parts(/.*)?|[^/]*lock)$")
 NEVER = 2**60
