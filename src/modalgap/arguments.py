@@ -169,6 +169,8 @@ def rule(annotation: Any) -> Rule | None:
     if annotation in _PLAIN:
         return _PLAIN[annotation]
     origin, inner = typing.get_origin(annotation), typing.get_args(annotation)
+    if hasattr(origin or annotation, "__value__"):  # an alias, as NumPy's NDArray from Python 3.12
+        return rule((origin or annotation).__value__)
     if origin in (Union, types.UnionType):
         return _either([rule(each) for each in inner])
     if origin is typing.Literal:
