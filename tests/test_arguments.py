@@ -13,6 +13,7 @@ import pytest
 
 import modalgap as mg
 from modalgap import checks, errors, losses
+from modalgap.arguments import rule
 from modalgap.close import exports
 from modalgap.embeddings import describe_input, moments, pair_moments, pick, pick_images
 
@@ -262,3 +263,18 @@ def test_an_empty_path_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         with pytest.raises(mg.errors.InputError, match="path"):
             call()
     assert not list(tmp_path.iterdir())
+
+
+def test_aliases_have_the_rule_of_what_they_stand_for() -> None:
+    """From Python 3.12 on NumPy's ``NDArray`` is such an alias."""
+    from typing_extensions import TypeAliasType, TypeVar
+
+    kind = TypeVar("kind")
+    whole, many = (
+        TypeAliasType("whole", int),
+        TypeAliasType("many", list[kind], type_params=(kind,)),
+    )
+    for annotation, words in ((whole, "an integer"), (many[str], "a list"), (many, "a list")):
+        found = rule(annotation)
+        assert found is not None
+        assert found[1].startswith(words)
