@@ -202,7 +202,9 @@ class _Trials:
                 continue
             for name, each in scores.items():
                 key = f"{task.name}.{name}"
-                found.numbers[key] = (each.value, each.draws(self.options["seed"]))
+                draws = each.draws(self.options["seed"])
+                found.numbers[key] = (each.value, draws)
+                found.intervals[key] = each.interval_of(draws)
                 found.better[key] = each.better
         return found
 
@@ -252,7 +254,7 @@ def _entries(candidate: Candidate, found: TrialScores, base: TrialScores) -> Ite
 def _entry(name: str, candidate: Candidate, found: TrialScores, base: TrialScores) -> Entry:
     values, differences = {}, {}
     for key, (value, draws) in found.numbers.items():
-        values[key] = Value(value, percentiles(draws))
+        values[key] = Value(value, found.intervals[key])
         if key in base.numbers and found is not base:
             before, theirs = base.numbers[key]
             apart = None if draws is None or theirs is None else percentiles(draws - theirs)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from modalgap.evaluate.base import Floats
+from modalgap.evaluate.base import Floats, Interval
 from modalgap.work import damaged, read_part, write_part
 
 
@@ -14,6 +14,7 @@ class TrialScores:
 
     def __init__(self) -> None:
         self.numbers: dict[str, tuple[float, Floats | None]] = {}
+        self.intervals: dict[str, Interval] = {}
         self.better: dict[str, str] = {}
         self.skipped: dict[str, str] = {}
         self.gap: dict[str, float] = {}
@@ -25,8 +26,10 @@ class TrialScores:
         found = TrialScores()
         for name, number in self.numbers.items():
             if name.startswith(start) and name.endswith(end):
-                found.numbers[name.removesuffix(end)] = number
-                found.better[name.removesuffix(end)] = self.better[name]
+                short = name.removesuffix(end)
+                found.numbers[short] = number
+                found.intervals[short] = self.intervals[name]
+                found.better[short] = self.better[name]
         found.gap, found.facts = self.gap, self.facts
         return found
 
@@ -35,6 +38,7 @@ class TrialScores:
         draws = {name: draws for name, (_, draws) in self.numbers.items() if draws is not None}
         about = {
             "values": {name: value for name, (value, _) in self.numbers.items()},
+            "intervals": self.intervals,
             "better": self.better,
             "skipped": self.skipped,
             "gap": self.gap,
@@ -51,6 +55,8 @@ class TrialScores:
         try:
             values = part.about["values"].items()
             found.numbers = {name: (value, part.arrays.get(name)) for name, value in values}
+            for name, between in part.about["intervals"].items():
+                found.intervals[name] = None if between is None else tuple(between)
             for name in ("better", "skipped", "gap", "facts", "failed"):
                 setattr(found, name, part.about[name])
         except (KeyError, TypeError, AttributeError) as error:

@@ -30,6 +30,7 @@ from modalgap.result import Value
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Statistic = Callable[[NDArray[Any], Floats], float]
+Interval = tuple[float, float] | None
 DRAWS = 1000
 LEVEL = 0.95
 Z = NormalDist().inv_cdf((1 + LEVEL) / 2)
@@ -123,13 +124,17 @@ class Scores:
             result = np.maximum(result - result.mean() + self.value, 0)
         return result
 
-    def interval(self, seed: int) -> tuple[float, float] | None:
-        """The 95 % percentile interval.
+    def interval(self, seed: int) -> Interval:
+        """The 95 % interval."""
+        return self.interval_of(self.draws(seed))
+
+    def interval_of(self, draws: Floats | None) -> Interval:
+        """The 95 % percentile interval of draws of this number.
 
         Resamples of a mean do not vary if every unit has 0, or every unit 1. The interval is then
         Wilson's, with the clusters as independent units.
         """
-        found, value = percentiles(self.draws(seed)), self.value
+        found, value = percentiles(draws), self.value
         if self.clusters is None or self.statistic is not mean:
             return found
         if found != (value, value) or value not in (0.0, 1.0):
@@ -145,9 +150,7 @@ class Scores:
         """This number minus the other on the same units, with the 95 % interval."""
         return Value(*self.minus(other, seed))
 
-    def minus(
-        self, other: Scores, seed: int, level: float = LEVEL
-    ) -> tuple[float, tuple[float, float] | None]:
+    def minus(self, other: Scores, seed: int, level: float = LEVEL) -> tuple[float, Interval]:
         """This number minus the other on the same units, and the interval of the difference."""
         ours, theirs = self.draws(seed), other.draws(seed)
         between = None
@@ -177,7 +180,7 @@ def _counted(random: np.random.Generator, n: int, draws: int) -> Floats:
     return np.bincount(drawn.ravel(), minlength=n * draws).reshape(draws, n).astype(np.float64)
 
 
-def percentiles(draws: Floats | None, level: float = LEVEL) -> tuple[float, float] | None:
+def percentiles(draws: Floats | None, level: float = LEVEL) -> Interval:
     """The central interval that contains the fraction ``level`` of the draws."""
     if draws is None or not np.isfinite(draws).all():
         return None
