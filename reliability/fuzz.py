@@ -35,6 +35,7 @@ BATCH, GUIDED = 2_000, 20_000  # inputs per child
 # a damaged footer of Parquet: pyarrow does not catch this exception (SECURITY.md)
 INSIDE_PYARROW = "terminate called after throwing an instance of 'parquet::"
 ALIKE = 12
+NUMBER = struct.Struct("<q")  # of the file that is replaced
 COUNTER = struct.Struct("<qq")  # inputs tried, of which were refused
 
 
@@ -61,8 +62,9 @@ class Cases:
         for path in sorted(valid.rglob("*")):
             if path.is_file() and not path.is_symlink():
                 self.known.add(path)
-                kinds[self.input_of(path), path.suffix] += 1
-                if kinds[self.input_of(path), path.suffix] <= ALIKE:
+                kind = self.input_of(path), path.suffix
+                kinds[kind] += 1
+                if kinds[kind] <= ALIKE:
                     self.files.append((path, path.read_bytes()))
         for each in sorted(valid.iterdir()):
             try:
@@ -124,7 +126,7 @@ class Trial:
 
     def run(self, number: int, content: bytes) -> None:
         """Try an input in which one file has another content."""
-        (self.cases.folder / "current").write_bytes(struct.pack("<q", number) + content)
+        (self.cases.folder / "current").write_bytes(NUMBER.pack(number) + content)
         fault, refused = attempt(self.cases, number, content, self._watch)
         now = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         if not fault and (now - self._most) * 1024 > BYTES:
@@ -199,7 +201,7 @@ def fuzz(
             where = next((line.strip() for line in said.splitlines() if "modalgap" in line), "")
             fault = f"process ended ({code}) {where}: {said[-400:]}"
             if INSIDE_PYARROW not in said:
-                record(cases, struct.unpack("<q", current[:8])[0], current[8:], fault, faults)
+                record(cases, NUMBER.unpack(current[:8])[0], current[8:], fault, faults)
         for path, content in cases.files:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)

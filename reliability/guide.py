@@ -8,16 +8,13 @@ from __future__ import annotations
 import gc
 import mmap
 import random
-import struct
 import types
 import zlib
 from pathlib import Path
 
-from reliability.fuzz import Cases, Trial
-from reliability.mutate import mutate
+from reliability.fuzz import NUMBER, Cases, Trial
+from reliability.mutate import LONGEST, mutate
 
-NUMBER = struct.Struct("<q")
-LONGEST = 1_000_000  # bytes
 _instrumented: set[int] = set()
 
 

@@ -17,6 +17,7 @@ WORDS = [
     b"shape", b"data_offsets", b"dtype", b"<!ENTITY a 'aaaa'>", b"xlink:href",
     b"url(file:///etc/passwd)",
 ]  # fmt: skip
+LONGEST = 1_000_000  # bytes of a damaged content
 Step = Callable[[bytes, int, random.Random], bytes]
 
 
@@ -91,4 +92,4 @@ def mutate(data: bytes, rng: random.Random, others: Sequence[bytes] = ()) -> byt
         data = data[: rng.randrange(len(data) + 1)] + other[rng.randrange(len(other) + 1) :]
     for _ in range(rng.choice((1, 1, 1, 2, 3, 5))):
         data = rng.choice(STEPS)(data, rng.randrange(len(data)) if data else 0, rng)
-    return data[:1_000_000]
+    return data[:LONGEST]

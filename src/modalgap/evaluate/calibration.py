@@ -363,9 +363,19 @@ def _bins(values: NDArray[np.float64]) -> Floats:
 # expected calibration error over equal bins
 _ece = OfSums(_bins, lambda sums: np.abs(sums[..., :BINS]).sum(-1) / sums[..., BINS], biased=True)
 _brier = OfSums(lambda v: np.stack([v[:, 2] * (v[:, 0] - v[:, 1]) ** 2, v[:, 2]], 1), ratio)
-# of rows (accepted, match, weight)
-_precision = OfSums(lambda v: v[:, 2:] * v[:, :1] * np.stack([v[:, 1], np.ones(len(v))], 1), ratio)
-_recall = OfSums(lambda v: v[:, 2:] * v[:, 1:2] * np.stack([v[:, 0], np.ones(len(v))], 1), ratio)
+
+
+def _fraction(of: int, among: int) -> OfSums:
+    """The weighted fraction of rows with one property among those with another.
+
+    Rows are (accepted, match, weight).
+    """
+    return OfSums(
+        lambda v: v[:, 2:] * v[:, [among]] * np.stack([v[:, of], np.ones(len(v))], 1), ratio
+    )
+
+
+_precision, _recall = _fraction(1, 0), _fraction(0, 1)
 
 
 def _reliability(p: Floats, y: Floats, weights: Floats) -> list[list[float]]:

@@ -64,10 +64,12 @@ def check_columns(
         FileError: as ``check_expansion``, or damaged pages.
     """
     size, wanted = path.stat().st_size, 0
+    chunks = []
     for chunk in _chunks(path, file, names, group):
+        chunks.append(chunk)
         wanted += chunk.plain(each)
         check_expansion(path, size, wanted)
-    for chunk in _chunks(path, file, names, group):
+    for chunk in chunks:
         for more in chunk.repeated(path):
             wanted += more
             check_expansion(path, size, wanted)
