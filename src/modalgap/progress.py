@@ -1,4 +1,4 @@
-"""Progress on stderr: lines, and a bar for work longer than a second if it is a terminal."""
+"""Progress on stderr: a bar if it is a terminal, and a line per minute if it is a file."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 PATIENCE = 1.0  # seconds before a bar appears
+EVERY = 60.0  # seconds between lines
 
 
 def note(message: str) -> None:
@@ -23,6 +24,23 @@ def _ignore(_steps: int) -> None:
     """Advance nothing."""
 
 
+def _lines(what: str, total: int, first: int) -> Callable[[int], None]:
+    """An ``advance`` that writes lines, as for the log of a batch job."""
+    started = said = time.monotonic()
+    done = first
+
+    def advance(steps: int) -> None:
+        nonlocal done, said
+        done += steps
+        now = time.monotonic()
+        if now - said >= EVERY and first < done < total:
+            said = now
+            left = (now - started) * (total - done) / (done - first)
+            note(f"{what}: {done:,} of {total:,}, about {left / 60:,.0f} min left")
+
+    return advance
+
+
 @contextmanager
 def progress(
     what: str, total: int, unit: str = "", *, first: int = 0
@@ -30,10 +48,13 @@ def progress(
     """Yield ``advance(steps)``; show a progress bar if the work takes over a second.
 
     With a ``unit`` the bar shows the number of units per second; ``first`` steps were completed
-    before. Nothing is shown if stderr is not a terminal.
+    before. If stderr is not a terminal, it gets a line per minute.
     """
-    if sys.stderr is None or not sys.stderr.isatty():
+    if sys.stderr is None:
         yield _ignore
+        return
+    if not sys.stderr.isatty():
+        yield _lines(what, total, first)
         return
     from rich.console import Console
     from rich.progress import (

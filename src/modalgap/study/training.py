@@ -7,7 +7,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
@@ -167,12 +167,13 @@ def _at_once(
         "a training process died, possibly because memory ran out; --jobs 1 trains one model at"
         f" a time, instead of {jobs}"
     )
+    first = 0 if overwrite else _completed(configs, folder)
     with Pool(jobs, _begin, (threads,), died, fresh=True) as pool:
         waiting = {
             name: pool.submit(_train, config.plain(), str(folder / name), overwrite)
             for name, config in configs.items()
         }
-        _watch(waiting, configs, folder)
+        _watch(waiting, configs, folder, first)
         for future in waiting.values():
             future.result()
     return {name: read_run(folder / name) for name in configs}
@@ -217,20 +218,21 @@ def _train(config: dict[str, Any], folder: str, overwrite: bool) -> None:
 
 
 def _watch(
-    waiting: Mapping[str, Future[None]], configs: Mapping[str, Config], folder: Path
+    waiting: Mapping[str, Future[None]], configs: Mapping[str, Config], folder: Path, first: int
 ) -> None:
-    """Show a progress bar over all steps, until the last run ends or one fails."""
+    """Show progress over all steps, until the last run ends or one fails."""
     total = sum(config.steps or 0 for config in configs.values())
-    with progress("training", max(total, 1), "step") as advance:
-        seen = 0
+    with progress("training", max(total, 1), "step", first=first) as advance:
+        seen = first
         while not all(future.done() for future in waiting.values()):
             time.sleep(WAIT)
-            now = sum(_steps(folder / name) for name in configs)
+            now = _completed(configs, folder)
             advance(now - seen)
             seen = now
             if any(f.done() and f.exception() is not None for f in waiting.values()):
                 return
 
 
-def _steps(folder: Path) -> int:
-    return max((line["step"] for line in read_log(folder)), default=0)
+def _completed(names: Iterable[str], folder: Path) -> int:
+    """The steps of all runs, by their logs."""
+    return sum(max((line["step"] for line in read_log(folder / name)), default=0) for name in names)
