@@ -73,11 +73,10 @@ def read_table_file(path: Path, separator: str | None = None) -> Table:
                 raise FileError("must hold a list of records; it does not")
             return records((f"record {i}", value) for i, value in enumerate(found, 1))
         if ending == ".parquet":
-            import pyarrow.parquet as pq
-
+            from modalgap.embeddings.formats.parquet_footer import opened
             from modalgap.embeddings.formats.parquet_sizes import read_columns
 
-            with pq.ParquetFile(path) as file:
+            with opened(path) as file:
                 whole = read_columns(path, file, file.schema_arrow.names)
             columns = {name: whole.column(name).to_pylist() for name in whole.column_names}
             return Table(columns, [f"row {i}" for i in range(whole.num_rows)])

@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 
 from modalgap.arguments import checked
 from modalgap.atomic import replacing
+from modalgap.embeddings.formats.parquet_footer import opened
 from modalgap.embeddings.formats.parquet_sizes import read_columns
 from modalgap.errors import FileError, OptionError, quoted
 from modalgap.files import parsing, regular_file
@@ -255,7 +256,7 @@ def _facts(path: Path) -> dict[str, dict[str, str | float]]:
 
 def _read(path: Path, columns: Sequence[str]) -> list[dict[str, Any]]:
     regular_file(path)
-    with parsing(path, "parquet"), pq.ParquetFile(path) as file:
+    with parsing(path, "parquet"), opened(path) as file:
         names = file.schema_arrow.names
         missing = [name for name in columns if name not in names]
         if missing:

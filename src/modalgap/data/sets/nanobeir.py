@@ -5,12 +5,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
-
 from modalgap.data.dataset import DataCard, Dataset
 from modalgap.data.media import Documents
 from modalgap.data.reading import reading
 from modalgap.data.source import Source
+from modalgap.embeddings.formats.parquet_footer import opened
 from modalgap.embeddings.formats.parquet_sizes import read_columns
 from modalgap.errors import FileError
 
@@ -118,7 +117,7 @@ def _texts(folder: Path) -> dict[str, str]:
 def _rows(folder: Path, columns: Sequence[str], optional: str) -> list[dict[str, Any]]:
     result: list[dict[str, Any]] = []
     for path in sorted(folder.glob("*.parquet")):
-        with reading(str(path)), pq.ParquetFile(path) as file:
+        with reading(str(path)), opened(path) as file:
             names = file.schema_arrow.names
             for column in columns:
                 if column not in names:

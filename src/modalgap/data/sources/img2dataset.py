@@ -27,6 +27,7 @@ from modalgap.data.sources.shards import absent, by_number, check_whole, natural
 from modalgap.data.sources.typed import holds_bytes, holds_captions, holds_factor
 from modalgap.data.summary import grouped
 from modalgap.data.text import full_lines
+from modalgap.embeddings.formats.parquet_footer import opened
 from modalgap.embeddings.formats.parquet_sizes import read_columns
 from modalgap.errors import FileError, quoted
 
@@ -93,7 +94,7 @@ class Metadata:
         """A column; None for files without it."""
         result: list[Any] = []
         for path, schema in zip(self.files, self.schemas, strict=True):
-            with pq.ParquetFile(path) as file:
+            with opened(path) as file:
                 if name in schema.names:
                     result += read_columns(path, file, [name]).column(name).to_pylist()
                 else:

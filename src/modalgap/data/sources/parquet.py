@@ -28,6 +28,7 @@ from modalgap.data.sources.typed import (
     holds_string,
     null_cells,
 )
+from modalgap.embeddings.formats.parquet_footer import opened
 from modalgap.embeddings.formats.parquet_sizes import VALUE, read_columns, rows_at_once
 from modalgap.errors import FileError, quoted
 from modalgap.files import check_expansion
@@ -97,7 +98,7 @@ class ParquetTable:
 
     def _add(self, path: Path) -> None:
         try:
-            with pq.ParquetFile(path) as file:
+            with opened(path) as file:
                 schema, metadata = file.schema_arrow, file.metadata
         except (pa.ArrowException, OSError) as error:
             reason = " ".join(str(error).split())[:160]
@@ -127,7 +128,7 @@ class ParquetTable:
         """The values of a column as Python objects, one per row."""
         result: list[Any] = []
         for path in self.shards:
-            with pq.ParquetFile(path) as file:
+            with opened(path) as file:
                 result += read_columns(path, file, [column]).column(column).to_pylist()
         return result
 
@@ -144,7 +145,7 @@ class ParquetTable:
     def _is_small(self, column: str) -> bool:
         total = 0
         for path in self.shards:
-            with pq.ParquetFile(path) as file:
+            with opened(path) as file:
                 groups = [file.metadata.row_group(i) for i in range(file.metadata.num_row_groups)]
             leaves = [group.column(i) for group in groups for i in range(group.num_columns)]
             total += sum(
@@ -162,7 +163,7 @@ class ParquetTable:
         """Rows whose cell holds neither bytes nor a path; the column is read if it has nulls."""
         found: list[NDArray[np.bool_]] = []
         for path in self.shards:
-            with pq.ParquetFile(path, pre_buffer=False, buffer_size=BUFFER) as file:
+            with opened(path, pre_buffer=False, buffer_size=BUFFER) as file:
                 if _without_nulls(file.metadata, column):
                     found.append(np.zeros(file.metadata.num_rows, bool))
                     continue
@@ -220,7 +221,7 @@ class _Group:
         self._start()
 
     def _start(self) -> None:
-        file = pq.ParquetFile(self.path, pre_buffer=False, buffer_size=BUFFER)
+        file = opened(self.path, pre_buffer=False, buffer_size=BUFFER)
         rows = rows_at_once(self.path, file, self.name, ROWS, self.group)
         self.batches = file.iter_batches(
             rows, row_groups=[self.group], columns=[self.name], use_threads=False
@@ -249,7 +250,7 @@ def _kept(files: tuple[tuple[Path, Stamp], ...], name: str) -> pa.Array | None:
         for path, stamp in files:
             if _stamp(path) != stamp:
                 return None
-            with pq.ParquetFile(path, pre_buffer=False, buffer_size=BUFFER) as file:
+            with opened(path, pre_buffer=False, buffer_size=BUFFER) as file:
                 rows = rows_at_once(path, file, name, ROWS)
                 for batch in file.iter_batches(rows, columns=[name], use_threads=False):
                     found.append(batch.column(0))

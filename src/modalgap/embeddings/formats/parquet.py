@@ -26,7 +26,8 @@ from modalgap.embeddings.formats.layout import (
     match_key,
     names_key,
 )
-from modalgap.embeddings.formats.parquet_rows import is_list, opened, rows_of
+from modalgap.embeddings.formats.parquet_footer import opened
+from modalgap.embeddings.formats.parquet_rows import is_list, rows_of
 from modalgap.embeddings.formats.parquet_sizes import read_columns
 from modalgap.embeddings.formats.parquet_strings import is_empty, strings_of
 from modalgap.embeddings.rows import CHUNK, Rows

@@ -22,6 +22,9 @@ from numpy.typing import NDArray
 
 _PHYSICAL = {"<f2": "FIXED_LEN_BYTE_ARRAY", "<f4": "FLOAT", "<f8": "DOUBLE"}
 _DATA_PAGE, _PLAIN, _RLE = 0, 0, 3  # numbers of parquet.thrift
+# kinds of values in Thrift's compact protocol
+_FLAGS, _BYTE, _INTEGERS, _DOUBLE, _BYTES, _LISTS, _STRUCT = (1, 2), 3, (4, 5, 6), 7, 8, (9, 10), 12
+_DEPTH = 16  # structs and lists in each other
 Fields = dict[int, Any]
 
 
@@ -74,7 +77,7 @@ def _pages(chunk: memoryview, packed: bool, size: int) -> Iterator[tuple[int, me
     """
     at = 0
     while at < len(chunk):
-        header, at = _struct(chunk, at)
+        header, at = _struct(chunk, at, 0)
         body = chunk[at : at + header[3]]
         at += header[3]
         about = header[5]
@@ -91,14 +94,17 @@ def _pages(chunk: memoryview, packed: bool, size: int) -> Iterator[tuple[int, me
         yield about[1], body
 
 
-def header_of(data: memoryview) -> tuple[Fields, int]:
-    """The header of a page at the start of ``data``, by number of the field, and its length.
+def struct_of(data: memoryview) -> tuple[Fields, int]:
+    """A struct of Thrift's compact protocol at the start of ``data``, and its length.
+
+    It is a dict of its numbers, structs, and lists of them, by number of the field. Other fields
+    are left out.
 
     Raises:
         IndexError: it does not end in ``data``.
         ValueError: it is damaged.
     """
-    return _struct(data, 0)
+    return _struct(data, 0, 0)
 
 
 def _codec(body: memoryview, size: int) -> pa.Codec:
@@ -169,11 +175,11 @@ def _varint(data: memoryview | bytes, at: int) -> tuple[int, int]:
             raise ValueError("a long number")
 
 
-def _struct(data: memoryview, at: int) -> tuple[Fields, int]:
-    """The numbers and structs of a struct in Thrift's compact protocol, and where it ends.
+def _struct(data: memoryview, at: int, depth: int) -> tuple[Fields, int]:
+    """The fields of a struct, and where it ends.
 
     Raises:
-        ValueError: a kind of field that no header of a page has.
+        ValueError: a kind of field that Parquet does not use.
     """
     found: Fields = {}
     number = 0
@@ -186,15 +192,37 @@ def _struct(data: memoryview, at: int) -> tuple[Fields, int]:
         if not step:
             raise ValueError("a long step between fields")
         number += step
-        if kind in (1, 2):  # true, false
+        if kind in _FLAGS:  # the value is the kind
             continue
-        if kind in (5, 6):  # integers
-            value, at = _varint(data, at)
-            found[number] = (value >> 1) ^ -(value & 1)
-        elif kind == 8:  # bytes
-            size, at = _varint(data, at)
-            at += size
-        elif kind == 12:
-            found[number], at = _struct(data, at)
-        else:
-            raise ValueError(f"a field of kind {kind}")
+        value, at = _value(data, at, kind, depth)
+        if value is not None:
+            found[number] = value
+
+
+def _value(data: memoryview, at: int, kind: int, depth: int) -> tuple[Any, int]:
+    """A field or an element of a list; None if it is left out."""
+    if kind in _INTEGERS:
+        value, at = _varint(data, at)
+        return (value >> 1) ^ -(value & 1), at
+    if kind in (*_FLAGS, _BYTE):
+        return None, at + 1
+    if kind == _DOUBLE:
+        return None, at + 8
+    if kind == _BYTES:
+        size, at = _varint(data, at)
+        return None, at + size
+    if depth == _DEPTH:
+        raise ValueError("many structs in each other")
+    if kind == _STRUCT:
+        return _struct(data, at, depth + 1)
+    if kind not in _LISTS:
+        raise ValueError(f"a field of kind {kind}")
+    head, at = data[at], at + 1
+    size, kind = head >> 4, head & 15
+    if size == 15:
+        size, at = _varint(data, at)
+    values = []
+    for _ in range(size):
+        value, at = _value(data, at, kind, depth + 1)
+        values.append(value)
+    return values, at

@@ -13,7 +13,6 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -137,11 +136,6 @@ def rows_of(path: Location, file: pq.ParquetFile, key: str) -> Rows:
     return ParquetRows(path, key, (n, width), _DTYPES[value], ends, buffer)
 
 
-def opened(path: Location, **options: Any) -> pq.ParquetFile:
-    """A Parquet file, local or remote; ``options`` are those of pyarrow."""
-    return pq.ParquetFile(path.source() if isinstance(path, Remote) else path, **options)
-
-
 def is_list(kind: pa.DataType) -> bool:
     """Whether a column holds lists of any of Arrow's kinds."""
     return any(test(kind) for test in _LISTS)
@@ -188,8 +182,8 @@ def _width(file: pq.ParquetFile, key: str) -> int:
     """The length of the first list; 0 if the first row is null."""
     metadata = file.metadata
     leaf = _leaf(metadata, key)
-    rows, values = metadata.row_group(0).num_rows, metadata.row_group(0).column(leaf).num_values
-    known = statistics(metadata, 0, leaf)
+    rows, column = metadata.row_group(0).num_rows, metadata.row_group(0).column(leaf)
+    values, known = column.num_values, column.statistics
     by_arrow = (metadata.created_by or "").startswith("parquet-cpp-arrow")
     # others may count the nulls among the numbers only, and not those in place of lists
     if by_arrow and known is not None and known.null_count == 0 and rows and values % rows == 0:
@@ -198,18 +192,6 @@ def _width(file: pq.ParquetFile, key: str) -> int:
     if first is None or first.column(0).null_count:
         return 0
     return int(pc.list_value_length(first.column(0))[0].as_py())
-
-
-def statistics(metadata: pq.FileMetaData, group: int, leaf: int) -> pq.Statistics | None:
-    """Those of a column in a row group, if it has some.
-
-    Raises:
-        ValueError: damaged metadata. pyarrow would end the process.
-    """
-    column, kind = metadata.row_group(group).column(leaf), metadata.schema.column(leaf)
-    if column.physical_type != kind.physical_type:
-        raise ValueError(f"a column of {column.physical_type} and {kind.physical_type}")
-    return column.statistics
 
 
 def _decoded(file: pq.ParquetFile, key: str, where: str, group: int) -> tuple[int, int]:

@@ -16,10 +16,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from modalgap.embeddings.formats.parquet_pages import header_of
+from modalgap.embeddings.formats.parquet_footer import opened
+from modalgap.embeddings.formats.parquet_pages import struct_of
 from modalgap.errors import FileError
 from modalgap.files import check_expansion
-from modalgap.remote import Location, Remote
+from modalgap.remote import Location
 
 VALUE = 64  # bytes that a value takes as an object of Python, about
 BATCH = 2**26  # bytes that are decoded at once, about
@@ -131,8 +132,7 @@ class _Chunk:
         else:
             known = [self.leaf] if self.coded and not self.prefixed else []
             rows = _ROWS if known else max(1, BATCH // self.largest)
-            where = path.source() if isinstance(path, Remote) else path
-            with pq.ParquetFile(where, read_dictionary=known, pre_buffer=False) as file:
+            with opened(path, read_dictionary=known, pre_buffer=False) as file:
                 for batch in file.iter_batches(
                     rows, row_groups=[self.group], columns=[self.leaf], use_threads=False
                 ):
@@ -207,9 +207,9 @@ def _header(file: IO[bytes], at: int) -> tuple[dict[int, Any], int]:
     file.seek(at)
     start = file.read(_HEADER)
     try:
-        return header_of(memoryview(start))
+        return struct_of(memoryview(start))
     except IndexError:
-        return header_of(memoryview(start + file.read(_LONG_HEADER)))
+        return struct_of(memoryview(start + file.read(_LONG_HEADER)))
 
 
 def string_bytes(values: pa.Array) -> int:

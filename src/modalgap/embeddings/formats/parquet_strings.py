@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from modalgap.embeddings.formats.parquet_rows import opened, statistics
+from modalgap.embeddings.formats.parquet_footer import opened
 from modalgap.embeddings.formats.parquet_sizes import read_columns
 from modalgap.embeddings.matching import Ints
 from modalgap.embeddings.strings import Strings
@@ -113,7 +113,7 @@ def is_empty(path: Location, file: pq.ParquetFile, key: str) -> bool:
     """Whether a column holds nulls only."""
     about, leaf = file.metadata, _leaf(file, key)
     for group in range(about.num_row_groups):
-        known = statistics(about, group, leaf)
+        known = about.row_group(group).column(leaf).statistics
         if known is None or not known.has_null_count:
             nulls = read_columns(path, file, [key], group)[key].null_count
         else:
