@@ -13,6 +13,7 @@ from pathlib import Path
 from modalgap.waiting import wait_passively
 
 wait_passively()  # as the command line does, before torch is imported
+MEMORY = Path("/dev/shm")
 
 
 def main() -> int:
@@ -43,7 +44,9 @@ def main() -> int:
         each.add_argument("--seed", default=str(datetime.date.today()))
         each.add_argument("--keep", action="store_true", help="leave the folder of the runs")
     given = parser.parse_args()
-    folder = Path(tempfile.mkdtemp(prefix="reliability-"))
+    # in memory: ext4 writes each file to the disk that is replaced by truncating it
+    memory = MEMORY if given.test == "fuzz" and MEMORY.is_dir() else None
+    folder = Path(tempfile.mkdtemp(prefix="reliability-", dir=memory))
     if given.test in ("fuzz", "intervals", "numbers"):
         os.environ["OMP_NUM_THREADS"] = "1"  # forked processes must not need the parent's threads
     try:
@@ -54,7 +57,7 @@ def main() -> int:
         if given.test == "numbers":
             from reliability.numbers import main as run_numbers
 
-            return run_numbers(given.cases, 0, folder)
+            return run_numbers(given.cases, given.seed, folder)
         if given.test == "soak":
             from reliability.soak import main as run_soak
 
