@@ -1,8 +1,8 @@
 """Commands on a disk that becomes full or read-only, or with a limit on the size of files.
 
-The disk fails at a random change of a file. The command must end with exit code 2 and one line, and
-leave no incomplete file under its final name. When there is room again, the same command must write
-the same bytes as an undisturbed run.
+The disk fails at a random change of a file. The command must end with exit code 2 (0 if the failure
+does not affect it) and without a traceback, and leave no incomplete file under its final name. When
+there is room again, the same command must write the same bytes as an undisturbed run.
 """
 
 from __future__ import annotations
