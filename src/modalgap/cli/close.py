@@ -115,7 +115,8 @@ def fit(
 app = methods("close", ABOUT, CLOSERS, close, of_methods=SPELT_OUT)
 fits = methods(
     "fit",
-    "Fit a closer to a sample and write its map: close fit METHOD.",
+    "Fit a closer to a sample and write its map: close fit METHOD. Transductive closers (see:"
+    " modalgap list closers) have no map: use close METHOD.",
     CLOSERS,
     fit,
     of_methods=SPELT_OUT,
