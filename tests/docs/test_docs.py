@@ -151,14 +151,14 @@ def test_readme_tree_is_the_tree() -> None:
     assert names <= set(re.findall(r"^  (\S+\.py) ", readme, re.M))
 
 
-def test_every_measure_is_in_the_paragraph_of_its_interval() -> None:
+def test_measures_are_in_the_paragraph_of_their_interval() -> None:
     page = (ROOT / "docs" / "intervals.md").read_text(encoding="utf-8").partition("## Coverage")[0]
     kinds = {"jackknife": {"Functions", "Means", "Kernels"}, "normal": {"Means", "Counts"}}
     kinds |= {"Wilson": {"Fractions"}, "none": {"No"}}
     paragraphs = re.findall(r"\*\*(\w+) .*?\*\*(.*?)\n\n|\*\*(\w+)\.\*\*(.*?)\n\n", page, re.S)
     places = {a or b: set(re.findall(r"\w+", text or other)) for a, text, b, other in paragraphs}
+    assert places.keys() >= {"Functions", "Fractions", "Means", "Kernels", "Counts", "No"}
     for name, measure in MEASURES.items():
         kind = re.split(r"\W", measure.card.interval)[0]
         found = {head for head, words in places.items() if name in words}
-        assert found, name
-        assert found <= kinds[kind], name
+        assert found <= kinds[kind], name  # a new measure need not be named: explain names it
