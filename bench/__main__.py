@@ -21,6 +21,9 @@ from bench.cases import CASES  # noqa: E402
 
 def main(names: list[str]) -> int:
     """Run the named cases, or all; 1 if a target was missed."""
+    if {"-h", "--help"} & set(names):
+        print(f"usage: python -m bench [CASE]...; cases: {', '.join(CASES)}")
+        return 0
     unknown = sorted(set(names) - set(CASES))
     if unknown:
         print(f"unknown case {unknown[0]!r}; known: {', '.join(CASES)}", file=sys.stderr)

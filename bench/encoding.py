@@ -50,7 +50,7 @@ def pictures(folder: Path) -> Files:
 
 
 def encode_captions() -> list[Row]:
-    """Captions a second against the usual loop: fixed batches of 77 tokens."""
+    """Captions per second against the usual loop: fixed batches of 77 tokens."""
     encoder = load_model("open_clip:ViT-B-32/random")
     texts = captions()
     source = Source(name="captions", texts=texts)
@@ -107,7 +107,7 @@ def encode_images() -> list[Row]:
     return [
         Row(f"images, end to end over {parts}", f"{ratio:.2f} x", "<= 1.15 x", ratio <= 1.15),
         Row(
-            "  images a second; workers started in",
+            "  images per second; workers started in",
             f"{PICTURES / whole:.0f}; {sorted(starts)[1]:.2f} s",
             "",
             met=True,

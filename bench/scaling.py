@@ -108,10 +108,12 @@ def _workers(paths: list[Path], count: int) -> float:
 
 def main(arguments: list[str]) -> None:
     """Seconds and memory of one reading; or the large case."""
-    if arguments[0] == "read":
+    if arguments[:1] == ["read"]:
         start, work = read([Path(each) for each in arguments[1:]])
         print(start, work, resident_peak())
         return
+    if len(arguments) != 2:
+        raise SystemExit("usage: python -m bench.scaling FOLDER ROWS")
     folder, rows = Path(arguments[0]), int(float(arguments[1]))
     paths = shards(folder, rows)
     few = shards(folder / "few", 100_000, size=100_000)

@@ -51,7 +51,7 @@ def training() -> list[Row]:
     floor = STEPS * 256 / taken
     return [
         Row(
-            f"Training on MAD, pairs a second ({ours:.0f}), of the bare steps ({floor:.0f})",
+            f"Training on MAD, pairs per second ({ours:.0f}), of the bare steps ({floor:.0f})",
             f"{ours / floor:.2f} x",
             ">= 0.85 x",
             ours / floor >= 0.85,

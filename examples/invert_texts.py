@@ -6,6 +6,6 @@ settings = ["model.architecture=mad_vit", "steps=40", "data.limit=400", "batch=6
 run = mg.train("mad_k1", "runs/vit", settings=settings)
 held_out = source(build(digits(limit=400)), Captions(attributes=1), images=1)
 pair = mg.encode(held_out, run.spec)
-found = mg.invert(pair, "ovi", run.spec, wanted=0.9)  # image features of the captions
-print(found)
-print(f"{float((found.cosines >= 0.9).float().mean()):.0%} reached a cosine of .9")
+inversion = mg.invert(pair, "ovi", run.spec, wanted=0.9)  # image features of the captions
+print(inversion)
+print(f"{float((inversion.cosines >= 0.9).float().mean()):.0%} reached a cosine of .9")

@@ -20,7 +20,7 @@ print(result.matrix("rmg")["image"]["audio"])
 
 answers = mg.evaluate(mods, only="answers")
 for query, row in answers.matrix("answers.top1").items():
-    print(query, {found: round(float(share), 2) for found, share in row.items()})
+    print(query, {name: round(float(share), 2) for name, share in row.items()})
 
 closed = mg.close.fit(mods, "center").apply(mods)
 print(mg.measure(closed, only="rmg"))

@@ -2,6 +2,6 @@ import modalgap as mg
 
 pair = mg.load("demo/short.safetensors")
 calibration = mg.evaluate.calibrate(pair)
-found = calibration.relative("best", values=[0.8, 0.9, 0.95, 1.0], queries="text")
-for fraction, precision, recall in zip(found.values, found.precision, found.recall, strict=True):
+cut = calibration.relative("best", values=[0.8, 0.9, 0.95, 1.0], queries="text")
+for fraction, precision, recall in zip(cut.values, cut.precision, cut.recall, strict=True):
     print(f"within {fraction:.2f} of the best: precision {precision:.2f}, recall {recall:.2f}")

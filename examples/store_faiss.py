@@ -12,45 +12,45 @@ from modalgap.embeddings import pick_images
 Rows = NDArray[np.float32]
 
 
-def found(pair: mg.Pair, spec: str = "RaBitQ") -> dict[str, float]:
+def recall(pair: mg.Pair, spec: str = "RaBitQ") -> dict[str, float]:
     """Fraction of queries whose match is among the first ten of a mixed index."""
     n = pair.image.n
-    fitted, stored = (pick_images(pair, np.arange(start, n, 2)) for start in (0, 1))
-    closing = mg.close.fit(fitted, "center")  # on a sample that is not stored
+    sample, stored = (pick_images(pair, np.arange(start, n, 2)) for start in (0, 1))
+    closing = mg.close.fit(sample, "center")  # the sample is not stored
     images, texts = stored.image.unit().numpy(), stored.text.unit().numpy()
-    kept_as_image = np.arange(len(images)) % 2 == 0  # each item is stored once
+    is_image = np.arange(len(images)) % 2 == 0  # each item is stored once
 
     shares = {}
-    for name, map_ in (("before", mg.close.fit(fitted, "none")), ("after", closing)):
+    for name, map_ in (("before", mg.close.fit(sample, "none")), ("after", closing)):
         index = faiss.index_factory(pair.dim, spec, faiss.METRIC_INNER_PRODUCT)
         index.train(np.concatenate([map_.image(images), map_.text(texts)]))
         views = mg.close.faiss_views(map_, index)  # one index, one view per modality
-        views["image"].add(images[kept_as_image])
-        views["text"].add(texts[~kept_as_image])
-        item = np.concatenate([np.flatnonzero(kept_as_image), np.flatnonzero(~kept_as_image)])
+        views["image"].add(images[is_image])
+        views["text"].add(texts[~is_image])
+        item = np.concatenate([np.flatnonzero(is_image), np.flatnonzero(~is_image)])
 
         hits = []
-        for role, queries, asked in (
-            ("text", texts, np.flatnonzero(kept_as_image)),  # text queries for images
-            ("image", images, np.flatnonzero(~kept_as_image)),  # image queries for texts
+        for role, queries, targets in (
+            ("text", texts, np.flatnonzero(is_image)),  # text queries for images
+            ("image", images, np.flatnonzero(~is_image)),  # image queries for texts
         ):
-            _, rows = views[role].search(queries[asked], 10)
-            hits += [query in item[row] for query, row in zip(asked, rows, strict=True)]
+            _, rows = views[role].search(queries[targets], 10)
+            hits += [query in item[row] for query, row in zip(targets, rows, strict=True)]
         shares[name] = float(np.mean(hits))
-    shares["standardised"] = standardised(fitted, images, texts, kept_as_image, spec)
+    shares["standardised"] = standardised(sample, images, texts, is_image, spec)
     return shares
 
 
 def standardised(
-    fitted: mg.Pair,
+    sample: mg.Pair,
     images: Rows,
     texts: Rows,
-    kept_as_image: NDArray[np.bool_],
+    is_image: NDArray[np.bool_],
     spec: str,
 ) -> float:
     """The same fraction with one index per modality of raw vectors, and standardised scores."""
-    scaler = mg.close.ScoreScaler.fit(fitted)
-    stored = {"image": np.flatnonzero(kept_as_image), "text": np.flatnonzero(~kept_as_image)}
+    scaler = mg.close.ScoreScaler.fit(sample)
+    stored = {"image": np.flatnonzero(is_image), "text": np.flatnonzero(~is_image)}
     rows = {"image": images, "text": texts}
     indexes = {}
     for form, items in stored.items():
@@ -59,15 +59,15 @@ def standardised(
         indexes[form].add(rows[form][items])
 
     hits = []
-    for role, asked in (("text", stored["image"]), ("image", stored["text"])):
-        lists = {form: index.search(rows[role][asked], 10) for form, index in indexes.items()}
+    for role, targets in (("text", stored["image"]), ("image", stored["text"])):
+        lists = {form: index.search(rows[role][targets], 10) for form, index in indexes.items()}
         scores = np.hstack([scaler(each[0], role, form) for form, each in lists.items()])  # rescale
         items = np.hstack([stored[form][each[1]] for form, each in lists.items()])  # merge
         best = np.take_along_axis(items, np.argsort(-scores, axis=1)[:, :10], axis=1)
-        hits += [query in row for query, row in zip(asked, best, strict=True)]
+        hits += [query in row for query, row in zip(targets, best, strict=True)]
     return float(np.mean(hits))
 
 
 if __name__ == "__main__":
     path = sys.argv[1] if sys.argv[1:] else "demo/short.safetensors"
-    print(found(mg.load(path), *sys.argv[2:]))
+    print(recall(mg.load(path), *sys.argv[2:]))

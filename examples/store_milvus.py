@@ -11,17 +11,17 @@ import modalgap as mg
 from modalgap.embeddings import pick_images
 
 INDEXES = ("FLAT", "IVF_SQ8", "HNSW_SQ")
-EVERY = {"params": {"nprobe": 128}}  # IVF_SQ8 searches all of its lists, not only ten
+SEARCH = {"params": {"nprobe": 128}}  # IVF_SQ8 searches all of its lists, not only ten
 
 
-def found(pair: mg.Pair) -> dict[str, dict[str, float]]:
+def recall(pair: mg.Pair) -> dict[str, dict[str, float]]:
     """Fraction of queries whose match is among the first ten rows of a mixed collection."""
-    fitted, stored = (pick_images(pair, np.arange(start, pair.image.n, 2)) for start in (0, 1))
-    maps = {"before": mg.close.fit(fitted, "none"), "after": mg.close.fit(fitted, "center")}
+    sample, stored = (pick_images(pair, np.arange(start, pair.image.n, 2)) for start in (0, 1))
+    maps = {"before": mg.close.fit(sample, "none"), "after": mg.close.fit(sample, "center")}
     shares: dict[str, dict[str, float]] = {}
     with tempfile.TemporaryDirectory() as folder:
         client = MilvusClient(str(Path(folder) / "vectors.db"))
-        for when, map_ in maps.items():  # fitted on a sample that is not stored
+        for when, map_ in maps.items():  # the sample is not stored
             images, texts = (map_.image(stored.image.unit()), map_.text(stored.text.unit()))
             as_text = np.arange(len(images)) % 2 == 1  # each item is stored once
             rows = np.where(as_text[:, None], texts, images)
@@ -35,11 +35,11 @@ def found(pair: mg.Pair) -> dict[str, dict[str, float]]:
 
             shares[when] = {}
             for index in INDEXES:
-                wanted = client.prepare_index_params()
-                wanted.add_index("vector", index, metric_type="COSINE")
-                client.create_index("items", wanted)
+                params = client.prepare_index_params()
+                params.add_index("vector", index, metric_type="COSINE")
+                client.create_index("items", params)
                 client.load_collection("items")  # builds the index
-                answers = client.search("items", list(queries), limit=10, search_params=EVERY)
+                answers = client.search("items", list(queries), limit=10, search_params=SEARCH)
                 hit = [i in [each["id"] for each in answer] for i, answer in enumerate(answers)]
                 shares[when][index] = float(np.mean(hit))
                 client.release_collection("items")
@@ -51,4 +51,4 @@ def found(pair: mg.Pair) -> dict[str, dict[str, float]]:
 
 if __name__ == "__main__":
     path = sys.argv[1] if sys.argv[1:] else "demo/short.safetensors"
-    print(found(mg.load(path)))
+    print(recall(mg.load(path)))

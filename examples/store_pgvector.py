@@ -35,11 +35,11 @@ SEARCH = {
 }
 
 
-def found(pair: mg.Pair, server: str) -> dict[str, dict[str, float]]:
+def recall(pair: mg.Pair, server: str) -> dict[str, dict[str, float]]:
     """Fraction of queries whose match is among the first ten rows of a mixed table."""
-    fitted, stored = (pick_images(pair, np.arange(start, pair.image.n, 2)) for start in (0, 1))
-    map_ = mg.close.fit(fitted, "center")  # on a sample that is not stored
-    scaler = mg.close.ScoreScaler.fit(fitted)
+    sample, stored = (pick_images(pair, np.arange(start, pair.image.n, 2)) for start in (0, 1))
+    map_ = mg.close.fit(sample, "center")  # the sample is not stored
+    scaler = mg.close.ScoreScaler.fit(sample)
     images, texts = stored.image.unit().numpy(), stored.text.unit().numpy()
 
     with psycopg.connect(server) as db:
@@ -85,4 +85,4 @@ def hits(
 
 
 if __name__ == "__main__":
-    print(found(mg.load(sys.argv[1]), sys.argv[2]))
+    print(recall(mg.load(sys.argv[1]), sys.argv[2]))

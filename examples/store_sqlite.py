@@ -24,10 +24,10 @@ SEARCH = {
 }
 
 
-def found(pair: mg.Pair) -> dict[str, dict[str, float]]:
+def recall(pair: mg.Pair) -> dict[str, dict[str, float]]:
     """Fraction of queries whose match is among the first ten rows of a mixed table."""
-    fitted, stored = (pick_images(pair, np.arange(start, pair.image.n, 2)) for start in (0, 1))
-    map_ = mg.close.fit(fitted, "center")  # on a sample that is not stored
+    sample, stored = (pick_images(pair, np.arange(start, pair.image.n, 2)) for start in (0, 1))
+    map_ = mg.close.fit(sample, "center")  # the sample is not stored
     offsets = {role: blob(step.offset) for role, (step,) in map_.roles.items()}
     images, texts = stored.image.unit().numpy(), stored.text.unit().numpy()
 
@@ -78,4 +78,4 @@ def blob(vector: NDArray[np.floating] | None) -> bytes:
 
 if __name__ == "__main__":
     path = sys.argv[1] if sys.argv[1:] else "demo/short.safetensors"
-    print(found(mg.load(path)))
+    print(recall(mg.load(path)))

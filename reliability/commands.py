@@ -1,4 +1,4 @@
-"""Commands that write, with small inputs: what ``kill`` and ``soak`` run."""
+"""Commands that write, with small inputs: what ``kill``, ``disks`` and ``soak`` run."""
 
 from __future__ import annotations
 

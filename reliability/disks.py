@@ -1,7 +1,8 @@
-"""A full disk, a read-only disk and a limit of the size of files, at random changes of files.
+"""Commands on a disk that becomes full or read-only, or with a limit on the size of files.
 
-The command must end with exit code 2 and one line, leave no file half under its final name, and end
-with the same bytes as a run that nothing disturbed when there is room again.
+The disk fails at a random change of a file. The command must end with exit code 2 (0 if the failure
+does not affect it) and without a traceback, and leave no incomplete file under its final name. When
+there is room again, the same command must write the same bytes as an undisturbed run.
 """
 
 from __future__ import annotations
@@ -36,12 +37,12 @@ ROOM = 4096  # bytes that a file may always have: the messages of the command
 
 
 def limited(size: int) -> None:
-    """No file may be larger from now on."""
+    """Limit the size of every file that is written from now on."""
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
 
 
 def troubles(folder: Path, changes: int, largest: int, rng: random.Random) -> Callable[[], None]:
-    """A function that makes the disk of a command fail at a random moment."""
+    """Return a function that makes the disk of a command fail at a random moment."""
     kind = rng.choice(("full", "read-only", "limit"))
     if kind == "limit":
         return partial(limited, rng.randint(ROOM, max(ROOM, largest)))
@@ -50,7 +51,7 @@ def troubles(folder: Path, changes: int, largest: int, rng: random.Random) -> Ca
 
 
 def disturb(name: str, runs: int, inputs: Path, folder: Path, rng: random.Random) -> list[str]:
-    """Run one command on ``runs`` disks that fail; the faults."""
+    """Run one command on ``runs`` disks that fail; return the faults."""
     arguments = COMMANDS[name].format(out="out").split()
     here, changes = place(folder / "whole", inputs), mmap.mmap(-1, NUMBER.size)
     child.preload(child.command(arguments, here), here)
@@ -91,7 +92,7 @@ def disturb(name: str, runs: int, inputs: Path, folder: Path, rng: random.Random
 
 
 def main(runs: int, seed: str, only: Iterable[str], folder: Path) -> int:
-    """Disturb every command; 1 if there is a fault."""
+    """Disturb every command; return 1 if there is a fault."""
     names = [*only] or [*COMMANDS]
     rng = random.Random(seed)
     began = time.monotonic()

@@ -1,4 +1,4 @@
-"""Damaged inputs for every reader: no traceback, no hang, no large memory, nothing executed.
+"""Damaged inputs for every reader: it must not crash, hang, use much memory or execute anything.
 
 Each input is a valid one with one file changed. A reader must return, or raise a ``ModalgapError``
 of one line. Inputs are read in child processes; one that ends a child is recorded as well.
@@ -77,7 +77,7 @@ class Cases:
 
 
 def attempt(cases: Cases, number: int, content: bytes, watch: Watch) -> tuple[str, bool]:
-    """Read an input with one file replaced: the fault, or "", and whether it was refused."""
+    """Read an input with one file replaced; return the fault or "", and whether it was refused."""
     path, valid = cases.files[number]
     path.write_bytes(content)
     watch.seen.clear()
@@ -155,7 +155,7 @@ def tidy(cases: Cases) -> None:
 
 
 def record(cases: Cases, number: int, content: bytes, fault: str, faults: Path) -> None:
-    """Keep one input of each kind of fault."""
+    """Store one input of each kind of fault."""
     path = cases.files[number][0]
     kind = hashlib.sha256(fault.partition(": ")[0].encode()).hexdigest()[:12]
     folder = faults / f"{cases.folder.name}-{kind}"
@@ -169,7 +169,7 @@ def record(cases: Cases, number: int, content: bytes, fault: str, faults: Path) 
 def fuzz(
     name: str, count: int, seed: str, folder: Path, faults: Path, guided: bool = False
 ) -> Counter[str]:
-    """Try ``count`` inputs of a target; counts of what was tried and refused."""
+    """Try ``count`` inputs of a target; count those tried and refused."""
     total: Counter[str] = Counter()
     cases = Cases(TARGETS[name], folder / name)
     try_some, size_of_batch = batch, BATCH
@@ -208,7 +208,7 @@ def fuzz(
 def main(
     inputs: int, seed: str, only: Iterable[str], folder: Path, faults: Path, guided: bool
 ) -> int:
-    """Fuzz the targets by their shares; 1 if there is a fault."""
+    """Fuzz the targets by their shares; return 1 if there is a fault."""
     names = [*only] or [*TARGETS]
     whole = sum(TARGETS[name].share for name in names)
     total: Counter[str] = Counter()

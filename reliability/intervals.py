@@ -1,7 +1,7 @@
-"""Coverage of the 95 % intervals: how often they contain the mean of the same number elsewhere.
+"""Coverage of the 95 % intervals: how often they contain the mean of a number over all samples.
 
-Samples of one population are drawn again and again. The truth of a number is its mean over all
-samples: the number that a sample of this size gives on average.
+Many samples of one population are drawn. The reference for a number is its mean over all samples:
+the number that a sample of this size gives on average.
 """
 
 from __future__ import annotations
@@ -140,9 +140,9 @@ class Covered:
 
 
 def limited(name: str) -> bool:
-    """Whether the interval of a number is said to hold only for what else the samples have.
+    """Whether the interval of a number is documented as valid only for a fixed part of the sample.
 
-    That is the gallery or pool of a measure (its card), and what a task searches or has fitted.
+    This part is the gallery or pool of a measure (its card), or what a task searches or fits.
     """
     task = name.partition(".")[0]
     measure = max((each for each in MEASURES if name.startswith(each)), key=len, default="")
@@ -150,7 +150,7 @@ def limited(name: str) -> bool:
 
 
 def coverage(lines: list[dict[str, list[float]]]) -> dict[str, Covered]:
-    """What the intervals of each number cover."""
+    """The coverage and width of the intervals of each number."""
     values: dict[str, list[list[float]]] = defaultdict(list)
     for line in lines:
         for name, found in line.items():
@@ -166,7 +166,7 @@ def coverage(lines: list[dict[str, list[float]]]) -> dict[str, Covered]:
 
 
 def main(repeats: int, processes: int, folder: Path) -> int:
-    """Print the coverage of every interval in every population; 1 if one is narrow, unsaid."""
+    """Print the coverage of every interval; return 1 if one is too narrow without notice."""
     verdicts: Counter[str] = Counter()
     for name in POPULATIONS:
         began = time.monotonic()

@@ -1,8 +1,8 @@
 """``kill -9`` at random moments of every command that writes; the same command then resumes.
 
-Half of the moments are random times, half are random changes of a file: right before one. After
-each kill no file under its final name may be half; after the last one, the same command must end
-with the same bytes as a run that nothing disturbed, and leave nothing beside them.
+Half of the kills are at a random time, half right before a random change of a file. After each
+kill, no file under its final name may be incomplete. After the last kill, the same command must
+write the same bytes as an undisturbed run, and leave no other files.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Outcome:
 
 
 def tree(folder: Path) -> Tree:
-    """Every file below a folder but the inputs, without what varies between runs."""
+    """Every file below a folder except the inputs, without times and speeds."""
     found = {}
     for path in sorted(folder.rglob("*")):
         name = str(path.relative_to(folder))
@@ -57,7 +57,7 @@ def tree(folder: Path) -> Tree:
 
 
 def prepare(folder: Path) -> Path:
-    """Make the inputs; the folder that holds them."""
+    """Write the inputs; return their folder."""
     folder.mkdir(parents=True)
     child.preload(lambda: write_inputs(folder), folder)
     for line in MADE:
@@ -66,7 +66,7 @@ def prepare(folder: Path) -> Path:
 
 
 def place(folder: Path, inputs: Path) -> Path:
-    """A new folder to run a command in."""
+    """Make a new folder in which a command runs."""
     if folder.exists():
         shutil.rmtree(folder)
     folder.mkdir(parents=True)
@@ -75,7 +75,7 @@ def place(folder: Path, inputs: Path) -> Path:
 
 
 def half(before: Tree, whole: Tree) -> list[str]:
-    """Files with a final name whose content is not that of the end, and is not an earlier one."""
+    """Incomplete files: neither the final content nor a valid earlier one, under a final name."""
     return [
         name
         for name, content in before.items()
@@ -138,7 +138,7 @@ def started(arguments: Sequence[str], folder: Path, at: int, changes: mmap.mmap)
 
 
 def disturb(name: str, kills: int, inputs: Path, folder: Path, rng: random.Random) -> Outcome:
-    """Kill one command ``kills`` times, at random moments of its run; resume; compare."""
+    """Kill one command ``kills`` times, at random moments; resume it; compare its files."""
     arguments = COMMANDS[name].format(out="out").split()
     here = place(folder / "whole", inputs)
     child.preload(child.command(arguments, here), here)
@@ -206,7 +206,7 @@ def refused_as_finished(code: int, said: str) -> bool:
 
 
 def differences(found: Tree, whole: Tree) -> str:
-    """Which files differ from those of a run that nothing disturbed."""
+    """Which files differ from those of an undisturbed run."""
     lines = [f"missing {name}" for name in whole.keys() - found.keys()]
     lines += [f"left {name}" for name in found.keys() - whole.keys()]
     lines += [
@@ -216,7 +216,7 @@ def differences(found: Tree, whole: Tree) -> str:
 
 
 def main(kills: int, seed: str, only: Iterable[str], folder: Path) -> int:
-    """Disturb every command; 1 if there is a fault."""
+    """Disturb every command; return 1 if there is a fault."""
     names = [*only] or [*COMMANDS]
     rng = random.Random(seed)
     began = time.monotonic()

@@ -1,9 +1,9 @@
 """Changes of the data that must not change a number, for every measure, task and closer.
 
-Rotation of both modalities, order of rows, scale of rows, float64 against float32, and rows in
-shards, at random shapes. Numbers that depend on ranks may change when a rounding error swaps two
-almost equal cosines: a difference counts as one only if it is larger than those that noise of the
-size of rounding causes.
+The changes are a rotation of both modalities, another order of rows, a factor per row, float64
+instead of float32, and rows in shards, for pairs of random shapes. Numbers that depend on ranks may
+change when a rounding error swaps two almost equal cosines. A difference is therefore a fault only
+if it is more than three times those that noise of the size of a rounding error causes.
 """
 
 from __future__ import annotations
@@ -156,7 +156,7 @@ def allowed(name: str, change: str) -> bool:
 
 
 class Noise:
-    """The largest differences that noise of the size of rounding causes, by number."""
+    """The largest differences that noise of the size of a rounding error causes, by number."""
 
     def __init__(
         self, data: Data, closers: list[str], seed: int, expected: Mapping[str, float]
@@ -166,7 +166,7 @@ class Noise:
         self._draws = 0
 
     def explains(self, off: Mapping[str, float]) -> bool:
-        """Whether noise causes differences of this size; draws it until it does, or often."""
+        """Whether noise causes differences of this size, in up to ``DRAWS`` draws of it."""
         while not (done := all(by <= 3 * self.most.get(name, 0.0) for name, by in off.items())):
             if self._draws == DRAWS:
                 break
@@ -184,7 +184,7 @@ class Noise:
 
 
 def main(cases: int, seed: int, folder: Path) -> int:
-    """Compare random data before and after each change; 1 if a number changes."""
+    """Compare random data before and after each change; return 1 if a number changes."""
     names, began, compared, wrong = sorted(CLOSERS), time.monotonic(), 0, Counter[str]()
     for case in range(cases):
         rng = np.random.default_rng([seed, case])

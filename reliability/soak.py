@@ -1,4 +1,4 @@
-"""Mixed commands for an hour in the same process: memory, open files and threads must stay flat."""
+"""Commands for an hour in the same process: memory, open files and threads must not grow."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def quarter(rounds: Sequence[dict[str, float]], number: int, key: str) -> float:
 
 
 def main(minutes: float, processes: int, seed: str, folder: Path) -> int:
-    """Run the commands in some processes; 1 if memory or open files grow."""
+    """Run the commands in processes; return 1 if memory, open files or threads grow."""
     inputs = prepare(folder / "prepared")
     logs = [folder / f"{i}.jsonl" for i in range(processes)]
     child.run_all(
@@ -77,7 +77,8 @@ def main(minutes: float, processes: int, seed: str, folder: Path) -> int:
     grown = 0
     for log in logs:
         rounds = [json.loads(line) for line in log.open()]
-        print(f"{sum(each['commands'] for each in rounds)} commands in {len(rounds)} rounds")
+        count = sum(each["commands"] for each in rounds)
+        print(f"{count} commands in {len(rounds)} rounds; seed {seed}")
         if len(rounds) < 4:
             print("too few rounds to compare quarters")
             return 1

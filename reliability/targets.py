@@ -329,7 +329,7 @@ def _commands(folder: Path) -> None:
 
 
 def _read_command(folder: Path) -> object:
-    """Run the arguments in the file, one a line; exit codes 0, 1 and 2 are right."""
+    """Run the arguments in the file, one per line; exit codes 0, 1 and 2 are right."""
     import contextlib
     import io
     import os

@@ -1,4 +1,4 @@
-"""What a reader must not do: run programs, unpickle, connect, or change files elsewhere."""
+"""What a reader must not do: run programs, unpickle, connect, or change files outside its input."""
 
 from __future__ import annotations
 

@@ -32,10 +32,14 @@ BANNED = {
     r"\bwherever\b": "if, in any place where",
     r"\bthe loss wants?\b": "is lowest at",
 }
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"]
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / ".github").rglob("*.md"))]
 PAGES += sorted((ROOT / "docs").rglob("*.md"))
 PAGES = [path for path in PAGES if not {"_build", "_generated"} & set(path.parts)]
-MODULES = sorted((ROOT / "src").rglob("*.py"))
+MODULES = [
+    path
+    for folder in ("src", "reliability", "examples", "bench")
+    for path in sorted((ROOT / folder).rglob("*.py"))
+]
 
 
 def found(text: str) -> Iterator[str]:

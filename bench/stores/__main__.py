@@ -38,7 +38,9 @@ HEAD = (
 def main() -> int:
     """Print the tables."""
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="python -m bench.stores",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--data", type=Path, help="clip_coco500.npy")
     parser.add_argument("--rows", type=int, default=100_000, help="made-up rows; 0: none")

@@ -16,7 +16,7 @@ DIM = 256
 
 @dataclass(frozen=True)
 class Data:
-    """Pairs to fit on, and pairs of which one side is stored.
+    """Pairs to fit on, and pairs that are stored, each in one modality.
 
     Attributes:
         name: heading of the table.

@@ -38,11 +38,11 @@ def to_bytes(moments: PairMoments) -> bytes:
 
 def from_bytes(content: bytes) -> PairMoments:
     """The inverse of ``to_bytes``."""
-    with np.load(io.BytesIO(content)) as found:
+    with np.load(io.BytesIO(content)) as arrays:
         image, text = (
-            Moments(*(found[f"{name}.{key}"] for key in FIELDS[0])) for name in ("image", "text")
+            Moments(*(arrays[f"{name}.{key}"] for key in FIELDS[0])) for name in ("image", "text")
         )
-        matches = MatchMoments(*(found[f"matches.{key}"] for key in FIELDS[1]))
+        matches = MatchMoments(*(arrays[f"matches.{key}"] for key in FIELDS[1]))
     return PairMoments(image, text, matches)
 
 

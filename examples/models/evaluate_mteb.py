@@ -18,6 +18,6 @@ closings: dict[str, mg.close.AffineMap | mg.close.ScoreScaler | None] = {
     "standardised": mg.close.ScoreScaler.fit(pair),
 }
 for name, closing in closings.items():
-    found = mteb.evaluate(mg.close.to_mteb(closing, model), tasks, cache=None)
-    scores = {each.task_name: each.get_score() for each in found.task_results}
+    results = mteb.evaluate(mg.close.to_mteb(closing, model), tasks, cache=None)
+    scores = {each.task_name: each.get_score() for each in results.task_results}
     print(name, scores)

@@ -200,6 +200,18 @@ def test_nothing_is_overwritten_unasked(run: Run, tmp_path: Path, npz: Path, map
             ("export", "map.safetensors", "--to", "onnx", "--role", "image", "-o", "m.json"),
             "m.json: must end in .onnx; found .json",
         ),
+        (
+            ("export", "map.safetensors", "--role", "image"),
+            "--role: must be given only with --to onnx; got --to json",
+        ),
+        (
+            ("export", "map.safetensors", "--to", "model", "-o", "m"),
+            "--model: must be given with --to model, and only then; got none",
+        ),
+        (
+            ("export", "map.safetensors", "--model", "st:m", "-o", "m"),
+            "--model: must be given with --to model, and only then; got --to json",
+        ),
     ],
     ids=str,
 )

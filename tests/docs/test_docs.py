@@ -19,6 +19,7 @@ from PIL import Image
 
 from modalgap.cli import main
 from modalgap.data import DATASETS
+from modalgap.measure import MEASURES
 from modalgap.study import STUDIES
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -146,3 +147,18 @@ def test_readme_tree_is_the_tree() -> None:
     package = ROOT / "src" / "modalgap"
     for folder in sorted(path for path in package.iterdir() if (path / "__init__.py").exists()):
         assert f"{folder.name}/" in readme
+    names = {path.name for path in package.glob("*.py") if not path.name.startswith("_")}
+    assert names <= set(re.findall(r"^  (\S+\.py) ", readme, re.M))
+
+
+def test_measures_are_in_the_paragraph_of_their_interval() -> None:
+    page = (ROOT / "docs" / "intervals.md").read_text(encoding="utf-8").partition("## Coverage")[0]
+    kinds = {"jackknife": {"Functions", "Means", "Kernels"}, "normal": {"Means", "Counts"}}
+    kinds |= {"Wilson": {"Fractions"}, "none": {"No"}}
+    paragraphs = re.findall(r"\*\*(\w+) .*?\*\*(.*?)\n\n|\*\*(\w+)\.\*\*(.*?)\n\n", page, re.S)
+    places = {a or b: set(re.findall(r"\w+", text or other)) for a, text, b, other in paragraphs}
+    assert places.keys() >= {"Functions", "Fractions", "Means", "Kernels", "Counts", "No"}
+    for name, measure in MEASURES.items():
+        kind = re.split(r"\W", measure.card.interval)[0]
+        found = {head for head, words in places.items() if name in words}
+        assert found <= kinds[kind], name  # a new measure need not be named: explain names it

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import datetime
+import importlib
 import json
 import os
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -114,3 +116,48 @@ def test_faults_are_found(tmp_path: Path) -> None:
     assert "forbidden" in said.values()  # one input of each kind of fault is kept
     assert said["dies"].startswith("process ended (-6)")
     assert not said.keys() & {"fine", "refused"}
+
+
+@pytest.fixture
+def main(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
+    """``python -m reliability ARGUMENTS`` in this process."""
+    monkeypatch.syspath_prepend(str(ROOT))
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+
+    def run(*arguments: str) -> int:
+        monkeypatch.setattr(sys, "argv", ["reliability", *arguments])
+        code: int = importlib.import_module("reliability.__main__").main()
+        return code
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "text"),
+    [
+        (["--help"], 0, "coverage of 95% intervals"),
+        (["fuzz", "--only", "x"], 2, "--only: must be one of embeddings, shards"),
+        (["disks", "--only", "x"], 2, "--only: must be one of convert, convert to shards"),
+        (["kill", "--kills", "0"], 2, "--kills: must be an integer of at least 1; got '0'"),
+        (["numbers", "--seed", "-1"], 2, "--seed: must be an integer of at least 0; got '-1'"),
+    ],
+)
+def test_options(
+    arguments: list[str],
+    code: int,
+    text: str,
+    main: Callable[..., int],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit) as leaving:
+        main(*arguments)
+    assert leaving.value.code == code
+    assert text in "".join(capsys.readouterr())
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_seed_of_numbers(main: Callable[..., int], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("reliability.numbers.main", lambda cases, seed, _: 10 * cases + seed)
+    assert main("numbers", "--cases", "2", "--seed", "7") == 27

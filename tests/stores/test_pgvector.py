@@ -65,7 +65,7 @@ def test_version(db: Any) -> None:
 
 def test_the_example_against_the_definition(server: str, coco: NDArray[np.float32]) -> None:
     pair = mg.Pair(coco[0, :240], coco[1, :240])
-    shares = runpy.run_path(str(EXAMPLE))["found"](pair, server)
+    shares = runpy.run_path(str(EXAMPLE))["recall"](pair, server)
     expected = recall(pair)
     for when in ("before", "after"):
         assert shares[when]["exact"] == pytest.approx(expected[when], abs=0.009)  # one tie

@@ -31,7 +31,7 @@ def example(name: str) -> Any:
 def test_stores_on_real_pairs(
     store: str, coco: NDArray[np.float32], capfd: pytest.CaptureFixture[str]
 ) -> None:
-    shares = example(store)["found"](mg.Pair(coco[0], coco[1]))
+    shares = example(store)["recall"](mg.Pair(coco[0], coco[1]))
     capfd.readouterr()  # faiss and lance warn that the rows are few
     assert shares["before"] < 0.1
     assert shares["after"] > 0.6
@@ -40,12 +40,12 @@ def test_stores_on_real_pairs(
 
 def test_flat_faiss_is_the_definition(coco: NDArray[np.float32]) -> None:
     pair = mg.Pair(coco[0], coco[1])
-    assert example("store_faiss")["found"](pair, "Flat") == pytest.approx(recall(pair), abs=NEAR)
+    assert example("store_faiss")["recall"](pair, "Flat") == pytest.approx(recall(pair), abs=NEAR)
 
 
 def test_sqlite_vec(coco: NDArray[np.float32]) -> None:
     pair = mg.Pair(coco[0], coco[1])
-    shares, expected = example("store_sqlite")["found"](pair), recall(pair)
+    shares, expected = example("store_sqlite")["recall"](pair), recall(pair)
     for when in ("before", "after"):
         assert shares[when]["float32"] == pytest.approx(expected[when], abs=NEAR)
     for name in ("int8", "bits, rescored"):
@@ -72,7 +72,7 @@ def test_sqlite_vec_closes_as_the_map_does(coco: NDArray[np.float32]) -> None:
 
 def test_milvus_lite(coco: NDArray[np.float32], capfd: pytest.CaptureFixture[str]) -> None:
     pair = mg.Pair(coco[0], coco[1])
-    shares, expected = example("store_milvus")["found"](pair), recall(pair)
+    shares, expected = example("store_milvus")["recall"](pair), recall(pair)
     server_manager_instance.release_all()  # the server is a thread of this process
     capfd.readouterr()  # faiss warns that the rows are few
     for when in ("before", "after"):

@@ -115,7 +115,8 @@ def fit(
 app = methods("close", ABOUT, CLOSERS, close, of_methods=SPELT_OUT)
 fits = methods(
     "fit",
-    "Fit a closer to a sample and write its map: close fit METHOD.",
+    "Fit a closer to a sample and write its map: close fit METHOD. Transductive closers (see:"
+    " modalgap list closers) have no map: use close METHOD.",
     CLOSERS,
     fit,
     of_methods=SPELT_OUT,
@@ -200,13 +201,18 @@ def export(
     ] = None,
     role: Annotated[
         str | None,
-        typer.Option("--role", help="Role to export, such as image or text.", show_default=False),
+        typer.Option(
+            "--role",
+            help="With --to onnx: role to export, such as image or text.",
+            show_default=False,
+        ),
     ] = None,
     model: Annotated[
         str | None,
         typer.Option(
             "--model",
-            help="Model to save with the map: st:MODEL, hf:MODEL or open_clip:MODEL.",
+            help="With --to model: model to save with the map, st:MODEL, hf:MODEL or"
+            " open_clip:MODEL.",
             show_default=False,
         ),
     ] = None,
@@ -240,7 +246,10 @@ def export(
     if form is None:
         form = Form.onnx if output is not None and output.suffix.lower() == ".onnx" else Form.json
     if (form is Form.model) != (model is not None):
-        raise OptionError("--model: must be given with --to model, and with no other form")
+        got = "none" if model is None else f"--to {form.value}"
+        raise OptionError(f"--model: must be given with --to model, and only then; got {got}")
+    if role is not None and form is not Form.onnx:
+        raise OptionError(f"--role: must be given only with --to onnx; got --to {form.value}")
     closing = load(map_)
     output = output or map_.with_suffix(f".{form.value}")
     data.not_an_input(output, map_)

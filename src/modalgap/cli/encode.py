@@ -250,7 +250,7 @@ def remark(done: Encoded | EncodedItems) -> None:
     what = listed(counts)
     speed = (total - done.resumed) / max(done.seconds, 1e-9)
     again = f"; {done.resumed:,} were there already" if done.resumed else ""
-    data.note(f"encoded {what} in {done.seconds:.1f} s, {speed:,.0f} a second{again}")
+    data.note(f"encoded {what} in {done.seconds:.1f} s, {speed:,.0f} per second{again}")
     if not isinstance(done, Encoded):
         data.note(f"{done.complete:,} items have a row of every modality")
     for note in done.notes:

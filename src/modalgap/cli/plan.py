@@ -53,8 +53,8 @@ def plan(
 ) -> None:
     """Estimate time, bytes and memory of a command at other sizes, from a sample of the data.
 
-    A worker of the plan is as fast as this process, with the same number of cores. No output is
-    written.
+    INPUT must have at least 4,000 items. A worker of the plan is as fast as this process, with the
+    same number of cores. No output is written.
     """
     from modalgap.advise.plan import SIZES
     from modalgap.advise.plan import plan as run
