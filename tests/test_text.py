@@ -42,10 +42,10 @@ def table_of(name: str, **settings: object) -> Table:
     [
         ("a|b", r"a\|b"),
         (r"a\|b", r"a\\\|b"),  # an unescaped backslash would escape the one of "|"
-        ("![a](http://b/c.png)", r"!\[a](http://b/c.png)"),
-        ("<b>&`c`", r"&lt;b>&amp;\`c\`"),
-        ("a\n\x1b[1mb", "a \ufffd\\[1mb"),
-        ("rmg_low 1 - 2", "rmg_low 1 - 2"),
+        ("![a](http://b/c.png)", r"![a]\(http://b/c.png)"),
+        ("<b>&`c`", "&lt;b>&amp;`c`"),
+        ("a\n\x1b[1mb", "a \ufffd[1mb"),
+        ("rmg_low [1, 2] (a)", "rmg_low [1, 2] (a)"),
     ],
 )
 def test_cells_of_markdown(text: str, cell: str) -> None:

@@ -7,7 +7,7 @@ import re
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 # control characters, which HTML forbids, and those that reorder the text beside them
 _UNSEEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
-_MARKDOWN = re.compile(r"[\\|\[`*]")  # links, images, code and emphasis too
+_MARKDOWN = re.compile(r"[\\|]|(?<=\])\(")  # a "(" after "]" makes a link or an image
 
 
 def readable(text: str) -> str:
@@ -16,7 +16,7 @@ def readable(text: str) -> str:
 
 
 def markdown_cell(text: str) -> str:
-    """``text`` as a cell of a Markdown table: one line, without Markdown or HTML syntax."""
+    """``text`` as a cell of a Markdown table: one line, without links, table or HTML syntax."""
     line = _MARKDOWN.sub(r"\\\g<0>", " ".join(readable(text).split()))
     return line.replace("&", "&amp;").replace("<", "&lt;")
 
