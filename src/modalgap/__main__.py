@@ -1,5 +1,6 @@
 """``python -m modalgap``."""
 
+import os
 import signal
 import sys
 import traceback
@@ -15,6 +16,7 @@ def main() -> None:
     The exit codes are listed in docs/json.md.
     """
     try:
+        _occupy()
         guard()
         end_with_launcher()
         from modalgap.cli import main
@@ -25,6 +27,18 @@ def main() -> None:
     except Exception:
         traceback.print_exc()
         sys.exit(BUG)
+
+
+def _occupy() -> None:
+    """Open the numbers of standard streams that the caller closed.
+
+    Otherwise a file would get such a number, and a library that prints would write into it.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest free number
 
 
 if __name__ == "__main__":

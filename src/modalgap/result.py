@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Self, TypeVar, overload
 from modalgap._version import __version__
 from modalgap.arguments import checked
 from modalgap.columns import Column, Columns
-from modalgap.errors import FileError, ModalgapError, NotApplicable, OptionError, quoted
+from modalgap.errors import FileError, InputError, ModalgapError, NotApplicable, OptionError, quoted
 from modalgap.tabular import (
     as_columns,
     as_csv,
@@ -120,8 +120,18 @@ class Answer(ABC):
         """One JSON object; standard JSON, without NaN or Infinity.
 
         Its first key, "schema", names the JSON schema and its version: see docs/json.md.
+
+        Raises:
+            InputError: a setting or a parameter is no JSON, such as NaN.
         """
-        return json.dumps({"schema": self.schema, **self.to_dict()}, indent=indent, allow_nan=False)
+        found = {"schema": self.schema, **self.to_dict()}
+        try:
+            return json.dumps(found, indent=indent, allow_nan=False)
+        except (ValueError, TypeError, RecursionError) as error:
+            raise InputError(
+                f"{type(self).__name__}: must hold only text, finite numbers, lists and mappings to"
+                f" be written as JSON ({error})"
+            ) from None
 
     @classmethod
     def from_json(cls, text: str) -> Self:

@@ -9,7 +9,7 @@ from collections.abc import Container, Mapping, Sequence
 from typing import Protocol
 
 from modalgap.columns import Column
-from modalgap.text import csv_cell, markdown_cell
+from modalgap.text import csv_cell, markdown_cell, readable
 from modalgap.verdicts import NAMES, Verdict, by_kind
 
 
@@ -114,10 +114,10 @@ def as_html(found: Numbers) -> str:
 def html_table(heads: Sequence[str], rows: Sequence[Sequence[str]], notes: Sequence[str]) -> str:
     """A table of texts, and notes below it; without colours, so that it fits light and dark."""
     head, *body = (
-        "<tr>" + "".join(f"<{tag}>{html.escape(cell)}</{tag}>" for cell in row) + "</tr>"
+        "<tr>" + "".join(f"<{tag}>{html.escape(readable(cell))}</{tag}>" for cell in row) + "</tr>"
         for row, tag in zip([heads, *rows], ["th", *["td"] * len(rows)], strict=True)
     )
-    below = "".join(f"<p>{html.escape(note)}</p>" for note in notes)
+    below = "".join(f"<p>{html.escape(readable(note))}</p>" for note in notes)
     return f"<table><thead>{head}</thead><tbody>{''.join(body)}</tbody></table>{below}"
 
 

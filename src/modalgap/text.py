@@ -1,18 +1,24 @@
-"""Text from data in other formats: a cell of a Markdown table, or of a CSV file."""
+"""Text from data in other formats: HTML, a cell of a Markdown table, or of a CSV file."""
 
 from __future__ import annotations
 
 import re
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+# control characters, which HTML forbids, and those that reorder the text beside them
+_UNSEEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+_MARKDOWN = re.compile(r"[\\|]|(?<=\])\(")  # a "(" after "]" makes a link or an image
+
+
+def readable(text: str) -> str:
+    """``text`` with a sign in place of each character that HTML forbids or that reorders others."""
+    return _UNSEEN.sub("\ufffd", text)
 
 
 def markdown_cell(text: str) -> str:
-    """``text`` as a cell of a Markdown table: one line, without table or HTML syntax."""
-    line = " ".join(text.split())
-    for sign, entity in (("&", "&amp;"), ("<", "&lt;"), ("|", "\\|")):
-        line = line.replace(sign, entity)
-    return line
+    """``text`` as a cell of a Markdown table: one line, without links, table or HTML syntax."""
+    line = _MARKDOWN.sub(r"\\\g<0>", " ".join(readable(text).split()))
+    return line.replace("&", "&amp;").replace("<", "&lt;")
 
 
 def csv_cell(text: str) -> str:

@@ -180,3 +180,22 @@ def test_a_real_process(kind: signal.Signals, code: int, folder: Path) -> None:
     child.send_signal(kind)
     out, err = child.communicate()
     assert (child.returncode, out, err) == (code, "", "")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="file descriptors of POSIX")
+def test_closed_streams() -> None:
+    """What was printed is lost, which is an error; no file gets the number of a closed stream."""
+    script = (
+        "import os, sys\n"
+        "from modalgap import __main__ as main\n"
+        "main.guard = lambda: os.write(2, b'%d\\n' % os.open('.', os.O_RDONLY))\n"
+        "sys.argv = ['modalgap', '--version']\nmain.main()\n"
+    )
+    for closed, code, said in (
+        (">&-", 2, "3\nmodalgap: stdout: cannot be written (closed by the caller)\n"),
+        ("<&- >&-", 2, "3\nmodalgap: stdout: cannot be written (closed by the caller)\n"),
+        ("2>&-", 0, ""),
+    ):
+        command = ["sh", "-c", f'exec "$0" -c "$1" {closed}', sys.executable, script]
+        found = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert (found.returncode, found.stderr) == (code, said), closed

@@ -170,16 +170,33 @@ class TestRows:
         wide = mg.Pair(torch.randn(9, 8), torch.randn(9, 8))
         with pytest.raises(InputError, match="has 16 columns; the map takes 8 of images"):
             to_mteb(mg.close.fit(wide, "center"), encoder)
+        with pytest.raises(InputError, match="has 16 columns; the scaler takes 8 of images"):
+            to_mteb(ScoreScaler.fit(wide), encoder)
+
+    @pytest.mark.parametrize(
+        ("batch", "words"),
+        [
+            ({"text": "a cat"}, "text must be a list; found a str"),
+            ({"text": None}, "text must be a list; found a NoneType"),
+            ({"text": WORDS, "image": PICTURES[:1]}, "same length; has 1 images and 4 texts"),
+            ({"text": WORDS[:1], "image": [None] * 2}, "same length; has 2 images and 1 texts"),
+            ([1], "batches that map modalities to lists; found a list"),
+        ],
+    )
+    def test_damaged_batches(self, encoder: Any, batch: Any, words: str) -> None:
+        with pytest.raises(InputError, match=words):
+            rows_of(to_mteb(None, encoder, device="cpu"), batch, None)
 
     def test_results_are_kept_apart(self, encoder: Any, pair: mg.Pair) -> None:
         map_ = mg.close.fit(pair, "center")
+        scalers = [ScoreScaler.fit(pair, estimate) for estimate in ("closed", "best")]
         metas = [
             to_mteb(closing, encoder, device="cpu").mteb_model_meta
-            for closing in (None, map_, map_.then(map_), ScoreScaler.fit(pair))
+            for closing in (None, map_, map_.then(map_), *scalers)
         ]
         assert metas[1].name == "modalgap/open_clip-tiny-short-random-center"
         assert metas[1].revision.endswith(map_.fingerprint[:12])
-        assert len({(meta.name, meta.revision) for meta in metas}) == 4
+        assert len({(meta.name, meta.revision) for meta in metas}) == 5
 
 
 class TestRuns:

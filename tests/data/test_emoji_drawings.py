@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 from modalgap import errors
-from modalgap.data.emoji import svg
+from modalgap.data.emoji import _draw, svg
 from modalgap.data.emoji.packages import Icon
 
 pytest.importorskip("resvg_py")
@@ -108,3 +110,31 @@ def test_the_limits_leave_room() -> None:
     path = '<path fill="#999999" stroke="url( #c99999999 )" clip-path="url(#Url)" d="M0 0H4V8H0z"/>'
     seen = svg.pixels(icon(nested(4, 10) + names + path), 16)
     assert seen[8, 2].tolist() == [0x99] * 3
+
+
+def test_the_process_that_draws_has_limits(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    # a copy, which allows less time
+    source = Path(_draw.__file__).read_text("utf-8")
+    (tmp_path / "draw.py").write_text(re.sub("SECONDS = .*", "SECONDS = 0.1", source))
+    monkeypatch.setattr(_draw, "__file__", str(tmp_path / "draw.py"))
+    monkeypatch.setattr(svg, "_drawers", {})
+    dashes = (
+        '<circle r="99999" stroke="red" stroke-width="99999" stroke-linecap="round"'
+        ' stroke-dasharray="1"/>'
+    )
+    panic = (
+        '<g transform="scale(1e5)"><g transform="scale(99)"><path d="M0 0L36 36" stroke="red"'
+        ' stroke-width="1e5" stroke-linecap="round" stroke-linejoin="round"/></g></g>'
+    )
+    for body, reason in (
+        (dashes, "cannot be drawn (it needs too much memory or time)"),
+        (panic, "cannot be drawn (resvg-py fails)"),
+    ):
+        with pytest.raises(errors.FileError) as caught:
+            svg.pixels(icon(body), 16)
+        assert str(caught.value) == reason
+        assert (svg.pixels(icon(HALF), 16)[:, :8] == RED).all()  # the next is drawn
+    assert capfd.readouterr() == ("", "")
+    svg._drawer().close()

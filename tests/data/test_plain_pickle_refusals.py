@@ -25,7 +25,7 @@ from data.pickle_cases import ARRAYS, PLAIN, PROTOCOLS, _plain, load_here, same
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from modalgap.data import plain_pickle
+from modalgap.data import _unpickle, plain_pickle
 from modalgap.data.plain_pickle import load_plain
 from modalgap.errors import FileError
 
@@ -198,6 +198,9 @@ def _hostile() -> dict[str, tuple[bytes, str]]:
     keys = [b"\x8a\x0c" + ((2**61 - 1) * i).to_bytes(12, "little") for i in range(100_000)]
     far = struct.pack("<Q", 1 << 40)
     data = b"B" + struct.pack("<I", 2**20) + b"x" * 2**20
+    # NumPy scalars, whose hash only the parent computes
+    double = b"cnumpy.core.multiarray\nscalar\n(cnumpy\ndtype\n(Vc16\nI0\nI1\ntRC\x10%btR"
+    scalars = [double % struct.pack("=dd", -1000003.0 * i, float(i)) for i in range(1, 200)]
     return {
         "a million lists in one another": (b"]" * 10**6 + b"a" * (10**6 - 1) + b".", "levels"),
         "a million tuples in one another": (b"N" + b"\x85" * 10**6 + b".", "levels"),
@@ -224,7 +227,22 @@ def _hostile() -> dict[str, tuple[bytes, str]]:
         "a string": (b"\x80\x04\x8d" + far + b"abc.", "only 4 remain"),
         "bytes of 4 GiB": (b"B\xff\xff\xff\xffabc.", "only 4 remain"),
         "keys of one hash": (b"}(" + b"N".join(keys) + b"Nu.", "time"),
+        "values of one hash": (b"cbuiltins\nset\n((" + b"".join(keys) + b"ltR.", "same hash"),
+        "numbers of one hash": (b"}(" + b"N".join(scalars) + b"Nu.", "same hash"),
+        "a character too large": (_array_program(b"K\x01", b"\xff" * 4, b"U1"), "Unicode"),
     }
+
+
+def test_the_number_of_values_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A list that is repeated needs two bytes each time."""
+    monkeypatch.setattr(_unpickle, "MOST_VALUES", 1001)
+    for rows, fits in ((90, True), (91, False)):
+        data = pickle.dumps([[1] * 10] * rows)
+        if fits:
+            assert load_here(data) == [[1] * 10] * rows
+        else:
+            with pytest.raises(FileError, match="at most 1,001 values"):
+                load_here(data)
 
 
 @pytest.mark.parametrize("name", _hostile())

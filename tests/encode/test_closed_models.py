@@ -346,6 +346,27 @@ class TestFolders:
         modes = {path.stat().st_mode & 0o777 for path in tmp_path.rglob("*") if path.is_file()}
         assert modes == {(tmp_path / "file").stat().st_mode & 0o777}
 
+    def test_links_and_the_current_folder(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        tiny.add_configs(tmp_path)
+        encoder = tiny.encoder("short")
+        map_ = hand_made({"image": (), "query": ()}, 16)
+        (tmp_path / "empty").mkdir()
+        for name in ("empty", "new"):  # a folder, and nothing
+            (tmp_path / f"to {name}").symlink_to(name)
+            to_model(map_, encoder, tmp_path / f"to {name}")
+            assert (tmp_path / f"to {name}").is_symlink()
+            assert (tmp_path / name / "open_clip_config.json").is_file()
+        said = capsys.readouterr().err
+        assert "takes no query; this part of the map is not saved" in said
+        assert "the map has no text; the closed model leaves them as they are" in said
+        (tmp_path / "here").mkdir()
+        monkeypatch.chdir(tmp_path / "here")
+        for folder in (".", tmp_path / "here"):
+            with pytest.raises(OutputError, match="another folder than the current one"):
+                to_model(map_, encoder, folder)
+
     def test_another_model_is_refused(self, make_st: Make, tmp_path: Path) -> None:
         made = make_st("clip")
         with pytest.raises(InputError, match="has 24 columns; the map takes 8 of images"):

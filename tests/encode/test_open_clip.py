@@ -178,6 +178,27 @@ def test_a_folder_comes_back(tmp_path: Path) -> None:
     assert "mean=[0.5, 0.5, 0.5]" in found.provenance["preprocessing"]
 
 
+@pytest.mark.parametrize(
+    ("damaged", "words"),
+    [
+        ({"mean": "x"}, "its preprocessing cannot be used"),
+        ({"interpolation": "x"}, "its preprocessing cannot be used"),
+        ({"resize_mode": -1}, "its preprocessing cannot be used"),
+        ({"std": [0, 0, 0]}, "its preprocessing cannot be used"),
+        ({"std": [float("nan")] * 3}, "no tensor of finite numbers"),
+    ],
+)
+def test_a_damaged_preprocessing_is_refused(
+    tmp_path: Path, damaged: dict[str, object], words: str
+) -> None:
+    model = tiny.encoder("short").model
+    config = {"model_cfg": tiny.CONFIGS["short"], "preprocess_cfg": damaged}
+    (tmp_path / "open_clip_config.json").write_text(json.dumps(config))
+    save_file(model.state_dict(), tmp_path / "model.safetensors")
+    with pytest.raises(errors.FileError, match=words):
+        load_model(f"open_clip:{tmp_path}")
+
+
 class Evil:
     def __reduce__(self) -> tuple[object, tuple[str]]:
         return (os.mkdir, ("executed",))
@@ -279,7 +300,8 @@ def test_weights_get_the_activation_they_were_trained_with(monkeypatch: pytest.M
 
     monkeypatch.setattr(adapter.open_clip, "create_model", record)
     for tag in ("openai", "laion2b_s34b_b79k"):
-        with pytest.raises(AttributeError):  # the small model has no preprocessing on it
+        # the small model has no preprocessing on it
+        with pytest.raises(errors.FileError, match="preprocess_cfg"):
             load_model(f"open_clip:ViT-B-32/{tag}")
     assert asked == {("ViT-B-32", "openai"): True, ("ViT-B-32", "laion2b_s34b_b79k"): False}
 

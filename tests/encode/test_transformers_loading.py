@@ -327,3 +327,13 @@ def test_a_folder_of_sentence_transformers(make: Callable[[str], Made], tmp_path
         (folder / "modules.json").write_text(held)
         with pytest.raises(FileError, match=reason):
             load(str(folder), f"hf:{folder}", 0)
+
+
+def test_a_damaged_preprocessing_is_refused(make: Callable[[str], Made], tmp_path: Path) -> None:
+    folder = shutil.copytree(make("clip").folder, tmp_path / "x")
+    path = folder / "preprocessor_config.json"
+    stored = json.loads(path.read_text())
+    for damage in ({"image_mean": ["x"] * 3}, {"image_std": [0.0] * 3}, {"size": -1}):
+        path.write_text(json.dumps({**stored, **damage}))
+        with pytest.raises(FileError, match="its preprocessing cannot be used"):
+            load(str(folder), f"hf:{folder}", 0)

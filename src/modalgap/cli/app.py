@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import os
 import signal
 import sys
@@ -87,6 +89,13 @@ def _root(
     """Measure, explain and close the modality gap of CLIP-like embeddings."""
 
 
+class _Closed(io.TextIOBase):
+    """A stdout that the caller closed: a result that is lost is an error, as on a full disk."""
+
+    def write(self, _text: str) -> int:
+        raise OSError(errno.EBADF, "cannot be written (closed by the caller)", "stdout")
+
+
 def main() -> None:
     """Run the command line. Errors of the user are one line on stderr, with exit code 2.
 
@@ -96,9 +105,11 @@ def main() -> None:
     wait_passively()
     # SIGTERM unwinds, so that files half written are removed
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    if sys.stdout is None:
+        sys.stdout = _Closed()
+    if sys.stderr is None:  # messages may be lost
+        sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
     for stream in ("stdout", "stderr"):
-        if getattr(sys, stream) is None:  # closed by the caller
-            setattr(sys, stream, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115
         reconfigure = getattr(getattr(sys, stream), "reconfigure", None)
         if reconfigure is not None:  # a terminal without our letters shows "?" in their place
             reconfigure(errors="replace")

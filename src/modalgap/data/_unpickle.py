@@ -24,7 +24,9 @@ from typing import Any
 MIB = 1 << 20
 MOST_LEVELS = 100  # of containers in containers
 MOST_STEPS = 2_000_000  # instructions; each can take some 200 bytes. CIFAR-100 has 0.3 million
-codecs.lookup("raw_unicode_escape")  # of pickletools: no file can be opened later
+MOST_VALUES = MOST_STEPS  # each instruction makes at most one; more only by repeating containers
+for each in ("raw_unicode_escape", "utf-32-le", "utf-32-be"):
+    codecs.lookup(each)  # the first is of pickletools; no file can be opened later
 OPCODES = {opcode.code.encode("latin1"): opcode for opcode in pickletools.opcodes}
 ELEMENT = re.compile(r"b1|[iu][1248]|f[248]|c8|c16|[SUa][1-9][0-9]{0,6}|O[48]?")
 ONLY = "only plain data and arrays are read"
@@ -78,11 +80,15 @@ class Writer:
 
     def __init__(self, size: int) -> None:
         self.left = 16 * MIB + 8 * size
+        self.values = 0
         self.buffers: list[bytes | bytearray] = []
 
     def tree(self, value: Any, level: int = 0) -> Any:
         kind = type(value)
         self.spend(16 + (len(value) if kind is str else 0))
+        self.values += 1
+        if self.values > MOST_VALUES:
+            raise Refused(f"must describe at most {MOST_VALUES:,} values; describes more")
         if level > MOST_LEVELS:
             raise Refused(f"must nest at most {MOST_LEVELS} levels deep; nests deeper")
         if value is None or kind in (bool, int, float, str):
@@ -128,6 +134,8 @@ class Writer:
         data = contents(data)
         if len(data) != size:
             raise Refused(f"an array must hold {size:.3g} bytes; it does not")
+        if code.startswith("U"):
+            check_text(data, sign)
         descr = sign + code.replace("a", "S")
         head = repr({"descr": descr, "fortran_order": order == "F", "shape": shape}).encode()
         self.buffer("npy", b"\x93NUMPY\x01\x00" + len(head).to_bytes(2, "little") + head)
@@ -156,6 +164,15 @@ def contents(value: Any) -> bytes | bytearray:
         case Call("builtins.bytes", (), None):
             return b""
     raise Refused(f"must have bytes where it has {getattr(value, 'name', type(value).__name__)}")
+
+
+def check_text(data: bytes | bytearray, sign: str) -> None:
+    """Refuse characters that Unicode lacks: NumPy keeps them, and fails where they are read."""
+    order = {"<": "le", ">": "be"}.get(sign, "le" if sys.byteorder == "little" else "be")
+    try:
+        data.decode(f"utf-32-{order}", "surrogatepass")
+    except UnicodeDecodeError:
+        raise Refused("an array of text must hold characters of Unicode; it does not") from None
 
 
 def element(dtype: Any) -> tuple[str, str]:

@@ -11,6 +11,7 @@ import io
 import json
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
@@ -22,6 +23,8 @@ from modalgap.errors import FileError, quoted
 
 PROGRAM = Path(__file__).with_name("_unpickle.py")
 PATIENCE = 300.0  # seconds; the child process has 5 seconds of CPU time, and more by size
+
+MOST_ALIKE = 100  # values with one hash in a set or among keys; each is compared with all others
 
 Encoding = Literal["latin1", "bytes"]
 
@@ -79,9 +82,9 @@ def build(output: io.BytesIO) -> Any:
         "objects": objects,
         "transposed": lambda content: content[0].transpose(content[1]),
         "tuple": tuple,
-        "set": set,
-        "frozenset": frozenset,
-        "dict": lambda values: dict(zip(values[::2], values[1::2], strict=True)),
+        "set": lambda values: set(_spread(values)),
+        "frozenset": lambda values: frozenset(_spread(values)),
+        "dict": lambda values: dict(zip(_spread(values[::2]), values[1::2], strict=True)),
     }
 
     def make(item: dict[str, Any]) -> Any:
@@ -89,3 +92,16 @@ def build(output: io.BytesIO) -> Any:
         return makers[tag](content)
 
     return json.loads(output.readline(), object_hook=make)
+
+
+def _spread(values: list[Any]) -> list[Any]:
+    """The values, if few have the same hash: a set of n that all do takes time n².
+
+    The child process, whose time is limited, does not build every set.
+
+    Raises:
+        FileError: too many have the same hash.
+    """
+    if len(values) > MOST_ALIKE and max(Counter(map(hash, values)).values()) > MOST_ALIKE:
+        raise FileError(f"at most {MOST_ALIKE} values in a set or dict may have the same hash")
+    return values

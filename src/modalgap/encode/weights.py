@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 import xxhash
+from PIL import Image
 from torch import Tensor, nn
 
 from modalgap.encode.quiet import quiet
-from modalgap.errors import FileError
+from modalgap.errors import FileError, ModalgapError
 
 SCALARS = ("logit_scale", "logit_bias")  # one number each, of shape () or (1,)
 MOST_SCALE = 80.0  # of log(1/τ): beyond it τ is 0 or infinite in float32
@@ -100,12 +101,34 @@ def reading_weights(spec: str, path: object) -> Iterator[None]:
     try:
         with quiet():
             yield
-    except MemoryError:
+    except (MemoryError, ModalgapError):
         raise
     except Exception as error:
         raise FileError(
             f"{spec}: {path} does not hold weights of this model ({_brief(_root(error))})"
         ) from error
+
+
+@contextmanager
+def reading_preprocessing(spec: str) -> Iterator[None]:
+    """Turn every error of a preprocessing that cannot be used into one line."""
+    try:
+        yield
+    except MemoryError:
+        raise
+    except Exception as error:
+        raise FileError(f"{spec}: its preprocessing cannot be used ({_brief(error)})") from error
+
+
+def check_preprocessing(prepare: Callable[[Any], Any]) -> None:
+    """Prepare an image, so that damaged settings are an error when a model is loaded.
+
+    Raises:
+        ValueError: the result is no tensor of finite numbers; damaged settings raise others too.
+    """
+    found = prepare(Image.new("RGB", (8, 8)))
+    if not isinstance(found, Tensor) or not found.numel() or not bool(found.isfinite().all()):
+        raise ValueError("an image becomes no tensor of finite numbers")
 
 
 def _brief(error: BaseException) -> str:

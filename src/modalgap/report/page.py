@@ -13,6 +13,7 @@ from modalgap.errors import OutputError
 from modalgap.report.palette import DARK, LIGHT
 from modalgap.report.sections import Section
 from modalgap.tabular import number
+from modalgap.text import readable
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -82,7 +83,11 @@ def template(package: str) -> Template:
     from jinja2 import Environment, StrictUndefined
 
     environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=lambda each: readable(each) if type(each) is str else each,  # no Markup
     )
     environment.filters["number"] = number
     return environment.from_string(file_of(package, "page.html.j2"))

@@ -6,8 +6,11 @@ of transformers and open_clip a map folds if it is linear: the last layer W of a
 
 from __future__ import annotations
 
+import errno
+import os
 import secrets
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -49,8 +52,7 @@ def to_model(map_: AffineMap, model: Any, folder: str | Path, *, force: bool = F
         OutputError: the folder is not empty, or cannot be written.
     """
     folder = Path(folder)
-    if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
-        raise OutputError(f"{folder}: must not exist, or be an empty folder")
+    target = _target(folder)
     from modalgap.encode import load_model  # imports what maps alone do not need
     from modalgap.encode.closed import Savable
 
@@ -59,13 +61,13 @@ def to_model(map_: AffineMap, model: Any, folder: str | Path, *, force: bool = F
         raise NotApplicable(
             f"{encoder.spec}: must be a model of st:, hf: or open_clip: to be saved closed"
         )
-    check_fit(map_, encoder, force=force)
+    check_fit(map_.dims, map_.fitted_on, encoder, "the map", force=force)
     steps = {
         role: tuple((_tensor(each.matrix), _tensor(each.offset), each.unit) for each in own)
         for role, own in map_.roles.items()
     }
-    with made_folder(folder):
-        part = folder.parent / f"{TEMPORARY}{secrets.token_hex(8)}.part"
+    with made_folder(target):
+        part = target.parent / f"{TEMPORARY}{secrets.token_hex(8)}.part"
         try:
             part.mkdir()
             encoder.save_closed(steps, part)
@@ -73,7 +75,7 @@ def to_model(map_: AffineMap, model: Any, folder: str | Path, *, force: bool = F
                 if path.is_file():
                     path.chmod(part.stat().st_mode & 0o666)
             _check_saved(map_, encoder, part)
-            part.rename(folder)
+            part.rename(target)
         except OSError as error:
             if isinstance(error, ModalgapError):
                 raise
@@ -83,24 +85,58 @@ def to_model(map_: AffineMap, model: Any, folder: str | Path, *, force: bool = F
     return folder
 
 
-def check_fit(map_: AffineMap, encoder: Any, *, force: bool) -> None:
-    """Refuse a map of another width, or one that was fitted on another model.
+def _target(folder: Path) -> Path:
+    """Where the new folder goes: a link still points to the same path.
+
+    Raises:
+        OutputError: something is there, or it is the current folder, which cannot be replaced.
+    """
+    try:
+        target = Path(os.path.realpath(folder))
+        free = not target.exists() or (target.is_dir() and not any(target.iterdir()))
+        current = target == Path(os.path.realpath("."))
+    except (OSError, ValueError) as error:
+        if getattr(error, "errno", None) == errno.ENAMETOOLONG:
+            raise
+        raise OutputError(f"{folder}: cannot be made ({reason(error)})") from error
+    if not free:
+        raise OutputError(f"{folder}: must not exist, or be an empty folder")
+    if current:
+        raise OutputError(f"{folder}: must be another folder than the current one")
+    return target
+
+
+def check_fit(
+    dims: Mapping[str, int],
+    fitted_on: Mapping[str, Mapping[str, str]],
+    encoder: Any,
+    what: str,
+    *,
+    force: bool,
+) -> None:
+    """Refuse a map, or a score scaler, of another width, or that was fitted on another model.
+
+    Args:
+        dims: role to width.
+        fitted_on: role to facts about the vectors that it was fitted on.
+        encoder: the model.
+        what: "the map", or another name for messages.
+        force: accept another model.
 
     Raises:
         InputError: it is one.
     """
-    for role in map_.roles:
-        if map_.dims[role] != encoder.dim:
+    for role, width in dims.items():
+        if width != encoder.dim:
             raise InputError(
-                f"{encoder.spec}: has {encoder.dim} columns; the map takes {map_.dims[role]} of"
-                f" {role}s"
+                f"{encoder.spec}: has {encoder.dim} columns; {what} takes {width} of {role}s"
             )
-        known = map_.fitted_on.get(role, {})
+        known = fitted_on.get(role, {})
         fitted, own = known.get("weights_hash", ""), encoder.provenance.get("weights_hash", "")
         if fitted and own and fitted != own and not force:
             raise InputError(
-                f"{encoder.spec}: must be the model on whose {role}s the map was fitted,"
-                f" {known.get('model', 'another')} (to save it anyway, use --force or force=True)"
+                f"{encoder.spec}: must be the model on whose {role}s {what} was fitted,"
+                f" {known.get('model', 'another')} (to use it anyway, use --force or force=True)"
             )
 
 

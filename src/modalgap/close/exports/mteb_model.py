@@ -8,6 +8,8 @@ product, which ``similarity`` computes, is the standardised score.
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -82,12 +84,20 @@ class MtebModel:
 
     def _batch(self, batch: Mapping[str, Any], closing: AffineMap | None, asks: bool) -> Rows:
         """Rows of a batch, by the modalities that each of its items has."""
-        given = {name: list(batch[name]) for name in self.encoder.modalities if name in batch}
-        size = max(map(len, given.values()), default=0)
+        if not isinstance(batch, Mapping):
+            raise InputError(
+                "inputs: must be batches that map modalities to lists; found a"
+                f" {type(batch).__name__}"
+            )
+        given = {name: _items(name, batch) for name in self.encoder.modalities if name in batch}
+        if len(sizes := set(map(len, given.values()))) > 1:
+            counts = " and ".join(f"{len(items)} {name}s" for name, items in given.items())
+            raise InputError(f"inputs: lists of one batch must be of the same length; has {counts}")
+        size = sizes.pop() if sizes else 0
         if not size:
             raise InputError(
                 f"{self.encoder.spec}: takes {' and '.join(self.encoder.modalities)}; the batch has"
-                f" {', '.join(batch)}"
+                f" {', '.join(map(str, batch))}"
             )
         forms: dict[tuple[str, ...], list[int]] = {}
         for row in range(size):
@@ -143,8 +153,8 @@ def to_mteb(
         A model with the methods of MTEB's ``EncoderProtocol``.
 
     Raises:
-        InputError: the map takes rows of another width, or was fitted on another model; or mteb is
-            not installed.
+        InputError: the map or the scaler takes rows of another width, or was fitted on another
+            model; or mteb is not installed.
     """
     from modalgap.encode import load_model  # imports what maps alone do not need
     from modalgap.encode.device import requested_device
@@ -152,7 +162,11 @@ def to_mteb(
     place = requested_device(device)
     encoder = load_model(model)
     if isinstance(closing, AffineMap):
-        check_fit(closing, encoder, force=force)
+        check_fit(closing.dims, closing.fitted_on, encoder, "the map", force=force)
+    elif closing is not None:
+        width = closing.facts.get("dim", encoder.dim)
+        dims = dict.fromkeys(closing.fitted_on or closing.scales, width)
+        check_fit(dims, closing.fitted_on, encoder, "the scaler", force=force)
     encoder.to(place)
     return MtebModel(encoder, closing, place)
 
@@ -179,6 +193,14 @@ def _mean(rows: Mapping[str, Rows]) -> Rows:
     total: Rows = np.sum(list(rows.values()), axis=0)
     unit: Rows = total / np.linalg.norm(total, axis=1, keepdims=True)
     return unit
+
+
+def _items(name: str, batch: Mapping[str, Any]) -> list[Any]:
+    """The items of one modality; a text is no list of its characters."""
+    items = batch[name]
+    if isinstance(items, str | bytes | Mapping) or not isinstance(items, Iterable):
+        raise InputError(f"inputs: {name} must be a list; found a {type(items).__name__}")
+    return list(items)
 
 
 def _there(name: str, value: Any) -> bool:
@@ -221,6 +243,8 @@ def _meta(encoder: Any, closing: AffineMap | ScoreScaler | None) -> Any:
         revision += f"-{closing.fingerprint[:12]}"
     elif closing is not None:
         name += "-zscore"
+        scales = json.dumps({query: dict(forms) for query, forms in closing.scales.items()})
+        revision += f"-{hashlib.sha256(scales.encode()).hexdigest()[:12]}"
     return mteb.ModelMeta.create_empty(
         {
             "name": f"modalgap/{name}",

@@ -3,15 +3,21 @@
 resvg-py, like every SVG library, can read files that a drawing names, and draws some drawings of a
 few lines for minutes. So a drawing is parsed first, without a document type, and serialised again,
 provided that all its elements and attributes are known, every reference stays inside it, and its
-size is limited after every reference is followed.
+size is limited after every reference is followed. A child process with limits (``_draw``) draws it.
 """
 
 from __future__ import annotations
 
+import atexit
 import io
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from types import ModuleType
 from xml.etree import ElementTree
 
@@ -19,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from modalgap.data.emoji import _draw
 from modalgap.data.emoji.packages import Icon
 from modalgap.errors import FileError, quoted
 from modalgap.extras import import_extra
@@ -75,20 +82,75 @@ def pixels(icon: Icon, size: int) -> NDArray[np.uint8]:
     Raises:
         FileError: it is not a plain drawing.
     """
-    checked = drawing(icon, size)
-    try:
-        png = renderer().svg_to_bytes(
-            svg_string=checked, width=size, height=size, skip_system_fonts=True
-        )
-    except ValueError as error:
-        raise FileError(f"cannot be drawn ({' '.join(str(error).split())[:120]})") from error
-    except BaseException as error:
-        if type(error).__name__ != "PanicException":  # of a library in Rust; it is no Exception
-            raise
-        raise FileError("cannot be drawn (resvg-py fails)") from error
-    layer = Image.open(io.BytesIO(png)).convert("RGBA")
+    drawn, data = _drawer().draw(drawing(icon, size), size)
+    if not drawn:
+        raise FileError(f"cannot be drawn ({data.decode()})")
+    layer = Image.open(io.BytesIO(data)).convert("RGBA")
     white = Image.new("RGBA", layer.size, "white")
     return np.asarray(Image.alpha_composite(white, layer).convert("RGB"))
+
+
+class _Drawer:
+    """A child process that draws, until this process ends; a new one starts if it has ended."""
+
+    def __init__(self) -> None:
+        self._child: subprocess.Popen[bytes] | None = None
+        atexit.register(self.close)
+
+    def draw(self, svg: str, size: int) -> tuple[bool, bytes]:
+        """Whether it was drawn, and its PNG or the reason."""
+        if self._child is None:
+            command = [sys.executable, "-P", str(Path(_draw.__file__))]
+            self._child = subprocess.Popen(  # noqa: S603
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,  # panics of the library
+            )
+        try:
+            return _exchange(self._child, svg.encode(), size)
+        except BaseException as error:  # the answer may be incomplete, also after Ctrl-C
+            self.close()
+            if isinstance(error, EOFError | BrokenPipeError):
+                return False, b"it needs too much memory or time"
+            raise
+
+    def close(self) -> None:
+        """End the child process."""
+        if self._child is not None:
+            child, self._child = self._child, None
+            child.kill()
+            with suppress(OSError):  # what was not sent
+                child.communicate()
+
+
+def _exchange(child: subprocess.Popen[bytes], svg: bytes, size: int) -> tuple[bool, bytes]:
+    """Send a drawing and read the answer.
+
+    Raises:
+        EOFError: the child process has ended.
+    """
+    assert child.stdin is not None  # noqa: S101 - both are pipes
+    assert child.stdout is not None  # noqa: S101
+    child.stdin.write(_draw.REQUEST.pack(size, len(svg)) + svg)
+    child.stdin.flush()
+    head = child.stdout.read(_draw.ANSWER.size)
+    if len(head) < _draw.ANSWER.size:
+        raise EOFError
+    drawn, length = _draw.ANSWER.unpack(head)
+    data = child.stdout.read(length)
+    if len(data) < length:
+        raise EOFError
+    return drawn, data
+
+
+_drawers: dict[int, _Drawer] = {}  # by process: one that was forked must have its own
+
+
+def _drawer() -> _Drawer:
+    if os.getpid() not in _drawers:
+        _drawers[os.getpid()] = _Drawer()
+    return _drawers[os.getpid()]
 
 
 def drawing(icon: Icon, size: int) -> str:

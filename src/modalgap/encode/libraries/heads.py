@@ -10,6 +10,8 @@ from torch import Tensor, nn
 
 from modalgap.encode.closed import AffineStep, folded
 from modalgap.errors import NotApplicable
+from modalgap.modality import listed
+from modalgap.progress import note
 
 Head = tuple[nn.Module, str]
 """A module and its attribute that holds the layer: ``nn.Linear``, or P, (p, d), of f = h P."""
@@ -37,6 +39,10 @@ def fold(
         raise NotApplicable(
             f"{spec}: the map must have a role among {', '.join(heads)}; has {', '.join(steps)}"
         )
+    if left := [role for role in steps if role not in heads]:
+        note(f"{spec}: takes no {listed(left)}; this part of the map is not saved")
+    if without := [role for role in heads if role not in steps]:
+        note(f"{spec}: the map has no {listed(without)}; the closed model leaves them as they are")
     widths = {dim if (a := matrices.get(role)) is None else len(a) for role in heads}
     if len(widths) > 1:
         raise NotApplicable(

@@ -44,7 +44,14 @@ from modalgap.encode.libraries.open_clip_weights import (
 from modalgap.encode.quiet import quiet
 from modalgap.encode.tokens import Tokens
 from modalgap.encode.towers import ImageTower, TextTower
-from modalgap.encode.weights import describe, reading_weights, unavailable, weights_hash
+from modalgap.encode.weights import (
+    check_preprocessing,
+    describe,
+    reading_preprocessing,
+    reading_weights,
+    unavailable,
+    weights_hash,
+)
 from modalgap.errors import FileError, NotApplicable, OptionError, quoted
 from modalgap.modality import listed
 from modalgap.progress import note
@@ -80,8 +87,10 @@ class OpenClipEncoder:
         self.model.eval().requires_grad_(False)
         self.tokenizer = tokenizer
         self.spec = spec
-        preprocessing = PreprocessCfg(**self.model.visual.preprocess_cfg)
-        self.prepare = image_transform_v2(preprocessing, is_train=False)
+        with reading_preprocessing(spec):
+            preprocessing = PreprocessCfg(**self.model.visual.preprocess_cfg)
+            self.prepare = image_transform_v2(preprocessing, is_train=False)
+            check_preprocessing(self.prepare)
         self._tower = _causal_tower(self.model)
         self._pad = _masked_pad(self.model)
         self.logit_scale = float(self.model.logit_scale.exp())

@@ -198,7 +198,8 @@ def load(rest: str, spec: str, _seed: int) -> SentenceTransformersEncoder:
         )
     if not (folder / "modules.json").is_file() and isinstance(model[-1], Pooling):
         note(f"{spec}: has no modules.json; the library averages its token embeddings")
-    return SentenceTransformersEncoder(model, spec, weights)
+    with reading_weights(spec, folder):
+        return SentenceTransformersEncoder(model, spec, weights)
 
 
 def _fetched(name: str, spec: str) -> Path:

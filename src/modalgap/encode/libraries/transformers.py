@@ -34,7 +34,14 @@ from modalgap.encode.libraries.transformers_towers import PATCHED, image_tower, 
 from modalgap.encode.quiet import quiet
 from modalgap.encode.tokens import Tokens
 from modalgap.encode.towers import ImageTower, TextTower
-from modalgap.encode.weights import describe, reading_weights, unavailable, weights_hash
+from modalgap.encode.weights import (
+    check_preprocessing,
+    describe,
+    reading_preprocessing,
+    reading_weights,
+    unavailable,
+    weights_hash,
+)
 from modalgap.errors import InputError, NotApplicable, OptionError, quoted
 
 hf: Any = transformers  # only half of it has types, which fails a strict check
@@ -94,6 +101,9 @@ class TransformersEncoder:
         self.kind: str = model.config.model_type
         self.modalities = ("audio" if self.kind == "clap" else "image", "text")
         self.prepare = prepared(self.kind, processor)
+        if "image" in self.modalities:
+            with reading_preprocessing(spec):
+                check_preprocessing(self.prepare)
         self._processor = processor
         self._family = FAMILIES[self.kind]
         self._context = _context(model.config.text_config, tokenizer, self._family)
