@@ -106,6 +106,35 @@ def test_files_of_others(tmp_path: Path) -> None:
                 assert file.read().equals(rows.cast(file.schema_arrow))
 
 
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"PAR1", b"PAR1PAR1", b"PAR1\0\0\0\0PAR1", b"PAR1" + b"\0" * 9 + b"PAR1",
+     b"PAR1\xff\xff\xff\xffPAR1", b"x" * 100],
+)  # fmt: skip
+def test_no_metadata(data: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    path.write_bytes(data)
+    with pytest.raises((pa.ArrowInvalid, OSError)):
+        opened(path)
+    with pytest.raises(errors.FileError):
+        mg.load(path)
+
+
+def test_signed_or_long_metadata(tmp_path: Path) -> None:
+    """Metadata that names an encryption algorithm, and metadata that one request does not hold."""
+    plain, signed = tmp_path / "a.parquet", tmp_path / "b.parquet"
+    pq.write_table(pa.table({f"column {i}": [i] for i in range(800)}), plain)
+    data = plain.read_bytes()
+    size = int.from_bytes(data[-8:-4], "little")
+    assert size > 2**16
+    with opened(plain) as file:
+        assert file.read()["column 3"].to_pylist() == [3]
+    footer = data[-8 - size : -9] + b"\x0c\x10\x1c\x00\x00\x00"  # AES_GCM_V1 without anything
+    signed.write_bytes(data[: -8 - size] + footer + len(footer).to_bytes(4, "little") + b"PAR1")
+    with opened(signed) as file:
+        assert file.metadata.num_columns == 800
+
+
 def test_structs_in_each_other_end() -> None:
     for bad in (b"\x1c" * 5000, b"\x19\x19" * 5000):
         with pytest.raises(ValueError, match="in each other"):

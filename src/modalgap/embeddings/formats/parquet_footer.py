@@ -22,31 +22,41 @@ _TYPES = (
     "BOOLEAN", "INT32", "INT64", "INT96", "FLOAT", "DOUBLE", "BYTE_ARRAY", "FIXED_LEN_BYTE_ARRAY",
 )  # fmt: skip
 _CODECS = range(8)
-_MAGIC, _TAIL = 4, 8  # bytes before and after the metadata
+_MAGIC, _TAIL = b"PAR1", 8  # at both ends; bytes after the metadata
+_AT_ONCE = 2**16  # bytes at the end of a file, which usually hold its metadata
 
 
 def opened(path: Location, **options: Any) -> pq.ParquetFile:
     """A Parquet file, local or remote; ``options`` are those of pyarrow.
 
     Raises:
-        pyarrow.ArrowInvalid: damaged metadata.
-        OSError: not a Parquet file, or it cannot be read.
+        pyarrow.ArrowInvalid: not a Parquet file, or damaged metadata.
+        OSError: it cannot be read.
     """
-    file = pq.ParquetFile(path.source() if isinstance(path, Remote) else path, **options)
-    try:
-        _check(file.metadata)
-    except Exception:
-        file.close(force=True)
-        raise
-    return file
+    if isinstance(path, Remote):
+        source = path.source()
+        return pq.ParquetFile(source, metadata=_metadata(source), **options)
+    with pa.OSFile(str(path)) as file:
+        metadata = _metadata(file)
+    return pq.ParquetFile(path, metadata=metadata, **options)
 
 
-def _check(metadata: pq.FileMetaData) -> None:
-    sink = pa.BufferOutputStream()
-    metadata.write_metadata_file(sink)
-    wrong = next(_wrong(metadata, memoryview(sink.getvalue().to_pybytes())[_MAGIC:-_TAIL]), "")
+def _metadata(file: pa.NativeFile) -> pq.FileMetaData:
+    """The metadata at the end of a file."""
+    size = file.size()
+    end = file.read_at(min(size, _AT_ONCE), max(0, size - _AT_ONCE))
+    if end[-len(_MAGIC) :] != _MAGIC or size < 2 * len(_MAGIC) + _TAIL:
+        raise pa.ArrowInvalid("no Parquet metadata at the end")
+    length = int.from_bytes(end[-_TAIL : -len(_MAGIC)], "little") + _TAIL
+    if length > size - len(_MAGIC):
+        raise pa.ArrowInvalid("metadata that is larger than the file")
+    if length > len(end):
+        end = file.read_at(length, size - length)
+    metadata = pq.read_metadata(pa.BufferReader(_MAGIC + end[-length:]))
+    wrong = next(_wrong(metadata, memoryview(end)[-length:-_TAIL]), "")
     if wrong:
         raise pa.ArrowInvalid(f"damaged metadata: {wrong}")
+    return metadata
 
 
 def _wrong(metadata: pq.FileMetaData, footer: memoryview) -> Iterator[str]:

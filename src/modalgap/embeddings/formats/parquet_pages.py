@@ -189,9 +189,9 @@ def _struct(data: memoryview, at: int, depth: int) -> tuple[Fields, int]:
         if head == 0:
             return found, at
         kind, step = head & 15, head >> 4
-        if not step:
-            raise ValueError("a long step between fields")
         number += step
+        if not step:
+            number, at = _integer(data, at)
         if kind in _FLAGS:  # the value is the kind
             continue
         value, at = _value(data, at, kind, depth)
@@ -199,11 +199,15 @@ def _struct(data: memoryview, at: int, depth: int) -> tuple[Fields, int]:
             found[number] = value
 
 
+def _integer(data: memoryview, at: int) -> tuple[int, int]:
+    value, at = _varint(data, at)
+    return (value >> 1) ^ -(value & 1), at
+
+
 def _value(data: memoryview, at: int, kind: int, depth: int) -> tuple[Any, int]:
     """A field or an element of a list; None if it is left out."""
     if kind in _INTEGERS:
-        value, at = _varint(data, at)
-        return (value >> 1) ^ -(value & 1), at
+        return _integer(data, at)
     if kind in (*_FLAGS, _BYTE):
         return None, at + 1
     if kind == _DOUBLE:
