@@ -12,7 +12,7 @@ import pytest
 from safetensors.numpy import load, save_file
 
 from modalgap import atomic
-from modalgap.atomic import TEMPORARY, replacing
+from modalgap.atomic import TEMPORARY, replacing, temporary_folder
 from modalgap.tensor_files import sort_metadata
 
 
@@ -53,6 +53,27 @@ def test_files_that_are_being_written_stay(tmp_path: Path) -> None:
         "a": b"one",
         "b": b"two",
     }
+
+
+def _end_in_folder(parent: Path) -> None:
+    with temporary_folder(parent) as part:
+        (part / "weights").write_bytes(b"half")
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_folders_of_killed_processes_are_removed(tmp_path: Path) -> None:
+    process = multiprocessing.get_context("fork").Process(target=_end_in_folder, args=(tmp_path,))
+    process.start()
+    process.join()
+    assert [each.name for each in tmp_path.glob("*/*")] == ["weights"]
+    atomic._cleaned.discard(tmp_path)
+    with temporary_folder(tmp_path) as part:
+        assert [*tmp_path.iterdir()] == [part]
+        atomic.remove_abandoned(tmp_path)  # by another process, while it is written
+        (part / "weights").write_bytes(b"whole")
+        part.rename(tmp_path / "model")
+    assert (tmp_path / "model" / "weights").read_bytes() == b"whole"
+    assert len([*tmp_path.iterdir()]) == 1
 
 
 def test_a_file_removed_before_it_was_locked_is_made_again(

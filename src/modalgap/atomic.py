@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import re
 import secrets
+import shutil
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
@@ -37,9 +38,7 @@ def replacing(path: Path, *, overwrite: bool = False) -> Iterator[IO[bytes]]:
     target = Path(os.path.realpath(path))
     check_target(path, overwrite=overwrite)
     try:
-        if target.parent not in _cleaned:
-            _cleaned.add(target.parent)
-            remove_abandoned(target.parent)
+        _clean(target.parent)
         with _temporary(target.parent) as (part, file):
             yield file
             file.flush()
@@ -75,16 +74,56 @@ def _temporary(folder: Path) -> Iterator[tuple[Path, IO[bytes]]]:
         os.close(lock)
 
 
+@contextmanager
+def temporary_folder(parent: Path) -> Iterator[Path]:
+    """A new hidden folder, locked in the block, and removed at its end if it is still there.
+
+    If the process is killed, the next one that writes in ``parent`` removes it.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    _clean(parent)
+    part = parent / f"{TEMPORARY}{secrets.token_hex(8)}.part"
+    part.mkdir()
+    try:
+        with ExitStack() as stack:
+            with suppress(OSError):  # Windows opens no folders
+                _lock(stack.enter_context(_handle(part)))
+            yield part
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def _clean(folder: Path) -> None:
+    if folder not in _cleaned:
+        _cleaned.add(folder)
+        remove_abandoned(folder)
+
+
 def remove_abandoned(folder: Path) -> None:
-    """Remove the hidden files that killed processes left in a folder."""
+    """Remove the hidden files and folders that killed processes left in a folder."""
     for part in folder.glob(f"{TEMPORARY}*.part"):
-        with suppress(OSError), part.open("r+b") as file:
-            if _lock(file.fileno()):
-                part.unlink()
+        with suppress(OSError), _handle(part) as handle:
+            if _lock(handle):
+                if part.is_dir():
+                    shutil.rmtree(part)
+                else:
+                    part.unlink()
+
+
+@contextmanager
+def _handle(path: Path) -> Iterator[int]:
+    """A handle of a file or folder, for locks."""
+    handle = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)  # as NFS requires
+    try:
+        yield handle
+    finally:
+        os.close(handle)
 
 
 def _lock(handle: int) -> bool:
-    """Lock a file until all of its handles are closed; whether that succeeded."""
+    """Lock a file or folder until all of its handles are closed; whether that succeeded."""
     try:
         import fcntl
 

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import errno
 import os
-import secrets
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -20,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from modalgap.arguments import checked
-from modalgap.atomic import TEMPORARY, made_folder
+from modalgap.atomic import made_folder, temporary_folder
 from modalgap.close.affine import AffineMap
 from modalgap.close.step import Floats
 from modalgap.errors import InputError, ModalgapError, NotApplicable, OutputError, reason
@@ -66,22 +64,18 @@ def to_model(map_: AffineMap, model: Any, folder: str | Path, *, force: bool = F
         role: tuple((_tensor(each.matrix), _tensor(each.offset), each.unit) for each in own)
         for role, own in map_.roles.items()
     }
-    with made_folder(target):
-        part = target.parent / f"{TEMPORARY}{secrets.token_hex(8)}.part"
-        try:
-            part.mkdir()
+    try:
+        with made_folder(target), temporary_folder(target.parent) as part:
             encoder.save_closed(steps, part)
             for path in part.rglob("*"):  # libraries write weights that nobody else can read
                 if path.is_file():
                     path.chmod(part.stat().st_mode & 0o666)
             _check_saved(map_, encoder, part)
             part.rename(target)
-        except OSError as error:
-            if isinstance(error, ModalgapError):
-                raise
-            raise OutputError(f"{folder}: cannot be written ({reason(error)})") from error
-        finally:
-            shutil.rmtree(part, ignore_errors=True)
+    except ModalgapError:
+        raise
+    except OSError as error:
+        raise OutputError(f"{folder}: cannot be written ({reason(error)})") from error
     return folder
 
 
