@@ -20,6 +20,9 @@ COMMANDS: dict[str, str] = {
     "close apply": "close apply in/map.safetensors in/pair.npz -o {out}.safetensors",
     "close apply to shards": "close apply in/wide_map.safetensors in/shards -o {out}",
     "close export": "close export in/map.safetensors --to onnx --role image -o {out}.onnx",
+    "close export model": (
+        "close export in/narrow_map.safetensors --to model --model open_clip:in/run/model -o {out}"
+    ),
     "report": "report in/pair.npz -o {out}.html",
     "explore": "explore in/pair.npz -o {out}.html",
     "explore table": "explore in/pair.npz --table {out}.parquet",
@@ -72,6 +75,7 @@ MADE = (
     "convert in/wide.npz in/shards",
     "train in/config.yaml -o in/run",
     "encode in/photos -m open_clip:in/run/model -o in/photos.safetensors --workers 0",
+    "close fit drop_dims in/narrow.npz -o in/narrow_map.safetensors",
 )
 
 
@@ -90,6 +94,8 @@ def write_inputs(folder: Path) -> None:
     other = rows + rng.standard_normal(rows.shape).astype(np.float32)
     mg.save(mg.Pair(image, other), into / "pair.npz")
     mg.save(image, into / "image.npz")
+    width = CONFIG["model"]["architecture"]["model_cfg"]["embed_dim"]
+    mg.save(mg.Pair(rows[:, :width], other[:, :width]), into / "narrow.npz")
     mg.save(mg.Pair(*rng.standard_normal((2, WIDE, 4)).astype(np.float16)), into / "wide.npz")
     into.joinpath("texts.txt").write_text("\n".join(f"a thing number {i}" for i in range(200)))
     into.joinpath("config.yaml").write_text(yaml.safe_dump(CONFIG))

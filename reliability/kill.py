@@ -29,7 +29,7 @@ VARIES = re.compile(
     rb'"(seconds|started|ended|created|time|date|pairs_per_second|rate|took)[^"]*":\s*("[^"]*"|[^,}\s]+)'
     rb"|\d+ seconds\b"
 )
-UNFINISHED = re.compile(r"(^|/)(\.modalgap-[^/]*|[^/]*\.parts(/.*)?|[^/]*lock)$")
+UNFINISHED = re.compile(r"(^|/)(\.modalgap-[^/]*(/.*)?|[^/]*\.parts(/.*)?|[^/]*lock)$")
 NEVER = 2**60
 Tree = dict[str, bytes]
 
@@ -202,7 +202,8 @@ def refused_as_finished(code: int, said: str) -> bool:
 
     At that moment it may leave the folder of parts.
     """
-    return code == 2 and ("with --force" in said or "--force or" in said)
+    refusals = ("with --force", "--force or", "must not exist, or be an empty folder")
+    return code == 2 and any(each in said for each in refusals)
 
 
 def differences(found: Tree, whole: Tree) -> str:
