@@ -369,9 +369,9 @@ TARGETS: dict[str, Target] = {
     "images": Target(_images, _read_image, 10),
     "sounds": Target(_sounds, _read_sound, 3),
     "drawings": Target(_drawings, _read_drawing, 2),
-    "sources": Target(_sources, _read_source, 4),
+    "sources": Target(_sources, _read_source, 2),
     "sets": Target(_sets, _read_set, 0.4),
-    "zoos": Target(_zoos, _read_zoo, 3),
-    "commands": Target(_commands, _read_command, 2),
+    "zoos": Target(_zoos, _read_zoo, 2),
+    "commands": Target(_commands, _read_command, 0.5),
     "pickles": Target(_pickles, _read_pickle, 0.1),
 }
