@@ -21,6 +21,7 @@ from modalgap.errors import ModalgapError, OptionError, quoted
 from modalgap.progress import progress
 from modalgap.study.plan import Plan
 from modalgap.train import Config, Run, load_config, read_run, train
+from modalgap.train.check_data import check_data
 from modalgap.train.log import read_log
 from modalgap.work import Pool, processors, turn
 
@@ -148,6 +149,8 @@ def train_all(
     """
     if jobs is not None:
         whole("jobs", jobs, 1, 1024)
+    for config in configs.values():
+        check_data(config.data)
     cores = processors()
     jobs = min(jobs or _jobs(cores), len(configs))
     with made_folder(folder):

@@ -19,7 +19,7 @@ from lightning_fabric import Fabric
 from lightning_fabric.strategies.ddp import DDPStrategy
 
 from modalgap.atomic import TEMPORARY, replacing
-from modalgap.data.find import check_exists, named, read
+from modalgap.data.find import named, read
 from modalgap.data.mad import FACTORS, WORDS, Mad, digits
 from modalgap.data.mad import build as build_mad
 from modalgap.data.mad import load as load_mad
@@ -55,7 +55,6 @@ def run(config: Config, folder: Path, *, overwrite: bool) -> tuple[list[str], in
     if config.devices * config.nodes == 1:
         return _run(config, folder, objective, _fabric(config), None, overwrite=overwrite)
     _check_batch(config)
-    _check_data(config.data)  # before other processes start, so that one process reports it
     end_with_launcher()
     with guarded():
         fabric = _fabric(config)
@@ -106,14 +105,6 @@ def _check_batch(config: Config) -> None:
     world = config.devices * config.nodes
     if config.batch % world:
         raise OptionError(f"batch: must be a multiple of the {world} processes; got {config.batch}")
-
-
-def _check_data(data: Data) -> None:
-    """Raise an error if the data does not exist."""
-    if data.source != "mad":
-        check_exists(data.source, data.split, data.root)
-    elif data.digits is not None and not Path(data.digits).exists():
-        digits(data.digits)  # raises
 
 
 def _fabric(config: Config) -> Any:

@@ -12,6 +12,7 @@ from modalgap.errors import InputError
 from modalgap.extras import import_extra
 from modalgap.losses import Objective
 from modalgap.train.captions import captions_of, chain
+from modalgap.train.check_data import check_data
 from modalgap.train.config import Config, load_config
 from modalgap.train.result import Run, read_run
 
@@ -47,10 +48,11 @@ def train(
     made = load_config(config, settings)
     if not isinstance(output, str | Path) or not str(output).isprintable():
         raise InputError(f"output: must be the path of a folder; got {output!a}"[:200])
-    # report misspelt names before libraries are loaded
+    # before libraries are loaded
     Objective.of(made.losses)
     captions_of(made.data.captions)
     chain(made.data.transforms)
+    check_data(made.data)
     work = import_extra("modalgap.train.run", "train", "training")
     remarks, rank = work.run(made, Path(output), overwrite=overwrite)
     return replace(read_run(output, remarks), rank=rank)
