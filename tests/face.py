@@ -109,7 +109,8 @@ def _names(name: str, plain: Callable[..., Any], annotation: str, imports: set[s
         if not isinstance(node, ast.Name) or node.id in ("str", "int", "float", "bool", "None"):
             continue
         found = vars(module).get(node.id) or _typed_only(tree, node.id)
-        home = module.__name__ if node.id in here else found.__module__
+        # in Python 3.13, Path is in pathlib._local
+        home = module.__name__ if node.id in here else found.__module__.partition("._")[0]
         alias = f"_{name}_{node.id}" if node.id in here else f"_{node.id}"
         imports.add(f"from {home} import {node.id} as {alias}")
         node.id = alias
