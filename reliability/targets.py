@@ -338,8 +338,8 @@ def _read_command(folder: Path) -> object:
 
     text = (folder / "arguments").read_bytes().decode("utf-8", "surrogateescape")
     arguments = text.replace("\x00", "").split("\n")
-    if any(each in ("demo", "--serve", "--help", "-h") for each in arguments):
-        return None  # minutes, a server, and pages of text
+    if any(each in ("demo", "--serve", "--help", "-h") or "://" in each for each in arguments):
+        return None  # minutes, a server, pages of text, and URIs, which are opened as asked
     before, said = Path.cwd(), io.StringIO()
     os.chdir(folder)
     sys.argv = ["modalgap", *arguments]

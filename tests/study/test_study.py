@@ -104,7 +104,7 @@ def test_a_higher_frozen_temperature_ends_with_a_smaller_gap(tmp_path: Path) -> 
 @pytest.fixture(scope="module")
 def table(tmp_path_factory: pytest.TempPathFactory) -> Table:
     return imbalance(
-        tmp_path_factory.mktemp("study") / "one", attributes=(0, 2), seeds=2, train=SMALL
+        tmp_path_factory.mktemp("study") / "one", attributes=(0, 2), seeds=2, train=SMALL, jobs=1
     )
 
 
@@ -171,7 +171,7 @@ def test_embedded_pairs_and_classes(tmp_path: Path) -> None:
         "short", "untrained", settings=["steps=2", "data.limit=200", "batch=32"]
     )
     assert configs["untrained"].steps == 2  # settings of the caller come last
-    runs = train_all(configs, tmp_path)
+    runs = train_all(configs, tmp_path, jobs=1)
     work = Work(settings={"embedded": ["short", "untrained"]}, folder=tmp_path, runs=runs)
     found = embedded.pairs(work)
     assert list(found) == ["MAD, short captions", "MAD, untrained"]

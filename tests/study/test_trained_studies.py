@@ -110,7 +110,7 @@ def test_verdicts_of_named_factor() -> None:
 
 
 def test_named_factor_on_small_models(tmp_path: Path) -> None:
-    table = named_factor(tmp_path, factors=("colour", "scale"), train=SMALL)
+    table = named_factor(tmp_path, factors=("colour", "scale"), train=SMALL, jobs=1)
     assert list(table.rows) == ["colour", "scale"]
     for row in table.rows.values():
         assert {f"{side}_{name}" for side in ("image", "text") for name in COLUMNS} < set(row)
@@ -135,7 +135,7 @@ def test_means_over_seeds() -> None:
 
 def test_amended_start_on_small_models(tmp_path: Path) -> None:
     small = SMALL | {"model": {"architecture": "mad_cnn"}, "optimiser.warmup": 0}
-    table = amended_start(tmp_path, seeds=1, train=small)
+    table = amended_start(tmp_path, seeds=1, train=small, jobs=1)
     amended, ordinary = table.rows["amended"], table.rows["ordinary"]
     assert amended["l2m_start"].value < ordinary["l2m_start"].value / 2
     assert points(amended["l2m"])[0] == [0, 1, 2]
@@ -157,7 +157,7 @@ def test_curves_of_a_log() -> None:
 
 
 def test_entropy_on_small_models(tmp_path: Path) -> None:
-    table = entropy(tmp_path / "s", start=SMALL, train=SMALL, models=tmp_path / "models")
+    table = entropy(tmp_path / "s", start=SMALL, train=SMALL, models=tmp_path / "models", jobs=1)
     start, learnable, frozen = (table.rows[name] for name in ("start", "learnable", "frozen"))
     assert frozen["temperature"].value == pytest.approx(start["temperature"].value, rel=1e-6)
     assert learnable["temperature"].value != start["temperature"].value
@@ -184,7 +184,7 @@ def test_verdicts_of_entropy() -> None:
 
 
 def test_temperature_on_small_models(tmp_path: Path) -> None:
-    table = temperature(tmp_path, scales=(1, 2000 / 7), start=SMALL, train=SMALL)
+    table = temperature(tmp_path, scales=(1, 2000 / 7), start=SMALL, train=SMALL, jobs=1)
     assert list(table.rows) == ["1", "285.714"]
     assert [value.value for value in table.column("scale")] == pytest.approx([1, 285.714], rel=1e-5)
     assert points(table.rows["1"]["l2m"])[0] == [0, 1, 2]
@@ -193,7 +193,7 @@ def test_temperature_on_small_models(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_a_learnable_temperature(tmp_path: Path) -> None:
     table = temperature(tmp_path, scales=(50,), mode="learnable", start=SMALL,
-                        train=SMALL)  # fmt: skip
+                        train=SMALL, jobs=1)  # fmt: skip
     assert table.rows["50"]["scale"].value != pytest.approx(50, rel=1e-6)
 
 
@@ -225,7 +225,7 @@ def test_verdicts_of_temperature() -> None:
 
 
 def test_imbalance_from_a_closed_start(tmp_path: Path) -> None:
-    table = imbalance(tmp_path, attributes=(1,), starts=("open", "closed"), train=SMALL)
+    table = imbalance(tmp_path, attributes=(1,), starts=("open", "closed"), train=SMALL, jobs=1)
     assert list(table.rows) == ["1"]
     row = table.rows["1"]
     assert {"rmg", "closed_rmg", "closed_moad_image"} < set(row)
