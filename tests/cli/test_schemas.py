@@ -42,7 +42,7 @@ LINES = {  # command to lines that run it; each prints an object of its schema
     "explain": ["explain rmg", "explain center", "explain infonce --kind loss"],
     "encode": [f"encode texts.txt -m {TINY} -o o.npz"],
     "zoo": [
-        "zoo -m open_clip:ViT-S-32-alt/random -m open_clip:RN50/none -d texts.txt -o zoo"
+        "zoo -m open_clip:demo/runs/short/model -m open_clip:RN50/none -d texts.txt -o zoo"
         " --measures cone --workers 0"
     ],
     "demo": ["demo -o demo --set train.steps=20 --set train.batch=64 --set train.data.limit=300"],

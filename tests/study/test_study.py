@@ -144,7 +144,7 @@ def test_two_models_at_once_are_those_of_one_after_the_other(tmp_path: Path) -> 
     """On digits of MNIST."""
     options: dict[str, Any] = {"digits": find_shared("mnist"), "train": SMALL}
     two = imbalance(tmp_path / "two", attributes=(1, 5), jobs=2, **options)
-    one = imbalance(tmp_path / "one", attributes=(5,), **options)
+    one = imbalance(tmp_path / "one", attributes=(5,), jobs=1, **options)
     assert list(two.rows) == ["1", "5"]
     for name, value in two.rows["5"].items():
         assert value.value == pytest.approx(one.rows["5"][name].value, abs=1e-3), name
@@ -248,7 +248,8 @@ def test_a_row_that_lacks_a_number() -> None:
 
 
 def test_from_the_shell(run: Run, tmp_path: Path) -> None:
-    arguments = ["study", "imbalance", "-o", tmp_path / "s", "--set", "attributes=1,4"]
+    arguments = ["study", "imbalance", "-o", tmp_path / "s", "--jobs", "1"]
+    arguments += ["--set", "attributes=1,4"]
     for each in ("steps=3", "batch=32", "data.limit=200", "watch.measure=0"):
         arguments += ["--set", f"train.{each}"]
     code, out, err = run(*arguments)
