@@ -53,6 +53,12 @@ CONFIGS: dict[str, dict[str, Any]] = {
                            "layers": 1, "attn_pooler_heads": 2},
         "custom_text": True,
     },
+    "timm": {
+        "embed_dim": 16,
+        "vision_cfg": {"image_size": 32, "timm_model_name": "test_efficientnet", "timm_pool": "avg",
+                       "timm_proj": "linear"},
+        "text_cfg": TEXT,
+    },
     "resnet": {
         "embed_dim": 16,
         "vision_cfg": {"image_size": 32, "layers": [1, 1, 1, 1], "width": 8, "patch_size": None},

@@ -296,7 +296,8 @@ def _small(tmp_path_factory: pytest.TempPathFactory) -> None:
 @pytest.mark.usefixtures("_small")
 class TestOpenClip:
     @pytest.mark.parametrize(
-        "name", ["clip", "quick", "custom", "short", "eos", "sig", "both_ways", "coca", "resnet"]
+        "name",
+        ["clip", "quick", "custom", "short", "eos", "sig", "both_ways", "coca", "resnet", "timm"],
     )
     def test_a_linear_map_folds(self, tmp_path: Path, name: str) -> None:
         ours = tiny.encoder(name)

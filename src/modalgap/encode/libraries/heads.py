@@ -68,14 +68,13 @@ def head_of(owner: Any, *names: str) -> Head | None:
         owner = getattr(owner, name, None)
     layer = getattr(owner, names[-1], None)
     if isinstance(layer, nn.Sequential) and len(layer) and isinstance(layer[-1], nn.Linear):
-        return layer, str(len(layer) - 1)
+        return layer, [name for name, _ in layer.named_children()][-1]
     return (owner, names[-1]) if isinstance(layer, nn.Linear | nn.Parameter) else None
 
 
 @torch.no_grad()
 def _fold(owner: Any, name: str, matrix: Tensor) -> None:
-    inside = isinstance(owner, nn.Sequential)
-    layer: Any = owner[int(name)] if inside else getattr(owner, name)
+    layer: Any = getattr(owner, name)
     if isinstance(layer, nn.Parameter):  # f = h P, so A f = h (P Aᵀ)
         setattr(owner, name, _times(layer.T, matrix, transposed=True))
         return
