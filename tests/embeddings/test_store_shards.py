@@ -38,6 +38,21 @@ class TestShards:
         some = torch.tensor([23, 0, 11, 11])
         torch.testing.assert_close(pair.image.rows.take(some), torch.from_numpy(whole[0])[some])
 
+    def test_what_was_joined_and_what_was_not_read(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        for name in ("a.npy", "b.npy"):
+            np.save(tmp_path / name, np.ones((2, 3, 4)))
+        (tmp_path / "notes.md").touch()
+        assert mg.load(tmp_path).image.n == 6
+        said = "read as shards of one data set: a.npy, b.npy; not read: notes.md"
+        assert capsys.readouterr().err == f"modalgap: {tmp_path}: {said}\n"
+        (tmp_path / "notes.md").unlink()
+        (tmp_path / "a.npy").rename(tmp_path / "b2.npy")
+        (tmp_path / "b.npy").rename(tmp_path / "b10.npy")
+        mg.load(tmp_path)
+        assert not capsys.readouterr().err
+
     def test_a_shard_may_hold_a_single_row(self, tmp_path: Path) -> None:
         for i in range(2):
             np.save(tmp_path / f"{i}.npy", rows(1, i)[None].repeat(2, 0))

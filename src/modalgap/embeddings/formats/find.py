@@ -16,6 +16,7 @@ from modalgap.embeddings.formats.numbers import check_partners, numbers_of, refu
 from modalgap.embeddings.formats.shards import beside, join
 from modalgap.errors import FileError, InputError, reason
 from modalgap.files import natural, parsing, regular_file
+from modalgap.progress import note
 from modalgap.ranges import REQUESTS
 from modalgap.remote import Location, Remote, location
 
@@ -168,7 +169,27 @@ def _in_folder(folder: Location) -> list[Location]:
             f"{folder}: must hold shards of the same kind; found files of two modalities"
             f" ({', '.join(sorted(stems)[:5])}): give them as image= and text="
         )
+    _say(folder, files, listed)
     return files
+
+
+def _say(folder: Location, files: Sequence[Location], listed: Sequence[Location]) -> None:
+    """Name what was joined if the names are no numbered series, and what was not read."""
+    chosen = set(files)
+    others = [each for each in listed if each not in chosen and not each.name.startswith(".")]
+    said = []
+    if len(files) > 1 and numbers_of([file.name for file in files]) is None:
+        said.append(f"read as shards of one data set: {_some(files)}")
+    if others:
+        said.append(f"not read: {_some(sorted(others, key=natural))}")
+    if said:
+        note(f"{folder}: {'; '.join(said)}")
+
+
+def _some(paths: Sequence[Location], most: int = 3) -> str:
+    """The first names, and how many more."""
+    more = f" and {len(paths) - most:,} more" if len(paths) > most else ""
+    return ", ".join(path.name for path in paths[:most]) + more
 
 
 def _all_of_count(files: Sequence[Location]) -> None:
