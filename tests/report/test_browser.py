@@ -63,7 +63,7 @@ def test_the_page_opens(browser: Any, page_file: Path, scheme: str, width: int) 
         !each.closest('pre, svg, thead') && each.getBoundingClientRect().right > width + 1
         ).map(each => each.outerHTML.slice(0, 80))"""
     assert opened.evaluate(beyond, width) == []
-    assert opened.locator("svg").count() == 5
+    assert opened.locator("svg").count() == 6
     paper = opened.evaluate("getComputedStyle(document.body).backgroundColor")
     assert (paper == "rgb(255, 255, 255)") == (scheme == "light")
     label = opened.locator("svg text").first
@@ -90,6 +90,6 @@ def test_paper_is_white_and_cuts_no_picture(browser: Any, coco_page: Path) -> No
         opened.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
     )
     inside = "each => getComputedStyle(each).breakInside"
-    for place in range(5):
+    for place in range(6):
         assert opened.locator("figure").nth(place).evaluate(inside) == "avoid"
     assert opened.pdf(format="A4").startswith(b"%PDF-")
