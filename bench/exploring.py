@@ -39,7 +39,7 @@ def explorer() -> list[Row]:
     pair = mg.Pair(mg.Embeddings(image, names=names), mg.Embeddings(text, "text", names=names))
     with tempfile.TemporaryDirectory() as folder:
         start = time.perf_counter()
-        page = mg.explore(pair, Path(folder) / "gap.html", media=Pixels(pixels, names))
+        page = mg.explore(pair, Path(folder) / "explore.html", media=Pixels(pixels, names))
         made = time.perf_counter() - start
         size = page.stat().st_size / 1e6
         opened, step = _in_browser(page)

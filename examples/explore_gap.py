@@ -3,4 +3,4 @@
 import modalgap as mg
 
 pair = mg.load("demo/short.safetensors")
-mg.explore(pair, "gap.html", title="Short captions")
+mg.explore(pair, "explore.html", title="Short captions", overwrite=True)

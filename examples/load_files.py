@@ -19,8 +19,8 @@ named = mg.Pair(
     mg.Embeddings(texts, "text", provenance=about),
     pair.text_to_image,
 )
-mg.save(named, "part_0.safetensors")
-mg.save(named, "part_1.safetensors")
+mg.save(named, "part_0.safetensors", overwrite=True)
+mg.save(named, "part_1.safetensors", overwrite=True)
 
 # shards, concatenated
 both = mg.load("part_*.safetensors")

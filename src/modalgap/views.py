@@ -105,6 +105,7 @@ class Views:
     landscape: Landscape | None
     closest: tuple[Match, ...] = ()
     farthest: tuple[Match, ...] = ()
+    gap: Plane | None = None  # along and across the gap; None if the means coincide
 
 
 def views(data: Pair | Embeddings | Modalities, result: Result, seed: int = 0) -> Views:
@@ -136,6 +137,7 @@ def views(data: Pair | Embeddings | Modalities, result: Result, seed: int = 0) -
         landscape=landscape(result),
         closest=closest,
         farthest=farthest,
+        gap=_gap(sides, lines, profile),
     )
 
 
@@ -150,7 +152,12 @@ def along_gap(pair: Pair, before: Pair, seed: int = 0) -> Plane:
     """
     sides, lines = _sampled(pair, seed)
     means = [side.unit().double().mean(0) for side in before.sides]
-    along = functional.normalize(means[1] - means[0], dim=0)
+    return _along(sides, lines, means[1] - means[0])
+
+
+def _along(sides: tuple[Tensor, Tensor], lines: list[tuple[int, int]], gap: Tensor) -> Plane:
+    """Rows along a gap vector (d,), and in the first principal component orthogonal to it."""
+    along = functional.normalize(gap, dim=0)
     middle = torch.cat(sides).mean(0)
     across = torch.cat(sides) - middle
     across = across - (across @ along)[:, None] * along
@@ -210,6 +217,18 @@ def _pca(sides: tuple[Tensor, ...], lines: list[tuple[int, int]]) -> Plane | Non
     points = tuple(((side - middle) @ axes).numpy() for side in sides)
     labels = (f"first component ({first:.0%} of the variance)", f"second component ({second:.0%})")
     return Plane(points, _ends(points, lines), labels, (first, second))
+
+
+def _gap(
+    sides: tuple[Tensor, Tensor], lines: list[tuple[int, int]], profile: Profile | None
+) -> Plane | None:
+    """Rows along the gap of all rows, or of the sample if the result has no means."""
+    gap = sides[1].mean(0) - sides[0].mean(0)
+    if profile is not None and len(profile.dimensions) == len(gap):
+        gap[torch.from_numpy(profile.dimensions)] = -torch.from_numpy(profile.differences)
+    if len(gap) < 2 or float(gap.norm()) <= 1e-9:
+        return None
+    return _along(sides, lines, gap)
 
 
 def _top(sides: tuple[Tensor, ...], profile: Profile | None) -> Plane | None:

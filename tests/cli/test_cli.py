@@ -162,7 +162,7 @@ def test_report_with_figures(run: Run, npz: Path, tmp_path: Path) -> None:
     text = page.read_text(encoding="utf-8")
     assert "<script>alert(" not in text
     assert {path.suffix for path in folder.iterdir()} == {".png", ".pdf", ".svg"}
-    assert len(list(folder.glob("*.png"))) == 5
+    assert len(list(folder.glob("*.png"))) == 6
 
 
 def test_report_of_some_measures(run: Run, npz: Path, tmp_path: Path) -> None:

@@ -36,7 +36,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_page_is_written_with_thumbnails(run: Run, files: Path, tmp_path: Path) -> None:
-    target = tmp_path / "gap.html"
+    target = tmp_path / "explore.html"
     given = (files / "pair.safetensors", "-o", target, "--source", files / "photos")
     code, out, _ = run("explore", *given)
     assert (code, out.strip()) == (0, str(target))
@@ -48,6 +48,15 @@ def test_the_page_is_written_with_thumbnails(run: Run, files: Path, tmp_path: Pa
     assert "--force" in error
     assert run("explore", *given, "--force", "--points", 10)[0] == 0
     assert "10 of 24 images" in target.read_text("utf-8")
+
+
+def test_the_page_is_by_default_explore_html(
+    run: Run, files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    code, out, _ = run("explore", files / "pair.safetensors", "--points", 4)
+    assert (code, out.strip()) == (0, "explore.html")
+    assert [each.name for each in tmp_path.iterdir()] == ["explore.html"]
 
 
 def test_the_table_alone_is_written(run: Run, files: Path, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import ast
 import importlib
 import re
 import runpy
@@ -25,6 +26,7 @@ from modalgap.study import STUDIES
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
+WRITERS = {"mg.report", "mg.explore", "mg.save", "closing.save", "scaler.save"}
 NUMBER = re.compile(r"-?\d+\.?\d*(?:e-?\d+)?")
 
 
@@ -57,6 +59,14 @@ def test_examples_are_shown() -> None:
     pages = "".join(page.read_text(encoding="utf-8") for page in PAGES)
     for path in EXAMPLES:
         assert f"examples/{path.name}" in pages
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_examples_can_run_again(path: Path) -> None:
+    """What an example writes, it replaces when it is run a second time."""
+    for call in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(call, ast.Call) and ast.unparse(call.func) in WRITERS:
+            assert "overwrite=True" in map(ast.unparse, call.keywords), ast.unparse(call)
 
 
 def commands(page: Path, fence: str = "console", prompt: str = "$ ") -> list[str]:

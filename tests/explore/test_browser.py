@@ -55,7 +55,7 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert pair.image.names is not None
     pixels = np.random.default_rng(0).integers(0, 255, (40, 16, 16, 3)).astype(np.uint8)
     media = Pixels(pixels, list(pair.image.names))
-    target = tmp_path_factory.mktemp("explore") / "gap.html"
+    target = tmp_path_factory.mktemp("explore") / "explore.html"
     return mg.explore(pair, target, media=media, title=EVIL)
 
 
@@ -225,7 +225,7 @@ def test_without_names_pictures_or_a_second_modality(
         found = mg.Modalities(
             [*pair.sides, mg.Embeddings(np.asarray(pair.text) + np.eye(8)[2], "audio")]
         )
-    opened = Opened(browser, mg.explore(found, tmp_path / "gap.html").as_uri(), offline=True)
+    opened = Opened(browser, mg.explore(found, tmp_path / "explore.html").as_uri(), offline=True)
     opened.page.fill("#search", "image 7")
     opened.page.click("#found button")
     assert opened.texts("#card h2") == ["image 7"]
@@ -271,7 +271,7 @@ def test_clicks_views_and_names_that_every_object_has(browser: Any, tmp_path: Pa
     image = mg.Embeddings(np.asarray(pair.image), factors={"constructor": kinds})
     audio = mg.Embeddings(np.asarray(pair.text) + np.eye(8)[2], "audio")
     found = mg.Modalities([image, pair.text, audio])
-    opened = Opened(browser, mg.explore(found, tmp_path / "gap.html").as_uri(), offline=True)
+    opened = Opened(browser, mg.explore(found, tmp_path / "explore.html").as_uri(), offline=True)
     opened.page.select_option("#colour", "factor constructor")
     assert "without this factor" in opened.texts("#legend li")
     x, y = opened.pixel(0, 7, [40, 40, 40])

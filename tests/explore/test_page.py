@@ -44,7 +44,7 @@ def block(page: str, name: str) -> Any:
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> str:
-    target = mg.explore(pair(), tmp_path_factory.mktemp("page") / "gap.html", title=EVIL)
+    target = mg.explore(pair(), tmp_path_factory.mktemp("page") / "explore.html", title=EVIL)
     return target.read_text("utf-8")
 
 
@@ -68,7 +68,7 @@ def test_only_its_own_scripts_may_run_and_nothing_is_loaded(page: str) -> None:
 
 
 def test_the_page_is_the_same_for_the_same_data(page: str, tmp_path: Path) -> None:
-    again = mg.explore(pair(), tmp_path / "gap.html", title=EVIL).read_text("utf-8")
+    again = mg.explore(pair(), tmp_path / "explore.html", title=EVIL).read_text("utf-8")
     assert again == page
 
 
@@ -89,7 +89,7 @@ def test_thumbnails_are_matched_by_name(tmp_path: Path) -> None:
     shade = np.arange(24, dtype=np.uint8) * 10
     pixels = np.broadcast_to(shade[::-1, None, None], (24, 8, 8)).copy()
     media = Pixels(pixels, list(data.image.names[::-1])[:20] + list("abcd"))
-    text = mg.explore(data, tmp_path / "gap.html", media=media).read_text("utf-8")
+    text = mg.explore(data, tmp_path / "explore.html", media=media).read_text("utf-8")
     assert "4 of 24 image items are not in the source" in text
     sheet = block(text, "scene-0")["sides"][0]["sheet"]
     assert sheet["cells"].count(-1) == 4
@@ -104,7 +104,7 @@ def test_thumbnails_are_matched_by_name(tmp_path: Path) -> None:
 
 
 def test_large_data_are_sampled_and_said_so(tmp_path: Path) -> None:
-    text = mg.explore(pair(60), tmp_path / "gap.html", points=10).read_text("utf-8")
+    text = mg.explore(pair(60), tmp_path / "explore.html", points=10).read_text("utf-8")
     assert "10 of 60 images and 10 of 60 texts" in text
     scene = block(text, "scene-0")
     assert not scene["complete"]
@@ -129,22 +129,22 @@ def test_wrong_arguments_are_refused(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match=r"\.html"):
         mg.explore(pair(), tmp_path / "gap.txt")
     with pytest.raises(OptionError, match="points"):
-        mg.explore(pair(), tmp_path / "gap.html", points=1)
-    (tmp_path / "gap.html").write_text("mine")
+        mg.explore(pair(), tmp_path / "explore.html", points=1)
+    (tmp_path / "explore.html").write_text("mine")
     with pytest.raises(OutputError, match="exists"):
-        mg.explore(pair(), tmp_path / "gap.html")
-    assert (tmp_path / "gap.html").read_text() == "mine"
+        mg.explore(pair(), tmp_path / "explore.html")
+    assert (tmp_path / "explore.html").read_text() == "mine"
 
 
 def test_equal_rows_have_a_page(tmp_path: Path) -> None:
     for data in (mg.Pair(np.ones((5, 4)), np.ones((5, 4))), mg.Embeddings(np.ones((5, 4)))):
-        text = mg.explore(data, tmp_path / "gap.html", overwrite=True).read_text("utf-8")
+        text = mg.explore(data, tmp_path / "explore.html", overwrite=True).read_text("utf-8")
         assert block(text, "scene-0")["choices"][0]["closer"] == "none"
 
 
 def test_a_strength_that_maps_a_row_to_zero_is_left_out(tmp_path: Path) -> None:
     data = mg.Pair(np.ones((5, 4)), -np.ones((5, 4)))
-    text = mg.explore(data, tmp_path / "gap.html").read_text("utf-8")
+    text = mg.explore(data, tmp_path / "explore.html").read_text("utf-8")
     assert "shift 1 is not offered" in text
     shift = {each["closer"]: each for each in block(text, "scene-0")["choices"]}["shift"]
     assert shift["strengths"] == [0, 0.25, 0.5, 0.75, 1.25]
@@ -159,7 +159,7 @@ def test_a_sample_has_images_with_a_text(
 ) -> None:
     random = np.random.default_rng(0)
     data = mg.Pair(random.normal(size=(300, 5)), random.normal(size=(texts, 5)), **matches)
-    text = mg.explore(data, tmp_path / "gap.html", points=10).read_text("utf-8")
+    text = mg.explore(data, tmp_path / "explore.html", points=10).read_text("utf-8")
     assert "3 of 300 images and 3" in text
 
 
@@ -167,7 +167,7 @@ def test_many_texts_of_two_images(tmp_path: Path) -> None:
     random = np.random.default_rng(0)
     owner = np.repeat([0, 1], 60)
     data = mg.Pair(random.normal(size=(2, 5)), random.normal(size=(120, 5)), text_to_image=owner)
-    text = mg.explore(data, tmp_path / "gap.html", points=20).read_text("utf-8")
+    text = mg.explore(data, tmp_path / "explore.html", points=20).read_text("utf-8")
     assert "2 images and 120 texts" in text
 
 

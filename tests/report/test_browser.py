@@ -12,6 +12,9 @@ from chromium import page
 from numpy.typing import NDArray
 
 import modalgap as mg
+from modalgap.report.page import render_page
+from modalgap.report.sections import Numbers, Section
+from modalgap.result import Table, Value
 
 pytestmark = pytest.mark.browser
 
@@ -63,13 +66,47 @@ def test_the_page_opens(browser: Any, page_file: Path, scheme: str, width: int) 
         !each.closest('pre, svg, thead') && each.getBoundingClientRect().right > width + 1
         ).map(each => each.outerHTML.slice(0, 80))"""
     assert opened.evaluate(beyond, width) == []
-    assert opened.locator("svg").count() == 5
+    assert opened.locator("svg").count() == 6
     paper = opened.evaluate("getComputedStyle(document.body).backgroundColor")
     assert (paper == "rgb(255, 255, 255)") == (scheme == "light")
     label = opened.locator("svg text").first
     ink = label.evaluate("each => getComputedStyle(each).fill")
     assert ink not in (paper, "none", "rgb(0, 0, 0)")
     assert label.evaluate("each => each.getBoundingClientRect().height") > 8
+
+
+def test_topics_are_on_one_line(browser: Any, coco_page: Path) -> None:
+    opened = page(browser, viewport={"width": 1280, "height": 800})
+    opened.goto(coco_page.as_uri())
+    topics = opened.locator("dt")
+    assert "Structure" in topics.all_inner_texts()
+    lines = """each => { const range = document.createRange(); range.selectNodeContents(each);
+        return range.getClientRects().length }"""
+    assert {topic.evaluate(lines) for topic in topics.all()} == {1}
+
+
+def test_a_table_of_numbers_fits_or_shows_that_it_scrolls(browser: Any) -> None:
+    heads = {f"a{k}": f"digit accuracy, noise 0.{k}" for k in range(9)}
+    values = {name: Value(0.8923, (0.8137, 0.9137)) for name in heads}
+    rows = dict.fromkeys(("short captions", "full captions", "short, centred"), values)
+    table = Table(name="n", source="s", settings={}, heads=heads, rows=rows, vary="model")
+    block = Numbers(table=table)
+    html = render_page([Section(head="The numbers", blocks=[block])], title="t", subtitle="s")
+    opened = page(browser, viewport={"width": 1280, "height": 800})
+    opened.set_content(html)
+    size = "each => [each.scrollWidth, each.clientWidth, each.offsetHeight, each.clientHeight]"
+    wide = opened.locator(".wide")
+    whole, shown, *_ = wide.evaluate(size)
+    assert whole <= shown
+    opened.set_viewport_size({"width": 360, "height": 800})
+    whole, shown, *_ = wide.evaluate(size)
+    assert whole > shown
+    behind = wide.evaluate("each => getComputedStyle(each).backgroundAttachment")
+    assert behind == "local, local, scroll, scroll"  # shadows at the edges
+    small = "each => [each.innerText, each.getBoundingClientRect().height]"
+    text, height = opened.locator("td small").first.evaluate(small)
+    assert text == "0.8137 …\u00a00.9137"
+    assert height < 50  # at most two lines: no number is broken
 
 
 def test_a_caption_with_a_script_is_text(browser: Any, evil_page: Path) -> None:
@@ -90,6 +127,6 @@ def test_paper_is_white_and_cuts_no_picture(browser: Any, coco_page: Path) -> No
         opened.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
     )
     inside = "each => getComputedStyle(each).breakInside"
-    for place in range(5):
+    for place in range(6):
         assert opened.locator("figure").nth(place).evaluate(inside) == "avoid"
     assert opened.pdf(format="A4").startswith(b"%PDF-")

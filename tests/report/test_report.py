@@ -81,7 +81,7 @@ def svgs(html: str) -> list[str]:
 
 def test_the_page_holds_every_part(html: str, result: mg.Result) -> None:
     found = Elements(html)
-    assert len(svgs(html)) == len(PICTURES) == 5
+    assert len(svgs(html)) == len(PICTURES) == 6
     for name in result:
         assert f"<code>{name}</code>" in html
     for reason in result.skipped.values():
@@ -270,6 +270,36 @@ def test_views_are_of_the_data(pair: mg.Pair, result: mg.Result) -> None:
     assert shown.pca.points[0][:, 0].mean() < shown.pca.points[1][:, 0].mean()
 
 
+def test_a_gap_of_little_variance_leads(tmp_path: Path) -> None:
+    """A gap that no principal component shows is apart in the first figure of the page."""
+    random = np.random.default_rng(0)
+    rows = random.normal(size=(200, 6)) * [1, 1, 1, 0.1, 0, 0] + 8 * np.eye(6)[4]
+    pair = mg.Pair(rows + 0.3 * np.eye(6)[5], rows - 0.3 * np.eye(6)[5])
+    measured = mg.measure(pair, only=["per_dimension_gap", "l2m"])
+    shown = views(pair, measured)
+    assert shown.gap is not None
+    assert shown.pca is not None
+    image, text = shown.gap.points
+    assert image[:, 0].max() < text[:, 0].min()
+    assert shown.pca.points[0][:, 0].max() > shown.pca.points[1][:, 0].min()
+    x, y = pair.image.unit().double().numpy(), pair.text.unit().double().numpy()
+    along = (y.mean(0) - x.mean(0)) / np.linalg.norm(y.mean(0) - x.mean(0))
+    assert text[:, 0].mean() - image[:, 0].mean() == pytest.approx(measured["l2m"].value)
+    both = np.concatenate([x, y])
+    both -= both.mean(0)
+    assert np.concatenate([image, text])[:, 0] == pytest.approx(both @ along)
+    orthogonal = both - np.outer(both @ along, along)
+    axis = np.linalg.svd(orthogonal)[2][0]
+    assert np.abs(np.concatenate([image, text])[:, 1]) == pytest.approx(np.abs(orthogonal @ axis))
+    alone = views(pair, mg.measure(pair, only="cone")).gap  # no means in the result
+    assert alone is not None
+    assert alone.points[0] == pytest.approx(image)
+    html = mg.report(pair, tmp_path / "r.html", result=measured).read_text("utf-8")
+    titles = re.findall("<figure>\n<h3>(.*?)</h3>", html)
+    assert titles[0] == "Along and across the gap"
+    assert "do not mean that there is no gap" in html
+
+
 def test_matched_pairs_are_never_counted_as_unmatched(result: mg.Result) -> None:
     random = np.random.default_rng(1)
     prompts, labels = np.eye(4, 6), np.arange(30) % 4
@@ -309,7 +339,7 @@ def test_odd_data_still_has_a_report(data: mg.Pair, tmp_path: Path) -> None:
 
 def test_a_part_of_the_measures(pair: mg.Pair, tmp_path: Path) -> None:
     made = Elements(mg.report(pair, tmp_path / "r.html", only=["l2m", "cone"]).read_text("utf-8"))
-    assert made.tags.count("svg") == 2  # the pictures that need no measure
+    assert made.tags.count("svg") == 3  # the pictures that need no measure
     assert "l2i" not in made.text
 
 

@@ -125,7 +125,29 @@ CASES: list[tuple[Any, Facts, str | None]] = [
     ),
     (use.predictions, facts(prediction_gini={"value": 0.5, "details": {"labels": 0.1}}), "few"),
     (use.predictions, facts(prediction_gini={"value": 0.1, "details": {"labels": 0.1}}), "as the"),
-    (use.bias, facts(moad_image=0.2, moad_text=-0.1), "images (MOAD 0.20) and the"),
+    (
+        use.bias,
+        facts(moad_image=0.51, moad_text=0.47),
+        "Cosines between images (MOAD 0.51) and between texts (MOAD 0.47) depend more on the object"
+        " than on the attributes.",
+    ),
+    (
+        use.bias,
+        facts(moad_image=0.2, moad_text=-0.1),
+        "Cosines between images (MOAD 0.20) depend more on the object than on the attributes;"
+        " cosines between texts (MOAD −0.10) depend more on the attributes than on the object.",
+    ),
+    (
+        use.bias,
+        facts(moad_image=-0.2, moad_text=-0.1),
+        "and between texts (MOAD −0.10) depend more on the attributes than on the object.",
+    ),
+    (
+        use.bias,
+        facts(names=("image",), moad_image={"value": 0.01, "interval": (-0.01, 0.03)}),
+        "Cosines between images (MOAD 0.010) depend about equally on the object and on the",
+    ),
+    (use.bias, facts(moad_text=0), "between texts (MOAD 0) depend about equally"),
     (use.bias, facts(), None),
     (closing.leakage, leak(0.6, 0.59), "not orthogonal to the content"),
     (closing.leakage, leak(0.3, 0.3), "less than chance"),

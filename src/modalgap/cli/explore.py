@@ -18,7 +18,7 @@ from modalgap.extras import require
 if TYPE_CHECKING:
     from modalgap.data.media import Media
 
-DEFAULT = Path("gap.html")
+DEFAULT = Path("explore.html")
 
 
 @placed
@@ -30,7 +30,7 @@ def explore(
         typer.Option(
             "-o",
             "--output",
-            help="HTML file to write. Default: gap.html, if there is no --serve or --table.",
+            help="HTML file to write. Default: explore.html, if there is no --serve or --table.",
             show_default=False,
         ),
     ] = None,

@@ -1,8 +1,8 @@
 """Explore: one interactive page of the gap, as a file or from a server on this machine.
 
-``modalgap.explore(pair, "gap.html")`` writes the page as one file. ``serve(Explorer(pair))`` serves
-it, with any strength of a closer, and ``write_table`` writes a table for tools that are made for
-millions of points.
+``modalgap.explore(pair, "explore.html")`` writes the page as one file. ``serve(Explorer(pair))``
+serves it, with any strength of a closer, and ``write_table`` writes a table for tools that are made
+for millions of points.
 
 ``scene`` chooses the rows that are shown, ``steps`` the closers and strengths, ``maps`` the
 projections, and ``frames`` computes all numbers of one step; ``payload`` writes them as JSON,

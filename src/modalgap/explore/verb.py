@@ -54,7 +54,7 @@ class View:
 def explore(
     data: Pair | Embeddings | Modalities,
     /,
-    path: str | Path = "gap.html",
+    path: str | Path = "explore.html",
     *,
     media: Mapping[str, Media] | Media | None = None,
     points: int | None = None,
@@ -66,7 +66,7 @@ def explore(
 
     Args:
         data: a pair; one modality; or three or more: the page then shows all, and each two. Two
-            arrays are a pair: ``modalgap.explore(x, y, "gap.html")``.
+            arrays are a pair: ``modalgap.explore(x, y, "explore.html")``.
         path: the HTML file.
         media: pictures of the first modality, or name of a modality to its pictures. Items are
             matched by name; without names, by row.

@@ -1,4 +1,4 @@
-"""Both modalities as clouds: in their principal plane, and in the two dimensions furthest apart."""
+"""Both modalities as clouds: along the gap, in two principal components or in two dimensions."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from modalgap.modality import plural
+from modalgap.modality import article, legible, plural
 from modalgap.report.draw.base import SMALL, Picture, axes
 from modalgap.report.palette import Palette
 from modalgap.views import Plane, Views
@@ -84,6 +84,11 @@ def _name_clouds(found: Axes, plane: Plane, names: Sequence[str], palette: Palet
         )
 
 
+def _draw_gap(figure: Figure, views: Views, palette: Palette) -> None:
+    if views.gap is not None:
+        scatter(figure, views.gap, views.names, palette)
+
+
 def _draw_pca(figure: Figure, views: Views, palette: Palette) -> None:
     if views.pca is not None:
         scatter(figure, views.pca, views.names, palette)
@@ -92,6 +97,31 @@ def _draw_pca(figure: Figure, views: Views, palette: Palette) -> None:
 def _draw_top(figure: Figure, views: Views, palette: Palette) -> None:
     if views.top is not None:
         scatter(figure, views.top, views.names, palette)
+
+
+def _lines(views: Views) -> str:
+    a, b = (legible(name) for name in views.names)
+    return f"Thin lines connect {article(a)} and its own {b}."
+
+
+def _gap_caption(views: Views) -> str:
+    a, b = map(plural, views.names)
+    return (
+        f"x: along the gap vector, from the mean of the {a} to the mean of the {b}. y: the first"
+        f" principal component orthogonal to it. {_lines(views)} Clouds that are apart along x"
+        " mean a gap. If they overlap, the distance between the means is small compared with the"
+        " spread; a combination of other directions may still separate them."
+    )
+
+
+def _gap_alt(views: Views) -> str:
+    if views.gap is None:
+        return ""
+    apart = views.gap.points[1][:, 0].mean() - views.gap.points[0][:, 0].mean()
+    return (
+        "Scatter plot of the gap vector and the first principal component orthogonal to it. Along"
+        f" the gap vector, the means of the modalities are {apart:.2f} apart."
+    )
 
 
 def _pca_caption(views: Views) -> str:
@@ -103,15 +133,15 @@ def _pca_caption(views: Views) -> str:
     if len(views.names) > 2:
         return (
             "The first two principal components of all modalities together. Separate clouds mean"
-            " that the modalities have gaps; clouds that overlap have a small gap in this plane."
+            " that the modalities have gaps. Clouds that overlap here may have a gap in other"
+            " directions."
         )
-    a, b = views.names
     return (
-        f"The first two principal components of both modalities together. Thin lines connect an "
-        f"{a} "
-        f"and its own {b}. Two separate clouds with parallel lines mean that the gap is one "
-        "common offset. Clouds that overlap, with short lines, mean a small gap."
-    ).replace("an text", "a text")
+        "The first two principal components of both modalities together: the directions of largest"
+        f" variance. {_lines(views)} Two separate clouds with parallel lines mean that the gap is"
+        " one common offset. Clouds that overlap here do not mean that there is no gap: the"
+        " variance along it may be smaller than along these components."
+    )
 
 
 def _pca_alt(views: Views) -> str:
@@ -143,6 +173,14 @@ def _top_alt(views: Views) -> str:
     )
 
 
+gap = Picture(
+    name="gap",
+    title="Along and across the gap",
+    applies=lambda views: views.gap is not None,
+    draw=_draw_gap,
+    caption=_gap_caption,
+    alt=_gap_alt,
+)
 pca = Picture(
     name="pca",
     title="First two principal components",

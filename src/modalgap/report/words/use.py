@@ -6,6 +6,10 @@ from modalgap.modality import article, plural
 from modalgap.report.say import number, percent
 from modalgap.report.words.facts import Facts
 
+OBJECT = "depend more on the object than on the attributes"
+ATTRIBUTE = "depend more on the attributes than on the object"
+NEITHER = "depend about equally on the object and on the attributes"
+
 
 def cosines(facts: Facts) -> str | None:
     """Why image-text cosines are low, and what that does to thresholds."""
@@ -113,11 +117,13 @@ def predictions(facts: Facts) -> str | None:
 
 
 def bias(facts: Facts) -> str | None:
-    """Object against attribute."""
-    told = []
+    """Object against attributes; neither, where the interval contains 0."""
+    told: dict[str, list[str]] = {}
     for name in facts.views.names:
         if facts.has(f"moad_{name}"):
-            value = facts.value(f"moad_{name}")
-            kind = "object" if value > 0 else "attribute"
-            told.append(f"the {kind} more for {plural(name)} (MOAD {number(value)})")
-    return f"Cosines depend on {' and '.join(told)}." if told else None
+            value = facts.result[f"moad_{name}"]
+            low, high = value.interval or (value.value, value.value)
+            kind = OBJECT if low > 0 else ATTRIBUTE if high < 0 else NEITHER
+            told.setdefault(kind, []).append(f"between {plural(name)} (MOAD {number(value.value)})")
+    parts = [f"{' and '.join(where)} {kind}" for kind, where in told.items()]
+    return f"Cosines {'; cosines '.join(parts)}." if parts else None
