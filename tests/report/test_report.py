@@ -213,6 +213,8 @@ def test_refusals_come_before_the_work(
 def test_figures_for_a_paper(pair: mg.Pair, result: mg.Result, tmp_path: Path) -> None:
     mine = dict(matplotlib.rcParams)
     drawn = figures(pair, result)
+    with pytest.raises(errors.InputError, match="must be of this data"):
+        figures(mg.Pair(pair.text, pair.image), result)
     assert list(drawn) == list(PICTURES)
     some = {name: drawn[name] for name in ("pca", "landscape")}
     written = save_figures(some, tmp_path / "new" / "folder", ("png", "svg", "pdf"))

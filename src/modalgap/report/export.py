@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from modalgap.arguments import checked, described
 from modalgap.atomic import check_target, made_folder, replacing
-from modalgap.embeddings import Embeddings, Pair
+from modalgap.embeddings import Embeddings, Modalities, Pair, is_of
 from modalgap.embeddings.arrays import takes_pair
 from modalgap.errors import InputError, OptionError, OutputError, quoted
 from modalgap.report.draw import PICTURES
@@ -39,8 +39,18 @@ def figures(data: Pair | Embeddings, result: Result, *, seed: int = 0) -> dict[s
 
     Returns:
         A mapping of names to matplotlib figures, in the order of the report.
+
+    Raises:
+        InputError: the result is of other data.
     """
+    check_result(result, data)
     return draw_all(views(data, result, seed))
+
+
+def check_result(result: Result, data: Pair | Embeddings | Modalities) -> None:
+    """Refuse the result of other data."""
+    if not is_of(result.pair.get("fingerprint"), data):
+        raise InputError("result: must be of this data; its fingerprint is another")
 
 
 def draw_all(shown: Views) -> dict[str, Figure]:

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from modalgap.embeddings import Embeddings, Modalities, Pair, is_of
+from modalgap.embeddings import Embeddings, Modalities, Pair
 from modalgap.embeddings.arrays import takes_pair
-from modalgap.errors import InputError, OptionError
+from modalgap.errors import OptionError
 from modalgap.evaluate.verb import evaluate
 from modalgap.measure.base import Measure
 from modalgap.measure.names import measure_of, modalities
@@ -102,8 +102,8 @@ def report(
         raise OptionError(
             f"options of measures cannot be combined with result: {', '.join(options)}"
         )
-    elif not is_of(result.pair.get("fingerprint"), data):
-        raise InputError("result: must be of this data; its fingerprint is another")
+    else:
+        export.check_result(result, data)
     seen = views(data, result, seed)
     answers = None
     if isinstance(data, Modalities):
