@@ -327,6 +327,30 @@ def test_explain_says_what_to_type_if_kinds_share_a_name(run: Run) -> None:
         assert run("explain", "cone_effect", "--kind", kind)[0] == 0
 
 
+@pytest.mark.parametrize(
+    ("number", "task"),
+    [
+        ("image_to_text_r1", "retrieval"), ("audio_to_text_r5", "retrieval"),
+        ("retrieval.image_to_text_map", "retrieval"), ("text_ndcg10", "mixed"),
+        ("image_ndcg10_zscore", "mixed"), ("image_to_text_top1", "answers"),
+        ("int8_accuracy", "robustness"), ("top5", "zero_shot"),
+    ],
+)  # fmt: skip
+def test_explain_knows_the_task_of_a_number(run: Run, number: str, task: str) -> None:
+    code, out, err = run("explain", number)
+    assert code == 0
+    assert out.splitlines()[0].split() == ["task", task]
+    assert err == f"modalgap: {number} is a number of the task {task}\n"
+
+
+def test_explain_lists_no_hundred_names(run: Run) -> None:
+    code, _, err = run("explain", "image_to_text_map")
+    assert code == 2
+    assert "'modalgap list KIND'" in err
+    assert "TASK.NUMBER" in err
+    assert "did you mean 'rmg'" in run("explain", "rmgg")[2]
+
+
 def test_explain_prints_no_latex(run: Run) -> None:
     for name in MEASURES:
         code, out, _ = run("explain", name, "--kind", "measure")
