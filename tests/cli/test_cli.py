@@ -319,6 +319,13 @@ def test_the_table_says_where_measures_are_described(run: Run, npz: Path) -> Non
     assert "modalgap explain NAME" not in run("measure", npz, "--only", "l2m", "--json")[1]
 
 
+def test_the_table_names_the_modality_of_a_number(run: Run, npz: Path) -> None:
+    _, out, _ = run("measure", npz, "--only", "cone,uniformity,leakage,l2m")
+    for title in ("Cone", "Uniformity", "Leakage"):
+        assert out.count(f"{title}, image") == out.count(f"{title}, text") == 1
+    assert "Distance between means\n" in "".join(f"{line.rstrip()}\n" for line in out.splitlines())
+
+
 def test_explain_says_what_to_type_if_kinds_share_a_name(run: Run) -> None:
     code, _, err = run("explain", "cone_effect")
     assert code == 2
