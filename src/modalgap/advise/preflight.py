@@ -22,7 +22,7 @@ import numpy as np
 from modalgap import checks
 from modalgap.advise.advice import Advice, Verdict
 from modalgap.advise.comparison import label
-from modalgap.advise.health import Thresholds, health, resolve
+from modalgap.advise.health import CHECKS, Thresholds, health, resolve
 from modalgap.advise.trial import Candidate, Closed, halves
 from modalgap.embeddings import Pair, describe_input, joined
 from modalgap.embeddings.arrays import takes_pair
@@ -102,7 +102,7 @@ def preflight(
     result = measure(pair)
     measured = _measured(pair, result)
     names = [side.modality for side in pair.sides]
-    diagnosis = tuple(spoken(each, names) for each in _diagnosis(pair, measured))
+    diagnosis = tuple(spoken(each, names) for each in _diagnosis(pair, measured, limits))
     verdicts: dict[str, Verdict] = {}
     skipped: dict[str, str] = {}
     with progress("trying", len(jobs)) as advance:
@@ -411,7 +411,7 @@ def _measured(pair: Pair, found: Result) -> dict[str, float]:
     return {name: found[name].value for name in names if name in found}
 
 
-def _diagnosis(pair: Pair, measured: Mapping[str, float]) -> tuple[str, ...]:
+def _diagnosis(pair: Pair, measured: Mapping[str, float], limits: Thresholds) -> tuple[str, ...]:
     said = [f"The means of {pair.image.n:,} images and {pair.text.n:,} texts are"
             f" {measured.get('l2m', float('nan')):.3f} apart."]  # fmt: skip
     for side in (pair.image.modality, pair.text.modality):
@@ -430,8 +430,10 @@ def _diagnosis(pair: Pair, measured: Mapping[str, float]) -> tuple[str, ...]:
             f" standard deviation of {spread:.3f}."
         )
     hubs = [value for name, value in measured.items() if name.startswith("hubness_")]
-    if hubs and max(hubs) > 1:
+    if hubs and CHECKS["hubness"].status(max(hubs), **limits["hubness"]) != "ok":
         said.append(f"There are hubs (skewness {max(hubs):.1f}): a few items are near many others.")
+    elif hubs:
+        said.append(f"There are no strong hubs (skewness {max(hubs):.1f}).")
     few = measured.get("gap_concentration")
     if few is not None:
         said.append(
