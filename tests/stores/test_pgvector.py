@@ -65,7 +65,7 @@ def test_the_example_without_arguments_and_without_a_server(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PGHOST", str(tmp_path))
     monkeypatch.setattr("sys.argv", [EXAMPLE.name])
-    with pytest.raises(SystemExit, match="^dbname=test: ") as stopped:
+    with pytest.raises(SystemExit, match=r"^dbname=test: ") as stopped:
         runpy.run_path(str(EXAMPLE), run_name="__main__")
     assert "\n" not in str(stopped.value)
 
