@@ -50,7 +50,7 @@ JOBS: dict[str, tuple[str, tuple[str, ...]]] = {
         ),
     ),
 }
-# shown by themselves: they are not in the mean, because a gap hardly affects most of them
+# shown by themselves, not in the mean: a gap hardly affects codes per column or of 8 bits
 FURTHER = {"quantised": ("int8_accuracy", "sq8_accuracy", "sq4_accuracy", "ivf_pq4_accuracy")}
 DESCRIPTIONS = {
     "retrieval": "exact search across modalities",
