@@ -85,4 +85,9 @@ def hits(
 
 
 if __name__ == "__main__":
-    print(recall(mg.load(sys.argv[1]), sys.argv[2]))
+    path = sys.argv[1] if sys.argv[1:] else "demo/short.safetensors"
+    server = sys.argv[2] if sys.argv[2:] else "dbname=test"
+    try:
+        print(recall(mg.load(path), server))
+    except psycopg.OperationalError as error:
+        sys.exit(f"{server}: {' '.join(str(error).split())}")

@@ -61,3 +61,8 @@ def spoken(sentence: str, modalities: Sequence[str]) -> str:
 def listed(words: Sequence[str]) -> str:
     """Words in a sentence: "image, text and audio"."""
     return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
+
+
+def span(low: str, high: str) -> str:
+    """Two numbers as they are shown: "1 to 2", or "1" if both look the same."""
+    return low if low == high else f"{low} to {high}"

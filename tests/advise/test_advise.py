@@ -92,7 +92,14 @@ def test_preflight_on_real_pairs(coco: Floats) -> None:
     assert "zeroshot" in advice.skipped
     said = str(advice)
     assert "retrieval: leave it as it is" in said
-    assert "quantised: close it, with center" in said
+    assert "quantised: close it, with center, for int4, SQ4 uniform, PQ4 and RaBitQ\n" in said
+    assert "significant for signs, int8, SQ8, SQ4 and IVF PQ4." in said
+    assert "mixed: standardise the scores (zscore)\n" in said  # both numbers improve
+    quantised = advice.verdicts["quantised"]
+    averaged = ("int4", "binary", "sq4_uniform", "pq4", "rabitq")
+    means = np.mean([quantised.numbers[f"{name}_accuracy"] for name in averaged], axis=0)
+    assert means[:2] == pytest.approx((quantised.before, quantised.after["center"]))
+    assert mg.advise.Advice.from_json(advice.to_json()) == advice
     told = json.loads(advice.to_json())
     assert told["verdicts"]["quantised"]["after"]["center"] > 0.5
 

@@ -65,6 +65,19 @@ def test_collapsed_rows_fail() -> None:
     assert found["cone"].value > 0.95
 
 
+def test_equal_lengths_are_no_range() -> None:
+    pair = mg.Pair(*(side.unit() for side in small(120).sides))
+    assert checked(pair)["norms"].seen == "all stored images have length 1"
+
+
+def test_the_diagnosis_of_hubs_agrees_with_the_check(coco: Floats) -> None:
+    for limit, said in ((3, "There are no strong hubs (skewness 2.3)."), (2, "There are hubs (")):
+        advice = mg.preflight(mg.Pair(*coco), "retrieval", thresholds={"hubness": {"warn": limit}})
+        (status,) = (each.status for each in advice.checks if each.name == "hubness")
+        assert (status == "ok") == (limit == 3)
+        assert [each for each in advice.diagnosis if each.startswith(said)]
+
+
 def test_lengths_hubs_and_few_rows_warn() -> None:
     random = np.random.default_rng(0)
     base = small(120)

@@ -319,12 +319,43 @@ def test_the_table_says_where_measures_are_described(run: Run, npz: Path) -> Non
     assert "modalgap explain NAME" not in run("measure", npz, "--only", "l2m", "--json")[1]
 
 
+def test_the_table_names_the_modality_of_a_number(run: Run, npz: Path) -> None:
+    _, out, _ = run("measure", npz, "--only", "cone,uniformity,leakage,l2m")
+    for title in ("Cone", "Uniformity", "Leakage"):
+        assert out.count(f"{title}, image") == out.count(f"{title}, text") == 1
+    assert "Distance between means\n" in "".join(f"{line.rstrip()}\n" for line in out.splitlines())
+
+
 def test_explain_says_what_to_type_if_kinds_share_a_name(run: Run) -> None:
     code, _, err = run("explain", "cone_effect")
     assert code == 2
     for kind in ("simulation", "study"):
         assert f"'modalgap explain cone_effect --kind {kind}'" in err
         assert run("explain", "cone_effect", "--kind", kind)[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("number", "task"),
+    [
+        ("image_to_text_r1", "retrieval"), ("audio_to_text_r5", "retrieval"),
+        ("retrieval.image_to_text_map", "retrieval"), ("text_ndcg10", "mixed"),
+        ("image_ndcg10_zscore", "mixed"), ("image_to_text_top1", "answers"),
+        ("int8_accuracy", "robustness"), ("top5", "zero_shot"),
+    ],
+)  # fmt: skip
+def test_explain_knows_the_task_of_a_number(run: Run, number: str, task: str) -> None:
+    code, out, err = run("explain", number)
+    assert code == 0
+    assert out.splitlines()[0].split() == ["task", task]
+    assert err == f"modalgap: {number} is a number of the task {task}\n"
+
+
+def test_explain_lists_no_hundred_names(run: Run) -> None:
+    code, _, err = run("explain", "image_to_text_map")
+    assert code == 2
+    assert "'modalgap list KIND'" in err
+    assert "TASK.NUMBER" in err
+    assert "did you mean 'rmg'" in run("explain", "rmgg")[2]
 
 
 def test_explain_prints_no_latex(run: Run) -> None:

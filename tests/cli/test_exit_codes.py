@@ -199,3 +199,12 @@ def test_closed_streams() -> None:
         command = ["sh", "-c", f'exec "$0" -c "$1" {closed}', sys.executable, script]
         found = subprocess.run(command, capture_output=True, text=True, check=False)
         assert (found.returncode, found.stderr) == (code, said), closed
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux that is always full")
+@pytest.mark.parametrize("flags", ["", "-u"])
+def test_a_full_disk_behind_stdout(flags: str) -> None:
+    command = ["sh", "-c", f'"$0" {flags} -m modalgap --version >/dev/full', sys.executable]
+    found = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert found.returncode == 2
+    assert found.stderr == "modalgap: stdout: No space left on device\n"

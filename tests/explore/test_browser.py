@@ -119,6 +119,9 @@ def test_the_slider_shows_the_numbers_of_the_closed_pair(browser: Any, file: Pat
     opened = Opened(browser, file.as_uri(), offline=True)
     pair = data()
     assert opened.numbers()["rmg"] == mg.measure(pair, only="rmg")["rmg"].value
+    assert opened.page.evaluate("[-1e-9, -0.25, 0.25, -10].map((each) => fixed(each, 3))") == [
+        "0.000", "-0.250", "0.250", "-10.000",
+    ]  # fmt: skip
     opened.page.select_option("#closer", "shift")
     opened.step("shift 1")
     opened.page.focus("#strength")

@@ -160,6 +160,7 @@ CASES: list[tuple[Any, Facts, str | None]] = [
     (closing.loss, lowest(0.75, -0.8), "shifted past each other"),
     (closing.loss, lowest(0.8, 0.8), "= 10 it would be lowest at 0."),
     (closing.not_unit, facts(pair=UNIT), "the images (norms 2.00 to 3.00)"),
+    (closing.not_unit, facts(pair=UNIT | {"norms": {"image": [2, 2]}}), "(norms 2.00)"),
     (closing.not_unit, facts(pair={"were_unit": {"image": True}}), None),
     (closing.few_rows, facts(pair={"n_image": 5, "n_text": 9, "dim": 4}, frechet=1), "5 rows"),
     (closing.few_rows, facts(pair={"n_image": 50, "n_text": 90, "dim": 4}, frechet=1), None),

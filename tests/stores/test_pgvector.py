@@ -56,6 +56,20 @@ def statements() -> list[str]:
     return [block.replace("512", str(D)) for block in re.findall(r"```sql\n(.*?)```", page, re.S)]
 
 
+def test_the_example_without_arguments_and_without_a_server(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "demo").mkdir()
+    rows = np.random.default_rng(0).normal(size=(2, 20, 4))
+    mg.save(mg.Pair(*rows), tmp_path / "demo" / "short.safetensors")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PGHOST", str(tmp_path))
+    monkeypatch.setattr("sys.argv", [EXAMPLE.name])
+    with pytest.raises(SystemExit, match=r"^dbname=test: ") as stopped:
+        runpy.run_path(str(EXAMPLE), run_name="__main__")
+    assert "\n" not in str(stopped.value)
+
+
 def test_version(db: Any) -> None:
     (version,) = db.execute(
         "SELECT extversion FROM pg_extension WHERE extname = 'vector'"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 import runpy
 import sys
 from contextlib import closing
@@ -41,6 +42,16 @@ def test_stores_on_real_pairs(
 def test_flat_faiss_is_the_definition(coco: NDArray[np.float32]) -> None:
     pair = mg.Pair(coco[0], coco[1])
     assert example("store_faiss")["recall"](pair, "Flat") == pytest.approx(recall(pair), abs=NEAR)
+
+
+STORES = sorted((ROOT / "examples").glob("store_*.py"))
+
+
+@pytest.mark.parametrize("path", STORES, ids=lambda path: path.stem)
+def test_every_store_has_default_arguments(path: Path) -> None:
+    _, main = path.read_text(encoding="utf-8").split('if __name__ == "__main__":\n')
+    assert 'path = sys.argv[1] if sys.argv[1:] else "demo/short.safetensors"\n' in main
+    assert not re.search(r"sys\.argv\[(\d)\](?! if sys\.argv\[\1:\] else)", main)
 
 
 def test_sqlite_vec(coco: NDArray[np.float32]) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar, Self
 
+from modalgap.advise.comparison import label
 from modalgap.arguments import checked
+from modalgap.modality import listed
 from modalgap.result import Answer, reading
 
 STATUSES = ("ok", "warn", "fail")
@@ -24,6 +26,9 @@ class Verdict:
         after: maps a candidate to its number.
         differences: maps a candidate to (difference, low, high).
         why: sentences that explain the answer.
+        numbers: if there is a recommended closer and several numbers were tried: maps each, such as
+            "int4_accuracy", to (before, after, low, high) for this closer; low and high are the
+            interval of the difference.
     """
 
     task: str
@@ -33,6 +38,12 @@ class Verdict:
     after: Mapping[str, float]
     differences: Mapping[str, tuple[float, float, float]]
     why: tuple[str, ...]
+    numbers: Mapping[str, tuple[float, float, float, float]] = field(default_factory=dict)
+
+    @property
+    def better(self) -> tuple[str, ...]:
+        """The numbers that the recommended closer improves significantly."""
+        return tuple(name for name, (_, _, low, _) in self.numbers.items() if low > 0)
 
 
 @dataclass(frozen=True)
@@ -141,9 +152,13 @@ def _verdict_of(found: Mapping[str, Any]) -> Verdict:
         for candidate, (apart, low, high) in found["differences"].items()
     }
     after = {candidate: float(value) for candidate, value in found["after"].items()}
+    numbers = {
+        name: (float(was), float(now), float(low), float(high))
+        for name, (was, now, low, high) in found.get("numbers", {}).items()
+    }
     return Verdict(
         str(found["task"]), str(found["answer"]), str(found["closer"]), float(found["before"]),
-        after, differences, tuple(map(str, found["why"])),
+        after, differences, tuple(map(str, found["why"])), numbers,
     )  # fmt: skip
 
 
@@ -155,13 +170,17 @@ def _check_of(found: Mapping[str, Any]) -> Check:
 
 
 def headline(verdict: Verdict) -> str:
-    """The answer in a few words."""
+    """The answer in a few words; it names the numbers that improve, unless all do."""
     closer, _, scores = verdict.closer.rpartition(" + ")
     do = {
         "zscore": "standardise the scores (zscore)", "rrf": "merge lists of one form each (rrf)",
     }.get(scores, f"close it, with {verdict.closer}")  # fmt: skip
+    better = verdict.better
+    only = (
+        f", for {listed([*map(label, better)])}" if 0 < len(better) < len(verdict.numbers) else ""
+    )
     return {
-        "close": f"close it, with {closer}, and {do}" if closer else do,
+        "close": (f"close it, with {closer}, and {do}" if closer else do) + only,
         "leave": "leave it as it is",
         "do not": "do not close it",
     }[verdict.answer]

@@ -177,7 +177,8 @@ def label(number: str) -> str:
     for old, new in (
         ("_to_", " → "), ("_r1", " R@1"), ("_ndcg10", " NDCG@10"), ("_accuracy", ""),
         ("_share10_", " query: fraction of "), ("_", " "),
-        ("sq4 uniform", "SQ4 uniform"), ("pq4", "PQ4"), ("rabitq", "RaBitQ"),
+        ("sq4", "SQ4"), ("sq8", "SQ8"), ("ivf pq4", "IVF PQ4"), ("pq4", "PQ4"),
+        ("rabitq", "RaBitQ"), ("hnsw", "HNSW"),
         ("gaussian", "noise σ"), ("binary", "signs"), ("modality v", "modality V"),
     ):  # fmt: skip
         shown = shown.replace(old, new)

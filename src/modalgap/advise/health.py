@@ -152,7 +152,10 @@ def _norms(seen: Seen) -> Found:
     spreads = {name: (high - low) / high for name, (low, high) in ranges.items()}
     name = max(spreads, key=lambda each: spreads[each])
     low, high = ranges[name]
-    return spreads[name], f"the stored {plural(name)} have lengths from {low:.4g} to {high:.4g}"
+    shortest, longest = f"{low:.4g}", f"{high:.4g}"
+    if shortest == longest:
+        return spreads[name], f"all stored {plural(name)} have length {longest}"
+    return spreads[name], f"the stored {plural(name)} have lengths from {shortest} to {longest}"
 
 
 def _rows(seen: Seen) -> Found:

@@ -6,7 +6,8 @@ once by a map that has not seen it. For mixed search the same is tried with stan
 (zscore), and with lists of one form each that are merged by rank (rrf). A candidate is recommended
 if the interval of its paired difference is above zero (widened for the number of candidates,
 Bonferroni). Closing is advised against if the interval of center, the most common choice, is below
-zero. Measures explain the answer.
+zero. The recommended candidate is then evaluated for each number by itself: a mean over several
+indexes may rise although only some of them gain. Measures explain the answer.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import numpy as np
 from modalgap import checks
 from modalgap.advise.advice import Advice, Verdict
 from modalgap.advise.comparison import label
-from modalgap.advise.health import Thresholds, health, resolve
+from modalgap.advise.health import CHECKS, Thresholds, health, resolve
 from modalgap.advise.trial import Candidate, Closed, halves
 from modalgap.embeddings import Pair, describe_input, joined
 from modalgap.embeddings.arrays import takes_pair
@@ -30,7 +31,7 @@ from modalgap.evaluate.base import Floats, Scores, percentiles
 from modalgap.evaluate.registry import TASKS
 from modalgap.evaluate.verb import check_options
 from modalgap.measure import measure
-from modalgap.modality import plural, spoken
+from modalgap.modality import listed, plural, spoken
 from modalgap.progress import progress
 from modalgap.result import Result, versions
 
@@ -49,6 +50,8 @@ JOBS: dict[str, tuple[str, tuple[str, ...]]] = {
         ),
     ),
 }
+# shown by themselves, not in the mean: a gap hardly affects codes per column or of 8 bits
+FURTHER = {"quantised": ("int8_accuracy", "sq8_accuracy", "sq4_accuracy", "ivf_pq4_accuracy")}
 DESCRIPTIONS = {
     "retrieval": "exact search across modalities",
     "zeroshot": "zero-shot classification",
@@ -99,7 +102,7 @@ def preflight(
     result = measure(pair)
     measured = _measured(pair, result)
     names = [side.modality for side in pair.sides]
-    diagnosis = tuple(spoken(each, names) for each in _diagnosis(pair, measured))
+    diagnosis = tuple(spoken(each, names) for each in _diagnosis(pair, measured, limits))
     verdicts: dict[str, Verdict] = {}
     skipped: dict[str, str] = {}
     with progress("trying", len(jobs)) as advance:
@@ -165,7 +168,7 @@ def _verdict(
             outcomes = [
                 Closed.by(how, folds[1 - fold], folds[fold]).do(task, own).scores for fold in (0, 1)
             ]
-            tried[candidate] = _tried(outcomes, numbers, "", seed)
+            tried[candidate] = _tried(outcomes, numbers, "", seed, FURTHER.get(job, ()))
         except NotApplicable as reason:
             if candidate == "none":
                 raise
@@ -202,6 +205,7 @@ class _Tried:
         value: mean of the numbers over both halves.
         draws: bootstrap draws of it.
         used: names of the numbers.
+        parts: each number and its bootstrap draws; also of numbers that are not in the mean.
         own: for mixed search, the fraction of the first results that are of the modality of the
             query, by modality; the right item left out.
     """
@@ -209,29 +213,39 @@ class _Tried:
     value: float
     draws: Floats
     used: tuple[str, ...]
+    parts: Mapping[str, tuple[float, Floats]]
     own: Mapping[str, float]
 
 
 def _tried(
-    outcomes: Sequence[Mapping[str, Scores]], numbers: tuple[str, ...], end: str, seed: int
+    outcomes: Sequence[Mapping[str, Scores]],
+    numbers: tuple[str, ...],
+    end: str,
+    seed: int,
+    further: tuple[str, ...] = (),
 ) -> _Tried:
-    """The numbers whose names end so, over both halves."""
-    used = [name for name in numbers if all(name + end in scores for scores in outcomes)]
+    """The numbers whose names end so, over both halves; ``further`` ones are not in the mean."""
+    known = [
+        name for name in (*numbers, *further) if all(name + end in scores for scores in outcomes)
+    ]
+    used = [name for name in known if name in numbers]
     checks.needs(len(used) > 0, f"none of {', '.join(numbers)} is available")
-    values, found = [], []
-    for name in used:
-        for scores in outcomes:
-            values.append(scores[name + end].value)
-            drawn = scores[name + end].draws(seed + len(values) % 2)
-            checks.needs(drawn is not None, "too few images for an interval")
-            found.append(drawn)
+    parts = {}
+    for name in known:
+        drawn = [scores[name + end].draws(seed + 1 - fold) for fold, scores in enumerate(outcomes)]
+        draws = [each for each in drawn if each is not None]
+        checks.needs(len(draws) == len(drawn), "too few images for an interval")
+        value = float(np.mean([scores[name + end].value for scores in outcomes]))
+        parts[name] = (value, np.mean(draws, axis=0))
     own = {}
     for modality in (name.partition("_")[0] for name in used):
         share = f"{modality}_share10_{modality}{end}"
         if all(share in scores for scores in outcomes):
             own[modality] = float(np.mean([scores[share].value for scores in outcomes]))
-    draws = np.mean([each for each in found if each is not None], axis=0)
-    return _Tried(float(np.mean(values)), draws, tuple(used), own)
+    value = float(np.mean([parts[name][0] for name in used]))
+    return _Tried(
+        value, np.mean([parts[name][1] for name in used], axis=0), tuple(used), parts, own
+    )
 
 
 def _endings(job: str, candidate: str) -> dict[str, str]:
@@ -293,7 +307,9 @@ def _answer(
     why += [
         f"{candidate} could not be evaluated: {reason}." for candidate, reason in failed.items()
     ]
+    numbers, said = _by_number(tried, best) if best else ({}, [])
     if best:
+        why += said
         why += _because(job, best, measured, retrieved)
         answer, closer = "close", best
     elif worse and "center" in worse:
@@ -316,8 +332,39 @@ def _answer(
     return Verdict(
         job, answer, closer, before,
         {name: each.value for name, each in tried.items() if name != "none"},
-        differences, tuple(why),
+        differences, tuple(why), numbers,
     )  # fmt: skip
+
+
+def _by_number(
+    tried: Mapping[str, _Tried], best: str
+) -> tuple[dict[str, tuple[float, float, float, float]], list[str]]:
+    """Each number before and after, with the interval of the difference, and the sentences."""
+    before, after = tried["none"].parts, tried[best].parts
+    names = [name for name in after if name in before]
+    if len(names) < 2:
+        return {}, []
+    level = 1 - 0.05 / len(names)
+    numbers = {}
+    for name in names:
+        between = percentiles(after[name][1] - before[name][1], level)
+        if between is not None:
+            numbers[name] = (before[name][0], after[name][0], *between)
+    said = [f"{best}, for each number by itself; differences with {100 * level:.1f} % intervals:"]
+    kinds: dict[str, list[str]] = {"better": [], "worse": [], "not significant": []}
+    for name, (was, now, low, high) in numbers.items():
+        kind = "better" if low > 0 else "worse" if high < 0 else "not significant"
+        kinds[kind].append(label(name))
+        said.append(
+            f"{label(name)}: {was:.3f} → {now:.3f}, a difference of {now - was:+.3f}"
+            f" [{low:+.3f}, {high:+.3f}], {kind}."
+        )
+    parts = [
+        f"{kind} for {listed(each)}" if kind != "not significant" else
+        f"the difference is not significant for {listed(each)}"
+        for kind, each in kinds.items() if each
+    ]  # fmt: skip
+    return numbers, [*said, f"In short, {best}: {'; '.join(parts)}."]
 
 
 def _own(tried: _Tried) -> str:
@@ -364,7 +411,7 @@ def _measured(pair: Pair, found: Result) -> dict[str, float]:
     return {name: found[name].value for name in names if name in found}
 
 
-def _diagnosis(pair: Pair, measured: Mapping[str, float]) -> tuple[str, ...]:
+def _diagnosis(pair: Pair, measured: Mapping[str, float], limits: Thresholds) -> tuple[str, ...]:
     said = [f"The means of {pair.image.n:,} images and {pair.text.n:,} texts are"
             f" {measured.get('l2m', float('nan')):.3f} apart."]  # fmt: skip
     for side in (pair.image.modality, pair.text.modality):
@@ -383,8 +430,10 @@ def _diagnosis(pair: Pair, measured: Mapping[str, float]) -> tuple[str, ...]:
             f" standard deviation of {spread:.3f}."
         )
     hubs = [value for name, value in measured.items() if name.startswith("hubness_")]
-    if hubs and max(hubs) > 1:
+    if hubs and CHECKS["hubness"].status(max(hubs), **limits["hubness"]) != "ok":
         said.append(f"There are hubs (skewness {max(hubs):.1f}): a few items are near many others.")
+    elif hubs:
+        said.append(f"There are no strong hubs (skewness {max(hubs):.1f}).")
     few = measured.get("gap_concentration")
     if few is not None:
         said.append(

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
+from traceback import walk_tb
 from typing import Annotated
 
 import typer
@@ -125,7 +126,20 @@ def main() -> None:
             raise
         _leave(NO_MEMORY, 2)
     except OSError as error:
-        _leave(f"{error.filename or 'input or output'}: {error.strerror or error}", 2)
+        where = error.filename or ("stdout" if _of_stdout(error) else "input or output")
+        _leave(f"{where}: {error.strerror or error}", 2)
+
+
+def _of_stdout(error: OSError) -> bool:
+    """Whether stdout cannot be written: what is buffered stays, or these libraries print."""
+    names = [frame.f_globals.get("__name__", "") for frame, _ in walk_tb(error.__traceback__)]
+    if names and names[-1].startswith(("typer.", "rich.")):
+        return True
+    try:
+        sys.stdout.flush()
+    except OSError:
+        return True
+    return False
 
 
 def _check_empty(arguments: Sequence[str]) -> None:

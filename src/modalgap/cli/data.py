@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec
 
 from modalgap.errors import InputError, OptionError, OutputError, quoted
-from modalgap.modality import listed
+from modalgap.modality import listed, span
 from modalgap.progress import note as note
 from modalgap.remote import location
 
@@ -83,7 +83,8 @@ def remark(found: Pair | Embeddings | Modalities, paths: list[str] | None) -> No
     for side in sides:
         if not side.were_unit:
             low, high = side.norm_range
-            note(f"{side.modality} rows were not unit (norms {low:.4g} to {high:.4g}); normalised")
+            norms = span(f"{low:.4g}", f"{high:.4g}")
+            note(f"{side.modality} rows were not unit (norms {norms}); normalised")
 
 
 def _unmatched(pair: Pair) -> str:

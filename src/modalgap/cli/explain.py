@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import difflib
+import re
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -9,7 +11,7 @@ import typer
 
 from modalgap.cli import data, options
 from modalgap.cli.catalogue import SINGULAR, card, methods, plain
-from modalgap.errors import OptionError
+from modalgap.errors import MOST, OptionError, quoted
 
 if TYPE_CHECKING:
     from modalgap.method import Method
@@ -72,8 +74,49 @@ def _found(name: str, kind: Kind | None) -> Method:
     behind = measure_of(name) if "measure" in kinds else None
     if behind is not None:  # "cone_image", as results name it
         return behind
+    if "task" in kinds:
+        fitting = tasks_of(name)
+        if len(fitting) == 1:  # "image_to_text_r1", as tables of evaluate name it
+            data.note(f"{name} is a number of the task {fitting[0]}")
+            return known["task"][fitting[0]]
+        if fitting:
+            commands = " or ".join(f"'modalgap explain {task}'" for task in fitting)
+            raise OptionError(f"{name} is a number of several tasks; type {commands}")
     every = {each for which in known.values() for each in which}
+    if kind is None and not difflib.get_close_matches(name[:MOST], every, n=1):
+        raise OptionError(
+            f"unknown method {quoted(name)}; 'modalgap list KIND' lists those that exist, KIND one"
+            f" of {', '.join(SINGULAR.values())}; numbers of evaluate are named TASK.NUMBER:"
+            " 'modalgap explain TASK' explains them"
+        )
     raise OptionError.unknown("method" if kind is None else kind.value, name, every)
+
+
+def tasks_of(number: str) -> list[str]:
+    """The tasks with a number of this name: "retrieval.image_to_text_r1", or without its task.
+
+    Of the numbers without their task, those are known that represent the task in a leaderboard,
+    with any modalities, cut-offs and endings.
+    """
+    tasks = methods("tasks")
+    first = number.partition(".")[0]
+    if first in tasks:
+        return [first]
+    return [
+        name for name, task in tasks.items()
+        if any(re.fullmatch(_pattern(form), number) for form in task.card.main)
+    ]  # fmt: skip
+
+
+def _pattern(form: str) -> str:
+    """A regular expression for the names that "{0}_to_{1}_r1" stands for."""
+
+    def part(found: re.Match[str]) -> str:
+        text = found[0]
+        return r"[^\W_]+" if text[0] == "{" else r"[\d.]+" if text[0].isdigit() else re.escape(text)
+
+    names = re.sub(r"[{]\d[}]|\d+(\.\d+)?|.", part, form)
+    return names + r"(_\w+)?" if "{" in form else names
 
 
 def _file(method: Method) -> str:

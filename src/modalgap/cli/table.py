@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from modalgap.measure.names import card_of, modalities, of_modalities
+from modalgap.measure.names import card_of, modalities, titled
 from modalgap.modality import dimensions, listed
 from modalgap.result import Result
 from modalgap.result import Table as Values
@@ -27,8 +27,8 @@ def print_result(result: Result) -> None:
     table.add_column("what", style="dim")
     for name, value in result.items():
         low_high = "" if value.interval is None else "{} … {}".format(*map(number, value.interval))
-        card = of_modalities(card_of(name), modalities(result))
-        table.add_row(name, number(value.value) + card.unit, low_high, escape(card.title))
+        title = titled(name, modalities(result))
+        table.add_row(name, number(value.value) + card_of(name).unit, low_high, escape(title))
     on.print(table)
     left_out(on, result)
 

@@ -73,6 +73,19 @@ def of_modalities(card: Card, names: tuple[str, ...]) -> Card:
     )
 
 
+def titled(name: str, names: Sequence[str]) -> str:
+    """The title of a number of a result: "Cone, image" for "cone_image".
+
+    Args:
+        name: the number.
+        names: all modalities of the result.
+    """
+    card = card_of(name)
+    which = name.removeprefix(card.name).strip("_")
+    title = of_modalities(card, tuple(names)).title
+    return f"{title}, {which}" if which else title
+
+
 def modalities(result: Result) -> tuple[str, ...]:
     """Names of the modalities that were measured."""
     return tuple(result.pair.get("were_unit", {}))

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from modalgap.card import Card
-from modalgap.measure.names import GROUPS, modalities, of_modalities
+from modalgap.measure.names import GROUPS, modalities, of_modalities, titled
 from modalgap.measure.registry import MEASURES
+from modalgap.modality import span
 from modalgap.report.say import NARROW
 from modalgap.result import Result, Value
 from modalgap.tabular import by_reason
@@ -69,9 +70,8 @@ def rows(result: Result) -> list[Row]:
     for measure in MEASURES.values():
         for name in measure.names(modalities(result)):
             if name in result:
-                which = name.removeprefix(measure.name).strip("_")
                 card = of_modalities(measure.card, modalities(result))
-                title = f"{card.title}, {which}" if which else card.title
+                title = titled(name, modalities(result))
                 found.append(_row(name, title, result[name], card))
     return found
 
@@ -88,7 +88,8 @@ def provenance(pair: Mapping[str, Any], versions: Mapping[str, str]) -> list[tup
         found.append(("Matched by", str(pair["matched_by"]).replace("_", " ")))
     for name, unit in pair.get("were_unit", {}).items():
         low, high = pair["norms"][name]
-        kept = "unit length" if unit else f"normalised; norms were {low:.4g} to {high:.4g}"
+        norms = span(f"{low:.4g}", f"{high:.4g}")
+        kept = "unit length" if unit else f"normalised; norms were {norms}"
         found.append((f"Rows, {name}", f"{pair.get(f'n_{name}'):,} ({kept})"))
     for name, told in pair.get("provenance", {}).items():
         found += [(f"{key}, {name}", str(value)) for key, value in told.items()]

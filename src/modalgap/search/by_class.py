@@ -126,10 +126,18 @@ def _common(ours: Iterable[str], theirs: Iterable[str]) -> str:
     shared = set(ours) & set(theirs) - {ROW, ROLE, *JUDGED}
     if LABEL in shared:
         return LABEL
+    hint = (
+        ""
+        if shared
+        else (
+            "; for matched pairs without classes, use modalgap evaluate or the protocol mixed"
+            " (--protocol mixed)"
+        )
+    )
     checks.needs(
         len(shared) == 1,
         f"queries and gallery must share one factor that defines the class, or factor must name it;"
-        f" queries have {have(ours)}; gallery has {have(theirs)}",
+        f" queries have {have(ours)}; gallery has {have(theirs)}{hint}",
     )
     return shared.pop()
 

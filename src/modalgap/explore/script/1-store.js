@@ -1,5 +1,10 @@
 // Where scenes and frames come from: blocks of the page, or a server on this machine.
 
+// A number with this many decimals; a negative one that rounds to zero has no sign.
+function fixed(value, decimals) {
+  return value.toFixed(decimals).replace(/^-(?=[0.]*$)/, "");
+}
+
 function store(page) {
   const kept = new Map();
 

@@ -53,7 +53,7 @@ function fifths(values, unit) {
   const width = Math.max(1, (values.reduce((a, b) => Math.max(a, b), low) - low) / 5);
   return [4, 3, 2, 1, 0].map((step) => {
     const [from, to] = [Math.round(low + step * width), Math.round(low + (step + 1) * width)];
-    return [from, step === 4 ? Infinity : to - 1, `${(from * unit).toFixed(2)} to ${(to * unit).toFixed(2)}`];
+    return [from, step === 4 ? Infinity : to - 1, `${fixed(from * unit, 2)} to ${fixed(to * unit, 2)}`];
   });
 }
 

@@ -91,7 +91,7 @@ function card(scene, frame, raw, item, mixed, choose) {
     parts.push(list(many.slice(0, 5).map((each) => entry(scene, b, each, "", choose, true))));
     links.push(...many.slice(0, 5).map((each) => [b, each, "match"]));
   });
-  const digits = (cosine) => (cosine * scene.cosine).toFixed(3);
+  const digits = (cosine) => fixed(cosine * scene.cosine, 3);
   if (mixed && scene.sides.length > 1) {
     const found = mixedList(scene, frame, side, row);
     parts.push(element("h3", "Nearest in one list of all modalities"));

@@ -17,7 +17,7 @@ function query(page, source, say, scene, choose) {
         const shares = shown.sides.map((side, place) =>
           `${each.items.filter((item) => item[0] === place).length} ${side.plural}`).join(", ");
         box.append(element("h3", each.title), element("p", `${each.about} ${shares}.`, { class: "note" }),
-          list(each.items.map(([side, row, score]) => entry(shown, side, row, score.toFixed(3), choose))));
+          list(each.items.map(([side, row, score]) => entry(shown, side, row, fixed(score, 3), choose))));
         return box;
       }));
       say("");

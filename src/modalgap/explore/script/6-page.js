@@ -100,7 +100,7 @@ const SILENT = "The server does not answer. Is it still running?";
   }
 
   function digits(value) {
-    return Math.abs(value) >= 100 ? value.toFixed(0) : Math.abs(value) >= 10 ? value.toFixed(1) : value.toFixed(3);
+    return Math.abs(value) >= 100 ? fixed(value, 0) : Math.abs(value) >= 10 ? fixed(value, 1) : fixed(value, 3);
   }
 
   // Three or more modalities: for each measure, a matrix of each two of them.
@@ -164,7 +164,7 @@ const SILENT = "The server does not answer. Is it still running?";
     $("kinds").replaceChildren(...Object.keys(frame.cosines.kinds).map((kind, number) => {
       const shown = element("li", null), mark = element("i", null, { class: "dash", "aria-hidden": "true" });
       mark.style.backgroundImage = dashes(kindColour(number), number);
-      shown.append(mark, `${kind} pairs, mean ${frame.cosines.means[kind].toFixed(3)}`);
+      shown.append(mark, `${kind} pairs, mean ${fixed(frame.cosines.means[kind], 3)}`);
       return shown;
     }));
   }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from modalgap.modality import plural
+from modalgap.modality import plural, span
 from modalgap.report.say import number, percent
 from modalgap.report.words.facts import Facts
 from modalgap.views import Landscape
@@ -96,7 +96,7 @@ def not_unit(facts: Facts) -> str | None:
     for name, unit in facts.result.pair.get("were_unit", {}).items():
         if not unit:
             low, high = facts.result.pair["norms"][name]
-            told.append(f"the {plural(name)} (norms {number(low)} to {number(high)})")
+            told.append(f"the {plural(name)} (norms {span(number(low), number(high))})")
     if not told:
         return None
     return (
