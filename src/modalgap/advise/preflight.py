@@ -12,26 +12,25 @@ indexes may rise although only some of them gain. Measures explain the answer.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
-
-import numpy as np
 
 from modalgap import checks
 from modalgap.advise.advice import Advice, Verdict
 from modalgap.advise.comparison import label
 from modalgap.advise.health import CHECKS, Thresholds, health, resolve
 from modalgap.advise.trial import Candidate, Closed, halves
+from modalgap.advise.tried import Tried, by_number, over_halves, own_share
 from modalgap.embeddings import Pair, describe_input, joined
 from modalgap.embeddings.arrays import takes_pair
 from modalgap.errors import NotApplicable, OptionError
-from modalgap.evaluate.base import Floats, Scores, percentiles
+from modalgap.evaluate.base import Floats, percentiles
 from modalgap.evaluate.registry import TASKS
 from modalgap.evaluate.verb import check_options
 from modalgap.measure import measure
-from modalgap.modality import listed, plural, spoken
+from modalgap.modality import plural, spoken
 from modalgap.progress import progress
 from modalgap.result import Result, versions
 
@@ -161,14 +160,14 @@ def _verdict(
         )
         for candidate in ("none", *CANDIDATES)
     }
-    tried: dict[str, _Tried] = {}
+    tried: dict[str, Tried] = {}
     failed: dict[str, str] = {}
     for candidate, how in candidates.items():
         try:
             outcomes = [
                 Closed.by(how, folds[1 - fold], folds[fold]).do(task, own).scores for fold in (0, 1)
             ]
-            tried[candidate] = _tried(outcomes, numbers, "", seed, FURTHER.get(job, ()))
+            tried[candidate] = over_halves(outcomes, numbers, "", seed, FURTHER.get(job, ()))
         except NotApplicable as reason:
             if candidate == "none":
                 raise
@@ -176,7 +175,7 @@ def _verdict(
             continue
         for end, name in _endings(job, candidate).items():
             with suppress(NotApplicable):
-                tried[name] = _tried(outcomes, numbers, end, seed)
+                tried[name] = over_halves(outcomes, numbers, end, seed)
     values = {name: each.value for name, each in tried.items()}
     draws = {name: each.draws for name, each in tried.items()}
     differences = {}
@@ -195,57 +194,6 @@ def _retrieved(job: str, pair: Pair) -> str:
     if job == "zeroshot" or pair.labels is not None:
         return pair.text.modality
     return pair.image.modality
-
-
-@dataclass(frozen=True, eq=False)
-class _Tried:
-    """A candidate on both halves: mean of its numbers, bootstrap draws, names, own fractions.
-
-    Attributes:
-        value: mean of the numbers over both halves.
-        draws: bootstrap draws of it.
-        used: names of the numbers.
-        parts: each number and its bootstrap draws; also of numbers that are not in the mean.
-        own: for mixed search, the fraction of the first results that are of the modality of the
-            query, by modality; the right item left out.
-    """
-
-    value: float
-    draws: Floats
-    used: tuple[str, ...]
-    parts: Mapping[str, tuple[float, Floats]]
-    own: Mapping[str, float]
-
-
-def _tried(
-    outcomes: Sequence[Mapping[str, Scores]],
-    numbers: tuple[str, ...],
-    end: str,
-    seed: int,
-    further: tuple[str, ...] = (),
-) -> _Tried:
-    """The numbers whose names end so, over both halves; ``further`` ones are not in the mean."""
-    known = [
-        name for name in (*numbers, *further) if all(name + end in scores for scores in outcomes)
-    ]
-    used = [name for name in known if name in numbers]
-    checks.needs(len(used) > 0, f"none of {', '.join(numbers)} is available")
-    parts = {}
-    for name in known:
-        drawn = [scores[name + end].draws(seed + 1 - fold) for fold, scores in enumerate(outcomes)]
-        draws = [each for each in drawn if each is not None]
-        checks.needs(len(draws) == len(drawn), "too few images for an interval")
-        value = float(np.mean([scores[name + end].value for scores in outcomes]))
-        parts[name] = (value, np.mean(draws, axis=0))
-    own = {}
-    for modality in (name.partition("_")[0] for name in used):
-        share = f"{modality}_share10_{modality}{end}"
-        if all(share in scores for scores in outcomes):
-            own[modality] = float(np.mean([scores[share].value for scores in outcomes]))
-    value = float(np.mean([parts[name][0] for name in used]))
-    return _Tried(
-        value, np.mean([parts[name][1] for name in used], axis=0), tuple(used), parts, own
-    )
 
 
 def _endings(job: str, candidate: str) -> dict[str, str]:
@@ -283,7 +231,7 @@ def _best(
 
 def _answer(
     job: str,
-    tried: Mapping[str, _Tried],
+    tried: Mapping[str, Tried],
     differences: Mapping[str, tuple[float, float, float]],
     level: float,
     best: str,
@@ -297,17 +245,17 @@ def _answer(
     named = f"{mean}{', '.join(map(label, used))}"
     why = [
         f"On held-out rows, {DESCRIPTIONS[job]} ({named}): {before:.3f} without closing"
-        f"{_own(tried['none'])}; differences with {100 * level:.1f} % intervals:"
+        f"{own_share(tried['none'])}; differences with {100 * level:.1f} % intervals:"
     ]
     for candidate, (apart, low, high) in differences.items():
         why.append(
             f"{candidate}: {tried[candidate].value:.3f}, a difference of {apart:+.3f}"
-            f" [{low:+.3f}, {high:+.3f}]{_own(tried[candidate])}."
+            f" [{low:+.3f}, {high:+.3f}]{own_share(tried[candidate])}."
         )
     why += [
         f"{candidate} could not be evaluated: {reason}." for candidate, reason in failed.items()
     ]
-    numbers, said = _by_number(tried, best) if best else ({}, [])
+    numbers, said = by_number(tried, best) if best else ({}, [])
     if best:
         why += said
         why += _because(job, best, measured, retrieved)
@@ -334,45 +282,6 @@ def _answer(
         {name: each.value for name, each in tried.items() if name != "none"},
         differences, tuple(why), numbers,
     )  # fmt: skip
-
-
-def _by_number(
-    tried: Mapping[str, _Tried], best: str
-) -> tuple[dict[str, tuple[float, float, float, float]], list[str]]:
-    """Each number before and after, with the interval of the difference, and the sentences."""
-    before, after = tried["none"].parts, tried[best].parts
-    names = [name for name in after if name in before]
-    if len(names) < 2:
-        return {}, []
-    level = 1 - 0.05 / len(names)
-    numbers = {}
-    for name in names:
-        between = percentiles(after[name][1] - before[name][1], level)
-        if between is not None:
-            numbers[name] = (before[name][0], after[name][0], *between)
-    said = [f"{best}, for each number by itself; differences with {100 * level:.1f} % intervals:"]
-    kinds: dict[str, list[str]] = {"better": [], "worse": [], "not significant": []}
-    for name, (was, now, low, high) in numbers.items():
-        kind = "better" if low > 0 else "worse" if high < 0 else "not significant"
-        kinds[kind].append(label(name))
-        said.append(
-            f"{label(name)}: {was:.3f} → {now:.3f}, a difference of {now - was:+.3f}"
-            f" [{low:+.3f}, {high:+.3f}], {kind}."
-        )
-    parts = [
-        f"{kind} for {listed(each)}" if kind != "not significant" else
-        f"the difference is not significant for {listed(each)}"
-        for kind, each in kinds.items() if each
-    ]  # fmt: skip
-    return numbers, [*said, f"In short, {best}: {'; '.join(parts)}."]
-
-
-def _own(tried: _Tried) -> str:
-    """How many of the first ten results are of the query's own modality."""
-    if not tried.own:
-        return ""
-    parts = [f"{value:.0%} for {modality} queries" for modality, value in tried.own.items()]
-    return f" (own modality among the first ten: {', '.join(parts)})"
 
 
 def _because(job: str, best: str, measured: Mapping[str, float], retrieved: str) -> list[str]:
