@@ -12,8 +12,8 @@ import types
 import zlib
 from pathlib import Path
 
-from reliability.fuzz import NUMBER, Cases, Trial
 from reliability.mutate import LONGEST, mutate
+from reliability.trial import NUMBER, Cases, Trial
 
 _instrumented: set[int] = set()
 

@@ -91,6 +91,8 @@ def earlier(name: str, content: bytes) -> bool:
         return _parses(content)
     if name.endswith((".csv", ".md", ".yaml", ".txt")):
         return content.endswith(b"\n")
+    if name.endswith(".html"):  # of several studies: it is replaced after each
+        return content.rstrip().endswith(b"</html>")
     if name.endswith((".pt", ".safetensors")):
         return _loads(content)
     if name.endswith(".parquet"):
