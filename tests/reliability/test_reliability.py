@@ -59,7 +59,7 @@ def test_killed_commands(tmp_path: Path) -> None:
 FAULTS = """
 import os, subprocess, sys, time
 from pathlib import Path
-from reliability import fuzz, targets
+from reliability import fuzz, targets, trial
 from modalgap.errors import InputError
 
 def make(folder):
@@ -89,11 +89,11 @@ class Odd(InputError):
 
 fuzz.TARGETS["odd"] = targets.Target(make, read)
 fuzz.BATCH = 40
-real = fuzz.attempt
+real = trial.attempt
 def attempt(*arguments):
     read.ready = True
     return real(*arguments)
-fuzz.attempt = attempt
+trial.attempt = attempt
 code = fuzz.main(120, "seed", ["odd"], Path(sys.argv[2]), Path(sys.argv[3]), False)
 assert code == 1
 """
