@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import resource
 import shutil
+import signal
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -346,6 +348,20 @@ class TestFolders:
         assert not list(tmp_path.rglob(".modalgap*"))
         modes = {path.stat().st_mode & 0o777 for path in tmp_path.rglob("*") if path.is_file()}
         assert modes == {(tmp_path / "file").stat().st_mode & 0o777}
+
+    def test_a_file_that_becomes_too_large(self, tmp_path: Path) -> None:
+        """As on a full disk: libraries write weights through safetensors, which has own errors."""
+        ours = tiny.encoder("short")
+        before = resource.getrlimit(resource.RLIMIT_FSIZE)
+        handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
+        try:
+            with pytest.raises(OutputError, match=r"x: cannot be written .*too large"):
+                to_model(linear("image", 16, 7), ours, tmp_path / "x")
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+            signal.signal(signal.SIGXFSZ, handler)
+        assert not list(tmp_path.iterdir())
 
     def test_links_and_the_current_folder(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

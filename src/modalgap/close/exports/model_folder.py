@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from safetensors import SafetensorError
 from torch import Tensor
 
 from modalgap.arguments import checked
@@ -74,7 +75,7 @@ def to_model(map_: AffineMap, model: Any, folder: str | Path, *, force: bool = F
             part.rename(target)
     except ModalgapError:
         raise
-    except OSError as error:
+    except (OSError, SafetensorError) as error:  # the latter on a full disk
         raise OutputError(f"{folder}: cannot be written ({reason(error)})") from error
     return folder
 
