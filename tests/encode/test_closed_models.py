@@ -351,17 +351,19 @@ class TestFolders:
 
     def test_a_file_that_becomes_too_large(self, tmp_path: Path) -> None:
         """As on a full disk: libraries write weights through safetensors, which has own errors."""
-        ours = tiny.encoder("short")
+        tiny.add_configs(tmp_path)
+        ours, out = tiny.encoder("short"), tmp_path / "out"
+        out.mkdir()
         before = resource.getrlimit(resource.RLIMIT_FSIZE)
         handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
         try:
             with pytest.raises(OutputError, match=r"x: cannot be written .*too large"):
-                to_model(linear("image", 16, 7), ours, tmp_path / "x")
+                to_model(linear("image", 16, 7), ours, out / "x")
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, before)
             signal.signal(signal.SIGXFSZ, handler)
-        assert not list(tmp_path.iterdir())
+        assert not list(out.iterdir())
 
     def test_links_and_the_current_folder(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
