@@ -90,9 +90,33 @@ except ModalgapError as error:
     assert found.text() == "a worker died\n"
 
 
+@pytest.mark.parametrize("way", [signal.SIGTERM, signal.SIGKILL])
+def test_the_process_that_draws_ends_with_its_parent(
+    way: signal.Signals, start: Callable[..., Started]
+) -> None:
+    found = start("-c", """
+import time
+from modalgap.data.emoji import svg
+from modalgap.data.emoji.packages import Icon
+svg.pixels(Icon(style="", name="", codes="", category="", body='<path d="M0 0h9v9z"/>',
+                box=(0, 0, 9, 9), turned=(False, False, 0)), 8)
+print("drawn", flush=True)
+time.sleep(600)
+""")  # fmt: skip
+    found.until(lambda: "drawn" in found.text())
+    assert len(found.processes()) == 2
+    found.child.send_signal(way)
+    assert found.ended() == -way
+
+
+DRAWS = ("emoji", "svg.py")  # its child process ends when its input does
+
+
 def test_all_workers_are_of_the_one_pool() -> None:
     """A pool of another kind would not end with its parent."""
     for path in (HERE.parent / "src").rglob("*.py"):
+        if path.parts[-2:] == DRAWS:
+            continue
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.ImportFrom) and path.parts[-2:] != ("work", "pool.py"):
                 names = {each.name for each in node.names}

@@ -15,7 +15,8 @@ from modalgap.embeddings.embeddings import Embeddings
 from modalgap.embeddings.formats import WRITERS, npy
 from modalgap.embeddings.formats.contents import Contents, Matches, Side
 from modalgap.embeddings.formats.find import Paths, called, read, read_two
-from modalgap.embeddings.modalities import Modalities, pair_of_matches
+from modalgap.embeddings.modalities import Modalities
+from modalgap.embeddings.modality_pairs import pair_of_matches
 from modalgap.embeddings.pair import Pair
 from modalgap.embeddings.rows import MemoryRows, check_shape
 from modalgap.errors import FileError, InputError, OutputError, quoted
