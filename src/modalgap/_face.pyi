@@ -16,8 +16,8 @@ from modalgap.evaluate.verb import Only as _evaluate_Only
 from modalgap.invert.method import Inversion as _Inversion
 from modalgap.invert.output import Inverted as _Inverted
 from modalgap.measure.verb import Only as _measure_Only
-from modalgap.result import Result as _Result
-from modalgap.result import Table as _Table
+from modalgap.result.result import Result as _Result
+from modalgap.result.table import Table as _Table
 from modalgap.simulate.base import Simulation as _Simulation
 from modalgap.study.base import Study as _Study
 from modalgap.train.config import Config as _Config
