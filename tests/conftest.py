@@ -46,6 +46,11 @@ def find_shared(name: str, folder: Path = SHARED, *, ci: bool | None = None) -> 
     pytest.skip(reason)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The tests of Ray come first: at the end, one process would run them and the others wait."""
+    items.sort(key=lambda item: not item.path.name.startswith("test_ray"))
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Callable[[str], Path]:
     """shared_data(name): a file of ../shared/data."""
