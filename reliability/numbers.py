@@ -1,9 +1,10 @@
 """Changes of the data that must not change a number, for every measure, task and closer.
 
 The changes are a rotation of both modalities, another order of rows, a factor per row, float64
-instead of float32, and rows in shards, for pairs of random shapes. Numbers that depend on ranks may
-change when a rounding error swaps two almost equal cosines. A difference is therefore a fault only
-if it is more than three times those that noise of the size of a rounding error causes.
+instead of float32, rows in shards, and each item twice, for pairs of random shapes. Numbers that
+depend on ranks may change when a rounding error swaps two almost equal cosines. A difference is
+therefore a fault only if it is more than three times those that noise of the size of a rounding
+error causes.
 """
 
 from __future__ import annotations
@@ -102,6 +103,23 @@ def sharded(data: Data, rng: np.random.Generator, folder: Path) -> mg.Pair:
     return mg.load(folder / "shards")
 
 
+def duplicated(data: Data, _: np.random.Generator, __: Path) -> mg.Pair:
+    """Each image and each text twice, with the names by which ``evaluate`` joins them."""
+    sides = []
+    for modality, rows in (("image", data.image), ("text", data.text)):
+        names = [f"{modality} {i}" for i in range(len(rows))]
+        factors = {"class": [f"class {each}" for each in data.kind] * 2}
+        sides.append(
+            mg.Embeddings(
+                np.concatenate([rows, rows]),
+                modality,
+                names=names * 2,
+                factors=factors if modality == "image" else {},
+            )
+        )
+    return mg.Pair(*sides, np.concatenate([data.of, data.of + len(data.image)]))
+
+
 Change = Callable[[Data, np.random.Generator, Path], mg.Pair]
 CHANGES: dict[str, Change] = {
     "rotated": rotated,
@@ -109,6 +127,7 @@ CHANGES: dict[str, Change] = {
     "scaled": scaled,
     "float64": widened,
     "shards": sharded,
+    "duplicated": duplicated,
 }
 METHODS: dict[str, Method] = {**MEASURES, **TASKS, **CLOSERS}
 ON_COORDINATES = ("drop_dims", "robustness", "standardize")  # they act on single dimensions
@@ -143,16 +162,16 @@ def differing(found: Mapping[str, float], expected: Mapping[str, float]) -> dict
 
 def allowed(name: str, change: str) -> bool:
     """Whether a number depends on what was changed, by its definition."""
-    key = max((each for each in METHODS if name.startswith(each)), key=len, default="")
-    traits = METHODS[key].card.traits if key else ()
+    parts = [max(filter(part.startswith, METHODS), key=len) for part in name.split(": ")]
+    traits = {trait for part in parts for trait in METHODS[part].card.traits}
     if "random" in traits:
         return True
     if change == "rotated":
-        return "coordinates" in traits or key in ON_COORDINATES
+        return "coordinates" in traits or parts[0] in ON_COORDINATES
+    if change == "duplicated":
+        return "size" in traits
     # folds, samples and divisions of the gallery are drawn by position
-    return change == "reordered" and (
-        "order" in traits or (key != "" and "seed" in METHODS[key].options)
-    )
+    return change == "reordered" and ("order" in traits or "seed" in METHODS[parts[0]].options)
 
 
 class Noise:

@@ -31,6 +31,7 @@ Trait = Literal[
     "sampled",  # draws a sample of rows if there are many
     "coordinates",  # depends on the axes of the space, so it changes under rotation
     "order",  # depends on the order of the rows
+    "size",  # depends on the number of rows, so it changes if each row is stored twice
     "together",  # takes two or more modalities at once
 ]
 

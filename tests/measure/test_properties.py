@@ -32,6 +32,14 @@ ON_COORDINATES = {name for name, each in MEASURES.items() if "coordinates" in ea
 # Values that depend on the order of rows: batches and folds are cut in order.
 ON_ORDER = {name for name, each in MEASURES.items() if "order" in each.card.traits}
 
+# Values that depend on the number of rows: of distinct pairs, sample variances, neighbours, ranks.
+ON_SIZE = {
+    name
+    for each in MEASURES.values()
+    if "size" in each.card.traits
+    for name in each.names(("image", "text"))
+}
+
 Rows = Callable[[np.ndarray[Any, Any]], Any]
 
 
@@ -159,6 +167,37 @@ def test_order_of_rows_is_noticed_in_batches() -> None:
 
 def _numbers(value: mg.result.Value) -> list[float]:
     return [value.value, *np.ravel(value.details.get("loss", []))]
+
+
+@functools.cache
+def each_item_twice(subject: str, **options: Any) -> mg.Result:
+    image, text, labels = arrays(subject)
+    factors = {name: np.tile(values, 2) for name, values in crossed(N).items()}
+    first = Embeddings(np.tile(image, (2, 1)), "image", factors=factors)
+    if labels is not None:
+        pair = Pair(first, Embeddings(text, "text"), labels=np.tile(labels, 2))
+    else:
+        pair = Pair(first, Embeddings(np.tile(text, (2, 1)), "text", factors=factors))
+    return mg.measure(pair, **({"batch": BATCH} | options))
+
+
+@pytest.mark.parametrize("subject", SUBJECTS)
+def test_each_item_twice(subject: str) -> None:
+    same(each_item_twice(subject), plain(subject), ON_SIZE)
+
+
+@pytest.mark.parametrize("name", sorted(ON_SIZE))
+def test_the_number_of_rows_is_noticed_where_it_should(name: str) -> None:
+    differ = []
+    for subject in SUBJECTS:
+        # with ten neighbours, none of these few items is an antihub
+        options = {"k": 1} if name.startswith("antihub") else {}
+        found = each_item_twice(subject, **options)
+        expected = result(subject, **options) if options else plain(subject)
+        if name in expected:
+            near = pytest.approx(expected[name].value, rel=1e-5, abs=1e-6)
+            differ.append(found[name].value != near)
+    assert any(differ)
 
 
 @pytest.mark.parametrize("subject", SUBJECTS)

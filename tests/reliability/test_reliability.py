@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import importlib
 import json
@@ -11,6 +12,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -161,3 +163,21 @@ def test_options(
 def test_the_seed_of_numbers(main: Callable[..., int], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("reliability.numbers.main", lambda cases, seed, _: 10 * cases + seed)
     assert main("numbers", "--cases", "2", "--seed", "7") == 27
+
+
+@pytest.mark.filterwarnings("ignore::modalgap.close.base.Transductive")
+def test_changes_that_must_not_change_a_number(
+    main: Callable[..., int],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main("numbers", "--cases", "1", "--seed", "1") == 0
+    checked = importlib.import_module("reliability.numbers")
+
+    def moved(data: Any, *_: object) -> Any:
+        return dataclasses.replace(data, image=data.image + 1).pair()
+
+    monkeypatch.setattr(checked, "CHANGES", {"moved": moved})
+    monkeypatch.setattr(checked, "DRAWS", 1)
+    assert main("numbers", "--cases", "1", "--seed", "1") == 1
+    assert "moved: l2m: 1 of 1" in capsys.readouterr().out

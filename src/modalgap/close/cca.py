@@ -29,7 +29,7 @@ CARD = Card(
     roles=("image", "text"),
     needs=("pairs",),
     reads="pairs",
-    traits=("free sign",),
+    traits=("free sign", "size"),
     use_when="There are many pairs, and fewer columns are an advantage.",
     fails_when="With few pairs, correlations are high by chance; it reduces the number of columns.",
 )

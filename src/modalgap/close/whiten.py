@@ -25,7 +25,7 @@ CARD = Card(
     source="Kessy et al. 2018; shrinkage: Chen et al. 2010",
     roles=("image", "text"),
     reads="covariances",
-    traits=("invertible", "any role"),
+    traits=("invertible", "any role", "size"),
     use_when="There are many rows to fit on, and content is in many directions of low variance.",
     fails_when="With few rows it is strongly regularised and close to centring.",
 )

@@ -22,6 +22,7 @@ from modalgap.result import Value
 CARD = Card(
     name="antihub_fraction",
     group="How does each modality fill its space?",
+    traits=("size",),
     roles=("modality",),
     title="Antihubs",
     question="How many items are never among the neighbours of others?",

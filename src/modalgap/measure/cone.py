@@ -18,6 +18,7 @@ from modalgap.result import Value
 CARD = Card(
     name="cone",
     group="How does each modality fill its space?",
+    traits=("size",),
     reads="means",
     roles=("modality",),
     title="Cone",

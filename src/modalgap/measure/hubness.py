@@ -20,6 +20,7 @@ from modalgap.result import Value
 CARD = Card(
     name="hubness",
     group="How does each modality fill its space?",
+    traits=("size",),
     roles=("modality",),
     title="Hubness",
     question="Are a few items among the neighbours of many others?",

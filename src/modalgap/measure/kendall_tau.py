@@ -28,7 +28,7 @@ from modalgap.result import Value
 CARD = Card(
     name="kendall_tau",
     group="Do both modalities agree?",
-    traits=("sampled",),
+    traits=("sampled", "size"),
     title="Kendall τ distance of neighbourhoods",
     question="Do images and texts agree on which classes are similar?",
     idea=(

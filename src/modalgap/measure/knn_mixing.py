@@ -22,6 +22,7 @@ from modalgap.result import Value
 CARD = Card(
     name="knn_mixing",
     group="What does it do to search and to predictions?",
+    traits=("size",),
     title="Mixing of neighbours",
     question="In a mixed pool, how many of the nearest items are of the other modality?",
     idea=(

@@ -27,6 +27,7 @@ from modalgap.result import Value
 CARD = Card(
     name="logit_entropy",
     group="What does it do to search and to predictions?",
+    traits=("size",),
     roles=("modality", "other"),
     title="Entropy of logits",
     question="How certain is the model about the match of a query?",

@@ -25,6 +25,7 @@ def _share(name: str, query: str, other: str) -> Card:
     return Card(
         name=name,
         group="What does it do to search and to predictions?",
+        traits=("size",),
         title=f"Nearest of {query} queries is {other}",
         question=f"In a mixed index, do {query} queries ever find {other}s first?",
         idea=f"The fraction of {query} queries whose nearest item in a mixed pool is {other}.",
@@ -41,6 +42,7 @@ def _rank(name: str, query: str, other: str) -> Card:
     return Card(
         name=name,
         group="What does it do to search and to predictions?",
+        traits=("size",),
         title=f"Rank of the best {other} for {query} queries",
         question=f"How far down a mixed result list is the first {other} for {query} queries?",
         idea=(

@@ -26,6 +26,7 @@ MOST_CELLS = 2**23  # float64 numbers in the class-wise sums of all jackknife gr
 CARD = Card(
     name="moad",
     group="Do both modalities agree?",
+    traits=("size",),
     reads="means",
     roles=("modality",),
     title="Object bias (MOAD)",

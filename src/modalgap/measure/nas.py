@@ -21,6 +21,7 @@ from modalgap.result import Value
 CARD = Card(
     name="nas",
     group="Do both modalities agree?",
+    traits=("size",),
     title="Shared neighbours (NAS@k)",
     question="Do an image and its text have the same neighbours?",
     idea="The fraction of the k nearest neighbours that an image and its text have in common.",

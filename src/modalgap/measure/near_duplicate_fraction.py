@@ -22,6 +22,7 @@ K = 10  # the sweep also finds the neighbours that hubness asks for by default
 CARD = Card(
     name="near_duplicate_fraction",
     group="How does each modality fill its space?",
+    traits=("size",),
     roles=("modality",),
     title="Near duplicates",
     question="How many items have an almost equal item in their own modality?",

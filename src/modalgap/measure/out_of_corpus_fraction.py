@@ -27,6 +27,7 @@ EXACT = 0.9999
 CARD = Card(
     name="out_of_corpus_fraction",
     group="What does it do to search and to predictions?",
+    traits=("size",),
     roles=("modality", "other"),
     title="Out-of-corpus queries",
     question=(

@@ -23,6 +23,7 @@ from modalgap.result import Value
 CARD = Card(
     name="rmg",
     group="How large is the gap?",
+    traits=("size",),
     reads="means",
     title="Relative modality gap",
     question="Is the gap large compared with the spread of each modality?",

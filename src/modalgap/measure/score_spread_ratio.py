@@ -24,6 +24,7 @@ from modalgap.result import Value
 CARD = Card(
     name="score_spread_ratio",
     group="What does it do to search and to predictions?",
+    traits=("size",),
     reads="covariances",
     roles=("modality", "other"),
     title="Score spread ratio",

@@ -19,6 +19,7 @@ from modalgap.result import Value
 CARD = Card(
     name="trace_ratio",
     group="What is it made of?",
+    traits=("size",),
     reads="means",
     title="Trace ratio",
     question="Is one modality more spread out than the other?",

@@ -24,6 +24,7 @@ from modalgap.result import Value
 CARD = Card(
     name="uniformity",
     group="How does each modality fill its space?",
+    traits=("size",),
     roles=("modality",),
     title="Uniformity",
     question="Does one modality use the whole sphere?",
