@@ -105,19 +105,16 @@ def sharded(data: Data, rng: np.random.Generator, folder: Path) -> mg.Pair:
 
 def duplicated(data: Data, _: np.random.Generator, __: Path) -> mg.Pair:
     """Each image and each text twice, with the names by which ``evaluate`` joins them."""
-    sides = []
-    for modality, rows in (("image", data.image), ("text", data.text)):
-        names = [f"{modality} {i}" for i in range(len(rows))]
-        factors = {"class": [f"class {each}" for each in data.kind] * 2}
-        sides.append(
-            mg.Embeddings(
-                np.concatenate([rows, rows]),
-                modality,
-                names=names * 2,
-                factors=factors if modality == "image" else {},
-            )
-        )
-    return mg.Pair(*sides, np.concatenate([data.of, data.of + len(data.image)]))
+    image = mg.Embeddings(
+        np.tile(data.image, (2, 1)),
+        "image",
+        names=[f"image {i}" for i in range(len(data.image))] * 2,
+        factors={"class": [f"class {each}" for each in data.kind] * 2},
+    )
+    text = mg.Embeddings(
+        np.tile(data.text, (2, 1)), "text", names=[f"text {i}" for i in range(len(data.text))] * 2
+    )
+    return mg.Pair(image, text, np.concatenate([data.of, data.of + len(data.image)]))
 
 
 Change = Callable[[Data, np.random.Generator, Path], mg.Pair]
