@@ -31,6 +31,7 @@ CARD = Card(
     source="ReAlign, arXiv 2602.07026, section 4",
     roles=("text",),
     reads="rows",
+    traits=("size",),
     use_when="Texts replace images, as in training on texts only; images stay unchanged.",
     fails_when="Texts keep their own directions of variance, and content along the gap is changed.",
 )

@@ -31,6 +31,7 @@ CARD = Card(
     source="Fill the Gap, arXiv 2505.03703, section 4",
     roles=("text",),
     reads="rows",
+    traits=("size",),
     use_when="Studying one fixed set.",
     fails_when="Transductive; needs `pip install modalgap[transport]`; it removes content too.",
 )
